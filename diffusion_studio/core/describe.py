@@ -1,0 +1,219 @@
+"""One description per choice: bounds, default, unit, help and source of a parameter stand once.
+
+The form in the window, the command line, `config.json` and the tooltips are all generated from it.
+"""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+Scale = Literal["linear", "log"]
+KnobType = Literal["int", "float", "bool", "choice", "text", "numbers", "family"]
+
+
+class Choice(BaseModel):
+    """A frozen, validated set of parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Member(Choice):
+    """One member of a family (a schedule, a sampler, a spacing): a class that says what it is and whence.
+
+    A concrete member sets `kind: Literal[...]` with a default, and the class variables below.
+    """
+
+    kind: str
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    formula: ClassVar[str]  # LaTeX
+    source: ClassVar[str]
+
+
+M = TypeVar("M", bound=Choice)
+
+
+def members(base: type[Member]) -> dict[str, type[Member]]:
+    """Every concrete member of the family `base` by its kind, in the order of definition."""
+    found: dict[str, type[Member]] = {}
+    for cls in base.__subclasses__():
+        default = cls.model_fields["kind"].default
+        if isinstance(default, str):
+            found[default] = cls
+        found |= members(cls)
+    return found
+
+
+def one_of(base: type[Member]) -> Any:
+    """The type of a field that holds any member of the family `base`, told apart by `kind`."""
+    union = typing.Union[tuple(members(base).values())]  # noqa: UP007 - built at run time
+    return Annotated[union, Field(discriminator="kind")]
+
+
+def knob(
+    default: Any,
+    *,
+    title: str,
+    help: str,
+    symbol: str = "",
+    unit: str = "",
+    formula: str = "",
+    source: str = "",
+    scale: Scale = "linear",
+    advanced: bool = False,
+    **bounds: Any,
+) -> Any:
+    """A pydantic field with everything a person needs to know about it; `bounds` are ge, gt, le, lt."""
+    extra = dict(symbol=symbol, unit=unit, formula=formula, source=source, scale=scale, advanced=advanced)
+    return Field(default, title=title, description=help, json_schema_extra=extra, **bounds)
+
+
+@dataclass(frozen=True)
+class Knob:
+    """The description of one parameter, ready for a form, a tooltip or a help text."""
+
+    path: str
+    type: KnobType
+    title: str
+    help: str
+    default: Any
+    symbol: str = ""
+    unit: str = ""
+    formula: str = ""  # LaTeX
+    source: str = ""
+    low: float | None = None
+    high: float | None = None
+    scale: Scale = "linear"
+    advanced: bool = False
+    options: tuple[tuple[Any, str], ...] = ()  # (value, label)
+
+    def under(self, prefix: str) -> Knob:
+        return replace(self, path=f"{prefix}.{self.path}" if prefix else self.path)
+
+
+def knobs(choice: Choice, prefix: str = "") -> tuple[Knob, ...]:
+    """Every parameter of `choice`, nested ones by dotted path; a family's current member follows its `kind`."""
+    found: list[Knob] = []
+    for name, info in type(choice).model_fields.items():
+        value = getattr(choice, name)
+        if isinstance(value, Member):
+            found.append(_family_knob(name, info, value).under(prefix))
+        if isinstance(value, Choice):
+            found += knobs(value, f"{prefix}.{name}" if prefix else name)
+        elif not (isinstance(choice, Member) and name == "kind"):
+            found.append(_knob(name, info).under(prefix))
+    return tuple(found)
+
+
+def _family_knob(name: str, info: FieldInfo, value: Member) -> Knob:
+    base = _family_base(type(value))
+    options = tuple((kind, cls.title) for kind, cls in members(base).items())
+    default = info.get_default(call_default_factory=True)
+    return replace(
+        _knob(name, info),
+        path=f"{name}.kind",
+        type="family",
+        default=default.kind,
+        options=options,
+        formula=type(value).formula,
+        source=type(value).source,
+        help=f"{info.description} {type(value).title}: {type(value).summary}",
+    )
+
+
+def _family_base(cls: type[Member]) -> type[Member]:
+    """The family's root: the class right below `Member`."""
+    return next(c for c in cls.__mro__ if Member in c.__bases__)
+
+
+def _knob(name: str, info: FieldInfo) -> Knob:
+    extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    low, high = _bounds(info)
+    return Knob(
+        path=name,
+        type=_type_of(info.annotation),
+        title=info.title or name.replace("_", " "),
+        help=info.description or "",
+        default=info.get_default(call_default_factory=True),
+        low=low,
+        high=high,
+        options=tuple((v, str(v)) for v in _literals(info.annotation)),
+        **extra,
+    )
+
+
+def _literals(annotation: Any) -> tuple[Any, ...]:
+    return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
+
+
+def _type_of(annotation: Any) -> KnobType:
+    if _literals(annotation):
+        return "choice"
+    plain: dict[Any, KnobType] = {bool: "bool", int: "int", float: "float", str: "text"}
+    if annotation in plain:
+        return plain[annotation]
+    return "numbers" if typing.get_origin(annotation) is tuple else "text"
+
+
+def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:
+    low = high = None
+    for rule in info.metadata:
+        low = getattr(rule, "ge", getattr(rule, "gt", low))
+        high = getattr(rule, "le", getattr(rule, "lt", high))
+    return low, high
+
+
+def get_value(choice: Choice, path: str) -> Any:
+    """The value at a dotted path.
+
+    Raises:
+        KeyError: no such parameter.
+    """
+    value: Any = choice
+    for name in path.split("."):
+        if not isinstance(value, Choice) or name not in type(value).model_fields:
+            raise KeyError(path)
+        value = getattr(value, name)
+    return value
+
+
+def with_value(choice: M, path: str, value: Any) -> M:
+    """A copy of `choice` in which the parameter at `path` has `value`; text is read as the parameter's type.
+
+    Choosing another `kind` takes that member's defaults.
+
+    Raises:
+        ValueError: no such parameter, or a value it cannot have; the message is a sentence for a person.
+    """
+    try:
+        get_value(choice, path)
+    except KeyError:
+        known = ", ".join(k.path for k in knobs(choice))
+        raise ValueError(f"There is no parameter {path!r}. Known: {known}.") from None
+    data = choice.model_dump()
+    *parents, name = path.split(".")
+    node = data
+    for parent in parents:
+        node = node[parent]
+    if name == "kind" and node["kind"] != value:
+        node.clear()
+    node[name] = value
+    try:
+        return type(choice).model_validate(data)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of a failed validation as one sentence."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    given = first.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{where}: {message[:1].lower()}{message[1:]}{shown}." if where else f"{message}."

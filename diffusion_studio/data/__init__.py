@@ -1,0 +1,1 @@
+"""Images and labels: folders, the built-in digits, the cache."""

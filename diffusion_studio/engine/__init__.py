@@ -1,0 +1,1 @@
+"""Training, sampling and the run folder. Knows no window."""

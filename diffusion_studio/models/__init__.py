@@ -1,0 +1,1 @@
+"""Networks, each wrapped so that it is a denoiser."""

@@ -1,0 +1,1 @@
+"""One page each: its widgets laid out and tied to its view-model."""

@@ -1,0 +1,1 @@
+"""State and background jobs behind each page. QtCore only."""

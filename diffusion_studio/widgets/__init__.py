@@ -1,0 +1,1 @@
+"""Passive Qt widgets: they show numpy arrays and emit what the person did."""

@@ -5,11 +5,14 @@ The form in the window, the command line, `config.json` and the tooltips are all
 
 from __future__ import annotations
 
+import functools
+import operator
 import typing
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 Scale = Literal["linear", "log"]
@@ -51,7 +54,7 @@ def members(base: type[Member]) -> dict[str, type[Member]]:
 
 def one_of(base: type[Member]) -> Any:
     """The type of a field that holds any member of the family `base`, told apart by `kind`."""
-    union = typing.Union[tuple(members(base).values())]  # noqa: UP007 - built at run time
+    union: Any = functools.reduce(operator.or_, members(base).values())
     return Annotated[union, Field(discriminator="kind")]
 
 
@@ -69,7 +72,10 @@ def knob(
     **bounds: Any,
 ) -> Any:
     """A pydantic field with everything a person needs to know about it; `bounds` are ge, gt, le, lt."""
-    extra = dict(symbol=symbol, unit=unit, formula=formula, source=source, scale=scale, advanced=advanced)
+    extra: JsonDict = {
+        "symbol": symbol, "unit": unit, "formula": formula,
+        "source": source, "scale": scale, "advanced": advanced,
+    }  # fmt: skip
     return Field(default, title=title, description=help, json_schema_extra=extra, **bounds)
 
 
@@ -97,7 +103,7 @@ class Knob:
 
 
 def knobs(choice: Choice, prefix: str = "") -> tuple[Knob, ...]:
-    """Every parameter of `choice`, nested ones by dotted path; a family's current member follows its `kind`."""
+    """Every parameter of `choice`, nested ones by dotted path; a family's `kind` comes first."""
     found: list[Knob] = []
     for name, info in type(choice).model_fields.items():
         value = getattr(choice, name)

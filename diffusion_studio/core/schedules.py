@@ -1,0 +1,163 @@
+"""Noise schedules: how much variance β_t each forward step adds. One class per schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from pydantic import field_validator
+from torch import Tensor
+
+from diffusion_studio.core.describe import Member, knob, one_of
+
+LARGEST_BETA = 0.999  # iDDPM, below eq. 17: keeps the last steps from dividing by zero
+
+
+class Schedule(Member):
+    """A noise schedule. Concrete schedules give `betas`."""
+
+    def betas(self, steps: int) -> Tensor:
+        """β_1 … β_T.
+
+        Args:
+            steps: T ≥ 2.
+
+        Returns:
+            float64 (T,), each in (0, 1).
+        """
+        raise NotImplementedError
+
+
+def _from_alpha_bar(alpha_bar: Tensor) -> Tensor:
+    """β_t = 1 − ᾱ_t / ᾱ_{t−1}, clipped from above. (T+1,) → (T,)"""
+    return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(1e-9, LARGEST_BETA)
+
+
+def _time(steps: int) -> Tensor:
+    """t/T for t = 0 … T."""
+    return torch.arange(steps + 1, dtype=torch.float64) / steps
+
+
+class LinearSchedule(Schedule):
+    kind: Literal["linear"] = "linear"
+    beta_first: float = knob(
+        1e-4, title="first variance", symbol="β₁", gt=0, lt=1, scale="log", advanced=True,
+        help="Variance of the first forward step at T = 1000; scaled by 1000/T for other T.",
+        source="Ho et al. 2020, §4",
+    )  # fmt: skip
+    beta_last: float = knob(
+        0.02, title="last variance", symbol="β_T", gt=0, lt=1, scale="log", advanced=True,
+        help="Variance of the last forward step at T = 1000; scaled by 1000/T for other T.",
+        source="Ho et al. 2020, §4",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "linear β"
+    summary: ClassVar[str] = "the variance grows in equal steps, as in the first DDPM."
+    formula: ClassVar[str] = r"\beta_t = \beta_1 + \frac{t-1}{T-1}(\beta_T-\beta_1)"
+    source: ClassVar[str] = "Ho et al. 2020, §4"
+
+    def betas(self, steps: int) -> Tensor:
+        scale = 1000 / steps
+        ramp = torch.linspace(self.beta_first, self.beta_last, steps, dtype=torch.float64)
+        return (ramp * scale).clamp(max=LARGEST_BETA)
+
+
+class ScaledLinearSchedule(Schedule):
+    kind: Literal["scaled_linear"] = "scaled_linear"
+    beta_first: float = knob(
+        0.00085, title="first variance", symbol="β₁", gt=0, lt=1, scale="log", advanced=True,
+        help="Variance of the first forward step at T = 1000; scaled by 1000/T for other T.",
+        source="Rombach et al. 2022",
+    )  # fmt: skip
+    beta_last: float = knob(
+        0.012, title="last variance", symbol="β_T", gt=0, lt=1, scale="log", advanced=True,
+        help="Variance of the last forward step at T = 1000; scaled by 1000/T for other T.",
+        source="Rombach et al. 2022",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "scaled linear"
+    summary: ClassVar[str] = "the square root of the variance grows in equal steps."
+    formula: ClassVar[str] = (
+        r"\sqrt{\beta_t} = \sqrt{\beta_1} + \frac{t-1}{T-1}(\sqrt{\beta_T}-\sqrt{\beta_1})"
+    )
+    source: ClassVar[str] = "Rombach et al. 2022"
+
+    def betas(self, steps: int) -> Tensor:
+        ends = math.sqrt(self.beta_first), math.sqrt(self.beta_last)
+        ramp = torch.linspace(*ends, steps, dtype=torch.float64) ** 2
+        return (ramp * 1000 / steps).clamp(max=LARGEST_BETA)
+
+
+class CosineSchedule(Schedule):
+    kind: Literal["cosine"] = "cosine"
+    offset: float = knob(
+        0.008, title="offset", gt=0, le=0.1, advanced=True,
+        help="Keeps the first steps from being too small.", source="iDDPM eq. 17",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "cosine"
+    summary: ClassVar[str] = "destroys the image evenly; good for small images."
+    formula: ClassVar[str] = (
+        r"\bar\alpha_t = \frac{f(t)}{f(0)},\quad "
+        r"f(t)=\cos^2\!\left(\frac{t/T+0.008}{1.008}\cdot\frac{\pi}{2}\right)"
+    )
+    source: ClassVar[str] = "Nichol & Dhariwal 2021, eq. 17"
+
+    def betas(self, steps: int) -> Tensor:
+        f = torch.cos((_time(steps) + self.offset) / (1 + self.offset) * math.pi / 2) ** 2
+        return _from_alpha_bar(f / f[0])
+
+
+class SigmoidSchedule(Schedule):
+    kind: Literal["sigmoid"] = "sigmoid"
+    start: float = knob(
+        -3.0, title="start", ge=-10, le=0, advanced=True, help="Where on the sigmoid t = 0 lies.",
+        source="Jabri et al. 2022, algorithm 5",
+    )  # fmt: skip
+    end: float = knob(
+        3.0, title="end", gt=0, le=10, advanced=True, help="Where on the sigmoid t = T lies.",
+        source="Jabri et al. 2022, algorithm 5",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "sigmoid"
+    summary: ClassVar[str] = "lingers at both ends; made for larger images."
+    formula: ClassVar[str] = (
+        r"\bar\alpha_t = \frac{\mathrm{sig}(-u_t)-\mathrm{sig}(-u_T)}{\mathrm{sig}(-u_0)-\mathrm{sig}(-u_T)}"
+    )
+    source: ClassVar[str] = "Jabri et al. 2022, algorithm 5"
+
+    def betas(self, steps: int) -> Tensor:
+        g = torch.sigmoid(-(self.start + _time(steps) * (self.end - self.start)))
+        return _from_alpha_bar((g - g[-1]) / (g[0] - g[-1]))
+
+
+class ExplicitSchedule(Schedule):
+    kind: Literal["explicit"] = "explicit"
+    values: tuple[float, ...] = knob(
+        (), title="variances", symbol="β", help="β_1 … β_T, one for each step.", source="MATHS §2"
+    )
+
+    title: ClassVar[str] = "explicit β"
+    summary: ClassVar[str] = "a list of variances, one for each of the T steps."
+    formula: ClassVar[str] = r"\beta_1, \dots, \beta_T"
+    source: ClassVar[str] = "as given"
+
+    @field_validator("values")
+    @classmethod
+    def _inside(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        for t, beta in enumerate(values, start=1):
+            if not 0 < beta < 1:
+                raise ValueError(f"every β must lie between 0 and 1, but β_{t} is {beta}")
+        return values
+
+    def betas(self, steps: int) -> Tensor:
+        if len(self.values) != steps:
+            raise ValueError(f"The explicit schedule lists {len(self.values)} variances, but T is {steps}.")
+        return torch.tensor(self.values, dtype=torch.float64)
+
+
+if TYPE_CHECKING:
+    AnySchedule = Schedule
+else:
+    AnySchedule = one_of(Schedule)

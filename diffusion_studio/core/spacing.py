@@ -1,0 +1,121 @@
+"""τ: which of the T times a reverse chain visits. One class per spacing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import field_validator
+
+from diffusion_studio.core.describe import Member, knob, one_of
+
+
+class Spacing(Member):
+    """A rule that picks the times of a reverse chain."""
+
+    def times(self, total: int, count: int) -> tuple[int, ...]:
+        """The visited times, from noise to image.
+
+        Args:
+            total: T.
+            count: S, the number of steps, 1 … T.
+
+        Returns:
+            S + 1 strictly decreasing times that end in 0.
+
+        Raises:
+            ValueError: more steps than times.
+        """
+        if not 1 <= count <= total:
+            raise ValueError(f"The number of steps must lie between 1 and T = {total}; got {count}.")
+        return (*_strictly_decreasing(self._positions(total, count), total), 0)
+
+    def _positions(self, total: int, count: int) -> list[float]:
+        """S real times, from the largest to the smallest; `times` rounds them."""
+        raise NotImplementedError
+
+
+def _strictly_decreasing(positions: list[float], total: int) -> list[int]:
+    """Rounds to integers, moving neighbours apart where they would fall together."""
+    times: list[int] = []
+    for i, position in enumerate(positions):
+        smallest = len(positions) - i  # leaves room for the times still to come
+        largest = times[-1] - 1 if times else total
+        times.append(min(max(round(position), smallest), largest))
+    return times
+
+
+class TrailingSpacing(Spacing):
+    kind: Literal["trailing"] = "trailing"
+    title: ClassVar[str] = "trailing"
+    summary: ClassVar[str] = "even steps that always begin at T; the sound choice for few steps."
+    formula: ClassVar[str] = r"\tau_i = \mathrm{round}(i\,T/S)"
+    source: ClassVar[str] = "Lin et al. 2024, table 2"
+
+    def _positions(self, total: int, count: int) -> list[float]:
+        return [total - i * total / count for i in range(count)]
+
+
+class LeadingSpacing(Spacing):
+    kind: Literal["leading"] = "leading"
+    title: ClassVar[str] = "leading"
+    summary: ClassVar[str] = "even steps that end at t = 1 and begin below T, as in the first DDIM code."
+    formula: ClassVar[str] = r"\tau_i = 1 + (i-1)\lfloor T/S \rfloor"
+    source: ClassVar[str] = "Lin et al. 2024, table 2"
+
+    def _positions(self, total: int, count: int) -> list[float]:
+        return [1 + i * (total // count) for i in reversed(range(count))]
+
+
+class LinspaceSpacing(Spacing):
+    kind: Literal["linspace"] = "linspace"
+    title: ClassVar[str] = "linspace"
+    summary: ClassVar[str] = "even steps from T down to t = 1, both included."
+    formula: ClassVar[str] = r"\tau_i = 1 + \frac{i-1}{S-1}(T-1)"
+    source: ClassVar[str] = "Lin et al. 2024, table 2"
+
+    def _positions(self, total: int, count: int) -> list[float]:
+        return [total - i * (total - 1) / max(count - 1, 1) for i in range(count)]
+
+
+class QuadraticSpacing(Spacing):
+    kind: Literal["quadratic"] = "quadratic"
+    title: ClassVar[str] = "quadratic"
+    summary: ClassVar[str] = "more steps near the image, where details form."
+    formula: ClassVar[str] = r"\tau_i = \mathrm{round}(T\,(i/S)^2)"
+    source: ClassVar[str] = "DDIM appendix D.2"
+
+    def _positions(self, total: int, count: int) -> list[float]:
+        return [total * (i / count) ** 2 for i in range(count, 0, -1)]
+
+
+class ExplicitSpacing(Spacing):
+    kind: Literal["explicit"] = "explicit"
+    values: tuple[int, ...] = knob(
+        (), title="times", symbol="τ", help="The times that the chain visits, increasing; 0 may be left out.",
+        source="S §3.3",
+    )  # fmt: skip
+    title: ClassVar[str] = "explicit"
+    summary: ClassVar[str] = "a list of times."
+    formula: ClassVar[str] = r"0 = \tau_0 < \tau_1 < \dots < \tau_S \leq T"
+    source: ClassVar[str] = "S §3.3"
+
+    @field_validator("values")
+    @classmethod
+    def _increasing(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        inner = values[1:] if values[:1] == (0,) else values
+        if any(a >= b for a, b in zip((0, *inner), inner, strict=False)):
+            raise ValueError("the times must increase and lie above 0")
+        return inner
+
+    def times(self, total: int, count: int = 0) -> tuple[int, ...]:
+        if not self.values:
+            raise ValueError("The list of times is empty.")
+        if self.values[-1] > total:
+            raise ValueError(f"The time {self.values[-1]} lies beyond T = {total}.")
+        return (*reversed(self.values), 0)
+
+
+if TYPE_CHECKING:
+    AnySpacing = Spacing
+else:
+    AnySpacing = one_of(Spacing)

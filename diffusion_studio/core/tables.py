@@ -1,0 +1,84 @@
+"""The float64 tables of a noise schedule: everything that depends on t alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Tables of a forward process with T steps; index t runs over 0 … T, t = 0 is data.
+
+    Args:
+        beta: float64 (T+1,), β_0 = 0.
+    """
+
+    beta: Tensor
+
+    @classmethod
+    def from_betas(cls, betas: Tensor) -> Tables:
+        """Tables from β_1 … β_T (T,).
+
+        Raises:
+            ValueError: T < 2, or a β outside (0, 1).
+        """
+        betas = betas.to("cpu", torch.float64)
+        if betas.ndim != 1 or len(betas) < 2:
+            raise ValueError("A schedule needs at least two steps (T ≥ 2).")
+        if not bool(((betas > 0) & (betas < 1)).all()):
+            raise ValueError("Every β of a schedule must lie between 0 and 1.")
+        return cls(torch.cat([torch.zeros(1, dtype=torch.float64), betas]))
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return len(self.beta) - 1
+
+    @cached_property
+    def alpha(self) -> Tensor:
+        return 1 - self.beta
+
+    @cached_property
+    def alpha_bar(self) -> Tensor:
+        """ᾱ_t = ∏ α_i, ᾱ_0 = 1. (T+1,)"""
+        return torch.cumprod(self.alpha, 0)
+
+    @cached_property
+    def snr(self) -> Tensor:
+        """ᾱ/(1−ᾱ); ∞ at t = 0. (T+1,)"""
+        return self.alpha_bar / (1 - self.alpha_bar)
+
+    @cached_property
+    def log_snr(self) -> Tensor:
+        return torch.log(self.snr)
+
+    @cached_property
+    def noise_level(self) -> Tensor:
+        """ς_t = √((1−ᾱ)/ᾱ), the "sigma" of EDM and k-diffusion. (T+1,)"""
+        return torch.sqrt((1 - self.alpha_bar) / self.alpha_bar)
+
+    @cached_property
+    def beta_tilde(self) -> Tensor:
+        """Posterior variance β̃_t = β_t (1−ᾱ_{t−1})/(1−ᾱ_t); β̃_0 = 0. (T+1,)"""
+        inner = self.beta[1:] * (1 - self.alpha_bar[:-1]) / (1 - self.alpha_bar[1:])
+        return torch.cat([torch.zeros(1, dtype=torch.float64), inner])
+
+    def alpha_bar_at(self, t: int) -> float:
+        """ᾱ_t as a Python float."""
+        return float(self.alpha_bar[t])
+
+    def beta_between(self, t: int, s: int) -> float:
+        """β_{t|s} = 1 − ᾱ_t/ᾱ_s, the variance that the forward chain adds from s to t > s."""
+        return 1 - self.alpha_bar_at(t) / self.alpha_bar_at(s)
+
+
+def diffuse(x_0: Tensor, noise: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """x_t = √ᾱ x_0 + √(1−ᾱ) ε (L 69). `alpha_bar` is a number or broadcasts against x_0."""
+    if isinstance(alpha_bar, Tensor):
+        return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise
+    return math.sqrt(alpha_bar) * x_0 + math.sqrt(1 - alpha_bar) * noise

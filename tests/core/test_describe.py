@@ -1,0 +1,71 @@
+"""One description per choice."""
+
+import pytest
+
+from diffusion_studio.core.describe import Choice, get_value, knob, knobs, members, with_value
+from diffusion_studio.core.samplers import DDIM, AnySampler, Sampler
+from diffusion_studio.core.schedules import AnySchedule, LinearSchedule, Schedule
+from diffusion_studio.core.spacing import AnySpacing, Spacing, TrailingSpacing
+
+
+class Sample(Choice):
+    steps: int = knob(50, title="steps", help="How many.", ge=1, le=1000, scale="log")
+    sampler: AnySampler = knob(DDIM(), title="sampler", help="Which way down.")
+    spacing: AnySpacing = knob(TrailingSpacing(), title="times", help="Which times.")
+    schedule: AnySchedule = knob(LinearSchedule(), title="schedule", help="Which noise.")
+
+
+def test_that_knobs_describe_every_parameter_by_path():
+    found = {k.path: k for k in knobs(Sample())}
+    assert found["steps"].low == 1 and found["steps"].high == 1000 and found["steps"].scale == "log"
+    assert found["sampler.kind"].type == "family"
+    assert ("ddpm", "DDPM") in found["sampler.kind"].options
+    assert found["sampler.eta"].symbol == "η" and found["sampler.eta"].source == "DDIM eq. 16"
+    assert list(found).index("sampler.kind") < list(found).index("sampler.eta")
+
+
+def test_that_choosing_another_member_takes_its_own_parameters():
+    other = with_value(Sample(), "sampler.kind", "ddpm")
+    paths = [k.path for k in knobs(other)]
+    assert "sampler.variance" in paths and "sampler.eta" not in paths
+    assert with_value(other, "sampler.variance", "fixed_large").sampler.variance == "fixed_large"
+
+
+def test_that_text_is_read_as_the_parameter_type():
+    assert with_value(Sample(), "steps", "20").steps == 20
+    assert with_value(Sample(), "sampler.eta", "0.5").sampler.eta == 0.5
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("stepz", 3, "no parameter 'stepz'"),
+        ("sampler.foo", 3, "no parameter 'sampler.foo'"),
+        ("steps", "many", "steps: .*integer.*'many'"),
+        ("steps", 0, "greater than or equal to 1"),
+        ("sampler.eta", 2, "less than or equal to 1"),
+        ("sampler.kind", "heunn", "sampler.*ddim"),
+        ("sampler.eta", float("nan"), "finite"),
+    ],
+)
+def test_that_a_bad_value_gets_a_sentence(path, value, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        with_value(Sample(), path, value)
+
+
+def test_that_a_choice_is_frozen_and_survives_json():
+    choice = with_value(Sample(), "sampler.eta", 0.25)
+    assert Sample.model_validate_json(choice.model_dump_json()) == choice
+    assert get_value(choice, "sampler.eta") == 0.25
+    with pytest.raises(ValueError, match="frozen"):
+        choice.steps = 3
+
+
+@pytest.mark.parametrize("family", [Schedule, Sampler, Spacing])
+def test_that_every_member_of_every_family_is_described(family):
+    for kind, cls in members(family).items():
+        assert cls.model_fields["kind"].default == kind
+        for text in (cls.title, cls.summary, cls.formula, cls.source):
+            assert text.strip()
+        for described in knobs(cls()):
+            assert described.help.endswith(".") and described.title

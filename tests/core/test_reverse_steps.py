@@ -1,0 +1,157 @@
+"""The family of reverse steps (MATHS §4), against closed forms."""
+
+import math
+
+import pytest
+import torch
+
+from diffusion_studio.core.chain import reverse_chain
+from diffusion_studio.core.denoisers import FunctionDenoiser
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.exact import GaussianDenoiser
+from diffusion_studio.core.kernel import posterior_variance, reverse_kernel
+from diffusion_studio.core.noise import CounterNoise
+from diffusion_studio.core.samplers import DDIM, DDPM, Sampler
+from diffusion_studio.core.schedules import Schedule
+from diffusion_studio.core.spacing import QuadraticSpacing, TrailingSpacing
+from diffusion_studio.core.tables import Tables
+
+SCHEDULES = {kind: cls() for kind, cls in members(Schedule).items() if kind != "explicit"}
+TABLES = {kind: Tables.from_betas(schedule.betas(100)) for kind, schedule in SCHEDULES.items()}
+
+
+@pytest.fixture(params=list(TABLES))
+def tables(request):
+    return TABLES[request.param]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_that_every_allowed_sigma_keeps_the_marginals(tables, share):
+    """Lemma 3.1: conditioned on x_0 and composed over τ, the kernels give q(x_s | x_0) exactly.
+
+    A state N(m x_0, v I) is carried through x_s = c_x0 x_0 + c_eps (x_t − √ᾱ_t x_0)/√(1−ᾱ_t) + σ z.
+    """
+    times = QuadraticSpacing().times(100, 7)
+    mean, variance = tables.alpha_bar_at(100) ** 0.5, 1 - tables.alpha_bar_at(100)
+    for t, s in zip(times[:-1], times[1:], strict=True):
+        sigma2 = share * (1 - tables.alpha_bar_at(s))
+        kernel = reverse_kernel(tables, t, s, sigma2, sigma2)
+        slope = kernel.c_eps / math.sqrt(1 - tables.alpha_bar_at(t))
+        mean = kernel.c_x0 + slope * (mean - tables.alpha_bar_at(t) ** 0.5)
+        variance = slope**2 * variance + kernel.sigma**2
+        assert mean == pytest.approx(tables.alpha_bar_at(s) ** 0.5, abs=1e-12)
+        assert variance == pytest.approx(1 - tables.alpha_bar_at(s), abs=1e-12)
+
+
+def test_that_sigma_outside_the_family_is_refused_with_the_reason(tables):
+    room = 1 - tables.alpha_bar_at(40)
+    reverse_kernel(tables, 50, 40, room, room)
+    with pytest.raises(ValueError, match="between 0 and 1 − ᾱ_s"):
+        reverse_kernel(tables, 50, 40, room * (1 + 1e-6), 0.1)
+    with pytest.raises(ValueError, match="between 0 and 1 − ᾱ_s"):
+        reverse_kernel(tables, 50, 40, -1e-6, 0.1)
+
+
+@pytest.mark.parametrize(("t", "s"), [(40, 40), (30, 40), (101, 40), (5, -1)])
+def test_that_times_out_of_order_are_refused(tables, t, s):
+    with pytest.raises(ValueError, match="0 ≤ s < t ≤ 100"):
+        reverse_kernel(tables, t, s, 0.0, 0.0)
+
+
+def test_that_ddpm_has_the_posterior_of_the_forward_chain(tables):
+    """Bayes' rule on q(x_t|x_s) q(x_s|x_0), written out independently of Lemma 3.1."""
+    x_0, x_t = 0.4, -0.7
+    for t, s in ((100, 99), (100, 60), (7, 3), (2, 1)):
+        a_t, a_s = tables.alpha_bar_at(t), tables.alpha_bar_at(s)
+        ratio, beta = a_t / a_s, 1 - a_t / a_s
+        precision = ratio / beta + 1 / (1 - a_s)
+        mean = (ratio**0.5 * x_t / beta + a_s**0.5 * x_0 / (1 - a_s)) / precision
+        eps = (x_t - a_t**0.5 * x_0) / (1 - a_t) ** 0.5
+        kernel = DDPM().kernel(tables, t, s)
+        assert kernel.sigma**2 == pytest.approx(1 / precision, rel=1e-9)
+        assert kernel.c_x0 * x_0 + kernel.c_eps * eps == pytest.approx(mean, abs=1e-9)
+
+
+def test_that_ddim_with_eta_one_is_ddpm(tables):
+    """S Corollary 3.2, on the full sequence and on a sub-sequence."""
+    for spacing in (range(100, -1, -1), TrailingSpacing().times(100, 9)):
+        for t, s in zip(spacing[:-1], spacing[1:], strict=True):
+            assert DDIM(eta=1).kernel(tables, t, s) == DDPM().kernel(tables, t, s)
+
+
+def test_that_fixed_large_adds_the_variance_of_the_forward_step(tables):
+    kernel = DDPM(variance="fixed_large").kernel(tables, 50, 40)
+    assert kernel.sigma**2 == pytest.approx(tables.beta_between(50, 40), rel=1e-12)
+    assert kernel.c_eps == DDPM().kernel(tables, 50, 40).c_eps
+    assert posterior_variance(tables, 50, 40) < tables.beta_between(50, 40)
+
+
+def test_that_no_noise_is_added_at_the_end(tables):
+    for sampler in (DDIM(eta=1), DDPM(), DDPM(variance="fixed_large")):
+        assert sampler.kernel(tables, 5, 0).sigma == 0
+
+
+def run(denoiser, sampler, times, x, seed=0, clip=False):
+    noise = CounterNoise(seed)
+    steps = reverse_chain(denoiser, sampler, times, x, noise.step, clip=clip)
+    return list(steps)
+
+
+def test_that_ddim_without_noise_is_euler_on_the_probability_flow(tables):
+    """In (x/√ᾱ, ς) the ODE is dx̃/dς = ε̂; Euler's steps in these coordinates are DDIM's."""
+    denoiser = GaussianDenoiser(tables, 0.2, 0.5)
+    x = CounterNoise(1).start((8, 3)).double()
+    times = TrailingSpacing().times(100, 20)
+    ours = run(denoiser, DDIM(), times, x)[-1].x_s
+    scaled = x / tables.alpha_bar_at(100) ** 0.5
+    for t, s in zip(times[:-1], times[1:], strict=True):
+        slope = denoiser(scaled * tables.alpha_bar_at(t) ** 0.5, t).eps_hat
+        scaled = scaled + slope * (float(tables.noise_level[s]) - float(tables.noise_level[t]))
+    torch.testing.assert_close(ours, scaled, rtol=1e-10, atol=1e-10)
+
+
+def test_that_ddim_reaches_the_exact_flow_of_a_gaussian_at_first_order():
+    """x(ς') = x(ς) √(a²+ς'²)/√(a²+ς²); the error of Euler falls like 1/S."""
+    tables = Tables.from_betas(SCHEDULES["cosine"].betas(4000))
+    a = 0.5
+    denoiser = GaussianDenoiser(tables, 0.0, a)
+    x = torch.ones(1, 1, dtype=torch.float64)
+    start = float(tables.noise_level[3600])
+    exact = a / math.sqrt(a**2 + start**2) / tables.alpha_bar_at(3600) ** 0.5
+    errors = []
+    counts = (50, 100, 200, 400)
+    for count in counts:
+        times = TrailingSpacing().times(3600, count)
+        errors.append(abs(float(run(denoiser, DDIM(), times, x)[-1].x_s) - exact))
+    slopes = [math.log2(a / b) for a, b in zip(errors[:-1], errors[1:], strict=True)]
+    assert slopes == pytest.approx([1, 1, 1], abs=0.15)
+
+
+@pytest.mark.parametrize("kind", [k for k in members(Sampler)])
+def test_that_every_sampler_reaches_the_data(kind):
+    """The whole chain on N(m, a²) with the exact denoiser ends in N(m, a²)."""
+    tables = Tables.from_betas(SCHEDULES["linear"].betas(1000))
+    denoiser = GaussianDenoiser(tables, 0.3, 0.5)
+    x = CounterNoise(2).start((40_000, 1)).double()
+    end = run(denoiser, members(Sampler)[kind](), tuple(range(1000, -1, -1)), x)[-1].x_s
+    assert float(end.mean()) == pytest.approx(0.3, abs=4 * 0.5 / 200)
+    assert float(end.std()) == pytest.approx(0.5, abs=0.015)
+
+
+def test_that_a_chain_can_go_on_in_the_middle():
+    tables = TABLES["cosine"]
+    denoiser, sampler = GaussianDenoiser(tables), DDIM(eta=0.7)
+    times = TrailingSpacing().times(100, 10)
+    noise = CounterNoise(3)
+    whole = run(denoiser, sampler, times, noise.start((2, 4)), seed=3)
+    middle = reverse_chain(denoiser, sampler, times, whole[6].x_t, noise.step, clip=False, first=6)
+    for a, b in zip(whole[6:], middle, strict=True):
+        assert (a.index, a.t, a.s) == (b.index, b.t, b.s)
+        assert torch.equal(a.x_s, b.x_s)
+
+
+def test_that_clipping_bounds_the_estimate_of_every_step():
+    tables = TABLES["linear"]
+    wild = FunctionDenoiser(tables, lambda x, t: torch.zeros_like(x))
+    for step in run(wild, DDIM(), TrailingSpacing().times(100, 5), torch.full((1, 2), 3.0), clip=True):
+        assert step.prediction.x0_hat.abs().max() <= 1

@@ -1,0 +1,69 @@
+"""τ and the counter noise."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.noise import CounterNoise
+from diffusion_studio.core.spacing import ExplicitSpacing, LeadingSpacing, Spacing, TrailingSpacing
+
+RULES = {kind: cls for kind, cls in members(Spacing).items() if kind != "explicit"}
+
+
+@pytest.mark.parametrize("kind", list(RULES))
+@given(total=st.integers(2, 4000), data=st.data())
+def test_that_times_fall_from_noise_to_image(kind, total, data):
+    count = data.draw(st.integers(1, total))
+    times = RULES[kind]().times(total, count)
+    assert len(times) == count + 1
+    assert times[-1] == 0
+    assert all(a > b for a, b in zip(times[:-1], times[1:], strict=True))
+    assert times[0] == total or (kind == "leading" and times[0] <= total)
+
+
+@pytest.mark.parametrize("kind", list(RULES))
+def test_that_all_steps_visit_every_time(kind):
+    assert RULES[kind]().times(50, 50) == tuple(range(50, -1, -1))
+
+
+def test_the_published_times():
+    """Table 2 of Lin et al. 2024, T = 1000 and 10 steps, counted from 1."""
+    assert TrailingSpacing().times(1000, 10) == (1000, 900, 800, 700, 600, 500, 400, 300, 200, 100, 0)
+    assert LeadingSpacing().times(1000, 10) == (901, 801, 701, 601, 501, 401, 301, 201, 101, 1, 0)
+
+
+@pytest.mark.parametrize("count", [0, 101, -1])
+def test_that_too_many_steps_are_refused(count):
+    with pytest.raises(ValueError, match="between 1 and T = 100"):
+        TrailingSpacing().times(100, count)
+
+
+def test_that_explicit_times_are_checked():
+    assert ExplicitSpacing(values=(0, 3, 7)).times(10) == (7, 3, 0)
+    with pytest.raises(ValueError, match="must increase"):
+        ExplicitSpacing(values=(3, 3))
+    with pytest.raises(ValueError, match="beyond T = 5"):
+        ExplicitSpacing(values=(3, 7)).times(5)
+
+
+def test_that_noise_depends_on_seed_and_time_alone():
+    noise = CounterNoise(7)
+    first, later = noise.step(5, (2, 3)), noise.step(6, (2, 3))
+    assert torch.equal(noise.step(5, (2, 3)), first)
+    assert not torch.equal(first, later)
+    assert not torch.equal(first, CounterNoise(8).step(5, (2, 3)))
+    assert not torch.equal(noise.start((2, 3)), noise.step(0, (2, 3)))
+
+
+def test_that_a_sample_keeps_its_noise_when_others_join():
+    noise = CounterNoise(7)
+    assert torch.equal(noise.step(5, (2, 1, 4, 4)), noise.step(5, (50, 1, 4, 4))[:2])
+
+
+def test_that_the_noise_is_standard_normal():
+    values = CounterNoise(0).start((200_000,)).double()
+    assert float(values.mean()) == pytest.approx(0, abs=4 / 200_000**0.5)
+    assert float(values.var()) == pytest.approx(1, abs=4 * (2 / 200_000) ** 0.5)
+    assert float((values**4).mean()) == pytest.approx(3, abs=4 * (96 / 200_000) ** 0.5)

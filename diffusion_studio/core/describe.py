@@ -94,6 +94,8 @@ class Knob:
     source: str = ""
     low: float | None = None
     high: float | None = None
+    open_low: bool = False  # the bound itself is not allowed
+    open_high: bool = False
     scale: Scale = "linear"
     advanced: bool = False
     options: tuple[tuple[Any, str], ...] = ()  # (value, label)
@@ -139,16 +141,14 @@ def _family_base(cls: type[Member]) -> type[Member]:
 
 def _knob(name: str, info: FieldInfo) -> Knob:
     extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    low, high = _bounds(info)
     return Knob(
         path=name,
         type=_type_of(info.annotation),
         title=info.title or name.replace("_", " "),
         help=info.description or "",
         default=info.get_default(call_default_factory=True),
-        low=low,
-        high=high,
         options=tuple((v, str(v)) for v in _literals(info.annotation)),
+        **_bounds(info),
         **extra,
     )
 
@@ -166,12 +166,17 @@ def _type_of(annotation: Any) -> KnobType:
     return "numbers" if typing.get_origin(annotation) is tuple else "text"
 
 
-def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:
-    low = high = None
+_BOUNDS = {"ge": ("low", False), "gt": ("low", True), "le": ("high", False), "lt": ("high", True)}
+
+
+def _bounds(info: FieldInfo) -> dict[str, Any]:
+    """The bounds of a field as arguments of `Knob`; `gt` and `lt` leave the bound itself out."""
+    found: dict[str, Any] = {}
     for rule in info.metadata:
-        low = getattr(rule, "ge", getattr(rule, "gt", low))
-        high = getattr(rule, "le", getattr(rule, "lt", high))
-    return low, high
+        for name, (end, is_open) in _BOUNDS.items():
+            if hasattr(rule, name):
+                found |= {end: getattr(rule, name), f"open_{end}": is_open}
+    return found
 
 
 def get_value(choice: Choice, path: str) -> Any:

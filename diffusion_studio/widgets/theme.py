@@ -204,23 +204,25 @@ class Theme(QObject):
         else:
             hints.setColorScheme(Qt.ColorScheme.Dark if mode == "dark" else Qt.ColorScheme.Light)
         self._apply()
+        self.changed.emit()
 
     def set_reduced_motion(self, reduced: bool | None) -> None:
         """Leave animations out or in; None asks the system."""
         self._reduced_motion = reduced
 
     def _on_scheme_changed(self) -> None:
-        if self._mode == "system":
-            self._apply()
+        if self._mode == "system" and self._apply():
+            self.changed.emit()
 
-    def _apply(self) -> None:
+    def _apply(self) -> bool:
+        """Put on the palette that is wanted; whether it differs from the last one."""
         wanted = self._wanted()
         if wanted is self._palette:
-            return
+            return False
         self._palette = wanted
         self._app.setPalette(qpalette(wanted))
         self._app.setStyleSheet(style_sheet(wanted, QFontInfo(self._app.font()).pixelSize()))
-        self.changed.emit()
+        return True
 
     def _wanted(self) -> Palette:
         if self._mode != "system":
@@ -272,11 +274,12 @@ def qpalette(p: Palette) -> QPalette:
 
 def style_sheet(p: Palette, font_px: int) -> str:
     """The whole application's style sheet in the colours of `p`."""
-    return Template(_STYLE).substitute(
+    template = resource("style.qss").read_text(encoding="utf-8")
+    return Template(template).substitute(
         {key: value for key, value in vars(p).items() if isinstance(value, str)},
         accent_hover=mix(p.accent, "#ffffff" if p.dark else "#000000", 0.14),
         accent_wash=mix(p.card, p.accent, 0.22),
-        chosen=p.hover if p.dark else p.card,
+        chip=mix(p.panel, p.fill, 0.5),
         track=mix(p.card, p.text, 0.14),
         radius=f"{RADIUS}px",
         small=f"{max(10, round(font_px * 0.9))}px",
@@ -284,118 +287,3 @@ def style_sheet(p: Palette, font_px: int) -> str:
         chevron=resource(f"icons/style/chevron-{p.name}.svg").as_posix(),
         tick=resource(f"icons/style/tick-{p.name}.svg").as_posix(),
     )
-
-
-_STYLE = """
-QWidget { color: $text; }
-QMainWindow, QDialog { background: $background; }
-QLabel { background: transparent; }
-QLabel:disabled, QCheckBox:disabled, QRadioButton:disabled { color: $faint; }
-QLabel[role="title"] { font-size: $title; font-weight: 600; }
-QLabel[role="strong"] { font-weight: 600; }
-QLabel[role="section"], QLabel[role="muted"] { color: $muted; }
-QLabel[role="small"] { color: $muted; font-size: $small; }
-*[panel="true"] { background: $panel; }
-*[card="true"] { background: $card; border: 1px solid $line; border-radius: 8px; }
-
-QPushButton, QToolButton {
-  background: $fill; color: $text; border: 1px solid transparent; border-radius: $radius; padding: 6px 12px;
-}
-QToolButton { padding: 5px; }
-QPushButton:hover, QToolButton:hover { background: $hover; }
-QPushButton:pressed, QToolButton:pressed { background: $line; }
-QPushButton:focus, QToolButton:focus { border-color: $accent; }
-QPushButton:disabled, QToolButton:disabled { color: $faint; background: $panel; }
-QPushButton:checked, QToolButton:checked { background: $accent_wash; }
-QPushButton[primary="true"], QToolButton[primary="true"] {
-  background: $accent; color: $on_accent; font-weight: 600;
-}
-QPushButton[primary="true"]:hover, QToolButton[primary="true"]:hover { background: $accent_hover; }
-QPushButton[primary="true"]:focus, QToolButton[primary="true"]:focus { border-color: $text; }
-QPushButton[primary="true"]:disabled, QToolButton[primary="true"]:disabled {
-  background: $fill; color: $faint;
-}
-QPushButton[flat="true"], QToolButton[flat="true"] { background: transparent; }
-QPushButton[flat="true"]:hover, QToolButton[flat="true"]:hover { background: $fill; }
-QToolButton::menu-indicator, QPushButton::menu-indicator { image: none; width: 0; }
-
-QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox {
-  background: $fill; color: $text; border: 1px solid transparent; border-radius: $radius; padding: 4px 8px;
-  selection-background-color: $accent; selection-color: $on_accent;
-}
-QLineEdit:hover, QAbstractSpinBox:hover, QComboBox:hover { background: $hover; }
-QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {
-  border-color: $accent;
-}
-QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled { color: $faint; background: $panel; }
-QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: 0; }
-QComboBox { padding-right: 24px; }
-QComboBox::drop-down { border: 0; width: 24px; }
-QComboBox::down-arrow { image: url("$chevron"); width: 12px; height: 12px; }
-QComboBox QAbstractItemView { background: $card; border: 1px solid $line; padding: 4px; outline: 0; }
-
-QCheckBox, QRadioButton { spacing: 8px; padding: 2px; border: 1px solid transparent; border-radius: 4px; }
-QCheckBox:focus, QRadioButton:focus { border-color: $accent; }
-QCheckBox::indicator, QRadioButton::indicator {
-  width: 14px; height: 14px; background: $fill; border: 1px solid $muted; border-radius: 4px;
-}
-QRadioButton::indicator { border-radius: 8px; }
-QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url("$tick"); }
-QRadioButton::indicator:checked { background: $accent; border: 4px solid $fill; width: 8px; height: 8px; }
-QCheckBox::indicator:disabled, QRadioButton::indicator:disabled { border-color: $line; background: $panel; }
-
-QSlider { background: transparent; min-height: 20px; }
-QSlider::groove:horizontal { height: 4px; background: $track; border-radius: 2px; }
-QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
-QSlider::handle:horizontal {
-  width: 12px; height: 12px; margin: -5px 0; border-radius: 7px; background: $accent; border: 1px solid $card;
-}
-QSlider::handle:horizontal:hover { background: $accent_hover; }
-QSlider::handle:horizontal:focus { border-color: $text; }
-QSlider::handle:horizontal:disabled { background: $faint; }
-QSlider::sub-page:horizontal:disabled { background: $faint; }
-
-QProgressBar {
-  background: $track; color: transparent; border: 0; border-radius: 2px; max-height: 4px; min-height: 4px;
-}
-QProgressBar::chunk { background: $accent; border-radius: 2px; }
-
-QScrollArea, QAbstractScrollArea { background: transparent; border: 0; }
-QScrollBar { background: transparent; border: 0; margin: 0; }
-QScrollBar:vertical { width: 10px; }
-QScrollBar:horizontal { height: 10px; }
-QScrollBar::handle { background: $track; border-radius: 3px; margin: 2px; }
-QScrollBar::handle:vertical { min-height: 24px; }
-QScrollBar::handle:horizontal { min-width: 24px; }
-QScrollBar::handle:hover { background: $muted; }
-QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
-QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
-
-QToolTip { background: $card; color: $text; border: 1px solid $line; padding: 6px 8px; }
-QMenu { background: $card; border: 1px solid $line; border-radius: $radius; padding: 4px; }
-QMenu::item { padding: 6px 24px 6px 12px; border-radius: 4px; }
-QMenu::item:selected { background: $accent_wash; }
-QMenu::item:disabled { color: $faint; }
-QMenu::separator { height: 1px; background: $line; margin: 4px 8px; }
-
-QListView, QTreeView, QTableView {
-  background: $card; border: 0; outline: 0; gridline-color: $line; selection-background-color: $accent_wash;
-  selection-color: $text; alternate-background-color: $panel;
-}
-QListView::item, QTreeView::item { padding: 4px 8px; border-radius: 4px; }
-QTableView::item { padding: 4px 8px; }
-QListView:focus, QTreeView:focus, QTableView:focus { border: 1px solid $accent; }
-QHeaderView, QTableCornerButton::section { background: transparent; }
-QHeaderView::section {
-  background: $card; color: $muted; border: 0; border-bottom: 1px solid $line; padding: 6px 8px;
-}
-QSplitter::handle { background: transparent; }
-QSplitter::handle:hover { background: $line; }
-QSplitter::handle:horizontal { width: 8px; }
-QSplitter::handle:vertical { height: 8px; }
-QTabWidget::pane { border: 0; }
-QTabBar::tab { color: $muted; padding: 6px 12px; border-bottom: 2px solid transparent; }
-QTabBar::tab:selected { color: $text; border-bottom-color: $accent; }
-QTabBar::tab:focus { color: $accent; }
-QStatusBar { background: $panel; color: $muted; }
-"""

@@ -1,0 +1,32 @@
+"""The built-in data: 1797 handwritten digits of 8 x 8 pixels, shipped with scikit-learn (UCI, CC BY 4.0)."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from diffusion_studio.data.decode import Frame, fit_to
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.data.spec import DIGITS, DataSpec
+
+
+def digits(spec: DataSpec) -> ImageSet:
+    """The digits as the spec wants them, white on black; 0..16 of the source becomes 0..255."""
+    from sklearn.datasets import load_digits
+
+    values, targets = load_digits(return_X_y=True)
+    images = np.rint(values.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)  # (N, 8, 8)
+    if spec.side != 8:
+        frame = Frame(spec.side, 1)
+        images = np.stack([np.asarray(fit_to(Image.fromarray(image), frame)) for image in images])
+    channels = spec.channels or 1
+    return ImageSet(
+        images=np.repeat(images[:, None], channels, axis=1),
+        labels=targets.astype(np.int64),
+        class_names=tuple(str(digit) for digit in range(10)),
+        files=tuple(f"digits/{number:04d}" for number in range(len(images))),
+        skipped=(),
+        name="Digits",
+        source=DIGITS,
+        sizes=np.full((len(images), 2), 8, np.int32),
+    )

@@ -1,0 +1,128 @@
+"""The images in memory, with their labels and the report of what was left out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UInt8 = NDArray[np.uint8]
+_CHUNK = 4096  # images hashed at a time
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file or folder that was not used, and why, as a sentence."""
+
+    file: str
+    reason: str
+
+
+def _no_sizes() -> NDArray[np.int32]:
+    return np.zeros((0, 2), np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images of one shape with their labels.
+
+    `images` is a memory map when the set is large. It is mapped copy-on-write, so that arrays made from it
+    can be handed to torch; nothing written to it reaches the disk.
+    A label is an index into `class_names`, or -1 for an image without one: such an image serves
+    unconditional training only.
+    """
+
+    images: UInt8  # (N, C, H, W)
+    labels: NDArray[np.int64]  # (N,)
+    class_names: tuple[str, ...]
+    files: tuple[str, ...]  # relative to the folder, with forward slashes
+    skipped: tuple[Skipped, ...]
+    name: str
+    source: str
+    sizes: NDArray[np.int32] = field(default_factory=_no_sizes)  # (N, 2) width, height in the file
+    known_fingerprint: str = ""
+
+    @property
+    def count(self) -> int:
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        return int(self.images.shape[1])
+
+    @property
+    def resolution(self) -> int:
+        return int(self.images.shape[2])
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def unlabelled(self) -> int:
+        """How many images have no label."""
+        return int(np.count_nonzero(self.labels < 0))
+
+    @property
+    def conditional_possible(self) -> bool:
+        """Whether there are at least two classes to tell apart."""
+        return self.classes >= 2
+
+    def label_name(self, index: int) -> str | None:
+        """The class name of image `index`, None where it has no label."""
+        label = int(self.labels[index])
+        return self.class_names[label] if label >= 0 else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of pixels, labels and class names: equal for equal data, wherever it lies."""
+        return self.known_fingerprint or fingerprint_of(self.images, self.labels, self.class_names)
+
+    def manifest(self) -> dict[str, Any]:
+        """What was used and what was skipped, ready for JSON; undecodable bytes of names stand as \\udcXX."""
+        return {
+            "source": printable(self.source),
+            "resolution": self.resolution,
+            "channels": self.channels,
+            "count": self.count,
+            "class_names": [printable(name) for name in self.class_names],
+            "fingerprint": self.fingerprint,
+            "images": [
+                {"file": printable(file), "label": _printable_or_none(self.label_name(i))}
+                for i, file in enumerate(self.files)
+            ],
+            "skipped": [{"file": printable(s.file), "reason": s.reason} for s in self.skipped],
+        }
+
+
+def printable(text: str) -> str:
+    """`text` with everything that UTF-8 cannot hold (names in another encoding) written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _printable_or_none(text: str | None) -> str | None:
+    return None if text is None else printable(text)
+
+
+def fingerprint_of(images: UInt8, labels: NDArray[np.int64], class_names: tuple[str, ...]) -> str:
+    """SHA-256 in hexadecimal of shape, pixels, labels and class names."""
+    digest = hashlib.sha256(repr((images.shape, tuple(map(printable, class_names)))).encode())
+    for start in range(0, len(images), _CHUNK):
+        digest.update(np.ascontiguousarray(images[start : start + _CHUNK]).data)
+    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    return digest.hexdigest()
+
+
+def to_model_range(images: UInt8) -> NDArray[np.float32]:
+    """0..255 to [-1, 1]: x / 127.5 - 1."""
+    return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def to_uint8(values: NDArray[np.floating[Any]]) -> UInt8:
+    """[-1, 1] to 0..255, clipped and rounded: the inverse of `to_model_range`."""
+    rounded: UInt8 = np.rint((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
+    return rounded

@@ -1,0 +1,252 @@
+"""A data set by its description: the digits, or a folder by way of the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import platformdirs
+
+from diffusion_studio.data import cache
+from diffusion_studio.data.decode import Frame, Picture, decode
+from diffusion_studio.data.digits import digits
+from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnImage
+from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, printable
+from diffusion_studio.data.labels import labels_for, numbered
+from diffusion_studio.data.scan import Listing, looks_like_image, scan
+from diffusion_studio.data.spec import DIGITS, DataSpec
+
+Progress = Callable[[int, int], None]
+_INTERVAL = 1 / 30  # seconds between two reports of progress
+
+
+def load(
+    spec: DataSpec,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> ImageSet:
+    """The images that `spec` describes.
+
+    A folder is decoded once; after that it is read from the cache until a file in it changes.
+    `progress(done, total)` is called in the calling thread, at most 30 times a second and at the end.
+
+    Raises:
+        DataError: there is nothing to use; the message is a sentence for a person.
+        Cancelled: `cancelled()` became true.
+    """
+    stop = cancelled or (lambda: False)
+    report = _throttled(progress)
+    if spec.source != DIGITS:
+        return _load_folder(spec, cache_dir or default_cache_dir(), report, stop)
+    found = digits(spec)
+    report(found.count, found.count)
+    return found
+
+
+def default_cache_dir() -> Path:
+    """Where decoded images are kept for this user."""
+    return Path(platformdirs.user_cache_dir("diffusion-studio")) / "images"
+
+
+def _load_folder(
+    spec: DataSpec, cache_dir: Path, progress: Progress, cancelled: Callable[[], bool]
+) -> ImageSet:
+    listing = scan(_absolute(spec.source), cancelled)
+    final = cache_dir / cache_key(spec, listing)
+    name, source = listing.root.name or str(listing.root), str(listing.root)
+    found = cache.read(final, name, source)
+    if found is not None:
+        progress(found.count, found.count)
+        return found
+    build = _Build(listing, spec, name, progress, cancelled)
+    images: ImageSet | None = None
+    try:
+        with cache.draft(cache_dir) as folder:
+            images = build.in_folder(folder)
+            cache.write_index(folder, images)
+            if isinstance(images.images, np.memmap):
+                images = None  # unmapped before its folder is renamed
+            cache.publish(folder, final)
+    except OSError:
+        pass  # a full or read-only disk: the images are kept in memory alone
+    images = images or cache.read(final, name, source) or build.in_memory()
+    cache.prune(cache_dir, keep=final)
+    return images
+
+
+def _absolute(source: str) -> Path:
+    try:
+        return Path(source).expanduser().absolute()
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"The folder {source} cannot be found: {error}.") from error
+
+
+def cache_key(spec: DataSpec, listing: Listing) -> str:
+    """SHA-256 of everything that decides the decoded images: the shape wanted and what the folder holds."""
+    parts = [
+        [cache.VERSION, spec.side, spec.channels, spec.fit, spec.background, os.path.realpath(listing.root)],
+        [[f.path, f.size, f.mtime_ns] for f in (*listing.files, *listing.metadata)],
+        listing.folders_named_like_images,
+        [[s.file, s.reason] for s in listing.skipped],
+    ]
+    return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
+
+
+@dataclass
+class _Decoded:
+    """What came of the files, in their order; the pixels are elsewhere."""
+
+    files: list[str] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    grey: bool = True  # every pixel of every picture so far
+
+
+@dataclass(frozen=True)
+class _Build:
+    """Decoding a folder, into a file of the cache or into memory."""
+
+    listing: Listing
+    spec: DataSpec
+    name: str
+    progress: Progress
+    cancelled: Callable[[], bool]
+
+    def in_folder(self, folder: Path) -> ImageSet:
+        """Decode into the folder of a cache draft. Raises OSError if it cannot be written."""
+        path, side = folder / cache.IMAGES, self.spec.side
+        with path.open("wb") as file:
+            decoded = self._decode_into(file)
+            file.flush()
+            os.fsync(file.fileno())
+        channels = self._channels(decoded)
+        if channels < self._decoded_channels:
+            cache.keep_one_channel(path, len(decoded.files), side)
+        shape = (len(decoded.files), channels, side, side)
+        return self._image_set(decoded, cache.map_images(path, shape))
+
+    def in_memory(self) -> ImageSet:
+        memory, side = io.BytesIO(), self.spec.side
+        decoded = self._decode_into(memory)
+        raw = np.frombuffer(memory.getbuffer(), np.uint8).reshape(-1, self._decoded_channels, side, side)
+        return self._image_set(decoded, np.ascontiguousarray(raw[:, : self._channels(decoded)]))
+
+    @property
+    def _decoded_channels(self) -> int:
+        return self.spec.channels or 3
+
+    def _channels(self, decoded: _Decoded) -> int:
+        return self.spec.channels or (1 if decoded.grey else 3)
+
+    def _decode_into(self, sink: BinaryIO) -> _Decoded:
+        """Decode all files in order and append the pixels (C, H, W) of each to `sink`."""
+        frame = Frame(self.spec.side, self._decoded_channels, self.spec.fit, self.spec.background_rgb)
+        root, names = self.listing.root, [f.path for f in self.listing.files]
+        decoded, workers = _Decoded(), os.cpu_count() or 1
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        try:
+            work = _in_order(pool, lambda name: _attempt(root / name, frame), names, 4 * workers)
+            for done, (name, outcome) in enumerate(work, start=1):
+                if self.cancelled():
+                    raise Cancelled
+                _record(decoded, name, outcome, sink)
+                self.progress(done, len(names))
+        finally:
+            pool.shutdown(cancel_futures=True)
+        self._report_rest(decoded)
+        return decoded
+
+    def _report_rest(self, decoded: _Decoded) -> None:
+        """Add folders and special files to the report. Raises DataError if there is no picture at all."""
+        for folder in self.listing.folders_named_like_images:
+            if not any(file.startswith(f"{folder}/") for file in decoded.files):
+                decoded.skipped.append(Skipped(folder, "It is a folder, not an image."))
+        decoded.skipped += self.listing.skipped
+        if not decoded.files:
+            raise DataError(_nothing_readable(self.listing.root, _sorted(decoded.skipped)))
+
+    def _image_set(self, decoded: _Decoded, images: UInt8) -> ImageSet:
+        named, complaints = labels_for(self.listing.root, self.listing.metadata, decoded.files)
+        labels, class_names = numbered(decoded.files, named)
+        return ImageSet(
+            images=images,
+            labels=labels,
+            class_names=class_names,
+            files=tuple(decoded.files),
+            skipped=tuple(_sorted([*decoded.skipped, *complaints])),
+            name=self.name,
+            source=str(self.listing.root),
+            sizes=np.array(decoded.sizes, np.int32),
+        )
+
+
+def _attempt(path: Path, frame: Frame) -> Picture | BadImage:
+    try:
+        return decode(path, frame)
+    except BadImage as error:
+        return error
+
+
+def _record(decoded: _Decoded, name: str, outcome: Picture | BadImage, sink: BinaryIO) -> None:
+    if isinstance(outcome, BadImage):
+        plain = isinstance(outcome, NotAnImage) and not looks_like_image(name)
+        decoded.skipped.append(Skipped(name, "It is not an image." if plain else outcome.reason))
+        return
+    pixels = outcome.pixels  # (H, W, C)
+    sink.write(pixels.transpose(2, 0, 1).tobytes())
+    decoded.files.append(name)
+    decoded.sizes.append((outcome.width, outcome.height))
+    decoded.grey = decoded.grey and bool((pixels == pixels[..., :1]).all())
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[str], Picture | BadImage], names: list[str], ahead: int
+) -> Iterator[tuple[str, Picture | BadImage]]:
+    """The outcome for each name in order, with at most `ahead` of them under way or waiting."""
+    waiting: deque[tuple[str, Future[Picture | BadImage]]] = deque()
+    for name in names:
+        waiting.append((name, pool.submit(work, name)))
+        if len(waiting) >= ahead:
+            first, outcome = waiting.popleft()
+            yield first, outcome.result()
+    for name, outcome in waiting:
+        yield name, outcome.result()
+
+
+def _throttled(progress: Progress | None) -> Progress:
+    last = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if progress is not None and (now - last >= _INTERVAL or done == total):
+            last = now
+            progress(done, total)
+
+    return report
+
+
+def _sorted(skipped: list[Skipped]) -> list[Skipped]:
+    return sorted(skipped, key=lambda s: s.file)
+
+
+def _nothing_readable(root: Path, skipped: list[Skipped]) -> str:
+    if not skipped:
+        return f"There is no image in the folder {root}: it is empty."
+    first = skipped[0]
+    count = "1 file was" if len(skipped) == 1 else f"{len(skipped)} files were"
+    return (
+        f"There is no readable image in the folder {root}: {count} skipped, "
+        f"first {printable(first.file)}: {first.reason}"
+    )

@@ -1,0 +1,144 @@
+"""The files of a folder, by name, size and time only: nothing is opened here."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusion_studio.data.errors import Cancelled, DataError
+from diffusion_studio.data.imageset import Skipped
+
+METADATA = ("metadata.csv", "metadata.jsonl")  # the first one found counts
+
+# Also of kinds that are not read: such a file is missed if it is passed over in silence.
+_IMAGE_ENDINGS = re.compile(
+    r"\.(a?png|jpe?g?|jfif|webp|bmp|dib|gif|tiff?|ico|hei[cf]|avif|jp2|j2k|jxl|psd|tga|svg|eps"
+    r"|p[bgpn]m|exr|hdr|dds|raw|dng)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file as the directory shows it; `path` is relative to the root, with forward slashes."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Everything under a folder, sorted by path."""
+
+    root: Path
+    files: tuple[FoundFile, ...]  # every regular file that may be a picture
+    metadata: tuple[FoundFile, ...]  # label files at the root
+    folders_named_like_images: tuple[str, ...]
+    skipped: tuple[Skipped, ...]  # what could not be walked or is no regular file
+
+
+def looks_like_image(name: str) -> bool:
+    """Whether a name ends like that of a picture (also of a kind that is not read)."""
+    return _IMAGE_ENDINGS.search(name) is not None
+
+
+def scan(root: Path, cancelled: Callable[[], bool] | None = None) -> Listing:
+    """Walk `root` and all folders below it.
+
+    Names that begin with a dot are ignored. A link to a folder is followed unless that folder has been
+    walked already, so loops end and nothing is read twice.
+
+    Raises:
+        DataError: no such folder, a file instead of a folder, or one that cannot be read.
+        Cancelled: `cancelled()` became true.
+    """
+    _check_folder(root)
+    walk = _Walk(root, cancelled or (lambda: False))
+    walk.run()
+    return walk.listing()
+
+
+def _check_folder(root: Path) -> None:
+    try:
+        is_folder = stat.S_ISDIR(root.stat().st_mode)
+    except FileNotFoundError:
+        raise DataError(f"There is no folder {root}.") from None
+    except OSError as error:
+        raise DataError(f"The folder {root} cannot be read: {_why(error)}.") from error
+    if not is_folder:
+        raise DataError(f"{root} is a file; choose the folder that holds the images.")
+
+
+class _Walk:
+    def __init__(self, root: Path, cancelled: Callable[[], bool]) -> None:
+        self.root = root
+        self.cancelled = cancelled
+        self.files: list[FoundFile] = []
+        self.named: list[str] = []
+        self.skipped: list[Skipped] = []
+        self.folders: deque[str] = deque([""])
+        self.links: deque[str] = deque()  # walked after all real folders
+        self.seen: set[tuple[int, int]] = set()
+
+    def run(self) -> None:
+        while self.folders or self.links:
+            if self.cancelled():
+                raise Cancelled
+            folder = self.folders.popleft() if self.folders else self.links.popleft()
+            try:
+                self._enter(folder)
+            except OSError as error:
+                if not folder:
+                    raise DataError(f"The folder {self.root} cannot be read: {_why(error)}.") from error
+                self.skipped.append(Skipped(folder, f"The folder cannot be read: {_why(error)}."))
+
+    def _enter(self, folder: str) -> None:
+        path = self.root / folder
+        status = path.stat()
+        if (status.st_dev, status.st_ino) in self.seen:
+            return
+        self.seen.add((status.st_dev, status.st_ino))
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    self._take(entry, f"{folder}/{entry.name}" if folder else entry.name)
+
+    def _take(self, entry: os.DirEntry[str], path: str) -> None:
+        try:
+            status = entry.stat()
+        except FileNotFoundError:
+            self.skipped.append(Skipped(path, "It is a link to something that does not exist."))
+        except OSError as error:
+            self.skipped.append(Skipped(path, f"It cannot be read: {_why(error)}."))
+        else:
+            self._sort_in(entry, path, status)
+
+    def _sort_in(self, entry: os.DirEntry[str], path: str, status: os.stat_result) -> None:
+        if stat.S_ISDIR(status.st_mode):
+            (self.links if entry.is_symlink() else self.folders).append(path)
+            if looks_like_image(entry.name):
+                self.named.append(path)
+        elif stat.S_ISREG(status.st_mode):
+            self.files.append(FoundFile(path, status.st_size, status.st_mtime_ns))
+        else:
+            self.skipped.append(Skipped(path, "It is not a regular file."))
+
+    def listing(self) -> Listing:
+        files = sorted(self.files, key=lambda f: f.path)
+        return Listing(
+            root=self.root,
+            files=tuple(f for f in files if f.path not in METADATA),
+            metadata=tuple(f for f in files if f.path in METADATA),
+            folders_named_like_images=tuple(sorted(self.named)),
+            skipped=tuple(sorted(self.skipped, key=lambda s: s.file)),
+        )
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,98 @@
+"""The description of a data set: where the images are and how they are brought to one shape."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from PIL import ImageColor
+from pydantic import BeforeValidator, field_validator
+
+from diffusion_studio.core.describe import Choice, knob
+
+DIGITS = "digits"
+
+Fit = Literal["crop", "pad", "stretch"]
+
+
+def _as_number(value: Any) -> Any:
+    """A number written as text, as the command line hands it over."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+class DataSpec(Choice):
+    """Which images to use, and the shape that all of them are brought to."""
+
+    source: str = knob(
+        DIGITS,
+        title="Images",
+        help="A folder of images, or the word digits for the 1797 built-in handwritten digits "
+        "(a folder of that name is written ./digits). Sub-folders become classes.",
+    )
+    resolution: int = knob(
+        0,
+        title="Resolution",
+        unit="px",
+        help="Height and width of every image, a multiple of 4 from 4 to 256. "
+        "0 chooses: 8 for the digits, 32 for a folder.",
+        ge=0,
+        le=256,
+    )
+    channels: Annotated[Literal[0, 1, 3], BeforeValidator(_as_number)] = knob(
+        0,
+        title="Channels",
+        help="1 for grey, 3 for colour. 0 chooses: grey if every image is grey, otherwise colour.",
+    )
+    fit: Fit = knob(
+        "crop",
+        title="Fit",
+        help="How an image that is not square becomes square: crop keeps the centre, "
+        "pad adds background, stretch changes the proportions.",
+    )
+    background: str = knob(
+        "#ffffff",
+        title="Background",
+        help="The colour behind transparent pixels and around padded images, as #rrggbb or a colour name.",
+    )
+    flip: bool = knob(
+        False,
+        title="Random mirroring",
+        help="Mirror every image left to right with probability one half while training. "
+        "Doubles the variety; wrong for digits and letters.",
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _named(cls, source: str) -> str:
+        if not source.strip() or "\0" in source:
+            raise ValueError("name a folder of images, or digits")
+        return source
+
+    @field_validator("resolution")
+    @classmethod
+    def _multiple_of_four(cls, resolution: int) -> int:
+        if resolution % 4:
+            raise ValueError("the resolution should be a multiple of 4 from 4 to 256, or 0 to choose")
+        return resolution
+
+    @field_validator("background")
+    @classmethod
+    def _colour(cls, background: str) -> str:
+        """The colour as #rrggbb, so that two spellings of one colour are equal."""
+        try:
+            colour = ImageColor.getrgb(background.strip())
+        except ValueError:
+            raise ValueError("the background should be a colour like #ffffff or white") from None
+        if len(colour) != 3:
+            raise ValueError("the background should be opaque, a colour like #ffffff")
+        return "#{:02x}{:02x}{:02x}".format(*colour)
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """The background as red, green and blue in 0..255."""
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return red, green, blue
+
+    @property
+    def side(self) -> int:
+        """Height and width in pixels, chosen where the resolution is 0."""
+        return self.resolution or (8 if self.source == DIGITS else 32)

@@ -1,0 +1,37 @@
+"""Where the product keeps its files. `DIFFUSION_STUDIO_HOME` puts all of them under one folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+APP = "diffusion-studio"
+HOME_VARIABLE = "DIFFUSION_STUDIO_HOME"
+
+
+def runs_dir() -> Path:
+    """The folder of runs, unless the person chose another one."""
+    return _place("runs", platformdirs.user_data_path(APP, appauthor=False) / "runs")
+
+
+def cache_dir() -> Path:
+    """What can be deleted at any time and is computed again: decoded images, rendered formulas."""
+    return _place("cache", platformdirs.user_cache_path(APP, appauthor=False))
+
+
+def settings_dir() -> Path:
+    """The window's own settings: layout, theme, recent folders."""
+    return _place("settings", platformdirs.user_config_path(APP, appauthor=False))
+
+
+def log_dir() -> Path:
+    """Log files and crash reports."""
+    return _place("logs", platformdirs.user_log_path(APP, appauthor=False))
+
+
+def _place(name: str, default: Path) -> Path:
+    """`default`, or the folder `name` under the home that the environment sets. Nothing is created."""
+    home = os.environ.get(HOME_VARIABLE, "")
+    return Path(home).expanduser().absolute() / name if home else default

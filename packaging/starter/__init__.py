@@ -1,0 +1,1 @@
+"""The start script's own modules. Standard library only: nothing is installed yet when they run."""

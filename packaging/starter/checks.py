@@ -1,0 +1,42 @@
+"""What `test` runs: the same for a person and for continuous integration."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+
+from starter.environment import python
+from starter.project import ROOT, say
+
+PYTEST = ("pytest",)
+CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), PYTEST)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    name: str
+    passed: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"  {'ok    ' if self.passed else 'FAILED'}  {self.name} ({self.seconds:.1f} s)"
+
+
+def run_all(pytest_arguments: list[str]) -> int:
+    """Runs every check, or pytest alone when it is given arguments; 1 if any of them fails."""
+    checks = ((*PYTEST, *pytest_arguments),) if pytest_arguments else CHECKS
+    outcomes = [_run(check) for check in checks]
+    if len(outcomes) > 1:
+        say("\n".join(["", "Summary", *map(str, outcomes)]))
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+def _run(check: tuple[str, ...]) -> Outcome:
+    name = " ".join(check)
+    say(f"— {name}")
+    began = time.monotonic()
+    environment = {"QT_QPA_PLATFORM": "offscreen", **os.environ}
+    done = subprocess.run([str(python()), "-m", *check], cwd=ROOT, env=environment)
+    return Outcome(name, done.returncode == 0, time.monotonic() - began)

@@ -1,0 +1,45 @@
+"""For every test: no file lands in the person's folders, random tests are quick, and Qt may be missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from support.qt import QT_TIERS, has_qt
+
+settings.register_profile("local", deadline=None, max_examples=25)
+settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Without Qt, pytest-qt would stop the session when it is configured; so it goes before that."""
+    plugin = pluginmanager.get_plugin("pytest-qt")
+    if plugin is None:
+        parser.addini("qt_log_level_fail", "unused: pytest-qt is not installed")
+        parser.addini("qt_log_ignore", "unused: pytest-qt is not installed", type="linelist")
+    elif not has_qt():
+        pluginmanager.unregister(plugin)
+
+
+def pytest_report_header() -> str | None:
+    return None if has_qt() else f"PySide6 is not installed: left out are {', '.join(QT_TIERS)}"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    here = Path(__file__).parent
+    return True if not has_qt() and collection_path in [here / tier for tier in QT_TIERS] else None
+
+
+@pytest.fixture(autouse=True)
+def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The product's own folders, empty and the test's alone; nothing may be fetched from a hub."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("DIFFUSION_STUDIO_HOME", str(home))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    yield home

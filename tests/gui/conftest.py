@@ -1,0 +1,14 @@
+"""A test of this tier fails if it leaves a thread, a timer, a window or a temporary folder behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support import leaks
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    yield from leaks.watch(monkeypatch)

@@ -1,0 +1,76 @@
+"""The leak check itself finds what it is there for."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from PySide6.QtCore import QThread, QTimer
+from PySide6.QtWidgets import QWidget
+
+from support import leaks
+
+
+@contextmanager
+def complaint(monkeypatch: pytest.MonkeyPatch, part: str) -> Iterator[None]:
+    """The body leaves something behind, and the check says so in words that contain `part`."""
+    monkeypatch.setattr(leaks, "GRACE", 0.05)
+    with monkeypatch.context() as patch:
+        watch = leaks.watch(patch)
+        next(watch)
+        yield
+        with pytest.raises(pytest.fail.Exception, match=part):
+            next(watch, None)
+
+
+def test_that_a_running_python_thread_is_found(monkeypatch):
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, name="forgotten")
+    with complaint(monkeypatch, "thread forgotten"):
+        thread.start()
+    end.set()
+    thread.join()
+
+
+def test_that_a_running_qthread_is_found(qapp, monkeypatch):
+    thread = QThread()
+    with complaint(monkeypatch, "running .*QThread"):
+        thread.start()
+    thread.quit()
+    assert thread.wait(2000)
+
+
+def test_that_an_active_timer_without_a_parent_is_found(qapp, monkeypatch):
+    timer = QTimer()
+    with complaint(monkeypatch, "active .*QTimer"):
+        timer.start(1000)
+    timer.stop()
+
+
+def test_that_a_visible_window_is_found(qapp, monkeypatch):
+    window = QWidget()
+    with complaint(monkeypatch, "visible .*QWidget"):
+        window.show()
+    window.close()
+
+
+def test_that_a_temporary_folder_is_found(monkeypatch):
+    with tempfile.TemporaryDirectory() as outer:
+        monkeypatch.setattr(tempfile, "tempdir", outer)
+        with complaint(monkeypatch, "folder .*diffusion-studio-x"):
+            tempfile.mkdtemp(prefix="diffusion-studio-x")
+
+
+def test_that_a_tidy_test_passes(qapp, monkeypatch):
+    with monkeypatch.context() as patch:
+        watch = leaks.watch(patch)
+        next(watch)
+        thread, timer = QThread(), QTimer()
+        timer.start(1000)
+        thread.start()
+        thread.quit()
+        timer.stop()
+        assert next(watch, "silent") == "silent"

@@ -51,7 +51,7 @@ def _matching(
     if not found:
         return None, "Its labels were not used: it gives none of the images here a label."
     if missing:
-        return found, f"It names {len(missing)} files that are not among the images, first {missing[0]!r}."
+        return found, f"Some of its rows name no image here ({len(missing)} in all, first {missing[0]!r})."
     return found, None
 
 

@@ -1,0 +1,331 @@
+"""Folders and digits as sets, by way of the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffusion_studio.data import cache
+from diffusion_studio.data import load as loading
+from diffusion_studio.data.errors import Cancelled, DataError
+from diffusion_studio.data.imageset import ImageSet, fingerprint_of
+from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DataSpec
+from support.image_folders import add_broken_files, build_mixed_folder, crops
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Six photographs in two classes."""
+    source = crops(seed=11)
+    for number in range(6):
+        path = tmp_path / "photos" / ("a" if number % 2 else "b") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        next(source).save(path)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def spec_of(folder: Path, **changes: object) -> DataSpec:
+    return DataSpec.model_validate({"source": str(folder), "resolution": 16} | changes)
+
+
+@pytest.fixture
+def no_decoding(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    def forbid() -> None:
+        def refuse(*_: object) -> None:
+            raise AssertionError("decoded again")
+
+        monkeypatch.setattr(loading, "decode", refuse)
+
+    return forbid
+
+
+def same(a: ImageSet, b: ImageSet) -> bool:
+    arrays = all(np.array_equal(getattr(a, n), getattr(b, n)) for n in ("images", "labels", "sizes"))
+    return arrays and a.manifest() == b.manifest() and a.name == b.name
+
+
+def test_that_exactly_the_sound_images_are_used_and_the_broken_reported(tmp_path: Path, store: Path) -> None:
+    sound = build_mixed_folder(tmp_path / "mixed", 60)
+    broken = add_broken_files(tmp_path / "mixed", 40)
+    found = load(spec_of(tmp_path / "mixed"), store)
+    assert found.files == tuple(sound)
+    assert {s.file for s in found.skipped} == set(broken)
+    assert all(s.reason.endswith(".") for s in found.skipped)
+    assert found.class_names == ("blüte", "china", "山水")
+    assert [found.label_name(i) for i in range(60)] == [s.label for s in sound.values()]
+    assert found.images.shape == (60, 3, 16, 16)
+    assert found.images.dtype == np.uint8
+    assert found.name == "mixed"
+
+
+def test_that_images_stand_in_the_order_of_their_files(photos: Path, store: Path) -> None:
+    found = load(spec_of(photos, fit="stretch"), store)
+    for file, image, size in zip(found.files, found.images, found.sizes, strict=True):
+        with Image.open(photos / file) as picture:
+            small = picture.resize((16, 16), Image.Resampling.LANCZOS, reducing_gap=3.0)
+            assert np.array_equal(image, np.asarray(small).transpose(2, 0, 1))
+            assert tuple(size) == picture.size
+    assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_that_reopening_does_not_decode(photos: Path, store: Path, no_decoding: Callable[[], None]) -> None:
+    add_broken_files(photos, 8)
+    first = load(spec_of(photos), store)
+    no_decoding()
+    assert same(load(spec_of(photos), store), first)
+    assert first.fingerprint == fingerprint_of(first.images, first.labels, first.class_names)
+
+
+@pytest.mark.parametrize("change", ["content", "added", "removed", "renamed", "metadata"])
+def test_that_a_change_in_the_folder_is_noticed(change: str, photos: Path, store: Path) -> None:
+    before = load(spec_of(photos), store)
+    if change == "content":
+        Image.new("RGB", (40, 40), "red").save(photos / "a" / "1.png")
+    elif change == "added":
+        shutil.copy(photos / "a" / "1.png", photos / "a" / "9.png")
+    elif change == "removed":
+        (photos / "a" / "1.png").unlink()
+    elif change == "renamed":
+        (photos / "a" / "1.png").rename(photos / "b" / "1.png")
+    else:
+        (photos / "metadata.csv").write_text("file_name,label\na/1.png,x\n")
+    assert load(spec_of(photos), store).fingerprint != before.fingerprint
+
+
+def test_that_each_shape_has_its_own_cache(photos: Path, store: Path) -> None:
+    shapes = [{}, {"resolution": 8}, {"channels": 1}, {"fit": "pad"}, {"fit": "pad", "background": "red"}]
+    assert len({load(spec_of(photos, **s), store).fingerprint for s in shapes}) == 5
+    assert len(list(store.iterdir())) == 5
+    load(spec_of(photos, flip=True), store)
+    assert len(list(store.iterdir())) == 5
+
+
+def damage_short(folder: Path) -> None:
+    data = (folder / cache.IMAGES).read_bytes()
+    (folder / cache.IMAGES).write_bytes(data[:-1])
+
+
+def damage_flip(folder: Path) -> None:
+    data = bytearray((folder / cache.IMAGES).read_bytes())
+    data[100] ^= 1
+    (folder / cache.IMAGES).write_bytes(data)
+
+
+def damage_json(folder: Path) -> None:
+    (folder / cache.INDEX).write_text('{"shape": [6, 3')
+
+
+def damage_labels(folder: Path) -> None:
+    index = json.loads((folder / cache.INDEX).read_text())
+    (folder / cache.INDEX).write_text(json.dumps(index | {"labels": [7] * 6}))
+
+
+def damage_shape(folder: Path) -> None:
+    index = json.loads((folder / cache.INDEX).read_text())
+    (folder / cache.INDEX).write_text(json.dumps(index | {"shape": [6, 3, -16, -16]}))
+
+
+def damage_type(folder: Path) -> None:
+    (folder / cache.INDEX).write_text("[]")
+
+
+def damage_gone(folder: Path) -> None:
+    (folder / cache.IMAGES).unlink()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_short, damage_flip, damage_json, damage_labels, damage_shape, damage_type, damage_gone],
+)
+def test_that_a_damaged_cache_is_rebuilt(
+    damage: Callable[[Path], None], photos: Path, store: Path, no_decoding: Callable[[], None]
+) -> None:
+    before = load(spec_of(photos), store)
+    (folder,) = store.iterdir()
+    damage(folder)
+    assert same(load(spec_of(photos), store), before)
+    no_decoding()
+    assert same(load(spec_of(photos), store), before)
+
+
+def test_that_a_cache_that_cannot_be_written_does_not_stop_anything(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    found = load(spec_of(photos), tmp_path / "file")
+    assert same(found, load(spec_of(photos), tmp_path / "good"))
+    assert found.images.flags.writeable
+
+
+@pytest.mark.parametrize("step", ["write_index", "publish", "keep_one_channel"])
+def test_that_a_disk_that_fills_up_does_not_stop_anything(
+    step: str, photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in photos.rglob("*.png"):
+        Image.open(path).convert("L").save(path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache, step, full)
+    found = load(spec_of(photos), store)
+    assert (found.count, found.channels) == (6, 1)
+    assert list(store.iterdir()) == []
+
+
+def test_that_a_large_set_is_mapped_and_equal(
+    photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch, no_decoding: Callable[[], None]
+) -> None:
+    small = load(spec_of(photos), store)
+    shutil.rmtree(store)
+    monkeypatch.setattr(cache, "IN_MEMORY", 1000)
+    mapped = load(spec_of(photos), store)
+    assert isinstance(mapped.images, np.memmap)
+    assert same(mapped, small)
+    mapped.images[0] = 0  # stays in memory
+    no_decoding()
+    assert same(load(spec_of(photos), store), small)
+
+
+def test_that_the_sets_used_last_are_kept(photos: Path, store: Path) -> None:
+    for number, resolution in enumerate((4, 8, 12)):
+        load(spec_of(photos, resolution=resolution), store)
+        for index in store.glob("*/index.json"):
+            if index.stat().st_mtime > 1000:
+                os.utime(index, (100 + number, 100 + number))
+    folders = {json.loads(p.read_text())["shape"][2]: p.parent for p in store.glob("*/index.json")}
+    load(spec_of(photos, resolution=4), store)  # used again
+    (store / "tmp-fresh").mkdir()
+    (store / "tmp-old").mkdir()
+    os.utime(store / "tmp-old", (1, 1))
+    size = sum(path.stat().st_size for path in folders[4].iterdir())
+    cache.prune(store, keep=folders[8], capacity=size)
+    assert set(store.iterdir()) == {folders[4], folders[8], store / "tmp-fresh"}
+
+
+def test_that_grey_is_found_by_the_pixels(photos: Path, store: Path) -> None:
+    for number, path in enumerate(sorted(photos.rglob("*.png"))):
+        grey = Image.open(path).convert("L")
+        (grey.convert("RGB") if number % 2 else grey).save(path)
+    found = load(spec_of(photos), store)
+    assert found.images.shape == (6, 1, 16, 16)
+    assert np.array_equal(found.images, load(spec_of(photos, channels=1), store).images)
+    assert same(load(spec_of(photos), store), found)
+    threefold = load(spec_of(photos, channels=3), store)
+    assert np.array_equal(threefold.images, found.images.repeat(3, axis=1))
+
+
+def test_that_metadata_names_the_classes(photos: Path, store: Path) -> None:
+    rows = "file_name,label\na/1.png,10\na/3.png,9\nb/0.png,10\n"
+    (photos / "metadata.csv").write_text(rows)
+    found = load(spec_of(photos), store)
+    assert found.class_names == ("9", "10")
+    assert found.labels.tolist() == [1, 0, -1, 1, -1, -1]
+    assert found.unlabelled == 3
+    assert found.skipped == ()
+
+
+def test_that_other_files_are_listed_and_a_folder_with_images_is_not(photos: Path, store: Path) -> None:
+    (photos / "notes.txt").write_text("hello")
+    (photos / "a").rename(photos / "a.png")
+    found = load(spec_of(photos), store)
+    assert [(s.file, s.reason) for s in found.skipped] == [("notes.txt", "It is not an image.")]
+    assert found.class_names == ("a.png", "b")
+
+
+def test_that_a_folder_without_images_is_said_in_a_sentence(tmp_path: Path, store: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with pytest.raises(DataError, match=r"There is no image in the folder .*x: it is empty"):
+        load(spec_of(tmp_path / "x"), store)
+    (tmp_path / "x" / "b.png").write_bytes(b"")
+    (tmp_path / "x" / "a.png").mkdir()
+    with pytest.raises(
+        DataError, match=r"2 files were skipped, first a\.png: It is a folder, not"
+    ):
+        load(spec_of(tmp_path / "x"), store)
+    assert not any(store.iterdir())
+
+
+def test_that_an_unknown_home_is_said_in_a_sentence(store: Path) -> None:
+    with pytest.raises(DataError):
+        load(DataSpec(source="~nobody-of-this-name/photos"), store)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems want names in Unicode")
+def test_that_names_in_another_encoding_are_kept(photos: Path, store: Path) -> None:
+    name = os.fsdecode(b"gr\xfc\xdfe.png")
+    (photos / "a" / "1.png").rename(photos / "a" / name)
+    (photos / "a" / os.fsdecode(b"\xff.png")).write_bytes(b"")
+    for _ in range(2):
+        found = load(spec_of(photos), store)
+        assert f"a/{name}" in found.files
+        json.dumps(found.manifest(), ensure_ascii=False).encode("utf-8")
+    for path in photos.rglob("?.png"):
+        path.unlink()
+    (photos / "a" / name).unlink()
+    with pytest.raises(DataError) as caught:
+        load(spec_of(photos), store)
+    str(caught.value).encode("utf-8")
+
+
+def test_that_cancelling_stops_and_leaves_nothing(photos: Path, store: Path) -> None:
+    asked = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 6
+
+    before = threading.active_count()
+    with pytest.raises(Cancelled):
+        load(spec_of(photos), store, cancelled=cancelled)
+    assert list(store.iterdir()) == []
+    assert threading.active_count() == before
+
+
+def test_that_progress_ends_with_everything(photos: Path, store: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    (photos / "broken.png").write_bytes(b"")
+    load(spec_of(photos), store, progress=lambda *step: seen.append(step))
+    assert seen[-1] == (7, 7)
+    assert seen == sorted(set(seen))
+    load(spec_of(photos), store, progress=lambda *step: seen.append(step))
+    assert seen[-1] == (6, 6)
+
+
+def test_that_the_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    found = load(DataSpec())
+    assert found.images.shape == (1797, 1, 8, 8)
+    assert np.array_equal(np.rint(found.images[:, 0] / 255 * 16), source.images)
+    assert (found.images.min(), found.images.max()) == (0, 255)
+    assert np.array_equal(found.labels, source.target)
+    assert found.class_names == tuple("0123456789")
+    assert found.count == len(set(found.files))
+    assert (found.source, found.skipped) == ("digits", ())
+
+
+def test_that_digits_come_in_every_shape() -> None:
+    small = load(DataSpec()).images
+    large = load(DataSpec(resolution=16, channels=3)).images
+    assert np.array_equal(large, small.repeat(2, 2).repeat(2, 3).repeat(3, 1))
+    assert load(DataSpec(resolution=12)).images.shape == (1797, 1, 12, 12)
+    assert load(DataSpec(resolution=4)).images.shape == (1797, 1, 4, 4)
+
+
+def test_that_the_cache_lies_in_the_users_own_folder() -> None:
+    assert loading.default_cache_dir().parts[-2:] == ("diffusion-studio", "images")

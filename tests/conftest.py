@@ -1,4 +1,4 @@
-"""For every test: no file lands in the person's folders, random tests are quick, and Qt may be missing."""
+"""For every test: no window opens, no file lands in the person's folders, and Qt may be missing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 
 from support.qt import QT_TIERS, has_qt
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 settings.register_profile("local", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)

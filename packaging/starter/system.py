@@ -19,8 +19,8 @@ def need_screen() -> None:
     known = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in known):
         raise StartError(
-            "Diffusion Studio opens a window, and there is no screen here: neither DISPLAY nor WAYLAND_DISPLAY "
-            "is set. Log in at a desktop or with `ssh -X`, or put `xvfb-run` before the command. "
+            "Diffusion Studio opens a window, and there is no screen here: DISPLAY and WAYLAND_DISPLAY "
+            "are not set. Log in at a desktop or with `ssh -X`, or put `xvfb-run` before the command. "
             "Training and sampling need no screen: see `.venv/bin/diffusion-studio --help`."
         )
 

@@ -1,0 +1,104 @@
+"""The rules of `docs/ARCHITECTURE.md`, checked on the source, and the checker checked on a bad one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import diffusion_studio
+from support.architecture import violations
+
+PACKAGE = Path(diffusion_studio.__file__).parent
+
+BAD = {
+    "core/a.py": ("from ..engine import b", "core must not import engine"),
+    "core/b.py": ("def late():\n    import diffusion_studio.pages.main", "core must not import pages"),
+    "core/c.py": ("import PySide6.QtCore", "core must not import Qt"),
+    "core/d.py": (
+        "import importlib\nimportlib.import_module('diffusion_studio.cli')",
+        "core must not import cli",
+    ),
+    "models/a.py": ("from diffusion_studio.data import folder", "models must not import data"),
+    "data/a.py": ("from diffusion_studio import models", "data must not import models"),
+    "data/b.py": ("import numpy as np\nnp.load('x', allow_pickle=True)", "no pickle"),
+    "engine/a.py": ("from pickle import load", "no pickle"),
+    "engine/b.py": ("import torch\ntorch.load('x')", "no pickle"),
+    "engine/c.py": ("from torch import load", "reads pickles"),
+    "engine/d.py": ("def f(p):\n    return p.DDPMPipeline.from_pretrained('x')", "from_pretrained"),
+    "engine/e.py": ("from pyqtgraph import PlotItem", "engine must not import Qt"),
+    "viewmodels/a.py": ("from PySide6.QtWidgets import QWidget", "only PySide6.QtCore"),
+    "viewmodels/b.py": ("from PySide6 import QtGui", "only PySide6.QtCore"),
+    "viewmodels/c.py": ("from ..widgets.plot import Plot", "viewmodels must not import widgets"),
+    "widgets/a.py": ("import torch", "never tensors"),
+    "widgets/b.py": ("from diffusion_studio.viewmodels.job import Job", "widgets must not import viewmodels"),
+    "widgets/c.py": ("def ask(dialog):\n    dialog.exec()", "nothing blocks"),
+    "pages/a.py": (
+        "from PySide6.QtWidgets import QFileDialog\nQFileDialog.getOpenFileName()",
+        "nothing blocks",
+    ),
+    "pages/b.py": ("from diffusion_studio.app import build", "pages must not import app"),
+    "app.py": ("from diffusion_studio.cli import main", "app must not import cli"),
+    "cli.py": ("from .viewmodels import job", "cli must not import viewmodels"),
+    "helpers/a.py": ("", "not in the map of layers"),
+    "__init__.py": ("from diffusion_studio.core import steps", "must not import core"),
+}
+
+GOOD = {
+    "core/a.py": "from . import b\nfrom .b import c\nimport torch, math",
+    "models/a.py": "from ..core.a import b",
+    "data/a.py": "import numpy as np\nnp.load('x', allow_pickle=False)",
+    "engine/a.py": "from diffusion_studio import __version__\nfrom diffusion_studio.models.a import b",
+    "viewmodels/a.py": "from PySide6.QtCore import Qt\nfrom PySide6 import QtCore\nfrom ..engine import b",
+    "widgets/a.py": "import pyqtgraph\nfrom ..engine.a import b\ndef f(d):\n    d.open()\n    d.drag.exec()",
+    "pages/a.py": "from ..widgets import a\nfrom ..viewmodels import a",
+    "app.py": "from .pages import a\ndef main(application):\n    return application.exec()",
+    "cli.py": "from .engine import a",
+    "__main__.py": "def main():\n    from .app import main\n    from .cli import main",
+    "__init__.py": "__version__ = '1'",
+}
+
+
+def test_that_the_package_keeps_to_the_rules():
+    broken = violations(PACKAGE)
+    assert not broken, "\n" + "\n".join(broken)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_that_a_broken_rule_is_found(name, tmp_path):
+    source, complaint = BAD[name]
+    found = violations(_package(tmp_path, {name: source}))
+    assert len(found) == 1
+    assert found[0].startswith(name)
+    assert complaint in found[0]
+
+
+def test_that_all_that_is_allowed_passes(tmp_path):
+    assert violations(_package(tmp_path, GOOD)) == []
+
+
+def test_that_nothing_below_the_window_imports_qt():
+    """Imports every such module where any import of Qt fails: what the source does not show, shows here."""
+    script = "import sys, importlib\nsys.modules |= dict.fromkeys(('PySide6', 'shiboken6', 'pyqtgraph'))\n"
+    script += "\n".join(f"importlib.import_module({name!r})" for name in _modules_without_qt())
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+
+
+def _modules_without_qt() -> list[str]:
+    folders = ("core", "models", "data", "engine")
+    paths = [path for folder in folders for path in sorted((PACKAGE / folder).rglob("*.py"))]
+    relative = (
+        path.relative_to(PACKAGE.parent).with_suffix("") for path in [*paths, *PACKAGE.glob("cli.py")]
+    )
+    return [".".join(part for part in path.parts if part != "__init__") for path in relative]
+
+
+def _package(folder: Path, files: dict[str, str]) -> Path:
+    package = folder / "diffusion_studio"
+    for name, source in files.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(source, encoding="utf-8")
+    return package

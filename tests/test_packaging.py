@@ -1,0 +1,238 @@
+"""The start script, the pinned versions, and what is shipped."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import bootstrap
+from starter import checks, commands, environment, project, system
+from starter.project import StartError
+
+ROOT = project.ROOT
+
+
+class Installs:
+    """Stands in for venv and pip, and notes what they were asked."""
+
+    def __init__(self, venv: Path) -> None:
+        self.venv = venv
+        self.asked: list[str] = []
+        self.fails = False
+
+    def create(self) -> None:
+        self.asked.append("create")
+        environment.python().parent.mkdir(parents=True, exist_ok=True)
+        environment.python().touch()
+
+    def install(self, extras: frozenset[str]) -> None:
+        self.asked.append(" ".join(sorted(extras)))
+        if self.fails:
+            raise StartError("no network")
+
+
+@pytest.fixture
+def installs(tmp_path, monkeypatch) -> Installs:
+    fake = Installs(tmp_path / ".venv")
+    monkeypatch.setattr(environment, "VENV", fake.venv)
+    monkeypatch.setattr(environment, "STAMP", fake.venv / "stamp.json")
+    monkeypatch.setattr(environment, "create", fake.create)
+    monkeypatch.setattr(environment, "install", fake.install)
+    monkeypatch.setattr(environment, "is_healthy", lambda: environment.python().exists())
+    return fake
+
+
+@pytest.fixture
+def linux(monkeypatch) -> pytest.MonkeyPatch:
+    """A Linux without a screen, on which everything Qt needs is there."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(project.qt_libraries(), "missing", tuple)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("version", [(2, 7), (3, 6), (3, 8), (3, 10), (3, 14), (4, 0)])
+def test_that_an_unsuitable_python_is_told_which_ones_suit(version):
+    sentence = "Diffusion Studio needs Python 3.11, 3.12 or 3.13; this is {}.{}. ".format(*version)
+    assert bootstrap.refusal(version).startswith(sentence)
+
+
+@pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13)])
+def test_that_a_suitable_python_is_not_refused(version):
+    assert bootstrap.refusal(version) == ""
+
+
+def test_that_any_python_can_read_the_start_script():
+    source = Path(bootstrap.__file__).read_text(encoding="ascii")
+    nodes = list(ast.walk(ast.parse(source, feature_version=(3, 4))))
+    assert not any(isinstance(node, ast.JoinedStr | ast.AnnAssign | ast.NamedExpr) for node in nodes)
+
+
+def test_that_the_second_start_installs_nothing(installs):
+    environment.prepare(environment.TESTS)
+    environment.prepare(environment.TESTS)
+    environment.prepare(environment.WINDOW)
+    assert installs.asked == ["create", "gui test"]
+
+
+def test_that_a_failed_install_is_finished_by_the_next_start(installs):
+    installs.fails = True
+    with pytest.raises(StartError):
+        environment.prepare(environment.WINDOW)
+    installs.fails = False
+    environment.prepare(environment.WINDOW)
+    assert installs.asked == ["create", "gui", "gui"]
+
+
+def test_that_testing_after_running_adds_only_what_tests_need(installs):
+    environment.prepare(environment.WINDOW)
+    environment.prepare(environment.TESTS)
+    environment.prepare(environment.WINDOW)
+    assert installs.asked == ["create", "gui", "gui test"]
+
+
+def test_that_other_versions_are_installed_with_all_that_was_there(installs, monkeypatch):
+    environment.prepare(environment.TESTS)
+    monkeypatch.setattr(environment, "digest", lambda: "another set of packages")
+    environment.prepare(environment.WINDOW)
+    assert installs.asked == ["create", "gui test", "gui test"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"digest": 1, "extras": null}'])
+def test_that_a_damaged_stamp_counts_as_none(text, installs):
+    environment.prepare(environment.WINDOW)
+    environment.STAMP.write_text(text)
+    environment.prepare(environment.WINDOW)
+    assert installs.asked == ["create", "gui", "gui"]
+
+
+def test_that_an_environment_without_its_python_is_made_again(installs):
+    environment.prepare(environment.WINDOW)
+    environment.python().unlink()
+    environment.prepare(environment.WINDOW)
+    assert installs.asked == ["create", "gui"] * 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for Python")
+def test_that_an_environment_of_another_python_is_not_healthy(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    assert not environment.is_healthy()
+    environment.python().parent.mkdir()
+    environment.python().write_text("#!/bin/sh\necho 3 10\n")
+    environment.python().chmod(0o755)
+    assert not environment.is_healthy()
+    environment.python().write_text("#!/bin/sh\necho {} {}\n".format(*sys.version_info))
+    assert environment.is_healthy()
+
+
+def test_that_the_last_lines_of_a_failed_pip_are_shown(monkeypatch, capsys):
+    monkeypatch.setattr(
+        environment, "pip", lambda: [sys.executable, "-c", "print('no such package'); exit(1)"]
+    )
+    with pytest.raises(StartError, match=r"no such package[\s\S]*could not be installed"):
+        environment.install(environment.WINDOW)
+
+
+def test_that_a_window_without_a_screen_is_refused_with_advice(linux):
+    with pytest.raises(StartError, match=r"no screen.*xvfb-run"):
+        system.need_screen()
+    assert commands.main(["run"]) == 1
+
+
+@pytest.mark.parametrize("name", ["DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"])
+def test_that_any_kind_of_screen_will_do(name, linux):
+    linux.setenv(name, "offscreen")
+    system.need_screen()
+
+
+def _misses(monkeypatch: pytest.MonkeyPatch, soname: str, uid: int = 1000) -> None:
+    qt = project.qt_libraries()
+    absent = tuple(library for library in (*qt.LIBRARIES, qt.FONTS) if library.soname == soname)
+    monkeypatch.setattr(qt, "missing", lambda: absent)
+    monkeypatch.setattr(qt, "this_linux", lambda: "debian")
+    monkeypatch.setattr(os, "geteuid", lambda: uid, raising=False)
+    monkeypatch.setattr(system, "_apt", lambda command: False)
+
+
+def test_that_a_person_without_rights_is_told_the_command(linux):
+    _misses(linux, "libEGL.so.1")
+    with pytest.raises(StartError, match=r"sudo apt-get install -y --no-install-recommends libegl1"):
+        system.need_libraries(window=False)
+
+
+@pytest.mark.parametrize(("soname", "platform"), [("a font", "xcb"), ("libxcb-cursor.so.0", "offscreen")])
+def test_that_what_this_screen_does_not_need_is_only_mentioned(soname, platform, linux, capsys):
+    linux.setenv("QT_QPA_PLATFORM", platform)
+    _misses(linux, soname)
+    system.need_libraries(window=True)
+    assert soname in capsys.readouterr().err
+
+
+def test_that_x11_needs_its_own_libraries(linux):
+    linux.setenv("DISPLAY", ":0")
+    _misses(linux, "libxcb-cursor.so.0")
+    with pytest.raises(StartError, match="libxcb-cursor0"):
+        system.need_libraries(window=True)
+
+
+def test_that_root_installs_what_is_missing_after_an_update_if_need_be(linux):
+    _misses(linux, "libEGL.so.1", uid=0)
+    called: list[list[str]] = []
+    linux.setattr(system, "_apt", lambda command: called.append(command) or len(called) > 1)
+    with pytest.raises(StartError):  # it is still missing: nothing was really installed
+        system.need_libraries(window=False)
+    assert [command[1] for command in called] == ["install", "update", "install"]
+
+
+def test_that_one_failed_check_fails_them_all(monkeypatch, capsys):
+    codes = {"ruff": 1, "mypy": 0, "pytest": 0}
+    monkeypatch.setattr(
+        checks, "_run", lambda check: checks.Outcome(" ".join(check), not codes[check[0]], 0.1)
+    )
+    assert checks.run_all([]) == 1
+    assert "FAILED  ruff check ." in capsys.readouterr().err
+    assert checks.run_all(["tests/core"]) == 0
+
+
+def test_that_an_unknown_command_shows_the_usage(capsys):
+    assert commands.main(["fly"]) == 2
+    assert "run [PATH ...]" in capsys.readouterr().err
+
+
+def _name(requirement: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~; ]", requirement)[0]).lower()
+
+
+def test_that_every_requirement_is_pinned():
+    lines = [line for line in project.CONSTRAINTS.read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = described["optional-dependencies"].values()
+    wanted = [*described["dependencies"], *(name for extra in extras for name in extra)]
+    assert {_name(requirement) for requirement in wanted} <= {_name(line) for line in lines}
+
+
+def test_that_integration_runs_the_command_of_the_readme():
+    assert "python3 packaging/bootstrap.py test\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert '"$python" packaging/bootstrap.py test' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_that_the_wheel_holds_the_package_and_its_resources(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    resources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "resources").rglob("*.svg")}
+    assert {f"diffusion_studio/{name}" for name in resources} <= names
+    assert "diffusion_studio/core/describe.py" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not any(name.startswith(("tests/", "packaging/")) for name in names)

@@ -1,0 +1,112 @@
+"""The order of the data and every random draw of a step, as pure functions of (seed, step)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diffusion_studio.core.denoisers import NO_LABEL
+from diffusion_studio.data.imageset import ImageSet
+
+_ORDER, _DRAWS = 11, 12  # streams of the counter
+
+
+class DataOrder:
+    """An endless sequence of image numbers: one permutation after another."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self._epoch = -1
+        self._permutation: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def slice(self, position: int, size: int) -> NDArray[np.int64]:
+        """The `size` numbers from `position` on. (size,)"""
+        parts: list[NDArray[np.int64]] = []
+        while size > 0:
+            epoch, start = divmod(position, self.count)
+            part = self._epoch_order(epoch)[start : start + size]
+            parts.append(part)
+            position, size = position + len(part), size - len(part)
+        return np.concatenate(parts)
+
+    def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._epoch:
+            philox = np.random.Philox(counter=[0, 0, epoch, _ORDER], key=self.seed)
+            self._permutation = np.random.Generator(philox).permutation(self.count)
+            self._epoch = epoch
+        return self._permutation
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One training batch on its device."""
+
+    x_0: Tensor  # (B, C, H, W) in [−1, 1]
+    t: Tensor  # int64 (B,), 1 … T
+    noise: Tensor  # (B, C, H, W)
+    labels: Tensor | None  # int64 (B,), the class or K for ∅
+
+
+class BatchSource:
+    """Batches from an image set: indexed, mirrored and converted all at once, on the device.
+
+    Args:
+        images: the data.
+        steps: T.
+        classes: K for a conditional network, 0 otherwise.
+        dropout: probability that a label is hidden.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        steps: int,
+        classes: int,
+        dropout: float,
+        flip: bool,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._images = images
+        self._steps = steps
+        self._classes = classes
+        self._dropout = dropout
+        self._flip = flip
+        self._seed = seed
+        self._device = device
+        self._order = DataOrder(images.count, seed)
+        self._generator = torch.Generator(device)
+
+    def batch(self, step: int, position: int, size: int) -> Batch:
+        """The batch of a step; `position` counts the images seen before it."""
+        self._generator.manual_seed(_step_seed(self._seed, step))
+        numbers = self._order.slice(position, size)
+        pixels = torch.from_numpy(self._images.images[numbers]).to(self._device)
+        x_0 = pixels.to(torch.float32).div_(127.5).sub_(1)
+        if self._flip:
+            mirrored = self._uniform(size) < 0.5
+            x_0 = torch.where(mirrored[:, None, None, None], x_0.flip(3), x_0)
+        t = torch.randint(1, self._steps + 1, (size,), generator=self._generator, device=self._device)
+        noise = torch.randn(x_0.shape, generator=self._generator, device=self._device)
+        return Batch(x_0, t, noise, self._labels(numbers, size))
+
+    def _labels(self, numbers: NDArray[np.int64], size: int) -> Tensor | None:
+        if not self._classes:
+            return None
+        labels = torch.from_numpy(self._images.labels[numbers]).to(self._device)
+        hidden = (self._uniform(size) < self._dropout) | (labels == NO_LABEL)
+        return torch.where(hidden, self._classes, labels)
+
+    def _uniform(self, size: int) -> Tensor:
+        return torch.rand(size, generator=self._generator, device=self._device)
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """A 63-bit seed that differs for every (seed, step)."""
+    words = np.random.SeedSequence([seed, _DRAWS, step]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))

@@ -1,0 +1,154 @@
+"""Everything needed to repeat a training, as one frozen value."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.samplers import DDIM, AnySampler
+from diffusion_studio.core.schedules import AnySchedule, CosineSchedule
+from diffusion_studio.core.spacing import AnySpacing, TrailingSpacing
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.models.unet import UNetSpec
+
+
+class DiffusionSpec(Choice):
+    """The forward process."""
+
+    steps: int = knob(
+        1000, title="steps", symbol="T", ge=2, le=4000, scale="log",
+        help="Number of noising steps between an image and pure noise.", source="Ho et al. 2020, §4",
+    )  # fmt: skip
+    schedule: AnySchedule = knob(
+        CosineSchedule(), title="schedule", symbol="β", help="How fast noise is added."
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> DiffusionSpec:
+        self.tables()
+        return self
+
+    def tables(self) -> Tables:
+        """The float64 tables of this process."""
+        return Tables.from_betas(self.schedule.betas(self.steps))
+
+
+class TrainingSpec(Choice):
+    """How the network is trained."""
+
+    steps: int = knob(
+        0, title="stop after", unit="steps", ge=0, le=100_000_000,
+        help="Training ends after this many steps; 0 sets no limit.",
+    )  # fmt: skip
+    seconds: float = knob(
+        0.0, title="stop after", unit="s", ge=0, le=10_000_000,
+        help="Training ends after this much training time; 0 sets no limit.",
+    )  # fmt: skip
+    batch_size: int = knob(
+        128, title="batch size", symbol="B", unit="images", ge=1, le=4096, scale="log",
+        help="Images in each step. Fewer need less memory; more give a calmer gradient.",
+    )  # fmt: skip
+    learning_rate: float = knob(
+        2e-3, title="learning rate", gt=0, le=1, scale="log",
+        help="Step length of the optimizer. Too large and the loss jumps, too small and nothing happens.",
+        source="Loshchilov & Hutter 2019",
+    )  # fmt: skip
+    ema_decay: float = knob(
+        0.999, title="EMA decay", ge=0, lt=1,
+        help="Samples come from a running average of the weights; closer to 1 averages over more steps.",
+        formula=r"\bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta", source="Ho et al. 2020, appendix B",
+    )  # fmt: skip
+    label_dropout: float = knob(
+        0.1, title="drop label", symbol="p", ge=0, le=1,
+        help="How often a label is hidden, so that the network also learns without one; guidance needs both.",
+        source="Ho & Salimans 2022, algorithm 1",
+    )  # fmt: skip
+    warmup: int = knob(
+        100, title="warm-up", unit="steps", ge=0, le=100_000, advanced=True,
+        help="The learning rate grows from 0 over the first steps.",
+    )  # fmt: skip
+    weight_decay: float = knob(
+        0.0, title="weight decay", ge=0, le=1, advanced=True,
+        help="Pulls weights towards 0 a little at each step.", source="Loshchilov & Hutter 2019",
+    )  # fmt: skip
+    gradient_clip: float = knob(
+        1.0, title="gradient clip", ge=0, le=1000, advanced=True,
+        help="Longest gradient that is followed; longer ones are shortened. 0 never clips.",
+    )  # fmt: skip
+    precision: Literal["auto", "fp32", "bf16"] = knob(
+        "auto", title="precision", advanced=True,
+        help="bf16 is faster where the processor has it and the images are not tiny; auto decides.",
+    )  # fmt: skip
+    checkpoint_every: int = knob(
+        1000, title="checkpoint every", unit="steps", ge=1, le=10_000_000, advanced=True,
+        help="Steps between checkpoints; what a crash can cost at most.",
+    )  # fmt: skip
+    checkpoint_minutes: float = knob(
+        5.0, title="checkpoint every", unit="min", ge=0.1, le=1440, advanced=True,
+        help="Longest training time between checkpoints.",
+    )  # fmt: skip
+    keep_checkpoints: int = knob(
+        3, title="keep checkpoints", ge=1, le=1000, advanced=True,
+        help="Older checkpoints are deleted once a newer one is complete.",
+    )  # fmt: skip
+    preview_count: int = knob(
+        16, title="preview images", ge=0, le=100, advanced=True,
+        help="Images drawn from time to time while training, always from the same noise. 0 draws none.",
+    )  # fmt: skip
+    preview_share: float = knob(
+        0.02, title="preview time", ge=0, le=0.5, advanced=True,
+        help="Largest share of the training time that previews may take.",
+    )  # fmt: skip
+
+
+class RunConfig(Choice):
+    """One training, completely described."""
+
+    seed: int = knob(
+        0, title="seed", ge=0, le=2**31 - 1,
+        help="Same seed, same data, same machine: the same training, number by number.",
+    )  # fmt: skip
+    data: DataSpec = DataSpec()
+    model: UNetSpec = UNetSpec()
+    diffusion: DiffusionSpec = DiffusionSpec()
+    training: TrainingSpec = TrainingSpec()
+
+
+class SampleSpec(Choice):
+    """One reverse chain, completely described but for its denoiser."""
+
+    sampler: AnySampler = knob(DDIM(), title="sampler", help="The rule of each reverse step.")
+    steps: int = knob(
+        50, title="steps", symbol="S", ge=1, le=4000, scale="log",
+        help="Reverse steps, and calls of the network, from noise to image.", source="S §3.3",
+    )  # fmt: skip
+    spacing: AnySpacing = knob(
+        TrailingSpacing(), title="times", symbol="τ", help="Which of the T times the chain visits."
+    )
+    count: int = knob(
+        16, title="images", ge=1, le=4096, scale="log", help="How many chains run side by side."
+    )
+    label: int = knob(
+        -1, title="class", symbol="y", ge=-1, le=100_000,
+        help="The class that is asked for; −1 asks for none.", source="L 167",
+    )  # fmt: skip
+    guidance: float = knob(
+        1.0, title="guidance", symbol="γ", ge=0, le=20,
+        help="0 ignores the class, 1 is the plain conditional model, more exaggerates the class. "
+             "Ho & Salimans' w is γ − 1.",
+        formula=r"\hat\epsilon = \gamma\,\hat\epsilon(x_t,y) + (1-\gamma)\,\hat\epsilon(x_t,\varnothing)",
+        source="L 170",
+    )  # fmt: skip
+    clip: bool = knob(
+        True, title="clip estimate", symbol="x̂₀", advanced=True,
+        help="Keep every estimate of the image within the range of pixels; the noise estimate follows.",
+        source="Ho et al. 2020, code",
+    )  # fmt: skip
+    seed: int = knob(0, title="seed", ge=0, le=2**31 - 1, help="Same seed, same noise, same image.")
+
+    def times(self, total: int) -> tuple[int, ...]:
+        """The visited times, from noise to image, for T = total."""
+        return self.spacing.times(total, self.steps)

@@ -1,0 +1,38 @@
+"""Pause and stop, asked for from another thread and polled at each step."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Control:
+    """Tokens that a long job polls."""
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+        self._go.set()
+        self._stop = threading.Event()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._go.is_set()
+
+    def stop(self) -> None:
+        """Ask the job to end in good order; a paused one wakes up for it."""
+        self._stop.set()
+        self._go.set()
+
+    def pause(self) -> None:
+        if not self.stopped:
+            self._go.clear()
+
+    def resume(self) -> None:
+        self._go.set()
+
+    def wait_while_paused(self) -> None:
+        """Blocks the job's own thread until it may go on."""
+        self._go.wait()

@@ -1,0 +1,62 @@
+"""Which processor trains, and at which precision."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import torch
+
+from diffusion_studio.models.unet import Precision
+
+DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
+BF16_FROM = 28  # pixels: below, converting costs more than bf16 saves on a processor
+
+
+def choose_device(choice: str = "auto") -> torch.device:
+    """The device to work on.
+
+    Raises:
+        ValueError: a device that this machine or this torch does not have.
+    """
+    present = available_devices()
+    if choice == "auto":
+        return torch.device(present[0])
+    if choice not in present:
+        raise ValueError(
+            f"This machine has no device {choice!r} that PyTorch can use. Available: {', '.join(present)}."
+        )
+    return torch.device(choice)
+
+
+def available_devices() -> tuple[str, ...]:
+    """Usable device types, the fastest first."""
+    found = []
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return (*found, "cpu")
+
+
+def is_fast(device: torch.device) -> bool:
+    """Whether the device is an accelerator, for which larger networks are chosen."""
+    return device.type != "cpu"
+
+
+def choose_precision(choice: str, device: torch.device, resolution: int) -> Precision:
+    """fp32 or bf16. The rule depends on the machine and the data only, so that a training can be repeated."""
+    if choice in ("fp32", "bf16"):
+        return cast(Precision, choice)
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    has_bf16 = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if has_bf16 and resolution >= BF16_FROM else "fp32"
+
+
+def device_name(device: torch.device) -> str:
+    """What a person calls it: "CPU · 2 threads", "NVIDIA H100"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"CPU · {torch.get_num_threads()} threads"
+    return "Apple GPU"

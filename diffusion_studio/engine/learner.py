@@ -1,0 +1,142 @@
+"""The network, its optimizer and its running average: one training step, and the state that continues it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.engine.batches import Batch
+from diffusion_studio.engine.checkpoints import CheckpointError
+from diffusion_studio.engine.config import TrainingSpec
+from diffusion_studio.models.unet import Precision, UNetDenoiser, autocast
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True, eq=False)
+class LearnerState:
+    """Tensors that continue a training exactly, by parameter name."""
+
+    raw: dict[str, Tensor]
+    ema: dict[str, Tensor]
+    optimizer: dict[str, Tensor]  # "exp_avg.NAME", "exp_avg_sq.NAME", "step.NAME"
+
+
+class Learner:
+    """Trains one network on the ε error (Ho et al. 2020, algorithm 1).
+
+    Args:
+        unet: freshly built; its weights are the start.
+        tables: the forward process.
+        spec: learning rate, EMA and so on; may be replaced between steps.
+        classes: K of a conditional network, or 0.
+    """
+
+    def __init__(
+        self, unet: UNet2DModel, tables: Tables, spec: TrainingSpec, classes: int, device: torch.device,
+        precision: Precision,
+    ) -> None:  # fmt: skip
+        self.spec = spec
+        self.tables = tables
+        self.classes = classes
+        self.device = device
+        self.precision: Precision = precision
+        self.unet = unet.to(device=device, memory_format=torch.channels_last).train()
+        self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
+        self._parameters = list(self.unet.parameters())
+        self._ema_parameters = list(self.ema_unet.parameters())
+        self._optimizer = torch.optim.AdamW(
+            self._parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
+        )
+        alpha_bar = tables.alpha_bar.to(torch.float64)
+        self._root = alpha_bar.sqrt().to(device, torch.float32)  # √ᾱ_t  (T+1,)
+        self._noise_root = (1 - alpha_bar).sqrt().to(device, torch.float32)  # √(1−ᾱ_t)  (T+1,)
+
+    def step(self, batch: Batch, number: int) -> Tensor:
+        """One gradient step; a gradient that is not finite changes nothing.
+
+        Args:
+            number: how many steps came before.
+
+        Returns:
+            ‖ε − ε̂‖² per element of each sample, on the device. float32 (B,)
+        """
+        errors = self._errors(batch)
+        self._optimizer.zero_grad(set_to_none=True)
+        errors.mean().backward()  # type: ignore[no-untyped-call]
+        limit = self.spec.gradient_clip or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, limit, foreach=True)
+        self._follow(norm, number)
+        return errors.detach()
+
+    def _errors(self, batch: Batch) -> Tensor:
+        a, b = (root[batch.t][:, None, None, None] for root in (self._root, self._noise_root))
+        x_t = (a * batch.x_0 + b * batch.noise).contiguous(memory_format=torch.channels_last)
+        with autocast(self.device, self.precision):
+            (eps_hat,) = self.unet(x_t, batch.t - 1, batch.labels, return_dict=False)
+        difference = eps_hat.float() - batch.noise
+        errors: Tensor = difference.square().flatten(1).mean(1)
+        return errors
+
+    def _follow(self, norm: Tensor, number: int) -> None:
+        """The optimizer's step and the running average (the optimizer skips where found_inf is 1)."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.spec.learning_rate * min(1.0, (number + 1) / max(self.spec.warmup, 1))
+            group["weight_decay"] = self.spec.weight_decay
+        self._optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+        self._optimizer.step()
+        decay = min(self.spec.ema_decay, (1 + number) / (10 + number))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._ema_parameters, self._parameters, 1 - decay)
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(p.numel() for p in self._parameters)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight is a number."""
+        sums = torch.stack([p.detach().sum() for p in self._parameters + self._ema_parameters])
+        return bool(torch.isfinite(sums).all())
+
+    def denoiser(self) -> UNetDenoiser:
+        """The EMA network as it stands; it moves on with the training."""
+        return UNetDenoiser(self.tables, self.ema_unet, self.classes, "eps", self.precision)
+
+    def state(self) -> LearnerState:
+        """Everything that continues this training exactly."""
+        names = [name for name, _ in self.unet.named_parameters()]
+        moments = {
+            f"{key}.{name}": self._optimizer.state[p][key]
+            for name, p in zip(names, self._parameters, strict=True)
+            for key in _MOMENTS
+            if self._optimizer.state[p]
+        }
+        return LearnerState(self.unet.state_dict(), self.ema_unet.state_dict(), moments)
+
+    def restore(self, state: LearnerState) -> None:
+        """Goes on from `state`.
+
+        Raises:
+            CheckpointError: it belongs to another network.
+        """
+        try:
+            self.unet.load_state_dict(state.raw)
+            self.ema_unet.load_state_dict(state.ema)
+            if state.optimizer:
+                for name, p in self.unet.named_parameters():
+                    self._optimizer.state[p] = {key: self._moment(state, key, name, p) for key in _MOMENTS}
+        except (RuntimeError, KeyError) as error:
+            raise CheckpointError(f"The checkpoint belongs to another network: {error}") from None
+
+    def _moment(self, state: LearnerState, key: str, name: str, parameter: Tensor) -> Tensor:
+        value = state.optimizer[f"{key}.{name}"].to(self.device)
+        return value if key == "step" else torch.empty_like(parameter.detach()).copy_(value)

@@ -1,0 +1,152 @@
+"""The metrics database of a run: every loss, errors by timestep, and what happened when.
+
+One transaction per flush, readable while training writes. When a run goes on from an older checkpoint a
+new segment begins; the view `loss` follows the line that led to the newest step.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS segments (segment INTEGER PRIMARY KEY, first_step INTEGER NOT NULL,
+                                     started REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS losses (segment INTEGER NOT NULL, step INTEGER NOT NULL, value REAL,
+                                   PRIMARY KEY (segment, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS timesteps (segment INTEGER NOT NULL, step INTEGER NOT NULL,
+                                      t BLOB NOT NULL, error BLOB NOT NULL, spread BLOB NOT NULL,
+                                      count BLOB NOT NULL,
+                                      PRIMARY KEY (segment, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (segment INTEGER NOT NULL, step INTEGER NOT NULL, at REAL NOT NULL,
+                                   kind TEXT NOT NULL, message TEXT NOT NULL);
+CREATE VIEW IF NOT EXISTS loss AS
+    SELECT step, value FROM losses AS l
+    WHERE NOT EXISTS (SELECT 1 FROM segments AS s WHERE s.segment > l.segment AND s.first_step < l.step)
+    ORDER BY step;
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class LossSegment:
+    """Losses between one start of the training and the next."""
+
+    steps: NDArray[np.int64]
+    losses: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TimestepRecord:
+    """Errors by timestep as they stood at one step."""
+
+    step: int
+    t: NDArray[np.float64]
+    error: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    count: NDArray[np.int64]
+
+
+class Metrics:
+    """The writer; one per training."""
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(_SCHEMA)
+        row = self._db.execute("SELECT COALESCE(MAX(segment), 0) + 1 FROM segments").fetchone()
+        self.segment = int(row[0])
+        self._db.execute("INSERT INTO segments VALUES (?, ?, ?)", (self.segment, first_step, time.time()))
+
+    def add(
+        self,
+        first_step: int,
+        losses: NDArray[np.float32],
+        record: TimestepRecord | None = None,
+    ) -> None:
+        """Writes the losses of consecutive steps, and the errors by timestep, in one transaction."""
+        values = [
+            (self.segment, first_step + i, float(v) if np.isfinite(v) else None) for i, v in enumerate(losses)
+        ]
+        self._db.execute("BEGIN")
+        try:
+            self._db.executemany("INSERT OR REPLACE INTO losses VALUES (?, ?, ?)", values)
+            if record is not None:
+                blobs = [np.ascontiguousarray(a).tobytes() for a in (record.t, record.error, record.spread)]
+                count = record.count.astype(np.int64).tobytes()
+                self._db.execute(
+                    "INSERT OR REPLACE INTO timesteps VALUES (?, ?, ?, ?, ?, ?)",
+                    (self.segment, record.step, *blobs, count),
+                )
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def note(self, step: int, kind: str, message: str) -> None:
+        """Marks something that happened at a step."""
+        self._db.execute(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?)", (self.segment, step, time.time(), kind, message)
+        )
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class MetricsReader:
+    """Reads a metrics database, also while a training writes it. An absent one reads as empty."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def _rows(self, query: str) -> list[tuple[object, ...]]:
+        if not self._path.is_file():
+            return []
+        db = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)
+        try:
+            return db.execute(query).fetchall()
+        except sqlite3.DatabaseError:
+            return []
+        finally:
+            db.close()
+
+    def losses(self) -> LossSegment:
+        """The losses along the line that led to the newest step."""
+        return _segment(self._rows("SELECT step, value FROM loss"))
+
+    def segments(self) -> list[LossSegment]:
+        """The losses of every start of the training, in order."""
+        numbers = self._rows("SELECT segment FROM segments ORDER BY segment")
+        query = "SELECT step, value FROM losses WHERE segment = {} ORDER BY step"
+        found = [_segment(self._rows(query.format(int(str(n))))) for (n,) in numbers]
+        return [segment for segment in found if len(segment.steps)]
+
+    def timesteps(self) -> TimestepRecord | None:
+        """The newest errors by timestep."""
+        rows = self._rows(
+            "SELECT step, t, error, spread, count FROM timesteps ORDER BY segment DESC, step DESC LIMIT 1"
+        )
+        if not rows:
+            return None
+        step, *blobs = rows[0]
+        t, error, spread = (np.frombuffer(bytes(blob), np.float64) for blob in blobs[:3])  # type: ignore[call-overload]
+        count = np.frombuffer(bytes(blobs[3]), np.int64)  # type: ignore[call-overload]
+        return TimestepRecord(int(str(step)), t, error, spread, count)
+
+    def events(self) -> list[tuple[int, str, str]]:
+        """(step, kind, message) in the order in which they happened."""
+        rows = self._rows("SELECT step, kind, message FROM events ORDER BY at")
+        return [(int(str(step)), str(kind), str(message)) for step, kind, message in rows]
+
+
+def _segment(rows: list[tuple[object, ...]]) -> LossSegment:
+    values = np.array([(step, np.nan if v is None else v) for step, v in rows], dtype=np.float64).reshape(
+        -1, 2
+    )
+    return LossSegment(values[:, 0].astype(np.int64), values[:, 1])

@@ -1,0 +1,189 @@
+"""A training made ready: its run folder, images and learner, new or resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.data.load import load
+from diffusion_studio.engine import model_io
+from diffusion_studio.engine.batches import BatchSource
+from diffusion_studio.engine.checkpoints import CheckpointContent, read_json, read_tensors
+from diffusion_studio.engine.config import RunConfig
+from diffusion_studio.engine.devices import choose_precision, is_fast
+from diffusion_studio.engine.learner import Learner, LearnerState
+from diffusion_studio.engine.places import cache_dir
+from diffusion_studio.engine.run import Run, RunError
+from diffusion_studio.engine.timestep_errors import TimestepAverages
+from diffusion_studio.models.unet import Precision, build_unet
+
+RAW, OPTIMIZER, STATE = "trainer/raw.safetensors", "trainer/optimizer.safetensors", "trainer/state.json"
+_FIXED = ("data", "model", "diffusion", "seed")  # what a run keeps for its whole life
+
+
+@dataclass
+class Counters:
+    """How far a training has come."""
+
+    step: int = 0
+    position: int = 0  # images seen
+    seconds: float = 0.0
+    skipped_steps: int = 0
+
+
+@dataclass
+class Session:
+    """One training in memory."""
+
+    run: Run
+    images: ImageSet
+    learner: Learner
+    batches: BatchSource
+    averages: TimestepAverages
+    counters: Counters = field(default_factory=Counters)
+    notes: tuple[str, ...] = ()  # sentences about what was found while making ready
+
+    @property
+    def config(self) -> RunConfig:
+        return self.run.config
+
+    def checkpoint(self) -> CheckpointContent:
+        """All that a checkpoint of this moment holds."""
+        state = self.learner.state()
+        studio = {
+            "schema": 1, "classes": self.learner.classes, "class_names": list(self.images.class_names),
+            "prediction": "eps", "step": self.counters.step,
+        }  # fmt: skip
+        trainer = {"counters": vars(self.counters), "timestep_errors": self.averages.state()}
+        pipeline = model_io.pipeline_json(self.learner.unet.config, self.learner.tables)
+        return CheckpointContent(
+            json={**pipeline, model_io.STUDIO: studio, STATE: trainer},
+            tensors={model_io.UNET_WEIGHTS: state.ema, RAW: state.raw, OPTIMIZER: state.optimizer},
+        )
+
+
+Reading = Callable[[int, int], None]
+
+
+def new_session(
+    path: Path, config: RunConfig, device: torch.device, reading: Reading | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Session:  # fmt: skip
+    """Reads the images, fixes every automatic choice and makes the run folder.
+
+    Raises:
+        ValueError: data, config or folder that cannot be used; the message is a sentence for a person.
+    """
+    images = load(config.data, cache_dir(), reading, cancelled)
+    resolved = resolve(config, images, device)
+    precision = choose_precision(config.training.precision, device, images.resolution)
+    resolved = _with_training(resolved, precision=precision)
+    learner = _learner(resolved, images, device, precision)
+    run = Run.create(path, resolved, {**images.manifest(), "fingerprint": images.fingerprint})
+    return _session(run, images, learner, device)
+
+
+def resolve(config: RunConfig, images: ImageSet, device: torch.device) -> RunConfig:
+    """The config with every automatic value of data and model filled in."""
+    data = config.data.model_copy(update={"resolution": images.resolution, "channels": images.channels})
+    model = config.model.resolved(images.resolution, is_fast(device))
+    model = model.model_copy(update={"conditional": model.conditional and images.conditional_possible})
+    return config.model_copy(update={"data": data, "model": model})
+
+
+def _with_training(config: RunConfig, **values: Any) -> RunConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update=values)})
+
+
+def _learner(config: RunConfig, images: ImageSet, device: torch.device, precision: Precision) -> Learner:
+    classes = images.classes if config.model.conditional else 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        unet = build_unet(config.model, images.resolution, images.channels, classes)
+    return Learner(unet, config.diffusion.tables(), config.training, classes, device, precision)
+
+
+def _session(run: Run, images: ImageSet, learner: Learner, device: torch.device) -> Session:
+    config = run.config
+    tables: Tables = learner.tables
+    batches = BatchSource(
+        images,
+        tables.steps,
+        learner.classes,
+        config.training.label_dropout,
+        config.data.flip,
+        config.seed,
+        device,
+    )
+    return Session(run, images, learner, batches, TimestepAverages(tables.steps))
+
+
+def resumed_session(
+    path: Path, device: torch.device, config: RunConfig | None = None, reading: Reading | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Session:  # fmt: skip
+    """Goes on from the newest sound checkpoint of a run, or from the start when there is none yet.
+
+    Args:
+        config: the run's config with other training parameters, or None for its own.
+
+    Raises:
+        ValueError: a run that cannot be resumed; the message is a sentence for a person.
+    """
+    run = _reconfigured(Run.open(path), config)
+    images = load(run.config.data, cache_dir(), reading, cancelled)
+    precision = choose_precision(run.config.training.precision, device, images.resolution)
+    learner = _learner(run.config, images, device, precision)
+    session = _session(run, images, learner, device)
+    session.notes = _data_notes(run, images)
+    try:
+        checkpoint, complaints = run.newest_checkpoint()
+    except RunError as error:
+        session.notes += (f"{error} Training begins again at step 0.",)
+        return session
+    session.notes += complaints
+    _restore(session, checkpoint)
+    return session
+
+
+def _reconfigured(run: Run, config: RunConfig | None) -> Run:
+    if config is None or config == run.config:
+        return run
+    for name in _FIXED:
+        if getattr(config, name) != getattr(run.config, name):
+            raise RunError(
+                f"The {name} of {run.name} cannot change after its first step; start a new run for that."
+            )
+    run = Run(run.path, config)
+    run.write_config()
+    return run
+
+
+def _data_notes(run: Run, images: ImageSet) -> tuple[str, ...]:
+    """What changed in the data since the run began."""
+    if len(run.class_names) != images.classes:
+        raise RunError(
+            f"{run.name} was trained on {len(run.class_names)} classes, but {images.source} now has "
+            f"{images.classes}. Put the folder back as it was, or start a new run."
+        )
+    if run.manifest.get("fingerprint", images.fingerprint) != images.fingerprint:
+        return (f"The images in {images.source} changed since this run began; it goes on with the new ones.",)
+    return ()
+
+
+def _restore(session: Session, checkpoint: Path) -> None:
+    ema = read_tensors(checkpoint / model_io.UNET_WEIGHTS)
+    raw, optimizer = read_tensors(checkpoint / RAW), read_tensors(checkpoint / OPTIMIZER)
+    session.learner.restore(LearnerState(raw, ema, optimizer))
+    state = read_json(checkpoint / STATE)
+    try:
+        session.counters = Counters(**state["counters"])
+        session.averages.restore(state["timestep_errors"])
+    except (KeyError, TypeError):
+        raise RunError(f"{checkpoint / STATE} was written by another version and cannot be read.") from None

@@ -1,0 +1,83 @@
+"""Running means of the error by timestep, in bins of t."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_BINS = 100
+
+
+class TimestepAverages:
+    """A debiased exponential mean of the error, one for each bin of t.
+
+    Each single error moves its bin's mean by 1 − decay; the mean is debiased as Adam's moments are, so the
+    first error counts in full.
+
+    Args:
+        total: T.
+        decay: memory of each bin, in errors.
+    """
+
+    def __init__(self, total: int, decay: float = 0.998) -> None:
+        self.total = total
+        self.bins = min(total, MOST_BINS)
+        self.decay = decay
+        self._mean = np.zeros(self.bins)
+        self._square = np.zeros(self.bins)
+        self._weight = np.zeros(self.bins)  # 1 − decay^count
+        self.count = np.zeros(self.bins, np.int64)
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """Mean of the times in each bin, between 1 and T. (bins,)"""
+        times = np.arange(1, self.total + 1)
+        bins = self.bin_of(times)
+        centres: NDArray[np.float64] = np.bincount(bins, times) / np.bincount(bins)
+        return centres
+
+    def bin_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The bin of each time 1 … T."""
+        return (t - 1) * self.bins // self.total
+
+    def add(self, t: NDArray[np.int64], error: NDArray[np.float32]) -> None:
+        """Takes errors into account; those that are not finite are left out."""
+        sound = np.isfinite(error)
+        bins, values = self.bin_of(t[sound]), error[sound].astype(np.float64)
+        number = np.bincount(bins, minlength=self.bins)
+        seen = number > 0
+        keep = self.decay ** number[seen]
+        sums = np.bincount(bins, values, self.bins)[seen] / number[seen]
+        squares = np.bincount(bins, values**2, self.bins)[seen] / number[seen]
+        self._mean[seen] = keep * self._mean[seen] + (1 - keep) * sums
+        self._square[seen] = keep * self._square[seen] + (1 - keep) * squares
+        self._weight[seen] = keep * self._weight[seen] + (1 - keep)
+        self.count += number
+
+    def error(self) -> NDArray[np.float64]:
+        """Mean error of each bin, NaN where nothing was seen. (bins,)"""
+        return self._debiased(self._mean)
+
+    def spread(self) -> NDArray[np.float64]:
+        """Standard deviation of single errors in each bin. (bins,)"""
+        variance = self._debiased(self._square) - self.error() ** 2
+        spread: NDArray[np.float64] = np.sqrt(np.maximum(variance, 0))
+        return spread
+
+    def _debiased(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        debiased = np.full(self.bins, np.nan)
+        np.divide(values, self._weight, out=debiased, where=self._weight > 0)
+        return debiased
+
+    def state(self) -> dict[str, list[float]]:
+        """Everything needed to go on, as JSON."""
+        return {
+            "mean": self._mean.tolist(), "square": self._square.tolist(),
+            "weight": self._weight.tolist(), "count": [float(n) for n in self.count],
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, list[float]]) -> None:
+        """Goes on from `state`; one of another number of bins is ignored."""
+        if len(state.get("mean", ())) == self.bins:
+            self._mean, self._square = np.array(state["mean"]), np.array(state["square"])
+            self._weight, self.count = np.array(state["weight"]), np.array(state["count"], np.int64)

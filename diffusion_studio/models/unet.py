@@ -1,0 +1,168 @@
+"""The U-Net: diffusers' `UNet2DModel`, sized by resolution, as a denoiser."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.predictions import Prediction, PredictionKind
+from diffusion_studio.core.tables import Tables
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
+
+Precision = Literal["fp32", "bf16"]
+
+
+class UNetSpec(Choice):
+    """The size of the U-Net; 0 and empty mean: chosen from the resolution and the device."""
+
+    conditional: bool = knob(
+        True, title="use labels", symbol="y",
+        help="Tell the network the class of each image, when the data has classes; then you can ask for one.",
+        source="L 167–170",
+    )  # fmt: skip
+    width: int = knob(
+        0, title="width", unit="channels", ge=0, le=512,
+        help="Channels of the first level; 0 chooses from the resolution and the device.",
+        source="DDPM appendix B",
+    )  # fmt: skip
+    multipliers: tuple[int, ...] = knob(
+        (), title="levels", advanced=True,
+        help="Width of each level as a multiple of the first; each level halves the image. Empty chooses.",
+        source="DDPM appendix B",
+    )  # fmt: skip
+    layers: int = knob(
+        0, title="blocks per level", ge=0, le=4, advanced=True,
+        help="Residual blocks in each level; 0 chooses.", source="DDPM appendix B",
+    )  # fmt: skip
+    attention: int = knob(
+        -1, title="attention up to", unit="px", ge=-1, le=64, advanced=True,
+        help="Self-attention on feature maps of at most this size; 0 for none, −1 chooses.",
+        source="DDPM appendix B",
+    )  # fmt: skip
+
+    def resolved(self, resolution: int, fast_device: bool) -> UNetSpec:
+        """The same with every automatic value filled in.
+
+        Raises:
+            ValueError: a size that the resolution does not allow.
+        """
+        multipliers = self.multipliers or _levels(resolution, fast_device)
+        halvings = 2 ** (len(multipliers) - 1)
+        if resolution % halvings:
+            raise ValueError(
+                f"A network of {len(multipliers)} levels halves the image {len(multipliers) - 1} times, "
+                f"so the resolution must be a multiple of {halvings}; it is {resolution}."
+            )
+        width = self.width or _width(resolution, fast_device)
+        if width % 8:
+            raise ValueError(f"The width of the network must be a multiple of 8; it is {width}.")
+        attention = self.attention if self.attention >= 0 else (8 if fast_device else 4)
+        layers = self.layers or (2 if fast_device else 1)
+        return self.model_copy(
+            update={"multipliers": multipliers, "width": width, "layers": layers, "attention": attention}
+        )
+
+
+def _levels(resolution: int, fast_device: bool) -> tuple[int, ...]:
+    """Halve down to about 4 pixels, as long as the resolution divides."""
+    levels, size = 1, resolution
+    while size % 2 == 0 and size > (4 if fast_device or resolution <= 16 else 8):
+        levels, size = levels + 1, size // 2
+    return (1, *([2] * (levels - 1)))
+
+
+def _width(resolution: int, fast_device: bool) -> int:
+    if fast_device:
+        return 128 if resolution <= 64 else 64
+    return 64 if resolution <= 8 else 32
+
+
+def build_unet(spec: UNetSpec, resolution: int, channels: int, classes: int) -> UNet2DModel:
+    """A fresh U-Net with PyTorch's own initialisation, drawn from the global generator.
+
+    Args:
+        spec: a resolved size.
+        classes: number of classes K; the network knows K + 1, the last is ∅. 0 for an unconditional one.
+    """
+    from diffusers import UNet2DModel
+
+    widths = tuple(spec.width * m for m in spec.multipliers)
+    attends = [resolution // 2**level <= spec.attention for level in range(len(widths))]
+    down = tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends)
+    up = tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends))
+    with quiet_diffusers():
+        return UNet2DModel(
+            sample_size=resolution,
+            in_channels=channels,
+            out_channels=channels,
+            block_out_channels=widths,
+            layers_per_block=spec.layers,
+            down_block_types=down,
+            up_block_types=up,
+            norm_num_groups=8,
+            attention_head_dim=min(spec.width, 64),
+            add_attention=any(attends),
+            num_class_embeds=classes + 1 if classes else None,
+        )
+
+
+@contextmanager
+def quiet_diffusers() -> Iterator[None]:
+    """Keeps the library's deprecation notes off the screen."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
+class UNetDenoiser:
+    """A U-Net as a denoiser. Its time is 0 … T−1 where ours is 1 … T.
+
+    Args:
+        tables: the forward process that it was trained on.
+        unet: in evaluation mode.
+        classes: K for a conditional network (its class K is ∅), 0 otherwise.
+        kind: what the network predicts.
+        precision: bf16 runs the network under autocast.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        unet: UNet2DModel,
+        classes: int = 0,
+        kind: PredictionKind = "eps",
+        precision: Precision = "fp32",
+    ) -> None:
+        self.tables = tables
+        self.unet = unet
+        self.classes = classes
+        self.kind: PredictionKind = kind
+        self.precision: Precision = precision
+
+    @torch.inference_mode()
+    def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
+        times = torch.full((len(x_t),), t - 1, device=x_t.device)
+        with autocast(x_t.device, self.precision):
+            (value,) = self.unet(x_t, times, self._class_labels(x_t, labels), return_dict=False)
+        return Prediction(self.kind, value.to(x_t.dtype), x_t, self.tables.alpha_bar_at(t))
+
+    def _class_labels(self, x_t: Tensor, labels: Tensor | None) -> Tensor | None:
+        """Labels as the network counts them: −1 (∅) becomes K."""
+        if not self.classes:
+            return None
+        if labels is None:
+            return torch.full((len(x_t),), self.classes, device=x_t.device)
+        return torch.where(labels < 0, self.classes, labels).to(x_t.device)
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """The autocast context of a precision: bf16, or switched off."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

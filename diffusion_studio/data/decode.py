@@ -217,22 +217,27 @@ def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     16-bit values are divided by 257. Wider integers that fit 8 or 16 bits are read as such, floats in [0, 1]
     or [0, 255] likewise; anything else is stretched from its lowest to its highest value.
     """
-    wide = values.astype(np.float64)
-    if not np.isfinite(wide).all():
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():  # one NaN makes both of them NaN
         raise BadImage("The picture holds values that are not finite numbers.")
-    low, high = float(wide.min()), float(wide.max())
-    integer = np.issubdtype(values.dtype, np.integer)
-    if values.dtype.itemsize == 2 and values.dtype.kind == "u":
-        scaled = wide / 257
-    elif low >= 0 and high <= (1 if not integer else 0):
-        scaled = wide * 255
-    elif low >= 0 and high <= 255:
-        scaled = wide
-    elif integer and low >= 0 and high <= 65535:
-        scaled = wide / 257
-    else:
-        scaled = (wide - low) * (255 / (high - low) if high > low else 0.0)
-    return np.rint(scaled).astype(np.uint8)
+    start, scale = _range(low, high, integer=np.issubdtype(values.dtype, np.integer))
+    wide = values.astype(np.float64)
+    wide -= start
+    wide *= scale
+    return np.rint(wide, out=wide).astype(np.uint8)
+
+
+def _range(low: float, high: float, *, integer: bool) -> tuple[float, float]:
+    """The value that becomes 0, and the factor that brings the rest to 0..255."""
+    if low >= 0 and high <= 1 and not integer:
+        return 0.0, 255.0
+    if low >= 0 and high <= 255:
+        return 0.0, 1.0
+    if low >= 0 and high <= 65535 and integer:
+        return 0.0, 1 / 257
+    return low, 255 / (high - low) if high > low else 0.0
 
 
 def fit_to(image: Image.Image, frame: Frame) -> Image.Image:
@@ -276,4 +281,6 @@ def _explain(error: Exception) -> str:
         return _WRONG_CHECKSUM
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"The picture has too many pixels; the limit is {MAX_MEGAPIXELS} megapixels."
+    if not any(letter.isalpha() for letter in text):  # a bare number out of the reader's depths
+        return "The picture is damaged: its header makes no sense."
     return f"The picture is damaged: {text}."

@@ -252,9 +252,7 @@ def test_that_a_folder_without_images_is_said_in_a_sentence(tmp_path: Path, stor
         load(spec_of(tmp_path / "x"), store)
     (tmp_path / "x" / "b.png").write_bytes(b"")
     (tmp_path / "x" / "a.png").mkdir()
-    with pytest.raises(
-        DataError, match=r"2 files were skipped, first a\.png: It is a folder, not"
-    ):
+    with pytest.raises(DataError, match=r"2 files were skipped, first a\.png: It is a folder, not"):
         load(spec_of(tmp_path / "x"), store)
     assert not any(store.iterdir())
 

@@ -8,6 +8,7 @@
 This one file is written so that any Python can read it, and say which ones will do.
 """
 
+import signal
 import sys
 
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -30,6 +31,9 @@ def main():
         return 1
     from starter import commands
 
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # as Ctrl+C does, so that pip does not outlive us
     return commands.main(sys.argv[1:])
 
 

@@ -123,7 +123,7 @@ def test_that_an_environment_without_its_python_is_made_again(installs):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for Python")
-def test_that_an_environment_of_another_python_is_not_healthy(tmp_path, monkeypatch):
+def test_that_another_python_or_a_package_cut_off_makes_an_environment_unhealthy(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "VENV", tmp_path)
     assert not environment.is_healthy()
     environment.python().parent.mkdir()
@@ -132,6 +132,8 @@ def test_that_an_environment_of_another_python_is_not_healthy(tmp_path, monkeypa
     assert not environment.is_healthy()
     environment.python().write_text("#!/bin/sh\necho {} {}\n".format(*sys.version_info))
     assert environment.is_healthy()
+    (tmp_path / "lib" / "python3" / "site-packages" / "cut_off-1.0.dist-info").mkdir(parents=True)
+    assert not environment.is_healthy()
 
 
 def test_that_the_last_lines_of_a_failed_pip_are_shown(monkeypatch, capsys):

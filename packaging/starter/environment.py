@@ -74,7 +74,17 @@ def _stamp() -> dict[str, object]:
 def is_healthy() -> bool:
     """Whether `.venv` has a Python that starts, is of our version, and can be installed into."""
     version = _run([str(python()), "-c", "import sys; print(*sys.version_info[:2])"])
-    return version == "{} {}".format(*sys.version_info) and _run([*pip(), "--version"]) != ""
+    if version != "{} {}".format(*sys.version_info) or _half_installed():
+        return False
+    return _run([*pip(), "--version"]) != ""
+
+
+def _half_installed() -> bool:
+    """Whether an install was cut off within a package: pip writes its RECORD last."""
+    packages = (
+        path for lib in ("lib/python*", "Lib") for path in VENV.glob(f"{lib}/site-packages/*.dist-info")
+    )
+    return not all((package / "RECORD").exists() for package in packages)
 
 
 def _run(command: list[str]) -> str:
@@ -141,8 +151,12 @@ def _follow(command: list[str]) -> str | None:
         env=environment,
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            last.append(line.rstrip())
-            if line.startswith("Installing collected packages:"):
-                say(f"Installing {line.count(',') + 1} packages …")
+        try:
+            for line in process.stdout:
+                last.append(line.rstrip())
+                if line.startswith("Installing collected packages:"):
+                    say(f"Installing {line.count(',') + 1} packages …")
+        except KeyboardInterrupt:
+            process.terminate()
+            raise
     return "\n".join(last) if process.returncode else None

@@ -1,7 +1,7 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QSpinBox
 
 from diffusion_studio.widgets.theme import DARK, LIGHT, OKABE_ITO, Palette, contrast, tabular, theme
 
@@ -96,3 +96,14 @@ def test_that_tabular_figures_are_asked_for_in_a_copy(qapp):
     font = QFont()
     assert QFont.Tag("tnum") in tabular(font).featureTags()
     assert not font.featureTags()
+
+
+@pytest.mark.parametrize("buttons", [QSpinBox.ButtonSymbols.UpDownArrows, QSpinBox.ButtonSymbols.NoButtons])
+def test_that_a_spin_box_has_room_for_its_number(qtbot, buttons):
+    box = QSpinBox()
+    qtbot.addWidget(box)
+    box.setRange(0, 1000)
+    box.setButtonSymbols(buttons)
+    box.resize(box.sizeHint())
+    box.show()
+    assert box.lineEdit().width() >= box.fontMetrics().horizontalAdvance("1000")

@@ -1,0 +1,21 @@
+"""The plots of the pages."""
+
+from diffusion_studio.widgets.plot_base import BasePlot
+from diffusion_studio.widgets.plot_canvas import Reading
+from diffusion_studio.widgets.plot_chain import ChainPlot, Curve
+from diffusion_studio.widgets.plot_loss import LossPlot, Mark, RunCurve
+from diffusion_studio.widgets.plot_math import debiased_average
+from diffusion_studio.widgets.plot_timestep import Overlay, TimestepPlot
+
+__all__ = [
+    "BasePlot",
+    "ChainPlot",
+    "Curve",
+    "LossPlot",
+    "Mark",
+    "Overlay",
+    "Reading",
+    "RunCurve",
+    "TimestepPlot",
+    "debiased_average",
+]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from diffusion_studio.core.predictions import Prediction, PredictionKind
@@ -50,3 +51,25 @@ class FunctionDenoiser:
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         value = self.function(x_t, t, labels) if self.conditional else self.function(x_t, t)
         return Prediction(self.kind, value, x_t, self.tables.alpha_bar_at(t))
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkedDenoiser:
+    """Another denoiser asked about at most `size` samples at a time, so that memory stays bounded."""
+
+    base: Denoiser
+    size: int
+
+    @property
+    def tables(self) -> Tables:
+        return self.base.tables
+
+    def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
+        if len(x_t) <= self.size:
+            return self.base(x_t, t, labels)
+        parts = []
+        for start in range(0, len(x_t), self.size):
+            chunk = slice(start, start + self.size)
+            parts.append(self.base(x_t[chunk], t, None if labels is None else labels[chunk]))
+        value = torch.cat([part.value for part in parts])
+        return Prediction(parts[0].kind, value, x_t, parts[0].alpha_bar)

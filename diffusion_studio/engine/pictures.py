@@ -52,12 +52,19 @@ def _pillow(image: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
-def save_grid(path: Path, images: NDArray[np.uint8], settings: dict[str, Any], columns: int = 0) -> None:
-    """A grid of images as PNG, one pixel for a pixel, with the settings in its text chunk."""
+def save_grid(
+    path: Path, images: NDArray[np.uint8], settings: dict[str, Any], columns: int = 0, at_least: int = 0
+) -> None:
+    """A grid of images as PNG with the settings in its text chunk.
+
+    Args:
+        images: (n, H, W, C).
+        at_least: small grids are enlarged, pixel by pixel, until their shorter side has so many pixels.
+    """
     info = PngInfo()
     info.add_itxt(SETTINGS, json.dumps(settings, ensure_ascii=False))
     buffer = io.BytesIO()
-    _pillow(mosaic(images, columns)).save(buffer, "PNG", pnginfo=info)
+    _pillow(enlarged(mosaic(images, columns), at_least)).save(buffer, "PNG", pnginfo=info)
     write_atomically(path, buffer.getvalue())
 
 

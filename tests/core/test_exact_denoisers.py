@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffusion_studio.core.chain import reverse_chain
-from diffusion_studio.core.denoisers import FunctionDenoiser
+from diffusion_studio.core.denoisers import ChunkedDenoiser, FunctionDenoiser
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.exact import GaussianDenoiser, MemorisingDenoiser
 from diffusion_studio.core.guidance import GuidedDenoiser
@@ -114,3 +114,13 @@ def test_that_any_function_is_a_denoiser(kind):
     denoiser = FunctionDenoiser(TABLES, lambda x, t: getattr(exact(x, t), reading), kind)
     x = CounterNoise(3).start((2, 1, 4, 4)).double()
     torch.testing.assert_close(denoiser(x, 30).x0_hat, exact(x, 30).x0_hat)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 100])
+def test_that_a_chunked_denoiser_says_the_same(size):
+    counting = CountingDenoiser()
+    x, labels = CounterNoise(3).start((8, 1, 4, 4)).double(), torch.arange(8) % 4
+    chunked = ChunkedDenoiser(counting, size)(x, 30, labels)
+    assert max(counting.batches) <= size and sum(counting.batches) == 8
+    torch.testing.assert_close(chunked.eps_hat, counting.base(x, 30, labels).eps_hat)
+    torch.testing.assert_close(ChunkedDenoiser(counting, size)(x, 30).x0_hat, counting.base(x, 30).x0_hat)

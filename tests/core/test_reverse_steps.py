@@ -1,5 +1,6 @@
 """The family of reverse steps (MATHS §4), against closed forms."""
 
+import itertools
 import math
 
 import pytest
@@ -33,7 +34,7 @@ def test_that_every_allowed_sigma_keeps_the_marginals(tables, share):
     """
     times = QuadraticSpacing().times(100, 7)
     mean, variance = tables.alpha_bar_at(100) ** 0.5, 1 - tables.alpha_bar_at(100)
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in itertools.pairwise(times):
         sigma2 = share * (1 - tables.alpha_bar_at(s))
         kernel = reverse_kernel(tables, t, s, sigma2, sigma2)
         slope = kernel.c_eps / math.sqrt(1 - tables.alpha_bar_at(t))
@@ -75,7 +76,7 @@ def test_that_ddpm_has_the_posterior_of_the_forward_chain(tables):
 def test_that_ddim_with_eta_one_is_ddpm(tables):
     """S Corollary 3.2, on the full sequence and on a sub-sequence."""
     for spacing in (range(100, -1, -1), TrailingSpacing().times(100, 9)):
-        for t, s in zip(spacing[:-1], spacing[1:], strict=True):
+        for t, s in itertools.pairwise(spacing):
             assert DDIM(eta=1).kernel(tables, t, s) == DDPM().kernel(tables, t, s)
 
 
@@ -104,7 +105,7 @@ def test_that_ddim_without_noise_is_euler_on_the_probability_flow(tables):
     times = TrailingSpacing().times(100, 20)
     ours = run(denoiser, DDIM(), times, x)[-1].x_s
     scaled = x / tables.alpha_bar_at(100) ** 0.5
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in itertools.pairwise(times):
         slope = denoiser(scaled * tables.alpha_bar_at(t) ** 0.5, t).eps_hat
         scaled = scaled + slope * (float(tables.noise_level[s]) - float(tables.noise_level[t]))
     torch.testing.assert_close(ours, scaled, rtol=1e-10, atol=1e-10)
@@ -123,11 +124,11 @@ def test_that_ddim_reaches_the_exact_flow_of_a_gaussian_at_first_order():
     for count in counts:
         times = TrailingSpacing().times(3600, count)
         errors.append(abs(float(run(denoiser, DDIM(), times, x)[-1].x_s) - exact))
-    slopes = [math.log2(a / b) for a, b in zip(errors[:-1], errors[1:], strict=True)]
+    slopes = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert slopes == pytest.approx([1, 1, 1], abs=0.15)
 
 
-@pytest.mark.parametrize("kind", [k for k in members(Sampler)])
+@pytest.mark.parametrize("kind", list(members(Sampler)))
 def test_that_every_sampler_reaches_the_data(kind):
     """The whole chain on N(m, a²) with the exact denoiser ends in N(m, a²)."""
     tables = Tables.from_betas(SCHEDULES["linear"].betas(1000))

@@ -77,7 +77,7 @@ def test_that_an_explicit_schedule_is_taken_as_given_and_checked():
     assert schedule.betas(3).tolist() == [0.1, 0.5, 0.2]
     with pytest.raises(ValueError, match="lists 3 variances, but T is 4"):
         schedule.betas(4)
-    with pytest.raises(ValueError, match="β_2 is 1.5"):
+    with pytest.raises(ValueError, match=r"β_2 is 1\.5"):
         ExplicitSchedule(values=(0.1, 1.5))
     with pytest.raises(ValueError, match="at least two steps"):
         Tables.from_betas(torch.tensor([0.1]))

@@ -1,5 +1,7 @@
 """τ and the counter noise."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -19,7 +21,7 @@ def test_that_times_fall_from_noise_to_image(kind, total, data):
     times = RULES[kind]().times(total, count)
     assert len(times) == count + 1
     assert times[-1] == 0
-    assert all(a > b for a, b in zip(times[:-1], times[1:], strict=True))
+    assert all(a > b for a, b in itertools.pairwise(times))
     assert times[0] == total or (kind == "leading" and times[0] <= total)
 
 

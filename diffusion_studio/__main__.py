@@ -1,0 +1,31 @@
+"""Opens the window, or hands over to the command line. Imports nothing heavy before the first paint."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+COMMANDS = ("train", "sample", "doctor", "screenshots", "--help", "-h", "--version")
+
+
+def main() -> int:
+    """The console script `diffusion-studio`."""
+    # Idle helper threads of the matrix library sleep instead of spinning: on few cores a spinning one takes
+    # the time of the window and of every other program. Read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in COMMANDS:
+        from diffusion_studio import cli
+
+        if arguments[0] in ("screenshots", "--help", "-h"):
+            from diffusion_studio.screenshots import command
+
+            cli.app.command("screenshots")(command)
+        return cli.main(arguments)
+    from diffusion_studio.app import run
+
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,327 @@
+"""The command line: the same engine without a window."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from typer.core import TyperCommand
+
+import diffusion_studio
+
+app = typer.Typer(
+    name="diffusion-studio",
+    help="A desktop laboratory for diffusion models. Without a command it opens the window: "
+    "diffusion-studio [PATH], where PATH is a folder of images or a run.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _WithKeys(TyperCommand):
+    """A command whose help lists every key of --set; the list is made only when it is read."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from diffusion_studio.core.describe import knobs
+        from diffusion_studio.engine.config import RunConfig
+
+        rows = [(k.path, _describe(k)) for k in knobs(RunConfig())]
+        with formatter.section("Keys of --set, with bounds and defaults"):
+            formatter.write_dl(rows, col_max=32)
+
+
+def _describe(k: Any) -> str:
+    low = "-∞" if k.low is None else f"{k.low:g}"
+    high = "∞" if k.high is None else f"{k.high:g}"
+    bounds = f" {low} … {high}" if k.low is not None or k.high is not None else ""
+    options = f" one of {', '.join(str(v) for v, _ in k.options)}" if k.options else ""
+    unit = f" {k.unit}" if k.unit else ""
+    default = "empty" if k.default in ("", ()) else k.default
+    return f"{k.help} [{k.type}{options}{bounds}{unit}; default {default}]"
+
+
+def _fail(sentence: str, code: int = 1) -> NoReturn:
+    errors.print(sentence, style="red" if code == 1 else "yellow")
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Turns what can go wrong with data, runs and disks into one sentence and exit code 1."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+
+
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="What to compute on.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Same seed, same numbers.")]
+
+
+@app.command(cls=_WithKeys)
+def train(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or the word digits.")],
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="DIR", help="The run folder; a new one by default.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Stop after so many steps in all.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.001, help="Stop after so much training time in all.")
+    ] = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter; see the keys below."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+) -> None:
+    """Train a model on DATA. Ctrl+C stops and saves; without --steps or --seconds it trains until then."""
+    from diffusion_studio.engine.config import RunConfig
+    from diffusion_studio.engine.run import Run
+
+    if resume and run is None:
+        _fail("--resume needs --run DIR.", 2)
+    with _sentences():
+        config = Run.open(run).config if resume and run else RunConfig()
+    changes = {"training.steps": steps, "training.seconds": seconds, "seed": seed}
+    try:
+        config = _changed(
+            config, [f"{k}={v}" for k, v in changes.items() if v is not None] + list(sets or [])
+        )
+        if resume and (steps or seconds):  # the given limit replaces the earlier one
+            config = _changed(config, [f"training.steps={steps or 0}", f"training.seconds={seconds or 0}"])
+    except ValueError as error:
+        _fail(str(error), 2)
+    with _sentences():
+        _train(_with_source(config, data, resume), run, device, resume)
+
+
+def _changed(config: Any, pairs: list[str]) -> Any:
+    from diffusion_studio.core.describe import with_value
+
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise ValueError(f"--set takes KEY=VALUE; got {pair!r}.")
+        config = with_value(config, key.strip(), value.strip())
+    return config
+
+
+def _with_source(config: Any, data: str, resume: bool) -> Any:
+    from diffusion_studio.core.describe import with_value
+    from diffusion_studio.data.spec import DIGITS
+
+    source = data if data == DIGITS else str(Path(data).expanduser().absolute())
+    if resume and source != config.data.source:
+        raise ValueError(f"This run was trained on {config.data.source}, not on {source}.")
+    return with_value(config, "data.source", source)
+
+
+def _train(config: Any, path: Path | None, device_name: str, resume: bool) -> None:
+    from diffusion_studio.engine.control import Control
+    from diffusion_studio.engine.devices import choose_device
+    from diffusion_studio.engine.places import runs_dir
+    from diffusion_studio.engine.run import new_run_path
+    from diffusion_studio.engine.session import new_session, resumed_session
+    from diffusion_studio.engine.trainer import train as training
+
+    control, device = Control(), choose_device(device_name)
+    path = path or new_run_path(runs_dir(), Path(config.data.source).name)
+    with _bar() as bar, _stopping_on_signals(control):
+        reading = bar.add_task("reading images", total=None)
+        reader = lambda done, total: bar.update(reading, completed=done, total=total)  # noqa: E731
+        if resume:
+            session = resumed_session(path, device, config, reader, lambda: control.stopped)
+        else:
+            session = new_session(path, config, device, reader, lambda: control.stopped)
+        bar.remove_task(reading)
+        _watch(training(session, control), bar, control)
+    skipped = len(session.images.skipped)
+    if skipped:
+        errors.print(f"{skipped} files were skipped; {path / 'data.json'} lists them with the reasons.")
+    typer.echo(path)
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
+    return Progress(*(columns[:2]), _Detail(), console=errors)
+
+
+class _Detail(TextColumn):
+    """What stands behind the bar; empty for tasks that have none."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Any) -> Any:
+        from rich.text import Text
+
+        return Text(str(task.fields.get("detail", "")))
+
+
+def _watch(stream: Iterator[Any], bar: Progress, control: Any) -> None:
+    """Shows the events of a training; raises ValueError with the sentence of a failure."""
+    from diffusion_studio.engine import events
+
+    task = bar.add_task("training", total=1.0)
+    failure = ""
+    for event in stream:
+        match event:
+            case events.Progress():
+                total = event.fraction or None
+                bar.update(
+                    task, completed=event.fraction, total=1.0 if total else None, detail=_detail(event)
+                )
+            case events.Warned(message=message):
+                errors.print(message, style="yellow")
+            case events.Paused(reason=reason) if reason:
+                failure = reason
+                control.stop()
+            case events.Finished(outcome="failed", message=message):
+                failure = message
+            case events.Finished(message=message):
+                errors.print(message)
+    if failure:
+        raise ValueError(failure)
+
+
+def _detail(event: Any) -> str:
+    left = event.seconds_left
+    ending = f" · {left:.0f} s left" if left is not None else ""
+    loss = float(event.losses[-1])
+    return f"step {event.step} · {event.images_per_second:.0f} images/s · loss {loss:.4f}{ending}"
+
+
+@contextlib.contextmanager
+def _stopping_on_signals(control: Any) -> Iterator[None]:
+    """The first Ctrl+C or SIGTERM stops in good order; a second one interrupts at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        if control.stopped:
+            raise KeyboardInterrupt
+        errors.print("Stopping and saving …")
+        control.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@app.command()
+def sample(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run, one of its checkpoints, or a model folder.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="Ends in .png (grid), .gif (chain) or .npz (numbers)."),
+    ],
+    sampler: Annotated[str, typer.Option("--sampler", help="The rule of each reverse step.")] = "ddim",
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Reverse steps S.")] = 50,
+    eta: Annotated[float | None, typer.Option("--eta", help="Stochasticity η of DDIM, 0 … 1.")] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of images.")] = 16,
+    label: Annotated[
+        int | None, typer.Option("--label", help="The class; all classes in turn by default.")
+    ] = None,
+    guidance: Annotated[
+        float, typer.Option("--guidance", help="γ: 0 no class, 1 the class, more exaggerates it.")
+    ] = 1.0,
+    seed: Seed = 0,
+    trajectory: Annotated[
+        bool, typer.Option("--trajectory", help="Also write every state of the chain (.npz).")
+    ] = False,
+    device: Device = "auto",
+) -> None:
+    """Sample from a trained model."""
+    from diffusion_studio.core.describe import with_value
+    from diffusion_studio.engine.config import SampleSpec
+    from diffusion_studio.engine.export import check_suffix
+
+    changes = {
+        "sampler.kind": sampler, "sampler.eta": eta, "steps": steps, "count": count, "label": label,
+        "guidance": guidance, "seed": seed,
+    }  # fmt: skip
+    try:
+        check_suffix(out)
+        spec = SampleSpec()
+        for key, value in changes.items():
+            if value is not None:
+                spec = with_value(spec, key, value)
+    except ValueError as error:
+        _fail(str(error), 2)
+    with _sentences():
+        _sample(run, out, spec, trajectory, device)
+    typer.echo(out)
+
+
+def _sample(path: Path, out: Path, spec: Any, trajectory: bool, device_name: str) -> None:
+    from diffusion_studio.engine.control import Control
+    from diffusion_studio.engine.devices import choose_device
+    from diffusion_studio.engine.export import run_chain, save_samples
+    from diffusion_studio.engine.sampling import Chain, open_source
+
+    device, control = choose_device(device_name), Control()
+    source = open_source(path, device)
+    for note in source.notes:
+        errors.print(note, style="yellow")
+    chain = Chain(source, spec, device)
+    with _bar() as bar, _stopping_on_signals(control):
+        task = bar.add_task("sampling", total=None)
+        show = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+        samples = run_chain(chain, trajectory or out.suffix.lower() == ".gif", show, control)
+    if samples is None:
+        raise ValueError("Stopped; nothing was written.")
+    settings = {"model": source.name, "step": source.step, "sample": spec.model_dump(mode="json")}
+    save_samples(out, samples, settings, trajectory)
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, devices and missing libraries, and what to do about each."""
+    from diffusion_studio.engine.doctor import diagnose, report
+
+    findings = diagnose()
+    typer.echo(report(findings))
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(diffusion_studio.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns the exit code: 0 done, 1 failed with a sentence, 2 wrong usage."""
+    try:
+        app(arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0

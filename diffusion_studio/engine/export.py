@@ -1,0 +1,118 @@
+"""Samples and chains as files: PNG grid, GIF of the chain, NPZ with every number."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.engine.control import Control
+from diffusion_studio.engine.files import write_atomically
+from diffusion_studio.engine.pictures import mosaic, save_gif, save_grid
+from diffusion_studio.engine.sampling import Chain
+
+SUFFIXES = (".png", ".gif", ".npz")
+GIF_FRAMES = 100  # at most; longer chains are thinned out
+
+
+@dataclass(eq=False)
+class Samples:
+    """What a reverse chain made, in the range [−1, 1]."""
+
+    samples: NDArray[np.float32]  # (n, C, H, W)
+    labels: NDArray[np.int64]  # (n,), −1 without a class
+    times: tuple[int, ...]  # (S+1,)
+    x_t: list[NDArray[np.float32]] = field(default_factory=list)  # S+1 states, when kept
+    x0_hat: list[NDArray[np.float32]] = field(default_factory=list)  # S estimates, when kept
+
+
+def run_chain(
+    chain: Chain,
+    keep: bool,
+    progress: Callable[[int, int], None] | None = None,
+    control: Control | None = None,
+) -> Samples | None:
+    """Runs a chain to its end; None when stopped before.
+
+    Args:
+        keep: keep every state and estimate.
+    """
+    labels = chain.labels()
+    found = np.full(chain.spec.count, -1) if labels is None else labels.cpu().numpy()
+    samples = Samples(np.empty(0, np.float32), found, chain.times)
+    x = chain.start()
+    total = len(chain.times) - 1
+    if keep:
+        samples.x_t.append(_numpy(x))
+    for step in chain.steps(0, x):
+        x = step.x_s
+        if keep:
+            samples.x_t.append(_numpy(x))
+            samples.x0_hat.append(_numpy(step.prediction.x0_hat))
+        if progress is not None:
+            progress(step.index + 1, total)
+        if control is not None and control.stopped:
+            return None
+    samples.samples = _numpy(x).clip(-1, 1)
+    return samples
+
+
+def _numpy(x: torch.Tensor) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = x.to(torch.float32).cpu().contiguous().numpy()
+    return values
+
+
+def check_suffix(path: Path) -> None:
+    """Raises ValueError, with a sentence, for a file that would be of an unknown kind."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path.name} should end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+
+
+def save_samples(path: Path, samples: Samples, settings: dict[str, Any], trajectory: bool) -> None:
+    """Writes the samples in the format that the file's name asks for.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match path.suffix.lower():
+        case ".png":
+            save_grid(path, _pictures(samples.samples), settings, at_least=512)
+        case ".gif":
+            save_gif(path, _frames(samples), settings)
+        case ".npz":
+            write_atomically(path, _npz(samples, trajectory))
+        case _:
+            check_suffix(path)
+
+
+def _pictures(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(n, C, H, W) in [−1, 1] → (n, H, W, C)"""
+    return to_uint8(values).transpose(0, 2, 3, 1)
+
+
+def _frames(samples: Samples) -> list[NDArray[np.uint8]]:
+    """The estimates x̂_0 from noise to image, then the image."""
+    every = -(-len(samples.x0_hat) // GIF_FRAMES)
+    estimates = samples.x0_hat[::every]
+    return [mosaic(_pictures(values)) for values in (*estimates, samples.samples)]
+
+
+def _npz(samples: Samples, trajectory: bool) -> bytes:
+    arrays: dict[str, NDArray[Any]] = {"samples": samples.samples, "labels": samples.labels}
+    if trajectory:
+        arrays |= {
+            "t": np.array(samples.times),
+            "x_t": np.stack(samples.x_t),
+            "x0_hat": np.stack(samples.x0_hat),
+        }
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()

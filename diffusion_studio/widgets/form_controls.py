@@ -12,7 +12,6 @@ from diffusion_studio.core.describe import Knob
 from diffusion_studio.widgets.form_numbers import (
     Number,
     SliderScale,
-    bounds_sentence,
     format_number,
     format_numbers,
     parse_number,
@@ -79,9 +78,12 @@ class ValueEdit(QLineEdit):
         super().__init__()
         self._unit = unit
         self._shown = ""
-        if unit:
-            self.setTextMargins(0, 0, QFontMetrics(self.font()).horizontalAdvance(unit) + 4, 0)
+        self.setTextMargins(0, 0, self.unit_width(), 0)
         self.returnPressed.connect(self._enter)
+
+    def unit_width(self) -> int:
+        """The room that the unit takes."""
+        return QFontMetrics(self.font()).horizontalAdvance(self._unit) + 4 if self._unit else 0
 
     def show_text(self, text: str) -> None:
         """Show `text` as what stands, replacing what is being typed."""
@@ -143,7 +145,7 @@ class NumberControl(Control):
         self.edit = ValueEdit(knob.unit)
         self.edit.setFont(tabular(self.edit.font()))
         self.edit.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.edit.setFixedWidth(VALUE_WIDTH)
+        self.edit.setFixedWidth(VALUE_WIDTH + self.edit.unit_width())
         self.edit.entered.connect(self._on_entered)
         self.edit.abandoned.connect(lambda: self.complained.emit(""))
         self.edit.stepped.connect(self._on_stepped)
@@ -204,10 +206,6 @@ class NumberControl(Control):
         if value != self._value:
             self._take(value)
             self._place_slider()
-
-    def describe(self) -> str:
-        """The allowed values, for the tooltip."""
-        return bounds_sentence(self.knob)
 
 
 class QuietCombo(QComboBox):

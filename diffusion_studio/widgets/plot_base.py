@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QElapsedTimer, QEvent, QObject, QPointF, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from diffusion_studio.widgets.plot_canvas import Canvas, Reading, Readout
@@ -39,7 +39,7 @@ class BasePlot(ExportingWidget):
         column.addWidget(self.canvas, 1)
         self._items: dict[str, pg.GraphicsObject] = {}
         self._used: set[str] = set()
-        self._dirty = self._zoomed = False
+        self._dirty = self._zoomed = self._keyboard = False
         self._clock = QElapsedTimer()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -163,11 +163,22 @@ class BasePlot(ExportingWidget):
     def _pixels(self) -> int:
         return max(64, round(self.canvas.view.width()) or self.width())
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        reasons = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        self._keyboard = event.reason() in reasons
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._keyboard = False
+        self.update()
+
     def paintEvent(self, event: QPaintEvent) -> None:
-        if self.hasFocus():
+        if self._keyboard:
             painter = QPainter(self)
-            painter.setPen(QColor(theme().palette.accent))
-            painter.drawRoundedRect(self.rect().adjusted(0, 0, -1, -1), 4, 4)
+            under = self.legend.geometry()
+            painter.fillRect(under.left(), under.bottom(), 24, 2, QColor(theme().palette.accent))
             painter.end()
 
     # pointing

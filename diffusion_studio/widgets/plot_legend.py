@@ -24,6 +24,7 @@ class LegendEntry:
     color_key: str | None = None
     dash: Qt.PenStyle = Qt.PenStyle.SolidLine
     sample: bool = False
+    block: bool = False  # the sample is a piece of a bar
 
 
 def color_of(palette: Palette, key: str | None) -> str:
@@ -92,10 +93,17 @@ class LegendLine(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for rect, entry in self._places(self.width()):
             if entry.sample:
-                painter.setPen(QPen(QColor(color_of(palette, entry.color_key)), 1.6, entry.dash))
-                y = rect.center().y()
-                painter.drawLine(QPointF(rect.left(), y), QPointF(rect.left() + _SAMPLE, y))
+                self._paint_sample(painter, QPointF(rect.left(), rect.center().y()), entry, palette)
                 rect = rect.adjusted(_SAMPLE + 5, 0, 0, 0)
             painter.setPen(QColor(ink_of(palette, entry.color_key)))
             painter.drawText(rect, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, entry.text)
         painter.end()
+
+    def _paint_sample(self, painter: QPainter, left: QPointF, entry: LegendEntry, palette: Palette) -> None:
+        color = QColor(color_of(palette, entry.color_key))
+        if entry.block:
+            color.setAlphaF(0.45)
+            painter.fillRect(QRectF(left.x() + 4, left.y() - 5, 10, 10), color)
+            return
+        painter.setPen(QPen(color, 1.6, entry.dash))
+        painter.drawLine(left, left + QPointF(_SAMPLE, 0))

@@ -192,7 +192,7 @@ class LossPlot(BasePlot):
             outline_x = np.repeat(edges, 2)[1:-1]
             top, bottom = (np.repeat(np.where(known, v, self._fill(mean)), 2) for v in (high, low))
             outline = np.concatenate([outline_x, outline_x[::-1]]), np.concatenate([top, bottom[::-1]])
-            self._area(f"band {key}", *outline, look[0], (0.20 if len(self._runs) == 1 else 0.11) * faded)
+            self._area(f"band {key}", *outline, look[0], (0.20 if len(self._runs) == 1 else 0.13) * faded)
         few = thin(len(steps), 2 * self._pixels())
         self._curve(f"mean {key}", steps[few], mean[few], look[0], look[1], faded, z=5)
         return [low[known], high[known]]

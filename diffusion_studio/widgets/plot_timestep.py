@@ -108,7 +108,7 @@ class TimestepPlot(BasePlot):
         entries = [LegendEntry(self._title), LegendEntry(self._name, "eps", dash, True)]
         for name, overlay in self._overlays.items():
             style = dash if overlay.dashed else Qt.PenStyle.SolidLine
-            entries.append(LegendEntry(name, overlay.color_key, style, True))
+            entries.append(LegendEntry(name, overlay.color_key, style, True, overlay.bars))
         return entries
 
     def _measured(self) -> Floats:

@@ -17,6 +17,7 @@ from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.files import write_atomically
 from diffusion_studio.engine.pictures import mosaic, save_gif, save_grid
 from diffusion_studio.engine.sampling import Chain
+from diffusion_studio.engine.trajectory import Trajectory, View
 
 SUFFIXES = (".png", ".gif", ".npz")
 GIF_FRAMES = 100  # at most; longer chains are thinned out
@@ -91,6 +92,38 @@ def save_samples(path: Path, samples: Samples, settings: dict[str, Any], traject
             write_atomically(path, _npz(samples, trajectory))
         case _:
             check_suffix(path)
+
+
+def save_trajectory(
+    path: Path, trajectory: Trajectory, view: View, position: int, settings: dict[str, Any]
+) -> None:
+    """Writes what is seen: one state as PNG, the chain as GIF, or every number as NPZ.
+
+    Raises:
+        ValueError: a file of an unknown kind.
+        OSError: it cannot be written.
+    """
+    check_suffix(path)
+    states = range(trajectory.ready)
+    match path.suffix.lower():
+        case ".png":
+            save_grid(path, trajectory.picture(view, position), settings, at_least=512)
+        case ".gif":
+            every = -(-len(states) // GIF_FRAMES)
+            shown = sorted({*states[::every], states[-1]})
+            save_gif(path, [mosaic(trajectory.picture(view, k)) for k in shown], settings)
+        case _:
+            write_atomically(path, _npz(_recorded(trajectory), True))
+
+
+def _recorded(trajectory: Trajectory) -> Samples:
+    """The computed part of a trajectory, in the precision in which it was kept."""
+    labels, last = trajectory.chain.labels(), trajectory.ready - 1
+    found = np.full(trajectory.chain.spec.count, -1) if labels is None else labels.cpu().numpy()
+    return Samples(
+        trajectory.x_t(last).clip(-1, 1), found, trajectory.times[: last + 1],
+        [trajectory.x_t(k) for k in range(last + 1)], [trajectory.x0_hat(k) for k in range(last)],
+    )  # fmt: skip
 
 
 def _pictures(values: NDArray[np.float32]) -> NDArray[np.uint8]:

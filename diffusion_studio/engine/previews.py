@@ -53,7 +53,8 @@ class Previewer:
             return None
         self._next = counters.seconds + (time.perf_counter() - start) / max(self._spec.preview_share, 1e-3)
         self._drawn_step = counters.step
-        names = tuple(self._session.images.label_name(int(k)) or "" for k in labels)
+        classes = self._session.images.class_names
+        names = tuple(classes[k] if k >= 0 else "" for k in labels)
         path = self._save(counters.step, images)
         return events.Preview(counters.step, images, names, path)
 
@@ -80,6 +81,15 @@ class Previewer:
         path = self._session.run.sample_folder / f"step-{step:08d}.png"
         config = self._session.config.model_dump(mode="json")
         save_grid(
-            path, images, {"step": step, "sampler": "DDIM", "steps": STEPS, "seed": SEED, "config": config}
+            path,
+            images,
+            {
+                "step": step,
+                "count": len(images),
+                "sampler": "DDIM",
+                "steps": STEPS,
+                "seed": SEED,
+                "config": config,
+            },
         )
         return path

@@ -22,6 +22,7 @@ from diffusion_studio.engine.files import to_json, write_atomically
 from diffusion_studio.engine.metrics import MetricsReader
 
 SCHEMA = 1
+STATE = "trainer/state.json"  # counters inside a checkpoint
 
 
 class RunError(ValueError):
@@ -128,6 +129,15 @@ class Run:
         found = list_checkpoints(self.checkpoint_folder)
         return checkpoint_step(found[-1]) if found else 0
 
+    @property
+    def trained_seconds(self) -> float:
+        """Training time up to the newest checkpoint; 0 when it is not known."""
+        found = list_checkpoints(self.checkpoint_folder)
+        try:
+            return float(json.loads((found[-1] / STATE).read_bytes())["counters"]["seconds"])
+        except (IndexError, OSError, ValueError, KeyError, TypeError):
+            return 0.0
+
     def newest_checkpoint(self) -> tuple[Path, tuple[str, ...]]:
         """The newest sound checkpoint, with a sentence for each newer one that had to be passed over.
 
@@ -142,12 +152,25 @@ class Run:
 
     def lock(self) -> filelock.BaseFileLock:
         """A lock that one training holds; a killed process loses it by itself."""
-        return filelock.FileLock(self.path / ".lock", timeout=0)
+        return _lock(self.path)
 
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
+        return sum(_size(path) for path in self.path.rglob("*"))
+
+
+def _lock(path: Path) -> filelock.BaseFileLock:
+    # not bound to a thread: a generator may be closed in another one than it began in
+    return filelock.FileLock(path / ".lock", timeout=0, thread_local=False)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 for a folder, and for what a training deletes meanwhile."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
 
 
 def is_run(path: Path) -> bool:
@@ -182,16 +205,30 @@ def move_to_trash(path: Path) -> Path:
     if not is_run(path):
         raise RunError(f"{path} is not a run.")
     trash = path.parent / ".trash"
-    trash.mkdir(exist_ok=True)
     number, target = 1, trash / path.name
     while target.exists():
         number += 1
         target = trash / f"{path.name}-{number}"
     try:
-        with Run.open(path).lock():
+        with _lock(path):
             pass
+        trash.mkdir(exist_ok=True)
         return Path(shutil.move(path, target))
     except filelock.Timeout:
         raise RunError(f"{path.name} is being trained; stop it first.") from None
     except OSError as error:
         raise RunError(f"{path.name} could not be moved: {error.strerror or error}.") from None
+
+
+def put_back(trashed: Path, path: Path) -> None:
+    """Moves a run from the trash back to where it was.
+
+    Raises:
+        RunError: something else lies there now, or it cannot be moved.
+    """
+    if path.exists():
+        raise RunError(f"{path} exists again; the run stays in {trashed}.")
+    try:
+        shutil.move(trashed, path)
+    except OSError as error:
+        raise RunError(f"{trashed.name} could not be put back: {error.strerror or error}.") from None

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from diffusion_studio.core.tables import Tables
-from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.data.imageset import ImageSet, printable
 from diffusion_studio.data.load import load
 from diffusion_studio.engine import model_io
 from diffusion_studio.engine.batches import BatchSource
@@ -19,11 +19,11 @@ from diffusion_studio.engine.config import RunConfig
 from diffusion_studio.engine.devices import choose_precision, is_fast
 from diffusion_studio.engine.learner import Learner, LearnerState
 from diffusion_studio.engine.places import cache_dir
-from diffusion_studio.engine.run import Run, RunError
+from diffusion_studio.engine.run import STATE, Run, RunError
 from diffusion_studio.engine.timestep_errors import TimestepAverages
 from diffusion_studio.models.unet import Precision, build_unet
 
-RAW, OPTIMIZER, STATE = "trainer/raw.safetensors", "trainer/optimizer.safetensors", "trainer/state.json"
+RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
 _FIXED = ("data", "model", "diffusion", "seed")  # what a run keeps for its whole life
 
 
@@ -167,14 +167,20 @@ def _reconfigured(run: Run, config: RunConfig | None) -> Run:
 
 def _data_notes(run: Run, images: ImageSet) -> tuple[str, ...]:
     """What changed in the data since the run began."""
-    if len(run.class_names) != images.classes:
+    now = tuple(printable(name) for name in images.class_names)
+    if run.config.model.conditional and run.manifest and run.class_names != now:
         raise RunError(
-            f"{run.name} was trained on {len(run.class_names)} classes, but {images.source} now has "
-            f"{images.classes}. Put the folder back as it was, or start a new run."
+            f"{run.name} was trained on the classes {_some(run.class_names)}, but {images.source} now has "
+            f"{_some(now)}. Put the folder back as it was, or start a new run."
         )
     if run.manifest.get("fingerprint", images.fingerprint) != images.fingerprint:
         return (f"The images in {images.source} changed since this run began; it goes on with the new ones.",)
     return ()
+
+
+def _some(names: tuple[str, ...]) -> str:
+    """Names in a sentence; how many when they are too many to read."""
+    return ", ".join(names) if 0 < len(names) <= 12 else f"of {len(names)} folders"
 
 
 def _restore(session: Session, checkpoint: Path) -> None:

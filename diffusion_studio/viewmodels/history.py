@@ -1,0 +1,52 @@
+"""Undo and redo over frozen values."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class History(Generic[T]):
+    """A value with its past: `change` moves it, `settle` makes all changes since the last a single step."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+        self._settled = value
+        self._past: list[T] = []
+        self._future: list[T] = []
+
+    def change(self, value: T) -> None:
+        """A new value, part of the step that is going on."""
+        self.value = value
+
+    def settle(self) -> bool:
+        """Ends the step that is going on; True when there was one."""
+        if self.value == self._settled:
+            return False
+        self._past.append(self._settled)
+        self._future.clear()
+        self._settled = self.value
+        return True
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._past) or self.value != self._settled
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self._future) and self.value == self._settled
+
+    def undo(self) -> None:
+        self.settle()
+        if self._past:
+            self._future.append(self._settled)
+            self._move(self._past.pop())
+
+    def redo(self) -> None:
+        if self.can_redo:
+            self._past.append(self._settled)
+            self._move(self._future.pop())
+
+    def _move(self, value: T) -> None:
+        self.value = self._settled = value

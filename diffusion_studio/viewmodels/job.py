@@ -1,0 +1,136 @@
+"""The one way across threads: a generator of events on its own thread, told on the window's thread."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from PySide6.QtCore import QObject, QThread, QTimer, Signal
+
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.engine.control import Control
+from diffusion_studio.engine.events import Event, Finished
+
+log = logging.getLogger(__name__)
+
+Post = Callable[[Event], None]
+Stream = Callable[[Control, Post], Iterator[Event]]
+TICK = 33  # ms
+
+
+class _Thread(QThread):
+    """Runs a stream to its end and puts every event into the mailbox; the last one is `Finished`."""
+
+    def __init__(self, stream: Stream, control: Control, mailbox: deque[Event]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._control = control
+        self._mailbox = mailbox
+
+    def run(self) -> None:
+        finished = Finished("stopped" if self._control.stopped else "done")
+        try:
+            for event in self._stream(self._control, self._mailbox.append):
+                if isinstance(event, Finished):
+                    finished = event
+                    break
+                self._mailbox.append(event)
+        except Cancelled:
+            finished = Finished("stopped")
+        except ValueError as error:  # a sentence for a person
+            finished = Finished("failed", str(error), traceback.format_exc())
+        except BaseException as error:
+            log.exception("A background job failed")
+            finished = Finished("failed", f"Something went wrong: {error}", traceback.format_exc())
+        self._mailbox.append(finished)
+
+
+class Job(QObject):
+    """A long piece of work beside the window."""
+
+    event = Signal(object)  # every Event, in order; Finished is the last one
+
+    def __init__(self, stream: Stream, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.control = Control()
+        self._mailbox: deque[Event] = deque()
+        self._thread = _Thread(stream, self.control, self._mailbox)
+        self._timer = QTimer(self, interval=TICK)
+        self._timer.timeout.connect(self._deliver)
+        self.done = False
+
+    def start(self) -> None:
+        self._thread.start()
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Asks the job to end in good order."""
+        self.control.stop()
+
+    def finish(self, milliseconds: int = 10_000) -> bool:
+        """Stops the job, waits for its thread and delivers what is left; for closing the window."""
+        self.stop()
+        ended = self._thread.wait(milliseconds)
+        self._deliver()
+        return ended
+
+    def _deliver(self) -> None:
+        while self._mailbox and not self.done:
+            event = self._mailbox.popleft()
+            if isinstance(event, Finished):
+                self._thread.wait()
+                self._timer.stop()
+                self.done = True
+            self.event.emit(event)
+
+
+class Slot(QObject):
+    """Room for one job at a time: a new one starts when the one before has ended."""
+
+    event = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._job: Job | None = None
+        self._next: Stream | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._job is not None
+
+    @property
+    def control(self) -> Control | None:
+        """The running job's tokens."""
+        return self._job.control if self._job else None
+
+    def start(self, stream: Stream) -> None:
+        """Starts `stream`; a running job is stopped first, and its last events are not told."""
+        if self._job is not None:
+            self._next = stream
+            self._job.stop()
+            return
+        self._job = Job(stream, self)
+        self._job.event.connect(self._on_event)
+        self._job.start()
+
+    def stop(self) -> None:
+        self._next = None
+        if self._job is not None:
+            self._job.stop()
+
+    def finish(self, milliseconds: int = 10_000) -> bool:
+        """Stops and waits; for closing the window."""
+        self._next = None
+        return self._job.finish(milliseconds) if self._job is not None else True
+
+    def _on_event(self, event: Event) -> None:
+        following = self._next
+        if isinstance(event, Finished) and self._job is not None:
+            self._job.deleteLater()
+            self._job, self._next = None, None
+        if following is None:
+            self.event.emit(event)
+        elif isinstance(event, Finished):
+            self.start(following)

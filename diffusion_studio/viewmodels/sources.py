@@ -1,0 +1,84 @@
+"""The denoisers that a person can choose on the Sample page."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DIGITS, DataSpec
+from diffusion_studio.engine.checkpoints import list_checkpoints
+from diffusion_studio.engine.config import DiffusionSpec
+from diffusion_studio.engine.places import cache_dir
+from diffusion_studio.engine.run import Run, is_run, list_runs
+from diffusion_studio.engine.sampling import Source, memorising_source, open_source
+
+MEMORISING = "memorising:"
+KEPT = 3  # models kept in memory
+
+
+@dataclass(frozen=True)
+class SourceChoice:
+    """One entry of the list: what it is called, and how it is found again."""
+
+    key: str  # a path, or "memorising:" and a path or the word digits
+    title: str
+
+
+def memorising_choice(data_source: str) -> SourceChoice:
+    return SourceChoice(f"{MEMORISING}{data_source}", f"{Path(data_source).name} · memorising (exact)")
+
+
+def list_choices(
+    runs_dir: Path, data_sources: tuple[str, ...], extra: tuple[str, ...] = ()
+) -> list[SourceChoice]:
+    """Memorising denoisers of the data at hand, every run with a checkpoint, and folders opened by hand."""
+    sources = dict.fromkeys((DIGITS, *data_sources))
+    choices = [memorising_choice(source) for source in sources]
+    for path in list_runs(runs_dir):
+        if list_checkpoints(path / "checkpoints"):
+            choices.append(SourceChoice(str(path), path.name))
+    known = {choice.key for choice in choices}
+    choices += [SourceChoice(path, Path(path).name) for path in extra if path not in known]
+    return choices
+
+
+class SourceCache:
+    """Opens denoisers and keeps the last few. Used by one background job at a time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._sources: OrderedDict[tuple[str, str], Source] = OrderedDict()
+
+    def open(self, key: str) -> Source:
+        """The denoiser of a choice; a run's newest checkpoint.
+
+        Raises:
+            ValueError: it cannot be opened; the message is a sentence for a person.
+        """
+        version = _version(key)
+        found = self._sources.get((key, version))
+        if found is None:
+            found = self._opened(key)
+            self._sources[key, version] = found
+            while len(self._sources) > KEPT:
+                self._sources.popitem(last=False)
+        self._sources.move_to_end((key, version))
+        return found
+
+    def _opened(self, key: str) -> Source:
+        if key.startswith(MEMORISING):
+            images = load(DataSpec(source=key.removeprefix(MEMORISING)), cache_dir())
+            return memorising_source(images, DiffusionSpec().tables(), self.device)
+        return open_source(Path(key), self.device)
+
+
+def _version(key: str) -> str:
+    """Changes when a run has a newer checkpoint."""
+    if key.startswith(MEMORISING) or not is_run(Path(key)):
+        return ""
+    found = list_checkpoints(Run.open(Path(key)).checkpoint_folder)
+    return found[-1].name if found else ""

@@ -1,0 +1,390 @@
+"""Behind the Train page: the data, the config, one training and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from diffusion_studio.core.describe import knobs, with_value
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.data.load import load
+from diffusion_studio.engine import events
+from diffusion_studio.engine.config import RunConfig
+from diffusion_studio.engine.control import Control
+from diffusion_studio.engine.devices import choose_device
+from diffusion_studio.engine.places import cache_dir
+from diffusion_studio.engine.presets import PRESETS, preset_of
+from diffusion_studio.engine.run import Run, RunError, new_run_path
+from diffusion_studio.engine.session import new_session, resumed_session
+from diffusion_studio.engine.trainer import train
+from diffusion_studio.viewmodels.history import History
+from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.preview_history import PreviewHistory
+from diffusion_studio.viewmodels.series import LossSeries
+
+Phase = Literal["idle", "preparing", "running", "paused", "stopping"]
+THUMBNAILS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class DataLoaded(events.Event):
+    """The images that the config names are in memory."""
+
+    images: ImageSet
+
+
+@dataclass(frozen=True, eq=False)
+class DataCardState:
+    """What the data card shows."""
+
+    name: str
+    count: int
+    class_names: tuple[str, ...]
+    size: str
+    thumbnails: NDArray[np.uint8]
+    skipped: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Everything on the Train page but the curves."""
+
+    config: RunConfig
+    preset: str
+    phase: Phase = "idle"
+    data: DataCardState | None = None
+    reading: tuple[int, int] | None = None  # (done, total) while images are read
+    run: Path | None = None
+    run_steps: int = 1000  # T of the run that is shown
+    step: int = 0
+    fraction: float = 0.0
+    detail: str = ""
+    device: str = ""
+    saved_step: int = 0
+    errors: tuple[tuple[str, str], ...] = ()  # (path, sentence) of parameters
+    notice: Notice | None = None
+    can_undo: bool = False
+    can_redo: bool = False
+
+    @property
+    def busy(self) -> bool:
+        return self.phase != "idle"
+
+
+class TrainViewModel(QObject):
+    """The state behind the Train page. All methods are called on the window's thread."""
+
+    changed = Signal(object)  # TrainState
+    losses_changed = Signal(object)  # LossSeries
+    timesteps_changed = Signal(object)  # events.TimestepErrors
+    previews_changed = Signal(object)  # PreviewHistory
+    saved = Signal(object)  # Path of the run that has a new checkpoint
+
+    def __init__(
+        self,
+        runs_dir: Path,
+        config: RunConfig | None = None,
+        device: str = "auto",
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._runs_dir = runs_dir
+        self._device = device
+        self._history = History(config or PRESETS[0].applied_to(RunConfig()))
+        self._training, self._loading = Slot(self), Slot(self)
+        self._training.event.connect(self._on_training)
+        self._loading.event.connect(self._on_loading)
+        self.losses = LossSeries()
+        self.previews = PreviewHistory()
+        self.state = TrainState(self.config, preset_of(self.config))
+
+    @property
+    def config(self) -> RunConfig:
+        return self._history.value
+
+    # --- data -----------------------------------------------------------------------------------------
+
+    def open_data(self, source: str) -> None:
+        """Chooses the images: a folder, or the word digits."""
+        if self._refused_while_busy():
+            return
+        data = type(self.config.data)(source=source, background=self.config.data.background)
+        self._set_config(self.config.model_copy(update={"data": data}), settle=True)
+        self.load_data()
+
+    def load_data(self) -> None:
+        """Reads the images that the config names."""
+        spec = self.config.data
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            report = lambda done, total: post(events.Preparing("reading images", done, total))  # noqa: E731
+            yield DataLoaded(load(spec, cache_dir(), report, lambda: control.stopped))
+
+        self._update(reading=(0, 0), notice=None)
+        self._loading.start(stream)
+
+    def cancel_loading(self) -> None:
+        self._loading.stop()
+
+    def _on_loading(self, event: events.Event) -> None:
+        match event:
+            case events.Preparing(done=done, total=total):
+                self._update(reading=(done, total))
+            case DataLoaded(images=images):
+                self._update(data=_card(images), reading=None)
+            case events.Finished(outcome="failed", message=message, traceback=traceback):
+                self._update(reading=None, data=None, notice=Notice("error", message, traceback))
+            case events.Finished():
+                self._update(reading=None)
+
+    # --- parameters -----------------------------------------------------------------------------------
+
+    def edit(self, path: str, value: Any) -> None:
+        """Changes one parameter; a value that cannot be gets its sentence and changes nothing."""
+        if self._refused_while_busy():
+            return
+        try:
+            config = with_value(self.config, path, value)
+        except ValueError as error:
+            self._update(errors=((path, str(error)),))
+            return
+        self._set_config(config)
+
+    def settle(self) -> None:
+        """Ends one edit: the next undo takes back all of it."""
+        if self._history.settle():
+            self._show_config()
+
+    def choose_preset(self, key: str) -> None:
+        preset = next(p for p in PRESETS if p.key == key)
+        if not self._refused_while_busy():
+            self._set_config(preset.applied_to(self.config), settle=True)
+
+    def undo(self) -> None:
+        self._time_travel(self._history.undo)
+
+    def redo(self) -> None:
+        self._time_travel(self._history.redo)
+
+    def _time_travel(self, move: Any) -> None:
+        if self._refused_while_busy():
+            return
+        data = self.config.data
+        move()
+        self._show_config()
+        if self.config.data != data:
+            self.load_data()
+
+    def _set_config(self, config: RunConfig, settle: bool = False) -> None:
+        data = self.config.data
+        self._history.change(config)
+        if settle:
+            self._history.settle()
+        self._show_config()
+        if config.data != data and config.data.source == data.source:
+            self.load_data()
+
+    def _show_config(self) -> None:
+        self._update(
+            config=self.config, preset=preset_of(self.config), errors=(),
+            can_undo=self._history.can_undo, can_redo=self._history.can_redo,
+        )  # fmt: skip
+
+    def _refused_while_busy(self) -> bool:
+        if self.state.busy:
+            self._update(
+                notice=Notice("info", "A training is going on. Stop it to change data or parameters.")
+            )
+        return self.state.busy
+
+    def fixed_reasons(self) -> dict[str, str]:
+        """Why parameters cannot change now, by path."""
+        if not self.state.busy:
+            return {}
+        reason = "This training is running with this value. Stop it to change the value."
+        return {knob.path: reason for knob in knobs(self.config)}
+
+    # --- training -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins a new run."""
+        config, device = self.config, self._device
+        path = new_run_path(self._runs_dir, Path(config.data.source).name)
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            chosen = choose_device(device)
+            session = new_session(path, config, chosen, _reporter(post), lambda: control.stopped)
+            yield from train(session, control)
+
+        self._begin(stream, path, config)
+
+    def resume_run(self, path: Path) -> None:
+        """Goes on with a run that was stopped; one that had reached its limit gets as much again."""
+        if self._refused_while_busy():
+            return
+        try:
+            run = Run.open(path)
+        except RunError as error:
+            self._update(notice=Notice("error", str(error)))
+            return
+        config, device = _extended(run), self._device
+        self._history.change(config)
+        self._history.settle()
+        self._show_config()
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            chosen = choose_device(device)
+            yield from train(
+                resumed_session(path, chosen, config, _reporter(post), lambda: control.stopped), control
+            )
+
+        self._begin(stream, path, config)
+        self.losses.restore(run.metrics.segments())
+        self.previews.restore(run)
+        self.losses_changed.emit(self.losses)
+        self.previews_changed.emit(self.previews)
+        self.load_data()
+
+    def _begin(self, stream: Any, path: Path, config: RunConfig) -> None:
+        if self._training.busy:
+            return
+        self.losses.clear()
+        self.previews.clear()
+        self._update(
+            phase="preparing", run=path, run_steps=config.diffusion.steps, step=0, fraction=0.0,
+            detail="Building the network …", notice=None, saved_step=0,
+        )  # fmt: skip
+        self.losses_changed.emit(self.losses)
+        self.previews_changed.emit(self.previews)
+        self._training.start(stream)
+
+    def pause(self) -> None:
+        if self._training.control is not None:
+            self._training.control.pause()
+
+    def resume(self) -> None:
+        if self._training.control is not None:
+            self._training.control.resume()
+
+    def stop(self) -> None:
+        """Stops and saves."""
+        if self._training.busy:
+            self._training.stop()
+            self._update(phase="stopping", detail="Saving …")
+
+    def dismiss_notice(self) -> None:
+        self._update(notice=None)
+
+    def accept_notice(self) -> None:
+        """The banner's button: try again with the smaller batch that was offered."""
+        smaller = self._offered_batch
+        self._update(notice=None)
+        if smaller and not self.state.busy:
+            self.edit("training.batch_size", smaller)
+            self.settle()
+            self.start()
+
+    _offered_batch = 0
+
+    def _on_training(self, event: events.Event) -> None:
+        match event:
+            case events.Preparing(done=done, total=total):
+                self._update(detail=f"Reading images {done} of {total} …")
+            case events.Started(step=step, device=device, parameters=parameters):
+                self._update(phase="running", step=step, device=device, detail=f"{parameters:,} weights")
+            case events.Progress():
+                self._on_progress(event)
+            case events.TimestepErrors():
+                self.timesteps_changed.emit(event)
+            case events.Preview():
+                self.previews.add(event)
+                self.previews_changed.emit(self.previews)
+            case events.Saved(step=step):
+                self._update(saved_step=step)
+                self.saved.emit(self.state.run)
+            case events.Warned(message=message):
+                self._update(notice=Notice("warning", message))
+            case events.Paused(reason=reason):
+                notice = Notice("warning", reason) if reason else self.state.notice
+                self._update(phase="paused", notice=notice)
+            case events.Resumed():
+                self._update(phase="running")
+            case events.Finished():
+                self._on_finished(event)
+
+    def _on_progress(self, event: events.Progress) -> None:
+        self.losses.add(event.first_loss_step, event.losses)
+        phase = self.state.phase if self.state.phase in ("stopping", "paused") else "running"
+        self._update(phase=phase, step=event.step, fraction=event.fraction, detail=progress_text(event))
+        self.losses_changed.emit(self.losses)
+
+    def _on_finished(self, event: events.Finished) -> None:
+        self._offered_batch = event.smaller_batch
+        if event.outcome == "failed":
+            action = f"Try a batch of {event.smaller_batch}" if event.smaller_batch else ""
+            notice: Notice | None = Notice("error", event.message, event.traceback, action)
+        else:
+            notice = self.state.notice
+        self._update(phase="idle", detail=event.message, notice=notice)
+
+    # --- the rest -------------------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """Stops everything and waits; the last checkpoint is saved."""
+        self._loading.finish()
+        self._training.finish(60_000)
+
+    def _update(self, **values: Any) -> None:
+        self.state = replace(self.state, **values)
+        self.changed.emit(self.state)
+
+
+def _reporter(post: Post) -> Any:
+    return lambda done, total: post(events.Preparing("reading images", done, total))
+
+
+def _card(images: ImageSet) -> DataCardState:
+    numbers = np.linspace(0, images.count - 1, min(images.count, THUMBNAILS)).astype(np.int64)
+    colour = "grey" if images.channels == 1 else "colour"
+    return DataCardState(
+        images.name, images.count, images.class_names if images.conditional_possible else (),
+        f"{images.resolution}×{images.resolution} {colour}",
+        np.ascontiguousarray(images.images[numbers].transpose(0, 2, 3, 1)),
+        tuple((s.file, s.reason) for s in images.skipped),
+    )  # fmt: skip
+
+
+def _extended(run: Run) -> RunConfig:
+    """The config of a run to go on with, its limit moved further when it was reached."""
+    training, step = run.config.training, run.step
+    updates: dict[str, Any] = {}
+    if training.steps and step >= training.steps:
+        updates["steps"] = 2 * step
+    if training.seconds:
+        updates["seconds"] = run.trained_seconds + max(training.seconds - run.trained_seconds, 60.0)
+    return run.config.model_copy(update={"training": training.model_copy(update=updates)})
+
+
+def progress_text(event: events.Progress) -> str:
+    """ "step 657 of 3,000 · 1,130 images/s · 3 min 32 s left"."""
+    total = f" of {event.total_steps:,}" if event.total_steps else ""
+    left = event.seconds_left
+    ending = f" · {duration(left)} left" if left is not None else f" · {duration(event.seconds)} so far"
+    return f"step {event.step:,}{total} · {event.images_per_second:,.0f} images/s{ending}"
+
+
+def duration(seconds: float) -> str:
+    """ "12 s", "3 min 32 s", "1 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

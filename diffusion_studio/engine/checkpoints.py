@@ -102,6 +102,8 @@ def problem_with(path: Path) -> str:
     """What is wrong with a checkpoint, as a sentence; empty when every file is as it was written."""
     try:
         files = json.loads((path / MANIFEST).read_bytes())["files"]
+        if not files:
+            raise ValueError("lists nothing")
         for name, entry in files.items():
             data = (path / name).read_bytes()
             if len(data) != entry["size"]:
@@ -115,10 +117,16 @@ def problem_with(path: Path) -> str:
     return ""
 
 
-def newest_sound(folder: Path) -> tuple[Path | None, tuple[str, ...]]:
-    """The newest checkpoint that verifies, and a sentence for each newer one that does not."""
+def newest_sound(folder: Path, after: int = -1) -> tuple[Path | None, tuple[str, ...]]:
+    """The newest checkpoint that verifies, and a sentence for each newer one that does not.
+
+    Args:
+        after: only checkpoints of later steps are looked at.
+    """
     complaints: list[str] = []
     for path in reversed(list_checkpoints(folder)):
+        if checkpoint_step(path) <= after:
+            break
         problem = problem_with(path)
         if not problem:
             return path, tuple(complaints)
@@ -126,9 +134,16 @@ def newest_sound(folder: Path) -> tuple[Path | None, tuple[str, ...]]:
     return None, tuple(complaints)
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Deletes all but the newest `keep` checkpoints, and what an interrupted save left behind."""
-    for path in list_checkpoints(folder)[:-keep]:
+def prune(folder: Path, keep: int, step: int) -> None:
+    """Deletes all but the newest `keep` checkpoints, and what an interrupted save left behind.
+
+    Args:
+        step: of the checkpoint just saved; damaged ones of later steps, which were passed over, go too.
+    """
+    found = list_checkpoints(folder)
+    old = [path for path in found if checkpoint_step(path) <= step][:-keep]
+    damaged = [path for path in found if checkpoint_step(path) > step and problem_with(path)]
+    for path in old + damaged:
         shutil.rmtree(path, ignore_errors=True)
     remove_leftovers(folder)
 

@@ -12,6 +12,7 @@ class Control:
         self._go = threading.Event()
         self._go.set()
         self._stop = threading.Event()
+        self._change = threading.Lock()  # a pause that comes with a stop may not outlast it
 
     @property
     def stopped(self) -> bool:
@@ -23,12 +24,14 @@ class Control:
 
     def stop(self) -> None:
         """Ask the job to end in good order; a paused one wakes up for it."""
-        self._stop.set()
-        self._go.set()
+        with self._change:
+            self._stop.set()
+            self._go.set()
 
     def pause(self) -> None:
-        if not self.stopped:
-            self._go.clear()
+        with self._change:
+            if not self.stopped:
+                self._go.clear()
 
     def resume(self) -> None:
         self._go.set()

@@ -91,11 +91,13 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = self.spec.learning_rate * min(1.0, (number + 1) / max(self.spec.warmup, 1))
             group["weight_decay"] = self.spec.weight_decay
-        self._optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+        sound = torch.isfinite(norm).float()  # 0 or 1, read on the device alone
+        self._optimizer.found_inf = 1 - sound  # type: ignore[attr-defined]
         self._optimizer.step()
         decay = min(self.spec.ema_decay, (1 + number) / (10 + number))
+        gains = [sound * (1 - decay)] * len(self._parameters)
         with torch.no_grad():
-            torch._foreach_lerp_(self._ema_parameters, self._parameters, 1 - decay)
+            torch._foreach_lerp_(self._ema_parameters, self._parameters, gains)
 
     @property
     def parameter_count(self) -> int:

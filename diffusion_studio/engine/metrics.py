@@ -6,6 +6,7 @@ new segment begins; the view `loss` follows the line that led to the newest step
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -56,12 +57,20 @@ class Metrics:
 
     def __init__(self, path: Path, first_step: int) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self.segment = self._begin(first_step)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _begin(self, first_step: int) -> int:
+        """Makes what is missing and opens a segment; its number."""
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
         row = self._db.execute("SELECT COALESCE(MAX(segment), 0) + 1 FROM segments").fetchone()
-        self.segment = int(row[0])
-        self._db.execute("INSERT INTO segments VALUES (?, ?, ?)", (self.segment, first_step, time.time()))
+        self._db.execute("INSERT INTO segments VALUES (?, ?, ?)", (row[0], first_step, time.time()))
+        return int(row[0])
 
     def add(
         self,
@@ -108,13 +117,12 @@ class MetricsReader:
     def _rows(self, query: str) -> list[tuple[object, ...]]:
         if not self._path.is_file():
             return []
-        db = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)
+        address = f"{self._path.resolve().as_uri()}?mode=ro"
         try:
-            return db.execute(query).fetchall()
+            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=2)) as db:
+                return db.execute(query).fetchall()
         except sqlite3.DatabaseError:
             return []
-        finally:
-            db.close()
 
     def losses(self) -> LossSegment:
         """The losses along the line that led to the newest step."""

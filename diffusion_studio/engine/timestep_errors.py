@@ -45,13 +45,11 @@ class TimestepAverages:
         sound = np.isfinite(error)
         bins, values = self.bin_of(t[sound]), error[sound].astype(np.float64)
         number = np.bincount(bins, minlength=self.bins)
-        seen = number > 0
-        keep = self.decay ** number[seen]
-        sums = np.bincount(bins, values, self.bins)[seen] / number[seen]
-        squares = np.bincount(bins, values**2, self.bins)[seen] / number[seen]
-        self._mean[seen] = keep * self._mean[seen] + (1 - keep) * sums
-        self._square[seen] = keep * self._square[seen] + (1 - keep) * squares
-        self._weight[seen] = keep * self._weight[seen] + (1 - keep)
+        gains = (1 - self.decay) * self.decay ** _later_in_bin(bins, number)
+        keep = self.decay**number
+        self._mean = keep * self._mean + np.bincount(bins, gains * values, self.bins)
+        self._square = keep * self._square + np.bincount(bins, gains * values**2, self.bins)
+        self._weight = keep * self._weight + np.bincount(bins, gains, self.bins)
         self.count += number
 
     def error(self) -> NDArray[np.float64]:
@@ -81,3 +79,11 @@ class TimestepAverages:
         if len(state.get("mean", ())) == self.bins:
             self._mean, self._square = np.array(state["mean"]), np.array(state["square"])
             self._weight, self.count = np.array(state["weight"]), np.array(state["count"], np.int64)
+
+
+def _later_in_bin(bins: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the entries after each one fall into the same bin. (n,)"""
+    order = np.argsort(bins, kind="stable")
+    later = np.empty_like(bins)
+    later[order] = np.cumsum(number)[bins[order]] - 1 - np.arange(len(bins))
+    return later

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.engine import events
-from diffusion_studio.engine.checkpoints import prune, remove_leftovers, save_checkpoint
+from diffusion_studio.engine.checkpoints import newest_sound, prune, remove_leftovers, save_checkpoint
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import device_name
 from diffusion_studio.engine.metrics import Metrics, TimestepRecord
 from diffusion_studio.engine.previews import Previewer
+from diffusion_studio.engine.run import RunError
 from diffusion_studio.engine.session import Session
 
 TELL_EVERY = 0.033  # seconds between Progress events
@@ -56,7 +57,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _out_of_memory(session: Session) -> events.Finished:
     size = session.config.training.batch_size
-    smaller = max(1, size // 2)
+    smaller = size // 2
     advice = (
         f"Try again with a batch of {smaller}."
         if size > 1
@@ -99,8 +100,9 @@ class _Training:
         self._unwritten: list[NDArray[np.float32]] = []
         self._previewer = Previewer(session)
         self._speed: deque[tuple[float, int]] = deque(maxlen=64)  # (clock, images seen)
+        self._clock = 0.0  # when the training time was last counted
         self._streak = 0  # steps in a row whose loss was not a number
-        self._saved_step = session.counters.step
+        self._saved_step = session.counters.step or -1  # −1: nothing yet
         self._saved_seconds = session.counters.seconds
         self._told = self._told_timesteps = self._written = -1e9
         self._disk_complaint = ""
@@ -108,14 +110,16 @@ class _Training:
     def run(self) -> Iterator[events.Event]:
         session, counters = self.session, self.counters
         remove_leftovers(session.run.checkpoint_folder)
+        saved, _ = newest_sound(session.run.checkpoint_folder, after=counters.step)
+        if saved is not None:
+            raise RunError(f"{session.run.name} was trained to {saved.name} meanwhile; open it again.")
         self._metrics = self._open_metrics()
         try:
             yield self._started()
             for note in session.notes:
                 yield from self._warn(note)
             yield from self._loop()
-            yield from self._tell()
-            yield from self._save()
+            yield from self._save(tolerated=SKIPS_BEFORE_PAUSE - 1)
             yield from self._preview(final=True)
             outcome: events.Outcome = "stopped" if self.control.stopped else "done"
             yield events.Finished(outcome, f"Step {counters.step}, everything is saved.", step=counters.step)
@@ -135,18 +139,18 @@ class _Training:
 
     def _loop(self) -> Iterator[events.Event]:
         counters, learner, size = self.counters, self.session.learner, self.spec.batch_size
-        clock = time.perf_counter()
+        self._clock = time.perf_counter()
         while not self._finished():
             if self.control.paused:
-                yield from self._pause("")
-                clock = time.perf_counter()
+                yield from self._save(tolerated=SKIPS_BEFORE_PAUSE - 1)
+                yield from self._pause()
                 continue
             batch = self.session.batches.batch(counters.step, counters.position, size)
             self._log.add(batch.t, learner.step(batch, counters.step))
             counters.step += 1
             counters.position += size
             now = time.perf_counter()
-            counters.seconds, clock = counters.seconds + now - clock, now
+            counters.seconds, self._clock = counters.seconds + now - self._clock, now
             if now - self._told >= TELL_EVERY:
                 yield from self._tell()
             if self._checkpoint_due():
@@ -213,19 +217,19 @@ class _Training:
             self.control.pause()
             reason = (
                 f"The loss was not a number {self._streak} times in a row, so training was paused. "
-                f"The checkpoint of step {self._saved_step} is kept. Try a smaller learning rate."
+                f"{self._kept} Try a smaller learning rate."
             )
             yield from self._pause(reason)
 
-    def _pause(self, reason: str) -> Iterator[events.Event]:
-        yield from self._tell()
-        if not reason:
-            yield from self._save()
+    def _pause(self, reason: str = "") -> Iterator[events.Event]:
+        if not self.control.paused:  # resumed while the checkpoint was saved
+            return
         yield events.Paused(self.counters.step, reason)
         self.control.wait_while_paused()
         self._speed.clear()
-        self._streak = 0
+        self._clock = time.perf_counter()
         if not self.control.stopped:
+            self._streak = 0
             yield events.Resumed(self.counters.step)
 
     def _open_metrics(self) -> Metrics | None:
@@ -249,28 +253,38 @@ class _Training:
             yield from self._complain(f"The curves could not be written to disk: {error}. Training goes on.")
         self._written = time.perf_counter()
 
-    def _save(self) -> Iterator[events.Event]:
-        """A checkpoint, unless there is nothing new or the weights are broken."""
+    def _save(self, tolerated: int = 0) -> Iterator[events.Event]:
+        """A checkpoint, unless weights are broken or more than `tolerated` steps in a row were skipped."""
         yield from self._tell()
-        step = self.counters.step
-        if self._streak or not self.session.learner.is_finite:
-            yield from self._warn(f"Step {step} was not saved: its weights are not sound.")
-            return
         yield from self._write()
+        step = self.counters.step
+        if step == self._saved_step:
+            return
+        if self._streak > tolerated or not self.session.learner.is_finite:
+            yield from self._warn(
+                f"Step {step} was not saved, because its weights may not be sound. {self._kept}"
+            )
+            return
         self._saved_seconds = self.counters.seconds
         folder = self.session.run.checkpoint_folder
         try:
             path = save_checkpoint(folder, step, self.session.checkpoint())
-            prune(folder, self.spec.keep_checkpoints)
+            prune(folder, self.spec.keep_checkpoints, step)
         except OSError as error:
             yield from self._complain(
-                f"The checkpoint could not be saved: {error.strerror or error}. Training goes on; "
-                f"what was saved last is step {self._saved_step}. Free some disk space."
+                f"The checkpoint could not be saved: {error.strerror or error}. Training goes on. "
+                f"{self._kept} Free some disk space."
             )
             return
         self._saved_step = step
         self._disk_complaint = ""
         yield events.Saved(step, path)
+
+    @property
+    def _kept(self) -> str:
+        if self._saved_step < 0:
+            return "Nothing was saved before."
+        return f"The checkpoint of step {self._saved_step} is kept."
 
     def _preview(self, final: bool = False) -> Iterator[events.Event]:
         if final and not self._previewer.wanted(self.counters.step, self.control):
@@ -299,8 +313,8 @@ class _Training:
 
     def _rescue(self, error: Exception) -> Iterator[events.Event]:
         """After a failure: keeps the work since the last checkpoint, if it is sound."""
-        if self.counters.step > self._saved_step:
+        if self.counters.step > max(self._saved_step, 0):
             try:
-                yield from self._save()
+                yield from self._save(tolerated=SKIPS_BEFORE_PAUSE - 1)
             except Exception as second:
                 error.add_note(f"Saving after the failure failed too: {second}")

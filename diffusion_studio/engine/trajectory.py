@@ -23,8 +23,8 @@ class Trajectory:
     """All states x_t and estimates x̂_0 of one chain, as float16.
 
     State k is x at times[k], k = 0 … S; estimate k is x̂_0 as seen from state k, k = 0 … S−1. What is not
-    computed yet is not there: `ready` states can be read. Values for display are rounded to float16; the
-    chain itself goes on in full precision.
+    computed yet is not there: the first `ready` states can be read. Values for display are rounded to
+    float16; the chain itself goes on in full precision.
 
     Args:
         chain: what to compute.
@@ -42,7 +42,7 @@ class Trajectory:
             self._file = tempfile.TemporaryFile(prefix="diffusion-studio-")  # noqa: SIM115 - closed in close()
         self._x = self._array((self.steps + 1, *shape), 0)
         self._x0 = self._array((self.steps, *shape), 2 * self._x.size)
-        self.ready = 0  # states computed so far
+        self.ready = 0  # states that are known, each with its estimate
         self.sigma = np.zeros(self.steps)
         self.eps_norm = np.zeros((self.steps, shape[0]))  # ‖ε̂‖ per pixel of each sample
         self._frontier: Tensor | None = None
@@ -53,6 +53,11 @@ class Trajectory:
         return np.memmap(self._file, np.float16, "w+", offset, shape)
 
     @property
+    def estimates(self) -> int:
+        """How many estimates x̂_0 are known; one for each state but the last."""
+        return min(self.ready, self.steps)
+
+    @property
     def is_complete(self) -> bool:
         return self.ready == self.steps + 1
 
@@ -61,16 +66,15 @@ class Trajectory:
         if self._frontier is None:
             self._frontier = self.chain.start()
             self._x[0] = _half(self._frontier)
-            self.ready = 1
-        first = self.ready - 1
-        for step in self.chain.steps(first, self._frontier):
+        for step in self.chain.steps(self.ready, self._frontier):
             self._x0[step.index] = _half(step.prediction.x0_hat)
             self._x[step.index + 1] = _half(step.x_s)
             self.sigma[step.index] = step.kernel.sigma
             norm = step.prediction.eps_hat.float().flatten(1).square().mean(1).sqrt()
             self.eps_norm[step.index] = norm.cpu().numpy()
             self._frontier = step.x_s
-            self.ready = step.index + 2
+            last = step.index == self.steps - 1
+            self.ready = self.steps + 1 if last else step.index + 1
             yield SamplingProgress(step.index + 1, self.steps)
 
     def x_t(self, k: int) -> NDArray[np.float32]:
@@ -107,8 +111,8 @@ class Trajectory:
         return to_uint8(values).transpose(0, 2, 3, 1)
 
     def distance_to_end(self) -> NDArray[np.float64]:
-        """Root mean square of x̂_0(t) − x̂_0(last) of each sample, as far as it is computed. (ready−1, n)"""
-        steps = max(self.ready - 1, 0)
+        """Root mean square of x̂_0(t) − x̂_0(last) of each sample, as far as it is computed. (≤ S, n)"""
+        steps = self.estimates
         distances = np.zeros((steps, self._x.shape[1]))
         for k in range(steps):
             difference = (self._x0[k].astype(np.float32) - self._x0[steps - 1]).reshape(len(distances[k]), -1)

@@ -116,7 +116,8 @@ class RunsViewModel(QObject):
         self.trash_changed.emit()
 
     def dismiss_notice(self) -> None:
-        self._update(notice=None)
+        if self.state.notice is not None:
+            self._update(notice=None)
 
     def shutdown(self) -> None:
         self._listing.finish()

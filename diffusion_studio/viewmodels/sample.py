@@ -290,6 +290,10 @@ class SampleViewModel(QObject):
         self._wanted = position / last if position >= self._trajectory.ready else None
         self._go(min(position, self._trajectory.ready - 1))
 
+    def stand_at(self, share: float) -> None:
+        """Where to stand in the next chain, as a share of it."""
+        self._wanted = min(max(share, 0.0), 1.0)
+
     def step(self, by: int) -> None:
         self.stop_playing()
         self.seek(self.state.position + by)
@@ -327,7 +331,7 @@ class SampleViewModel(QObject):
         trajectory = self._trajectory
         if trajectory is None:
             return
-        tables, known = trajectory.chain.source.tables, max(trajectory.ready - 1, 0)
+        tables, known = trajectory.chain.source.tables, trajectory.estimates
         sampler, times = trajectory.chain.spec.sampler, trajectory.times
         sigma = [sampler.kernel(tables, t, s).sigma for t, s in pairwise(times)]
         eps = np.full(len(times), np.nan)
@@ -410,7 +414,8 @@ class SampleViewModel(QObject):
     # --- the rest --------------------------------------------------------------------------------------
 
     def dismiss_notice(self) -> None:
-        self._update(notice=None)
+        if self.state.notice is not None:
+            self._update(notice=None)
 
     def shutdown(self) -> None:
         """Stops everything, waits, and gives the record back."""

@@ -101,6 +101,7 @@ class TrainViewModel(QObject):
         self._training, self._loading = Slot(self), Slot(self)
         self._training.event.connect(self._on_training)
         self._loading.event.connect(self._on_loading)
+        self._tables = self.config.diffusion.tables()
         self.losses = LossSeries()
         self.previews = PreviewHistory()
         self.state = TrainState(self.config, preset_of(self.config))
@@ -246,15 +247,44 @@ class TrainViewModel(QObject):
             )
 
         self._begin(stream, path, config)
+        self._show_record(run)
+        self.load_data()
+
+    def show_run(self, path: Path) -> None:
+        """Shows the curves and samples of a run on disk without going on with it."""
+        if self.state.busy:
+            return
+        try:
+            run = Run.open(path)
+        except RunError:
+            return  # a run that is gone is simply not shown
+        self._update(
+            run=path, run_steps=run.config.diffusion.steps, step=run.step, fraction=0.0, saved_step=run.step,
+            detail=f"step {run.step:,} · trained for {duration(run.trained_seconds)}",
+        )  # fmt: skip
+        self._show_record(run)
+
+    def _show_record(self, run: Run) -> None:
+        """The curves and samples that a run has on disk."""
+        self._tables = run.config.diffusion.tables()
         self.losses.restore(run.metrics.segments())
         self.previews.restore(run)
         self.losses_changed.emit(self.losses)
         self.previews_changed.emit(self.previews)
-        self.load_data()
+        record = run.metrics.timesteps()
+        if record is not None:
+            self.timesteps_changed.emit(events.TimestepErrors(**vars(record)))
+
+    def log_snr(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ln SNR of the shown run's schedule at (fractional) times t. (N,)"""
+        log_snr = self._tables.log_snr.numpy()
+        values: NDArray[np.float64] = np.interp(t, np.arange(1, len(log_snr)), log_snr[1:])
+        return values
 
     def _begin(self, stream: Any, path: Path, config: RunConfig) -> None:
         if self._training.busy:
             return
+        self._tables = config.diffusion.tables()
         self.losses.clear()
         self.previews.clear()
         self._update(
@@ -280,7 +310,8 @@ class TrainViewModel(QObject):
             self._update(phase="stopping", detail="Saving …")
 
     def dismiss_notice(self) -> None:
-        self._update(notice=None)
+        if self.state.notice is not None:
+            self._update(notice=None)
 
     def accept_notice(self) -> None:
         """The banner's button: try again with the smaller batch that was offered."""

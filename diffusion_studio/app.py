@@ -1,0 +1,154 @@
+"""The composition root: the only place that builds the window and connects its parts.
+
+The window paints first; torch and everything that needs it is imported on a thread of its own, and only then
+are the pages built.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QSocketNotifier, QThread, Signal
+from PySide6.QtWidgets import QApplication
+
+from diffusion_studio.engine import places
+from diffusion_studio.pages.shell import Shell
+from diffusion_studio.widgets.theme import theme
+
+if TYPE_CHECKING:
+    from diffusion_studio.studio import Studio
+
+log = logging.getLogger(__name__)
+ITEMS = (("train", "Train", "train"), ("sample", "Sample", "sample"), ("runs", "Runs", "runs"))
+LOG_LIMIT = 2_000_000  # bytes
+
+
+class Imports(QThread):
+    """Imports what is heavy, beside the window."""
+
+    failed = Signal(str)
+
+    def run(self) -> None:
+        try:
+            import diffusion_studio.viewmodels.runs
+            import diffusion_studio.viewmodels.sample
+            import diffusion_studio.viewmodels.train
+            import diffusion_studio.widgets.formula  # noqa: F401
+        except Exception as error:
+            log.exception("A library could not be loaded")
+            self.failed.emit(str(error))
+
+
+class App(QObject):
+    """The window and its life: shown, filled with pages, closed."""
+
+    ready = Signal()
+
+    def __init__(self, path: str = "") -> None:
+        super().__init__()
+        self.shell = Shell(ITEMS)
+        self.studio: Studio | None = None
+        self._path = path
+        self._problem = ""
+        self._imports = Imports()
+        self._imports.failed.connect(self._fail)
+        self._imports.finished.connect(self._fill)
+        self.shell.painted.connect(self._imports.start)
+        self.shell.closing.connect(self.shutdown)
+        self.shell.rail.theme_requested.connect(theme().set_mode)
+
+    def show(self) -> None:
+        self.shell.show()
+
+    def _fail(self, reason: str) -> None:
+        self._problem = reason
+        self.shell.say(
+            f"Diffusion Studio could not load a library it needs: {reason}\n\nRun “diffusion-studio doctor” "
+            f"in a terminal; it says what is missing. The log is in {places.log_dir()}."
+        )
+
+    def _fill(self) -> None:
+        if self._problem or self._imports.isRunning():
+            return
+        from diffusion_studio.studio import Studio
+
+        self.studio = Studio(self.shell, self._path)
+        self.ready.emit()
+
+    def shutdown(self) -> None:
+        """The one way out: closing the window, Ctrl+C and SIGTERM all end here."""
+        self._imports.finished.disconnect(self._fill)
+        self._imports.wait()
+        if self.studio is not None:
+            self.studio.shutdown()
+            self.studio = None
+
+
+def run(arguments: list[str]) -> int:
+    """Opens the window; returns the exit code."""
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        print("Usage: diffusion-studio [PATH], or diffusion-studio --help for the commands.", file=sys.stderr)
+        return 2
+    _start_log()
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("Diffusion Studio")
+    theme()
+    app = App(arguments[0] if arguments else "")
+    with _Signals(app.shell.close):
+        app.show()
+        return application.exec()
+
+
+def _start_log() -> None:
+    from logging.handlers import RotatingFileHandler
+
+    folder = places.log_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(
+            folder / "studio.log", maxBytes=LOG_LIMIT, backupCount=1, encoding="utf-8"
+        )
+    except OSError:
+        return  # without a log the window works all the same
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("diffusion_studio").addHandler(handler)
+    sys.excepthook = _log_exception
+
+
+def _log_exception(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    log.error("An error nobody caught", exc_info=(kind, error, trace))
+    sys.__excepthook__(kind, error, trace)
+
+
+class _Signals:
+    """SIGINT and SIGTERM close the window, through a socket that wakes the event loop."""
+
+    def __init__(self, close: Callable[[], Any]) -> None:
+        self._close = close
+
+    def __enter__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        for end in (self._reader, self._writer):
+            end.setblocking(False)
+        self._before = signal.set_wakeup_fd(self._writer.fileno())
+        self._handlers = {n: signal.signal(n, lambda *_: None) for n in (signal.SIGINT, signal.SIGTERM)}
+        self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read)
+        self._notifier.activated.connect(self._wake)
+
+    def _wake(self) -> None:
+        self._reader.recv(64)
+        self._close()
+
+    def __exit__(self, *_: object) -> None:
+        self._notifier.setEnabled(False)
+        signal.set_wakeup_fd(self._before)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._reader.close()
+        self._writer.close()

@@ -1,0 +1,94 @@
+"""What every page has in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
+
+PANEL_WIDTH = 320
+
+
+class Page(QWidget):
+    """One page: picture in the middle, parameters on the right."""
+
+    header_changed = Signal()
+    key = ""
+    title = ""
+
+    def chips(self) -> list[tuple[str, str]]:
+        """(name, value) pairs for the header."""
+        return []
+
+    def undo(self) -> None:
+        """Takes back the last change of a parameter."""
+
+    def redo(self) -> None:
+        """Makes it again."""
+
+    @property
+    def can_undo(self) -> bool:
+        return False
+
+    @property
+    def can_redo(self) -> bool:
+        return False
+
+    def open_path(self, path: str) -> None:
+        """A folder was dropped onto the window while this page is shown."""
+
+    def layout_state(self) -> dict[str, Any]:
+        """Sizes and choices that are only this page's."""
+        return {}
+
+    def restore_layout(self, state: dict[str, Any]) -> None:
+        """The opposite of `layout_state`; values that make no sense are ignored."""
+
+
+class Workspace(QSplitter):
+    """The main area and, on the right, a panel that scrolls over a foot that stays."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.main = QWidget()
+        self.area = QVBoxLayout(self.main)
+        self.area.setContentsMargins(16, 16, 16, 16)
+        self.area.setSpacing(12)
+        side = QFrame()
+        side.setProperty("panel", True)
+        side.setProperty("edge", "left")
+        column = QVBoxLayout(side)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._scrolling(), 1)
+        self.foot = QVBoxLayout()
+        self.foot.setContentsMargins(16, 8, 16, 16)
+        self.foot.setSpacing(8)
+        column.addLayout(self.foot)
+        self.addWidget(self.main)
+        self.addWidget(side)
+        self.setStretchFactor(0, 1)
+        self.setStretchFactor(1, 0)
+        self.setCollapsible(0, False)
+        self.setHandleWidth(1)
+        self.setSizes([960, PANEL_WIDTH])
+        side.setMinimumWidth(280)
+
+    def _scrolling(self) -> QScrollArea:
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inner = QWidget()
+        self.panel = QVBoxLayout(inner)
+        self.panel.setContentsMargins(16, 16, 16, 16)
+        self.panel.setSpacing(16)
+        area.setWidget(inner)
+        return area
+
+
+def restored_sizes(splitter: QSplitter, sizes: Any) -> None:
+    """Gives a splitter its remembered sizes, if they are ones."""
+    if isinstance(sizes, list) and len(sizes) == splitter.count() and all(isinstance(s, int) for s in sizes):
+        splitter.setSizes(sizes)

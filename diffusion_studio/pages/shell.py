@@ -1,0 +1,135 @@
+"""The window before any page is there: rail, header, and room for pages. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeySequence,
+    QMoveEvent,
+    QPaintEvent,
+    QResizeEvent,
+    QShortcut,
+)
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from diffusion_studio.widgets.header import Header
+from diffusion_studio.widgets.rail import Rail
+from diffusion_studio.widgets.theme import label
+
+Item = tuple[str, str, str]  # key, label, icon
+
+
+class Shell(QMainWindow):
+    """The window: pages register themselves here."""
+
+    painted = Signal()  # after the first paint
+    page_requested = Signal(str)
+    path_dropped = Signal(str)
+    closing = Signal()
+    moved = Signal()
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        super().__init__()
+        self.setWindowTitle("Diffusion Studio")
+        self.setMinimumSize(960, 640)
+        self.resize(1280, 800)
+        self.setAcceptDrops(True)
+        self.rail, self.header = Rail(), Header()
+        self.stack = QStackedWidget()
+        self._waiting = label("Opening …", "muted")
+        self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.stack.addWidget(self._waiting)
+        self._pages: dict[str, QWidget] = {}
+        self._painted = False
+        self.rail.set_items(items)
+        self.rail.selected.connect(self.page_requested)
+        self._lay_out()
+        self._add_shortcuts(items)
+
+    def _lay_out(self) -> None:
+        centre = QWidget()
+        row = QHBoxLayout(centre)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.rail)
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        column.addWidget(self.header)
+        column.addWidget(self.stack, 1)
+        row.addLayout(column, 1)
+        self.setCentralWidget(centre)
+
+    def _add_shortcuts(self, items: Sequence[Item]) -> None:
+        for number, (key, _, _) in enumerate(items, start=1):
+            shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
+            shortcut.activated.connect(lambda key=key: self.page_requested.emit(key))
+        for sequence, signal in (
+            (QKeySequence.StandardKey.Undo, self.header.undo_requested),
+            (QKeySequence.StandardKey.Redo, self.header.redo_requested),
+        ):
+            QShortcut(QKeySequence(sequence), self).activated.connect(signal)
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Quit), self).activated.connect(self.close)
+
+    def add_page(self, key: str, page: QWidget) -> None:
+        self._pages[key] = page
+        self.stack.addWidget(page)
+
+    def show_page(self, key: str) -> None:
+        self.rail.set_current(key)
+        page = self._pages.get(key)
+        if page is not None:
+            self.stack.setCurrentWidget(page)
+            page.setFocus()
+
+    @property
+    def current_page(self) -> QWidget:
+        return self.stack.currentWidget()
+
+    def say(self, sentence: str) -> None:
+        """A sentence in place of the pages, when they could not be opened."""
+        text: QLabel = self._waiting
+        text.setWordWrap(True)
+        text.setText(sentence)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self, self.painted.emit)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _local_path(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        path = _local_path(event)
+        if path:
+            event.acceptProposedAction()
+            self.path_dropped.emit(path)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.moved.emit()
+
+    def moveEvent(self, event: QMoveEvent) -> None:
+        super().moveEvent(event)
+        self.moved.emit()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.closing.emit()
+        event.accept()
+
+
+def _local_path(event: QDropEvent) -> str:
+    """The first dropped file or folder; a file stands for its folder."""
+    for url in event.mimeData().urls():
+        if url.isLocalFile():
+            path = Path(url.toLocalFile())
+            return str(path if path.is_dir() else path.parent)
+    return ""

@@ -1,0 +1,325 @@
+"""The Train page: data, parameters, and what the training does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QPushButton,
+    QSlider,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from diffusion_studio.engine.events import TimestepErrors
+from diffusion_studio.engine.presets import PRESETS
+from diffusion_studio.pages.page import Page, Workspace, restored_sizes
+from diffusion_studio.viewmodels.preview_history import PreviewHistory
+from diffusion_studio.viewmodels.series import LossSeries
+from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
+from diffusion_studio.widgets.banner import Banner
+from diffusion_studio.widgets.cards import Card, DataCard, ProgressCard, SkippedDialog
+from diffusion_studio.widgets.empty import EmptyState
+from diffusion_studio.widgets.equation import EquationView, Term
+from diffusion_studio.widgets.form import Form
+from diffusion_studio.widgets.image_grid import ImageGrid
+from diffusion_studio.widgets.plots import LossPlot, Mark, RunCurve, TimestepPlot
+from diffusion_studio.widgets.segmented import Segmented
+from diffusion_studio.widgets.theme import label
+
+SECTIONS = (
+    ("Images", ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip"]),
+    ("Length", ["training.seconds", "training.steps"]),
+    ("Objective", ["diffusion."]),
+    ("Network", ["model."]),
+    ("Optimizer", ["training.", "seed"]),
+)
+LOSS = (
+    Term(r"\mathbb{E}_{t,\varepsilon}", tooltip="Average over timesteps and noise"),
+    Term(r"\|"),
+    Term(r"\varepsilon", "eps", "The noise that was added", "eps"),
+    Term("-"),
+    Term(r"\hat\varepsilon(", "eps", "What the network takes for noise", "eps_hat"),
+    Term(r"\sqrt{\bar\alpha_t}"),
+    Term("x_0", "x0", "An image of the data", "x_0"),
+    Term(r"+\sqrt{1-\bar\alpha_t}"),
+    Term(r"\varepsilon", "eps", "The noise that was added", "eps"),
+    Term(r",\,t)\|^2"),
+)
+
+
+class TrainPage(Page):
+    """The page's widgets, laid out and tied to the view-model."""
+
+    key, title = "train", "Train"
+    sample_requested = Signal()
+
+    def __init__(self, model: TrainViewModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self._build()
+        self._connect()
+        self._shown: TrainState | None = None
+        self._render(model.state)
+
+    # --- widgets ----------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.workspace = Workspace()
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.workspace)
+        self.banner = Banner()
+        self.workspace.area.addWidget(self.banner)
+        self.views = QStackedWidget()
+        self.empty = EmptyState()
+        self.empty.set_content(
+            "train", "Train a model from scratch",
+            "Drop a folder of images anywhere on the window, or begin with the built-in handwritten digits. "
+            "You will see the loss, which timesteps it comes from, and samples as they sharpen.",
+            "Train on these images", "Open a folder …",
+        )  # fmt: skip
+        self.views.addWidget(self.empty)
+        self.views.addWidget(self._build_live())
+        self.workspace.area.addWidget(self.views, 1)
+        self.progress = ProgressCard()
+        self.again = QPushButton("Resume")
+        self.again.setToolTip("Go on with the run that is shown")
+        self.sample_now = QPushButton("Sample")
+        self.sample_now.setToolTip("Walk through the reverse chain of this model")
+        self.progress.add_action_widget(self.again)
+        self.progress.add_action_widget(self.sample_now)
+        self.workspace.area.addWidget(self.progress)
+        self._build_panel()
+
+    def _build_live(self) -> QWidget:
+        self.loss, self.timesteps = LossPlot(), TimestepPlot()
+        self.axis = Segmented()
+        self.axis.set_options([("t", "t", "Timestep"), ("log_snr", "log SNR", "Signal-to-noise ratio, ln")])
+        self.timesteps.add_header_widget(self.axis)
+        self.curves = QSplitter(Qt.Orientation.Vertical)
+        for plot in (self.loss, self.timesteps):
+            self.curves.addWidget(_framed(plot))
+        self.columns = QSplitter(Qt.Orientation.Horizontal)
+        self.columns.addWidget(self.curves)
+        self.columns.addWidget(self._build_samples())
+        self.columns.setStretchFactor(0, 3)
+        self.columns.setStretchFactor(1, 2)
+        for splitter in (self.curves, self.columns):
+            splitter.setHandleWidth(12)
+            splitter.setChildrenCollapsible(False)
+        return self.columns
+
+    def _build_samples(self) -> QWidget:
+        self.samples = Card("Samples")
+        self.grid = ImageGrid()
+        self.grid.set_empty_text("The first samples appear after a few seconds.")
+        self.history = QSlider(Qt.Orientation.Horizontal)
+        self.history.setAccessibleName("Step of training whose samples are shown")
+        self.history.setToolTip("Look back at earlier samples; the noise is always the same")
+        ends = QHBoxLayout()
+        ends.addWidget(label("first", "muted"))
+        ends.addWidget(self.history, 1)
+        ends.addWidget(label("now", "muted"))
+        self.samples.body.addWidget(self.grid, 1)
+        self.samples.body.addLayout(ends)
+        return self.samples
+
+    def _build_panel(self) -> None:
+        panel = self.workspace.panel
+        self.data_card = DataCard()
+        self.skipped = SkippedDialog(self)
+        self.presets = Segmented(stretch=True)
+        self.presets.set_options([(p.key, p.title, p.help) for p in PRESETS])
+        self.form = Form(SECTIONS)
+        panel.addWidget(label("Data", "section"))
+        panel.addWidget(self.data_card)
+        panel.addWidget(label("Preset", "section"))
+        panel.addWidget(self.presets)
+        panel.addWidget(self.form)
+        panel.addStretch(1)
+        self.equation = EquationView()
+        self.equation.set_equation(LOSS, caption="λ_t = 1 · Ho et al. 2020, eq. 14")
+        self.workspace.foot.addWidget(label("Minimised here", "section"))
+        self.workspace.foot.addWidget(self.equation)
+
+    def _connect(self) -> None:
+        model = self.model
+        model.changed.connect(self._render)
+        model.losses_changed.connect(self._show_losses)
+        model.timesteps_changed.connect(self._show_timesteps)
+        model.previews_changed.connect(self._show_previews)
+        self.form.edited.connect(model.edit)
+        self.form.edit_finished.connect(model.settle)
+        self.presets.changed.connect(model.choose_preset)
+        self.data_card.open_requested.connect(self.choose_folder)
+        self.data_card.cancel_requested.connect(model.cancel_loading)
+        self.data_card.skipped_requested.connect(self.skipped.open)
+        self.empty.primary_requested.connect(model.start)
+        self.empty.secondary_requested.connect(self.choose_folder)
+        self.progress.start_requested.connect(model.start)
+        self.progress.pause_requested.connect(model.pause)
+        self.progress.resume_requested.connect(model.resume)
+        self.progress.stop_requested.connect(model.stop)
+        self.again.clicked.connect(self._resume_shown)
+        self.sample_now.clicked.connect(self.sample_requested)
+        self.history.valueChanged.connect(self._show_preview)
+        self.axis.changed.connect(self._change_axis)
+        self.banner.closed.connect(model.dismiss_notice)
+        self.banner.action_triggered.connect(model.accept_notice)
+
+    # --- what the person does ---------------------------------------------------------------------------
+
+    def choose_folder(self) -> None:
+        """Asks for a folder of images."""
+        dialog = QFileDialog(self, "Open a folder of images")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.model.open_data)
+        dialog.open()
+
+    def open_path(self, path: str) -> None:
+        self.model.open_data(path)
+
+    def _resume_shown(self) -> None:
+        if self.model.state.run is not None:
+            self.model.resume_run(self.model.state.run)
+
+    def _change_axis(self, axis: str) -> None:
+        self.timesteps.set_axis("log_snr" if axis == "log_snr" else "t")
+
+    # --- what the model tells ---------------------------------------------------------------------------
+
+    def _render(self, state: TrainState) -> None:
+        before, self._shown = self._shown, state
+        if before is None or before.config != state.config or before.errors != state.errors:
+            self._render_form(state)
+        if before is None or before.data is not state.data or before.reading != state.reading:
+            self._render_data(state)
+        if before is None or before.notice != state.notice:
+            self._render_notice(state)
+        if before is None or before.phase != state.phase or before.run != state.run:
+            self._render_phase(state)
+        self.progress.set_detail(state.detail)
+        self.progress.set_progress(round(1000 * state.fraction), 1000)
+        self.header_changed.emit()
+
+    def _render_form(self, state: TrainState) -> None:
+        self.form.set_choice(state.config)
+        for path in self.form.paths:
+            self.form.set_error(path, dict(state.errors).get(path))
+        self.presets.set_value(state.preset)
+
+    def _render_data(self, state: TrainState) -> None:
+        if state.reading is not None:
+            done, total = state.reading
+            self.data_card.set_progress(done, total, "Reading images …")
+        else:
+            self.data_card.set_idle()
+        data = state.data
+        if data is not None:
+            self.data_card.set_data(data.name, data.count, len(data.class_names), data.size, data.thumbnails)
+            self.data_card.set_skipped(len(data.skipped))
+            self.skipped.set_rows(list(data.skipped))
+        ready = data is not None and state.reading is None
+        self.progress.set_start_enabled(ready, "" if ready else "There are no images yet.")
+
+    def _render_notice(self, state: TrainState) -> None:
+        if state.notice is None:
+            self.banner.dismiss()
+        else:
+            notice = state.notice
+            self.banner.show_message(notice.kind, notice.text, notice.action, notice.details)
+
+    def _render_phase(self, state: TrainState) -> None:
+        work = {"preparing": "running"}.get(state.phase, state.phase)
+        self.progress.set_state(work)  # type: ignore[arg-type]
+        name = state.run.name if state.run is not None else "Nothing trained yet"
+        self.progress.set_title(name, "Start" if state.run is None else "Start a new run")
+        self.again.setVisible(state.run is not None and not state.busy)
+        self.sample_now.setVisible(state.run is not None)
+        self.views.setCurrentWidget(self.empty if state.run is None else self.columns)
+        self.form.set_disabled_reasons(self.model.fixed_reasons())
+        self.presets.setEnabled(not state.busy)
+
+    def _show_losses(self, losses: LossSeries) -> None:
+        name = self.model.state.run.name if self.model.state.run else ""
+        starts = losses.segments[1:]
+        self.loss.set_marks([Mark(float(losses.steps[i]), "resumed") for i in starts])
+        self.loss.set_runs([RunCurve(name, losses.steps, losses.values, losses.segments)])
+
+    def _show_timesteps(self, event: TimestepErrors) -> None:
+        self.timesteps.set_axis(
+            "log_snr" if self.axis.value == "log_snr" else "t", self.model.log_snr(event.t)
+        )
+        low, high = event.error - event.spread, event.error + event.spread
+        self.timesteps.set_data(event.t, event.error, event.count, low, high)
+
+    def _show_previews(self, previews: PreviewHistory) -> None:
+        last = max(len(previews) - 1, 0)
+        follows = self.history.value() >= self.history.maximum()
+        self.history.setRange(0, last)
+        self.history.setEnabled(last > 0)
+        if follows:
+            self.history.setValue(last)
+        self._show_preview(self.history.value())
+
+    def _show_preview(self, index: int) -> None:
+        previews = self.model.previews
+        if not 0 <= index < len(previews):
+            self.grid.set_images(None)
+            self.samples.set_title("Samples")
+            return
+        self.grid.set_images(previews.images(index))
+        self.samples.set_title("Samples", f"EMA · DDIM 20 · step {previews.step(index):,}")
+
+    # --- header and memory ------------------------------------------------------------------------------
+
+    def chips(self) -> list[tuple[str, str]]:
+        state = self.model.state
+        chips = [("run", state.run.name)] if state.run is not None else []
+        if state.device:
+            chips.append(("device", state.device))
+        if state.saved_step:
+            chips.append(("saved", f"step {state.saved_step:,}"))
+        return chips
+
+    def undo(self) -> None:
+        self.model.undo()
+
+    def redo(self) -> None:
+        self.model.redo()
+
+    @property
+    def can_undo(self) -> bool:
+        return self.model.state.can_undo and not self.model.state.busy
+
+    @property
+    def can_redo(self) -> bool:
+        return self.model.state.can_redo and not self.model.state.busy
+
+    def layout_state(self) -> dict[str, Any]:
+        return {
+            "workspace": self.workspace.sizes(), "columns": self.columns.sizes(),
+            "curves": self.curves.sizes(), "axis": self.axis.value,
+        }  # fmt: skip
+
+    def restore_layout(self, state: dict[str, Any]) -> None:
+        restored_sizes(self.workspace, state.get("workspace"))
+        restored_sizes(self.columns, state.get("columns"))
+        restored_sizes(self.curves, state.get("curves"))
+        if state.get("axis") in ("t", "log_snr"):
+            self.axis.set_value(state["axis"])
+
+
+def _framed(plot: QWidget) -> QWidget:
+    card = Card()
+    card.body.addWidget(plot)
+    layout = card.layout()
+    assert isinstance(layout, QVBoxLayout)
+    return card

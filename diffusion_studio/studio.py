@@ -1,0 +1,203 @@
+"""The pages inside the window, tied to each other and to what the window remembers."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from PySide6.QtCore import QByteArray, QObject
+
+from diffusion_studio.engine import places
+from diffusion_studio.engine.config import RunConfig, SampleSpec
+from diffusion_studio.engine.model_io import is_pipeline
+from diffusion_studio.engine.run import is_run
+from diffusion_studio.pages.page import Page
+from diffusion_studio.pages.runs_page import RunsPage
+from diffusion_studio.pages.sample_page import SamplePage
+from diffusion_studio.pages.shell import Shell
+from diffusion_studio.pages.train_page import TrainPage
+from diffusion_studio.viewmodels.memory import Memory
+from diffusion_studio.viewmodels.runs import RunsViewModel
+from diffusion_studio.viewmodels.sample import SampleParameters, SampleState, SampleViewModel
+from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
+from diffusion_studio.widgets.theme import theme
+
+log = logging.getLogger(__name__)
+FIRST_PAGE = "sample"  # it already shows a chain before anything was trained
+RECENT = 8  # folders remembered
+
+
+class Studio(QObject):
+    """Builds the pages, restores their state and passes on what one has to tell another."""
+
+    def __init__(self, shell: Shell, path: str = "") -> None:
+        super().__init__()
+        self.shell = shell
+        self.memory = Memory(places.settings_dir() / "window.json", self)
+        runs = places.runs_dir()
+        self.training = TrainViewModel(runs, _config(self.memory.get("config")), parent=self)
+        self.sampling = SampleViewModel(runs, _parameters(self.memory.get("sample")), parent=self)
+        self.runs = RunsViewModel(runs, self)
+        self.train_page = TrainPage(self.training)
+        self.sample_page = SamplePage(self.sampling)
+        self.runs_page = RunsPage(self.runs)
+        self.pages: dict[str, Page] = {p.key: p for p in (self.train_page, self.sample_page, self.runs_page)}
+        for key, page in self.pages.items():
+            shell.add_page(key, page)
+            page.header_changed.connect(self._show_header)
+        self._connect()
+        self._restore()
+        self._begin(path)
+
+    def _connect(self) -> None:
+        shell = self.shell
+        shell.page_requested.connect(self.show_page)
+        shell.path_dropped.connect(self.open_path)
+        shell.moved.connect(self._remember_window)
+        shell.header.undo_requested.connect(lambda: self._current().undo())
+        shell.header.redo_requested.connect(lambda: self._current().redo())
+        shell.rail.theme_requested.connect(lambda mode: self.memory.set("theme", mode))
+        self.training.changed.connect(self._remember_training)
+        self.training.saved.connect(self.sampling.model_saved)
+        self.sampling.changed.connect(self._remember_sampling)
+        self.train_page.sample_requested.connect(self._sample_trained)
+        self.runs_page.sample_requested.connect(self._sample_run)
+        self.runs_page.resume_requested.connect(self._resume_run)
+        self.runs_page.show_requested.connect(self._show_run)
+        self.runs_page.train_requested.connect(lambda: self.show_page("train"))
+        self.runs.trash_changed.connect(self.sampling.refresh_choices)
+
+    # --- from one page to another -------------------------------------------------------------------------
+
+    def show_page(self, key: str) -> None:
+        if key not in self.pages:
+            return
+        self.shell.show_page(key)
+        self.memory.set("page", key)
+        if key == "runs":
+            self.runs.refresh()
+        self._show_header()
+
+    def open_path(self, path: str) -> None:
+        """Anything dropped or given on the command line: a run, a model folder, or a folder of images."""
+        place = Path(path).expanduser().absolute()
+        if is_run(place) or is_pipeline(place):
+            self.sampling.open_folder(place)
+            self.show_page("sample")
+        else:
+            self.training.open_data(str(place))
+            self.show_page("train")
+
+    def _sample_trained(self) -> None:
+        if self.training.state.run is not None:
+            self._sample_run(self.training.state.run)
+
+    def _sample_run(self, path: Path) -> None:
+        self.sampling.refresh_choices()
+        self.sampling.choose_source(str(path))
+        self.show_page("sample")
+
+    def _resume_run(self, path: Path) -> None:
+        self.training.resume_run(path)
+        self.show_page("train")
+
+    def _show_run(self, path: Path) -> None:
+        self.training.show_run(path)
+        self.show_page("train")
+
+    def _current(self) -> Page:
+        page = self.shell.current_page
+        return page if isinstance(page, Page) else self.train_page
+
+    def _show_header(self) -> None:
+        page, header = self._current(), self.shell.header
+        header.set_title(page.title)
+        header.set_chips(page.chips())
+        header.set_undo(page.can_undo)
+        header.set_redo(page.can_redo)
+
+    # --- memory -------------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        geometry = self.memory.get("geometry")
+        if isinstance(geometry, str):
+            self.shell.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
+        mode = self.memory.get("theme")
+        if mode in ("light", "dark", "system"):
+            theme().set_mode(mode)
+        for key, page in self.pages.items():
+            state = self.memory.get(f"layout.{key}")
+            if isinstance(state, dict):
+                page.restore_layout(state)
+
+    def _begin(self, path: str) -> None:
+        run = self.memory.get("run")
+        if isinstance(run, str) and is_run(Path(run)):
+            self.training.show_run(Path(run))
+        view, share = self.memory.get("view"), self.memory.get("position")
+        if view in ("x0_hat", "x_t", "eps_hat"):
+            self.sampling.set_view(view)
+        if isinstance(share, int | float):
+            self.sampling.stand_at(float(share))
+        self.training.load_data()
+        self.sampling.refresh_choices(self.training.config.data.source)
+        page = self.memory.get("page", FIRST_PAGE)
+        self.show_page(page if page in self.pages else FIRST_PAGE)
+        if path:
+            self.open_path(path)
+        self.sampling.compute()
+
+    def _remember_training(self, state: TrainState) -> None:
+        self.memory.set("config", state.config.model_dump(mode="json"))
+        if state.run is not None:
+            self.memory.set("run", str(state.run))
+        source = state.config.data.source
+        recent = [source, *(s for s in self.memory.get("recent", []) if s != source)][:RECENT]
+        self.memory.set("recent", recent)
+
+    def _remember_sampling(self, state: SampleState) -> None:
+        parameters = state.parameters
+        self.memory.set(
+            "sample", {"source": parameters.source, "spec": parameters.spec.model_dump(mode="json")}
+        )
+        self.memory.set("view", state.view)
+        if len(state.times) > 1 and not state.busy:
+            self.memory.set("position", state.position / (len(state.times) - 1))
+
+    def _remember_window(self) -> None:
+        self.memory.set("geometry", self.shell.saveGeometry().toBase64().data().decode())
+
+    def _remember_layouts(self) -> None:
+        for key, page in self.pages.items():
+            self.memory.set(f"layout.{key}", page.layout_state())
+
+    def shutdown(self) -> None:
+        """Stops every job, waits for its thread and writes the memory."""
+        self._remember_window()
+        self._remember_layouts()
+        for model in (self.sampling, self.runs, self.training):
+            model.shutdown()
+        self.memory.flush()
+
+
+def _config(value: Any) -> RunConfig | None:
+    """A remembered config; None when there is none, or one that this version cannot read."""
+    try:
+        return RunConfig.model_validate(value) if value else None
+    except ValidationError:
+        log.warning("The remembered training parameters were not valid; the defaults are used.")
+        return None
+
+
+def _parameters(value: Any) -> SampleParameters | None:
+    try:
+        return (
+            SampleParameters(str(value["source"]), SampleSpec.model_validate(value["spec"]))
+            if value
+            else None
+        )
+    except (ValidationError, KeyError, TypeError):
+        log.warning("The remembered sampling parameters were not valid; the defaults are used.")
+        return None

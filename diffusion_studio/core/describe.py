@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import operator
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -69,12 +70,17 @@ def knob(
     source: str = "",
     scale: Scale = "linear",
     advanced: bool = False,
+    words: Mapping[Any, str] | None = None,
     **bounds: Any,
 ) -> Any:
-    """A pydantic field with everything a person needs to know about it; `bounds` are ge, gt, le, lt."""
+    """A pydantic field with everything a person needs to know about it.
+
+    `words` are shown in place of values that mean something: {0: "automatic"}. `bounds` are ge, gt, le, lt.
+    """
     extra: JsonDict = {
         "symbol": symbol, "unit": unit, "formula": formula,
         "source": source, "scale": scale, "advanced": advanced,
+        "words": [[value, word] for value, word in (words or {}).items()],
     }  # fmt: skip
     return Field(default, title=title, description=help, json_schema_extra=extra, **bounds)
 
@@ -99,6 +105,11 @@ class Knob:
     scale: Scale = "linear"
     advanced: bool = False
     options: tuple[tuple[Any, str], ...] = ()  # (value, label)
+    words: tuple[tuple[Any, str], ...] = ()  # (value, word that is shown for it)
+
+    def word(self, value: Any) -> str:
+        """The word that is shown for `value`, or ""."""
+        return next((word for known, word in self.words if known == value), "")
 
     def under(self, prefix: str) -> Knob:
         return replace(self, path=f"{prefix}.{self.path}" if prefix else self.path)
@@ -140,14 +151,17 @@ def _family_base(cls: type[Member]) -> type[Member]:
 
 
 def _knob(name: str, info: FieldInfo) -> Knob:
-    extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    extra: dict[str, Any] = dict(info.json_schema_extra) if isinstance(info.json_schema_extra, dict) else {}
+    pairs = extra.pop("words", [])
+    words = tuple((tuple(v) if isinstance(v, list | tuple) else v, word) for v, word in pairs)
     return Knob(
         path=name,
         type=_type_of(info.annotation),
         title=info.title or name.replace("_", " "),
         help=info.description or "",
         default=info.get_default(call_default_factory=True),
-        options=tuple((v, str(v)) for v in _literals(info.annotation)),
+        options=tuple((v, dict(words).get(v, str(v))) for v in _literals(info.annotation)),
+        words=words,
         **_bounds(info),
         **extra,
     )

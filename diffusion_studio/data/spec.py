@@ -24,13 +24,14 @@ class DataSpec(Choice):
 
     source: str = knob(
         DIGITS,
-        title="Images",
+        title="images",
         help="A folder of images, or the word digits for the 1797 built-in handwritten digits "
         "(a folder of that name is written ./digits). Sub-folders become classes.",
     )
     resolution: int = knob(
         0,
-        title="Resolution",
+        title="resolution",
+        words={0: "auto"},
         unit="px",
         help="Height and width of every image, a multiple of 4 from 4 to 256. "
         "0 chooses: 8 for the digits, 32 for a folder.",
@@ -39,23 +40,24 @@ class DataSpec(Choice):
     )
     channels: Annotated[Literal[0, 1, 3], BeforeValidator(_as_number)] = knob(
         0,
-        title="Channels",
+        title="colours",
+        words={0: "auto", 1: "grey", 3: "colour"},
         help="1 for grey, 3 for colour. 0 chooses: grey if every image is grey, otherwise colour.",
     )
     fit: Fit = knob(
         "crop",
-        title="Fit",
+        title="fit",
         help="How an image that is not square becomes square: crop keeps the centre, "
         "pad adds background, stretch changes the proportions.",
     )
     background: str = knob(
         "#ffffff",
-        title="Background",
+        title="background",
         help="The colour behind transparent pixels and around padded images, as #rrggbb or a colour name.",
     )
     flip: bool = knob(
         False,
-        title="Random mirroring",
+        title="random mirroring",
         help="Mirror every image left to right with probability one half while training. "
         "Doubles the variety; wrong for digits and letters.",
     )

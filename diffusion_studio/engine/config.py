@@ -40,11 +40,11 @@ class TrainingSpec(Choice):
     """How the network is trained."""
 
     steps: int = knob(
-        0, title="stop after", unit="steps", ge=0, le=100_000_000,
+        0, title="steps", unit="steps", ge=0, le=100_000_000, words={0: "no limit"},
         help="Training ends after this many steps; 0 sets no limit.",
     )  # fmt: skip
     seconds: float = knob(
-        0.0, title="stop after", unit="s", ge=0, le=10_000_000,
+        0.0, title="time", unit="s", ge=0, le=10_000_000, words={0: "no limit"},
         help="Training ends after this much training time; 0 sets no limit.",
     )  # fmt: skip
     batch_size: int = knob(
@@ -75,7 +75,7 @@ class TrainingSpec(Choice):
         help="Pulls weights towards 0 a little at each step.", source="Loshchilov & Hutter 2019",
     )  # fmt: skip
     gradient_clip: float = knob(
-        1.0, title="gradient clip", ge=0, le=1000, advanced=True,
+        1.0, title="gradient clip", ge=0, le=1000, advanced=True, words={0: "off"},
         help="Longest gradient that is followed; longer ones are shortened. 0 never clips.",
     )  # fmt: skip
     precision: Literal["auto", "fp32", "bf16"] = knob(
@@ -132,8 +132,8 @@ class SampleSpec(Choice):
         16, title="images", ge=1, le=4096, scale="log", help="How many chains run side by side."
     )
     label: int = knob(
-        -1, title="class", symbol="y", ge=-1, le=100_000,
-        help="The class that is asked for; −1 asks for none.", source="L 167",
+        -1, title="class", symbol="y", ge=-1, le=100_000, words={-1: "all in turn"},
+        help="The class that is asked for; −1 asks for all of them in turn.", source="L 167",
     )  # fmt: skip
     guidance: float = knob(
         1.0, title="guidance", symbol="γ", ge=0, le=20,

@@ -29,21 +29,22 @@ class UNetSpec(Choice):
         source="L 167–170",
     )  # fmt: skip
     width: int = knob(
-        0, title="width", unit="channels", ge=0, le=512,
+        0, title="width", unit="ch", ge=0, le=512, words={0: "auto"},
         help="Channels of the first level; 0 chooses from the resolution and the device.",
         source="DDPM appendix B",
     )  # fmt: skip
     multipliers: tuple[int, ...] = knob(
-        (), title="levels", advanced=True,
+        (), title="levels", advanced=True, words={(): "auto"},
         help="Width of each level as a multiple of the first; each level halves the image. Empty chooses.",
         source="DDPM appendix B",
     )  # fmt: skip
     layers: int = knob(
-        0, title="blocks per level", ge=0, le=4, advanced=True,
+        0, title="blocks per level", ge=0, le=4, advanced=True, words={0: "auto"},
         help="Residual blocks in each level; 0 chooses.", source="DDPM appendix B",
     )  # fmt: skip
     attention: int = knob(
         -1, title="attention up to", unit="px", ge=-1, le=64, advanced=True,
+        words={-1: "auto", 0: "none"},
         help="Self-attention on feature maps of at most this size; 0 for none, −1 chooses.",
         source="DDPM appendix B",
     )  # fmt: skip
@@ -55,6 +56,8 @@ class UNetSpec(Choice):
             ValueError: a size that the resolution does not allow.
         """
         multipliers = self.multipliers or _levels(resolution, fast_device)
+        if min(multipliers) < 1:
+            raise ValueError("Every level of the network needs a multiple of at least 1.")
         halvings = 2 ** (len(multipliers) - 1)
         if resolution % halvings:
             raise ValueError(
@@ -158,6 +161,8 @@ class UNetDenoiser:
         """Labels as the network counts them: −1 (∅) becomes K."""
         if not self.classes:
             return None
+        if self.unet.config.num_class_embeds == self.classes and (labels is None or bool((labels < 0).any())):
+            raise ValueError("This network knows no image without a class: ask for one, with guidance 1.")
         if labels is None:
             return torch.full((len(x_t),), self.classes, device=x_t.device)
         return torch.where(labels < 0, self.classes, labels).to(x_t.device)

@@ -32,7 +32,7 @@ from diffusion_studio.widgets.theme import label
 from diffusion_studio.widgets.transport import Transport
 
 SECTIONS = (
-    ("Sampler", ["sampler.", "steps", "spacing."]),
+    ("Sampler", ["sampler", "steps", "spacing"]),
     ("Start", ["seed", "count"]),
     ("Guidance", ["guidance"]),
     ("Estimate", ["clip"]),

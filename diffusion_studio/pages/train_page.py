@@ -35,9 +35,9 @@ from diffusion_studio.widgets.theme import label
 SECTIONS = (
     ("Images", ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip"]),
     ("Length", ["training.seconds", "training.steps"]),
-    ("Objective", ["diffusion."]),
-    ("Network", ["model."]),
-    ("Optimizer", ["training.", "seed"]),
+    ("Objective", ["diffusion"]),
+    ("Network", ["model"]),
+    ("Optimizer", ["training", "seed"]),
 )
 LOSS = (
     Term(r"\mathbb{E}_{t,\varepsilon}", tooltip="Average over timesteps and noise"),
@@ -120,6 +120,7 @@ class TrainPage(Page):
         self.grid = ImageGrid()
         self.grid.set_empty_text("The first samples appear after a few seconds.")
         self.history = QSlider(Qt.Orientation.Horizontal)
+        self.history.setRange(0, 0)
         self.history.setAccessibleName("Step of training whose samples are shown")
         self.history.setToolTip("Look back at earlier samples; the noise is always the same")
         ends = QHBoxLayout()

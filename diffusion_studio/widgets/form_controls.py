@@ -126,7 +126,7 @@ class ValueEdit(QLineEdit):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
-        if self._unit:
+        if self._unit and not self.text()[:1].isalpha():
             painter = QPainter(self)
             palette = theme().palette
             painter.setPen(QColor(palette.muted if self.isEnabled() else palette.faint))
@@ -165,11 +165,14 @@ class NumberControl(Control):
         slider.reset_requested.connect(self.reset_requested)
         self._add(slider, 1)
 
+    def _text(self, value: Number) -> str:
+        return self.knob.word(value) or format_number(value)
+
     def show_value(self, value: Number) -> None:
         same = value == self._value
         self._value = value
         if not same or not self.edit.isModified():
-            self.edit.show_text(format_number(value))
+            self.edit.show_text(self._text(value))
         self._place_slider()
 
     def _place_slider(self) -> None:
@@ -184,7 +187,7 @@ class NumberControl(Control):
     def _on_slid(self, position: int) -> None:
         assert self._scale is not None
         value = self._scale.value(position)
-        self.edit.show_text(format_number(value))
+        self.edit.show_text(self._text(value))
         self.complained.emit("")
         self._take(value, settled=False)
 
@@ -201,7 +204,7 @@ class NumberControl(Control):
 
     def _set(self, value: Number) -> None:
         self.complained.emit("")
-        self.edit.show_text(format_number(value))
+        self.edit.show_text(self._text(value))
         self.edit.setModified(False)
         if value != self._value:
             self._take(value)
@@ -335,13 +338,13 @@ class NumbersControl(TextControl):
     def __init__(self, knob: Knob) -> None:
         super().__init__(knob)
         self.edit.setFont(tabular(self.edit.font()))
-        self.edit.setPlaceholderText("numbers, with commas")
+        self.edit.setPlaceholderText(knob.word(()) or "numbers, with commas")
 
     def _text(self, value: Any) -> str:
         return format_numbers(tuple(value or ()))
 
     def _read(self, text: str) -> tuple[Number, ...]:
-        return parse_numbers(text)
+        return () if text.strip().lower() == self.knob.word(()) else parse_numbers(text)
 
 
 _CONTROLS: dict[str, type[Control]] = {

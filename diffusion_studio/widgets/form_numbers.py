@@ -14,11 +14,16 @@ _POSITIONS = 1000
 
 
 def parse_number(text: str, knob: Knob) -> Number:
-    """The number in `text` (its unit may follow), within the knob's bounds; an int is rounded.
+    """The number in `text` (its unit may follow) or the one its word stands for, within the knob's bounds.
+
+    An int is rounded.
 
     Raises:
         ValueError: with a sentence for a person.
     """
+    for known, word in knob.words:
+        if text.strip().lower() == word:
+            return known  # type: ignore[no-any-return]
     plain = text.strip().replace("−", "-").removesuffix(knob.unit).translate(_SPACES)
     try:
         value = float(plain)

@@ -1,0 +1,117 @@
+"""Pictures of every page, made by the app itself: 1280×800 and 1920×1200, light and dark."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+
+SIZES = ((1280, 800), (1920, 1200))
+MODES = ("light", "dark")
+PATIENCE = 30_000  # ms to wait for a page to be complete
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the pictures go.")],
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=1, help="How long the shown model is trained.")
+    ] = 30,
+) -> None:
+    """Save pictures of every page, after training a small model on the digits."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    with tempfile.TemporaryDirectory(prefix="diffusion-studio-") as home:
+        os.environ["DIFFUSION_STUDIO_HOME"] = home
+        run = _train(seconds)
+        folder.mkdir(parents=True, exist_ok=True)
+        _take(folder, run)
+
+
+def _train(seconds: float) -> Path:
+    """A short training on the digits, through the engine."""
+    from diffusion_studio.engine.config import RunConfig
+    from diffusion_studio.engine.control import Control
+    from diffusion_studio.engine.devices import choose_device
+    from diffusion_studio.engine.places import runs_dir
+    from diffusion_studio.engine.presets import PRESETS
+    from diffusion_studio.engine.run import new_run_path
+    from diffusion_studio.engine.session import new_session
+    from diffusion_studio.engine.trainer import train
+
+    config = PRESETS[0].applied_to(RunConfig())
+    config = config.model_copy(update={"training": config.training.model_copy(update={"seconds": seconds})})
+    path = new_run_path(runs_dir(), "digits")
+    for _ in train(new_session(path, config, choose_device()), Control()):
+        pass
+    return path
+
+
+def _take(folder: Path, run: Path) -> None:
+    from diffusion_studio.app import App
+    from diffusion_studio.widgets.theme import theme
+
+    application = QApplication.instance() or QApplication(["diffusion-studio"])
+    app = App()
+    app.show()
+    _wait(lambda: app.studio is not None)
+    studio = app.studio
+    assert studio is not None
+    _wait(lambda: studio.sampling.state.times != () and not studio.sampling.state.busy)
+    _shoot(app, folder, "sample-first-start")
+    studio.show_page("train")
+    _wait(lambda: studio.training.state.data is not None)
+    _shoot(app, folder, "train-empty")
+    studio.training.show_run(run)
+    _shoot(app, folder, "train")
+    studio.sampling.refresh_choices()
+    studio.sampling.choose_source(str(run))
+    _wait(lambda: studio.sampling.state.model == run.name and not studio.sampling.state.busy)
+    studio.sampling.seek(len(studio.sampling.state.times) * 2 // 5)
+    studio.show_page("sample")
+    _shoot(app, folder, "sample")
+    studio.show_page("runs")
+    _wait(lambda: len(studio.runs.state.runs) == 1)
+    _shoot(app, folder, "runs")
+    app.shell.close()
+    theme().set_mode("system")
+    application.processEvents()
+
+
+def _shoot(app: object, folder: Path, name: str) -> None:
+    """The window in both themes and sizes."""
+    from diffusion_studio.widgets.theme import theme
+
+    shell = app.shell  # type: ignore[attr-defined]
+    for mode in MODES:
+        theme().set_mode(mode)
+        for width, height in SIZES:
+            shell.resize(width, height)
+            _pause(700)
+            path = folder / f"{name}-{mode}-{width}x{height}.png"
+            shell.grab().save(str(path))
+            typer.echo(path)
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    """Lets the window live until `condition` holds.
+
+    Raises:
+        TimeoutError: it never did.
+    """
+    waited = 0
+    while not condition():
+        if waited >= PATIENCE:
+            raise TimeoutError("A page was not complete in time.")
+        _pause(50)
+        waited += 50
+
+
+def _pause(milliseconds: int) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()

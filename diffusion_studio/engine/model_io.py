@@ -15,12 +15,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.predictions import PredictionKind
-from diffusion_studio.core.schedules import (
-    CosineSchedule,
-    ExplicitSchedule,
-    LinearSchedule,
-    ScaledLinearSchedule,
-)
+from diffusion_studio.core.schedules import CosineSchedule
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.checkpoints import CheckpointError, read_json, read_tensors
 from diffusion_studio.models.unet import Precision, UNetDenoiser, quiet_diffusers
@@ -34,6 +29,8 @@ SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
 MODEL_INDEX = "model_index.json"
 STUDIO = "studio.json"
 
+MOST_STEPS = 100_000
+_RENAMED = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 _PREDICTIONS: dict[str, PredictionKind] = {"epsilon": "eps", "sample": "x_0", "v_prediction": "v"}
 
 
@@ -93,13 +90,42 @@ def load_model(folder: Path, device: torch.device, precision: Precision = "fp32"
     """
     config = read_json(folder / UNET_CONFIG)
     tables, kind = read_scheduler(read_json(folder / SCHEDULER_CONFIG))
-    studio = read_json(folder / STUDIO) if (folder / STUDIO).is_file() else {}
     unet = unet_from_config(config)
+    resolution, channels = _square(unet.config.sample_size), _image_channels(unet)
     load_weights(unet, read_tensors(folder / UNET_WEIGHTS), folder)
-    classes = int(studio.get("classes", unet.config.num_class_embeds or 0))
-    denoiser = UNetDenoiser(tables, prepared(unet, device), classes, kind, precision)
-    names = tuple(str(name) for name in studio.get("class_names", range(classes)))
-    return LoadedModel(denoiser, _square(unet.config.sample_size), unet.config.in_channels, classes, names)
+    names = _class_names(folder, unet)
+    denoiser = UNetDenoiser(tables, prepared(unet, device), len(names), kind, precision)
+    return LoadedModel(denoiser, resolution, channels, len(names), names)
+
+
+def _class_names(folder: Path, unet: UNet2DModel) -> tuple[str, ...]:
+    """The classes that can be asked for: by name in a checkpoint of this app, numbered in any other folder.
+
+    Raises:
+        CheckpointError: names that the network does not have.
+    """
+    known = int(unet.config.num_class_embeds or 0)
+    if not (folder / STUDIO).is_file():
+        return tuple(str(number) for number in range(known))
+    studio = read_json(folder / STUDIO)
+    names = studio.get("class_names") if isinstance(studio, dict) else None
+    if isinstance(studio, dict) and not studio.get("classes"):
+        names = []  # classes of the data that the network was not told
+    if not isinstance(names, list) or len(names) + 1 != max(known, 1):
+        raise CheckpointError(f"{folder / STUDIO} does not fit the network of {known} classes.")
+    return tuple(str(name) for name in names)
+
+
+def _image_channels(unet: UNet2DModel) -> int:
+    """Channels of the images.
+
+    Raises:
+        CheckpointError: the network predicts something else beside, like a learned variance.
+    """
+    taken, given = unet.config.in_channels, unet.config.out_channels
+    if taken != given:
+        raise CheckpointError(f"The network takes {taken} channels but gives {given}; they must be the same.")
+    return int(taken)
 
 
 def prepared(unet: UNet2DModel, device: torch.device) -> UNet2DModel:
@@ -124,7 +150,7 @@ def unet_from_config(config: Any) -> UNet2DModel:
         with quiet_diffusers():
             return UNet2DModel(**_plain(config))
     except Exception as error:  # the library raises whatever a wrong value leads to
-        raise CheckpointError(f"The network's config is not valid: {error}") from None
+        raise CheckpointError(f"The network's config is not valid: {_sentence(error)}") from None
 
 
 def load_weights(unet: UNet2DModel, tensors: dict[str, Tensor], folder: Path) -> None:
@@ -134,9 +160,18 @@ def load_weights(unet: UNet2DModel, tensors: dict[str, Tensor], folder: Path) ->
         CheckpointError: they do not fit.
     """
     try:
-        unet.load_state_dict(tensors)
+        unet.load_state_dict({_present_name(name): tensor for name, tensor in tensors.items()})
     except RuntimeError as error:
-        raise CheckpointError(f"The weights in {folder} do not fit their config: {error}") from None
+        raise CheckpointError(
+            f"The weights in {folder} do not fit their config: {_sentence(error)}"
+        ) from None
+
+
+def _present_name(name: str) -> str:
+    """The name that a weight of an attention block has since diffusers 0.15."""
+    for old, new in _RENAMED.items():
+        name = name.replace(old, new) if ".attentions." in name else name
+    return name
 
 
 def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
@@ -146,32 +181,43 @@ def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
         CheckpointError: a schedule or a prediction that is not known here.
     """
     try:
-        prediction = _PREDICTIONS[config.get("prediction_type", "epsilon")]
-        return Tables.from_betas(_betas(config)), prediction
-    except (KeyError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"The scheduler's config is not understood: {error}.") from None
+        kind = config.get("prediction_type", "epsilon")
+        if kind not in _PREDICTIONS:
+            raise ValueError(f"The prediction {kind!r} is not known here.")
+        return Tables.from_betas(_betas(config)), _PREDICTIONS[kind]
+    except (AttributeError, TypeError, OverflowError) as error:
+        raise CheckpointError(f"The scheduler's config is not understood: {_sentence(error)}") from None
     except ValueError as error:
-        raise CheckpointError(f"The scheduler's config is not valid: {error}") from None
+        raise CheckpointError(f"The scheduler's config cannot be used: {_sentence(error)}") from None
 
 
 def _betas(config: dict[str, Any]) -> Tensor:
     steps = int(config.get("num_train_timesteps", 1000))
-    if config.get("trained_betas") is not None:
-        return ExplicitSchedule(values=tuple(config["trained_betas"])).betas(steps)
+    if not 2 <= steps <= MOST_STEPS:
+        raise ValueError(f"It has {steps} steps; from 2 to {MOST_STEPS} can be walked through.")
+    if config.get("rescale_betas_zero_snr"):
+        raise ValueError("Its last step keeps nothing of the image (rescale_betas_zero_snr).")
+    listed = config.get("trained_betas")
+    if listed is not None and len(listed) != steps:
+        raise ValueError(f"It lists {len(listed)} variances for {steps} steps.")
+    if listed is not None:
+        return torch.tensor([float(beta) for beta in listed], dtype=torch.float64)
     first, last = float(config.get("beta_start", 1e-4)), float(config.get("beta_end", 0.02))
-    scaled = {
-        "beta_first": first * steps / 1000,
-        "beta_last": last * steps / 1000,
-    }  # diffusers does not scale by T
-    match config.get("beta_schedule", "linear"):
+    match config.get("beta_schedule", "linear"):  # diffusers does not scale by T
         case "linear":
-            return LinearSchedule(**scaled).betas(steps)
+            return torch.linspace(first, last, steps, dtype=torch.float64)
         case "scaled_linear":
-            return ScaledLinearSchedule(**scaled).betas(steps)
+            return torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2
         case "squaredcos_cap_v2":
             return CosineSchedule().betas(steps)
         case other:
-            raise KeyError(f"beta_schedule {other!r}")
+            raise ValueError(f"The beta schedule {other!r} is not known here.")
+
+
+def _sentence(error: Exception) -> str:
+    """The last line of an error, ending in a full stop."""
+    line = (str(error) or type(error).__name__).splitlines()[-1]
+    return f"{line.strip().rstrip('.')}."
 
 
 def _square(size: Any) -> int:

@@ -40,7 +40,7 @@ class TrainingSpec(Choice):
     """How the network is trained."""
 
     steps: int = knob(
-        0, title="steps", unit="steps", ge=0, le=100_000_000, words={0: "no limit"},
+        0, title="steps", ge=0, le=100_000_000, words={0: "no limit"},
         help="Training ends after this many steps; 0 sets no limit.",
     )  # fmt: skip
     seconds: float = knob(
@@ -48,7 +48,7 @@ class TrainingSpec(Choice):
         help="Training ends after this much training time; 0 sets no limit.",
     )  # fmt: skip
     batch_size: int = knob(
-        128, title="batch size", symbol="B", unit="images", ge=1, le=4096, scale="log",
+        128, title="batch size", symbol="B", ge=1, le=4096, scale="log",
         help="Images in each step. Fewer need less memory; more give a calmer gradient.",
     )  # fmt: skip
     learning_rate: float = knob(
@@ -67,8 +67,13 @@ class TrainingSpec(Choice):
         source="Ho & Salimans 2022, algorithm 1",
     )  # fmt: skip
     warmup: int = knob(
-        100, title="warm-up", unit="steps", ge=0, le=100_000, advanced=True,
+        100, title="warm-up", ge=0, le=100_000, advanced=True,
         help="The learning rate grows from 0 over the first steps.",
+    )  # fmt: skip
+    decay_from: int = knob(
+        0, title="decay from", ge=0, le=10_000_000, advanced=True, words={0: "never"},
+        help="From this step on the learning rate falls like 1/√step, so that the weights come to rest.",
+        formula=r"\eta_k = \eta \big/ \sqrt{\max(k/k_0,\,1)}", source="Karras et al. 2024, eq. 67",
     )  # fmt: skip
     weight_decay: float = knob(
         0.0, title="weight decay", ge=0, le=1, advanced=True,
@@ -83,11 +88,11 @@ class TrainingSpec(Choice):
         help="bf16 is faster where the processor has it and the images are not tiny; auto decides.",
     )  # fmt: skip
     checkpoint_every: int = knob(
-        1000, title="checkpoint every", unit="steps", ge=1, le=10_000_000, advanced=True,
+        1000, title="checkpoint after", ge=1, le=10_000_000, advanced=True,
         help="Steps between checkpoints; what a crash can cost at most.",
     )  # fmt: skip
     checkpoint_minutes: float = knob(
-        5.0, title="checkpoint every", unit="min", ge=0.1, le=1440, advanced=True,
+        5.0, title="checkpoint time", unit="min", ge=0.1, le=1440, advanced=True,
         help="Longest training time between checkpoints.",
     )  # fmt: skip
     keep_checkpoints: int = knob(

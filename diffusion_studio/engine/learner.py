@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ class Learner:
     def _follow(self, norm: Tensor, number: int) -> None:
         """The optimizer's step and the running average (the optimizer skips where found_inf is 1)."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self.spec.learning_rate * min(1.0, (number + 1) / max(self.spec.warmup, 1))
+            group["lr"] = self.learning_rate(number)
             group["weight_decay"] = self.spec.weight_decay
         sound = torch.isfinite(norm).float()  # 0 or 1, read on the device alone
         self._optimizer.found_inf = 1 - sound  # type: ignore[attr-defined]
@@ -98,6 +99,13 @@ class Learner:
         gains = [sound * (1 - decay)] * len(self._parameters)
         with torch.no_grad():
             torch._foreach_lerp_(self._ema_parameters, self._parameters, gains)
+
+    def learning_rate(self, number: int) -> float:
+        """The learning rate of a step: it grows while warming up, and falls like 1/√step in the end."""
+        spec = self.spec
+        rise = min(1.0, (number + 1) / max(spec.warmup, 1))
+        fall = math.sqrt(max(number / spec.decay_from, 1.0)) if spec.decay_from else 1.0
+        return spec.learning_rate * rise / fall
 
     @property
     def parameter_count(self) -> int:

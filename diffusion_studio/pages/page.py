@@ -7,6 +7,8 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
+from diffusion_studio.widgets.theme import label
+
 PANEL_WIDTH = 320
 
 
@@ -88,6 +90,16 @@ class Workspace(QSplitter):
         self.panel.setSpacing(16)
         area.setWidget(inner)
         return area
+
+
+def titled(title: str, *widgets: QWidget) -> QVBoxLayout:
+    """Widgets under a section title."""
+    column = QVBoxLayout()
+    column.setSpacing(8)
+    column.addWidget(label(title, "section"))
+    for widget in widgets:
+        column.addWidget(widget)
+    return column
 
 
 def restored_sizes(splitter: QSplitter, sizes: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QMenu,
     QSplitter,
@@ -17,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from diffusion_studio.pages.page import Page, Workspace, restored_sizes
+from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
 from diffusion_studio.viewmodels.sample import ChainCurves, Frame, SampleState, SampleViewModel
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.cards import Card
@@ -32,10 +31,9 @@ from diffusion_studio.widgets.theme import label
 from diffusion_studio.widgets.transport import Transport
 
 SECTIONS = (
-    ("Sampler", ["sampler", "steps", "spacing"]),
+    ("Sampler", ["sampler", "steps", "spacing", "clip"]),
     ("Start", ["seed", "count"]),
     ("Guidance", ["guidance"]),
-    ("Estimate", ["clip"]),
 )
 VIEWS = [
     ("x0_hat", "x̂_0", "The estimate of the finished image at this step (X)"),
@@ -138,21 +136,14 @@ class SamplePage(Page):
         set_icon(self.browse, "folder")
         self.browse.setToolTip("Open a run or a model folder from elsewhere")
         self.browse.setAccessibleName("Open a run or a model folder")
-        row = QHBoxLayout()
-        row.addWidget(self.sources, 1)
-        row.addWidget(self.browse)
         self.labels = QuietCombo()
         self.labels.setAccessibleName("Class")
         self.labels.setToolTip("The class that is asked for (L 167)")
+        chosen, self.class_row = QWidget(), QWidget()
+        _row(chosen, self.sources, self.browse)
+        _row(self.class_row, label("class  y", "muted"), self.labels)
         self.form = Form(SECTIONS)
-        panel.addWidget(label("Denoiser", "section"))
-        panel.addLayout(row)
-        self.class_row = QFrame()
-        classes = QHBoxLayout(self.class_row)
-        classes.setContentsMargins(0, 0, 0, 0)
-        classes.addWidget(label("class y"))
-        classes.addWidget(self.labels, 1)
-        panel.addWidget(self.class_row)
+        panel.addLayout(titled("Denoiser", chosen, self.class_row))
         panel.addWidget(self.form)
         panel.addStretch(1)
         self.equation = EquationView()
@@ -305,17 +296,15 @@ class SamplePage(Page):
         self.grid.set_captions(list(frame.captions))
 
     def _show_curves(self, curves: ChainCurves) -> None:
-        self.schedule_plot.set_curves(
-            curves.times,
-            {
-                "ᾱ": Curve(curves.alpha_bar, "x0", label="ᾱ  image left"),
-                "σ": Curve(curves.sigma, "eps", label="σ  noise added"),
-            },
-        )
-        self.eps_plot.set_curves(curves.times, {"‖ε̂‖": Curve(curves.eps_norm, "eps", True, "‖ε̂‖")})
-        self.distance_plot.set_curves(
-            curves.times, {"distance": Curve(curves.distance, "x0", True, "‖x̂₀(t) − x̂₀(end)‖")}
-        )
+        learned = not self.model.state.exact  # learned is dashed, exact is solid
+        schedule = {
+            "ᾱ": Curve(curves.alpha_bar, "x0", label="ᾱ  image left"),
+            "σ": Curve(curves.sigma, "eps", label="σ  noise added"),
+        }
+        self.schedule_plot.set_curves(curves.times, schedule)
+        self.eps_plot.set_curves(curves.times, {"‖ε̂‖": Curve(curves.eps_norm, "eps", learned, "‖ε̂‖")})
+        distance = Curve(curves.distance, "x0", learned, "‖x̂₀(t) − x̂₀(end)‖")
+        self.distance_plot.set_curves(curves.times, {"distance": distance})
 
     # --- header and memory ------------------------------------------------------------------------------
 
@@ -351,6 +340,15 @@ class SamplePage(Page):
     def restore_layout(self, state: dict[str, Any]) -> None:
         restored_sizes(self.workspace, state.get("workspace"))
         restored_sizes(self.columns, state.get("columns"))
+
+
+def _row(holder: QWidget, *widgets: QWidget) -> None:
+    """Lays widgets side by side; combo boxes take what room there is."""
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(8)
+    for widget in widgets:
+        row.addWidget(widget, int(isinstance(widget, QuietCombo)))
 
 
 def _about(state: SampleState) -> str:

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.engine.events import TimestepErrors
 from diffusion_studio.engine.presets import PRESETS
-from diffusion_studio.pages.page import Page, Workspace, restored_sizes
+from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.series import LossSeries
 from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
@@ -33,23 +33,23 @@ from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
 
 SECTIONS = (
-    ("Images", ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip"]),
     ("Length", ["training.seconds", "training.steps"]),
     ("Objective", ["diffusion"]),
     ("Network", ["model"]),
     ("Optimizer", ["training", "seed"]),
+    ("Images", ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip"]),
 )
 LOSS = (
-    Term(r"\mathbb{E}_{t,\varepsilon}", tooltip="Average over timesteps and noise"),
-    Term(r"\|"),
+    Term(r"\mathbb{E}_{t,\varepsilon}\,\|", tooltip="Average over timesteps and noise"),
     Term(r"\varepsilon", "eps", "The noise that was added", "eps"),
-    Term("-"),
-    Term(r"\hat\varepsilon(", "eps", "What the network takes for noise", "eps_hat"),
-    Term(r"\sqrt{\bar\alpha_t}"),
-    Term("x_0", "x0", "An image of the data", "x_0"),
-    Term(r"+\sqrt{1-\bar\alpha_t}"),
-    Term(r"\varepsilon", "eps", "The noise that was added", "eps"),
-    Term(r",\,t)\|^2"),
+    Term(
+        r"-\;\quantity{eps}{\hat\varepsilon}(\sqrt{\bar\alpha_t}\,\quantity{x0}{x_0}",
+        tooltip="What the network takes for noise",
+    ),
+    Term(
+        r"+\;\sqrt{1-\bar\alpha_t}\,\quantity{eps}{\varepsilon},\,t)\|^2",
+        tooltip="in an image x₀ to which noise was added",
+    ),
 )
 
 
@@ -138,10 +138,8 @@ class TrainPage(Page):
         self.presets = Segmented(stretch=True)
         self.presets.set_options([(p.key, p.title, p.help) for p in PRESETS])
         self.form = Form(SECTIONS)
-        panel.addWidget(label("Data", "section"))
-        panel.addWidget(self.data_card)
-        panel.addWidget(label("Preset", "section"))
-        panel.addWidget(self.presets)
+        panel.addLayout(titled("Data", self.data_card))
+        panel.addLayout(titled("Preset", self.presets))
         panel.addWidget(self.form)
         panel.addStretch(1)
         self.equation = EquationView()

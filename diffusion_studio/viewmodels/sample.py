@@ -89,6 +89,7 @@ class SampleState:
     choices: tuple[SourceChoice, ...] = ()
     model: str = ""  # title of the denoiser that is shown
     model_step: int = 0
+    exact: bool = True  # known in closed form, not learned
     class_names: tuple[str, ...] = ()
     total: int = 1000  # T
     times: tuple[int, ...] = ()
@@ -254,7 +255,8 @@ class SampleViewModel(QObject):
         tables = source.tables
         self._wanted = share
         self._update(
-            model=source.name, model_step=source.step, class_names=source.class_names, total=tables.steps,
+            model=source.name, model_step=source.step, exact=source.kind == "memorising",
+            class_names=source.class_names, total=tables.steps,
             times=trajectory.times, log_snr=tuple(float(tables.log_snr[t]) for t in trajectory.times),
             position=0, ready=0, megabytes=trajectory.size / 1e6, notice=notice, step=None,
         )  # fmt: skip

@@ -80,7 +80,7 @@ def read_settings(path: Path) -> dict[str, Any] | None:
 
 
 def read_grid(path: Path, height: int, width: int) -> NDArray[np.uint8]:
-    """The images of a grid that `save_grid` wrote. (n, H, W, C)"""
+    """The images of a grid that `save_grid` wrote, and the empty cells of its last row. (n, H, W, C)"""
     with Image.open(path, formats=["PNG"]) as image:
         pixels = np.asarray(image)
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels

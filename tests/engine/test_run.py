@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -277,6 +278,16 @@ def test_that_a_lock_holds_against_others_and_ends_with_its_holder(tmp_path: Pat
             pass
         holder.kill()
     with found.lock():
+        pass
+
+
+def test_that_a_lock_taken_in_one_thread_can_be_given_back_in_another(tmp_path: Path) -> None:
+    lock = made(tmp_path / "run").lock()
+    thread = threading.Thread(target=lock.acquire)
+    thread.start()
+    thread.join()
+    lock.release()
+    with Run.open(tmp_path / "run").lock():
         pass
 
 

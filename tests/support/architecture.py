@@ -13,7 +13,9 @@ LAYERS = (
     ("engine",),
     ("viewmodels", "widgets"),
     ("pages",),
+    ("studio",),
     ("app", "cli"),
+    ("screenshots",),
     ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

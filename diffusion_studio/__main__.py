@@ -10,9 +10,6 @@ COMMANDS = ("train", "sample", "doctor", "screenshots", "--help", "-h", "--versi
 
 def main() -> int:
     """The console script `diffusion-studio`."""
-    # Idle helper threads of the matrix library sleep instead of spinning: on few cores a spinning one takes
-    # the time of the window and of every other program. Read when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:]
     if arguments and arguments[0] in COMMANDS:
         from diffusion_studio import cli
@@ -22,6 +19,9 @@ def main() -> int:
 
             cli.app.command("screenshots")(command)
         return cli.main(arguments)
+    # Idle helper threads of the matrix library soon sleep instead of spinning: on few cores a spinning one
+    # takes the window's time. Read when torch is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from diffusion_studio.app import run
 
     return run(arguments)

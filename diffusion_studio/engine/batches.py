@@ -91,9 +91,19 @@ class BatchSource:
         if self._flip:
             mirrored = self._uniform(size) < 0.5
             x_0 = torch.where(mirrored[:, None, None, None], x_0.flip(3), x_0)
-        t = torch.randint(1, self._steps + 1, (size,), generator=self._generator, device=self._device)
+        t = self._times(size)
         noise = torch.randn(x_0.shape, generator=self._generator, device=self._device)
         return Batch(x_0, t, noise, self._labels(numbers, size))
+
+    def _times(self, size: int) -> Tensor:
+        """Times uniform on 1 … T, one from each of `size` equal strata (VDM, appendix I.1). int64 (size,)
+
+        Every t is equally likely, and the losses of different batches can be compared better than with
+        independent draws.
+        """
+        strata = torch.arange(size, device=self._device)
+        shares = (strata + self._uniform(size)).to(torch.float64) / size
+        return (shares * self._steps).long().clamp_(max=self._steps - 1) + 1
 
     def _labels(self, numbers: NDArray[np.int64], size: int) -> Tensor | None:
         if not self._classes:

@@ -17,7 +17,7 @@ from diffusion_studio.core.guidance import GuidedDenoiser
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.data.imageset import ImageSet, to_model_range
-from diffusion_studio.engine.checkpoints import checkpoint_step
+from diffusion_studio.engine.checkpoints import checkpoint_step, problem_with
 from diffusion_studio.engine.config import SampleSpec
 from diffusion_studio.engine.devices import choose_precision
 from diffusion_studio.engine.model_io import LoadedModel, is_pipeline, load_model
@@ -64,6 +64,11 @@ def open_source(path: Path, device: torch.device) -> Source:
         run = Run.open(path)
         checkpoint, complaints = run.newest_checkpoint()
         return _from_model(checkpoint, device, "run", run.name, complaints)
+    if checkpoint_step(path) >= 0 and is_pipeline(path):
+        problem = problem_with(path)
+        if problem:
+            raise RunError(problem)
+        return _from_model(path, device, "run", path.parent.parent.name, ())
     if is_pipeline(path):
         return _from_model(path, device, "folder", path.name, ())
     if not path.exists():

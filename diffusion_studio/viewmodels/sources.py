@@ -10,7 +10,7 @@ import torch
 
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DIGITS, DataSpec
-from diffusion_studio.engine.checkpoints import list_checkpoints
+from diffusion_studio.engine.checkpoints import checkpoint_step, list_checkpoints
 from diffusion_studio.engine.config import DiffusionSpec
 from diffusion_studio.engine.places import cache_dir
 from diffusion_studio.engine.run import Run, is_run, list_runs
@@ -39,11 +39,22 @@ def list_choices(
     sources = dict.fromkeys((DIGITS, *data_sources))
     choices = [memorising_choice(source) for source in sources]
     for path in list_runs(runs_dir):
-        if list_checkpoints(path / "checkpoints"):
-            choices.append(SourceChoice(str(path), path.name))
+        choices += _choices_of_run(path)
     known = {choice.key for choice in choices}
     choices += [SourceChoice(path, Path(path).name) for path in extra if path not in known]
     return choices
+
+
+def _choices_of_run(path: Path) -> list[SourceChoice]:
+    """A run's newest checkpoint, which follows its training, and the older ones that are kept."""
+    checkpoints = list_checkpoints(path / "checkpoints")
+    if not checkpoints:
+        return []
+    older = [
+        SourceChoice(str(checkpoint), f"{path.name} · step {checkpoint_step(checkpoint):,}")
+        for checkpoint in reversed(checkpoints[:-1])
+    ]
+    return [SourceChoice(str(path), f"{path.name} · newest"), *older]
 
 
 class SourceCache:

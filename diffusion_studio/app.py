@@ -82,6 +82,7 @@ class App(QObject):
 
     def shutdown(self) -> None:
         """The one way out: closing the window, Ctrl+C and SIGTERM all end here."""
+        self.shell.closing.disconnect(self.shutdown)  # a second signal finds nothing left to do
         self._imports.finished.disconnect(self._fill)
         self._imports.wait()
         if self.studio is not None:

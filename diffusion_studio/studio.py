@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +140,12 @@ class Studio(QObject):
         view, share = self.memory.get("view"), self.memory.get("position")
         if view in ("x0_hat", "x_t", "eps_hat"):
             self.sampling.set_view(view)
-        if isinstance(share, int | float):
-            self.sampling.stand_at(float(share))
+        if isinstance(share, float) and math.isfinite(share):
+            self.sampling.stand_at(share)
         self.training.load_data()
         self.sampling.refresh_choices(self.training.config.data.source)
-        page = self.memory.get("page", FIRST_PAGE)
-        self.show_page(page if page in self.pages else FIRST_PAGE)
+        page = self.memory.get("page")
+        self.show_page(page if isinstance(page, str) and page in self.pages else FIRST_PAGE)
         if path:
             self.open_path(path)
         self.sampling.compute()
@@ -154,8 +155,9 @@ class Studio(QObject):
         if state.run is not None:
             self.memory.set("run", str(state.run))
         source = state.config.data.source
-        recent = [source, *(s for s in self.memory.get("recent", []) if s != source)][:RECENT]
-        self.memory.set("recent", recent)
+        known = self.memory.get("recent")
+        others = [s for s in known if s != source] if isinstance(known, list) else []
+        self.memory.set("recent", [source, *others][:RECENT])
 
     def _remember_sampling(self, state: SampleState) -> None:
         parameters = state.parameters
@@ -177,7 +179,7 @@ class Studio(QObject):
         """Stops every job, waits for its thread and writes the memory."""
         self._remember_window()
         self._remember_layouts()
-        for model in (self.sampling, self.runs, self.training):
+        for model in (self.training, self.sampling, self.runs):  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()
 

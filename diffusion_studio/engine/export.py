@@ -100,10 +100,13 @@ def save_trajectory(
     """Writes what is seen: one state as PNG, the chain as GIF, or every number as NPZ.
 
     Raises:
-        ValueError: a file of an unknown kind.
+        ValueError: a file of an unknown kind, or a chain of which nothing is computed yet.
         OSError: it cannot be written.
     """
     check_suffix(path)
+    if trajectory.ready < 2:
+        raise ValueError("The chain is not computed yet; wait for its first steps.")
+    path.parent.mkdir(parents=True, exist_ok=True)
     states = range(trajectory.ready)
     match path.suffix.lower():
         case ".png":

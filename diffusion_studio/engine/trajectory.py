@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import shutil
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,11 +27,15 @@ class Trajectory:
 
     State k is x at times[k], k = 0 … S; estimate k is x̂_0 as seen from state k, k = 0 … S−1. What is not
     computed yet is not there: the first `ready` states can be read. Values for display are rounded to
-    float16; the chain itself goes on in full precision.
+    float16; the chain itself goes on in full precision. Memory and disk are given back with the last
+    reference, so that a file can still be written from a record that is no longer shown.
 
     Args:
         chain: what to compute.
         memory_cap: bytes up to which the record stays in memory.
+
+    Raises:
+        ValueError: neither memory nor disk has room for it; the message is a sentence for a person.
     """
 
     def __init__(self, chain: Chain, memory_cap: int = MEMORY_CAP) -> None:
@@ -37,20 +44,17 @@ class Trajectory:
         self.steps = len(self.times) - 1
         shape = chain.source.shape(chain.spec.count)
         self.size = 2 * 2 * (self.steps + 1) * int(np.prod(shape))  # bytes
-        self._file: IO[bytes] | None = None
+        shapes = (self.steps + 1, *shape), (self.steps, *shape)
         if self.size > memory_cap:
-            self._file = tempfile.TemporaryFile(prefix="diffusion-studio-")  # noqa: SIM115 - closed in close()
-        self._x = self._array((self.steps + 1, *shape), 0)
-        self._x0 = self._array((self.steps, *shape), 2 * self._x.size)
+            self._x, self._x0 = _on_disk(*shapes)
+        else:
+            self._x, self._x0 = (np.empty(shape, np.float16) for shape in shapes)
         self.ready = 0  # states that are known, each with its estimate
-        self.sigma = np.zeros(self.steps)
+        sampler, tables = chain.spec.sampler, chain.source.tables
+        kernels = [sampler.kernel(tables, t, s) for t, s in itertools.pairwise(self.times)]
+        self.sigma = np.array([kernel.sigma for kernel in kernels])  # (S,)
         self.eps_norm = np.zeros((self.steps, shape[0]))  # ‖ε̂‖ per pixel of each sample
         self._frontier: Tensor | None = None
-
-    def _array(self, shape: tuple[int, ...], offset: int) -> NDArray[np.float16]:
-        if self._file is None:
-            return np.empty(shape, np.float16)
-        return np.memmap(self._file, np.float16, "w+", offset, shape)
 
     @property
     def estimates(self) -> int:
@@ -69,7 +73,6 @@ class Trajectory:
         for step in self.chain.steps(self.ready, self._frontier):
             self._x0[step.index] = _half(step.prediction.x0_hat)
             self._x[step.index + 1] = _half(step.x_s)
-            self.sigma[step.index] = step.kernel.sigma
             norm = step.prediction.eps_hat.float().flatten(1).square().mean(1).sqrt()
             self.eps_norm[step.index] = norm.cpu().numpy()
             self._frontier = step.x_s
@@ -124,13 +127,26 @@ class Trajectory:
             raise IndexError(f"State {k} is not computed yet; there are {self.ready}.")
         return k
 
-    def close(self) -> None:
-        """Gives the memory and the temporary file back; nothing can be read any more."""
-        self.ready = 0
-        self._x = self._x0 = np.empty((0, 0, 0, 0, 0), np.float16)
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+
+def _on_disk(*shapes: tuple[int, ...]) -> tuple[NDArray[np.float16], ...]:
+    """Arrays in one nameless temporary file, which goes when the last of them does.
+
+    A mapped file that outgrows its disk would end the process, so there must be room beforehand.
+    """
+    sizes = [2 * math.prod(shape) for shape in shapes]
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if sum(sizes) > free:
+        raise ValueError(
+            f"Keeping every step of this chain takes {sum(sizes) / 1e9:,.1f} GB, but {folder} has only "
+            f"{free / 1e9:,.1f} GB left. Choose fewer images or fewer steps."
+        )
+    with tempfile.TemporaryFile(prefix="diffusion-studio-") as file:  # the mapping outlives it
+        starts = itertools.accumulate(sizes, initial=0)
+        return tuple(
+            np.memmap(file, np.float16, "w+", start, shape)
+            for start, shape in zip(starts, shapes, strict=False)
+        )
 
 
 def _half(values: Tensor) -> NDArray[np.float16]:

@@ -104,5 +104,6 @@ def titled(title: str, *widgets: QWidget) -> QVBoxLayout:
 
 def restored_sizes(splitter: QSplitter, sizes: Any) -> None:
     """Gives a splitter its remembered sizes, if they are ones."""
-    if isinstance(sizes, list) and len(sizes) == splitter.count() and all(isinstance(s, int) for s in sizes):
+    sane = isinstance(sizes, list) and all(type(s) is int and 0 <= s < 100_000 for s in sizes)
+    if sane and len(sizes) == splitter.count():
         splitter.setSizes(sizes)

@@ -261,7 +261,7 @@ class SamplePage(Page):
         if before is None or before.times != state.times:
             transport.set_times(state.times)
         if before is None or before.ready != state.ready:
-            transport.set_ready(state.ready)
+            transport.set_ready(state.ready - 1)
         transport.set_position(state.position)
         transport.set_playing(state.playing)
         transport.set_loop(state.loop)

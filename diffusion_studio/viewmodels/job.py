@@ -30,13 +30,14 @@ class _Thread(QThread):
         self._mailbox = mailbox
 
     def run(self) -> None:
-        finished = Finished("stopped" if self._control.stopped else "done")
         try:
             for event in self._stream(self._control, self._mailbox.append):
                 if isinstance(event, Finished):
                     finished = event
                     break
                 self._mailbox.append(event)
+            else:
+                finished = Finished("stopped" if self._control.stopped else "done")
         except Cancelled:
             finished = Finished("stopped")
         except ValueError as error:  # a sentence for a person
@@ -122,8 +123,11 @@ class Slot(QObject):
 
     def finish(self, milliseconds: int = 10_000) -> bool:
         """Stops and waits; for closing the window."""
-        self._next = None
-        return self._job.finish(milliseconds) if self._job is not None else True
+        ended = True
+        while self._job is not None and ended:  # what the last events set off is stopped as well
+            self._next = None
+            ended = self._job.finish(milliseconds)
+        return ended
 
     def _on_event(self, event: Event) -> None:
         following = self._next

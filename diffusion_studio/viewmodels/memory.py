@@ -39,13 +39,13 @@ class Memory(QObject):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path, to_json(self._values))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: text that is no Unicode, like some file names
             log.warning("The window's settings could not be saved: %s", error)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

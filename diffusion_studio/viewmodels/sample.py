@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.kernel import ReverseKernel
+from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine import events
 from diffusion_studio.engine.config import SampleSpec
 from diffusion_studio.engine.control import Control
@@ -125,7 +125,7 @@ class SampleViewModel(QObject):
         self._runs_dir = runs_dir
         chosen = choose_device(device)
         self._cache = SourceCache(chosen)
-        start = parameters or SampleParameters(memorising_choice("digits").key, SampleSpec())
+        start = parameters or SampleParameters(memorising_choice(DIGITS).key, SampleSpec())
         self._history = History(start)
         self._data_sources: tuple[str, ...] = ()
         self._extra: tuple[str, ...] = ()
@@ -133,6 +133,7 @@ class SampleViewModel(QObject):
         self._distances: NDArray[np.float64] | None = None
         self._wanted: float | None = None  # place in a chain not yet computed, as a share of it
         self._play_position = 0.0
+        self._play_factor = 1.0  # times the speed; negative is backwards
         self._computing, self._exporting = Slot(self), Slot(self)
         self._computing.event.connect(self._on_event)
         self._exporting.event.connect(self._on_export)
@@ -186,24 +187,23 @@ class SampleViewModel(QObject):
         self._show_parameters()
 
     def undo(self) -> None:
-        self._history.undo()
-        self._after_change()
+        self._move(self._history.undo)
 
     def redo(self) -> None:
-        self._history.redo()
-        self._after_change()
+        self._move(self._history.redo)
 
     def _change(self, parameters: SampleParameters, settle: bool = False) -> None:
-        if parameters == self.parameters:
-            return
-        self._history.change(parameters)
+        self._move(lambda: self._history.change(parameters))
         if settle:
-            self._history.settle()
-        self._after_change()
+            self.settle()
 
-    def _after_change(self) -> None:
+    def _move(self, change: Callable[[], None]) -> None:
+        """Computes the chain again if `change` changes the parameters."""
+        before = self.parameters
+        change()
         self._show_parameters()
-        self.compute()
+        if self.parameters != before:
+            self.compute()
 
     def _show_parameters(self) -> None:
         self._update(
@@ -240,18 +240,29 @@ class SampleViewModel(QObject):
                 self._distances = distances
                 self._show_curves()
             case events.Finished(outcome="failed", message=message, traceback=traceback):
+                self._wanted = None if self._trajectory is not None else self._wanted
                 self._update(busy=False, notice=Notice("error", message, traceback))
+                self._show_progress()
+                if self._trajectory is None:
+                    self._fall_back()
             case events.Finished():
                 self._update(busy=False)
                 self._show_progress()
 
+    def _fall_back(self) -> None:
+        """Shows the digits when the remembered denoiser is gone, so that the page is never empty."""
+        start = replace(self.parameters, source=memorising_choice(DIGITS).key)
+        if start.source != self.parameters.source:
+            self._history = History(start)
+            self._show_parameters()
+            self.compute()
+
     def _begin(self, trajectory: Trajectory) -> None:
         share = self._share()
-        if self._trajectory is not None:
-            self._trajectory.close()
         self._trajectory, self._distances = trajectory, None
         source = trajectory.chain.source
-        notice = Notice("warning", " ".join(source.notes)) if source.notes else None
+        fell_back = self.state.notice if not self.state.times else None  # why it is not the wanted denoiser
+        notice = Notice("warning", " ".join(source.notes)) if source.notes else fell_back
         tables = source.tables
         self._wanted = share
         self._update(
@@ -333,16 +344,14 @@ class SampleViewModel(QObject):
         trajectory = self._trajectory
         if trajectory is None:
             return
-        tables, known = trajectory.chain.source.tables, trajectory.estimates
-        sampler, times = trajectory.chain.spec.sampler, trajectory.times
-        sigma = [sampler.kernel(tables, t, s).sigma for t, s in pairwise(times)]
+        tables, times, known = trajectory.chain.source.tables, trajectory.times, trajectory.estimates
         eps = np.full(len(times), np.nan)
         eps[:known] = trajectory.eps_norm[:known].mean(1)
         distance = np.full(len(times), np.nan)
         if self._distances is not None:
             distance[: len(self._distances)] = self._distances.mean(1)
-        alpha_bar = tables.alpha_bar[list(times)].numpy()
-        self.curves_changed.emit(ChainCurves(times, alpha_bar, np.array([*sigma, np.nan]), eps, distance))
+        alpha_bar, sigma = tables.alpha_bar[list(times)].numpy(), np.append(trajectory.sigma, np.nan)
+        self.curves_changed.emit(ChainCurves(times, alpha_bar, sigma, eps, distance))
 
     # --- playing ---------------------------------------------------------------------------------------
 
@@ -350,24 +359,28 @@ class SampleViewModel(QObject):
         if self.state.playing:
             self.stop_playing()
         else:
-            self.play(abs(self.state.speed))
+            self.play()
 
-    def play(self, speed: float) -> None:
-        """Plays from here, backwards at a negative speed; from the other end when there is nothing left."""
+    def play(self, factor: float = 1.0) -> None:
+        """Plays from here at `factor` times the speed, backwards when negative.
+
+        Begins at the other end when there is nothing left.
+        """
         if self._trajectory is None:
             return
+        self._play_factor = factor
+        self._update(playing=True)
         last = self._trajectory.steps
-        if speed > 0 and self.state.position >= last:
+        if factor > 0 and self.state.position >= last:
             self.seek(0)
-        elif speed < 0 and self.state.position == 0:
+        elif factor < 0 and self.state.position == 0:
             self.seek(last)
         self._play_position = float(self.state.position)
-        self._update(playing=True, speed=speed)
         self._timer.start()
 
     def stop_playing(self) -> None:
         self._timer.stop()
-        self._update(playing=False, speed=abs(self.state.speed))
+        self._update(playing=False)
 
     def set_loop(self, loop: bool) -> None:
         self._update(loop=loop)
@@ -376,13 +389,16 @@ class SampleViewModel(QObject):
         self._update(speed=speed)
 
     def _tick(self) -> None:
-        if self._trajectory is None:
-            return
-        last = self._trajectory.steps
-        self._play_position += self.state.speed * STEPS_PER_SECOND * PLAY_TICK / 1000
+        if self._trajectory is None or (self._wanted is not None and self.state.busy):
+            return  # waits for the chain to be computed up to where it stands
+        last = self._trajectory.steps if self.state.busy else self._trajectory.ready - 1
+        if round(self._play_position) != self.state.position:  # moved by hand meanwhile
+            self._play_position = float(self.state.position)
+        speed = self.state.speed * self._play_factor
+        self._play_position += speed * STEPS_PER_SECOND * PLAY_TICK / 1000
         if not 0 <= self._play_position <= last:
             if self.state.loop:
-                self._play_position = 0.0 if self.state.speed > 0 else float(last)
+                self._play_position = 0.0 if speed > 0 else float(last)
             else:
                 self._play_position = min(max(self._play_position, 0.0), float(last))
                 self.stop_playing()
@@ -396,6 +412,8 @@ class SampleViewModel(QObject):
         """Writes the shown state (.png), the chain (.gif) or every number (.npz), beside the window."""
         trajectory, view, position = self._trajectory, self.state.view, self.state.position
         if trajectory is None or self._exporting.busy:
+            what = "The export before is not finished yet." if trajectory else "There is no chain yet."
+            self._update(notice=Notice("info", what))
             return
         settings = {
             "model": self.state.model, "step": self.state.model_step, "source": self.parameters.source,
@@ -403,7 +421,10 @@ class SampleViewModel(QObject):
         }  # fmt: skip
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            save_trajectory(path, trajectory, view, position, settings)
+            try:
+                save_trajectory(path, trajectory, view, position, settings)
+            except OSError as error:
+                raise ValueError(f"{path} could not be written: {error.strerror or error}.") from error
             yield events.Finished("done", f"Saved {path}.")
 
         self._exporting.start(stream)
@@ -424,9 +445,7 @@ class SampleViewModel(QObject):
         self._timer.stop()
         self._computing.finish()
         self._exporting.finish(60_000)
-        if self._trajectory is not None:
-            self._trajectory.close()
-            self._trajectory = None
+        self._trajectory = None
 
     def _update(self, **values: Any) -> None:
         self.state = replace(self.state, **values)

@@ -20,11 +20,11 @@ from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import choose_device
 from diffusion_studio.engine.places import cache_dir
 from diffusion_studio.engine.presets import PRESETS, preset_of
-from diffusion_studio.engine.run import Run, RunError, new_run_path
+from diffusion_studio.engine.run import Run, RunError, is_run, new_run_path
 from diffusion_studio.engine.session import new_session, resumed_session
 from diffusion_studio.engine.trainer import train
 from diffusion_studio.viewmodels.history import History
-from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.job import Post, Slot, Stream
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.series import LossSeries
@@ -102,6 +102,7 @@ class TrainViewModel(QObject):
         self._training.event.connect(self._on_training)
         self._loading.event.connect(self._on_loading)
         self._tables = self.config.diffusion.tables()
+        self._offered_batch = 0  # after running out of memory
         self.losses = LossSeries()
         self.previews = PreviewHistory()
         self.state = TrainState(self.config, preset_of(self.config))
@@ -142,6 +143,9 @@ class TrainViewModel(QObject):
                 self._update(data=_card(images), reading=None)
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._update(reading=None, data=None, notice=Notice("error", message, traceback))
+            case events.Finished(outcome="stopped"):
+                stopped = "Reading was stopped. Undo brings the images before back."
+                self._update(reading=None, data=None, notice=Notice("info", stopped))
             case events.Finished():
                 self._update(reading=None)
 
@@ -235,7 +239,10 @@ class TrainViewModel(QObject):
         except RunError as error:
             self._update(notice=Notice("error", str(error)))
             return
-        config, device = _extended(run), self._device
+        self._resume(run, _extended(run))
+
+    def _resume(self, run: Run, config: RunConfig) -> None:
+        path, device = run.path, self._device
         self._history.change(config)
         self._history.settle()
         self._show_config()
@@ -246,13 +253,13 @@ class TrainViewModel(QObject):
                 resumed_session(path, chosen, config, _reporter(post), lambda: control.stopped), control
             )
 
-        self._begin(stream, path, config)
-        self._show_record(run)
+        self._begin(stream, path, config, run)
         self.load_data()
 
     def show_run(self, path: Path) -> None:
         """Shows the curves and samples of a run on disk without going on with it."""
         if self.state.busy:
+            self._update(notice=Notice("info", "A training is going on; its curves are shown until it ends."))
             return
         try:
             run = Run.open(path)
@@ -281,7 +288,8 @@ class TrainViewModel(QObject):
         values: NDArray[np.float64] = np.interp(t, np.arange(1, len(log_snr)), log_snr[1:])
         return values
 
-    def _begin(self, stream: Any, path: Path, config: RunConfig) -> None:
+    def _begin(self, stream: Stream, path: Path, config: RunConfig, before: Run | None = None) -> None:
+        """Starts a training in the folder `path`, going on with the run `before`."""
         if self._training.busy:
             return
         self._tables = config.diffusion.tables()
@@ -293,6 +301,8 @@ class TrainViewModel(QObject):
         )  # fmt: skip
         self.losses_changed.emit(self.losses)
         self.previews_changed.emit(self.previews)
+        if before is not None:  # read before the training writes more
+            self._show_record(before)
         self._training.start(stream)
 
     def pause(self) -> None:
@@ -315,21 +325,26 @@ class TrainViewModel(QObject):
 
     def accept_notice(self) -> None:
         """The banner's button: try again with the smaller batch that was offered."""
-        smaller = self._offered_batch
+        smaller, path = self._offered_batch, self.state.run
         self._update(notice=None)
-        if smaller and not self.state.busy:
+        if not smaller or self.state.busy:
+            return
+        if path is not None and (run := Run.open(path)).step:  # keeps what it has learned
+            self._resume(run, with_value(_extended(run), "training.batch_size", smaller))
+        else:
             self.edit("training.batch_size", smaller)
             self.settle()
             self.start()
-
-    _offered_batch = 0
 
     def _on_training(self, event: events.Event) -> None:
         match event:
             case events.Preparing(done=done, total=total):
                 self._update(detail=f"Reading images {done} of {total} …")
             case events.Started(step=step, device=device, parameters=parameters):
-                self._update(phase="running", step=step, device=device, detail=f"{parameters:,} weights")
+                self._update(
+                    phase=self._unless_stopping("running"), step=step, device=device,
+                    detail=f"{parameters:,} weights",
+                )  # fmt: skip
             case events.Progress():
                 self._on_progress(event)
             case events.TimestepErrors():
@@ -344,15 +359,19 @@ class TrainViewModel(QObject):
                 self._update(notice=Notice("warning", message))
             case events.Paused(reason=reason):
                 notice = Notice("warning", reason) if reason else self.state.notice
-                self._update(phase="paused", notice=notice)
+                self._update(phase=self._unless_stopping("paused"), notice=notice)
             case events.Resumed():
-                self._update(phase="running")
+                self._update(phase=self._unless_stopping("running"))
             case events.Finished():
                 self._on_finished(event)
 
+    def _unless_stopping(self, phase: Phase) -> Phase:
+        """What is told between asking for the end and the end changes nothing."""
+        return "stopping" if self.state.phase == "stopping" else phase
+
     def _on_progress(self, event: events.Progress) -> None:
         self.losses.add(event.first_loss_step, event.losses)
-        phase = self.state.phase if self.state.phase in ("stopping", "paused") else "running"
+        phase = "paused" if self.state.phase == "paused" else self._unless_stopping("running")
         self._update(phase=phase, step=event.step, fraction=event.fraction, detail=progress_text(event))
         self.losses_changed.emit(self.losses)
 
@@ -363,7 +382,8 @@ class TrainViewModel(QObject):
             notice: Notice | None = Notice("error", event.message, event.traceback, action)
         else:
             notice = self.state.notice
-        self._update(phase="idle", detail=event.message, notice=notice)
+        run = self.state.run if self.state.run is not None and is_run(self.state.run) else None
+        self._update(phase="idle", detail=event.message, notice=notice, run=run)
 
     # --- the rest -------------------------------------------------------------------------------------
 

@@ -1,0 +1,142 @@
+"""What the window remembers survives damage, full disks and crashes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from diffusion_studio.viewmodels import memory as module
+from diffusion_studio.viewmodels.memory import DELAY, Memory
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "settings" / "window.json"
+
+
+@pytest.fixture
+def memory(qapp, path):
+    return Memory(path)
+
+
+def on_disk(path):
+    return json.loads(path.read_bytes())
+
+
+def test_that_it_is_written_half_a_second_after_the_last_change(qtbot, path, memory):
+    began = time.monotonic()
+    memory.set("page", "train")
+    qtbot.wait(DELAY // 2)
+    memory.set("page", "sample")
+    last = time.monotonic()
+    assert not path.exists()
+    qtbot.waitUntil(path.exists)
+    assert time.monotonic() - last >= 0.9 * DELAY / 1000
+    assert time.monotonic() - began < 3
+    assert on_disk(path) == {"page": "sample"}
+
+
+def test_that_a_value_that_stays_the_same_is_not_written(qapp, path, memory):
+    memory.set("page", "train")
+    memory.flush()
+    path.unlink()
+    memory.set("page", "train")
+    assert not memory._timer.isActive()
+
+
+def test_that_it_is_read_again(qapp, path, memory):
+    values = {"page": "train", "sizes": [1, 2], "share": 0.25, "deep": {"Größe": "η"}}
+    for key, value in values.items():
+        memory.set(key, value)
+    memory.flush()
+    again = Memory(path)
+    assert {key: again.get(key) for key in values} == values
+    assert again.get("absent", 7) == 7
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1, 2]",
+        b"null",
+        b"7",
+        b"\xff\xfe\x00",
+        b'{"a": 1',
+        b"[" * 200_000,
+    ],
+    ids=lambda content: repr(content[:12]),
+)
+def test_that_a_damaged_file_starts_afresh(qapp, path, content):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    memory = Memory(path)
+    assert memory.get("a") is None
+    memory.set("a", 2)
+    memory.flush()
+    assert on_disk(path) == {"a": 2}
+
+
+def test_that_a_folder_in_its_place_costs_only_the_layout(qapp, path, caplog):
+    path.mkdir(parents=True)
+    memory = Memory(path)
+    memory.set("a", 1)
+    memory.flush()
+    assert memory.get("a") == 1
+    assert "could not be saved" in caplog.text
+
+
+def test_that_a_disk_that_refuses_keeps_the_file_before(path, memory, monkeypatch, caplog):
+    memory.set("a", 1)
+    memory.flush()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_atomically", full)
+    memory.set("a", 2)
+    memory.flush()
+    assert "No space left" in caplog.text
+    assert on_disk(path) == {"a": 1}
+
+
+def test_that_a_name_that_is_no_unicode_costs_only_the_layout(path, memory, caplog):
+    memory.set("recent", ["/home/\udcff"])
+    memory.flush()
+    assert "could not be saved" in caplog.text
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from PySide6.QtCore import QCoreApplication, QTimer
+from diffusion_studio.viewmodels.memory import Memory
+app = QCoreApplication([])
+memory = Memory(Path(sys.argv[1]))
+memory.set("page", "runs")
+memory.flush()
+counter = iter(range(10**9))
+timer = QTimer(interval=0)
+timer.timeout.connect(lambda: (memory.set("n", next(counter)), memory.flush()))
+timer.start()
+print("ready", flush=True)
+app.exec()
+"""
+
+
+def test_that_a_kill_while_writing_leaves_a_sound_file(path):
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout.readline() == "ready\n"
+        while "n" not in on_disk(path):
+            pass
+        process.send_signal(signal.SIGKILL)
+    values = on_disk(path)
+    assert values["page"] == "runs"
+    assert values["n"] >= 0

@@ -158,8 +158,8 @@ class Segmented(QWidget):
         self.update()
 
     def set_value(self, key: str) -> None:
-        """Show `key` as chosen, without a signal. Raises ValueError for an unknown one."""
-        if key not in [option.key for option in self._options]:
+        """Show `key` as chosen, "" for none, without a signal. Raises ValueError for an unknown one."""
+        if key and key not in [option.key for option in self._options]:
             raise ValueError(f"no option {key!r}")
         if key != self._value:
             self._value = key
@@ -217,7 +217,8 @@ class Segmented(QWidget):
         return super().event(event)
 
     def _move(self, by: int) -> None:
-        place = [option.key for option in self._options].index(self._value) + by if self._options else -1
+        keys = ["", *(option.key for option in self._options)]
+        place = keys.index(self._value) - 1 + by
         while 0 <= place < len(self._options):
             if self._options[place].enabled:
                 return self._choose(place)

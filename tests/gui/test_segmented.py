@@ -103,3 +103,15 @@ def test_that_the_chosen_symbol_has_the_colour_of_its_quantity(choice):
         if all(abs(int(c[i : i + 2], 16) - int(wanted[i : i + 2], 16)) < 40 for i in (1, 3, 5))
     }
     assert near
+
+
+def test_that_nothing_may_be_chosen(qtbot, choice):
+    heard = []
+    choice.changed.connect(heard.append)
+    choice.set_value("")
+    choice.grab()
+    assert choice.value == "" and not heard
+    qtbot.keyClick(choice, Qt.Key.Key_Left)
+    assert not heard
+    qtbot.keyClick(choice, Qt.Key.Key_Right)
+    assert heard == ["xt"]

@@ -10,6 +10,10 @@ COMMANDS = ("train", "sample", "doctor", "screenshots", "--help", "-h", "--versi
 
 def main() -> int:
     """The console script `diffusion-studio`."""
+    from diffusion_studio.engine import places
+
+    # torch makes a folder for compiled code when it is imported; not among everybody's temporary files
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(places.cache_dir() / "torch"))
     arguments = sys.argv[1:]
     if arguments and arguments[0] in COMMANDS:
         from diffusion_studio import cli

@@ -90,6 +90,11 @@ class Run:
         }
         write_atomically(self.path / "config.json", to_json(content))
 
+    def update_config(self) -> None:
+        """Writes config.json if the run goes on with other parameters than it holds."""
+        if Run.open(self.path).config != self.config:
+            self.write_config()
+
     @property
     def name(self) -> str:
         return self.path.name

@@ -160,9 +160,7 @@ def _reconfigured(run: Run, config: RunConfig | None) -> Run:
             raise RunError(
                 f"The {name} of {run.name} cannot change after its first step; start a new run for that."
             )
-    run = Run(run.path, config)
-    run.write_config()
-    return run
+    return Run(run.path, config)  # written once the training holds the run's lock
 
 
 def _data_notes(run: Run, images: ImageSet) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ def train(session: Session, control: Control) -> Iterator[events.Event]:
     step = session.counters.step
     try:
         with session.run.lock():
+            session.run.update_config()
             yield from _Training(session, control).run()
     except filelock.Timeout:
         yield events.Finished(

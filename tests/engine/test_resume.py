@@ -11,7 +11,7 @@ import pytest
 from diffusion_studio.engine import events
 from diffusion_studio.engine.config import RunConfig
 from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.run import RunError
+from diffusion_studio.engine.run import Run, RunError
 from diffusion_studio.engine.session import Session
 from diffusion_studio.engine.trainer import train
 from support.tiny import (
@@ -195,7 +195,9 @@ def test_that_what_defines_a_run_cannot_change(
 def test_that_new_training_parameters_are_kept(plain: RunConfig, tmp_path: Path) -> None:
     session = begin(tmp_path / "run", with_training(plain, steps=2))
     finish(session)
-    resume(tmp_path / "run", with_training(session.config, learning_rate=1e-5, steps=5))
+    changed = resume(tmp_path / "run", with_training(session.config, learning_rate=1e-5, steps=5))
+    assert Run.open(tmp_path / "run").config == session.config, "not before its training holds the lock"
+    finish(changed)
     again = resume(tmp_path / "run")
     assert (again.config.training.learning_rate, again.config.training.steps) == (1e-5, 5)
     assert again.learner.spec.learning_rate == 1e-5

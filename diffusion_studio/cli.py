@@ -57,8 +57,12 @@ def _fail(sentence: str, code: int = 1) -> NoReturn:
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
     """Turns what can go wrong with data, runs and disks into one sentence and exit code 1."""
+    from diffusion_studio.data.errors import Cancelled
+
     try:
         yield
+    except Cancelled:
+        _fail("Stopped; nothing was written.")
     except (ValueError, OSError) as error:
         _fail(str(error))
 

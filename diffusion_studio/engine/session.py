@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from diffusion_studio.core.tables import Tables
+from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, printable
 from diffusion_studio.data.load import load
 from diffusion_studio.engine import model_io
@@ -78,6 +79,7 @@ def new_session(
     """Reads the images, fixes every automatic choice and makes the run folder.
 
     Raises:
+        Cancelled: `cancelled()` became true; there is no run folder then.
         ValueError: data, config or folder that cannot be used; the message is a sentence for a person.
     """
     images = load(config.data, cache_dir(), reading, cancelled)
@@ -85,6 +87,8 @@ def new_session(
     precision = choose_precision(config.training.precision, device, images.resolution)
     resolved = _with_training(resolved, precision=precision)
     learner = _learner(resolved, images, device, precision)
+    if cancelled is not None and cancelled():
+        raise Cancelled
     run = Run.create(path, resolved, {**images.manifest(), "fingerprint": images.fingerprint})
     return _session(run, images, learner, device)
 

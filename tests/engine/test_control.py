@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
+import pytest
+
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.engine import session
 from diffusion_studio.engine.control import Control
+from support.tiny import CPU, tiny_config
 
 
 def test_that_a_stop_wakes_a_paused_job() -> None:
@@ -55,3 +61,19 @@ def test_that_pausing_and_resuming_can_be_repeated() -> None:
         control.resume()
         assert not control.paused
         assert not control.stopped
+
+
+def test_that_a_stop_before_the_run_is_made_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = Control()
+    build = session._learner
+
+    def built(*arguments: object) -> object:
+        control.stop()  # while the network is built
+        return build(*arguments)
+
+    monkeypatch.setattr(session, "_learner", built)
+    with pytest.raises(Cancelled):
+        session.new_session(tmp_path / "run", tiny_config(), CPU, None, lambda: control.stopped)
+    assert not (tmp_path / "run").exists()

@@ -63,8 +63,10 @@ def _sentences() -> Iterator[None]:
         yield
     except Cancelled:
         _fail("Stopped; nothing was written.")
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
 
 
 Device = Annotated[
@@ -156,13 +158,13 @@ def _train(config: Any, path: Path | None, device_name: str, resume: bool) -> No
         _watch(training(session, control), bar, control)
     skipped = len(session.images.skipped)
     if skipped:
-        errors.print(f"{skipped} files were skipped; {path / 'data.json'} lists them with the reasons.")
+        what = "1 file was" if skipped == 1 else f"{skipped} files were"
+        errors.print(f"{what} skipped; see {path / 'data.json'} for the reasons.")
     typer.echo(path)
 
 
 def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
-    return Progress(*(columns[:2]), _Detail(), console=errors)
+    return Progress(TextColumn("{task.description}"), BarColumn(), _Detail(), console=errors)
 
 
 class _Detail(TextColumn):
@@ -264,6 +266,8 @@ def sample(
     }  # fmt: skip
     try:
         check_suffix(out)
+        if trajectory and out.suffix.lower() != ".npz":
+            raise ValueError(f"--trajectory writes numbers, so {out.name} should end in .npz.")
         spec = SampleSpec()
         for key, value in changes.items():
             if value is not None:

@@ -216,10 +216,12 @@ def with_value(choice: M, path: str, value: Any) -> M:
         ValueError: no such parameter, or a value it cannot have; the message is a sentence for a person.
     """
     try:
-        get_value(choice, path)
+        present = get_value(choice, path)
     except KeyError:
         known = ", ".join(k.path for k in knobs(choice))
         raise ValueError(f"There is no parameter {path!r}. Known: {known}.") from None
+    if isinstance(present, tuple) and isinstance(value, str):
+        value = value.replace(",", " ").split()
     data = choice.model_dump()
     *parents, name = path.split(".")
     node = data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -225,6 +226,9 @@ class TrainPage(Page):
             self.data_card.set_data(data.name, data.count, len(data.class_names), data.size, data.thumbnails)
             self.data_card.set_skipped(len(data.skipped))
             self.skipped.set_rows(list(data.skipped))
+        elif state.reading is None:
+            self.data_card.set_data(Path(state.config.data.source).name, 0, 0, "", None)
+            self.data_card.set_skipped(0)
         ready = data is not None and state.reading is None
         self.progress.set_start_enabled(ready, "" if ready else "There are no images yet.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-QT_TIERS = ("gui", "viewmodels")
+QT_TIERS = ("gui", "viewmodels", "end_to_end")
 
 
 def has_qt() -> bool:

@@ -1,0 +1,60 @@
+"""The whole window, as a person has it before them, on no screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QWidget
+
+from diffusion_studio.app import App
+from diffusion_studio.widgets.theme import theme
+
+PATIENCE = 30_000  # ms
+
+Opener = Callable[..., App]
+
+
+def windows(qtbot: Any) -> Iterator[Opener]:
+    """The body of a fixture: opens windows, waits until their pages are there, and closes them."""
+    opened: list[App] = []
+
+    def open_app(path: str | Path = "", *, computed: bool = True) -> App:
+        app = App(str(path))
+        qtbot.addWidget(app.shell)
+        opened.append(app)
+        with qtbot.waitSignal(app.ready, timeout=PATIENCE):
+            app.show()
+        if computed:
+            settle(qtbot, app)
+        return app
+
+    yield open_app
+    for app in opened:
+        app.shell.close()
+    theme().set_mode("system")
+
+
+def settle(qtbot: Any, app: App) -> None:
+    """Waits until the chain is computed and the images are read."""
+    studio = app.studio
+    assert studio is not None
+    qtbot.waitUntil(
+        lambda: not studio.sampling.state.busy and studio.training.state.reading is None, timeout=PATIENCE
+    )
+
+
+def drop(target: QWidget, *paths: Path) -> bool:
+    """Drags files over a window and lets them go; whether the window would take them."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(QPoint(9, 9), Qt.DropAction.CopyAction, data, left, none)
+    enter.ignore()
+    QApplication.sendEvent(target, enter)
+    if enter.isAccepted():
+        QApplication.sendEvent(target, QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, left, none))
+    return enter.isAccepted()

@@ -40,6 +40,7 @@ SECTIONS = (
     ("Optimizer", ["training", "seed"]),
     ("Images", ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip"]),
 )
+PLOT_HZ = 5.0  # painting costs the training time on a small processor
 LOSS = (
     Term(r"\mathbb{E}_{t,\varepsilon}\,\|", tooltip="Average over timesteps and noise"),
     Term(r"\varepsilon", "eps", "The noise that was added", "eps"),
@@ -99,7 +100,7 @@ class TrainPage(Page):
         self._build_panel()
 
     def _build_live(self) -> QWidget:
-        self.loss, self.timesteps = LossPlot(), TimestepPlot()
+        self.loss, self.timesteps = LossPlot(max_hz=PLOT_HZ), TimestepPlot(max_hz=PLOT_HZ)
         self.axis = Segmented()
         self.axis.set_options([("t", "t", "Timestep"), ("log_snr", "log SNR", "Signal-to-noise ratio, ln")])
         self.timesteps.add_header_widget(self.axis)

@@ -16,6 +16,7 @@ from diffusion_studio.widgets.plot_legend import LegendEntry, LegendLine, color_
 from diffusion_studio.widgets.plot_math import Floats
 from diffusion_studio.widgets.theme import theme
 
+_REST = 25  # a plot that takes long to draw rests so many times as long
 _SMOOTH_UP_TO = 4000  # points; longer curves are drawn without antialiasing
 
 
@@ -41,6 +42,7 @@ class BasePlot(ExportingWidget):
         self._used: set[str] = set()
         self._dirty = self._zoomed = self._keyboard = False
         self._clock = QElapsedTimer()
+        self._cost = 0.0  # ms that the last drawing took
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.paint_now)
@@ -84,7 +86,7 @@ class BasePlot(ExportingWidget):
         """The data or the look changed: paint when it is due."""
         self._dirty = True
         if self.isVisible() and not self._timer.isActive():
-            interval = 1000 / self.max_hz
+            interval = max(1000 / self.max_hz, _REST * self._cost)
             elapsed = self._clock.elapsed() if self._clock.isValid() else interval
             self._timer.start(max(0, round(interval - elapsed)))
 
@@ -101,6 +103,8 @@ class BasePlot(ExportingWidget):
         self.setAccessibleDescription(self.describe())
         for key in set(self._items) - self._used:
             self.canvas.removeItem(self._items.pop(key))
+        self.canvas.scene().prepareForPaint()  # now, or the first painting asks for a second one
+        self._cost = self._clock.nsecsElapsed() / 1e6
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

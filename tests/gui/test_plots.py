@@ -1,3 +1,4 @@
+import time
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -286,3 +287,30 @@ def test_that_an_infinite_log_snr_stays_on_the_picture(qtbot):
     plot = shown(qtbot, chain(np.array([-9.0, 0.0, 9.0, np.inf])))
     assert place(plot, -9).x() < place(plot, 9).x()
     assert np.isfinite(plot.canvas.view.viewRange()).all()
+
+
+def test_that_new_data_are_painted_once(qtbot, monkeypatch):
+    plot = LossPlot(max_hz=1000)
+    qtbot.addWidget(plot)
+    plot.resize(480, 240)
+    plot.show()
+    painted = []
+    paint = type(plot.canvas).paintEvent
+    monkeypatch.setattr(type(plot.canvas), "paintEvent", lambda *a: (painted.append(1), paint(*a))[1])
+    for n in (50, 60, 70):
+        plot.set_runs([RunCurve("a", range(n), [1.0 / (1 + k) for k in range(n)])])
+        plot.paint_now()
+        painted.clear()
+        qtbot.wait(60)
+        assert len(painted) == 1
+
+
+def test_that_a_plot_that_is_slow_to_draw_rests_longer(qtbot, monkeypatch):
+    plot = LossPlot(max_hz=100)
+    qtbot.addWidget(plot)
+    plot.show()
+    monkeypatch.setattr(plot, "_draw", lambda: time.sleep(0.03))
+    plot.set_marks(())
+    plot.paint_now()
+    plot.set_marks(())
+    assert plot._timer.remainingTime() > 300

@@ -52,8 +52,9 @@ class TrainingSpec(Choice):
         help="Images in each step. Fewer need less memory; more give a calmer gradient.",
     )  # fmt: skip
     learning_rate: float = knob(
-        2e-3, title="learning rate", gt=0, le=1, scale="log",
-        help="Step length of the optimizer. Too large and the loss jumps, too small and nothing happens.",
+        3e-3, title="learning rate", gt=0, le=1, scale="log",
+        help="Step length of the optimizer. Too large and the loss jumps, too small and nothing happens; "
+             "wide networks need a smaller one.",
         source="Loshchilov & Hutter 2019",
     )  # fmt: skip
     ema_decay: float = knob(
@@ -67,7 +68,7 @@ class TrainingSpec(Choice):
         source="Ho & Salimans 2022, algorithm 1",
     )  # fmt: skip
     warmup: int = knob(
-        100, title="warm-up", ge=0, le=100_000, advanced=True,
+        50, title="warm-up", ge=0, le=100_000, advanced=True,
         help="The learning rate grows from 0 over the first steps.",
     )  # fmt: skip
     decay_from: int = knob(

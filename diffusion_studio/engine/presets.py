@@ -32,7 +32,7 @@ PRESETS = (
     Preset(
         "minute", "In a minute", "See something in a minute: a small network that learns fast.",
         {"training.seconds": 60.0, "training.steps": 0, "training.batch_size": 128,
-         "training.learning_rate": 2e-3, "training.ema_decay": 0.995},
+         "training.learning_rate": 3e-3, "training.ema_decay": 0.995},
     ),
     Preset(
         "balanced", "Balanced", "Ten minutes: calmer steps and a longer average.",

@@ -67,7 +67,7 @@ class UNetSpec(Choice):
         width = self.width or _width(resolution, fast_device)
         if width % 8:
             raise ValueError(f"The width of the network must be a multiple of 8; it is {width}.")
-        attention = self.attention if self.attention >= 0 else (8 if fast_device else 4)
+        attention = self.attention if self.attention >= 0 else (8 if fast_device else 0)
         layers = self.layers or (2 if fast_device else 1)
         return self.model_copy(
             update={"multipliers": multipliers, "width": width, "layers": layers, "attention": attention}
@@ -85,7 +85,7 @@ def _levels(resolution: int, fast_device: bool) -> tuple[int, ...]:
 def _width(resolution: int, fast_device: bool) -> int:
     if fast_device:
         return 128 if resolution <= 64 else 64
-    return 64 if resolution <= 8 else 32
+    return 32
 
 
 def build_unet(spec: UNetSpec, resolution: int, channels: int, classes: int) -> UNet2DModel:

@@ -53,6 +53,14 @@ def choose_precision(choice: str, device: torch.device, resolution: int) -> Prec
     return "bf16" if has_bf16 and resolution >= BF16_FROM else "fp32"
 
 
+def training_format(device: torch.device, precision: Precision) -> torch.memory_format:
+    """How images lie in memory while training: pixel after pixel, but on a processor that computes in bf16
+    channel after channel, which is a sixth to a third faster there.
+    """
+    by_channel = device.type == "cpu" and precision == "bf16"
+    return torch.contiguous_format if by_channel else torch.channels_last
+
+
 def device_name(device: torch.device) -> str:
     """What a person calls it: "CPU · 2 threads", "NVIDIA H100"."""
     if device.type == "cuda":

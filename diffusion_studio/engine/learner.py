@@ -14,6 +14,7 @@ from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.batches import Batch
 from diffusion_studio.engine.checkpoints import CheckpointError
 from diffusion_studio.engine.config import TrainingSpec
+from diffusion_studio.engine.devices import training_format
 from diffusion_studio.models.unet import Precision, UNetDenoiser, autocast
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Learner:
         self.classes = classes
         self.device = device
         self.precision: Precision = precision
-        self.unet = unet.to(device=device, memory_format=torch.channels_last).train()
+        self.memory_format = training_format(device, precision)
+        self.unet = unet.to(device=device, memory_format=self.memory_format).train()
         self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
         self._parameters = list(self.unet.parameters())
         self._ema_parameters = list(self.ema_unet.parameters())
@@ -80,7 +82,7 @@ class Learner:
 
     def _errors(self, batch: Batch) -> Tensor:
         a, b = (root[batch.t][:, None, None, None] for root in (self._root, self._noise_root))
-        x_t = (a * batch.x_0 + b * batch.noise).contiguous(memory_format=torch.channels_last)
+        x_t = (a * batch.x_0 + b * batch.noise).contiguous(memory_format=self.memory_format)
         with autocast(self.device, self.precision):
             (eps_hat,) = self.unet(x_t, batch.t - 1, batch.labels, return_dict=False)
         difference = eps_hat.float() - batch.noise

@@ -51,11 +51,14 @@ class Previewer:
         images = self._sample(labels, control)
         if images is None:
             return None
-        self._next = counters.seconds + (time.perf_counter() - start) / max(self._spec.preview_share, 1e-3)
         self._drawn_step = counters.step
         classes = self._session.images.class_names
         names = tuple(classes[k] if k >= 0 else "" for k in labels)
-        path = self._save(counters.step, images)
+        try:
+            path = self._save(counters.step, images)
+        finally:
+            spent = time.perf_counter() - start
+            self._next = counters.seconds + spent / max(self._spec.preview_share, 1e-3)
         return events.Preview(counters.step, images, names, path)
 
     def _labels(self) -> NDArray[np.int64]:
@@ -68,7 +71,7 @@ class Previewer:
         shape = (len(labels), images.channels, images.resolution, images.resolution)
         noise = CounterNoise(SEED)
         times = TrailingSpacing().times(learner.tables.steps, min(STEPS, learner.tables.steps))
-        start = noise.start(shape, learner.device).contiguous(memory_format=torch.channels_last)
+        start = noise.start(shape, learner.device).contiguous(memory_format=learner.memory_format)
         x = start
         asked = torch.from_numpy(labels).to(learner.device)
         for step in reverse_chain(learner.denoiser(), DDIM(), times, start, noise.step, asked):

@@ -405,7 +405,7 @@ def test_that_a_session_overtaken_by_another_does_not_train(pictures: Path, tmp_
     finish(begin(tmp_path / "run", tiny_config(pictures, steps=2)))
     config = resume(tmp_path / "run").config
     late = resume(tmp_path / "run", with_training(config, steps=4))
-    finish(resume(tmp_path / "run"))
+    finish(resume(tmp_path / "run", with_training(config, steps=4)))
     (told,) = finish(late)[-1:]
     assert (told.outcome, late.counters.step) == ("failed", 2)
     assert "step-00000004 meanwhile; open it again." in told.message

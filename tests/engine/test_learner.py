@@ -11,8 +11,10 @@ import torch
 
 from diffusion_studio.core.schedules import CosineSchedule, LinearSchedule, Schedule
 from diffusion_studio.engine.batches import Batch
+from diffusion_studio.engine.devices import training_format
 from diffusion_studio.engine.session import Session
-from support.tiny import begin, differing, everything, resume, tiny_config, with_training
+from diffusion_studio.models.unet import Precision
+from support.tiny import begin, differing, everything, finish, resume, tiny_config, with_training
 
 
 @pytest.fixture
@@ -192,3 +194,27 @@ def test_that_bf16_trains_too(pictures: Path, tmp_path: Path) -> None:
     assert errors.dtype == torch.float32
     torch.testing.assert_close(errors, expected, rtol=0.05, atol=0.05)
     assert all(p.dtype == torch.float32 for p in session.learner.unet.parameters())
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "pixel_by_pixel"),
+    [("cpu", "fp32", True), ("cpu", "bf16", False), ("cuda", "fp32", True), ("cuda", "bf16", True)],
+)
+def test_that_only_bf16_on_a_processor_keeps_channels_apart(
+    device: str, precision: Precision, pixel_by_pixel: bool
+) -> None:
+    layout = training_format(torch.device(device), precision)
+    assert (layout == torch.channels_last) == pixel_by_pixel
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_that_a_training_in_either_layout_goes_on_exactly(
+    precision: Precision, pictures: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(pictures, steps=6, precision=precision)
+    once, first = begin(tmp_path / "once", config), begin(tmp_path / "twice", with_training(config, steps=3))
+    finish(once)
+    finish(first)
+    second = resume(tmp_path / "twice", with_training(first.config, steps=6))
+    finish(second)
+    assert differing(everything(once), everything(second)) == []

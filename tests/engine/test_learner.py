@@ -19,7 +19,7 @@ from support.tiny import begin, differing, everything, finish, resume, tiny_conf
 
 @pytest.fixture
 def session(pictures: Path, tmp_path: Path) -> Session:
-    return begin(tmp_path / "run", tiny_config(pictures, warmup=4, ema_decay=0.6))
+    return begin(tmp_path / "run", tiny_config(pictures, warmup=4, ema_decay=0.6, learning_rate=2e-3))
 
 
 def batch_of(session: Session, n: int, size: int = 16) -> Batch:
@@ -110,7 +110,7 @@ def test_that_the_learning_rate_grows_from_0_over_the_warm_up(session: Session) 
 
 
 def test_that_there_is_no_warm_up_when_none_is_asked_for(pictures: Path, tmp_path: Path) -> None:
-    session = begin(tmp_path / "run", tiny_config(pictures, warmup=0))
+    session = begin(tmp_path / "run", tiny_config(pictures, warmup=0, learning_rate=2e-3))
     session.learner.step(batch_of(session, 0), 0)
     assert session.learner._optimizer.param_groups[0]["lr"] == 2e-3
 

@@ -1,0 +1,78 @@
+"""What the benchmarks share: interleaved timing, tables, the machine in words."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+
+def interleaved(sides: Sequence[Callable[[], int]], rounds: int) -> list[list[float]]:
+    """Seconds per unit of work of each side in each round; a side does its work and says how many units.
+
+    All sides run in every round, so that a disturbance of the machine hits them alike; the first round,
+    in which caches are cold, is left out.
+    """
+    seconds: list[list[float]] = [[] for _ in sides]
+    for number in range(rounds + 1):
+        for k in range(len(sides)):
+            k = (k + number) % len(sides)
+            start = time.perf_counter()
+            units = sides[k]()
+            if number:
+                seconds[k].append((time.perf_counter() - start) / units)
+            else:
+                seconds[k] = []
+    return seconds
+
+
+def paired_ratio(a: Sequence[float], b: Sequence[float]) -> float:
+    """Median over the rounds of a ÷ b."""
+    return median(x / y for x, y in zip(a, b, strict=True))
+
+
+def share_within(values: Sequence[float], percent: float) -> float:
+    """The percentile of `values`: so much of them is not greater."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Prints columns, the first one left-aligned."""
+    cells = [[str(c) for c in row] for row in [headers, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    for row in cells:
+        first, *others = (
+            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join([first, *others]).rstrip())
+
+
+def against(value: float, budget: float, least: bool = False) -> str:
+    """ "ok" or "MISSED"."""
+    return "ok" if (value >= budget if least else value <= budget) else "MISSED"
+
+
+def write_photo_crops(folder: Path, count: int, side: int) -> Path:
+    """Cut-outs of scikit-learn's two photographs, PNG, `side` pixels wide, in RGB."""
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    photographs, random = load_sample_images().images, np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        photo = photographs[number % len(photographs)]
+        top, left = random.integers(photo.shape[0] - side), random.integers(photo.shape[1] - side)
+        crop = np.ascontiguousarray(photo[top : top + side, left : left + side])
+        Image.fromarray(crop).save(folder / f"{number:04d}.png")
+    return folder
+
+
+def say_machine() -> None:
+    """One line about processor and libraries."""
+    import torch
+
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads")

@@ -1,0 +1,137 @@
+"""What the reverse chain costs beyond its network calls, and beside diffusers.
+
+    python -m benchmarks.sampling
+
+Fifty DDIM steps of the engine's chain ÷ fifty bare calls of the same network on the same batch, and ÷ the
+same fifty steps as a loop through diffusers' DDIMScheduler; all three taken in turns. Then the same with a
+network that costs nothing: what is left is the cost of a step itself, free of the network's noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from diffusers import DDIMScheduler
+
+from benchmarks.measuring import against, interleaved, paired_ratio, say_machine, table
+from diffusion_studio.core.schedules import CosineSchedule
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.engine.config import SampleSpec
+from diffusion_studio.engine.devices import choose_precision
+from diffusion_studio.engine.sampling import Chain, Source
+from diffusion_studio.models.unet import UNetDenoiser, UNetSpec, autocast, build_unet
+
+CPU = torch.device("cpu")
+STEPS = 50
+CASES = (  # name, resolution, channels, classes, images, budget against bare calls
+    ("digits", 8, 1, 10, 16, 1.10),
+    ("digits", 8, 1, 10, 64, 1.10),
+    ("32×32 RGB", 32, 3, 0, 16, 1.03),
+)
+AGAINST_DIFFUSERS = 1.0
+
+
+def source_for(resolution: int, channels: int, classes: int) -> Source:
+    torch.manual_seed(0)
+    tables = Tables.from_betas(CosineSchedule().betas(1000))
+    unet = build_unet(UNetSpec().resolved(resolution, False), resolution, channels, classes)
+    unet = unet.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    denoiser = UNetDenoiser(tables, unet, classes, "eps", choose_precision("auto", CPU, resolution))
+    names = tuple(str(k) for k in range(classes))
+    return Source("folder", "bench", denoiser, resolution, channels, names)
+
+
+def chain_loop(chain: Chain) -> Callable[[], int]:
+    def run() -> int:
+        for _ in chain.steps():
+            pass
+        return STEPS
+
+    return run
+
+
+def bare_calls(chain: Chain) -> Callable[[], int]:
+    """The network alone, its inputs made before."""
+    denoiser = chain.source.denoiser
+    x, labels = chain.start(), chain.labels()
+    times = [torch.full((len(x),), t - 1) for t in chain.times[:-1]]
+
+    def run() -> int:
+        with torch.inference_mode():
+            for t in times:
+                with autocast(CPU, denoiser.precision):
+                    denoiser.unet(x, t, labels, return_dict=False)
+        return STEPS
+
+    return run
+
+
+def diffusers_loop(chain: Chain) -> Callable[[], int]:
+    """The usual loop: network, `scheduler.step`."""
+    denoiser = chain.source.denoiser
+    scheduler = DDIMScheduler(
+        1000, trained_betas=denoiser.tables.beta[1:].numpy(), timestep_spacing="trailing"
+    )
+    scheduler.set_timesteps(STEPS)
+    labels = chain.labels()
+
+    def run() -> int:
+        x = chain.start()
+        with torch.inference_mode():
+            for t in scheduler.timesteps:
+                with autocast(CPU, denoiser.precision):
+                    (value,) = denoiser.unet(x, t, labels, return_dict=False)
+                x = scheduler.step(value.to(x.dtype), t, x, return_dict=False)[0]
+        return STEPS
+
+    return run
+
+
+class Free(torch.nn.Module):
+    """In place of a network: costs nothing."""
+
+    def __init__(self, config: object) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, x: torch.Tensor, *_: object, return_dict: bool = False) -> tuple[torch.Tensor]:
+        return (x,)
+
+
+def cost_of_a_step() -> None:
+    rows = []
+    for name, resolution, channels, classes, count, _ in CASES:
+        source = source_for(resolution, channels, classes)
+        source.denoiser.unet = Free(source.denoiser.unet.config)
+        chain = Chain(source, SampleSpec(count=count, steps=STEPS), CPU)
+        ours, theirs = interleaved((chain_loop(chain), diffusers_loop(chain)), 40)
+        ratio = paired_ratio(ours, theirs)
+        rows.append((name, count, *(f"{1e6 * median(v):.0f}" for v in (ours, theirs)), f"{ratio:.2f}"))
+    table(("a step without its network", "images", "chain µs", "diffusers µs", "ratio"), rows)
+
+
+def main() -> None:
+    rows = []
+    for name, resolution, channels, classes, count, budget in CASES:
+        source = source_for(resolution, channels, classes)
+        chain = Chain(source, SampleSpec(count=count, steps=STEPS), CPU)
+        sides = (chain_loop(chain), bare_calls(chain), diffusers_loop(chain))
+        ours, bare, theirs = interleaved(sides, 6)
+        to_bare, to_theirs = paired_ratio(ours, bare), paired_ratio(ours, theirs)
+        times = [f"{1000 * STEPS * median(values):.0f}" for values in (ours, bare, theirs)]
+        rows.append((
+            name, count, source.denoiser.precision, *times, f"{to_bare:.3f}", f"≤ {budget}",
+            against(to_bare, budget),
+            f"{to_theirs:.3f}", f"≤ {AGAINST_DIFFUSERS}",
+            against(to_theirs, AGAINST_DIFFUSERS),
+        ))  # fmt: skip
+    headers = ("model", "images", "precision", "chain ms", "bare ms", "diffusers ms", "÷ bare", "budget", "")
+    table((*headers, "÷ diffusers", "budget", ""), rows)
+
+
+if __name__ == "__main__":
+    say_machine()
+    main()
+    cost_of_a_step()

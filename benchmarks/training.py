@@ -1,0 +1,240 @@
+"""What training costs beyond the bare loop, and what the window costs the training.
+
+    python -m benchmarks.training [overhead] [window]
+
+overhead  seconds per step of the trainer (batches, metrics, EMA, gradient clipping, events) ÷ of a bare loop
+          (forward, backward, optimizer) of the same network with ready-made tensors; taken in turns.
+          Previews and checkpoints are off, then on.
+window    images per second with the window open, the Train page visible and plotting ÷ without a window, and
+          how late a timer of 10 ms comes meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import copy
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measuring import (
+    against,
+    interleaved,
+    paired_ratio,
+    say_machine,
+    share_within,
+    table,
+    write_photo_crops,
+)
+
+OVERHEAD, SHARE, LAG = 1.05, 0.90, 0.050
+ROUNDS = 10
+WARM_UP, MEASURED, PAIRS = 4.0, 15.0, 3  # seconds, seconds, turns of each
+RGB = {"model.width": 32, "training.batch_size": 32}
+
+
+def config_for(source: str, changes: dict[str, object]):
+    from diffusion_studio.core.describe import with_value
+    from diffusion_studio.engine.config import RunConfig
+
+    config = with_value(RunConfig(), "data.source", source)
+    for key, value in changes.items():
+        config = with_value(config, key, value)
+    return config
+
+
+def session_for(folder: Path, source: str, changes: dict[str, object]):
+    import torch
+
+    from diffusion_studio.engine.session import new_session
+
+    return new_session(folder, config_for(source, changes), torch.device("cpu"))
+
+
+# --- overhead -----------------------------------------------------------------------------------------------
+
+
+def bare_loop(session, steps: int) -> Callable[[], int]:
+    """Forward, backward and optimizer step of a copy of the session's network, on one ready-made batch."""
+    import torch
+    from torch.nn.functional import mse_loss
+
+    from diffusion_studio.models.unet import autocast
+
+    learner = session.learner
+    unet = copy.deepcopy(learner.unet)
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
+    batch = session.batches.batch(0, 0, session.config.training.batch_size)
+    x, t, noise, labels = batch.x_0, batch.t - 1, batch.noise, batch.labels
+    x = (0.5 * x + 0.5 * noise).contiguous(memory_format=torch.channels_last)
+
+    def run() -> int:
+        for _ in range(steps):
+            with autocast(learner.device, learner.precision):
+                (value,) = unet(x, t, labels, return_dict=False)
+            loss = mse_loss(value.float(), noise)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        return steps
+
+    return run
+
+
+def trainer_loop(session, steps: int) -> Callable[[], int]:
+    """At least `steps` steps of the trainer, to its next event."""
+    from diffusion_studio.engine.control import Control
+    from diffusion_studio.engine.trainer import train
+
+    stream = train(session, Control())
+
+    def run() -> int:
+        first = session.counters.step
+        while session.counters.step < first + steps:
+            next(stream)
+        return session.counters.step - first
+
+    return run
+
+
+def measure_overhead(folder: Path) -> None:
+    crops = str(write_photo_crops(folder / "crops", 256, 32))
+    off = {
+        "training.preview_count": 0,
+        "training.checkpoint_every": 10_000_000,
+        "training.checkpoint_minutes": 1440,
+    }
+    rows = []
+    cases = (("digits, batch 128", "digits", {}, 8), ("32×32 RGB, batch 32", crops, RGB, 6))
+    for name, source, changes, steps in cases:
+        for extras, more in (("off", off), ("on", {})):
+            session = session_for(folder / f"{name}-{extras}", source, {**changes, **more})
+            sides = [bare_loop(session, steps), trainer_loop(session, steps)]
+            bare, whole = interleaved(sides, ROUNDS)
+            ratio = paired_ratio(whole, bare)
+            verdict = against(ratio, OVERHEAD) if extras == "off" else ""
+            precision = session.learner.precision
+            times = (f"{1000 * median(bare):.1f}", f"{1000 * median(whole):.1f}")
+            rows.append((name, precision, extras, *times, f"{ratio:.3f}", f"≤ {OVERHEAD}", verdict))
+    table(("data", "precision", "previews, saves", "bare ms", "trainer ms", "ratio", "budget", ""), rows)
+
+
+# --- window -------------------------------------------------------------------------------------------------
+
+
+def images_per_second(steps: Callable[[], int], batch: int, wait: Callable[[float], None]) -> float:
+    """The rate after a warm-up, from the trainer's own count of steps."""
+    wait(WARM_UP)
+    first, start = steps(), time.perf_counter()
+    wait(MEASURED)
+    return (steps() - first) * batch / (time.perf_counter() - start)
+
+
+def headless() -> dict[str, object]:
+    """Trains without a window, as the command line does."""
+    from diffusion_studio.engine.control import Control
+    from diffusion_studio.engine.trainer import train
+
+    with tempfile.TemporaryDirectory() as place:
+        session = session_for(Path(place) / "run", "digits", {})
+        stream = train(session, Control())
+
+        def wait(seconds: float) -> None:
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                next(stream)
+
+        rate = images_per_second(lambda: session.counters.step, session.config.training.batch_size, wait)
+        stream.close()
+    return {"rate": rate}
+
+
+def windowed() -> dict[str, object]:
+    """Trains in the window, the Train page visible; also how late a timer of 10 ms comes."""
+    from benchmarks.window import started, wait
+
+    found: dict[str, object] = {}
+
+    def run(app) -> None:
+        from PySide6.QtCore import Qt, QTimer
+
+        app.show()
+        wait(lambda: app.studio is not None)
+        studio = app.studio
+        wait(lambda: not studio.sampling.state.busy and studio.training.state.data is not None)
+        studio.show_page("train")
+        late, clock = [], [0.0]
+        timer = QTimer(interval=10, timerType=Qt.TimerType.PreciseTimer)
+
+        def tick() -> None:
+            now = time.perf_counter()
+            late.append(max(0.0, now - clock[0] - 0.010))
+            clock[0] = now
+
+        timer.timeout.connect(tick)
+        studio.training.edit("training.seconds", 0.0)
+        studio.training.start()
+        wait(lambda: studio.training.state.step > 0)
+
+        def waiting(seconds: float) -> None:
+            end = time.perf_counter() + seconds
+            clock[0] = time.perf_counter()
+            late.clear()
+            timer.start()
+            wait(lambda: time.perf_counter() >= end)
+
+        batch = studio.training.config.training.batch_size
+        found["rate"] = images_per_second(lambda: studio.training.state.step, batch, waiting)
+        timer.stop()
+        found.update(p50=share_within(late, 50), p99=share_within(late, 99), worst=max(late))
+
+    started(run)
+    return found
+
+
+def measure_window() -> None:
+    rows, ratios, lags = [], [], []
+    for _ in range(PAIRS):
+        alone, beside = in_process("headless"), in_process("windowed")
+        ratios.append(beside["rate"] / alone["rate"])
+        lags.append(beside["p99"])
+        rows.append((
+            f"{alone['rate']:.0f}", f"{beside['rate']:.0f}", f"{ratios[-1]:.3f}",
+            *(f"{1000 * beside[k]:.1f}" for k in ("p50", "p99", "worst")),
+        ))  # fmt: skip
+    headers = ("images/s without window", "with window", "ratio", "timer late, ms: median", "p99", "worst")
+    table(headers, rows)
+    ratio, lag = median(ratios), median(lags)
+    print(f"ratio {ratio:.3f}, budget ≥ {SHARE}: {against(ratio, SHARE, least=True)}")
+    print(f"lateness p99 {1000 * lag:.1f} ms, budget ≤ {1000 * LAG:.0f} ms: {against(lag, LAG)}")
+
+
+def in_process(what: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.training", what]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or ["overhead", "window"]
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["DIFFUSION_STUDIO_HOME"] = str(Path(place) / "home")
+        if wanted[0] in ("headless", "windowed"):
+            print(json.dumps({"headless": headless, "windowed": windowed}[wanted[0]]()))
+            return
+        say_machine()
+        if "overhead" in wanted:
+            measure_overhead(Path(place))
+        if "window" in wanted:
+            measure_window()
+
+
+if __name__ == "__main__":
+    main()

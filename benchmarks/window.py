@@ -1,0 +1,200 @@
+"""How soon the window is there, and how smoothly a chain is scrubbed.
+
+    python -m benchmarks.window [start] [scrub]
+
+start  seconds from the start of the interpreter to the first paint (torch must not be imported by then) and
+       to the first picture on the Sample page. Each in a process of its own.
+scrub  64 trajectories × 1,000 steps × 3×32×32 in the real page at 1280×800: from asking for a random state to
+       its picture being painted.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+from benchmarks.measuring import against, share_within, table
+
+PAINTED, USABLE, SEEK = 0.6, 5.0, 0.016
+STARTS, SEEKS = 6, 300
+COUNT, STEPS, SHAPE = 64, 1000, (3, 32, 32)
+
+
+def since_start() -> float:
+    return time.time() - psutil.Process().create_time()
+
+
+def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Lets the window live until `condition` holds."""
+    from PySide6.QtCore import QEventLoop, QTimer
+
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("The awaited moment never came.")
+        loop = QEventLoop()
+        QTimer.singleShot(5, loop.quit)
+        loop.exec()
+
+
+def started(then: Callable[..., None]) -> None:
+    """Opens the window as the product does, hands it to `then`, and closes it."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as `python -m diffusion_studio` sets it
+    from PySide6.QtWidgets import QApplication
+
+    application = QApplication([])
+    from diffusion_studio.app import App
+    from diffusion_studio.widgets.theme import theme
+
+    theme()
+    app = App()
+    try:
+        then(app)
+    finally:
+        app.shell.close()
+        application.processEvents()
+
+
+# --- start --------------------------------------------------------------------------------------------------
+
+
+def measure_one_start() -> None:
+    """In a process of its own: prints JSON."""
+    found: dict[str, object] = {}
+
+    def painted() -> None:
+        found["painted"] = since_start()
+        found["torch"] = "torch" in sys.modules
+
+    def run(app) -> None:
+        app.shell.painted.connect(painted)
+        app.show()
+        wait(lambda: app.studio is not None)
+        found["pages"] = since_start()
+        frames: list[object] = []
+        app.studio.sampling.frame_changed.connect(frames.append)
+        wait(lambda: bool(frames))
+        found["picture"] = since_start()
+
+    started(run)
+    print(json.dumps(found))
+
+
+def measure_starts() -> None:
+    found = []
+    for _ in range(STARTS):
+        command = [sys.executable, "-m", "benchmarks.window", "one-start"]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        found.append(json.loads(out))
+    rows = []
+    for key, title, budget in (
+        ("painted", "first paint", PAINTED),
+        ("pages", "pages built", None),
+        ("picture", "first picture", USABLE),
+    ):
+        values = [float(entry[key]) for entry in found]
+        middle = median(values)
+        rows.append((
+            title, f"{middle:.2f}", f"{values[0]:.2f}", f"{max(values[1:]):.2f}",
+            f"≤ {budget}" if budget else "", against(middle, budget) if budget else "",
+        ))  # fmt: skip
+    table(("seconds from the interpreter's start", "median", "first", "worst later", "budget", ""), rows)
+    early = any(entry["torch"] for entry in found)
+    print(f"torch imported before the first paint: {'yes' if early else 'no'}")
+
+
+# --- scrubbing ----------------------------------------------------------------------------------------------
+
+
+def measure_scrubbing() -> None:
+    started(scrub)
+
+
+def cheap_source():
+    """A denoiser that costs next to nothing: the chain only has to be long and wide."""
+    from diffusion_studio.core.denoisers import FunctionDenoiser
+    from diffusion_studio.engine.config import DiffusionSpec
+    from diffusion_studio.engine.sampling import Source
+
+    denoiser = FunctionDenoiser(DiffusionSpec().tables(), lambda x_t, t: 0.9 * x_t)
+    return Source("folder", "cheap", denoiser, SHAPE[1], SHAPE[0], ())
+
+
+def scrub(app) -> None:
+    from PySide6.QtCore import QCoreApplication, QEvent, QObject
+
+    class Painted(QObject):
+        """Notes when a widget was painted."""
+
+        count = 0
+
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            self.count += event.type() == QEvent.Type.Paint
+            return False
+
+    app.shell.resize(1280, 800)
+    app.show()
+    wait(lambda: app.studio is not None)
+    model, page = app.studio.sampling, app.studio.sample_page
+    wait(lambda: not model.state.busy)
+    source = cheap_source()
+    model._cache.open = lambda key: source
+    model.edit("steps", STEPS)
+    model.edit("count", COUNT)
+    model.settle()
+    wait(lambda: len(model.state.times) == STEPS + 1 and not model.state.busy)
+    assert page.grid.count == COUNT
+    painted = Painted()
+    page.grid.installEventFilter(painted)
+    random.seed(0)
+    rows = []
+    for view in ("x0_hat", "x_t", "eps_hat"):
+        model.set_view(view)
+        wait(lambda: True)
+        times = [one_seek(model, painted, QCoreApplication) for _ in range(SEEKS)][10:]
+        p50, p99 = (share_within(times, p) for p in (50, 99))
+        rows.append((
+            view, f"{1000 * p50:.1f}", f"{1000 * p99:.1f}", f"{1000 * max(times):.1f}",
+            f"≤ {1000 * SEEK:.0f}", against(p99, SEEK),
+        ))  # fmt: skip
+    print(f"{COUNT} trajectories × {STEPS} steps, grid {page.grid.width()}×{page.grid.height()}")
+    table(("view, ms from seek to paint", "median", "p99", "worst", "budget p99", ""), rows)
+
+
+def one_seek(model, painted, application) -> float:
+    """From asking to the whole page being painted."""
+    position = random.randrange(STEPS)
+    if position == model.state.position:
+        position += 1
+    before = painted.count
+    start = time.perf_counter()
+    model.seek(position)
+    while painted.count == before:
+        application.processEvents()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or ["start", "scrub"]
+    with tempfile.TemporaryDirectory() as place:
+        if "one-start" not in wanted:
+            os.environ["DIFFUSION_STUDIO_HOME"] = str(Path(place) / "home")
+        if "one-start" in wanted:
+            measure_one_start()
+        if "start" in wanted:
+            measure_starts()
+        if "scrub" in wanted:
+            measure_scrubbing()

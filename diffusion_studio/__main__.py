@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -10,6 +11,13 @@ COMMANDS = ("train", "sample", "doctor", "screenshots", "--help", "-h", "--versi
 
 def main() -> int:
     """The console script `diffusion-studio`."""
+    try:
+        return _run()
+    finally:
+        gc.freeze()  # or Python looks through all that torch has imported once more: a second at the end
+
+
+def _run() -> int:
     from diffusion_studio.engine import places
 
     # torch makes a folder for compiled code when it is imported; not among everybody's temporary files

@@ -83,14 +83,19 @@ def new_session(
         ValueError: data, config or folder that cannot be used; the message is a sentence for a person.
     """
     images = load(config.data, cache_dir(), reading, cancelled)
+    _heed(cancelled)  # what follows cannot be interrupted: the network's library takes a second to import
     resolved = resolve(config, images, device)
     precision = choose_precision(config.training.precision, device, images.resolution)
     resolved = _with_training(resolved, precision=precision)
     learner = _learner(resolved, images, device, precision)
-    if cancelled is not None and cancelled():
-        raise Cancelled
+    _heed(cancelled)
     run = Run.create(path, resolved, {**images.manifest(), "fingerprint": images.fingerprint})
     return _session(run, images, learner, device)
+
+
+def _heed(cancelled: Callable[[], bool] | None) -> None:
+    if cancelled is not None and cancelled():
+        raise Cancelled
 
 
 def resolve(config: RunConfig, images: ImageSet, device: torch.device) -> RunConfig:
@@ -138,10 +143,12 @@ def resumed_session(
         config: the run's config with other training parameters, or None for its own.
 
     Raises:
+        Cancelled: `cancelled()` became true.
         ValueError: a run that cannot be resumed; the message is a sentence for a person.
     """
     run = _reconfigured(Run.open(path), config)
     images = load(run.config.data, cache_dir(), reading, cancelled)
+    _heed(cancelled)
     precision = choose_precision(run.config.training.precision, device, images.resolution)
     learner = _learner(run.config, images, device, precision)
     session = _session(run, images, learner, device)

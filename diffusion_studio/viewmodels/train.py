@@ -389,6 +389,7 @@ class TrainViewModel(QObject):
 
     def shutdown(self) -> None:
         """Stops everything and waits; the last checkpoint is saved."""
+        self._training.stop()  # before waiting for the other
         self._loading.finish()
         self._training.finish(60_000)
 

@@ -6,8 +6,8 @@ import datetime
 import math
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QIcon
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -28,6 +28,7 @@ from diffusion_studio.widgets.theme import label
 from diffusion_studio.widgets.thumbnail import thumbnail
 
 COLUMNS = ("Run", "Data", "Step", "Loss", "Trained", "Size", "Saved")
+THUMBNAIL = 40  # px
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -66,6 +67,7 @@ class RunsPage(Page):
         self.table.setAccessibleName("Trainings")
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
         self.table.setShowGrid(False)
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(56)
@@ -214,7 +216,10 @@ class _Rows(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return _cells(run)[index.column()]
         if role == Qt.ItemDataRole.DecorationRole and index.column() == 0 and run.picture is not None:
-            return thumbnail(run.picture, 40)
+            picture = thumbnail(run.picture, THUMBNAIL)
+            icon = QIcon(picture)
+            icon.addPixmap(picture, QIcon.Mode.Selected)  # not tinted in the chosen row
+            return icon
         if role == Qt.ItemDataRole.ToolTipRole:
             return run.problem or str(run.path)
         return None

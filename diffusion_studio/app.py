@@ -7,10 +7,12 @@ are the pages built.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QSocketNotifier, QThread, Signal
@@ -95,6 +97,19 @@ def run(arguments: list[str]) -> int:
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         print("Usage: diffusion-studio [PATH], or diffusion-studio --help for the commands.", file=sys.stderr)
         return 2
+    if arguments and not Path(arguments[0]).expanduser().exists():
+        print(
+            f"There is nothing at {arguments[0]}. diffusion-studio --help lists the commands.",
+            file=sys.stderr,
+        )
+        return 2
+    if not _has_screen():
+        print(
+            "This machine shows no screen (neither DISPLAY nor WAYLAND_DISPLAY is set). Start it on a desktop, "
+            "over ssh -X or under xvfb-run; training and sampling work without: diffusion-studio --help.",
+            file=sys.stderr,
+        )
+        return 1
     _start_log()
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
@@ -104,6 +119,12 @@ def run(arguments: list[str]) -> int:
     with _Signals(app.shell.close):
         app.show()
         return application.exec()
+
+
+def _has_screen() -> bool:
+    """Whether a window can be shown; without one Qt would end the program on the spot."""
+    variables = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in variables)
 
 
 def _start_log() -> None:

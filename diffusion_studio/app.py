@@ -105,8 +105,9 @@ def run(arguments: list[str]) -> int:
         return 2
     if not _has_screen():
         print(
-            "This machine shows no screen (neither DISPLAY nor WAYLAND_DISPLAY is set). Start it on a desktop, "
-            "over ssh -X or under xvfb-run; training and sampling work without: diffusion-studio --help.",
+            "This machine shows no screen (neither DISPLAY nor WAYLAND_DISPLAY is set). Open it on a "
+            "desktop, over ssh -X or under xvfb-run; training and sampling work without a screen: see "
+            "diffusion-studio --help.",
             file=sys.stderr,
         )
         return 1

@@ -443,7 +443,7 @@ class SampleViewModel(QObject):
     def shutdown(self) -> None:
         """Stops everything, waits, and gives the record back."""
         self._timer.stop()
-        self._computing.finish()
+        self._computing.finish(60_000)  # one step of thousands of images takes long
         self._exporting.finish(60_000)
         self._trajectory = None
 

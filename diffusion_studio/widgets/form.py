@@ -54,7 +54,6 @@ class Section(QWidget):
     def __init__(self, title: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.title: QLabel = label(title, "section")
-        self.title.setVisible(bool(title))
         self.fold = Fold(self)
         self.fold.toggled.connect(self._show_folded)
         self._fields: list[Field] = []
@@ -63,6 +62,7 @@ class Section(QWidget):
         self._column.setSpacing(6)
         self._column.addWidget(self.title)
         self._column.addWidget(self.fold)
+        self.title.setVisible(bool(title))  # not before it has a parent: it would be a window
 
     def set_fields(self, fields: Sequence[Field]) -> None:
         """Lay these out in this order; fields that stay keep their focus."""

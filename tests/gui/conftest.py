@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,3 +13,11 @@ def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from support import leaks  # not above: without Qt this file is still read, to leave the tier out
 
     yield from leaks.watch(monkeypatch)
+
+
+@pytest.fixture
+def open_app(qtbot: Any) -> Iterator[Any]:
+    """Opens the whole window: `open_app(path)`."""
+    from support import window
+
+    yield from window.windows(qtbot)

@@ -26,8 +26,9 @@ def windows(qtbot: Any) -> Iterator[Opener]:
         app = App(str(path))
         qtbot.addWidget(app.shell)
         opened.append(app)
-        with qtbot.waitSignal(app.ready, timeout=PATIENCE):
+        with qtbot.waitSignal(app.ready, timeout=PATIENCE), qtbot.waitActive(app.shell):
             app.show()
+            app.shell.activateWindow()
         if computed:
             settle(qtbot, app)
         return app

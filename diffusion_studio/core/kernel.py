@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from diffusion_studio.core.predictions import plus
 from diffusion_studio.core.tables import Tables
 
 _ROUNDING = 1e-12
@@ -20,7 +21,7 @@ class ReverseKernel:
     sigma: float  # std of the noise that is added
 
     def mean(self, x0_hat: Tensor, eps_hat: Tensor) -> Tensor:
-        return self.c_x0 * x0_hat + self.c_eps * eps_hat
+        return plus(self.c_x0 * x0_hat, eps_hat, self.c_eps)
 
     def sample(self, x0_hat: Tensor, eps_hat: Tensor, noise: Tensor | None) -> Tensor:
         """x_s; `noise` may be None only where σ = 0."""
@@ -29,7 +30,7 @@ class ReverseKernel:
             return mean
         if noise is None:
             raise ValueError("This reverse step adds noise (σ > 0), but none was given.")
-        return mean + self.sigma * noise
+        return plus(mean, noise, self.sigma)
 
 
 def reverse_kernel(tables: Tables, t: int, s: int, variance: float, noise_variance: float) -> ReverseKernel:

@@ -12,6 +12,11 @@ from torch import Tensor
 PredictionKind = Literal["eps", "x_0", "score", "v"]
 
 
+def plus(x: Tensor, y: Tensor, factor: float | Tensor) -> Tensor:
+    """x + factor · y, in one pass over memory where the factor is a number."""
+    return x + factor * y if isinstance(factor, Tensor) else torch.add(x, y, alpha=factor)
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What a denoiser says about x_t.
@@ -43,11 +48,11 @@ class Prediction:
             case "x_0":
                 return self.value
             case "eps":
-                return (self.x_t - b * self.value) / a
+                return plus(self.x_t, self.value, -b) / a
             case "score":
-                return (self.x_t + b * b * self.value) / a
+                return plus(self.x_t, self.value, b * b) / a
             case "v":
-                return a * self.x_t - b * self.value
+                return plus(a * self.x_t, self.value, -b)
 
     @cached_property
     def eps_hat(self) -> Tensor:
@@ -58,9 +63,9 @@ class Prediction:
             case "score":
                 return -b * self.value
             case "v":
-                return b * self.x_t + a * self.value
+                return plus(b * self.x_t, self.value, a)
             case "x_0":
-                return (self.x_t - a * self.value) / b
+                return plus(self.x_t, self.value, -a) / b
 
     @cached_property
     def score_hat(self) -> Tensor:

@@ -36,6 +36,7 @@ class Studio(QObject):
     def __init__(self, shell: Shell, path: str = "") -> None:
         super().__init__()
         self.shell = shell
+        self._remembered: tuple[RunConfig, Path | None] | None = None
         self.memory = Memory(places.settings_dir() / "window.json", self)
         runs = places.runs_dir()
         self.training = TrainViewModel(runs, _config(self.memory.get("config")), parent=self)
@@ -151,6 +152,9 @@ class Studio(QObject):
         self.sampling.compute()
 
     def _remember_training(self, state: TrainState) -> None:
+        if (state.config, state.run) == self._remembered:  # most changes are progress
+            return
+        self._remembered = (state.config, state.run)
         self.memory.set("config", state.config.model_dump(mode="json"))
         if state.run is not None:
             self.memory.set("run", str(state.run))

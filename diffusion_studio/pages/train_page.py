@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ SECTIONS = (
     ("Optimizer", ["training", "seed"]),
     ("Images", ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip"]),
 )
-PLOT_HZ = 5.0  # painting costs the training time on a small processor
+PROGRESS_HZ = 8.0
+PLOT_HZ = 4.0  # painting costs the training time on a small processor
 LOSS = (
     Term(r"\mathbb{E}_{t,\varepsilon}\,\|", tooltip="Average over timesteps and noise"),
     Term(r"\varepsilon", "eps", "The noise that was added", "eps"),
@@ -67,6 +69,7 @@ class TrainPage(Page):
         self._build()
         self._connect()
         self._shown: TrainState | None = None
+        self._progress_shown = -1e9
         self._render(model.state)
 
     # --- widgets ----------------------------------------------------------------------------------------
@@ -206,6 +209,15 @@ class TrainPage(Page):
             self._render_notice(state)
         if before is None or before.phase != state.phase or before.run != state.run:
             self._render_phase(state)
+        self._render_progress(before, state)
+
+    def _render_progress(self, before: TrainState | None, state: TrainState) -> None:
+        """The line and the bar, now and then while only they move; painting takes time from the training."""
+        now = time.monotonic()
+        moves_on = before is not None and before.phase == state.phase == "running"
+        if moves_on and now - self._progress_shown < 1 / PROGRESS_HZ:
+            return
+        self._progress_shown = now
         self.progress.set_detail(state.detail)
         self.progress.set_progress(round(1000 * state.fraction), 1000)
         self.header_changed.emit()

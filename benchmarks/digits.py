@@ -56,8 +56,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run, out = str(Path(folder) / "run"), str(Path(folder) / "samples.npz")
         sets = [part for pair in options.set for part in ("--set", pair)]
-        command("train", "digits", "--run", run, "--seconds", str(options.seconds), "--seed", str(options.seed), *sets)
-        command("sample", run, "--out", out, "--count", "1000", "--steps", "50", "--guidance", options.guidance)
+        command(
+            "train",
+            "digits",
+            "--run",
+            run,
+            "--seconds",
+            str(options.seconds),
+            "--seed",
+            str(options.seed),
+            *sets,
+        )
+        command(
+            "sample", run, "--out", out, "--count", "1000", "--steps", "50", "--guidance", options.guidance
+        )
         with np.load(out) as data:
             samples, labels = data["samples"].reshape(1000, -1), data["labels"]
     digits = load_digits()

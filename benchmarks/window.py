@@ -50,6 +50,15 @@ def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
         loop.exec()
 
 
+def live(seconds: float) -> None:
+    """Lets the window live for so long, without looking at anything meanwhile."""
+    from PySide6.QtCore import QEventLoop, QTimer
+
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * seconds), loop.quit)
+    loop.exec()
+
+
 def started(then: Callable[..., None]) -> None:
     """Opens the window as the product does, hands it to `then`, and closes it."""
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as `python -m diffusion_studio` sets it

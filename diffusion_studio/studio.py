@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from PySide6.QtCore import QByteArray, QObject
 
 from diffusion_studio.engine import places
+from diffusion_studio.engine.chain_tree import ChainTree
 from diffusion_studio.engine.config import RunConfig
 from diffusion_studio.engine.model_io import is_pipeline
 from diffusion_studio.engine.run import is_run
-from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.runs_page import RunsPage
 from diffusion_studio.pages.sample_page import SamplePage
@@ -139,11 +139,11 @@ class Studio(QObject):
         run = self.memory.get("run")
         if isinstance(run, str) and is_run(Path(run)):
             self.training.show_run(Path(run))
-        view, share = self.memory.get("view"), self.memory.get("position")
-        if view in ("x0_hat", "x_t", "eps_hat"):
-            self.sampling.set_view(view)
-        if isinstance(share, float) and math.isfinite(share):
-            self.sampling.stand_at(share)
+        self.sampling.set_view(str(self.memory.get("view")))
+        self.sampling.set_layout(str(self.memory.get("layout")))
+        time = self.memory.get("time")
+        if isinstance(time, float) and math.isfinite(time):
+            self.sampling.stand_at(time)
         self.training.load_data()
         self.sampling.refresh_choices(self.training.config.data.source)
         page = self.memory.get("page")
@@ -167,11 +167,11 @@ class Studio(QObject):
     def _remember_sampling(self, state: SampleState) -> None:
         parameters = state.parameters
         self.memory.set(
-            "sample", {"source": parameters.source, "spec": parameters.spec.model_dump(mode="json")}
+            "sample", {"source": parameters.source, "tree": parameters.tree.model_dump(mode="json")}
         )
         self.memory.set("view", state.view)
-        if len(state.times) > 1 and not state.busy:
-            self.memory.set("position", state.position / (len(state.times) - 1))
+        self.memory.set("layout", state.layout)
+        self.memory.set("time", self.sampling.time)
 
     def _remember_window(self) -> None:
         self.memory.set("geometry", self.shell.saveGeometry().toBase64().data().decode())
@@ -201,10 +201,13 @@ def _config(value: Any) -> RunConfig | None:
 def _parameters(value: Any) -> SampleParameters | None:
     try:
         return (
-            SampleParameters(str(value["source"]), SampleSpec.model_validate(value["spec"]))
-            if value
-            else None
+            SampleParameters(str(value["source"]), ChainTree.model_validate(_tree(value))) if value else None
         )
     except (ValidationError, KeyError, TypeError):
         log.warning("The remembered sampling parameters were not valid; the defaults are used.")
         return None
+
+
+def _tree(value: dict[str, Any]) -> Any:
+    """The chains that were remembered; an earlier version knew one without branches."""
+    return value["tree"] if "tree" in value else {"spec": value["spec"]}

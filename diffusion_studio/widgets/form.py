@@ -132,7 +132,8 @@ class Form(QWidget):
 
     def set_choice(self, choice: Choice) -> None:
         """Show the values of `choice`; rows are made and dropped only where its parameters differ."""
-        shown = {k.path: k for k in knobs(choice) if self._section_of(k.path) is not None}
+        found = (k for k in knobs(choice) if k.type != "files")  # files are chosen by their pictures
+        shown = {k.path: k for k in found if self._section_of(k.path) is not None}
         self._update_fields(shown)
         for path, field in self._fields.items():
             field.show_value(get_value(choice, path))

@@ -33,20 +33,32 @@ from diffusion_studio.widgets.transport import Transport
 
 SECTIONS = (
     ("Sampler", ["sampler", "steps", "spacing", "clip"]),
-    ("Start", ["seed", "count"]),
+    ("Start", ["start", "seed", "count"]),
     ("Guidance", ["guidance"]),
 )
 VIEWS = [
     ("x0_hat", "x̂_0", "The estimate of the finished image at this step (X)"),
     ("x_t", "x_t", "The state of the chain: image and noise (T)"),
     ("eps_hat", "ε̂", "The estimate of the noise at this step (E)"),
+    ("score", "s", "The estimated score, −ε̂/√(1−ᾱ): the way to where images are likely (S)"),
+    ("noise", "z", "The fresh noise that this step adds (N)"),
+    ("change", "Δ", "What this step changes: x_s − x_t (D)"),
 ]
-VIEW_KEYS = {Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat"}
-EXPORTS = [
-    ("Picture of this step …", "png", "PNG (*.png)"),
-    ("Animation of the chain …", "gif", "GIF (*.gif)"),
-    ("Every number …", "npz", "NumPy (*.npz)"),
+LAYOUTS = [
+    ("grid", "Grid", "Every sample at this step"),
+    ("strip", "Strip", "The whole chain of the first samples, from noise to image"),
 ]
+VIEW_KEYS = {
+    Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat", Qt.Key.Key_S: "score",
+    Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change",
+}  # fmt: skip
+EXPORTS: list[tuple[str, str, str, ExportKind]] = [
+    ("Picture of this step …", "png", "PNG (*.png)", "state"),
+    ("Strip of the chain …", "png", "PNG (*.png)", "strip"),
+    ("Animation of the chain …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng)", "state"),
+    ("Every number …", "npz", "NumPy (*.npz)", "state"),
+]
+QUANTITY_PLOTS = {"x0_hat": ("ᾱ",), "noise": ("σ",)}
 
 
 class SamplePage(Page):
@@ -57,6 +69,7 @@ class SamplePage(Page):
     def __init__(self, model: SampleViewModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
+        self.nearest, self.reconstruction = NearestModel(self), ReconstructionModel(self)
         self._build()
         self._connect()
         self._shown: SampleState | None = None
@@ -72,21 +85,28 @@ class SamplePage(Page):
         self.banner = Banner()
         self.views = Segmented()
         self.views.set_options(VIEWS)
-        self.views.set_quantities({"x0_hat": "x0", "x_t": "xt", "eps_hat": "eps"})
+        self.views.set_quantities(
+            {"x0_hat": "x0", "x_t": "xt", "eps_hat": "eps", "score": "score", "noise": "noise"}
+        )
+        self.layouts = Segmented()
+        self.layouts.set_options(LAYOUTS)
         self.about = label("", "muted")
         top = QHBoxLayout()
         top.addWidget(self.views)
+        top.addWidget(self.layouts)
         top.addStretch(1)
         top.addWidget(self.about)
-        self.grid = ImageGrid()
-        self.grid.set_empty_text("The chain is being computed …")
+        self.pictures = SamplePictures()
+        self.side = SampleSide()
         self.columns = QSplitter(Qt.Orientation.Horizontal)
-        self.columns.addWidget(self.grid)
-        self.columns.addWidget(self._build_curves())
+        self.columns.addWidget(self.pictures)
+        self.columns.addWidget(self.side)
         self.columns.setHandleWidth(12)
         self.columns.setChildrenCollapsible(False)
         self.columns.setSizes([440, 440])
         self.transport = Transport()
+        for button in self._build_branching():
+            self.transport.add_action_widget(button)
         self.transport.add_action_widget(self._build_export())
         area = self.workspace.area
         area.addWidget(self.banner)
@@ -95,24 +115,25 @@ class SamplePage(Page):
         area.addWidget(self.transport)
         self._build_panel()
 
-    def _build_curves(self) -> QWidget:
-        self.schedule_plot = ChainPlot("Schedule")
-        self.eps_plot = ChainPlot("Size of ε̂ per pixel")
-        self.distance_plot = ChainPlot("When is the image decided?")
-        self.schedule_plot.set_limits((0.0, 1.0))
-        column = QWidget()
-        layout = QVBoxLayout(column)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
-        for plot in self._plots:
-            card = Card()
-            card.body.addWidget(plot)
-            layout.addWidget(card, 1)
-        return column
-
-    @property
-    def _plots(self) -> tuple[ChainPlot, ChainPlot, ChainPlot]:
-        return self.schedule_plot, self.eps_plot, self.distance_plot
+    def _build_branching(self) -> list[QToolButton]:
+        self.branch_button, self.compare_button = QToolButton(), QToolButton()
+        self.branch_button.setText("Branch")
+        self.branch_button.setToolTip(
+            "A second future from this step on (B): then change the sampler, σ, τ, the class or the seed"
+        )
+        set_icon(self.branch_button, "branch")
+        self.compare_button.setText("A/B")
+        self.compare_button.setToolTip(
+            "A second chain with the same start and the same noise, beside this one with their difference (C)"
+        )
+        set_icon(self.compare_button, "duplicate")
+        self.compare_menu = QMenu(self.compare_button)
+        self.compare_menu.aboutToShow.connect(self._fill_compare_menu)
+        self.compare_button.setMenu(self.compare_menu)
+        self.compare_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        for button in (self.branch_button, self.compare_button):
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        return [self.branch_button, self.compare_button]
 
     def _build_export(self) -> QWidget:
         self.export_button = QToolButton()
@@ -121,8 +142,10 @@ class SamplePage(Page):
         set_icon(self.export_button, "export")
         self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.export_button)
-        for text, suffix, kind in EXPORTS:
-            menu.addAction(text, lambda suffix=suffix, kind=kind: self.ask_for_export(suffix, kind))
+        for text, suffix, filters, kind in EXPORTS:
+            menu.addAction(text, lambda s=suffix, f=filters, k=kind: self.ask_for_export(s, f, k))
+        menu.addSeparator()
+        menu.addAction("Copy the command line", self.copy_command)
         self.export_button.setMenu(menu)
         return self.export_button
 
@@ -144,8 +167,10 @@ class SamplePage(Page):
         _row(chosen, self.sources, self.browse)
         _row(self.class_row, label("class  y", "muted"), self.labels)
         self.form = Form(SECTIONS)
+        self.images = ImageDrop()
         panel.addLayout(titled("Denoiser", chosen, self.class_row))
         panel.addWidget(self.form)
+        panel.addWidget(self.images)
         panel.addStretch(1)
         self.equation = EquationView()
         self.workspace.foot.addWidget(label("This step", "section"))
@@ -173,15 +198,41 @@ class SamplePage(Page):
         transport.loop_toggled.connect(model.set_loop)
         transport.speed_changed.connect(model.set_speed)
         transport.install_on(self)
-        for plot in self._plots:
-            plot.seek_requested.connect(model.seek)
+        transport.track_requested.connect(model.show_track)
+        transport.rename_requested.connect(self.ask_for_name)
+        transport.delete_requested.connect(model.delete_track)
+        model.strip_changed.connect(self._show_strip)
+        model.noise_changed.connect(self.side.show_noise)
+        model.chain_done.connect(self._on_chain_done)
+        self.layouts.changed.connect(model.set_layout)
+        self.branch_button.clicked.connect(model.branch)
+        self.pictures.sample_chosen.connect(model.choose_sample)
+        self.pictures.state_chosen.connect(model.seek)
+        self.images.files_changed.connect(self._choose_images)
+        side = self.side
+        side.seek_requested.connect(model.seek)
+        side.points_edited.connect(lambda points: model.edit("sampler.points", tuple(map(tuple, points))))
+        side.times_edited.connect(self._edit_times)
+        side.sigma_wanted.connect(lambda: (model.edit("sampler.kind", "sigma"), model.settle()))
+        side.edit_finished.connect(model.settle)
+        side.tab_changed.connect(lambda _: self._look_for_nearest())
+        self.nearest.found.connect(side.show_nearest)
+        self.nearest.failed.connect(side.show_nearest_failure)
+        self.reconstruction.changed.connect(side.show_errors)
+        self.equation.term_hovered.connect(self._mark)
 
     # --- what the person does ---------------------------------------------------------------------------
 
     def keyPressEvent(self, event: Any) -> None:
         view = VIEW_KEYS.get(event.key())
-        if view is not None and not event.modifiers():
+        if event.modifiers():
+            super().keyPressEvent(event)
+        elif view is not None:
             self.model.set_view(view)
+        elif event.key() == Qt.Key.Key_B:
+            self.model.branch()
+        elif event.key() == Qt.Key.Key_C:
+            self._toggle_compare()
         else:
             super().keyPressEvent(event)
 
@@ -197,15 +248,79 @@ class SamplePage(Page):
         dialog.fileSelected.connect(lambda path: self.model.open_folder(Path(path)))
         dialog.open()
 
-    def ask_for_export(self, suffix: str, kind: str) -> None:
+    def ask_for_export(self, suffix: str, filters: str, kind: ExportKind) -> None:
         """Asks where to write."""
         name = f"{self.model.state.model or 'chain'}.{suffix}"
-        dialog = QFileDialog(self, "Export", str(Path.home() / name), kind)
+        dialog = QFileDialog(self, "Export", str(Path.home() / name), filters)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(suffix)
+        dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[1].rstrip(")")))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.model.export(Path(path)))
+        dialog.fileSelected.connect(lambda path: self.model.export(Path(path), kind))
         dialog.open()
+
+    def copy_command(self) -> None:
+        """Puts the command line that makes these samples again on the clipboard."""
+        QGuiApplication.clipboard().setText(self.model.command())
+
+    def ask_for_name(self, track: int) -> None:
+        """Asks for the name of a branch; an empty one says what it changes."""
+        dialog = QInputDialog(self)
+        dialog.setWindowTitle("Name of the branch")
+        dialog.setLabelText("Name (empty: what it changes)")
+        dialog.setTextValue(self.model.parameters.tree.label_of(track))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.textValueSelected.connect(lambda name: self.model.rename_track(track, name))
+        dialog.open()
+
+    def _toggle_compare(self) -> None:
+        tree = self.model.parameters.tree
+        if tree.compared >= 0:
+            self.model.compare_with(-1)
+        else:
+            self.model.compare_new()
+
+    def _fill_compare_menu(self) -> None:
+        menu, tree = self.compare_menu, self.model.parameters.tree
+        menu.clear()
+        menu.addAction("New chain B with the same start and noise", self.model.compare_new)
+        others = [track for track in tree.tracks if track != tree.active]
+        if others:
+            menu.addSeparator()
+        for track in others:
+            action = menu.addAction(f"Compare with: {tree.label_of(track)}")
+            action.setCheckable(True)
+            action.setChecked(track == tree.compared)
+            action.triggered.connect(lambda _=False, track=track: self.model.compare_with(track))
+        if tree.compared >= 0:
+            menu.addSeparator()
+            menu.addAction("End the comparison", lambda: self.model.compare_with(-1))
+
+    def _choose_images(self, files: list[str]) -> None:
+        self.model.edit("start.images", tuple(files))
+        self.model.settle()
+
+    def _edit_times(self, times: list[int]) -> None:
+        if self.model.parameters.spec.spacing.kind != "explicit":
+            self.model.edit("spacing", {"kind": "explicit", "values": tuple(times)})
+        else:
+            self.model.edit("spacing.values", tuple(times))
+
+    def _mark(self, name: str) -> None:
+        """Shows where a term of the equation acts: the view that draws it, or the control that sets it."""
+        self.transport.set_note(HINTS.get(name, ""))
+
+    def _look_for_nearest(self) -> None:
+        record = self.model.record
+        if self.side.tab == NEAREST and record is not None and self.isVisible():
+            self.nearest.look(self.model.parameters.source, record, self.model.state.position)
+
+    def _on_chain_done(self, record: Trajectory) -> None:
+        self._look_for_nearest()
+        if record.chain.spec.start.kind == "inverted" and record.parent is None:
+            self.reconstruction.look(record)
+        else:
+            self.reconstruction.stop()
 
     # --- what the model tells ---------------------------------------------------------------------------
 
@@ -268,6 +383,16 @@ class SamplePage(Page):
         transport.set_loop(state.loop)
         for plot in self._plots:
             plot.set_cursor(state.position)
+
+    def _render_tracks(self, state: SampleState) -> None:
+        tree = state.parameters.tree
+        tracks = [Track(t.times, t.parent, t.ready, t.label, t.start) for t in state.tracks]
+        if tracks:
+            self.transport.set_tracks(tracks, min(tree.active, len(tracks) - 1))
+            self.transport.set_compared(tree.compared if 0 <= tree.compared < len(tracks) else None)
+        names = [track.label for track in state.tracks]
+        if 0 <= tree.compared < len(names) and tree.active < len(names):
+            self.pictures.set_names(names[tree.active], names[tree.compared])
 
     def _render_equation(self, state: SampleState) -> None:
         step = state.step

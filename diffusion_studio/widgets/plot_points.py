@@ -47,8 +47,7 @@ class PointPlot(ChainPlot):
         for z, item in ((15, self._dots), (16, self._choice)):
             item.setZValue(z)
             self.canvas.addItem(item, ignoreBounds=True)
-        self.canvas.view.setFlag(pg.ViewBox.GraphicsItemFlag.ItemClipsChildrenToShape, False)
-        self.canvas.getPlotItem().setContentsMargins(0, 6, 8, 0)  # for half a dot at the end
+        self.canvas.show_whole_dots()
         self._restyle()
 
     # for subclasses

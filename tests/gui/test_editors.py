@@ -362,3 +362,4 @@ def test_that_they_are_exported(request, name, tmp_path):
     for ending in ("svg", "png", "csv"):
         editor.export(tmp_path / f"plot.{ending}")
     assert len(heard) == 3
+    assert "<image" not in (tmp_path / "plot.svg").read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from diffusion_studio.engine import places
 from diffusion_studio.engine.chain_tree import ChainTree
 from diffusion_studio.engine.config import RunConfig
 from diffusion_studio.engine.model_io import is_pipeline
+from diffusion_studio.engine.pictures import read_settings
 from diffusion_studio.engine.run import is_run
 from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.runs_page import RunsPage
@@ -57,7 +58,7 @@ class Studio(QObject):
     def _connect(self) -> None:
         shell = self.shell
         shell.page_requested.connect(self.show_page)
-        shell.path_dropped.connect(self.open_path)
+        shell.paths_dropped.connect(self.open_dropped)
         shell.moved.connect(self._remember_window)
         shell.header.undo_requested.connect(lambda: self._current().undo())
         shell.header.redo_requested.connect(lambda: self._current().redo())
@@ -82,6 +83,20 @@ class Studio(QObject):
         if key == "runs":
             self.runs.refresh()
         self._show_header()
+
+    def open_dropped(self, paths: list[str]) -> None:
+        """Image files dropped onto the Sample page are where its chains begin; elsewhere their folder opens.
+
+        A picture of ours brings its settings back, wherever it is dropped.
+        """
+        files = [Path(path) for path in paths if Path(path).is_file()]
+        ours = len(files) == 1 and read_settings(files[0]) is not None
+        if files and (ours or self._current() is self.sample_page):
+            self.sampling.open_images(files)
+            self.show_page("sample")
+        elif paths:
+            place = Path(paths[0])
+            self.open_path(str(place if place.is_dir() else place.parent))
 
     def open_path(self, path: str) -> None:
         """Anything dropped or given on the command line: a run, a model folder, or a folder of images."""
@@ -184,6 +199,7 @@ class Studio(QObject):
         """Stops every job, waits for its thread and writes the memory."""
         self._remember_window()
         self._remember_layouts()
+        self.sample_page.shutdown()
         for model in (self.training, self.sampling, self.runs):  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
+    QInputDialog,
     QMenu,
     QSplitter,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
+from diffusion_studio.engine.export import ExportKind
+from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
+from diffusion_studio.pages.sample_pictures import SamplePictures
+from diffusion_studio.pages.sample_side import NEAREST, SampleSide
 from diffusion_studio.pages.step_equation import step_equation
-from diffusion_studio.viewmodels.sample import ChainCurves, Frame, SampleState, SampleViewModel
+from diffusion_studio.viewmodels.chain_views import ChainCurves, Strip
+from diffusion_studio.viewmodels.sample import SampleState, SampleViewModel
+from diffusion_studio.viewmodels.side_models import NearestModel, ReconstructionModel, ThumbnailModel
 from diffusion_studio.widgets.banner import Banner
-from diffusion_studio.widgets.cards import Card
 from diffusion_studio.widgets.equation import EquationView, Term
 from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.form_controls import QuietCombo
 from diffusion_studio.widgets.icons import set_icon
-from diffusion_studio.widgets.image_grid import ImageGrid
-from diffusion_studio.widgets.plots import ChainPlot, Curve
+from diffusion_studio.widgets.image_drop import ImageDrop
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
+from diffusion_studio.widgets.tracks import Track
 from diffusion_studio.widgets.transport import Transport
 
 SECTIONS = (
@@ -58,7 +65,27 @@ EXPORTS: list[tuple[str, str, str, ExportKind]] = [
     ("Animation of the chain …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng)", "state"),
     ("Every number …", "npz", "NumPy (*.npz)", "state"),
 ]
-QUANTITY_PLOTS = {"x0_hat": ("ᾱ",), "noise": ("σ",)}
+
+
+@dataclass(frozen=True)
+class Acts:
+    """Where a term of the equation acts."""
+
+    controls: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    words: str = ""
+
+
+_SIGMA = ("sampler.eta", "sampler.variance", "sampler.points", "sampler.size", "sampler.ratio")
+ACTS = {
+    "x_s": Acts(words="the next state: x_t one step on"),
+    "x_t": Acts(("seed",), (), "the state: view x_t (T)"),
+    "x0_hat": Acts(("clip.kind", "guidance"), ("ᾱ",), "the image: view x̂₀ (X), curve ᾱ"),
+    "x0_before": Acts(("steps",), (), "the image one step before"),
+    "eps_hat": Acts(("guidance", *_SIGMA), ("‖ε̂‖",), "the noise: view ε̂ (E), curve ‖ε̂‖"),
+    "eps_next": Acts(("guidance",), ("‖ε̂‖",), "ε̂ after a first Euler step"),
+    "noise": Acts(("seed", *_SIGMA), ("σ",), "fresh noise: view z (N), curve σ"),
+}
 
 
 class SamplePage(Page):
@@ -70,6 +97,7 @@ class SamplePage(Page):
         super().__init__(parent)
         self.model = model
         self.nearest, self.reconstruction = NearestModel(self), ReconstructionModel(self)
+        self.thumbnails = ThumbnailModel(self)
         self._build()
         self._connect()
         self._shown: SampleState | None = None
@@ -179,7 +207,7 @@ class SamplePage(Page):
     def _connect(self) -> None:
         model, transport = self.model, self.transport
         model.changed.connect(self._render)
-        model.frame_changed.connect(self._show_frame)
+        model.frame_changed.connect(self.pictures.show_frame)
         model.curves_changed.connect(self._show_curves)
         self.form.edited.connect(model.edit)
         self.form.edit_finished.connect(model.settle)
@@ -219,6 +247,9 @@ class SamplePage(Page):
         self.nearest.found.connect(side.show_nearest)
         self.nearest.failed.connect(side.show_nearest_failure)
         self.reconstruction.changed.connect(side.show_errors)
+        self.thumbnails.found.connect(lambda images, errors: self.images.set_thumbnails(images, errors))
+        self.form.edited.connect(lambda path, _: self._mark_terms(path))
+        self.form.edit_finished.connect(lambda: self.equation.mark())
         self.equation.term_hovered.connect(self._mark)
 
     # --- what the person does ---------------------------------------------------------------------------
@@ -307,8 +338,16 @@ class SamplePage(Page):
             self.model.edit("spacing.values", tuple(times))
 
     def _mark(self, name: str) -> None:
-        """Shows where a term of the equation acts: the view that draws it, or the control that sets it."""
-        self.transport.set_note(HINTS.get(name, ""))
+        """Marks where a term of the equation acts: the controls that set it and the curve that draws it."""
+        acts = ACTS.get(name, Acts())
+        self.form.mark(*acts.controls)
+        self.side.schedule_plot.mark(*acts.curves)
+        self.side.eps_plot.mark(*acts.curves)
+        self.transport.set_note(acts.words)
+
+    def _mark_terms(self, path: str) -> None:
+        """Marks the terms that the control in hand changes."""
+        self.equation.mark(*(name for name, acts in ACTS.items() if path in acts.controls))
 
     def _look_for_nearest(self) -> None:
         record = self.model.record
@@ -333,17 +372,26 @@ class SamplePage(Page):
                 self.form.set_error(path, dict(state.errors).get(path))
         if before is None or before.class_names != state.class_names:
             self._render_classes(state)
+        elif before.parameters != state.parameters:
+            self._render_reasons(state)
         if before is None or before.notice != state.notice:
             self._render_notice(state)
         self._render_transport(before, state)
         if before is None or before.step != state.step:
             self._render_equation(state)
         self.views.set_value(state.view)
+        self.layouts.set_value(state.layout)
+        self.pictures.set_strip(state.layout == "strip")
         self.about.setText(_about(state))
         self.header_changed.emit()
 
     def _render_parameters(self, state: SampleState) -> None:
-        self.form.set_choice(state.parameters.spec)
+        spec = state.parameters.spec
+        self.form.set_choice(spec)
+        self.images.setVisible(spec.start.kind != "noise")
+        if tuple(self.images.files) != spec.start.files:
+            self.images.set_files(spec.start.files)
+            self.thumbnails.read(spec.start.files)
         keys = [choice.key for choice in state.choices]
         if keys != [self.sources.itemData(i) for i in range(self.sources.count())]:
             self.sources.clear()
@@ -361,8 +409,18 @@ class SamplePage(Page):
         self.labels.setCurrentIndex(max(self.labels.findData(state.parameters.spec.label), 0))
         has_classes = bool(state.class_names)
         self.class_row.setVisible(has_classes)
-        reason = "This model was trained without labels; guidance needs them."
-        self.form.set_disabled_reasons({} if has_classes else {"guidance": reason})
+        self._render_reasons(state)
+
+    def _render_reasons(self, state: SampleState) -> None:
+        """Greys what cannot be changed now, and says why."""
+        reasons = {}
+        if not state.class_names:
+            reasons["guidance"] = "This model was trained without labels; guidance needs them."
+        if state.parameters.tree.active:
+            reasons |= dict.fromkeys(("start", "count"), "A branch begins where it leaves its parent.")
+        if state.parameters.spec.spacing.kind == "explicit":
+            reasons["steps"] = "The list of times says how many steps there are."
+        self.form.set_disabled_reasons(reasons)
 
     def _render_notice(self, state: SampleState) -> None:
         if state.notice is None:
@@ -374,19 +432,24 @@ class SamplePage(Page):
 
     def _render_transport(self, before: SampleState | None, state: SampleState) -> None:
         transport = self.transport
-        if before is None or before.times != state.times:
-            transport.set_times(state.times)
-        if before is None or before.ready != state.ready:
-            transport.set_ready(state.ready - 1)
+        tree = state.parameters.tree
+        if before is None or before.tracks != state.tracks or before.parameters != state.parameters:
+            self._render_tracks(state)
         transport.set_position(state.position)
         transport.set_playing(state.playing)
         transport.set_loop(state.loop)
-        for plot in self._plots:
-            plot.set_cursor(state.position)
+        if before is None or before.position != state.position:
+            self.side.set_cursor(state.position)
+            self.pictures.set_position(state.position)
+            if self.side.tab == NEAREST:
+                self._look_for_nearest()
+        self.pictures.set_sample(state.sample)
+        inverting = state.parameters.spec.start.kind == "inverted"
+        self.side.set_extras(comparing=tree.compared >= 0, inverting=inverting)
 
     def _render_tracks(self, state: SampleState) -> None:
         tree = state.parameters.tree
-        tracks = [Track(t.times, t.parent, t.ready, t.label, t.start) for t in state.tracks]
+        tracks = [Track(t.times, t.parent, t.ready - 1, t.label, t.start) for t in state.tracks]
         if tracks:
             self.transport.set_tracks(tracks, min(tree.active, len(tracks) - 1))
             self.transport.set_compared(tree.compared if 0 <= tree.compared < len(tracks) else None)
@@ -403,20 +466,15 @@ class SamplePage(Page):
         formula, numbers = step_equation(step.update, step.s)
         self.equation.set_equation(formula, numbers, f"t = {step.t} → s = {step.s} · {source}")
 
-    def _show_frame(self, frame: Frame) -> None:
-        self.grid.set_images(frame.images)
-        self.grid.set_captions(list(frame.captions))
-
     def _show_curves(self, curves: ChainCurves) -> None:
-        learned = not self.model.state.exact  # learned is dashed, exact is solid
-        schedule = {
-            "ᾱ": Curve(curves.alpha_bar, "x0", label="ᾱ  image left"),
-            "σ": Curve(curves.sigma, "eps", label="σ  noise added"),
-        }
-        self.schedule_plot.set_curves(curves.times, schedule)
-        self.eps_plot.set_curves(curves.times, {"‖ε̂‖": Curve(curves.eps_norm, "eps", learned, "‖ε̂‖")})
-        distance = Curve(curves.distance, "x0", learned, "‖x̂₀(t) − x̂₀(end)‖")
-        self.distance_plot.set_curves(curves.times, {"distance": distance})
+        self.side.show_curves(curves, learned=not self.model.state.exact)
+        record = self.model.record
+        if record is not None:
+            self.side.show_times(record.chain.source.tables.alpha_bar.numpy(), record.chain.times)
+
+    def _show_strip(self, strip: Strip) -> None:
+        self.pictures.show_strip(strip)
+        self.pictures.set_position(self.model.state.position)
 
     # --- header and memory ------------------------------------------------------------------------------
 
@@ -447,11 +505,18 @@ class SamplePage(Page):
         self.model.open_folder(Path(path))
 
     def layout_state(self) -> dict[str, Any]:
-        return {"workspace": self.workspace.sizes(), "columns": self.columns.sizes()}
+        sizes = {"workspace": self.workspace.sizes(), "columns": self.columns.sizes()}
+        return {**sizes, "tab": self.side.tab}
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         restored_sizes(self.workspace, state.get("workspace"))
         restored_sizes(self.columns, state.get("columns"))
+        self.side.show_tab(str(state.get("tab")))
+
+    def shutdown(self) -> None:
+        """Stops what is worked out beside the chain."""
+        for model in (self.nearest, self.reconstruction, self.thumbnails):
+            model.shutdown()
 
 
 def _row(holder: QWidget, *widgets: QWidget) -> None:
@@ -468,5 +533,9 @@ def _about(state: SampleState) -> str:
     steps = max(len(state.times) - 1, 0)
     if not steps:
         return ""
-    count = state.parameters.spec.count
-    return f"{count} chains · {steps} steps · {state.megabytes:.1f} MB"
+    spec = state.parameters.spec
+    calls = spec.sampler.calls(steps)
+    cost = f" · {calls} calls" if calls != steps else ""
+    kept = " on disk" if state.on_disk else ""
+    what = state.doing or f"{state.parameters.tree.spec.count} chains · {steps} steps{cost}"
+    return f"{what} · {state.megabytes:.1f} MB{kept}"

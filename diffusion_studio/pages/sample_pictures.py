@@ -49,7 +49,7 @@ class SamplePictures(QStackedWidget):
             layout.addWidget(grid, row + 1, column, 1, 1 if place < 2 else 2)
             layout.setRowStretch(row + 1, 1)
             grid.selected.connect(self._choose)
-        self.difference.setToolTip("Blue: less in A than in B; orange: more. The largest difference is brightest.")
+        self.difference.setToolTip("Blue: less in A than in B; orange: more. The largest one is brightest.")
         return holder
 
     def _build_strip(self) -> QWidget:

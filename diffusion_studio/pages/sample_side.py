@@ -95,8 +95,8 @@ class SampleSide(QWidget):
         self._cards[self.eps_plot].setVisible(not (comparing and inverting))
 
     def _build_editors(self) -> QWidget:
-        self.sigma_editor = SigmaEditor("Noise σ_t of each step")
-        self.tau_editor = TauEditor("Visited times τ")
+        self.sigma_editor = SigmaEditor()
+        self.tau_editor = TauEditor()
         self.sigma_editor.points_edited.connect(self.points_edited)
         self.sigma_editor.edit_requested.connect(self.sigma_wanted)
         self.tau_editor.times_edited.connect(self.times_edited)
@@ -163,7 +163,7 @@ class SampleSide(QWidget):
         self.nearest.set_captions(list(found.captions))
         self.nearest_words.setText(
             "Numbers are root mean square differences per pixel to x̂₀. “If remembered” is what the exact "
-            f"denoiser of the training images sees in the same x_t. The closest pair is {found.closest:.3f} apart."
+            f"denoiser of the training images sees in the same x_t. The closest pair: {found.closest:.3f}."
         )
 
     def show_nearest_failure(self, sentence: str) -> None:

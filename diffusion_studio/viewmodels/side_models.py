@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QImage
 
+from diffusion_studio.data.decode import Frame, decode
+from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.imageset import ImageSet, to_uint8
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
@@ -24,6 +27,7 @@ from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.sources import MEMORISING
 
 ROWS, COUNT = 6, 3
+THUMBNAIL = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +146,49 @@ class ReconstructionModel(QObject):
         if isinstance(event, ErrorFound):
             self._errors.append(event)
             self.changed.emit(list(self._errors))
+
+    def shutdown(self) -> None:
+        self._slot.finish(60_000)
+
+
+@dataclass(frozen=True, eq=False)
+class ThumbnailsRead(events.Event):
+    """Small pictures of files, and why some have none."""
+
+    images: dict[str, QImage]
+    errors: dict[str, str]
+
+
+class ThumbnailModel(QObject):
+    """Reads small pictures of image files."""
+
+    found = Signal(object, object)  # dict[str, QImage], dict[str, str]
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._slot = Slot(self)
+        self._slot.event.connect(self._on_event)
+
+    def read(self, files: Sequence[str]) -> None:
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            images, errors = {}, {}
+            for file in files:
+                try:
+                    pixels = decode(Path(file), Frame(THUMBNAIL, 3)).pixels
+                    kind, size = QImage.Format.Format_RGB888, THUMBNAIL
+                    picture = QImage(pixels.tobytes(), size, size, 3 * size, kind)
+                    images[file] = picture.copy()
+                except BadImage as error:
+                    errors[file] = error.reason
+                if control.stopped:
+                    return
+            yield ThumbnailsRead(images, errors)
+
+        self._slot.start(stream)
+
+    def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, ThumbnailsRead):
+            self.found.emit(event.images, event.errors)
 
     def shutdown(self) -> None:
         self._slot.finish(60_000)

@@ -138,6 +138,11 @@ class Form(QWidget):
         for path, field in self._fields.items():
             field.show_value(get_value(choice, path))
 
+    def mark(self, *paths: str) -> None:
+        """Mark the rows of these parameters, as where something acts; none takes the marks away."""
+        for path, field in self._fields.items():
+            field.set_marked(path in paths)
+
     def set_error(self, path: str, sentence: str | None) -> None:
         """Say under a field what is wrong with it; None takes the sentence back."""
         if path in self._fields:

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
-from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QBrush, QKeyEvent
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QKeyEvent, QPainter
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.widgets.plot_chain import Curve
 from diffusion_studio.widgets.plot_legend import LegendEntry
 from diffusion_studio.widgets.plot_math import Floats, tick_text
 from diffusion_studio.widgets.plot_points import PointPlot
+from diffusion_studio.widgets.segmented import draw_symbol, symbol_width
 from diffusion_studio.widgets.sigma_points import Ceiling, Points, curve
-from diffusion_studio.widgets.theme import tabular, theme
+from diffusion_studio.widgets.theme import theme
 
 SIGMA, CEILING = "σ_t", "√(1−ᾱ_s)"
-_FORBIDDEN = "σ² > 1−ᾱ_s: no kernel keeps the marginals"
 _NEAR = 12.0  # pixels from the curve
 _DOTS_UP_TO = 120
 
@@ -37,7 +37,7 @@ class SigmaEditor(PointPlot):
         self._zone = _zone_item()
         self._line = pg.PlotCurveItem()
         self._steps = pg.ScatterPlotItem(size=4, pen=None, pxMode=True)
-        self._names: list[pg.TextItem] = []
+        self._names: list[_Name] = []
         for z, item in ((-4, self._zone), (3, self._line), (4, self._steps)):
             item.setZValue(z)
             self.canvas.addItem(item, ignoreBounds=True)
@@ -122,7 +122,8 @@ class SigmaEditor(PointPlot):
     def _entries(self) -> list[LegendEntry]:
         return [
             LegendEntry("σ_t", "eps", sample=True),
-            LegendEntry(_FORBIDDEN, "weight", sample=True, block=True),
+            LegendEntry("σ² > 1−ᾱ_s:", "weight", sample=True, block=True),
+            LegendEntry("no kernel keeps the marginals", "weight"),
         ]
 
     # drawing
@@ -154,13 +155,12 @@ class SigmaEditor(PointPlot):
         while len(self._names) > len(self._named):
             self.canvas.removeItem(self._names.pop())
         while len(self._names) < len(self._named):
-            self._names.append(pg.TextItem(anchor=(0, 1)))
+            self._names.append(_Name())
             self.canvas.addItem(self._names[-1], ignoreBounds=True)
         t = self._ceiling.times
         for k, (item, (name, values)) in enumerate(zip(self._names, self._named.items(), strict=True)):
             item.setVisible(len(t) > 0)
-            item.setFont(tabular(self.canvas.font()))
-            item.setText(name, color=theme().palette.muted)
+            item.show_text(name, self.canvas.font())
             if len(t):
                 at = t[0] * (0.96 - 0.3 * (k % 3))
                 item.setPos(at, float(np.interp(-at, -t, values)))
@@ -178,3 +178,25 @@ class SigmaEditor(PointPlot):
 
 def _zone_item() -> pg.PlotCurveItem:
     return pg.PlotCurveItem(pen=pg.mkPen(None), fillLevel="enclosed", antialias=False)
+
+
+class _Name(pg.GraphicsObject):
+    """A word on a curve, its left end above the place where it stands; draws hats well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text, self._font = "", QFont()
+        self.setFlag(self.GraphicsItemFlag.ItemIgnoresTransformations)
+
+    def show_text(self, text: str, font: QFont) -> None:
+        self.prepareGeometryChange()
+        self._text, self._font = text, font
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        height = QFontMetricsF(self._font).height()
+        return QRectF(0, -height - 2, symbol_width(self._text, self._font) + 2, height)
+
+    def paint(self, painter: QPainter, option: object, widget: QWidget | None = None) -> None:
+        color = QColor(theme().palette.muted)
+        draw_symbol(painter, self.boundingRect(), self._text, self._font, color)

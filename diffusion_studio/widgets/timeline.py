@@ -192,7 +192,7 @@ class Timeline(QWidget):
         if key in _LANE_KEYS and 0 <= lane < len(self._tracks):
             self._go_to(lane, self.x_of(self._position))
             self._dragged = None
-        elif key == Qt.Key.Key_F2:
+        elif key == Qt.Key.Key_F2 and self.times:
             self.rename_requested.emit(self._active)
         elif key == Qt.Key.Key_Delete and self._active > 0:
             self.delete_requested.emit(self._active)

@@ -190,7 +190,9 @@ class Transport(QFrame):
             words.append(f"t = {times[k]} → {times[k + 1]}" if k + 1 < len(times) else f"t = {times[k]}")
         words += [self._note] if self._note else []
         self._where.setText(" · ".join(words))
-        self._timeline.setAccessibleDescription(self._where.text())
+        several = len(self._timeline.tracks) > 1
+        track = [self._timeline.tracks[self._timeline.active].label] if several else []
+        self._timeline.setAccessibleDescription(" · ".join([*filter(None, track), *words]))
 
     def _build(self) -> None:
         row = QHBoxLayout()

@@ -246,6 +246,8 @@ def test_that_the_label_counts_the_active_tracks_states(transport):
     transport.set_tracks([Track((1000, 500, 0), ready=2), branch], 1)
     transport.set_position(4)
     assert transport._where.text() == "step 4 of 6 · t = 200 → 100"
+    told = transport.timeline.accessibleDescription()
+    assert told == "six steps · step 4 of 6 · t = 200 → 100"
 
 
 def test_that_loop_and_speed_are_said(qtbot, transport):

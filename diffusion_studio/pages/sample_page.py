@@ -40,8 +40,8 @@ from diffusion_studio.widgets.transport import Transport
 
 SECTIONS = (
     ("Sampler", ["sampler", "steps", "spacing", "clip"]),
-    ("Start", ["start", "seed", "count"]),
     ("Guidance", ["guidance"]),
+    ("Start", ["seed", "count", "start"]),
 )
 VIEWS = [
     ("x0_hat", "x̂_0", "The estimate of the finished image at this step (X)"),

@@ -26,7 +26,7 @@ from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.sources import MEMORISING
 
-ROWS, COUNT = 6, 3
+ROWS, COUNT = 5, 3
 THUMBNAIL = 64
 
 

@@ -95,7 +95,7 @@ def test_that_x_t_and_e_choose_what_is_shown(page, model, press):
     for key, view in ((Key.Key_T, "x_t"), (Key.Key_E, "eps_hat"), (Key.Key_X, "x0_hat")):
         press(key)
         assert model.state.view == page.views.value == view
-        expected = packed(model._trajectory.picture(view, 30))
+        expected = packed(model.record.picture(view, 30))
         np.testing.assert_array_equal(shown(page), expected)
 
 
@@ -127,7 +127,7 @@ def test_that_one_drag_of_eta_is_one_step_and_the_chain_follows(qtbot, app, page
     qtbot.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width() - 1, middle))
     settle(qtbot, app)
     assert model.parameters.spec.sampler == DDIM(eta=1.0)
-    assert model._trajectory.chain.spec.sampler == DDIM(eta=1.0)
+    assert model.record.chain.spec.sampler == DDIM(eta=1.0)
     assert model.state.position == 25
     assert (shown(page) != before).any()
     assert page.schedule_plot is not None

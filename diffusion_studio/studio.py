@@ -154,9 +154,9 @@ class Studio(QObject):
         run = self.memory.get("run")
         if isinstance(run, str) and is_run(Path(run)):
             self.training.show_run(Path(run))
-        self.sampling.set_view(str(self.memory.get("view")))
-        self.sampling.set_layout(str(self.memory.get("layout")))
-        time = self.memory.get("time")
+        view, layout, time = (self.memory.get(key) for key in ("view", "layout", "time"))
+        self.sampling.set_view(str(view))
+        self.sampling.set_layout(str(layout))
         if isinstance(time, float) and math.isfinite(time):
             self.sampling.stand_at(time)
         self.training.load_data()

@@ -33,6 +33,7 @@ from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.form_controls import QuietCombo
 from diffusion_studio.widgets.icons import set_icon
 from diffusion_studio.widgets.image_drop import ImageDrop
+from diffusion_studio.widgets.mosaic import as_image, packed
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
 from diffusion_studio.widgets.tracks import Track
@@ -247,7 +248,7 @@ class SamplePage(Page):
         self.nearest.found.connect(side.show_nearest)
         self.nearest.failed.connect(side.show_nearest_failure)
         self.reconstruction.changed.connect(side.show_errors)
-        self.thumbnails.found.connect(lambda images, errors: self.images.set_thumbnails(images, errors))
+        self.thumbnails.found.connect(self._show_thumbnails)
         self.form.edited.connect(lambda path, _: self._mark_terms(path))
         self.form.edit_finished.connect(lambda: self.equation.mark())
         self.equation.term_hovered.connect(self._mark)
@@ -471,6 +472,10 @@ class SamplePage(Page):
         record = self.model.record
         if record is not None:
             self.side.show_times(record.chain.source.tables.alpha_bar.numpy(), record.chain.times)
+
+    def _show_thumbnails(self, pixels: dict[str, Any], errors: dict[str, str]) -> None:
+        images = {file: as_image(packed(values[None])[0]) for file, values in pixels.items()}
+        self.images.set_thumbnails(images, errors)
 
     def _show_strip(self, strip: Strip) -> None:
         self.pictures.show_strip(strip)

@@ -81,8 +81,9 @@ class SampleSide(QWidget):
         self._cards = {plot: _card(plot) for plot in (*self.chain_plots, self.error_plot)}
         for plot in self.chain_plots:
             plot.seek_requested.connect(self.seek_requested)
-        self.set_extras(comparing=False, inverting=False)
-        return _column(*self._cards.values())
+        column = _column(*self._cards.values())
+        self.set_extras(comparing=False, inverting=False)  # not before: what has no parent is a window
+        return column
 
     @property
     def chain_plots(self) -> tuple[ChainPlot, ...]:

@@ -23,7 +23,8 @@ from diffusion_studio.pages.shell import Shell
 from diffusion_studio.pages.train_page import TrainPage
 from diffusion_studio.viewmodels.memory import Memory
 from diffusion_studio.viewmodels.runs import RunsViewModel
-from diffusion_studio.viewmodels.sample import SampleParameters, SampleState, SampleViewModel
+from diffusion_studio.viewmodels.sample import SampleViewModel
+from diffusion_studio.viewmodels.sample_state import SampleParameters, SampleState
 from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
 from diffusion_studio.widgets.theme import theme
 

@@ -103,7 +103,7 @@ def test_that_x_t_and_e_choose_what_is_shown(page, model, press):
 
 @pytest.mark.parametrize("name", ["browse", "export_button", "banner"])
 def test_that_space_plays_and_never_presses_the_button_with_the_focus(page, model, press, name):
-    button = getattr(page, name)
+    button = page.tools.export_button if name == "export_button" else getattr(page, name)
     if name == "banner":
         button.show_message("info", "Something.", "Press me")
         button = next(b for b in button.findChildren(QPushButton) if b.text() == "Press me")
@@ -218,7 +218,7 @@ def test_that_a_wrong_value_is_said_under_its_field(page, model):
 
 @pytest.mark.parametrize("suffix", ["png", "gif", "npz"])
 def test_that_export_asks_where_and_writes(qtbot, page, model, tmp_path, suffix):
-    page.ask_for_export(suffix, f"(*.{suffix})", "state")
+    page.tools.ask_for_export(suffix, f"(*.{suffix})", "state")
     dialog = page.findChild(QFileDialog)
     assert dialog.defaultSuffix() == suffix
     dialog.fileSelected.emit(str(tmp_path / f"a.{suffix}"))

@@ -20,7 +20,9 @@ from diffusion_studio.engine.run import move_to_trash
 from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.viewmodels import sample as module
-from diffusion_studio.viewmodels.sample import Frame, SampleParameters, SampleViewModel
+from diffusion_studio.viewmodels.chain_views import Frame
+from diffusion_studio.viewmodels.sample import SampleViewModel
+from diffusion_studio.viewmodels.sample_state import SampleParameters
 from diffusion_studio.viewmodels.sources import memorising_choice
 from support.tiny import begin, finish, tiny_config, write_pictures
 

@@ -474,6 +474,7 @@ class SampleViewModel(QObject):
             spec = with_value(spec, "start.images", tuple(map(str, paths)))
             if start.kind == "noise":
                 spec = with_value(spec, "count", len(paths))
+                spec = with_value(spec, "guidance", 0.0)  # which class an image is of is not known
         except ValueError as error:
             self._update(notice=Notice("error", str(error)))
             return

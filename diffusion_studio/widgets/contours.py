@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 
-# of a cell's four corners (1 lower left, 2 lower right, 4 upper right, 8 upper left) the edges that are crossed
+# the edges that are crossed, by the high corners: 1 lower left, 2 lower right, 4 upper right, 8 upper left
 _EDGES = {
     1: ((3, 0),), 2: ((0, 1),), 3: ((3, 1),), 4: ((1, 2),), 5: ((3, 2), (0, 1)), 6: ((0, 2),), 7: ((3, 2),),
     8: ((2, 3),), 9: ((2, 0),), 10: ((3, 0), (1, 2)), 11: ((2, 1),), 12: ((1, 3),), 13: ((1, 0),),

@@ -257,8 +257,8 @@ def sample(
 ) -> None:
     """Sample from a trained model."""
     from diffusion_studio.core.describe import with_value
-    from diffusion_studio.engine.config import SampleSpec
     from diffusion_studio.engine.export import check_suffix
+    from diffusion_studio.engine.sample_spec import SampleSpec
 
     changes = {
         "sampler.kind": sampler, "sampler.eta": eta, "steps": steps, "count": count, "label": label,

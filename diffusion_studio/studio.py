@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from PySide6.QtCore import QByteArray, QObject
 
 from diffusion_studio.engine import places
-from diffusion_studio.engine.config import RunConfig, SampleSpec
+from diffusion_studio.engine.config import RunConfig
 from diffusion_studio.engine.model_io import is_pipeline
 from diffusion_studio.engine.run import is_run
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.runs_page import RunsPage
 from diffusion_studio.pages.sample_page import SamplePage

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
+from diffusion_studio.pages.step_equation import step_equation
 from diffusion_studio.viewmodels.sample import ChainCurves, Frame, SampleState, SampleViewModel
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.cards import Card
@@ -274,21 +275,7 @@ class SamplePage(Page):
         if step is None:
             self.equation.set_equation((Term("x_0", "x0"),), (), "the finished image")
             return
-        kernel = step.kernel
-        formula = [
-            Term("x_s", "xt", "The next state", "x_s"), Term("="),
-            Term(r"\sqrt{\bar\alpha_s}", tooltip="How much of the image is left at s", name="c_x0"),
-            Term(r"\hat x_0", "x0", "The estimate of the image", "x0_hat"), Term("+"),
-            Term(r"\sqrt{1-\bar\alpha_s-\sigma^2}", tooltip="Noise that is kept", name="c_eps"),
-            Term(r"\hat\varepsilon", "eps", "The estimate of the noise", "eps_hat"),
-        ]  # fmt: skip
-        numbers = [
-            Term(text=f"x{_subscript(step.s)} = "), Term(text=f"{kernel.c_x0:.3f}"), Term(r"\hat x_0", "x0"),
-            Term(text=f" + {kernel.c_eps:.3f}"), Term(r"\hat\varepsilon", "eps"),
-        ]  # fmt: skip
-        if kernel.sigma > 0:
-            formula += [Term("+"), Term(r"\sigma z", "noise", "Fresh noise of this step", "sigma")]
-            numbers += [Term(text=f" + {kernel.sigma:.3f}"), Term("z", "noise")]
+        formula, numbers = step_equation(step.update, step.s)
         self.equation.set_equation(formula, numbers, f"t = {step.t} → s = {step.s} · {source}")
 
     def _show_frame(self, frame: Frame) -> None:
@@ -358,7 +345,3 @@ def _about(state: SampleState) -> str:
         return ""
     count = state.parameters.spec.count
     return f"{count} chains · {steps} steps · {state.megabytes:.1f} MB"
-
-
-def _subscript(number: int) -> str:
-    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

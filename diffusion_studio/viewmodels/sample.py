@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from diffusion_studio.core.describe import with_value
-from diffusion_studio.core.kernel import ReverseKernel
+from diffusion_studio.core.update import Update
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine import events
-from diffusion_studio.engine.config import SampleSpec
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import choose_device, device_name
 from diffusion_studio.engine.export import save_trajectory
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain, Source
 from diffusion_studio.engine.trajectory import Trajectory, View
 from diffusion_studio.viewmodels.history import History
@@ -78,7 +78,7 @@ class StepNumbers:
 
     t: int
     s: int
-    kernel: ReverseKernel
+    update: Update
 
 
 @dataclass(frozen=True)
@@ -326,7 +326,7 @@ class SampleViewModel(QObject):
         if trajectory is None or position >= trajectory.steps:
             return None
         t, s = trajectory.times[position], trajectory.times[position + 1]
-        return StepNumbers(t, s, trajectory.chain.spec.sampler.kernel(trajectory.chain.source.tables, t, s))
+        return StepNumbers(t, s, trajectory.chain.updates[position])
 
     def _show_frame(self) -> None:
         trajectory = self._trajectory

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from diffusion_studio.engine.config import SampleSpec
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.export import GIF_FRAMES, check_suffix, run_chain, save_samples, save_trajectory
 from diffusion_studio.engine.pictures import enlarged, mosaic, read_settings
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain
 from diffusion_studio.engine.trajectory import Trajectory
 from support.chains import random_source

@@ -19,10 +19,13 @@ from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.runs_page import RunsPage
 from diffusion_studio.pages.sample_page import SamplePage
 from diffusion_studio.pages.shell import Shell
+from diffusion_studio.pages.toy_page import ToyPage
 from diffusion_studio.pages.train_page import TrainPage
 from diffusion_studio.viewmodels.memory import Memory
 from diffusion_studio.viewmodels.runs import RunsViewModel
 from diffusion_studio.viewmodels.sample import SampleParameters, SampleState, SampleViewModel
+from diffusion_studio.viewmodels.toy import ToyViewModel
+from diffusion_studio.viewmodels.toy_memory import restored, to_remember
 from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
 from diffusion_studio.widgets.theme import theme
 
@@ -42,11 +45,14 @@ class Studio(QObject):
         runs = places.runs_dir()
         self.training = TrainViewModel(runs, _config(self.memory.get("config")), parent=self)
         self.sampling = SampleViewModel(runs, _parameters(self.memory.get("sample")), parent=self)
+        self.toy = ToyViewModel(*restored(self.memory.get("toy")), parent=self)
         self.runs = RunsViewModel(runs, self)
         self.train_page = TrainPage(self.training)
         self.sample_page = SamplePage(self.sampling)
+        self.toy_page = ToyPage(self.toy)
         self.runs_page = RunsPage(self.runs)
-        self.pages: dict[str, Page] = {p.key: p for p in (self.train_page, self.sample_page, self.runs_page)}
+        pages: tuple[Page, ...] = (self.train_page, self.sample_page, self.toy_page, self.runs_page)
+        self.pages = {p.key: p for p in pages}
         for key, page in self.pages.items():
             shell.add_page(key, page)
             page.header_changed.connect(self._show_header)
@@ -65,6 +71,7 @@ class Studio(QObject):
         self.training.changed.connect(self._remember_training)
         self.training.saved.connect(self.sampling.model_saved)
         self.sampling.changed.connect(self._remember_sampling)
+        self.toy.changed.connect(lambda state: self.memory.set("toy", to_remember(state)))
         self.train_page.sample_requested.connect(self._sample_trained)
         self.runs_page.sample_requested.connect(self._sample_run)
         self.runs_page.resume_requested.connect(self._resume_run)
@@ -184,7 +191,12 @@ class Studio(QObject):
         """Stops every job, waits for its thread and writes the memory."""
         self._remember_window()
         self._remember_layouts()
-        for model in (self.training, self.sampling, self.runs):  # a last checkpoint is told to the others
+        for model in (
+            self.training,
+            self.sampling,
+            self.toy,
+            self.runs,
+        ):  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.chain import reverse_chain
+from diffusion_studio.core.chain import Past, reverse_chain
+from diffusion_studio.core.clipping import Unclipped
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.describe import Member, knob, one_of
 from diffusion_studio.core.langevin import adjusted_step, langevin_step
@@ -30,6 +31,7 @@ class State:
     """Where every particle is."""
 
     x: Tensor  # (n, 2) float32
+    past: Past | None = None  # what a multi-step sampler remembers
 
 
 class Process(Member):
@@ -130,7 +132,7 @@ class Reverse(Process):
     source: ClassVar[str] = "S §3, L 139"
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:
-        down = self.spacing.times(tables.steps, self.steps)
+        down = self.spacing.times(tables, self.steps)
         return (*reversed(down), *down[1:]) if up else down
 
     def walk(
@@ -143,11 +145,16 @@ class Reverse(Process):
                 state = above
                 yield state
         down, begin = tuple(times[top:]), max(first - top, 0)
+        remembers = len(down) > 2 and self._remembers(denoiser.tables, down)
         chain = reverse_chain(
-            denoiser, self.sampler, down, state.x, lambda t, shape: noise.step(t, shape), None, False, begin
+            denoiser, self.sampler, down, state.x, noise.step, None, Unclipped(), begin, state.past
         )
         for step in chain:
-            yield State(step.x_s)
+            yield State(step.x_s, step.past if remembers else None)
+
+    def _remembers(self, tables: Tables, down: Sequence[int]) -> bool:
+        """Whether a step needs the estimate of the one before."""
+        return self.sampler.update(tables, down[1], down[2], down[0])["x0_before"] != 0
 
 
 class Forward(Process):

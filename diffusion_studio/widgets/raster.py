@@ -97,7 +97,7 @@ def _disc(radius: float) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
 
 def radius_for(count: int) -> float:
     """How large a dot is, so that many still leave the field to be seen; in logical pixels."""
-    return 3.2 if count <= 200 else 2.4 if count <= 1500 else 1.6 if count <= 6000 else 1.0
+    return 3.2 if count <= 200 else 2.5 if count <= 1500 else 2.0 if count <= 6000 else 1.0
 
 
 def splat(frame: Pixels, x: Floats, y: Floats, colors: Pixels | int, radius: float) -> None:

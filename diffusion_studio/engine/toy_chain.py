@@ -100,6 +100,10 @@ class ToyChain:
                     break
         return self.position == target
 
+    def replace_denoiser(self, denoiser: Denoiser) -> None:
+        """Goes on from here with another score; states that are computed from now on follow it."""
+        self.denoiser, self._walk = denoiser, None
+
     def _jump(self, target: int) -> None:
         """Stands at the best known state at or before `target`, unless the present one is that."""
         known = max((k for k in (*self._kept, *self._recent) if k <= target), default=self.first)

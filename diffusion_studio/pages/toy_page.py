@@ -163,6 +163,7 @@ class ToyPage(Page):
 
     def _connect(self) -> None:
         model, plane, transport = self.model, self.plane, self.transport
+        player = model.player
         model.changed.connect(self._render)
         model.field_changed.connect(plane.set_field)
         model.particles_changed.connect(self._show_particles)
@@ -183,15 +184,15 @@ class ToyPage(Page):
         self.fields.changed.connect(lambda key: self._look(field=key))
         self.methods.changed.connect(model.choose_method)
         self.banner.closed.connect(model.dismiss_notice)
-        transport.seek_requested.connect(model.seek)
-        transport.step_requested.connect(model.step)
-        transport.home.connect(lambda: model.seek(0))
-        transport.end.connect(lambda: model.seek(model.state.last))
-        transport.play_toggled.connect(model.toggle_playing)
-        transport.play_requested.connect(model.play)
-        transport.pause_requested.connect(model.stop_playing)
-        transport.loop_toggled.connect(model.set_loop)
-        transport.speed_changed.connect(model.set_speed)
+        transport.seek_requested.connect(player.seek)
+        transport.step_requested.connect(player.step)
+        transport.home.connect(lambda: player.seek(0))
+        transport.end.connect(lambda: player.seek(model.state.last))
+        transport.play_toggled.connect(player.toggle)
+        transport.play_requested.connect(player.play)
+        transport.pause_requested.connect(player.stop)
+        transport.loop_toggled.connect(player.set_loop)
+        transport.speed_changed.connect(player.set_speed)
         transport.install_on(self)
 
     # --- what the person does ---------------------------------------------------------------------------
@@ -239,7 +240,7 @@ class ToyPage(Page):
         self.plane.set_modes(() if many else state.spec.modes, state.selected, shrink)
         self._render_transport(before, state)
         if before is None or _step_of(before) != _step_of(state):
-            self._render_equation(state)
+            self._render_equation()
         if before is None or _header_of(before) != _header_of(state):
             self.header_changed.emit()
 
@@ -283,10 +284,11 @@ class ToyPage(Page):
             transport.set_playing(state.playing)
         transport.set_loop(state.loop)
 
-    def _render_equation(self, state: ToyState) -> None:
-        tables = self.model.chain.denoiser.tables
-        if state.times:
-            self.equation.set_equation(*toy_equation(state.spec, tables, state.times, state.position))
+    def _render_equation(self) -> None:
+        chain = self.model.chain
+        self.equation.set_equation(
+            *toy_equation(chain.spec, chain.denoiser.tables, chain.times, chain.position)
+        )
 
     def _show_particles(self, particles: Particles) -> None:
         self.plane.set_particles(particles.x, particles.labels)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.mixture import NoisyMixture
 from diffusion_studio.engine.toy_chain import ToyChain
-from diffusion_studio.engine.toy_field import Window, error_view, exact_view, learned_view
+from diffusion_studio.engine.toy_field import Window
 from diffusion_studio.engine.toy_measures import measure
 from diffusion_studio.engine.toy_process import Langevin, Process
 from diffusion_studio.engine.toy_shapes import (
@@ -29,22 +29,23 @@ from diffusion_studio.engine.toy_shapes import (
 )
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.viewmodels.history import History
+from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.toy_frames import field_of, particles_of, start_labels
+from diffusion_studio.viewmodels.toy_learning import ToyLearner
+from diffusion_studio.viewmodels.toy_player import ToyPlayer
+from diffusion_studio.viewmodels.toy_pointer import ToyPointer
 from diffusion_studio.viewmodels.toy_state import (
     Comparison,
     Course,
     Look,
-    Particles,
     ToyState,
     method_of,
     method_title,
     methods,
 )
+from diffusion_studio.viewmodels.toy_tour import Action
 
-FRAME = 16  # ms
-STEPS_PER_SECOND = 60.0  # of playing at speed 1
 MEASURE_EVERY = 250  # ms
-PATIENCE = 0.010  # seconds of one frame that may go into catching up
-TRAIL, TRAILS, WHOLE = 40, 40, 24  # states of a short trail; how many trails, short and whole
 BRUSH = 0.16  # standard deviation of a drawn dot
 
 
@@ -62,23 +63,28 @@ class ToyViewModel(QObject):
         super().__init__(parent)
         start = spec or ToySpec()
         self._history = History(start)
-        self._chain = ToyChain(start, start.denoiser())
         self._learned: Denoiser | None = None
         self._window = Window()
         self._processes: dict[str, Process] = {}  # the last one of each method
         self._starts: NDArray[np.int64] = np.empty(0, np.int64)
         self._now, self._before = Course(method_title(start.process)), None
-        self._target = 0
-        self._place = 0.0  # where playing stands, between two states
-        self._factor = 1.0
         self._visible = False
         self._shown: tuple[Any, ...] = ()  # what the field on the screen was made of
-        self._timer = QTimer(self, interval=FRAME, timerType=Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._tick)
-        self._measuring = QTimer(self, interval=MEASURE_EVERY)
-        self._measuring.timeout.connect(self._measure)
         self.state = ToyState(start, look or Look(), playing=True)
-        self._begin(self._chain)
+        self.player = ToyPlayer(ToyChain(start, start.denoiser()), self.restart, self)
+        self.learner, self.pointer = ToyLearner(self), ToyPointer(self)
+        self._measuring = QTimer(self, interval=MEASURE_EVERY)
+        self._connect()
+        self._begin(self.player.chain)
+
+    def _connect(self) -> None:
+        self.player.moved.connect(self._present)
+        self.player.rested.connect(self._rest)
+        self.player.changed.connect(self._show_player)
+        self.learner.changed.connect(lambda state: self._update(learning=state))
+        self.learner.learned.connect(self._take_network)
+        self.learner.failed.connect(lambda text, trace: self._update(notice=Notice("error", text, trace)))
+        self._measuring.timeout.connect(self._measure)
 
     @property
     def spec(self) -> ToySpec:
@@ -86,7 +92,7 @@ class ToyViewModel(QObject):
 
     @property
     def chain(self) -> ToyChain:
-        return self._chain
+        return self.player.chain
 
     def level(self, dtype: torch.dtype = torch.float32) -> NoisyMixture:
         """p_t of the picture."""
@@ -97,7 +103,7 @@ class ToyViewModel(QObject):
     def edit(self, path: str, value: Any) -> None:
         """Changes one parameter; a value that cannot be gets its sentence and changes nothing."""
         if path == "t" and self.state.follows:
-            self.seek_level(int(value))
+            self.player.seek_level(int(value))
             return
         try:
             spec = with_value(self.spec, path, value)
@@ -173,7 +179,10 @@ class ToyViewModel(QObject):
 
     def set_look(self, look: Look) -> None:
         """How it is shown."""
+        before = self.denoiser()
         self._update(look=look)
+        if self.denoiser() is not before:
+            self._go_on(self.spec, self.spec)
         self._show_field()
         self._show_particles()
 
@@ -197,9 +206,11 @@ class ToyViewModel(QObject):
         spec = self.spec
         if method_of(spec.process):
             self._processes[method_of(spec.process)] = spec.process
-        self._show_spec()
         if _law(spec) != _law(before):
+            if spec.schedule != before.schedule:
+                self._learned = None  # it knows other noise levels
             self._go_on(before, spec)
+        self._show_spec()
         self._show_field()
 
     def _show_spec(self) -> None:
@@ -218,137 +229,95 @@ class ToyViewModel(QObject):
         """A chain for the changed parameters: one level goes on from here, a walk is walked again."""
         same = _start(before) == _start(spec) and type(before.process) is type(spec.process)
         if same and isinstance(spec.process, Langevin):
-            here = min(self._chain.position, spec.process.steps)
-            self._begin(ToyChain(spec, self.denoiser(), here, self._chain.x), anew=False)
+            here = min(self.player.chain.position, spec.process.steps)
+            self._begin(ToyChain(spec, self.denoiser(), here, self.player.chain.x), anew=False)
         else:
             chain = ToyChain(spec, self.denoiser())
-            stays = same and chain.last == self._chain.last
-            self._begin(chain, self._chain.position if stays else 0)
+            stays = same and chain.last == self.player.chain.last
+            self._begin(chain, self.player.chain.position if stays else 0)
 
     def restart(self) -> None:
         """The same from its beginning."""
         self._begin(ToyChain(self.spec, self.denoiser()))
 
     def _begin(self, chain: ToyChain, target: int = 0, anew: bool = True) -> None:
-        self._chain, self._target = chain, max(target, chain.first)
-        self._place = float(self._target)
         if anew:
-            x = chain.x.numpy()
-            self._starts = ((np.arctan2(x[:, 1], x[:, 0]) / (2 * np.pi) + 0.5) * CLASSES).astype(
-                np.int64
-            ) % CLASSES
+            self._starts = start_labels(chain.x)
             title = method_title(chain.spec.process)
             if title != self._now.title and self._now.last is not None:
                 self._before = self._now
             self._now = Course(title)
-        self._chain.go(self._target, PATIENCE)
-        self._update(times=chain.times, first=chain.first)
+        self.player.begin(chain, target)
         self._present()
-        self._wake()
+        self._show_player()
 
     def _present(self) -> None:
         """Shows the state at which the chain stands."""
-        t = self._chain.times[self._chain.position]
-        alpha_bar = self._chain.denoiser.tables.alpha_bar_at(t)
-        self._update(position=self._chain.position, t=t, alpha_bar=alpha_bar)
+        chain = self.chain
+        t = chain.times[chain.position]
+        self._update(
+            times=chain.times, first=chain.first, position=chain.position, t=t,
+            alpha_bar=chain.denoiser.tables.alpha_bar_at(t),
+        )  # fmt: skip
         self._show_field()
         self._show_particles()
 
     def _show_field(self) -> None:
-        look, spec = self.state.look, self.spec
-        made_of = (look.field, self.state.t, spec.modes, spec.schedule, self._window, self._learned)
-        if made_of == self._shown or not self._visible:
-            return
-        self._shown = made_of
-        level, learned = self.level(), self._learned
-        if look.field == "learned" and learned is not None:
-            view = learned_view(level, learned, self.state.t, self._window)
-        elif look.field == "error" and learned is not None:
-            view = error_view(level, learned, self.state.t, self._window)
-        else:
-            view = exact_view(level, self._window)
-        self.field_changed.emit(view)
+        look, spec, learned = self.state.look, self.spec, self._learned
+        made_of = (look.field, self.state.t, spec.modes, spec.schedule, self._window, learned)
+        if made_of != self._shown and self._visible:
+            self._shown = made_of
+            self.field_changed.emit(field_of(look, self.level(), learned, self.state.t, self._window))
 
     def _show_particles(self) -> None:
-        if not self._visible:
-            return
-        x, look, position = self._chain.x, self.state.look, self._chain.position
-        labels = self._labels(x)
-        count = min(WHOLE if look.trails == "whole" else TRAILS, len(x))
-        since = position - TRAIL if look.trails == "short" else 0
-        paths = self._chain.paths(since if look.trails != "off" else position, position)[:, :count]
-        if look.trails == "whole" and self.spec.start == "point":
-            along = tuple(k % CLASSES for k in range(count))
-        else:
-            along = () if labels is None else tuple(labels[:count].tolist())
-        self.particles_changed.emit(Particles(x.numpy(), labels, paths, along))
-
-    def _labels(self, x: torch.Tensor) -> NDArray[np.int64] | None:
-        """The colour of each particle."""
-        match self.state.look.color:
-            case "class" if self.spec.mixture().class_count > 1:
-                with torch.inference_mode():
-                    return self.level().class_posterior(x).argmax(1).numpy()
-            case "start":
-                return self._starts
-        return None
+        if self._visible:
+            look, level = self.state.look, self.level()
+            self.particles_changed.emit(particles_of(self.player.chain, look, level, self._starts))
 
     def _measure(self) -> None:
         if not self._visible:
             return
+        if not self.player.moving:
+            self._measuring.stop()
         process = self.spec.process
         step, heat = (process.step, process.heat) if isinstance(process, Langevin) else (0.0, 1.0)
-        found = measure(self.level(), self._chain.x, self.state.position, self.state.t, step, heat)
+        found = measure(self.level(), self.player.chain.x, self.state.position, self.state.t, step, heat)
         self._now = self._now.with_measures(found)
-        self.measured.emit(Comparison(self._now, self._before, self._chain.last))
+        self.measured.emit(Comparison(self._now, self._before, self.player.chain.last))
 
-    # --- moving about -------------------------------------------------------------------------------------
+    # --- learning, pointing, being seen -------------------------------------------------------------------
 
-    def seek(self, position: int) -> None:
-        """Goes to a state; what is not computed yet is computed over the next frames."""
-        self._target = min(max(position, self._chain.first), self._chain.last)
-        self._place = float(self._target)
-        self._approach()
-        self._wake()
+    def start_learning(self) -> None:
+        """Trains a small network on the shown distribution, from the beginning."""
+        self._learned = None
+        self.learner.start(self.spec)
 
-    def seek_level(self, t: int) -> None:
-        """Goes to the state of a walk that is nearest to a noise level, on the leg where one stands."""
-        times, here = self._chain.times, self._chain.position
-        top = times.index(max(times))
-        leg = range(top, len(times)) if here >= top and top < len(times) - 1 else range(top + 1)
-        self.seek(min(leg, key=lambda k: abs(times[k] - t)))
+    def _take_network(self, denoiser: Denoiser) -> None:
+        self._learned = denoiser
+        if self.state.look.field != "exact":
+            self._show_field()
+        if self.state.look.field == "learned" and isinstance(self.spec.process, Langevin):
+            self.player.chain.replace_denoiser(denoiser)
 
-    def step(self, by: int) -> None:
-        self.stop_playing()
-        self.seek(self._chain.position + by)
+    def apply(self, action: Action) -> None:
+        """One of the things to try on a card of the tour."""
+        spec, look = action.change(self.spec, self.state.look)
+        self.set_look(look)
+        self._history.change(spec)
+        self._history.settle()
+        self._show_spec()
+        self.restart()
+        self.player.play()
+        if action.learns:
+            self.start_learning()
 
-    def toggle_playing(self) -> None:
-        if self.state.playing:
-            self.stop_playing()
-        else:
-            self.play()
+    def set_tour(self, number: int) -> None:
+        """Shows a card of the tour; −1 closes it."""
+        self._update(tour=number)
 
-    def play(self, factor: float = 1.0) -> None:
-        """Plays at `factor` times the speed, backwards when negative; begins anew at an end."""
-        self._factor = factor
-        if factor > 0 and self._chain.position >= self._chain.last:
-            self.restart() if self._chain.first else self.seek(0)
-        elif factor < 0 and self._chain.position <= self._chain.first:
-            self.seek(self._chain.last)
-        self._place = float(self._target)
-        self._update(playing=True)
-        self._wake()
-
-    def stop_playing(self) -> None:
-        self._update(playing=False)
-        self._target = self._chain.position
-        self._measure()
-
-    def set_loop(self, loop: bool) -> None:
-        self._update(loop=loop)
-
-    def set_speed(self, speed: float) -> None:
-        self._update(speed=speed)
+    def point_at(self, x: float, y: float) -> None:
+        """The pointer is over this place of the plane."""
+        self.pointer.point_at(x, y, self.state.t, self.spec.denoiser(), self._learned)
 
     def set_visible(self, visible: bool) -> None:
         """Whether the page is seen; a hidden one rests."""
@@ -357,46 +326,18 @@ class ToyViewModel(QObject):
             self._shown = ()
             self._present()
             self._measure()
-        self._wake()
+        self.player.set_awake(visible)
+        self._show_player()
 
-    def _wake(self) -> None:
-        """Runs the clock exactly while there is something to move."""
-        moving = self.state.playing or self._chain.position != self._target
-        if moving and self._visible:
-            self._timer.start()
+    def _rest(self) -> None:
+        self._measuring.stop()
+        self._measure()
+
+    def _show_player(self) -> None:
+        player = self.player
+        self._update(playing=player.playing, loop=player.loop, speed=player.speed)
+        if player.moving and not self._measuring.isActive():
             self._measuring.start()
-        else:
-            self._timer.stop()
-            self._measuring.stop()
-
-    def _tick(self) -> None:
-        if self.state.playing and self._chain.position == self._target:
-            self._place += self._factor * self.state.speed * STEPS_PER_SECOND * FRAME / 1000
-            if not self._chain.first <= self._place <= self._chain.last:
-                self._at_an_end()
-                return
-            self._target = int(self._place)
-        self._approach()
-
-    def _at_an_end(self) -> None:
-        if not self.state.loop:
-            self._place = min(max(self._place, self._chain.first), self._chain.last)
-            self._target = int(self._place)
-            self._approach()
-            self.stop_playing()
-        elif self._factor > 0:
-            self.restart() if self._chain.first else self.seek(0)
-        else:
-            self.seek(self._chain.last)
-
-    def _approach(self) -> None:
-        before = self._chain.position
-        there = self._chain.go(self._target, PATIENCE)
-        if self._chain.position != before:
-            self._present()
-        if there and not self.state.playing:
-            self._wake()
-            self._measure()
 
     # --- the rest -----------------------------------------------------------------------------------------
 
@@ -407,7 +348,10 @@ class ToyViewModel(QObject):
     def shutdown(self) -> None:
         """Stops everything."""
         self._visible = False
-        self._wake()
+        self.player.set_awake(False)
+        self._measuring.stop()
+        self.pointer.shutdown()
+        self.learner.shutdown()
 
     def _update(self, **values: Any) -> None:
         state = replace(self.state, **values)

@@ -100,6 +100,10 @@ class ToyChain:
                     break
         return self.position == target
 
+    def again(self) -> ToyChain:
+        """The same chain from its first state, for another thread."""
+        return ToyChain(self.spec, self.denoiser, self.first, self._kept[self.first].x)
+
     def replace_denoiser(self, denoiser: Denoiser) -> None:
         """Goes on from here with another score; states that are computed from now on follow it."""
         self.denoiser, self._walk = denoiser, None

@@ -35,8 +35,9 @@ class ToyLearning(Choice):
         source="L 157, L 161",
     )  # fmt: skip
     points: int = knob(
-        0, title="data points", ge=0, le=100_000, words={0: "always fresh"},
-        help="How many points there are to learn from; with few of them the network learns them by heart.",
+        0, title="data points", ge=0, le=100_000, words={0: "fresh"},
+        help="How many points there are to learn from, or fresh ones all the time. With few of them the "
+             "network learns them by heart.",
     )  # fmt: skip
     seconds: float = knob(20.0, title="time", unit="s", ge=1, le=600, scale="log", help="Training time.")
     width: int = knob(

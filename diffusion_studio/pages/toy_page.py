@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
+import numpy as np
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QPainter, QShowEvent
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSplitter, QStackedWidget, QToolButton, QWidget
 
-from diffusion_studio.engine.toy_shapes import CUSTOM, SHAPES
-from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
+from diffusion_studio.engine.toy_field import FieldView
+from diffusion_studio.pages.page import Page, Workspace, restored_sizes
+from diffusion_studio.pages.toy_cards import ToyCards
 from diffusion_studio.pages.toy_equation import toy_equation
+from diffusion_studio.pages.toy_panel import ToyPanel
+from diffusion_studio.pages.toy_recorder import Recorder
 from diffusion_studio.viewmodels.toy import ToyViewModel
-from diffusion_studio.viewmodels.toy_state import Comparison, Particles, ToyState, method_of, methods
+from diffusion_studio.viewmodels.toy_state import Particles, PointReading, ToyState, method_of, methods
 from diffusion_studio.widgets.banner import Banner
-from diffusion_studio.widgets.bars import BarSeries, OccupancyBars
-from diffusion_studio.widgets.cards import Card
 from diffusion_studio.widgets.equation import EquationView
-from diffusion_studio.widgets.form import Form
-from diffusion_studio.widgets.form_controls import QuietCombo
+from diffusion_studio.widgets.icons import set_icon
 from diffusion_studio.widgets.plane import PlaneView
 from diffusion_studio.widgets.plane_paint import Layers
-from diffusion_studio.widgets.plot_series import Series, SeriesPlot
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.step_transport import StepTransport
-from diffusion_studio.widgets.theme import label, tabular
+from diffusion_studio.widgets.surface import SurfaceView
+from diffusion_studio.widgets.theme import label, theme
 
-SECTIONS = (
-    ("Noise level", ["t", "schedule"]),
-    ("Movement", ["process.step", "process.heat", "process.adjusted", "process.sampler", "process.steps",
-                  "process.spacing"]),
-    ("Particles", ["count", "start", "start_x", "start_y", "seed"]),
-)  # fmt: skip
 FIELDS = [
-    ("exact", "Exact", "The score in closed form"),
-    ("learned", "Learned", "The score that the small network has learned; particles follow it too"),
-    ("error", "Error", "Where the learned score differs from the exact one: the Fisher divergence (L 157)"),
+    ("exact", "Exact", "The score in closed form (1)"),
+    ("learned", "Learned", "The score that the small network has learned; particles follow it too (2)"),
+    (
+        "error",
+        "Error",
+        "Where the learned score errs: the Fisher divergence, cell by cell, L 157 (3)",
+    ),
 ]
+FIELD_KEYS = {Qt.Key.Key_1: "exact", Qt.Key.Key_2: "learned", Qt.Key.Key_3: "error"}
 LAYERS = (
     ("density", "Density"),
     ("contours", "Contour lines"),
@@ -46,6 +48,14 @@ LAYERS = (
 )
 COLORS = (("class", "Colour by class"), ("start", "Colour by starting point"), ("none", "One colour"))
 TRAILS = (("off", "No trails"), ("short", "Short trails"), ("whole", "Whole paths"))
+EXPORTS = [
+    ("Picture …", "png", "PNG (*.png)"),
+    ("Drawing …", "svg", "SVG (*.svg)"),
+    ("Animation …", "gif", "GIF (*.gif)"),
+    ("Animation, small …", "webp", "WebP (*.webp)"),
+    ("Particles …", "npz", "NumPy (*.npz)"),
+    ("State …", "json", "State (*.json)"),
+]
 
 
 class ToyPage(Page):
@@ -57,6 +67,8 @@ class ToyPage(Page):
         super().__init__(parent)
         self.model = model
         self._shown: ToyState | None = None
+        self._field: FieldView | None = None
+        self._animation = Path()
         self._build()
         self._connect()
         self._render(model.state)
@@ -72,19 +84,25 @@ class ToyPage(Page):
         self.fields, self.methods = Segmented(), Segmented()
         self.fields.set_options(FIELDS)
         self.methods.set_options([(m.key, m.title, m.help) for m in methods()])
-        self.plane = PlaneView()
+        self.plane, self.surface = PlaneView(), SurfaceView()
+        self.picture = QStackedWidget()
+        self.picture.addWidget(self.plane)
+        self.picture.addWidget(self.surface)
+        self.cards = ToyCards()
         self.columns = QSplitter(Qt.Orientation.Horizontal)
-        self.columns.addWidget(self.plane)
-        self.columns.addWidget(self._build_cards())
+        self.columns.addWidget(self.picture)
+        self.columns.addWidget(self.cards)
         self.columns.setHandleWidth(12)
         self.columns.setChildrenCollapsible(False)
         self.columns.setStretchFactor(0, 1)
-        self.columns.setSizes([600, 300])
+        self.columns.setSizes([560, 300])
         self.transport = StepTransport()
+        self.transport.add_action_widget(self._build_export())
+        self.recorder = Recorder(self.model.player, self._frame, self)
         top = QHBoxLayout()
         top.setSpacing(8)
-        top.addWidget(self.fields)
-        top.addWidget(self._build_show())
+        for widget in (self.fields, self._build_show(), self._build_relief()):
+            top.addWidget(widget)
         top.addStretch(1)
         top.addWidget(self.methods)
         area = self.workspace.area
@@ -92,35 +110,24 @@ class ToyPage(Page):
         area.addLayout(top)
         area.addWidget(self.columns, 1)
         area.addWidget(self.transport)
-        self._build_panel()
+        self.panel = ToyPanel()
+        self.workspace.panel.addWidget(self.panel)
+        self.workspace.panel.addStretch(1)
+        self.equation = EquationView()
+        self.workspace.foot.addWidget(label("This step", "section"))
+        self.workspace.foot.addWidget(self.equation)
 
-    def _build_cards(self) -> QWidget:
-        self.bars = OccupancyBars()
-        self.occupancy = Card("Mode occupancy")
-        self.occupancy.body.addWidget(self.bars)
-        self.distance_plot = SeriesPlot("Energy distance")
-        self.distance_plot.setMinimumHeight(120)
-        self.facts = label("", "muted")
-        self.facts.setFont(tabular(self.facts.font()))
-        self.facts.setWordWrap(True)
-        distance = Card()
-        distance.body.addWidget(self.distance_plot, 1)
-        distance.body.addWidget(self.facts)
-        column = QWidget()
-        layout = QVBoxLayout(column)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
-        layout.addWidget(self.occupancy)
-        layout.addWidget(distance, 1)
-        self.cards = layout
-        return column
+    @property
+    def form(self) -> Any:
+        """The form of all parameters but the modes'."""
+        return self.panel.form
 
     def _build_show(self) -> QWidget:
-        self.show_button = QToolButton()
-        self.show_button.setText("Show")
-        self.show_button.setToolTip("What is drawn, and in which colours")
-        self.show_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.show_button)
+        button = QToolButton()
+        button.setText("Show")
+        button.setToolTip("What is drawn, and in which colours")
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(button)
         self.look_actions: dict[tuple[str, str], QAction] = {}
         for name, text in LAYERS:
             action = self._look_action(menu, name, "", text)
@@ -131,8 +138,8 @@ class ToyPage(Page):
             for key, text in choices:
                 action = group.addAction(self._look_action(menu, name, key, text))
                 action.triggered.connect(lambda _, name=name, key=key: self._look(**{name: key}))
-        self.show_button.setMenu(menu)
-        return self.show_button
+        button.setMenu(menu)
+        return button
 
     def _look_action(self, menu: QMenu, name: str, key: str, text: str) -> QAction:
         action = menu.addAction(text)
@@ -140,34 +147,38 @@ class ToyPage(Page):
         self.look_actions[name, key] = action
         return action
 
-    def _build_panel(self) -> None:
-        self.shapes = QuietCombo()
-        self.shapes.setAccessibleName("Distribution")
-        self.shapes.setToolTip("What the data are: always a mixture of Gaussians, so that all is exact")
-        for shape in SHAPES:
-            self.shapes.addItem(shape.title, shape.key)
-            self.shapes.setItemData(self.shapes.count() - 1, shape.help, Qt.ItemDataRole.ToolTipRole)
-        self.shapes.addItem("drawn by hand", CUSTOM)
-        self.shape_note = label("", "small")
-        self.shape_note.setWordWrap(True)
-        self.form = Form(SECTIONS)
-        self.mode_form = Form([("Mode", ["x", "y", "sd_1", "sd_2", "angle", "weight", "label"])])
-        panel = self.workspace.panel
-        panel.addLayout(titled("Distribution", self.shapes, self.shape_note))
-        panel.addWidget(self.mode_form)
-        panel.addWidget(self.form)
-        panel.addStretch(1)
-        self.equation = EquationView()
-        self.workspace.foot.addWidget(label("This step", "section"))
-        self.workspace.foot.addWidget(self.equation)
+    def _build_relief(self) -> QWidget:
+        self.relief = QToolButton()
+        self.relief.setCheckable(True)
+        self.relief.setToolTip(
+            "The density as a landscape with the paths on it; drag to turn it (Luo, figure 6)"
+        )
+        self.relief.setAccessibleName("Landscape")
+        set_icon(self.relief, "surface")
+        self.relief.toggled.connect(lambda on: self._look(surface=on))
+        return self.relief
+
+    def _build_export(self) -> QWidget:
+        self.export_button = QToolButton()
+        self.export_button.setText("Export")
+        self.export_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        set_icon(self.export_button, "export")
+        self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.export_button)
+        for text, suffix, kind in EXPORTS:
+            menu.addAction(text, lambda suffix=suffix, kind=kind: self.ask_for_export(suffix, kind))
+        menu.addSeparator()
+        menu.addAction("Open a state …", self.ask_for_state)
+        self.export_button.setMenu(menu)
+        return self.export_button
 
     def _connect(self) -> None:
-        model, plane, transport = self.model, self.plane, self.transport
-        player = model.player
+        model, plane, panel = self.model, self.plane, self.panel
         model.changed.connect(self._render)
-        model.field_changed.connect(plane.set_field)
+        model.field_changed.connect(self._show_field)
         model.particles_changed.connect(self._show_particles)
-        model.measured.connect(self._show_measures)
+        model.measured.connect(self.cards.show_measures)
+        model.pointer.changed.connect(self._show_reading)
         plane.window_changed.connect(model.set_window)
         plane.mode_changed.connect(model.set_mode)
         plane.mode_settled.connect(model.settle)
@@ -176,18 +187,34 @@ class ToyPage(Page):
         plane.mode_removed.connect(model.remove_mode)
         plane.start_picked.connect(model.pick_start)
         plane.stroke_drawn.connect(model.draw)
-        self.form.edited.connect(model.edit)
-        self.form.edit_finished.connect(model.settle)
-        self.mode_form.edited.connect(self._edit_mode)
-        self.mode_form.edit_finished.connect(model.settle)
-        self.shapes.activated.connect(self._choose_shape)
-        self.fields.changed.connect(lambda key: self._look(field=key))
+        plane.pointed.connect(model.point_at)
+        plane.pointer_left.connect(model.pointer.leave)
+        for form in (panel.form, panel.learning_form):
+            form.edited.connect(model.edit)
+            form.edit_finished.connect(model.settle)
+        panel.mode_edited.connect(self._edit_mode)
+        panel.mode_form.edit_finished.connect(model.settle)
+        panel.shape_chosen.connect(model.choose_shape)
+        panel.picture_chosen.connect(model.set_picture)
+        panel.complained.connect(model.complain)
+        panel.brush_toggled.connect(model.set_brush)
+        panel.learn_requested.connect(model.start_learning)
+        panel.pause_requested.connect(model.learner.toggle_pause)
+        panel.stop_requested.connect(model.learner.stop)
+        self.fields.changed.connect(self.choose_field)
         self.methods.changed.connect(model.choose_method)
         self.banner.closed.connect(model.dismiss_notice)
+        self.cards.tour.action_requested.connect(model.apply)
+        self.cards.tour.card_requested.connect(model.set_tour)
+        self.recorder.done.connect(lambda frames: model.export(self._animation, frames))
+        self._connect_transport()
+
+    def _connect_transport(self) -> None:
+        player, transport = self.model.player, self.transport
         transport.seek_requested.connect(player.seek)
         transport.step_requested.connect(player.step)
         transport.home.connect(lambda: player.seek(0))
-        transport.end.connect(lambda: player.seek(model.state.last))
+        transport.end.connect(lambda: player.seek(player.chain.last))
         transport.play_toggled.connect(player.toggle)
         transport.play_requested.connect(player.play)
         transport.pause_requested.connect(player.stop)
@@ -200,10 +227,19 @@ class ToyPage(Page):
     def _look(self, **values: Any) -> None:
         self.model.set_look(replace(self.model.state.look, **values))
 
-    def _choose_shape(self, index: int) -> None:
-        key = self.shapes.itemData(index)
-        if key != CUSTOM:
-            self.model.choose_shape(key)
+    def choose_field(self, key: str) -> None:
+        """Exact, learned or error; what is learned begins to be learned when it is first asked for."""
+        self._look(field=key)
+        learning = self.model.state.learning
+        if key != "exact" and not learning.trained and not learning.running:
+            self.model.start_learning()
+
+    def keyPressEvent(self, event: Any) -> None:
+        field = FIELD_KEYS.get(event.key())
+        if field is not None and not event.modifiers():
+            self.choose_field(field)
+        else:
+            super().keyPressEvent(event)
 
     def _edit_mode(self, name: str, value: Any) -> None:
         state = self.model.state
@@ -211,54 +247,114 @@ class ToyPage(Page):
             mode = state.spec.modes[state.selected]
             self.model.set_mode(state.selected, mode.model_copy(update={name: value}))
 
+    def ask_for_export(self, suffix: str, kind: str) -> None:
+        """Asks where to write."""
+        dialog = QFileDialog(self, "Export", str(Path.home() / f"plane.{suffix}"), kind)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(suffix)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self.export(Path(path)))
+        dialog.open()
+
+    def export(self, path: Path) -> None:
+        """Writes what the ending of `path` says: png, svg, gif, webp, npz or json."""
+        match path.suffix.lower():
+            case ".svg":
+                self._export_drawing(path)
+            case ".gif" | ".webp":
+                self._animation = path
+                self.recorder.start()
+            case ".png":
+                self.model.export(path, [self._frame()])
+            case _:
+                self.model.export(path)
+
+    def _frame(self) -> np.ndarray:
+        """The picture as one sees it, (H, W, 3)."""
+        if self.picture.currentWidget() is self.plane:
+            return self.plane.picture()
+        image = self.surface.grab().toImage().convertToFormat(self.plane._image.format())
+        pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4)
+        return pixels[:, :, 2::-1].copy()
+
+    def _export_drawing(self, path: Path) -> None:
+        view = self.plane if self.picture.currentWidget() is self.plane else self.surface
+        try:
+            path.touch()
+        except OSError as error:
+            self.model.complain(f"{path} could not be written: {error.strerror or error}.")
+            return
+        generator = QSvgGenerator()
+        generator.setFileName(str(path))
+        generator.setSize(view.size())
+        generator.setViewBox(QRect(0, 0, view.width(), view.height()))
+        generator.setTitle(f"{self.model.spec.title}, t = {self.model.state.t}")
+        painter = QPainter(generator)
+        view.draw_scene(painter)
+        painter.end()
+
+    def ask_for_state(self) -> None:
+        """Asks for a saved state, or a picture with one inside."""
+        dialog = QFileDialog(self, "Open a state", str(Path.home()), "States and pictures (*.json *.png)")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self.model.open_state(Path(path)))
+        dialog.open()
+
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        if theme().reduced_motion and self.model.state.playing:
+            self.model.player.stop()
         self.model.set_window(self.plane.window_shown)
         self.model.set_visible(True)
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
+        self.recorder.stop()
         self.model.set_visible(False)
 
     # --- what the model tells ---------------------------------------------------------------------------
 
     def _render(self, state: ToyState) -> None:
         before, self._shown = self._shown, state
-        if before is None or before.spec != state.spec or before.selected != state.selected:
-            self._render_spec(state)
+        if before is None or _choices_of(before) != _choices_of(state):
+            self.panel.show_state(state)
+            self.methods.set_value(method_of(state.spec.process))
+            spec = state.spec
+            self.plane.set_start((spec.start_x, spec.start_y) if spec.start == "point" else None)
         if before is None or before.errors != state.errors:
             for path in self.form.paths:
                 self.form.set_error(path, dict(state.errors).get(path))
         if before is None or before.look != state.look:
             self._render_look(state)
+        if before is None or before.learning != state.learning:
+            self.panel.show_learning(state.learning)
+            self._say_learning()
         if before is None or before.notice != state.notice:
             self._render_notice(state)
         if before is None or before.t != state.t or before.spec != state.spec:
             self.form.field("t").show_value(state.t)
-        shrink = state.alpha_bar**0.5
-        many = len(state.spec.modes) > 30 or state.brush
-        self.plane.set_modes(() if many else state.spec.modes, state.selected, shrink)
+        self._render_plane(state)
         self._render_transport(before, state)
         if before is None or _step_of(before) != _step_of(state):
-            self._render_equation()
+            chain = self.model.chain
+            tables = chain.denoiser.tables
+            self.equation.set_equation(*toy_equation(chain.spec, tables, chain.times, chain.position))
+        if before is None or before.tour != state.tour:
+            self.cards.tour.show_card(state.tour)
         if before is None or _header_of(before) != _header_of(state):
             self.header_changed.emit()
 
-    def _render_spec(self, state: ToyState) -> None:
-        spec = state.spec
-        self.form.set_choice(spec)
-        self.shapes.setCurrentIndex(self.shapes.findData(spec.shape))
-        self.methods.set_value(method_of(spec.process))
-        self.shape_note.setText(_about_shape(state))
-        chosen = 0 <= state.selected < len(spec.modes)
-        self.mode_form.setVisible(chosen)
-        if chosen:
-            self.mode_form.set_choice(spec.modes[state.selected])
-        self.plane.set_start((spec.start_x, spec.start_y) if spec.start == "point" else None)
+    def _render_plane(self, state: ToyState) -> None:
+        many = len(state.spec.modes) > 30 or state.brush
+        self.plane.brush = state.brush
+        self.plane.set_modes(() if many else state.spec.modes, state.selected, state.alpha_bar**0.5)
 
     def _render_look(self, state: ToyState) -> None:
         look = state.look
         self.fields.set_value(look.field)
+        self.relief.setChecked(look.surface)
+        self.picture.setCurrentWidget(self.surface if look.surface else self.plane)
         for (name, key), action in self.look_actions.items():
             wanted = getattr(look, name) == key if key else getattr(look, name)
             if action.isChecked() != wanted:
@@ -276,38 +372,40 @@ class ToyPage(Page):
 
     def _render_transport(self, before: ToyState | None, state: ToyState) -> None:
         transport = self.transport
-        if before is None or before.times != state.times:
+        if before is None or (before.times, before.spec) != (state.times, state.spec):
             transport.set_levels(state.times, _ends(state))
             transport.set_ready(state.last)
         transport.set_position(state.position)
         if before is None or before.playing != state.playing:
             transport.set_playing(state.playing)
-        transport.set_loop(state.loop)
+        if before is None or before.loop != state.loop:
+            transport.set_loop(state.loop)
 
-    def _render_equation(self) -> None:
-        chain = self.model.chain
-        self.equation.set_equation(
-            *toy_equation(chain.spec, chain.denoiser.tables, chain.times, chain.position)
-        )
+    def _show_field(self, field: FieldView) -> None:
+        self.plane.set_field(field)
+        self._field = field
+        self._say_learning()
+        if self.model.state.look.surface:
+            self.surface.set_field(field)
+
+    def _say_learning(self) -> None:
+        """Over a learned field: how far the network is, and how wrong."""
+        field, words = self._field, []
+        if field is not None and field.error is not None:
+            words.append(_about_error(field))
+        if self.model.state.look.field != "exact":
+            words.append(self.panel.progress.text())
+        self.plane.set_words("top", "\n".join(word for word in words if word))
 
     def _show_particles(self, particles: Particles) -> None:
         self.plane.set_particles(particles.x, particles.labels)
-        self.plane.set_trails(particles.paths, particles.path_labels)
+        whole = self.model.state.look.trails == "whole"
+        self.plane.set_trails(particles.paths, particles.path_labels, fade=not whole)
+        if self.model.state.look.surface:
+            self.surface.set_trails(particles.paths[:, :12], particles.path_labels)
 
-    def _show_measures(self, found: Comparison) -> None:
-        now, before, last = found.now, found.before, found.now.last
-        if last is None:
-            return
-        colors = _color(now.title), _color(before.title) if before else ""
-        series = [BarSeries("true", last.truth, "xt"), BarSeries(now.title, last.occupancy, colors[0])]
-        if before and before.last and before.last.names == last.names and colors[1] != colors[0]:
-            series.insert(1, BarSeries(before.title, before.last.occupancy, colors[1]))
-        self.bars.set_bars(last.names, series)
-        curves = [Series(now.title, now.positions, now.energy, colors[0])]
-        if before and colors[1] != colors[0]:
-            curves.insert(0, Series(before.title, before.positions, before.energy, colors[1]))
-        self.distance_plot.set_series(curves, found.length, last.position, log=True)
-        self.facts.setText(_facts(last))
+    def _show_reading(self, reading: PointReading | None) -> None:
+        self.plane.set_words("bottom", "" if reading is None else _reading(reading))
 
     # --- header and memory ------------------------------------------------------------------------------
 
@@ -330,35 +428,38 @@ class ToyPage(Page):
         return self.model.state.can_redo
 
     def layout_state(self) -> dict[str, Any]:
-        return {"workspace": self.workspace.sizes(), "columns": self.columns.sizes()}
+        return {"workspace": self.workspace.sizes(), "columns": self.columns.sizes(), "zoom": self.plane.zoom}
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         restored_sizes(self.workspace, state.get("workspace"))
         restored_sizes(self.columns, state.get("columns"))
+        zoom = state.get("zoom")
+        if isinstance(zoom, float) and np.isfinite(zoom):
+            self.plane.set_zoom(zoom)
 
 
-def _color(title: str) -> str:
-    """One level is orange, as its noise; what walks through all levels is green."""
-    return "eps" if title in ("Langevin", "adjusted Langevin") else "x0"
+def _about_error(field: FieldView) -> str:
+    """The number that belongs to the error map."""
+    if field.error is None:
+        return ""
+    return (
+        f"Fisher divergence {field.fisher:.3g}, {100 * field.relative:.2g} % of E‖s‖²\n"
+        "colours: ‖ŝ − s‖² from 0.1 % to 1000 % of E‖s‖²"
+    )
 
 
-def _facts(last: Any) -> str:
-    words = [
-        f"energy {last.energy:.4f} (exact samples {last.band:.4f})",
-        f"sliced Wasserstein {last.wasserstein:.3f}",
-        f"mean ln p {last.log_density:.2f} (exact {last.exact_log_density:.2f})",
-        f"effective modes {last.modes:.2f} of {last.exact_modes:.2f}",
-    ]  # fmt: skip
-    if last.acceptance == last.acceptance:
-        words.append(f"a Metropolis test would keep {100 * last.acceptance:.1f} %")
-    return " · ".join(words)
-
-
-def _about_shape(state: ToyState) -> str:
-    modes = len(state.spec.modes)
-    if modes > 30:
-        return f"A fine mixture of {modes} Gaussians stands for this shape; for it everything is exact."
-    return "Drag means and ellipses; turn the wheel over a mean for its weight; double-click for a new mode."
+def _reading(reading: PointReading) -> str:
+    """What is known about a place, in two or three lines."""
+    sx, sy = reading.score
+    lines = [
+        f"({reading.x:.2f}, {reading.y:.2f})   t = {reading.t}   ln p_t = {reading.log_density:.3f}",
+        f"score ({sx:.2f}, {sy:.2f})",
+    ]
+    if reading.learned is not None:
+        lines[1] += f"   learned ({reading.learned[0]:.2f}, {reading.learned[1]:.2f})"
+    if reading.flow is not None and reading.exact is not None:
+        lines.append(f"ln p_0 = {reading.exact:.4f} in closed form, {reading.flow:.4f} along the flow")
+    return "\n".join(lines).replace("-", "−").replace("p_t", "pₜ").replace("p_0", "p₀")
 
 
 def _ends(state: ToyState) -> tuple[str, str]:
@@ -368,6 +469,10 @@ def _ends(state: ToyState) -> tuple[str, str]:
     if kind == "forward":
         return "data", "noise"
     return ("data", "noise, and back to the data") if state.spec.start == "data" else ("noise", "data")
+
+
+def _choices_of(state: ToyState) -> tuple[Any, ...]:
+    return state.spec, state.selected, state.brush
 
 
 def _step_of(state: ToyState) -> tuple[Any, ...]:

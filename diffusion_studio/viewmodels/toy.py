@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,16 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.mixture import NoisyMixture
+from diffusion_studio.engine import events
+from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.toy_chain import ToyChain
+from diffusion_studio.engine.toy_export import (
+    read_state,
+    save_animation,
+    save_particles,
+    save_picture,
+    save_state,
+)
 from diffusion_studio.engine.toy_field import Window
 from diffusion_studio.engine.toy_measures import measure
 from diffusion_studio.engine.toy_process import Langevin, Process
@@ -29,9 +39,11 @@ from diffusion_studio.engine.toy_shapes import (
 )
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.viewmodels.history import History
+from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.toy_frames import field_of, particles_of, start_labels
 from diffusion_studio.viewmodels.toy_learning import ToyLearner
+from diffusion_studio.viewmodels.toy_memory import restored, to_remember
 from diffusion_studio.viewmodels.toy_player import ToyPlayer
 from diffusion_studio.viewmodels.toy_pointer import ToyPointer
 from diffusion_studio.viewmodels.toy_state import (
@@ -43,7 +55,7 @@ from diffusion_studio.viewmodels.toy_state import (
     method_title,
     methods,
 )
-from diffusion_studio.viewmodels.toy_tour import Action
+from diffusion_studio.viewmodels.toy_tour import Action, cards
 
 MEASURE_EVERY = 250  # ms
 BRUSH = 0.16  # standard deviation of a drawn dot
@@ -73,6 +85,8 @@ class ToyViewModel(QObject):
         self.state = ToyState(start, look or Look(), playing=True)
         self.player = ToyPlayer(ToyChain(start, start.denoiser()), self.restart, self)
         self.learner, self.pointer = ToyLearner(self), ToyPointer(self)
+        self._exporting = Slot(self)
+        self._exporting.event.connect(self._on_export)
         self._measuring = QTimer(self, interval=MEASURE_EVERY)
         self._connect()
         self._begin(self.player.chain)
@@ -312,8 +326,8 @@ class ToyViewModel(QObject):
             self.start_learning()
 
     def set_tour(self, number: int) -> None:
-        """Shows a card of the tour; −1 closes it."""
-        self._update(tour=number)
+        """Shows a card of the tour, the first after the last."""
+        self._update(tour=number % len(cards()))
 
     def point_at(self, x: float, y: float) -> None:
         """The pointer is over this place of the plane."""
@@ -339,6 +353,53 @@ class ToyViewModel(QObject):
         if player.moving and not self._measuring.isActive():
             self._measuring.start()
 
+    # --- files --------------------------------------------------------------------------------------------
+
+    def export(self, path: Path, frames: Sequence[NDArray[np.uint8]] = ()) -> None:
+        """Writes a picture (.png), an animation (.gif, .webp), the particles (.npz) or the state (.json).
+
+        Args:
+            frames: the pictures (H, W, 3) of a picture file or an animation.
+        """
+        state, chain = to_remember(self.state), self.chain.again()
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            try:
+                match path.suffix.lower():
+                    case ".png":
+                        save_picture(path, frames[0], state)
+                    case ".gif" | ".webp":
+                        save_animation(path, frames, state)
+                    case ".npz":
+                        save_particles(path, chain)
+                    case _:
+                        save_state(path, state)
+            except OSError as error:
+                raise ValueError(f"{path} could not be written: {error.strerror or error}.") from error
+            yield events.Finished("done", f"Saved {path}.")
+
+        self._exporting.start(stream)
+
+    def open_state(self, path: Path) -> None:
+        """Opens a state, or the state inside a picture."""
+        try:
+            spec, look = restored(read_state(path))
+            if spec is None:
+                raise ValueError(f"The state in {path.name} cannot be read by this version.")
+        except ValueError as error:
+            self.complain(str(error))
+        else:
+            self.set_spec(spec, look)
+
+    def complain(self, sentence: str) -> None:
+        """Tells what did not work."""
+        self._update(notice=Notice("error", sentence))
+
+    def _on_export(self, event: events.Event) -> None:
+        if isinstance(event, events.Finished):
+            kind = "error" if event.outcome == "failed" else "info"
+            self._update(notice=Notice(kind, event.message, event.traceback))
+
     # --- the rest -----------------------------------------------------------------------------------------
 
     def dismiss_notice(self) -> None:
@@ -352,6 +413,7 @@ class ToyViewModel(QObject):
         self._measuring.stop()
         self.pointer.shutdown()
         self.learner.shutdown()
+        self._exporting.finish(60_000)
 
     def _update(self, **values: Any) -> None:
         state = replace(self.state, **values)

@@ -168,7 +168,7 @@ class ToyState:
     speed: float = 1.0
     selected: int = -1
     brush: bool = False
-    tour: int = -1  # number of the card, −1 for none
+    tour: int = 0  # number of the card
     learning: LearningState = field(default_factory=LearningState)
     errors: tuple[tuple[str, str], ...] = ()
     notice: Notice | None = None

@@ -54,7 +54,7 @@ class OccupancyBars(QWidget):
     def _row(self) -> tuple[int, int]:
         """Height of one bar with its gap, and the gap between groups."""
         many = len(self._names) > 5
-        return (9, 5) if many else (15, 8)
+        return (10, 5) if many else (14, 6)
 
     def sizeHint(self) -> QSize:
         bar, gap = self._row()

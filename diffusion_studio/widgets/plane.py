@@ -8,7 +8,7 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QImage,
@@ -35,7 +35,7 @@ from diffusion_studio.widgets.plane_paint import (
     to_screen,
 )
 from diffusion_studio.widgets.raster import Pixels, packed, radius_for, splat
-from diffusion_studio.widgets.theme import theme
+from diffusion_studio.widgets.theme import tabular, theme
 
 Floats = NDArray[np.floating]
 _NARROW, _WIDE = 0.4, 12.0  # half heights of the window that the wheel may reach
@@ -76,12 +76,14 @@ class PlaneView(QWidget):
         self._labels: NDArray[np.integer] | None = None
         self._paths: Floats = np.empty((0, 0, 2), np.float32)
         self._path_labels: Sequence[int] = ()
+        self._fade = True
         self._modes: Sequence[Mode] = ()
         self._selected, self._shrink = -1, 1.0
         self._start: tuple[float, float] | None = None
         self._hovered: Grip | None = None
         self._held: Grip | None = None
         self._stroke: list[tuple[float, float]] = []
+        self._words: dict[str, str] = {}
         self._layer: Pixels | None = None  # the field alone
         self._frame: Pixels = np.empty((0, 0), np.uint32)
         self._image = QImage()
@@ -117,9 +119,9 @@ class PlaneView(QWidget):
         self._x, self._labels = x, labels
         self.update()
 
-    def set_trails(self, paths: Floats, labels: Sequence[int] = ()) -> None:
-        """Show paths (states, m, 2), ending where the particles are."""
-        self._paths, self._path_labels = paths, labels
+    def set_trails(self, paths: Floats, labels: Sequence[int] = (), fade: bool = True) -> None:
+        """Show paths (states, m, 2), ending where the particles are; the oldest part may fade."""
+        self._paths, self._path_labels, self._fade = paths, labels, fade
         self.update()
 
     def set_modes(self, modes: Sequence[Mode], selected: int = -1, shrink: float = 1.0) -> None:
@@ -132,6 +134,12 @@ class PlaneView(QWidget):
         """Mark the point from which all particles begin."""
         self._start = start
         self.update()
+
+    def set_words(self, corner: str, text: str) -> None:
+        """Words in a corner of the picture: "top" or "bottom"; "" takes them away."""
+        if self._words.get(corner, "") != text:
+            self._words[corner] = text
+            self.update()
 
     def set_zoom(self, half: float) -> None:
         """Show the plane up to `half` above and below its middle."""
@@ -163,6 +171,7 @@ class PlaneView(QWidget):
         painter.drawImage(QPointF(0, 0), self._image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_over(painter, handles=True)
+        self._paint_words(painter)
         if self.hasFocus():
             painter.setPen(QPen(QColor(theme().palette.accent), 1))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -205,7 +214,7 @@ class PlaneView(QWidget):
         if self.layers.trails and self._paths.size:
             places = self._pixels(self._paths, 1.0)
             labels = self._path_labels or [-1] * places.shape[1]
-            paint_trails(painter, places, [self._color(label) for label in labels])
+            paint_trails(painter, places, [self._color(label) for label in labels], self._fade)
         if self._start is not None:
             at = self.screen.map(QPointF(*self._start))
             painter.setPen(QPen(QColor(palette.text), 2))
@@ -218,6 +227,24 @@ class PlaneView(QWidget):
         if self._stroke:
             painter.setPen(QPen(QColor(palette.quantity["x0"]), 3))
             painter.drawPolyline([self.screen.map(QPointF(*p)) for p in self._stroke])
+
+    def _paint_words(self, painter: QPainter) -> None:
+        """What is said in the corners."""
+        palette, metrics = theme().palette, self.fontMetrics()
+        painter.setFont(tabular(self.font()))
+        for corner, text in self._words.items():
+            if not text:
+                continue
+            size = metrics.size(0, text)
+            top = 8 if corner == "top" else self.height() - size.height() - 18
+            box = QRectF(8, top, size.width() + 24, size.height() + 10)
+            back = QColor(palette.card)
+            back.setAlphaF(0.88)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(back)
+            painter.drawRoundedRect(box, 6, 6)
+            painter.setPen(QColor(palette.text))
+            painter.drawText(box.adjusted(10, 5, 0, 0), Qt.AlignmentFlag.AlignLeft, text)
 
     def _pixels(self, places: Floats, ratio: float) -> Floats:
         window = self.window_shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
@@ -28,6 +28,7 @@ class TourView(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", parent)
         self._cards, self._number = cards(), -1
+        self._title.setWordWrap(True)
         self._text, self._source = label(), label("", "small")
         self._text.setWordWrap(True)
         self._source.setWordWrap(True)
@@ -44,14 +45,7 @@ class TourView(Card):
         self.body.addWidget(self._text)
         self.body.addLayout(self._actions)
         self.body.addWidget(self._source)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-
-    def hasHeightForWidth(self) -> bool:
-        return False
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
 
     def set_compact(self, compact: bool) -> None:
         """Smaller words where there is little room."""
@@ -60,13 +54,6 @@ class TourView(Card):
             self._text.setProperty("role", role)
             self._text.style().unpolish(self._text)
             self._text.style().polish(self._text)
-            self._fit()
-
-    def _fit(self) -> None:
-        """As high as the text needs at this width, and no higher."""
-        width = self.width() - 30
-        self._text.setFixedHeight(self._text.heightForWidth(width))
-        self._source.setFixedHeight(self._source.heightForWidth(width))
 
     def show_card(self, number: int) -> None:
         """Shows the card with this number."""
@@ -92,7 +79,6 @@ class TourView(Card):
                 self._actions.addWidget(line)
                 line = _row()
         self._actions.addWidget(line)
-        self._fit()
 
 
 def _row() -> QWidget:
@@ -102,6 +88,19 @@ def _row() -> QWidget:
     row.setSpacing(8)
     row.setAlignment(Qt.AlignmentFlag.AlignLeft)
     return holder
+
+
+class _Remainder(Card):
+    """A card that takes the height that the others leave."""
+
+    def hasHeightForWidth(self) -> bool:
+        return False
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, 112)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(190, 112)
 
 
 class ToyCards(QWidget):
@@ -114,11 +113,10 @@ class ToyCards(QWidget):
         occupancy.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         occupancy.body.addWidget(self.bars)
         self.plot = SeriesPlot("Energy distance")
-        self.plot.setMinimumHeight(64)
         self.facts = label("", "small")
         self.facts.setFont(tabular(self.facts.font()))
         self.facts.setWordWrap(True)
-        distance = Card()
+        distance = _Remainder()
         distance.body.addWidget(self.plot, 1)
         distance.body.addWidget(self.facts)
         self.tour = TourView()

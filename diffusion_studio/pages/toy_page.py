@@ -355,6 +355,8 @@ class ToyPage(Page):
         self.fields.set_value(look.field)
         self.relief.setChecked(look.surface)
         self.picture.setCurrentWidget(self.surface if look.surface else self.plane)
+        if look.surface and self._field is not None:
+            self.surface.set_field(self._field)
         for (name, key), action in self.look_actions.items():
             wanted = getattr(look, name) == key if key else getattr(look, name)
             if action.isChecked() != wanted:

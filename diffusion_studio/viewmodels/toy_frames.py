@@ -10,10 +10,12 @@ from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.mixture import NoisyMixture
 from diffusion_studio.engine.toy_chain import ToyChain
 from diffusion_studio.engine.toy_field import FieldView, Window, error_view, exact_view, learned_view
+from diffusion_studio.engine.toy_process import Langevin
 from diffusion_studio.engine.toy_shapes import CLASSES
 from diffusion_studio.viewmodels.toy_state import Look, Particles
 
-TRAIL, TRAILS, WHOLE = 40, 40, 24  # states of a short trail; how many trails, short and whole
+TRAIL, WALK = 40, 12  # states of a short trail, at one level and down a chain
+TRAILS, WHOLE = 40, 24  # how many trails, short and whole
 
 
 def field_of(look: Look, level: NoisyMixture, learned: Denoiser | None, t: int, window: Window) -> FieldView:
@@ -37,7 +39,8 @@ def particles_of(chain: ToyChain, look: Look, level: NoisyMixture, starts: NDArr
     x, position = chain.x, chain.position
     labels = _labels(x, look, level, starts)
     count = min(WHOLE if look.trails == "whole" else TRAILS, len(x))
-    since = {"off": position, "short": position - TRAIL, "whole": 0}[look.trails]
+    short = TRAIL if isinstance(chain.spec.process, Langevin) else WALK
+    since = {"off": position, "short": position - short, "whole": 0}[look.trails]
     paths = chain.paths(since, position)[:, :count]
     if look.trails == "whole" and chain.spec.start == "point":
         along = tuple(k % CLASSES for k in range(count))  # all begin alike: told apart by number

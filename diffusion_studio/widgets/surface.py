@@ -17,7 +17,7 @@ from diffusion_studio.widgets.raster import density_map
 from diffusion_studio.widgets.theme import theme
 
 Floats = NDArray[np.floating]
-_CELLS = 56
+_CELLS = 48
 _HEIGHT = 2.4  # of the highest place, in the plane's units
 _LIFT = 0.03  # of a path over the ground
 
@@ -47,7 +47,7 @@ class SurfaceView(QWidget):
         """The density to show."""
         self._field = field
         rows, columns = field.log_density.shape
-        step = max(1, max(rows, columns) // _CELLS)
+        step = max(1, -(-max(rows, columns) // _CELLS))
         density = np.exp(field.log_density - field.log_density.max())
         self._heights = _HEIGHT * density[step // 2 :: step, step // 2 :: step]
         self.update()
@@ -99,7 +99,7 @@ class SurfaceView(QWidget):
         """The landscape as shapes."""
         palette = theme().palette
         painter.fillRect(self.rect(), QColor(palette.background))
-        if self._field is None:
+        if self._field is None or min(self._heights.shape) < 2:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         x, y = np.meshgrid(*self._grid())

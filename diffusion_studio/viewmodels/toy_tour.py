@@ -122,7 +122,7 @@ def cards() -> tuple[TourCard, ...]:
                     "Try annealing",
                     _set(
                         "two",
-                        _reverse("annealed_langevin", 300, repeats=3),
+                        _reverse("annealed_langevin", 300, repeats=3, size=0.2),
                         count=4000,
                         start="noise",
                         **still,

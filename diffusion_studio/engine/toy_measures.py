@@ -12,7 +12,7 @@ from diffusion_studio.core.distances import effective_modes, energy_distance, sl
 from diffusion_studio.core.langevin import acceptance, langevin_step
 from diffusion_studio.core.mixture import NoisyMixture
 
-COMPARED = 1500  # particles, and fresh exact samples, whose distance is measured
+COMPARED = 1000  # particles, and fresh exact samples, whose distance is measured
 DIRECTIONS = 16
 MOST_BARS = 10
 

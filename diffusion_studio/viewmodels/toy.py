@@ -17,6 +17,7 @@ from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.mixture import NoisyMixture
 from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
+from diffusion_studio.engine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.toy_chain import ToyChain
 from diffusion_studio.engine.toy_export import (
     read_state,
@@ -336,6 +337,7 @@ class ToyViewModel(QObject):
     def set_visible(self, visible: bool) -> None:
         """Whether the page is seen; a hidden one rests."""
         self._visible = visible
+        (work_alone if visible else work_with_all)()
         if visible:
             self._shown = ()
             self._present()
@@ -409,6 +411,7 @@ class ToyViewModel(QObject):
     def shutdown(self) -> None:
         """Stops everything."""
         self._visible = False
+        work_with_all()
         self.player.set_awake(False)
         self._measuring.stop()
         self.pointer.shutdown()

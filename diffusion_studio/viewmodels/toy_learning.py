@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
+from diffusion_studio.engine.helper_threads import work_alone
 from diffusion_studio.engine.toy_learner import Learned, learn, score_error
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.viewmodels.job import Post, Slot
@@ -42,6 +43,7 @@ class ToyLearner(QObject):
         """Learns the distribution of `spec` from the beginning."""
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            work_alone()  # the other processor is the window's
             exact, judged = spec.denoiser(), 0.0
             times = [max(spec.t, 1)] if spec.learning.levels == "one" else _times(spec)
             last: Learned | None = None

@@ -13,6 +13,7 @@ from diffusion_studio.core.flow import flow_log_likelihood, mixture_field
 from diffusion_studio.core.mixture import MixtureDenoiser
 from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
+from diffusion_studio.engine.helper_threads import work_alone
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.toy_state import PointReading
 
@@ -71,6 +72,7 @@ class ToyPointer(QObject):
             return
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            work_alone()
             place = torch.tensor([[reading.x, reading.y]], dtype=torch.float64)
             value = flow_log_likelihood(mixture_field(exact.mixture), place, FLOW_STEPS)
             yield FlowKnown(reading.x, reading.y, float(value))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QRect, Qt
+from PySide6.QtCore import QElapsedTimer, QRect, Qt
 from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QPainter, QShowEvent
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSplitter, QStackedWidget, QToolButton, QWidget
@@ -39,6 +39,7 @@ FIELDS = [
         "Where the learned score errs: the Fisher divergence, cell by cell, L 157 (3)",
     ),
 ]
+EQUATION_EVERY = 150  # ms
 FIELD_KEYS = {Qt.Key.Key_1: "exact", Qt.Key.Key_2: "learned", Qt.Key.Key_3: "error"}
 LAYERS = (
     ("density", "Density"),
@@ -69,6 +70,8 @@ class ToyPage(Page):
         self._shown: ToyState | None = None
         self._field: FieldView | None = None
         self._animation = Path()
+        self._stale = True  # whether the equation shows another step
+        self._clock = QElapsedTimer()  # since it was drawn
         self._build()
         self._connect()
         self._render(model.state)
@@ -336,10 +339,7 @@ class ToyPage(Page):
             self.form.field("t").show_value(state.t)
         self._render_plane(state)
         self._render_transport(before, state)
-        if before is None or _step_of(before) != _step_of(state):
-            chain = self.model.chain
-            tables = chain.denoiser.tables
-            self.equation.set_equation(*toy_equation(chain.spec, tables, chain.times, chain.position))
+        self._render_equation(before, state)
         if before is None or before.tour != state.tour:
             self.cards.tour.show_card(state.tour)
         if before is None or _header_of(before) != _header_of(state):
@@ -371,6 +371,17 @@ class ToyPage(Page):
         else:
             notice = state.notice
             self.banner.show_message(notice.kind, notice.text, notice.action, notice.details)
+
+    def _render_equation(self, before: ToyState | None, state: ToyState) -> None:
+        """The numbers of the step; a few times a second are enough while they run."""
+        self._stale |= before is None or _step_of(before) != _step_of(state)
+        resting = state.playing and self._clock.isValid() and self._clock.elapsed() < EQUATION_EVERY
+        if self._stale and not resting:
+            chain = self.model.chain
+            tables = chain.denoiser.tables
+            self.equation.set_equation(*toy_equation(chain.spec, tables, chain.times, chain.position))
+            self._stale = False
+            self._clock.start()
 
     def _render_transport(self, before: ToyState | None, state: ToyState) -> None:
         transport = self.transport

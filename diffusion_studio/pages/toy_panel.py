@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.engine.toy_shapes import CUSTOM, SHAPES, Modes, modes_from_picture
+from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.pages.page import titled
 from diffusion_studio.viewmodels.toy_state import LearningState, ToyState
 from diffusion_studio.widgets.form import Form
@@ -48,6 +49,7 @@ class ToyPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._shown: ToySpec | None = None  # but for the modes
         self._build_shapes()
         self.note = label("", "small")
         self.note.setWordWrap(True)
@@ -163,9 +165,11 @@ class ToyPanel(QWidget):
 
     def show_state(self, state: ToyState) -> None:
         """Distribution, mode and parameters."""
-        spec = state.spec
-        self.form.set_choice(spec)
-        self.learning_form.set_choice(spec)
+        spec, plain = state.spec, state.spec.model_copy(update={"modes": (), "shape": ""})
+        if plain != self._shown:  # not at every move of a mode
+            self._shown = plain
+            self.form.set_choice(spec)
+            self.learning_form.set_choice(spec)
         self.shapes.setCurrentIndex(self.shapes.findData(spec.shape))
         self.brush.setChecked(state.brush)
         self.note.setText(_about(state))

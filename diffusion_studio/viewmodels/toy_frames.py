@@ -15,7 +15,7 @@ from diffusion_studio.engine.toy_shapes import CLASSES
 from diffusion_studio.viewmodels.toy_state import Look, Particles
 
 TRAIL, WALK = 40, 12  # states of a short trail, at one level and down a chain
-TRAILS, WHOLE = 40, 24  # how many trails, short and whole
+TRAILS, WHOLE = 28, 24  # how many trails, short and whole
 
 
 def field_of(look: Look, level: NoisyMixture, learned: Denoiser | None, t: int, window: Window) -> FieldView:

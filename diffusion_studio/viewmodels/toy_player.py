@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from diffusion_studio.engine.toy_chain import ToyChain
 
-FRAME = 16  # ms
+FRAME = 15  # ms
 STEPS_PER_SECOND = 60.0  # of playing at speed 1
 PATIENCE = 0.010  # seconds of one frame that may go into catching up
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.samplers import Sampler
+from diffusion_studio.core.spacing import LogSNRSpacing
 from diffusion_studio.engine.toy_measures import Measures
 from diffusion_studio.engine.toy_process import Forward, Langevin, Process, Reverse
 from diffusion_studio.engine.toy_spec import ToySpec
@@ -45,9 +46,16 @@ def methods() -> tuple[Method, ...]:
         ("flow", "Flow", "The probability flow, second order (Song et al. 2021)", "heun"),
     ):  # fmt: skip
         if kind in known:
-            found.append(Method(key, title, text, Reverse(sampler=known[kind]())))
+            found.append(Method(key, title, text, _reverse(known[kind]())))
     found.append(Method("forward", "Forward", "Exact samples, noised step by step (L 69)", Forward()))
     return tuple(found)
+
+
+def _reverse(sampler: Sampler) -> Process:
+    """A reverse chain; solvers of higher order need times that are even in log SNR."""
+    if sampler.order > 1:
+        return Reverse(sampler=sampler, spacing=LogSNRSpacing(), steps=100)
+    return Reverse(sampler=sampler)
 
 
 def method_of(process: Process) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from diffusion_studio.core.describe import members
-from diffusion_studio.core.samplers import DDIM, DDPM, Sampler
-from diffusion_studio.core.spacing import Spacing
+from diffusion_studio.core.samplers import DDIM, DDPM, Heun, Sampler
+from diffusion_studio.core.spacing import LogSNRSpacing, Spacing
 from diffusion_studio.engine.toy_process import Forward, Langevin, Process, Reverse
 from diffusion_studio.engine.toy_shapes import shape
 from diffusion_studio.engine.toy_spec import ToySpec
@@ -188,7 +188,7 @@ def cards() -> tuple[TourCard, ...]:
         TourCard(
             "Every σ keeps the marginals",
             "DDIM has a free number at each step: how much fresh noise. Whatever it is, the cloud at every "
-            "t is the same p_t. Watch the energy distance stay within that of exact samples, for η = 0 as "
+            "t is the same pₜ. Watch the energy distance stay within that of exact samples, for η = 0 as "
             "for η = 1; only the paths differ.",
             "Stratos, lemma 3.1; DDIM eq. 12",
             (
@@ -205,14 +205,14 @@ def cards() -> tuple[TourCard, ...]:
         TourCard(
             "ODE and SDE reach the same data",
             "The probability flow has no noise, the reverse SDE has noise all the way. Both carry pure "
-            "noise to the same p_0. Whole paths show the difference: smooth lines here, random walks there.",
+            "noise to the same p₀. Whole paths show the difference: smooth lines here, random walks there.",
             "Song et al. 2021, §4.3",
             (
                 Action(
                     "The flow",
                     _set(
                         "moons",
-                        _reverse("heun", 60),
+                        Reverse(sampler=Heun(), steps=60, spacing=LogSNRSpacing()),
                         count=1500,
                         start="noise",
                         look_trails="whole",

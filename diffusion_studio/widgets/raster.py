@@ -90,7 +90,7 @@ def _disc(radius: float) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
             distance = (dx * dx + dy * dy) ** 0.5
             if distance <= radius - 0.35:
                 core.append((dx, dy))
-            elif distance <= radius + 0.45:
+            elif distance <= radius + 0.25:
                 rim.append((dx, dy))
     return core, rim
 

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from PySide6.QtCore import QByteArray, QObject
 
 from diffusion_studio.engine import places
+from diffusion_studio.engine.chain_tree import ChainTree
 from diffusion_studio.engine.config import RunConfig
 from diffusion_studio.engine.model_io import is_pipeline
+from diffusion_studio.engine.pictures import read_settings
 from diffusion_studio.engine.run import is_run
-from diffusion_studio.engine.sample_spec import SampleSpec
+from diffusion_studio.engine.toy_export import holds_state
 from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.runs_page import RunsPage
 from diffusion_studio.pages.sample_page import SamplePage
@@ -23,7 +25,8 @@ from diffusion_studio.pages.toy_page import ToyPage
 from diffusion_studio.pages.train_page import TrainPage
 from diffusion_studio.viewmodels.memory import Memory
 from diffusion_studio.viewmodels.runs import RunsViewModel
-from diffusion_studio.viewmodels.sample import SampleParameters, SampleState, SampleViewModel
+from diffusion_studio.viewmodels.sample import SampleViewModel
+from diffusion_studio.viewmodels.sample_state import SampleParameters, SampleState
 from diffusion_studio.viewmodels.toy import ToyViewModel
 from diffusion_studio.viewmodels.toy_memory import restored, to_remember
 from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
@@ -63,7 +66,7 @@ class Studio(QObject):
     def _connect(self) -> None:
         shell = self.shell
         shell.page_requested.connect(self.show_page)
-        shell.path_dropped.connect(self.open_path)
+        shell.paths_dropped.connect(self.open_dropped)
         shell.moved.connect(self._remember_window)
         shell.header.undo_requested.connect(lambda: self._current().undo())
         shell.header.redo_requested.connect(lambda: self._current().redo())
@@ -89,6 +92,23 @@ class Studio(QObject):
         if key == "runs":
             self.runs.refresh()
         self._show_header()
+
+    def open_dropped(self, paths: list[str]) -> None:
+        """Image files dropped onto the Sample page are where its chains begin; elsewhere their folder opens.
+
+        A picture of ours brings its settings back, wherever it is dropped, and so does a state of the plane.
+        """
+        files = [Path(path) for path in paths if Path(path).is_file()]
+        ours = len(files) == 1 and read_settings(files[0]) is not None
+        if len(files) == 1 and holds_state(files[0]):
+            self.toy.open_state(files[0])
+            self.show_page("toy")
+        elif files and (ours or self._current() is self.sample_page):
+            self.sampling.open_images(files)
+            self.show_page("sample")
+        elif paths:
+            place = Path(paths[0])
+            self.open_path(str(place if place.is_dir() else place.parent))
 
     def open_path(self, path: str) -> None:
         """Anything dropped or given on the command line: a run, a model folder, or a folder of images."""
@@ -146,11 +166,11 @@ class Studio(QObject):
         run = self.memory.get("run")
         if isinstance(run, str) and is_run(Path(run)):
             self.training.show_run(Path(run))
-        view, share = self.memory.get("view"), self.memory.get("position")
-        if view in ("x0_hat", "x_t", "eps_hat"):
-            self.sampling.set_view(view)
-        if isinstance(share, float) and math.isfinite(share):
-            self.sampling.stand_at(share)
+        view, layout, time = (self.memory.get(key) for key in ("view", "layout", "time"))
+        self.sampling.set_view(str(view))
+        self.sampling.set_layout(str(layout))
+        if isinstance(time, float) and math.isfinite(time):
+            self.sampling.stand_at(time)
         self.training.load_data()
         self.sampling.refresh_choices(self.training.config.data.source)
         page = self.memory.get("page")
@@ -174,11 +194,11 @@ class Studio(QObject):
     def _remember_sampling(self, state: SampleState) -> None:
         parameters = state.parameters
         self.memory.set(
-            "sample", {"source": parameters.source, "spec": parameters.spec.model_dump(mode="json")}
+            "sample", {"source": parameters.source, "tree": parameters.tree.model_dump(mode="json")}
         )
         self.memory.set("view", state.view)
-        if len(state.times) > 1 and not state.busy:
-            self.memory.set("position", state.position / (len(state.times) - 1))
+        self.memory.set("layout", state.layout)
+        self.memory.set("time", self.sampling.time)
 
     def _remember_window(self) -> None:
         self.memory.set("geometry", self.shell.saveGeometry().toBase64().data().decode())
@@ -191,12 +211,9 @@ class Studio(QObject):
         """Stops every job, waits for its thread and writes the memory."""
         self._remember_window()
         self._remember_layouts()
-        for model in (
-            self.training,
-            self.sampling,
-            self.toy,
-            self.runs,
-        ):  # a last checkpoint is told to the others
+        self.sample_page.shutdown()
+        models = (self.training, self.sampling, self.toy, self.runs)
+        for model in models:  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()
 
@@ -213,10 +230,13 @@ def _config(value: Any) -> RunConfig | None:
 def _parameters(value: Any) -> SampleParameters | None:
     try:
         return (
-            SampleParameters(str(value["source"]), SampleSpec.model_validate(value["spec"]))
-            if value
-            else None
+            SampleParameters(str(value["source"]), ChainTree.model_validate(_tree(value))) if value else None
         )
     except (ValidationError, KeyError, TypeError):
         log.warning("The remembered sampling parameters were not valid; the defaults are used.")
         return None
+
+
+def _tree(value: dict[str, Any]) -> Any:
+    """The chains that were remembered; an earlier version knew one without branches."""
+    return value["tree"] if "tree" in value else {"spec": value["spec"]}

@@ -45,7 +45,7 @@ def inversion(
     tables, x = denoiser.tables, x_0
     for index, (s, t) in enumerate(itertools.pairwise(reversed(times))):
         scale = (tables.alpha_bar_at(t) / tables.alpha_bar_at(s)) ** 0.5
-        rise = tables.alpha_bar_at(t) ** 0.5 * float(tables.noise_level[t] - tables.noise_level[s])
+        rise = tables.alpha_bar_at(t) ** 0.5 * (tables.noise_level_at(t) - tables.noise_level_at(s))
         end = plus(scale * x, denoiser(x, max(s, 1), labels).eps_hat, rise)
         for _ in range(rounds):
             end = plus(scale * x, denoiser(end, t, labels).eps_hat, rise)

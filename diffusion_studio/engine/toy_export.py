@@ -96,3 +96,11 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise ValueError(f"{path.name} holds no state of the 2-D page.")
     return state
+
+
+def holds_state(path: Path) -> bool:
+    """Whether `read_state` would find one."""
+    try:
+        return path.suffix.lower() in (".png", ".json") and bool(read_state(path))
+    except ValueError:
+        return False

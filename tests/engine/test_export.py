@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageSequence
 
 from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.export import GIF_FRAMES, check_suffix, run_chain, save_samples, save_trajectory
+from diffusion_studio.engine.export import FRAMES, check_suffix, run_chain, save_samples, save_trajectory
 from diffusion_studio.engine.pictures import enlarged, mosaic, read_settings
 from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain
@@ -89,7 +89,7 @@ def test_that_a_long_chain_is_thinned_out_but_keeps_both_ends(tmp_path):
     save_trajectory(tmp_path / "a.gif", made, "x_t", 0, {})
     with Image.open(tmp_path / "a.gif") as image:
         frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(image)]
-    assert len(frames) <= GIF_FRAMES + 1
+    assert len(frames) <= FRAMES + 1
     for frame, k in ((frames[0], 0), (frames[-1], 399)):
         np.testing.assert_allclose(
             frame.astype(int), enlarged(mosaic(made.picture("x_t", k)))[..., 0], atol=2
@@ -117,7 +117,7 @@ def test_that_a_chain_that_is_not_begun_is_refused_with_a_sentence(tmp_path, don
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "npz", "a.npz.zip"])
 def test_that_a_file_of_an_unknown_kind_is_refused(tmp_path, trajectory, name):
-    with pytest.raises(ValueError, match=r"should end in \.png, \.gif or \.npz"):
+    with pytest.raises(ValueError, match=r"should end in \.png, \.gif, \.webp, \.apng or \.npz"):
         check_suffix(tmp_path / name)
     with pytest.raises(ValueError, match="should end in"):
         save_trajectory(tmp_path / name, trajectory, "x_t", 0, {})

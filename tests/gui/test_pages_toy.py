@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QImage
 
 from diffusion_studio.engine.toy_field import FieldView, Window
 from diffusion_studio.engine.toy_shapes import CUSTOM
+from diffusion_studio.viewmodels import toy_player
 from diffusion_studio.widgets.contours import contour_segments
 from diffusion_studio.widgets.ink import ink_of_picture, ink_of_text
 from diffusion_studio.widgets.raster import density_map, error_map, oklab, packed, ramp, splat
@@ -19,7 +20,8 @@ Key = Qt.Key
 
 
 @pytest.fixture
-def page(open_app, qtbot):
+def page(open_app, monkeypatch):
+    monkeypatch.setattr(toy_player, "PATIENCE", 60.0)  # a seek arrives at once, however busy the machine
     app = open_app(computed=False)
     app.studio.show_page("toy")
     page = app.studio.toy_page
@@ -203,9 +205,10 @@ def test_that_everything_seen_is_exported(qtbot, page, model, tmp_path):
         assert (tmp_path / name).stat().st_size > 100
     with Image.open(tmp_path / "a.gif") as image:
         assert image.n_frames >= 6
-    model.choose_shape("ring")
-    model.open_state(tmp_path / "a.png")
-    assert model.spec.shape == "three"
+    for name in ("a.png", "a.json"):
+        model.choose_shape("ring")
+        page.window().paths_dropped.emit([str(tmp_path / name)])
+        assert model.spec.shape == "three"
     assert "<svg" in (tmp_path / "a.svg").read_text()
 
 

@@ -11,6 +11,7 @@ import torch
 from diffusion_studio.engine.toy_process import Forward, Langevin, Reverse
 from diffusion_studio.engine.toy_shapes import CUSTOM, Mode
 from diffusion_studio.engine.toy_spec import ToySpec
+from diffusion_studio.viewmodels import toy_player
 from diffusion_studio.viewmodels.toy import ToyViewModel
 from diffusion_studio.viewmodels.toy_memory import restored, to_remember
 from diffusion_studio.viewmodels.toy_state import Look, method_of, methods
@@ -20,8 +21,9 @@ SMALL = ToySpec(count=60, process=Langevin(steps=80))
 
 
 @pytest.fixture
-def made(qapp):
-    """Makes visible view-models and shuts them down."""
+def made(qapp, monkeypatch):
+    """Makes visible view-models and shuts them down; a seek arrives at once, however busy the machine."""
+    monkeypatch.setattr(toy_player, "PATIENCE", 60.0)
     models = []
 
     def make(spec: ToySpec = SMALL, look: Look | None = None, seen: bool = True) -> ToyViewModel:

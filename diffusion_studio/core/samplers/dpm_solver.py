@@ -24,8 +24,8 @@ def _multistep(tables: Tables, t: int, s: int, before: int | None, eta: float) -
     check_times(tables, t, s)
     if s == 0:
         return Update((Term("x0_hat", 1.0, ""),))
-    levels = tables.noise_level
-    h = math.log(float(levels[t] / levels[s]))
+    level = tables.noise_level_at
+    h = math.log(level(t) / level(s))
     noise = eta**2 * h
     kept = ((1 - tables.alpha_bar_at(s)) / (1 - tables.alpha_bar_at(t))) ** 0.5 * math.exp(-noise)
     gain = tables.alpha_bar_at(s) ** 0.5 * -math.expm1(-h - noise)
@@ -36,7 +36,7 @@ def _multistep(tables: Tables, t: int, s: int, before: int | None, eta: float) -
     if before is None:
         estimates: tuple[Term, ...] = (Term("x0_hat", gain, factor),)
     else:
-        r = math.log(float(levels[before] / levels[t])) / h
+        r = math.log(level(before) / level(t)) / h
         estimates = (
             Term("x0_hat", gain * (1 + 1 / (2 * r)), factor + r"(1+\frac{1}{2r})"),
             Term("x0_before", -gain / (2 * r), factor + r"\frac{-1}{2r}"),

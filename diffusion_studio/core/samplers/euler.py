@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 from diffusion_studio.core.kernel import check_times, noise_term
@@ -14,7 +15,7 @@ RESCALED = r"\sqrt{\bar\alpha_s/\bar\alpha_t}"
 
 def rescaling(tables: Tables, t: int, s: int) -> float:
     """√(ᾱ_s/ᾱ_t): what x_t is multiplied by when x/√ᾱ stays as it is."""
-    return float((tables.alpha_bar[s] / tables.alpha_bar[t]) ** 0.5)
+    return math.sqrt(tables.alpha_bar_at(s) / tables.alpha_bar_at(t))
 
 
 class Euler(Sampler):
@@ -33,7 +34,7 @@ class Euler(Sampler):
 
     def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
         check_times(tables, t, s)
-        fall = float(tables.noise_level[s] - tables.noise_level[t])
+        fall = tables.noise_level_at(s) - tables.noise_level_at(t)
         return Update((
             Term("x_t", rescaling(tables, t, s), RESCALED),
             Term("eps_hat", tables.alpha_bar_at(s) ** 0.5 * fall,
@@ -54,7 +55,7 @@ class EulerAncestral(Sampler):
 
     def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
         check_times(tables, t, s)
-        high, low = float(tables.noise_level[t]), float(tables.noise_level[s])
+        high, low = tables.noise_level_at(t), tables.noise_level_at(s)
         up = (low**2 * (high**2 - low**2) / high**2) ** 0.5
         down = (low**2 - up**2) ** 0.5
         root = tables.alpha_bar_at(s) ** 0.5

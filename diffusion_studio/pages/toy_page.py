@@ -46,6 +46,7 @@ LAYERS = (
     ("contours", "Contour lines"),
     ("arrows", "Score arrows"),
     ("particles", "Particles"),
+    ("weighed", "Error weighted by the density"),
 )
 COLORS = (("class", "Colour by class"), ("start", "Colour by starting point"), ("none", "One colour"))
 TRAILS = (("off", "No trails"), ("short", "Short trails"), ("whole", "Whole paths"))

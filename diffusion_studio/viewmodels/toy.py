@@ -279,7 +279,7 @@ class ToyViewModel(QObject):
 
     def _show_field(self) -> None:
         look, spec, learned = self.state.look, self.spec, self._learned
-        made_of = (look.field, self.state.t, spec.modes, spec.schedule, self._window, learned)
+        made_of = (look.field, look.weighed, self.state.t, spec.modes, spec.schedule, self._window, learned)
         if made_of != self._shown and self._visible:
             self._shown = made_of
             self.field_changed.emit(field_of(look, self.level(), learned, self.state.t, self._window))

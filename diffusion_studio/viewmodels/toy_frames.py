@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,7 +26,11 @@ def field_of(look: Look, level: NoisyMixture, learned: Denoiser | None, t: int, 
         return exact_view(level, window)
     if look.field == "learned":
         return learned_view(level, learned, t, window)
-    return error_view(level, learned, t, window)
+    view = error_view(level, learned, t, window)
+    if look.weighed and view.error is not None:
+        density = np.exp(view.log_density - view.log_density.max())
+        return replace(view, error=view.error * density)
+    return view
 
 
 def start_labels(x: torch.Tensor) -> NDArray[np.int64]:

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 T = 1000
 OFF = Unclipped()
 EXACT = {"rtol": 1e-11, "atol": 1e-11}
-SINGLE = {"rtol": 1e-4, "atol": 1e-5}  # float32 within their steps, carried over a whole chain
+SINGLE = {"rtol": 1e-5, "atol": 1e-5}  # float32 within their steps, carried over a whole chain
 SCHEDULES = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
 SPACINGS = {"leading": LeadingSpacing(), "trailing": TrailingSpacing(), "linspace": LinspaceSpacing()}
 

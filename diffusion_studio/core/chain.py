@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import index as whole
 
 from torch import Tensor
 
-from diffusion_studio.core.clipping import Clip, Clipping
+from diffusion_studio.core.clipping import Clip
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.noise import NoiseSource
 from diffusion_studio.core.predictions import Prediction
@@ -68,7 +69,7 @@ def reverse_chain(
     x: Tensor,
     noise: NoiseSource,
     labels: Tensor | None = None,
-    clip: Clipping | None = None,
+    clip: Callable[[Prediction], Prediction] | None = None,
     first: int = 0,
     past: Past | None = None,
 ) -> Iterator[ChainStep]:
@@ -79,7 +80,8 @@ def reverse_chain(
         x: the state at times[first], (B, …).
         noise: noise(t, shape, draw) gives the noise of the step that begins at t; draw counts within it.
         labels: int64 (B,), −1 for unconditional.
-        clip: what is done to x̂_0; by default it stays within [−1, 1] and ε̂ is derived again from it.
+        clip: what is done to each prediction, a `Clipping` or any function; by default x̂_0 stays within
+            [−1, 1] and ε̂ is derived again from it. `Unclipped()` leaves it as it is.
         first: index of the first step, to go on in the middle of a chain.
         past: what is known of the step before the first one.
 
@@ -88,7 +90,9 @@ def reverse_chain(
 
     Raises:
         ValueError: times out of order, or a step that does not exist.
+        TypeError: times that are not whole numbers.
     """
+    times = [whole(t) for t in times]
     clip = Clip() if clip is None else clip
     updates = plan(denoiser.tables, sampler, times[first:], None if past is None else past.t)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -9,9 +10,11 @@ import torch
 from pydantic import field_validator
 from torch import Tensor
 
+from diffusion_studio.core.curves import curve_values
 from diffusion_studio.core.describe import Member, knob, one_of
 
 LARGEST_BETA = 0.999  # iDDPM, below eq. 17: keeps the last steps from dividing by zero
+SMALLEST_ALPHA = 2.0**-24  # 1 − β_T is the last number below 1 in float32
 
 
 class Schedule(Member):
@@ -155,6 +158,52 @@ class ExplicitSchedule(Schedule):
         if len(self.values) != steps:
             raise ValueError(f"The explicit schedule lists {len(self.values)} variances, but T is {steps}.")
         return torch.tensor(self.values, dtype=torch.float64)
+
+
+class CurveSchedule(Schedule):
+    kind: Literal["curve"] = "curve"
+    points: tuple[float, ...] = knob(
+        (9.0, 3.4, 0.6, -2.0, -7.0), title="points", symbol="ln SNR",
+        help="Heights of ln SNR at evenly spaced t from 1 to T, falling, joined by straight lines; at least two.",
+        source="drawn by hand",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "drawn by hand"
+    summary: ClassVar[str] = "any falling curve of ln SNR: drag its points."
+    formula: ClassVar[str] = r"\bar\alpha_t = \mathrm{sig}(\ln\mathrm{SNR}(t)),\;\text{your curve}"
+    source: ClassVar[str] = "drawn by hand"
+
+    @field_validator("points")
+    @classmethod
+    def _falling(cls, points: tuple[float, ...]) -> tuple[float, ...]:
+        if len(points) < 2:
+            raise ValueError(f"a curve needs at least two points, this schedule has {len(points)}")
+        if not all(-30 <= height <= 30 for height in points):
+            raise ValueError("every ln SNR of the schedule must lie between −30 and 30")
+        for number, (before, after) in enumerate(itertools.pairwise(points), start=2):
+            if after >= before:
+                raise ValueError(
+                    f"a schedule must lose signal at every step, but ln SNR does not fall from {before} to "
+                    f"{after} at point {number}"
+                )
+        return points
+
+    def betas(self, steps: int) -> Tensor:
+        log_snr = curve_values(self.points, steps)
+        return _from_alpha_bar(torch.cat([torch.ones(1, dtype=torch.float64), torch.sigmoid(log_snr)]))
+
+
+def with_zero_terminal_snr(betas: Tensor) -> Tensor:
+    """The schedule whose last state is pure noise: √ᾱ shifted and stretched (Lin et al. 2024, algorithm 1).
+
+    ᾱ_T = 2⁻²⁴ ᾱ_{T−1} stands for 0, so that every table stays finite. (T,) → (T,)
+    """
+    root = torch.cumprod(1 - betas, 0).sqrt()
+    moved = (root - root[-1]) * root[0] / (root[0] - root[-1])
+    alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), moved**2])
+    alpha_bar[-1] = alpha_bar[-2] * SMALLEST_ALPHA
+    rescaled: Tensor = 1 - alpha_bar[1:] / alpha_bar[:-1]
+    return rescaled
 
 
 if TYPE_CHECKING:

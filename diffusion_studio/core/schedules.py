@@ -163,8 +163,8 @@ class ExplicitSchedule(Schedule):
 class CurveSchedule(Schedule):
     kind: Literal["curve"] = "curve"
     points: tuple[float, ...] = knob(
-        (9.0, 3.4, 0.6, -2.0, -7.0), title="points", symbol="ln SNR",
-        help="Heights of ln SNR at evenly spaced t from 1 to T, falling, joined by straight lines; at least two.",
+        (8.0, 3.2, 0.6, -2.0, -6.0), title="points", symbol="ln SNR",
+        help="Heights of ln SNR at evenly spaced t from 1 to T, falling and joined by straight lines.",
         source="drawn by hand",
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -149,6 +150,12 @@ class LossHistory:
         wider = torch.cat([self.losses, self.losses.new_zeros(1, self.length)])
         wider[torch.where(kept, index, steps), slot] = values
         self.losses = wider[:steps]
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Goes on from `losses` and `count`; those of another T are ignored."""
+        if tensors["losses"].shape == self.losses.shape:
+            self.losses = tensors["losses"].to(self.losses.device)
+            self.count = tensors["count"].to(self.count.device)
 
     def mean_square(self) -> Tensor:
         """E[L_t²]; the same for every t until each has been seen `length` times. float64 (T,)"""

@@ -56,8 +56,8 @@ class ObjectiveSpec(Choice):
 
     predict: PredictionKind = knob(
         "eps", title="predict", words={"eps": "noise ε", "x_0": "image x₀", "score": "score s", "v": "v"},
-        help="What the network says about x_t. Each of the four can be turned into the others; they differ in "
-             "what is easy to learn.",
+        help="What the network says about x_t. Each of the four can be turned into the others; they "
+             "differ in what is easy to learn.",
         source="L 115–151",
     )  # fmt: skip
     variance: ReverseVariance = knob(

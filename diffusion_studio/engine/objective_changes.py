@@ -26,7 +26,7 @@ def _said(value: Any, other: Any) -> str:
     shown = [
         _number(knob, get_value(value, knob.path))
         for knob in knobs(value)
-        if not same_kind or get_value(value, knob.path) != get_value(other, knob.path)
+        if (get_value(value, knob.path) != get_value(other, knob.path) if same_kind else not knob.advanced)
     ]
     short = [text for text in shown if text]
     return " ".join([type(value).title, *short])

@@ -20,9 +20,11 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.engine.events import TimestepErrors
 from diffusion_studio.engine.presets import PRESETS
+from diffusion_studio.engine.timestep_errors import standard_error
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.series import LossSeries
+from diffusion_studio.viewmodels.timestep_history import TimestepHistory
 from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.cards import Card, DataCard, ProgressCard, SkippedDialog
@@ -30,16 +32,21 @@ from diffusion_studio.widgets.empty import EmptyState
 from diffusion_studio.widgets.equation import EquationView, Term
 from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.image_grid import ImageGrid
-from diffusion_studio.widgets.plots import LossPlot, Mark, RunCurve, TimestepPlot
+from diffusion_studio.widgets.plots import Compared, LossPlot, Mark, Overlay, RunCurve
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
+from diffusion_studio.widgets.timestep_panel import FROZEN, TimestepPanel
 
 SECTIONS = (
     ("Length", ["training.seconds", "training.steps"]),
-    ("Objective", ["diffusion"]),
+    ("Objective", ["objective"]),
+    ("Noise schedule", ["diffusion"]),
     ("Network", ["model"]),
     ("Optimizer", ["training", "seed"]),
-    ("Images", ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip"]),
+    (
+        "Images",
+        ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip", "data.held_out"],
+    ),
 )
 PROGRESS_HZ = 8.0
 PLOT_HZ = 4.0  # painting costs the training time on a small processor
@@ -103,12 +110,9 @@ class TrainPage(Page):
         self._build_panel()
 
     def _build_live(self) -> QWidget:
-        self.loss, self.timesteps = LossPlot(max_hz=PLOT_HZ), TimestepPlot(max_hz=PLOT_HZ)
-        self.axis = Segmented()
-        self.axis.set_options([("t", "t", "Timestep"), ("log_snr", "log SNR", "Signal-to-noise ratio, ln")])
-        self.timesteps.add_header_widget(self.axis)
+        self.loss, self.panel = LossPlot(max_hz=PLOT_HZ), TimestepPanel(max_hz=PLOT_HZ)
         self.curves = QSplitter(Qt.Orientation.Vertical)
-        for plot in (self.loss, self.timesteps):
+        for plot in (self.loss, self.panel):
             self.curves.addWidget(_framed(plot))
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.addWidget(self.curves)
@@ -173,7 +177,9 @@ class TrainPage(Page):
         self.again.clicked.connect(self._resume_shown)
         self.sample_now.clicked.connect(self.sample_requested)
         self.history.valueChanged.connect(self._show_preview)
-        self.axis.changed.connect(self._change_axis)
+        self.panel.moment_changed.connect(self._show_moment)
+        self.panel.compare_requested.connect(self._compare)
+        self.panel.choices_requested.connect(lambda: self.panel.set_choices(model.other_runs()))
         self.banner.closed.connect(model.dismiss_notice)
         self.banner.action_triggered.connect(model.accept_notice)
 
@@ -194,8 +200,20 @@ class TrainPage(Page):
         if self.model.state.run is not None:
             self.model.resume_run(self.model.state.run)
 
-    def _change_axis(self, axis: str) -> None:
-        self.timesteps.set_axis("log_snr" if axis == "log_snr" else "t")
+    def _compare(self, key: str) -> None:
+        """Lays the shown moment or another run over the panel; "" takes it away."""
+        found = None
+        if key == FROZEN:
+            found = self.model.held(self.panel.history.value())
+        elif key:
+            found = self.model.comparison(key)
+        if found is None:
+            self.panel.plot.set_compared(None)
+            return
+        errors = found.errors
+        self.panel.plot.set_compared(
+            Compared(found.name, errors.t, found.total, errors.error, errors.share, found.log_snr)
+        )
 
     # --- what the model tells ---------------------------------------------------------------------------
 
@@ -205,6 +223,9 @@ class TrainPage(Page):
             self._render_form(state)
         if before is None or before.data is not state.data or before.reading != state.reading:
             self._render_data(state)
+        if before is not None and before.marks != state.marks:
+            self._show_losses(self.model.losses)
+            self.panel.set_history(self.model.timesteps.steps, state.marks)
         if before is None or before.notice != state.notice:
             self._render_notice(state)
         if before is None or before.phase != state.phase or before.run != state.run:
@@ -265,16 +286,26 @@ class TrainPage(Page):
 
     def _show_losses(self, losses: LossSeries) -> None:
         name = self.model.state.run.name if self.model.state.run else ""
-        starts = losses.segments[1:]
-        self.loss.set_marks([Mark(float(losses.steps[i]), "resumed") for i in starts])
+        starts = [Mark(float(losses.steps[i]), "resumed") for i in losses.segments[1:]]
+        self.loss.set_marks([*starts, *(Mark(float(step), text) for step, text in self.model.state.marks)])
         self.loss.set_runs([RunCurve(name, losses.steps, losses.values, losses.segments)])
 
-    def _show_timesteps(self, event: TimestepErrors) -> None:
-        self.timesteps.set_axis(
-            "log_snr" if self.axis.value == "log_snr" else "t", self.model.log_snr(event.t)
-        )
-        low, high = event.error - event.spread, event.error + event.spread
-        self.timesteps.set_data(event.t, event.error, event.count, low, high)
+    def _show_timesteps(self, history: TimestepHistory) -> None:
+        self.panel.set_history(history.steps, self.model.state.marks)
+        if self.panel.follows:
+            self._show_moment(len(history) - 1)
+
+    def _show_moment(self, index: int) -> None:
+        event = self.model.timesteps.at(max(index, 0))
+        plot = self.panel.plot
+        if event is None:
+            plot.set_data([], [], [])
+            plot.set_overlays({})
+            return
+        plot.set_axis(self.panel.axis.value or "t", self.model.log_snr(event.t))  # type: ignore[arg-type]
+        band = 2 * standard_error(event.spread, event.count)
+        plot.set_data(event.t, event.error, event.count, event.error - band, event.error + band)
+        plot.set_overlays(_overlays(event))
 
     def _show_previews(self, previews: PreviewHistory) -> None:
         last = max(len(previews) - 1, 0)
@@ -322,15 +353,30 @@ class TrainPage(Page):
     def layout_state(self) -> dict[str, Any]:
         return {
             "workspace": self.workspace.sizes(), "columns": self.columns.sizes(),
-            "curves": self.curves.sizes(), "axis": self.axis.value,
+            "curves": self.curves.sizes(), "axis": self.panel.axis.value, "heights": self.panel.heights.value,
         }  # fmt: skip
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         restored_sizes(self.workspace, state.get("workspace"))
         restored_sizes(self.columns, state.get("columns"))
         restored_sizes(self.curves, state.get("curves"))
-        if state.get("axis") in ("t", "log_snr"):
-            self.axis.set_value(state["axis"])
+        if state.get("axis") in ("t", "step", "log_snr"):
+            self.panel.set_axis(state["axis"])
+        if state.get("heights") in ("linear", "log"):
+            self.panel.heights.set_value(state["heights"])
+            self.panel.plot.set_log(state["heights"] == "log")
+
+
+def _overlays(event: TimestepErrors) -> dict[str, Overlay]:
+    """λ_t, the density of t and the share of the loss, as far as they are known."""
+    found: dict[str, Overlay] = {}
+    if event.weight is not None:
+        found["λ_t"] = Overlay(event.weight, "weight")
+    if event.density is not None:
+        found["density of t"] = Overlay(event.density, "xt")
+    if event.share is not None:
+        found["share of the loss"] = Overlay(event.share, "sky", bars=True)
+    return found
 
 
 def _framed(plot: QWidget) -> QWidget:

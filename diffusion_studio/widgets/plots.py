@@ -5,11 +5,12 @@ from diffusion_studio.widgets.plot_canvas import Reading
 from diffusion_studio.widgets.plot_chain import ChainPlot, Curve
 from diffusion_studio.widgets.plot_loss import LossPlot, Mark, RunCurve
 from diffusion_studio.widgets.plot_math import debiased_average
-from diffusion_studio.widgets.plot_timestep import Overlay, TimestepPlot
+from diffusion_studio.widgets.plot_timestep import Compared, Overlay, TimestepPlot
 
 __all__ = [
     "BasePlot",
     "ChainPlot",
+    "Compared",
     "Curve",
     "LossPlot",
     "Mark",

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from diffusion_studio.engine.events import TimestepErrors
 from diffusion_studio.engine.presets import PRESETS
 from diffusion_studio.engine.timestep_errors import standard_error
+from diffusion_studio.pages.loss_equation import loss_terms
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.series import LossSeries
@@ -29,7 +30,7 @@ from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.cards import Card, DataCard, ProgressCard, SkippedDialog
 from diffusion_studio.widgets.empty import EmptyState
-from diffusion_studio.widgets.equation import EquationView, Term
+from diffusion_studio.widgets.equation import EquationView
 from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.image_grid import ImageGrid
 from diffusion_studio.widgets.plots import Compared, LossPlot, Mark, Overlay, RunCurve
@@ -50,18 +51,6 @@ SECTIONS = (
 )
 PROGRESS_HZ = 8.0
 PLOT_HZ = 4.0  # painting costs the training time on a small processor
-LOSS = (
-    Term(r"\mathbb{E}_{t,\varepsilon}\,\|", tooltip="Average over timesteps and noise"),
-    Term(r"\varepsilon", "eps", "The noise that was added", "eps"),
-    Term(
-        r"-\;\quantity{eps}{\hat\varepsilon}(\sqrt{\bar\alpha_t}\,\quantity{x0}{x_0}",
-        tooltip="What the network takes for noise",
-    ),
-    Term(
-        r"+\;\sqrt{1-\bar\alpha_t}\,\quantity{eps}{\varepsilon},\,t)\|^2",
-        tooltip="in an image x₀ to which noise was added",
-    ),
-)
 
 
 class TrainPage(Page):
@@ -152,7 +141,6 @@ class TrainPage(Page):
         panel.addWidget(self.form)
         panel.addStretch(1)
         self.equation = EquationView()
-        self.equation.set_equation(LOSS, caption="λ_t = 1 · Ho et al. 2020, eq. 14")
         self.workspace.foot.addWidget(label("Minimised here", "section"))
         self.workspace.foot.addWidget(self.equation)
 
@@ -248,6 +236,7 @@ class TrainPage(Page):
         for path in self.form.paths:
             self.form.set_error(path, dict(state.errors).get(path))
         self.presets.set_value(state.preset)
+        self.equation.set_equation(loss_terms(state.config.objective), caption=_caption(state))
 
     def _render_data(self, state: TrainState) -> None:
         if state.reading is not None:
@@ -288,7 +277,8 @@ class TrainPage(Page):
         name = self.model.state.run.name if self.model.state.run else ""
         starts = [Mark(float(losses.steps[i]), "resumed") for i in losses.segments[1:]]
         self.loss.set_marks([*starts, *(Mark(float(step), text) for step, text in self.model.state.marks)])
-        self.loss.set_runs([RunCurve(name, losses.steps, losses.values, losses.segments)])
+        restarts = tuple(float(step) for step, _ in self.model.state.marks)
+        self.loss.set_runs([RunCurve(name, losses.steps, losses.values, losses.segments, restarts)])
 
     def _show_timesteps(self, history: TimestepHistory) -> None:
         self.panel.set_history(history.steps, self.model.state.marks)
@@ -367,13 +357,24 @@ class TrainPage(Page):
             self.panel.plot.set_log(state["heights"] == "log")
 
 
+def _caption(state: TrainState) -> str:
+    """The weight in words, with its value in the middle."""
+    objective, tables = state.config.objective, state.config.diffusion.tables()
+    if objective.variance == "vlb":
+        return "the bound itself, term by term · iDDPM eq. 4"
+    weight = type(objective.weight)
+    t = max(tables.steps * 28 // 100, 1)
+    value = float(objective.weight.on_eps(tables)[t])
+    return f"λ: {weight.title} · λ at t = {t} is {value:.3g} on the ε error · {weight.source}"
+
+
 def _overlays(event: TimestepErrors) -> dict[str, Overlay]:
     """λ_t, the density of t and the share of the loss, as far as they are known."""
     found: dict[str, Overlay] = {}
     if event.weight is not None:
         found["λ_t"] = Overlay(event.weight, "weight")
     if event.density is not None:
-        found["density of t"] = Overlay(event.density, "xt")
+        found["density of t"] = Overlay(event.density, "xt", height=0.5)
     if event.share is not None:
         found["share of the loss"] = Overlay(event.share, "sky", bars=True)
     return found

@@ -31,6 +31,7 @@ class Overlay:
     color_key: str
     bars: bool = False
     dashed: bool = False
+    height: float = 1.0  # of the plot, that the greatest value reaches
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +227,7 @@ class TimestepPlot(BasePlot):
         finite = values[np.isfinite(values)]
         if len(values) != len(x) or not len(finite) or finite.max() <= 0:
             return
-        y = values / finite.max() * top
+        y = values / finite.max() * top * overlay.height
         if overlay.bars and len(x) > 1:
             heights = self._y(np.nan_to_num(y, posinf=0.0, neginf=0.0), low)
             floor = math.log10(low) if self._log else 0.0

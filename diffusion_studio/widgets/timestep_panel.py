@@ -41,7 +41,7 @@ class TimestepPanel(QWidget):
         self.compare.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.compare.setMenu(QMenu(self.compare))
         self.compare.menu().aboutToShow.connect(self.choices_requested)
-        for widget in (self.compare, self.heights, self.axis):
+        for widget in (self.heights, self.axis):
             self.plot.add_header_widget(widget)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -66,6 +66,7 @@ class TimestepPanel(QWidget):
         row.addWidget(self.history, 1)
         row.addWidget(label("now", "muted"))
         row.addWidget(self.moment)
+        row.addWidget(self.compare)
         return row
 
     # what it shows

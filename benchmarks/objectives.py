@@ -1,0 +1,154 @@
+"""Which objective learns what in a minute, on the digits?
+
+    python -m benchmarks.objectives table     predictions × weights: distance, recognised, bits per dimension
+    python -m benchmarks.objectives iddpm     L_simple, L_hybrid and L_vlb at equal time
+    python -m benchmarks.objectives panel     what the per-timestep record costs a training, at T = 4,000
+        [--seconds 60] [--folder DIR] [--only v]
+
+A fifth of the digits is kept apart; the bound is measured on 32 of them, one draw of noise each, at T = 1,000.
+Every training runs through the command line. With --folder, what is already there is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measuring import interleaved, paired_ratio, say_machine, table
+
+WEIGHTS = ("surrogate", "min_snr", "ddpm_elbo")
+PREDICTIONS = ("eps", "x_0", "v", "score")
+IDDPM = {
+    "L_simple": {},
+    "L_hybrid": {"objective.variance": "hybrid"},
+    "L_vlb": {"objective.variance": "vlb"},
+    "L_vlb, t by importance": {"objective.variance": "vlb", "objective.density.kind": "importance"},
+}
+
+
+def command(*arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "diffusion_studio", *arguments], check=True, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def measured(folder: Path, name: str, seconds: float, changes: dict[str, str]) -> dict[str, float]:
+    """Trains, samples and evaluates one setting; what was found."""
+    run, found = folder / name, folder / f"{name}.json"
+    if not found.is_file():
+        sets = {"data.held_out": "0.2", "training.preview_count": "0", **changes}
+        pairs = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
+        command("train", "digits", "--run", str(run), "--seconds", str(seconds), *pairs)
+        samples = folder / f"{name}.npz"
+        command("sample", str(run), "--out", str(samples), "--count", "500", "--steps", "50")
+        command("evaluate", str(run), "--elbo", "--images", "32", "--draws", "1", "--out", str(found))
+    return {**judged(folder / f"{name}.npz"), **bound(found)}
+
+
+def judged(path: Path) -> dict[str, float]:
+    """Distance to the real digits, and the share that an SVM recognises as asked."""
+    from sklearn.datasets import load_digits
+    from sklearn.svm import SVC
+
+    from diffusion_studio.engine.quality import frechet_distance
+
+    digits = load_digits()
+    with np.load(path) as data:
+        samples, labels = (data["samples"].reshape(len(data["samples"]), -1) + 1) / 2, data["labels"]
+    asked = SVC().fit(digits.data / 16, digits.target).predict(samples) == labels
+    return {"distance": frechet_distance(samples, digits.data / 16), "recognised": float(asked.mean())}
+
+
+def bound(path: Path) -> dict[str, float]:
+    content = json.loads(path.read_text())
+    elbo = content["elbo"]
+    found = {key: elbo[key] for key in ("total", "total_error", "forward_total", "reconstruction")}
+    return {"steps": content["step"], **found}
+
+
+def row(name: str, found: dict[str, float]) -> tuple[str, ...]:
+    return (
+        name, f"{found['steps']:.0f}", f"{found['distance']:.3f}", f"{found['recognised']:.3f}",
+        f"{found['total']:.3f} ± {found['total_error']:.3f}", f"{found['forward_total']:.3f}",
+    )  # fmt: skip
+
+
+HEADERS = ("setting", "steps", "Fréchet", "recognised", "bits/dim", "with σ² = β")
+
+
+def measure_table(folder: Path, seconds: float, only: str) -> None:
+    rows = []
+    for prediction in [p for p in PREDICTIONS if not only or p == only]:
+        for weight in WEIGHTS:
+            changes = {"objective.predict": prediction, "objective.weight.kind": weight}
+            rows.append(
+                row(f"{prediction}, {weight}", measured(folder, f"{prediction}-{weight}", seconds, changes))
+            )
+            print(*rows[-1], sep="  ", flush=True)
+    print()
+    table(HEADERS, rows)
+
+
+def measure_iddpm(folder: Path, seconds: float) -> None:
+    rows = []
+    for number, (name, changes) in enumerate(IDDPM.items()):
+        rows.append(row(name, measured(folder, f"iddpm-{number}", seconds, changes)))
+        print(*rows[-1], sep="  ", flush=True)
+    print()
+    table(HEADERS, rows)
+
+
+def measure_panel(folder: Path) -> None:
+    """A trainer that records errors by timestep ÷ the same that does not, no window."""
+    from benchmarks.training import session_for, trainer_loop
+    from diffusion_studio.engine import trainer
+
+    off = {"training.preview_count": 0, "training.checkpoint_every": 10_000_000, "diffusion.steps": 4000}
+    for density in ("uniform", "importance"):
+        changes = {**off, "objective.density.kind": density}
+        loops = []
+        for name, interval in (("with", trainer.TELL_TIMESTEPS_EVERY), ("without", 1e9)):
+            session = session_for(folder / f"{density}-{name}", "digits", changes)
+            loops.append((interval, trainer_loop(session, 8)))
+
+        def side(interval, loop):
+            def run() -> int:
+                trainer.TELL_TIMESTEPS_EVERY = interval
+                return loop()
+
+            return run
+
+        recorded, bare = interleaved([side(*loop) for loop in loops], 25)
+        print(
+            f"T = 4000, {density}: with the record ÷ without {paired_ratio(recorded, bare):.3f}, budget ≤ 1.02"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("table", "iddpm", "panel"))
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    say_machine()
+    with tempfile.TemporaryDirectory() as place:
+        folder = options.folder or Path(place)
+        folder.mkdir(parents=True, exist_ok=True)
+        if options.what == "table":
+            measure_table(folder, options.seconds, options.only)
+        elif options.what == "iddpm":
+            measure_iddpm(folder, options.seconds)
+        else:
+            measure_panel(folder)
+
+
+if __name__ == "__main__":
+    main()

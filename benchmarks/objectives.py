@@ -5,8 +5,9 @@
     python -m benchmarks.objectives panel     what the per-timestep record costs a training, at T = 4,000
         [--seconds 60] [--folder DIR] [--only v]
 
-A fifth of the digits is kept apart; the bound is measured on 32 of them, one draw of noise each, at T = 1,000.
-Every training runs through the command line. With --folder, what is already there is not trained again.
+A fifth of the digits is kept apart; the bound is measured on 32 of them, one draw of noise each, at
+T = 1,000. Every training runs through the command line. With --folder, what is already there is not
+trained again.
 """
 
 from __future__ import annotations
@@ -126,9 +127,8 @@ def measure_panel(folder: Path) -> None:
             return run
 
         recorded, bare = interleaved([side(*loop) for loop in loops], 25)
-        print(
-            f"T = 4000, {density}: with the record ÷ without {paired_ratio(recorded, bare):.3f}, budget ≤ 1.02"
-        )
+        ratio = paired_ratio(recorded, bare)
+        print(f"T = 4000, {density}: with the record ÷ without {ratio:.3f}, budget ≤ 1.02")
 
 
 def main() -> None:

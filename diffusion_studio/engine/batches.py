@@ -104,6 +104,11 @@ class BatchSource:
         """How many images are trained on."""
         return len(self._numbers)
 
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """The images that are trained on. (N', C, H, W)"""
+        return self._images.images[self._numbers]
+
     def set_density(self, density: TimeDensity) -> None:
         """Draws t from this density from the next batch on."""
         if density == self.density:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, to_uint8
 from diffusion_studio.data.load import load
 from diffusion_studio.engine import events
@@ -75,7 +76,10 @@ def evaluate(
     """
     run = Run.open(path)
     checkpoint, notes = run.newest_checkpoint()
-    images = load(run.config.data, cache_dir(), None, lambda: control.stopped)
+    try:
+        images = load(run.config.data, cache_dir(), None, lambda: control.stopped)
+    except Cancelled:
+        return
     numbers, held_out = _evaluated(run, images)
     if not held_out and spec.elbo:
         notes += ("This run keeps no images apart, so the bound is measured on images it was trained on.",)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.engine.config import ObjectiveSpec
+from diffusion_studio.engine.quality import Quality
 
 Outcome = Literal["done", "stopped", "failed"]
 
@@ -98,6 +99,7 @@ class Preview(Event):
     images: NDArray[np.uint8]  # (n, H, W, C)
     labels: tuple[str, ...]
     path: Path | None
+    quality: Quality | None = None  # of these few samples
 
 
 @dataclass(frozen=True)

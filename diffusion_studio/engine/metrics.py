@@ -7,13 +7,16 @@ new segment begins; the view `loss` follows the line that led to the newest step
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from diffusion_studio.engine.quality import Quality
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS segments (segment INTEGER PRIMARY KEY, first_step INTEGER NOT NULL,
@@ -24,6 +27,8 @@ CREATE TABLE IF NOT EXISTS timesteps (segment INTEGER NOT NULL, step INTEGER NOT
                                       t BLOB NOT NULL, error BLOB NOT NULL, spread BLOB NOT NULL,
                                       count BLOB NOT NULL, weight BLOB, density BLOB, share BLOB,
                                       PRIMARY KEY (segment, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS quality (segment INTEGER NOT NULL, step INTEGER NOT NULL, json TEXT NOT NULL,
+                                    PRIMARY KEY (segment, step)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (segment INTEGER NOT NULL, step INTEGER NOT NULL, at REAL NOT NULL,
                                    kind TEXT NOT NULL, message TEXT NOT NULL);
 CREATE VIEW IF NOT EXISTS loss AS
@@ -116,6 +121,13 @@ class Metrics:
             "INSERT INTO events VALUES (?, ?, ?, ?, ?)", (self.segment, step, time.time(), kind, message)
         )
 
+    def add_quality(self, step: int, quality: Quality) -> None:
+        """Writes the measures of the samples drawn at a step."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO quality VALUES (?, ?, ?)",
+            (self.segment, step, json.dumps(asdict(quality))),
+        )
+
     def close(self) -> None:
         self._db.close()
 
@@ -170,6 +182,14 @@ class MetricsReader:
         if not rows:  # written before these columns were there
             rows = self._rows(f"SELECT {columns} FROM timesteps {where}")
         return [_record(row) for row in rows]
+
+    def quality(self) -> list[tuple[int, Quality]]:
+        """(step, measures) of the previews, along the line that led to the newest step."""
+        rows = self._rows(
+            "SELECT step, json FROM quality AS q WHERE NOT EXISTS (SELECT 1 FROM segments AS s "
+            "WHERE s.segment > q.segment AND s.first_step < q.step) ORDER BY step"
+        )
+        return [(int(str(step)), Quality(**json.loads(str(text)))) for step, text in rows]
 
     def marks(self) -> list[tuple[int, str]]:
         """(step, sentence) of every change of the objective, along the line that led to the newest step."""

@@ -346,6 +346,9 @@ class _Training:
             )
             return
         if preview is not None:
+            if self._metrics is not None and preview.quality is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    self._metrics.add_quality(preview.step, preview.quality)
             yield preview
 
     def _complain(self, sentence: str) -> Iterator[events.Event]:

@@ -1,12 +1,13 @@
-"""Which objective learns what in a minute, on the digits?
+"""Which objective learns what in 1,000 steps on the digits, a minute of two quiet cores?
 
     python -m benchmarks.objectives table     predictions × weights: distance, recognised, bits per dimension
-    python -m benchmarks.objectives iddpm     L_simple, L_hybrid and L_vlb at equal time
+    python -m benchmarks.objectives iddpm     L_simple, L_hybrid and L_vlb
     python -m benchmarks.objectives panel     what the per-timestep record costs a training, at T = 4,000
-        [--seconds 60] [--folder DIR] [--only v]
+        [--steps 1000] [--folder DIR] [--only v]
 
 A fifth of the digits is kept apart; the bound is measured on 32 of them, one draw of noise each, at
-T = 1,000. Every training runs through the command line. With --folder, what is already there is not
+T = 1,000. Steps are counted, not seconds, so that a busy machine changes nothing.
+Every training runs through the command line. With --folder, what is already there is not
 trained again.
 """
 
@@ -40,13 +41,13 @@ def command(*arguments: str) -> None:
     )  # fmt: skip
 
 
-def measured(folder: Path, name: str, seconds: float, changes: dict[str, str]) -> dict[str, float]:
+def measured(folder: Path, name: str, steps: int, changes: dict[str, str]) -> dict[str, float]:
     """Trains, samples and evaluates one setting; what was found."""
     run, found = folder / name, folder / f"{name}.json"
     if not found.is_file():
         sets = {"data.held_out": "0.2", "training.preview_count": "0", **changes}
         pairs = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
-        command("train", "digits", "--run", str(run), "--seconds", str(seconds), *pairs)
+        command("train", "digits", "--run", str(run), "--steps", str(steps), *pairs)
         samples = folder / f"{name}.npz"
         command("sample", str(run), "--out", str(samples), "--count", "500", "--steps", "50")
         command("evaluate", str(run), "--elbo", "--images", "32", "--draws", "1", "--out", str(found))
@@ -84,23 +85,23 @@ def row(name: str, found: dict[str, float]) -> tuple[str, ...]:
 HEADERS = ("setting", "steps", "Fréchet", "recognised", "bits/dim", "with σ² = β")
 
 
-def measure_table(folder: Path, seconds: float, only: str) -> None:
+def measure_table(folder: Path, steps: int, only: str) -> None:
     rows = []
     for prediction in [p for p in PREDICTIONS if not only or p == only]:
         for weight in WEIGHTS:
             changes = {"objective.predict": prediction, "objective.weight.kind": weight}
             rows.append(
-                row(f"{prediction}, {weight}", measured(folder, f"{prediction}-{weight}", seconds, changes))
+                row(f"{prediction}, {weight}", measured(folder, f"{prediction}-{weight}", steps, changes))
             )
             print(*rows[-1], sep="  ", flush=True)
     print()
     table(HEADERS, rows)
 
 
-def measure_iddpm(folder: Path, seconds: float) -> None:
+def measure_iddpm(folder: Path, steps: int) -> None:
     rows = []
     for number, (name, changes) in enumerate(IDDPM.items()):
-        rows.append(row(name, measured(folder, f"iddpm-{number}", seconds, changes)))
+        rows.append(row(name, measured(folder, f"iddpm-{number}", steps, changes)))
         print(*rows[-1], sep="  ", flush=True)
     print()
     table(HEADERS, rows)
@@ -134,7 +135,7 @@ def measure_panel(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("table", "iddpm", "panel"))
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
@@ -143,9 +144,9 @@ def main() -> None:
         folder = options.folder or Path(place)
         folder.mkdir(parents=True, exist_ok=True)
         if options.what == "table":
-            measure_table(folder, options.seconds, options.only)
+            measure_table(folder, options.steps, options.only)
         elif options.what == "iddpm":
-            measure_iddpm(folder, options.seconds)
+            measure_iddpm(folder, options.steps)
         else:
             measure_panel(folder)
 

@@ -18,8 +18,8 @@ from diffusers import DDIMScheduler
 from benchmarks.measuring import against, interleaved, paired_ratio, say_machine, table
 from diffusion_studio.core.schedules import CosineSchedule
 from diffusion_studio.core.tables import Tables
-from diffusion_studio.engine.config import SampleSpec
 from diffusion_studio.engine.devices import choose_precision
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain, Source
 from diffusion_studio.models.unet import UNetDenoiser, UNetSpec, autocast, build_unet
 
@@ -118,7 +118,7 @@ def main() -> None:
         source = source_for(resolution, channels, classes)
         chain = Chain(source, SampleSpec(count=count, steps=STEPS), CPU)
         sides = (chain_loop(chain), bare_calls(chain), diffusers_loop(chain))
-        ours, bare, theirs = interleaved(sides, 6)
+        ours, bare, theirs = interleaved(sides, 9 if resolution > 8 else 30)
         to_bare, to_theirs = paired_ratio(ours, bare), paired_ratio(ours, theirs)
         times = [f"{1000 * STEPS * median(values):.0f}" for values in (ours, bare, theirs)]
         rows.append((

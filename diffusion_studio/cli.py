@@ -39,6 +39,24 @@ class _WithKeys(TyperCommand):
             formatter.write_dl(rows, col_max=32)
 
 
+class _WithSamplers(TyperCommand):
+    """A command whose help lists every sampler, every rule for τ and every key of --set."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from diffusion_studio.core.describe import knobs, members
+        from diffusion_studio.core.samplers import Sampler
+        from diffusion_studio.core.spacing import Spacing
+        from diffusion_studio.engine.sample_command import every_spec
+
+        for title, family in (("Samplers", Sampler), ("Rules for --tau", Spacing)):
+            with formatter.section(title):
+                found = members(family).items()
+                formatter.write_dl([(kind, f"{cls.title}: {cls.summary}") for kind, cls in found])
+        rows = {k.path: _describe(k) for spec in every_spec() for k in knobs(spec)}
+        with formatter.section("Keys of --set, with bounds and defaults"):
+            formatter.write_dl(list(rows.items()), col_max=32)
+
+
 def _describe(k: Any) -> str:
     low = "-∞" if k.low is None else f"{k.low:g}"
     high = "∞" if k.high is None else f"{k.high:g}"
@@ -230,19 +248,38 @@ def _stopping_on_signals(control: Any) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@app.command()
+@app.command(cls=_WithSamplers)
 def sample(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="A run, one of its checkpoints, or a model folder.")
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="FILE", help="Ends in .png (grid), .gif (chain) or .npz (numbers)."),
+        typer.Option("--out", metavar="FILE", help="A .png (grid), .gif, .webp, .apng (chain) or .npz."),
     ],
-    sampler: Annotated[str, typer.Option("--sampler", help="The rule of each reverse step.")] = "ddim",
+    sampler: Annotated[
+        str | None, typer.Option("--sampler", help="The rule of each reverse step; see below.")
+    ] = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Reverse steps S.")] = 50,
     eta: Annotated[float | None, typer.Option("--eta", help="Stochasticity η of DDIM, 0 … 1.")] = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="Number of images.")] = 16,
+    tau: Annotated[
+        str | None,
+        typer.Option("--tau", metavar="RULE|TIMES", help="Visited times: a rule, or rising numbers 1,50,…"),
+    ] = None,
+    sigma: Annotated[
+        str | None,
+        typer.Option("--sigma", metavar="σ|t:σ,…", help="Noise of the steps by hand: one number or a curve."),
+    ] = None,
+    clip: Annotated[
+        str | None, typer.Option("--clip", help="What is done to x̂_0: off, clip or dynamic.")
+    ] = None,
+    invert: Annotated[
+        list[Path] | None,
+        typer.Option("--invert", metavar="IMAGE", help="Begin at the noise that DDIM finds for it."),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="Number of images; 16, or those to invert.")
+    ] = None,
     label: Annotated[
         int | None, typer.Option("--label", help="The class; all classes in turn by default.")
     ] = None,
@@ -250,28 +287,27 @@ def sample(
         float, typer.Option("--guidance", help="γ: 0 no class, 1 the class, more exaggerates it.")
     ] = 1.0,
     seed: Seed = 0,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set any other parameter; see the keys below."),
+    ] = None,
     trajectory: Annotated[
         bool, typer.Option("--trajectory", help="Also write every state of the chain (.npz).")
     ] = False,
     device: Device = "auto",
 ) -> None:
     """Sample from a trained model."""
-    from diffusion_studio.core.describe import with_value
-    from diffusion_studio.engine.config import SampleSpec
     from diffusion_studio.engine.export import check_suffix
+    from diffusion_studio.engine.sample_command import spec_of
 
-    changes = {
-        "sampler.kind": sampler, "sampler.eta": eta, "steps": steps, "count": count, "label": label,
-        "guidance": guidance, "seed": seed,
-    }  # fmt: skip
     try:
         check_suffix(out)
         if trajectory and out.suffix.lower() != ".npz":
             raise ValueError(f"--trajectory writes numbers, so {out.name} should end in .npz.")
-        spec = SampleSpec()
-        for key, value in changes.items():
-            if value is not None:
-                spec = with_value(spec, key, value)
+        spec = spec_of(
+            sampler=sampler, steps=steps, eta=eta, tau=tau, sigma=sigma, clip=clip, invert=invert or [],
+            count=count, label=label, guidance=guidance, seed=seed, sets=sets or [],
+        )  # fmt: skip
     except ValueError as error:
         _fail(str(error), 2)
     with _sentences():
@@ -283,6 +319,7 @@ def _sample(path: Path, out: Path, spec: Any, trajectory: bool, device_name: str
     from diffusion_studio.engine.control import Control
     from diffusion_studio.engine.devices import choose_device
     from diffusion_studio.engine.export import run_chain, save_samples
+    from diffusion_studio.engine.pictures import ANIMATIONS
     from diffusion_studio.engine.sampling import Chain, open_source
 
     device, control = choose_device(device_name), Control()
@@ -293,7 +330,7 @@ def _sample(path: Path, out: Path, spec: Any, trajectory: bool, device_name: str
     with _bar() as bar, _stopping_on_signals(control):
         task = bar.add_task("sampling", total=None)
         show = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
-        samples = run_chain(chain, trajectory or out.suffix.lower() == ".gif", show, control)
+        samples = run_chain(chain, trajectory or out.suffix.lower() in ANIMATIONS, show, control)
     if samples is None:
         raise ValueError("Stopped; nothing was written.")
     settings = {"model": source.name, "step": source.step, "sample": spec.model_dump(mode="json")}

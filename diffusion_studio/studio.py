@@ -11,8 +11,10 @@ from pydantic import ValidationError
 from PySide6.QtCore import QByteArray, QObject
 
 from diffusion_studio.engine import places
-from diffusion_studio.engine.config import RunConfig, SampleSpec
+from diffusion_studio.engine.chain_tree import ChainTree
+from diffusion_studio.engine.config import RunConfig
 from diffusion_studio.engine.model_io import is_pipeline
+from diffusion_studio.engine.pictures import read_settings
 from diffusion_studio.engine.run import is_run
 from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.runs_page import RunsPage
@@ -56,7 +58,7 @@ class Studio(QObject):
     def _connect(self) -> None:
         shell = self.shell
         shell.page_requested.connect(self.show_page)
-        shell.path_dropped.connect(self.open_path)
+        shell.paths_dropped.connect(self.open_dropped)
         shell.moved.connect(self._remember_window)
         shell.header.undo_requested.connect(lambda: self._current().undo())
         shell.header.redo_requested.connect(lambda: self._current().redo())
@@ -81,6 +83,20 @@ class Studio(QObject):
         if key == "runs":
             self.runs.refresh()
         self._show_header()
+
+    def open_dropped(self, paths: list[str]) -> None:
+        """Image files dropped onto the Sample page are where its chains begin; elsewhere their folder opens.
+
+        A picture of ours brings its settings back, wherever it is dropped.
+        """
+        files = [Path(path) for path in paths if Path(path).is_file()]
+        ours = len(files) == 1 and read_settings(files[0]) is not None
+        if files and (ours or self._current() is self.sample_page):
+            self.sampling.open_images(files)
+            self.show_page("sample")
+        elif paths:
+            place = Path(paths[0])
+            self.open_path(str(place if place.is_dir() else place.parent))
 
     def open_path(self, path: str) -> None:
         """Anything dropped or given on the command line: a run, a model folder, or a folder of images."""
@@ -138,11 +154,11 @@ class Studio(QObject):
         run = self.memory.get("run")
         if isinstance(run, str) and is_run(Path(run)):
             self.training.show_run(Path(run))
-        view, share = self.memory.get("view"), self.memory.get("position")
-        if view in ("x0_hat", "x_t", "eps_hat"):
-            self.sampling.set_view(view)
-        if isinstance(share, float) and math.isfinite(share):
-            self.sampling.stand_at(share)
+        self.sampling.set_view(str(self.memory.get("view")))
+        self.sampling.set_layout(str(self.memory.get("layout")))
+        time = self.memory.get("time")
+        if isinstance(time, float) and math.isfinite(time):
+            self.sampling.stand_at(time)
         self.training.load_data()
         self.sampling.refresh_choices(self.training.config.data.source)
         page = self.memory.get("page")
@@ -166,11 +182,11 @@ class Studio(QObject):
     def _remember_sampling(self, state: SampleState) -> None:
         parameters = state.parameters
         self.memory.set(
-            "sample", {"source": parameters.source, "spec": parameters.spec.model_dump(mode="json")}
+            "sample", {"source": parameters.source, "tree": parameters.tree.model_dump(mode="json")}
         )
         self.memory.set("view", state.view)
-        if len(state.times) > 1 and not state.busy:
-            self.memory.set("position", state.position / (len(state.times) - 1))
+        self.memory.set("layout", state.layout)
+        self.memory.set("time", self.sampling.time)
 
     def _remember_window(self) -> None:
         self.memory.set("geometry", self.shell.saveGeometry().toBase64().data().decode())
@@ -183,6 +199,7 @@ class Studio(QObject):
         """Stops every job, waits for its thread and writes the memory."""
         self._remember_window()
         self._remember_layouts()
+        self.sample_page.shutdown()
         for model in (self.training, self.sampling, self.runs):  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()
@@ -200,10 +217,13 @@ def _config(value: Any) -> RunConfig | None:
 def _parameters(value: Any) -> SampleParameters | None:
     try:
         return (
-            SampleParameters(str(value["source"]), SampleSpec.model_validate(value["spec"]))
-            if value
-            else None
+            SampleParameters(str(value["source"]), ChainTree.model_validate(_tree(value))) if value else None
         )
     except (ValidationError, KeyError, TypeError):
         log.warning("The remembered sampling parameters were not valid; the defaults are used.")
         return None
+
+
+def _tree(value: dict[str, Any]) -> Any:
+    """The chains that were remembered; an earlier version knew one without branches."""
+    return value["tree"] if "tree" in value else {"spec": value["spec"]}

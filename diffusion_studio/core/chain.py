@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from diffusion_studio.core.clipping import Clip, Clipping
 from diffusion_studio.core.denoisers import Denoiser
-from diffusion_studio.core.kernel import ReverseKernel
+from diffusion_studio.core.noise import NoiseSource
 from diffusion_studio.core.predictions import Prediction
-from diffusion_studio.core.samplers import Sampler
+from diffusion_studio.core.samplers.base import Sampler, Step
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.update import Update
 
-NoiseSource = Callable[[int, tuple[int, ...]], Tensor]
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What a chain remembers of the step before."""
+
+    t: int  # where that step began
+    x0_hat: Tensor  # (B, …)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +33,32 @@ class ChainStep:
     t: int
     s: int
     x_t: Tensor
-    prediction: Prediction
-    kernel: ReverseKernel
-    noise: Tensor | None
+    prediction: Prediction  # after clipping
+    update: Update
+    draws: tuple[Tensor, ...]  # fresh noise, in the order of its use; none when nothing was added
     x_s: Tensor
+
+    @property
+    def noise(self) -> Tensor | None:
+        """z of the step; the first one where a sampler draws several times."""
+        return self.draws[0] if self.draws else None
+
+    @property
+    def past(self) -> Past:
+        """What the next step may remember."""
+        return Past(self.t, self.prediction.x0_hat)
+
+
+def plan(tables: Tables, sampler: Sampler, times: Sequence[int], past: int | None = None) -> list[Update]:
+    """The update of every step of a chain; `past` is where a step before the first began.
+
+    Raises:
+        ValueError: times out of order, or a step that does not exist.
+    """
+    before = [past, *times]
+    return [
+        sampler.update(tables, t, s, before[index]) for index, (t, s) in enumerate(itertools.pairwise(times))
+    ]
 
 
 def reverse_chain(
@@ -37,29 +68,43 @@ def reverse_chain(
     x: Tensor,
     noise: NoiseSource,
     labels: Tensor | None = None,
-    clip: bool = True,
+    clip: Clipping | None = None,
     first: int = 0,
+    past: Past | None = None,
 ) -> Iterator[ChainStep]:
     """Walks down the reverse chain.
 
     Args:
         times: strictly decreasing, from noise to image, as a spacing gives them (S+1,).
         x: the state at times[first], (B, …).
-        noise: noise(t, shape) gives the noise of the step that begins at t.
+        noise: noise(t, shape, draw) gives the noise of the step that begins at t; draw counts within it.
         labels: int64 (B,), −1 for unconditional.
-        clip: keep x̂_0 within [−1, 1] and derive ε̂ again from it.
+        clip: what is done to x̂_0; by default it stays within [−1, 1] and ε̂ is derived again from it.
         first: index of the first step, to go on in the middle of a chain.
+        past: what is known of the step before the first one.
 
     Yields:
         S − first steps.
+
+    Raises:
+        ValueError: times out of order, or a step that does not exist.
     """
-    steps = itertools.pairwise(times)
-    kernels = [(t, s, sampler.kernel(denoiser.tables, t, s)) for t, s in steps]
-    for index, (t, s, kernel) in enumerate(kernels[first:], start=first):
-        prediction = denoiser(x, t, labels)
-        if clip:
-            prediction = prediction.clipped()
-        z = noise(t, tuple(x.shape)).to(x) if kernel.sigma > 0 else None
-        x_s = sampler.step(kernel, prediction, z)
-        yield ChainStep(index, t, s, x, prediction, kernel, z, x_s)
-        x = x_s
+    clip = Clip() if clip is None else clip
+    updates = plan(denoiser.tables, sampler, times[first:], None if past is None else past.t)
+
+    def ask(x: Tensor, t: int) -> Prediction:
+        return clip(denoiser(x, t, labels))
+
+    shape = tuple(x.shape)
+    for index, update in enumerate(updates, start=first):
+        t, s = times[index], times[index + 1]
+        prediction = ask(x, t)
+
+        def draw(number: int, t: int = t, like: Tensor = x) -> Tensor:
+            return (noise(t, shape, number) if number else noise(t, shape)).to(like)
+
+        step = Step(t, s, x, prediction, None if past is None else past.x0_hat, update, ask, draw)
+        x_s = sampler.advance(step)
+        made = ChainStep(index, t, s, x, prediction, update, tuple(step.draws), x_s)
+        yield made
+        x, past = x_s, made.past

@@ -17,7 +17,7 @@ from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 Scale = Literal["linear", "log"]
-KnobType = Literal["int", "float", "bool", "choice", "text", "numbers", "family"]
+KnobType = Literal["int", "float", "bool", "choice", "text", "numbers", "points", "files", "family"]
 
 
 class Choice(BaseModel):
@@ -177,7 +177,10 @@ def _type_of(annotation: Any) -> KnobType:
     plain: dict[Any, KnobType] = {bool: "bool", int: "int", float: "float", str: "text"}
     if annotation in plain:
         return plain[annotation]
-    return "numbers" if typing.get_origin(annotation) is tuple else "text"
+    if typing.get_origin(annotation) is not tuple:
+        return "text"
+    item = typing.get_args(annotation)[0]
+    return "files" if item is str else "points" if typing.get_origin(item) is tuple else "numbers"
 
 
 _BOUNDS = {"ge": ("low", False), "gt": ("low", True), "le": ("high", False), "lt": ("high", True)}
@@ -221,7 +224,8 @@ def with_value(choice: M, path: str, value: Any) -> M:
         known = ", ".join(k.path for k in knobs(choice))
         raise ValueError(f"There is no parameter {path!r}. Known: {known}.") from None
     if isinstance(present, tuple) and isinstance(value, str):
-        value = value.replace(",", " ").split()
+        parts = value.replace(",", " ").split()
+        value = [part.split(":") if ":" in part else part for part in parts]
     data = choice.model_dump()
     *parents, name = path.split(".")
     node = data

@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from torch import Tensor
-
-from diffusion_studio.core.predictions import plus
 from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.update import Term, Update
 
 _ROUNDING = 1e-12
 
 
-@dataclass(frozen=True)
-class ReverseKernel:
-    """x_s = c_x0 x̂_0 + c_eps ε̂ + σ z, z ~ N(0, I)."""
-
-    c_x0: float  # √ᾱ_s
-    c_eps: float  # √(1 − ᾱ_s − σ²), σ of the mean
-    sigma: float  # std of the noise that is added
-
-    def mean(self, x0_hat: Tensor, eps_hat: Tensor) -> Tensor:
-        return plus(self.c_x0 * x0_hat, eps_hat, self.c_eps)
-
-    def sample(self, x0_hat: Tensor, eps_hat: Tensor, noise: Tensor | None) -> Tensor:
-        """x_s; `noise` may be None only where σ = 0."""
-        mean = self.mean(x0_hat, eps_hat)
-        if self.sigma == 0:
-            return mean
-        if noise is None:
-            raise ValueError("This reverse step adds noise (σ > 0), but none was given.")
-        return plus(mean, noise, self.sigma)
-
-
-def reverse_kernel(tables: Tables, t: int, s: int, variance: float, noise_variance: float) -> ReverseKernel:
-    """The kernel from t down to s < t.
+def reverse_kernel(tables: Tables, t: int, s: int, variance: float, noise_variance: float) -> Update:
+    """The kernel from t down to s < t: x_s = √ᾱ_s x̂_0 + √(1−ᾱ_s−σ²) ε̂ + σ z, z ~ N(0, I).
 
     Args:
         variance: σ² that shapes the mean, 0 ≤ σ² ≤ 1 − ᾱ_s.
@@ -43,10 +18,7 @@ def reverse_kernel(tables: Tables, t: int, s: int, variance: float, noise_varian
     Raises:
         ValueError: times out of order or out of range, or a σ² for which no such kernel exists.
     """
-    if not 0 <= s < t <= tables.steps:
-        raise ValueError(
-            f"A reverse step goes from t down to s with 0 ≤ s < t ≤ {tables.steps}; got t = {t}, s = {s}."
-        )
+    check_times(tables, t, s)
     alpha_bar = tables.alpha_bar_at(s)
     room = 1 - alpha_bar
     if not -_ROUNDING <= variance <= room + _ROUNDING:
@@ -56,10 +28,28 @@ def reverse_kernel(tables: Tables, t: int, s: int, variance: float, noise_varian
         )
     if noise_variance < 0:
         raise ValueError(f"The variance of the added noise cannot be negative (got {noise_variance:.6g}).")
-    sigma = noise_variance**0.5 if s > 0 else 0.0
-    return ReverseKernel(alpha_bar**0.5, max(room - variance, 0.0) ** 0.5, sigma)
+    kept = Term("eps_hat", max(room - variance, 0.0) ** 0.5, r"\sqrt{1-\bar\alpha_s-\sigma_t^2}")
+    return Update((
+        Term("x0_hat", alpha_bar**0.5, r"\sqrt{\bar\alpha_s}"),
+        *((kept,) if s > 0 else ()),
+        *noise_term(noise_variance**0.5, s),
+    ))  # fmt: skip
+
+
+def noise_term(sigma: float, s: int, formula: str = r"\sigma_t") -> tuple[Term, ...]:
+    """σ z, or nothing when σ = 0 and at the image, s = 0."""
+    return (Term("noise", sigma, formula),) if sigma > 0 and s > 0 else ()
 
 
 def posterior_variance(tables: Tables, t: int, s: int) -> float:
     """β̃ of the step from t to s: (1−ᾱ_s)/(1−ᾱ_t) · β_{t|s}."""
+    check_times(tables, t, s)
     return (1 - tables.alpha_bar_at(s)) / (1 - tables.alpha_bar_at(t)) * tables.beta_between(t, s)
+
+
+def check_times(tables: Tables, t: int, s: int) -> None:
+    """Raises ValueError unless 0 ≤ s < t ≤ T."""
+    if not 0 <= s < t <= tables.steps:
+        raise ValueError(
+            f"A reverse step goes from t down to s with 0 ≤ s < t ≤ {tables.steps}; got t = {t}, s = {s}."
+        )

@@ -26,12 +26,14 @@ class Prediction:
         value: (B, …), the shape of x_t.
         x_t: (B, …).
         alpha_bar: ᾱ_t as a number, or a float64 tensor that broadcasts against x_t.
+        kept_eps: ε̂ where it no longer follows from `value`, because only x̂_0 was changed.
     """
 
     kind: PredictionKind
     value: Tensor
     x_t: Tensor
     alpha_bar: float | Tensor
+    kept_eps: Tensor | None = None
 
     @cached_property
     def _roots(self) -> tuple[float | Tensor, float | Tensor]:
@@ -56,6 +58,8 @@ class Prediction:
 
     @cached_property
     def eps_hat(self) -> Tensor:
+        if self.kept_eps is not None:
+            return self.kept_eps
         a, b = self._roots
         match self.kind:
             case "eps":
@@ -78,6 +82,7 @@ class Prediction:
         a, b = self._roots
         return a * self.eps_hat - b * self.x0_hat
 
-    def clipped(self, low: float = -1.0, high: float = 1.0) -> Prediction:
-        """The prediction whose x̂_0 lies within the range of the data; the other readings follow from it."""
-        return Prediction("x_0", torch.clamp(self.x0_hat, low, high), self.x_t, self.alpha_bar)
+    def with_x0(self, x0_hat: Tensor, rederive: bool = True) -> Prediction:
+        """The prediction with another x̂_0; ε̂ follows from it, or stays as it was. (B, …)"""
+        kept = None if rederive else self.eps_hat
+        return Prediction("x_0", x0_hat, self.x_t, self.alpha_bar, kept)

@@ -68,9 +68,19 @@ class Tables:
         inner = self.beta[1:] * (1 - self.alpha_bar[:-1]) / (1 - self.alpha_bar[1:])
         return torch.cat([torch.zeros(1, dtype=torch.float64), inner])
 
+    @cached_property
+    def _alpha_bars(self) -> list[float]:
+        found: list[float] = self.alpha_bar.tolist()
+        return found
+
     def alpha_bar_at(self, t: int) -> float:
         """ᾱ_t as a Python float."""
-        return float(self.alpha_bar[t])
+        return self._alpha_bars[t]
+
+    def noise_level_at(self, t: int) -> float:
+        """ς_t as a Python float."""
+        alpha_bar = self._alpha_bars[t]
+        return math.sqrt((1 - alpha_bar) / alpha_bar)
 
     def beta_between(self, t: int, s: int) -> float:
         """β_{t|s} = 1 − ᾱ_t/ᾱ_s, the variance that the forward chain adds from s to t > s."""

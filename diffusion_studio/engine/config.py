@@ -10,9 +10,7 @@ from torch import Tensor
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.objectives import AnyLoss, L2Loss
 from diffusion_studio.core.predictions import PredictionKind
-from diffusion_studio.core.samplers import DDIM, AnySampler
 from diffusion_studio.core.schedules import AnySchedule, CosineSchedule, with_zero_terminal_snr
-from diffusion_studio.core.spacing import AnySpacing, TrailingSpacing
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.core.time_density import AnyTimeDensity, UniformDensity
 from diffusion_studio.core.weights import AnyWeight, SurrogateWeight, check_weight
@@ -189,40 +187,3 @@ class RunConfig(Choice):
             raise ValueError("A learned variance needs the L2 loss: the bound knows no other")
         self.objective.weight_for(self.diffusion.tables())
         return self
-
-
-class SampleSpec(Choice):
-    """One reverse chain, completely described but for its denoiser."""
-
-    sampler: AnySampler = knob(DDIM(), title="sampler", help="The rule of each reverse step.")
-    steps: int = knob(
-        50, title="steps", symbol="S", ge=1, le=4000, scale="log",
-        help="Reverse steps, and calls of the network, from noise to image.", source="S §3.3",
-    )  # fmt: skip
-    spacing: AnySpacing = knob(
-        TrailingSpacing(), title="times", symbol="τ", help="Which of the T times the chain visits."
-    )
-    count: int = knob(
-        16, title="images", ge=1, le=4096, scale="log", help="How many chains run side by side."
-    )
-    label: int = knob(
-        -1, title="class", symbol="y", ge=-1, le=100_000, words={-1: "all in turn"},
-        help="The class that is asked for; −1 asks for all of them in turn.", source="L 167",
-    )  # fmt: skip
-    guidance: float = knob(
-        1.0, title="guidance", symbol="γ", ge=0, le=20,
-        help="0 ignores the class, 1 is the plain conditional model, more exaggerates the class. "
-             "Ho & Salimans' w is γ − 1.",
-        formula=r"\hat\epsilon = \gamma\,\hat\epsilon(x_t,y) + (1-\gamma)\,\hat\epsilon(x_t,\varnothing)",
-        source="L 170",
-    )  # fmt: skip
-    clip: bool = knob(
-        True, title="clip estimate", symbol="x̂₀", advanced=True,
-        help="Keep every estimate of the image within the range of pixels; the noise estimate follows.",
-        source="Ho et al. 2020, code",
-    )  # fmt: skip
-    seed: int = knob(0, title="seed", ge=0, le=2**31 - 1, help="Same seed, same noise, same image.")
-
-    def times(self, total: int) -> tuple[int, ...]:
-        """The visited times, from noise to image, for T = total."""
-        return self.spacing.times(total, self.steps)

@@ -18,7 +18,6 @@ from diffusion_studio.data.load import load
 from diffusion_studio.engine import events
 from diffusion_studio.engine.batches import split
 from diffusion_studio.engine.checkpoints import checkpoint_step
-from diffusion_studio.engine.config import SampleSpec
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.export import run_chain
 from diffusion_studio.engine.files import to_json, write_atomically
@@ -27,6 +26,7 @@ from diffusion_studio.engine.model_io import load_model
 from diffusion_studio.engine.places import cache_dir
 from diffusion_studio.engine.quality import Quality, QualitySpace
 from diffusion_studio.engine.run import Run
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain, open_source
 
 FILE = "evaluation.json"  # in the run folder

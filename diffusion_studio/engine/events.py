@@ -150,3 +150,4 @@ class SamplingProgress(Event):
 
     done: int
     total: int
+    doing: str = ""  # what else is done before the first step

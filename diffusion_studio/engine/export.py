@@ -1,4 +1,4 @@
-"""Samples and chains as files: PNG grid, GIF of the chain, NPZ with every number."""
+"""Samples and chains as files: PNG grid or strip, animation of the chain, NPZ with every number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.files import write_atomically
-from diffusion_studio.engine.pictures import mosaic, save_gif, save_grid
+from diffusion_studio.engine.pictures import ANIMATIONS, mosaic, save_animation, save_grid
 from diffusion_studio.engine.sampling import Chain
 from diffusion_studio.engine.trajectory import Trajectory, View
 
-SUFFIXES = (".png", ".gif", ".npz")
-GIF_FRAMES = 100  # at most; longer chains are thinned out
+SUFFIXES = (".png", *ANIMATIONS, ".npz")
+FRAMES = 100  # of an animation at most; longer chains are thinned out
+STRIP_ROWS, STRIP_COLUMNS = 16, 16  # of a strip at most
+
+ExportKind = Literal["state", "strip"]
 
 
 @dataclass(eq=False)
@@ -86,18 +89,19 @@ def save_samples(path: Path, samples: Samples, settings: dict[str, Any], traject
     match path.suffix.lower():
         case ".png":
             save_grid(path, _pictures(samples.samples), settings, at_least=512)
-        case ".gif":
-            save_gif(path, _frames(samples), settings)
         case ".npz":
             write_atomically(path, _npz(samples, trajectory))
+        case suffix if suffix in ANIMATIONS:
+            save_animation(path, _frames(samples), settings)
         case _:
             check_suffix(path)
 
 
 def save_trajectory(
-    path: Path, trajectory: Trajectory, view: View, position: int, settings: dict[str, Any]
-) -> None:
-    """Writes what is seen: one state as PNG, the chain as GIF, or every number as NPZ.
+    path: Path, trajectory: Trajectory, view: View, position: int, settings: dict[str, Any],
+    kind: ExportKind = "state",
+) -> None:  # fmt: skip
+    """Writes what is seen: one state or the strip as PNG, the chain as an animation, every number as NPZ.
 
     Raises:
         ValueError: a file of an unknown kind, or a chain of which nothing is computed yet.
@@ -109,12 +113,17 @@ def save_trajectory(
     path.parent.mkdir(parents=True, exist_ok=True)
     states = range(trajectory.ready)
     match path.suffix.lower():
+        case ".png" if kind == "strip":
+            columns = np.unique(np.linspace(0, states[-1], STRIP_COLUMNS).round().astype(int))
+            cells = [trajectory.picture(view, int(k))[:STRIP_ROWS] for k in columns]
+            images = np.stack(cells, axis=1).reshape(-1, *cells[0].shape[1:])
+            save_grid(path, images, settings, len(columns), at_least=256)
         case ".png":
-            save_grid(path, trajectory.picture(view, position), settings, at_least=512)
-        case ".gif":
-            every = -(-len(states) // GIF_FRAMES)
+            save_grid(path, trajectory.picture(view, min(position, states[-1])), settings, at_least=512)
+        case suffix if suffix in ANIMATIONS:
+            every = -(-len(states) // FRAMES)
             shown = sorted({*states[::every], states[-1]})
-            save_gif(path, [mosaic(trajectory.picture(view, k)) for k in shown], settings)
+            save_animation(path, [mosaic(trajectory.picture(view, k)) for k in shown], settings)
         case _:
             write_atomically(path, _npz(_recorded(trajectory), True))
 
@@ -136,7 +145,7 @@ def _pictures(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _frames(samples: Samples) -> list[NDArray[np.uint8]]:
     """The estimates x̂_0 from noise to image, then the image."""
-    every = -(-len(samples.x0_hat) // GIF_FRAMES)
+    every = -(-len(samples.x0_hat) // FRAMES)
     estimates = samples.x0_hat[::every]
     return [mosaic(_pictures(values)) for values in (*estimates, samples.samples)]
 

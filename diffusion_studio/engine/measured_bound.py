@@ -72,16 +72,16 @@ def measure_bound(
         labels = torch.from_numpy(images.labels[numbers]).to(device).repeat(draws)
     steps, rows = tables.steps, len(x_0)
     terms, forward, chain = (torch.zeros(steps, rows, dtype=torch.float64) for _ in range(3))
-    sums, noise = _Step(denoiser, tables, labels), CounterNoise(seed)
+    sums, noise = _Step(denoiser, tables, labels), CounterNoise(seed, device)
     for t in range(1, steps + 1):
         noises = [
-            CounterNoise(seed).step(SERIES * t + k, tuple(x_0.shape), device).double() for k in range(3)
+            CounterNoise(seed, device).step(SERIES * t + k, tuple(x_0.shape)).double() for k in range(3)
         ]
         row = t - 1
         terms[row], forward[row], chain[row] = sums.at(t, x_0, noises)
         yield t, steps
     prior = prior_term(tables, x_0).cpu()
-    last = last_term(tables, x_0, noise.step(0, tuple(x_0.shape), device).double()).cpu()
+    last = last_term(tables, x_0, noise.step(0, tuple(x_0.shape)).double()).cpu()
     yield _report(
         [bits_per_dim(v, x_0[0].numel()).numpy() for v in (terms, forward, chain, prior, last)],
         draws, x_0[0].numel(), denoiser,

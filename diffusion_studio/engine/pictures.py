@@ -95,15 +95,31 @@ def read_grid(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     return np.stack(cells)
 
 
-def save_gif(
+ANIMATIONS = (".gif", ".webp", ".apng")
+
+
+def save_animation(
     path: Path, frames: Sequence[NDArray[np.uint8]], settings: dict[str, Any], milliseconds: int = 60
 ) -> None:
-    """Pictures (H, W, C) as an endless GIF that rests on the last one."""
+    """Pictures (H, W, C) as an endless GIF, WebP or APNG, by the file's name, that rests on the last one.
+
+    WebP and APNG lose no colour. The settings stand in a comment (GIF), in XMP (WebP) or in a text chunk.
+    """
     pictures = [_pillow(enlarged(frame)) for frame in frames]
     durations = [milliseconds] * (len(pictures) - 1) + [1500]
+    common: dict[str, Any] = {
+        "save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0
+    }  # fmt: skip
+    text = json.dumps(settings, ensure_ascii=False)
     buffer = io.BytesIO()
-    pictures[0].save(
-        buffer, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0,
-        comment=json.dumps(settings).encode()[:60000],
-    )  # fmt: skip
+    match path.suffix.lower():
+        case ".gif":
+            pictures[0].save(buffer, "GIF", comment=json.dumps(settings).encode()[:60000], **common)
+        case ".webp":
+            common["append_images"] = [picture.convert("RGB") for picture in pictures[1:]]
+            pictures[0].convert("RGB").save(buffer, "WEBP", lossless=True, xmp=text.encode(), **common)
+        case _:
+            info = PngInfo()
+            info.add_itxt(SETTINGS, text)
+            pictures[0].save(buffer, "PNG", pnginfo=info, **common)
     write_atomically(path, buffer.getvalue())

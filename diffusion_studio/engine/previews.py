@@ -80,9 +80,9 @@ class Previewer:
     def _sample(self, labels: NDArray[np.int64], control: Control) -> NDArray[np.uint8] | None:
         images, learner = self._session.images, self._session.learner
         shape = (len(labels), images.channels, images.resolution, images.resolution)
-        noise = CounterNoise(SEED)
-        times = TrailingSpacing().times(learner.tables.steps, min(STEPS, learner.tables.steps))
-        start = noise.start(shape, learner.device).contiguous(memory_format=learner.memory_format)
+        noise = CounterNoise(SEED, learner.device)
+        times = TrailingSpacing().times(learner.tables, min(STEPS, learner.tables.steps))
+        start = noise.start(shape).contiguous(memory_format=learner.memory_format)
         x = start
         asked = torch.from_numpy(labels).to(learner.device)
         for step in reverse_chain(learner.denoiser(), DDIM(), times, start, noise.step, asked):

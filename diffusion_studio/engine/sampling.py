@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.chain import ChainStep, reverse_chain
+from diffusion_studio.core.chain import ChainStep, Past, plan, reverse_chain
 from diffusion_studio.core.denoisers import NO_LABEL, ChunkedDenoiser, Denoiser
 from diffusion_studio.core.exact import MemorisingDenoiser
 from diffusion_studio.core.guidance import GuidedDenoiser
+from diffusion_studio.core.inversion import InversionStep
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.update import Update
 from diffusion_studio.data.imageset import ImageSet, to_model_range
 from diffusion_studio.engine.checkpoints import checkpoint_step, problem_with
-from diffusion_studio.engine.config import SampleSpec
 from diffusion_studio.engine.devices import choose_precision
+from diffusion_studio.engine.first_state import exhausted, first_state
 from diffusion_studio.engine.model_io import LoadedModel, is_pipeline, load_model
 from diffusion_studio.engine.run import Run, RunError, is_run
+from diffusion_studio.engine.sample_spec import SampleSpec
 
 PIXELS_AT_ONCE = 256 * 32 * 32  # of a batch that goes through the network
 
@@ -100,21 +104,58 @@ def memorising_source(images: ImageSet, tables: Tables, device: torch.device) ->
 
 
 @dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a branch leaves its parent."""
+
+    t: int
+    before: int | None  # where the parent's step before began
+
+
+@dataclass(frozen=True, eq=False)
 class Chain:
-    """One reverse chain, ready to run: x_T, labels, noise and times all fixed by the spec."""
+    """One reverse chain, ready to run: x_T, labels, noise and times all fixed by the spec.
+
+    Args:
+        origin: for a branch, the state of its parent at which it begins.
+        only: visit these times alone (decreasing, from the first one on); for a rough picture.
+    """
 
     source: Source
     spec: SampleSpec
     device: torch.device
+    origin: Origin | None = None
+    only: tuple[int, ...] = ()
 
-    @property
+    @cached_property
     def times(self) -> tuple[int, ...]:
         """Visited times, from noise to image. (S+1,)
 
         Raises:
-            ValueError: more steps than T.
+            ValueError: more steps than T, or a time beyond it.
         """
-        return self.spec.times(self.source.tables.steps)
+        if self.only:
+            return self.only
+        times = self.spec.times(self.source.tables)
+        if self.origin is None:
+            return times
+        return (self.origin.t, *(t for t in times if t < self.origin.t))
+
+    @cached_property
+    def updates(self) -> list[Update]:
+        """The update of every step.
+
+        Raises:
+            ValueError: a step that the sampler cannot take (σ² > 1 − ᾱ_s).
+        """
+        before = self.origin.before if self.origin is not None else None
+        return plan(self.source.tables, self.spec.sampler, self.times, before)
+
+    def check(self) -> None:
+        """Raises ValueError, with a sentence, when this chain cannot be run."""
+        self.labels()
+        _ = self.updates
+        if self.spec.start.kind != "noise" and not self.spec.start.files and self.origin is None:
+            raise ValueError("Choose an image first: the chain is to begin at one.")
 
     def labels(self) -> Tensor | None:
         """The class asked of each sample, int64 (n,): all classes in turn when the spec names none.
@@ -141,29 +182,48 @@ class Chain:
             return torch.arange(self.spec.count, device=self.device) % self.source.classes
         return torch.full((self.spec.count,), self.spec.label, device=self.device)
 
-    def _largest_batch(self) -> int:
-        """Images that go through the network at once, so that memory stays bounded."""
-        return max(1, PIXELS_AT_ONCE // self.source.resolution**2)
+    @cached_property
+    def noise(self) -> CounterNoise:
+        return CounterNoise(self.spec.seed, self.device)
 
-    def start(self) -> Tensor:
-        """x_T of every sample. (n, C, H, W)"""
-        x = CounterNoise(self.spec.seed).start(self.source.shape(self.spec.count), self.device)
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(n, C, H, W)"""
+        return self.source.shape(self.spec.count)
+
+    @cached_property
+    def denoiser(self) -> Denoiser:
+        """The source's denoiser with guidance, asked about a bounded number of images at a time."""
+        chunked = ChunkedDenoiser(self.source.denoiser, max(1, PIXELS_AT_ONCE // self.source.resolution**2))
+        return chunked if self.labels() is None else GuidedDenoiser(chunked, self.spec.guidance)
+
+    def starting(self) -> Generator[InversionStep, None, Tensor]:
+        """The first state of every sample (n, C, H, W); yields the steps of an inversion on the way.
+
+        Raises:
+            ValueError: an image that cannot be read.
+        """
+        x = yield from first_state(self)
         return x.contiguous(memory_format=torch.channels_last)
 
-    def steps(self, first: int = 0, x: Tensor | None = None) -> Iterator[ChainStep]:
-        """The reverse steps from number `first` on, beginning at state `x` (x_T when None)."""
-        noise = CounterNoise(self.spec.seed)
-        labels = self.labels()
-        denoiser: Denoiser = ChunkedDenoiser(self.source.denoiser, self._largest_batch())
-        if labels is not None:
-            denoiser = GuidedDenoiser(denoiser, self.spec.guidance)
+    def start(self) -> Tensor:
+        """The first state of every sample. (n, C, H, W)"""
+        return exhausted(self.starting())
+
+    def steps(self, first: int = 0, x: Tensor | None = None, past: Past | None = None) -> Iterator[ChainStep]:
+        """The reverse steps from number `first` on, beginning at state `x` (the first one when None).
+
+        Args:
+            past: what is known of the step before.
+        """
         return reverse_chain(
-            denoiser,
+            self.denoiser,
             self.spec.sampler,
             self.times,
             self.start() if x is None else x,
-            lambda t, shape: noise.step(t, shape, self.device),
-            labels,
+            self.noise.step,
+            self.labels(),
             self.spec.clip,
             first,
+            past,
         )

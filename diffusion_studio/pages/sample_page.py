@@ -2,50 +2,90 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
+    QInputDialog,
     QMenu,
     QSplitter,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
+from diffusion_studio.engine.export import ExportKind
+from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
-from diffusion_studio.viewmodels.sample import ChainCurves, Frame, SampleState, SampleViewModel
+from diffusion_studio.pages.sample_pictures import SamplePictures
+from diffusion_studio.pages.sample_side import NEAREST, SampleSide
+from diffusion_studio.pages.step_equation import step_equation
+from diffusion_studio.viewmodels.chain_views import ChainCurves, Strip
+from diffusion_studio.viewmodels.sample import SampleState, SampleViewModel
+from diffusion_studio.viewmodels.side_models import NearestModel, ReconstructionModel, ThumbnailModel
 from diffusion_studio.widgets.banner import Banner
-from diffusion_studio.widgets.cards import Card
 from diffusion_studio.widgets.equation import EquationView, Term
 from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.form_controls import QuietCombo
 from diffusion_studio.widgets.icons import set_icon
-from diffusion_studio.widgets.image_grid import ImageGrid
-from diffusion_studio.widgets.plots import ChainPlot, Curve
+from diffusion_studio.widgets.image_drop import ImageDrop
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
+from diffusion_studio.widgets.tracks import Track
 from diffusion_studio.widgets.transport import Transport
 
 SECTIONS = (
     ("Sampler", ["sampler", "steps", "spacing", "clip"]),
-    ("Start", ["seed", "count"]),
+    ("Start", ["start", "seed", "count"]),
     ("Guidance", ["guidance"]),
 )
 VIEWS = [
     ("x0_hat", "x̂_0", "The estimate of the finished image at this step (X)"),
     ("x_t", "x_t", "The state of the chain: image and noise (T)"),
     ("eps_hat", "ε̂", "The estimate of the noise at this step (E)"),
+    ("score", "s", "The estimated score, −ε̂/√(1−ᾱ): the way to where images are likely (S)"),
+    ("noise", "z", "The fresh noise that this step adds (N)"),
+    ("change", "Δ", "What this step changes: x_s − x_t (D)"),
 ]
-VIEW_KEYS = {Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat"}
-EXPORTS = [
-    ("Picture of this step …", "png", "PNG (*.png)"),
-    ("Animation of the chain …", "gif", "GIF (*.gif)"),
-    ("Every number …", "npz", "NumPy (*.npz)"),
+LAYOUTS = [
+    ("grid", "Grid", "Every sample at this step"),
+    ("strip", "Strip", "The whole chain of the first samples, from noise to image"),
 ]
+VIEW_KEYS = {
+    Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat", Qt.Key.Key_S: "score",
+    Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change",
+}  # fmt: skip
+EXPORTS: list[tuple[str, str, str, ExportKind]] = [
+    ("Picture of this step …", "png", "PNG (*.png)", "state"),
+    ("Strip of the chain …", "png", "PNG (*.png)", "strip"),
+    ("Animation of the chain …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng)", "state"),
+    ("Every number …", "npz", "NumPy (*.npz)", "state"),
+]
+
+
+@dataclass(frozen=True)
+class Acts:
+    """Where a term of the equation acts."""
+
+    controls: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    words: str = ""
+
+
+_SIGMA = ("sampler.eta", "sampler.variance", "sampler.points", "sampler.size", "sampler.ratio")
+ACTS = {
+    "x_s": Acts(words="the next state: x_t one step on"),
+    "x_t": Acts(("seed",), (), "the state: view x_t (T)"),
+    "x0_hat": Acts(("clip.kind", "guidance"), ("ᾱ",), "the image: view x̂₀ (X), curve ᾱ"),
+    "x0_before": Acts(("steps",), (), "the image one step before"),
+    "eps_hat": Acts(("guidance", *_SIGMA), ("‖ε̂‖",), "the noise: view ε̂ (E), curve ‖ε̂‖"),
+    "eps_next": Acts(("guidance",), ("‖ε̂‖",), "ε̂ after a first Euler step"),
+    "noise": Acts(("seed", *_SIGMA), ("σ",), "fresh noise: view z (N), curve σ"),
+}
 
 
 class SamplePage(Page):
@@ -56,6 +96,8 @@ class SamplePage(Page):
     def __init__(self, model: SampleViewModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
+        self.nearest, self.reconstruction = NearestModel(self), ReconstructionModel(self)
+        self.thumbnails = ThumbnailModel(self)
         self._build()
         self._connect()
         self._shown: SampleState | None = None
@@ -71,21 +113,28 @@ class SamplePage(Page):
         self.banner = Banner()
         self.views = Segmented()
         self.views.set_options(VIEWS)
-        self.views.set_quantities({"x0_hat": "x0", "x_t": "xt", "eps_hat": "eps"})
+        self.views.set_quantities(
+            {"x0_hat": "x0", "x_t": "xt", "eps_hat": "eps", "score": "score", "noise": "noise"}
+        )
+        self.layouts = Segmented()
+        self.layouts.set_options(LAYOUTS)
         self.about = label("", "muted")
         top = QHBoxLayout()
         top.addWidget(self.views)
+        top.addWidget(self.layouts)
         top.addStretch(1)
         top.addWidget(self.about)
-        self.grid = ImageGrid()
-        self.grid.set_empty_text("The chain is being computed …")
+        self.pictures = SamplePictures()
+        self.side = SampleSide()
         self.columns = QSplitter(Qt.Orientation.Horizontal)
-        self.columns.addWidget(self.grid)
-        self.columns.addWidget(self._build_curves())
+        self.columns.addWidget(self.pictures)
+        self.columns.addWidget(self.side)
         self.columns.setHandleWidth(12)
         self.columns.setChildrenCollapsible(False)
         self.columns.setSizes([440, 440])
         self.transport = Transport()
+        for button in self._build_branching():
+            self.transport.add_action_widget(button)
         self.transport.add_action_widget(self._build_export())
         area = self.workspace.area
         area.addWidget(self.banner)
@@ -94,24 +143,25 @@ class SamplePage(Page):
         area.addWidget(self.transport)
         self._build_panel()
 
-    def _build_curves(self) -> QWidget:
-        self.schedule_plot = ChainPlot("Schedule")
-        self.eps_plot = ChainPlot("Size of ε̂ per pixel")
-        self.distance_plot = ChainPlot("When is the image decided?")
-        self.schedule_plot.set_limits((0.0, 1.0))
-        column = QWidget()
-        layout = QVBoxLayout(column)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
-        for plot in self._plots:
-            card = Card()
-            card.body.addWidget(plot)
-            layout.addWidget(card, 1)
-        return column
-
-    @property
-    def _plots(self) -> tuple[ChainPlot, ChainPlot, ChainPlot]:
-        return self.schedule_plot, self.eps_plot, self.distance_plot
+    def _build_branching(self) -> list[QToolButton]:
+        self.branch_button, self.compare_button = QToolButton(), QToolButton()
+        self.branch_button.setText("Branch")
+        self.branch_button.setToolTip(
+            "A second future from this step on (B): then change the sampler, σ, τ, the class or the seed"
+        )
+        set_icon(self.branch_button, "branch")
+        self.compare_button.setText("A/B")
+        self.compare_button.setToolTip(
+            "A second chain with the same start and the same noise, beside this one with their difference (C)"
+        )
+        set_icon(self.compare_button, "duplicate")
+        self.compare_menu = QMenu(self.compare_button)
+        self.compare_menu.aboutToShow.connect(self._fill_compare_menu)
+        self.compare_button.setMenu(self.compare_menu)
+        self.compare_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        for button in (self.branch_button, self.compare_button):
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        return [self.branch_button, self.compare_button]
 
     def _build_export(self) -> QWidget:
         self.export_button = QToolButton()
@@ -120,8 +170,10 @@ class SamplePage(Page):
         set_icon(self.export_button, "export")
         self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.export_button)
-        for text, suffix, kind in EXPORTS:
-            menu.addAction(text, lambda suffix=suffix, kind=kind: self.ask_for_export(suffix, kind))
+        for text, suffix, filters, kind in EXPORTS:
+            menu.addAction(text, lambda s=suffix, f=filters, k=kind: self.ask_for_export(s, f, k))
+        menu.addSeparator()
+        menu.addAction("Copy the command line", self.copy_command)
         self.export_button.setMenu(menu)
         return self.export_button
 
@@ -143,8 +195,10 @@ class SamplePage(Page):
         _row(chosen, self.sources, self.browse)
         _row(self.class_row, label("class  y", "muted"), self.labels)
         self.form = Form(SECTIONS)
+        self.images = ImageDrop()
         panel.addLayout(titled("Denoiser", chosen, self.class_row))
         panel.addWidget(self.form)
+        panel.addWidget(self.images)
         panel.addStretch(1)
         self.equation = EquationView()
         self.workspace.foot.addWidget(label("This step", "section"))
@@ -153,7 +207,7 @@ class SamplePage(Page):
     def _connect(self) -> None:
         model, transport = self.model, self.transport
         model.changed.connect(self._render)
-        model.frame_changed.connect(self._show_frame)
+        model.frame_changed.connect(self.pictures.show_frame)
         model.curves_changed.connect(self._show_curves)
         self.form.edited.connect(model.edit)
         self.form.edit_finished.connect(model.settle)
@@ -172,15 +226,44 @@ class SamplePage(Page):
         transport.loop_toggled.connect(model.set_loop)
         transport.speed_changed.connect(model.set_speed)
         transport.install_on(self)
-        for plot in self._plots:
-            plot.seek_requested.connect(model.seek)
+        transport.track_requested.connect(model.show_track)
+        transport.rename_requested.connect(self.ask_for_name)
+        transport.delete_requested.connect(model.delete_track)
+        model.strip_changed.connect(self._show_strip)
+        model.noise_changed.connect(self.side.show_noise)
+        model.chain_done.connect(self._on_chain_done)
+        self.layouts.changed.connect(model.set_layout)
+        self.branch_button.clicked.connect(model.branch)
+        self.pictures.sample_chosen.connect(model.choose_sample)
+        self.pictures.state_chosen.connect(model.seek)
+        self.images.files_changed.connect(self._choose_images)
+        side = self.side
+        side.seek_requested.connect(model.seek)
+        side.points_edited.connect(lambda points: model.edit("sampler.points", tuple(map(tuple, points))))
+        side.times_edited.connect(self._edit_times)
+        side.sigma_wanted.connect(lambda: (model.edit("sampler.kind", "sigma"), model.settle()))
+        side.edit_finished.connect(model.settle)
+        side.tab_changed.connect(lambda _: self._look_for_nearest())
+        self.nearest.found.connect(side.show_nearest)
+        self.nearest.failed.connect(side.show_nearest_failure)
+        self.reconstruction.changed.connect(side.show_errors)
+        self.thumbnails.found.connect(lambda images, errors: self.images.set_thumbnails(images, errors))
+        self.form.edited.connect(lambda path, _: self._mark_terms(path))
+        self.form.edit_finished.connect(lambda: self.equation.mark())
+        self.equation.term_hovered.connect(self._mark)
 
     # --- what the person does ---------------------------------------------------------------------------
 
     def keyPressEvent(self, event: Any) -> None:
         view = VIEW_KEYS.get(event.key())
-        if view is not None and not event.modifiers():
+        if event.modifiers():
+            super().keyPressEvent(event)
+        elif view is not None:
             self.model.set_view(view)
+        elif event.key() == Qt.Key.Key_B:
+            self.model.branch()
+        elif event.key() == Qt.Key.Key_C:
+            self._toggle_compare()
         else:
             super().keyPressEvent(event)
 
@@ -196,15 +279,87 @@ class SamplePage(Page):
         dialog.fileSelected.connect(lambda path: self.model.open_folder(Path(path)))
         dialog.open()
 
-    def ask_for_export(self, suffix: str, kind: str) -> None:
+    def ask_for_export(self, suffix: str, filters: str, kind: ExportKind) -> None:
         """Asks where to write."""
         name = f"{self.model.state.model or 'chain'}.{suffix}"
-        dialog = QFileDialog(self, "Export", str(Path.home() / name), kind)
+        dialog = QFileDialog(self, "Export", str(Path.home() / name), filters)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(suffix)
+        dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[1].rstrip(")")))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.model.export(Path(path)))
+        dialog.fileSelected.connect(lambda path: self.model.export(Path(path), kind))
         dialog.open()
+
+    def copy_command(self) -> None:
+        """Puts the command line that makes these samples again on the clipboard."""
+        QGuiApplication.clipboard().setText(self.model.command())
+
+    def ask_for_name(self, track: int) -> None:
+        """Asks for the name of a branch; an empty one says what it changes."""
+        dialog = QInputDialog(self)
+        dialog.setWindowTitle("Name of the branch")
+        dialog.setLabelText("Name (empty: what it changes)")
+        dialog.setTextValue(self.model.parameters.tree.label_of(track))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.textValueSelected.connect(lambda name: self.model.rename_track(track, name))
+        dialog.open()
+
+    def _toggle_compare(self) -> None:
+        tree = self.model.parameters.tree
+        if tree.compared >= 0:
+            self.model.compare_with(-1)
+        else:
+            self.model.compare_new()
+
+    def _fill_compare_menu(self) -> None:
+        menu, tree = self.compare_menu, self.model.parameters.tree
+        menu.clear()
+        menu.addAction("New chain B with the same start and noise", self.model.compare_new)
+        others = [track for track in tree.tracks if track != tree.active]
+        if others:
+            menu.addSeparator()
+        for track in others:
+            action = menu.addAction(f"Compare with: {tree.label_of(track)}")
+            action.setCheckable(True)
+            action.setChecked(track == tree.compared)
+            action.triggered.connect(lambda _=False, track=track: self.model.compare_with(track))
+        if tree.compared >= 0:
+            menu.addSeparator()
+            menu.addAction("End the comparison", lambda: self.model.compare_with(-1))
+
+    def _choose_images(self, files: list[str]) -> None:
+        self.model.edit("start.images", tuple(files))
+        self.model.settle()
+
+    def _edit_times(self, times: list[int]) -> None:
+        if self.model.parameters.spec.spacing.kind != "explicit":
+            self.model.edit("spacing", {"kind": "explicit", "values": tuple(times)})
+        else:
+            self.model.edit("spacing.values", tuple(times))
+
+    def _mark(self, name: str) -> None:
+        """Marks where a term of the equation acts: the controls that set it and the curve that draws it."""
+        acts = ACTS.get(name, Acts())
+        self.form.mark(*acts.controls)
+        self.side.schedule_plot.mark(*acts.curves)
+        self.side.eps_plot.mark(*acts.curves)
+        self.transport.set_note(acts.words)
+
+    def _mark_terms(self, path: str) -> None:
+        """Marks the terms that the control in hand changes."""
+        self.equation.mark(*(name for name, acts in ACTS.items() if path in acts.controls))
+
+    def _look_for_nearest(self) -> None:
+        record = self.model.record
+        if self.side.tab == NEAREST and record is not None and self.isVisible():
+            self.nearest.look(self.model.parameters.source, record, self.model.state.position)
+
+    def _on_chain_done(self, record: Trajectory) -> None:
+        self._look_for_nearest()
+        if record.chain.spec.start.kind == "inverted" and record.parent is None:
+            self.reconstruction.look(record)
+        else:
+            self.reconstruction.stop()
 
     # --- what the model tells ---------------------------------------------------------------------------
 
@@ -217,17 +372,26 @@ class SamplePage(Page):
                 self.form.set_error(path, dict(state.errors).get(path))
         if before is None or before.class_names != state.class_names:
             self._render_classes(state)
+        elif before.parameters != state.parameters:
+            self._render_reasons(state)
         if before is None or before.notice != state.notice:
             self._render_notice(state)
         self._render_transport(before, state)
         if before is None or before.step != state.step:
             self._render_equation(state)
         self.views.set_value(state.view)
+        self.layouts.set_value(state.layout)
+        self.pictures.set_strip(state.layout == "strip")
         self.about.setText(_about(state))
         self.header_changed.emit()
 
     def _render_parameters(self, state: SampleState) -> None:
-        self.form.set_choice(state.parameters.spec)
+        spec = state.parameters.spec
+        self.form.set_choice(spec)
+        self.images.setVisible(spec.start.kind != "noise")
+        if tuple(self.images.files) != spec.start.files:
+            self.images.set_files(spec.start.files)
+            self.thumbnails.read(spec.start.files)
         keys = [choice.key for choice in state.choices]
         if keys != [self.sources.itemData(i) for i in range(self.sources.count())]:
             self.sources.clear()
@@ -245,8 +409,18 @@ class SamplePage(Page):
         self.labels.setCurrentIndex(max(self.labels.findData(state.parameters.spec.label), 0))
         has_classes = bool(state.class_names)
         self.class_row.setVisible(has_classes)
-        reason = "This model was trained without labels; guidance needs them."
-        self.form.set_disabled_reasons({} if has_classes else {"guidance": reason})
+        self._render_reasons(state)
+
+    def _render_reasons(self, state: SampleState) -> None:
+        """Greys what cannot be changed now, and says why."""
+        reasons = {}
+        if not state.class_names:
+            reasons["guidance"] = "This model was trained without labels; guidance needs them."
+        if state.parameters.tree.active:
+            reasons |= dict.fromkeys(("start", "count"), "A branch begins where it leaves its parent.")
+        if state.parameters.spec.spacing.kind == "explicit":
+            reasons["steps"] = "The list of times says how many steps there are."
+        self.form.set_disabled_reasons(reasons)
 
     def _render_notice(self, state: SampleState) -> None:
         if state.notice is None:
@@ -258,15 +432,30 @@ class SamplePage(Page):
 
     def _render_transport(self, before: SampleState | None, state: SampleState) -> None:
         transport = self.transport
-        if before is None or before.times != state.times:
-            transport.set_times(state.times)
-        if before is None or before.ready != state.ready:
-            transport.set_ready(state.ready - 1)
+        tree = state.parameters.tree
+        if before is None or before.tracks != state.tracks or before.parameters != state.parameters:
+            self._render_tracks(state)
         transport.set_position(state.position)
         transport.set_playing(state.playing)
         transport.set_loop(state.loop)
-        for plot in self._plots:
-            plot.set_cursor(state.position)
+        if before is None or before.position != state.position:
+            self.side.set_cursor(state.position)
+            self.pictures.set_position(state.position)
+            if self.side.tab == NEAREST:
+                self._look_for_nearest()
+        self.pictures.set_sample(state.sample)
+        inverting = state.parameters.spec.start.kind == "inverted"
+        self.side.set_extras(comparing=tree.compared >= 0, inverting=inverting)
+
+    def _render_tracks(self, state: SampleState) -> None:
+        tree = state.parameters.tree
+        tracks = [Track(t.times, t.parent, t.ready - 1, t.label, t.start) for t in state.tracks]
+        if tracks:
+            self.transport.set_tracks(tracks, min(tree.active, len(tracks) - 1))
+            self.transport.set_compared(tree.compared if 0 <= tree.compared < len(tracks) else None)
+        names = [track.label for track in state.tracks]
+        if 0 <= tree.compared < len(names) and tree.active < len(names):
+            self.pictures.set_names(names[tree.active], names[tree.compared])
 
     def _render_equation(self, state: SampleState) -> None:
         step = state.step
@@ -274,37 +463,18 @@ class SamplePage(Page):
         if step is None:
             self.equation.set_equation((Term("x_0", "x0"),), (), "the finished image")
             return
-        kernel = step.kernel
-        formula = [
-            Term("x_s", "xt", "The next state", "x_s"), Term("="),
-            Term(r"\sqrt{\bar\alpha_s}", tooltip="How much of the image is left at s", name="c_x0"),
-            Term(r"\hat x_0", "x0", "The estimate of the image", "x0_hat"), Term("+"),
-            Term(r"\sqrt{1-\bar\alpha_s-\sigma^2}", tooltip="Noise that is kept", name="c_eps"),
-            Term(r"\hat\varepsilon", "eps", "The estimate of the noise", "eps_hat"),
-        ]  # fmt: skip
-        numbers = [
-            Term(text=f"x{_subscript(step.s)} = "), Term(text=f"{kernel.c_x0:.3f}"), Term(r"\hat x_0", "x0"),
-            Term(text=f" + {kernel.c_eps:.3f}"), Term(r"\hat\varepsilon", "eps"),
-        ]  # fmt: skip
-        if kernel.sigma > 0:
-            formula += [Term("+"), Term(r"\sigma z", "noise", "Fresh noise of this step", "sigma")]
-            numbers += [Term(text=f" + {kernel.sigma:.3f}"), Term("z", "noise")]
+        formula, numbers = step_equation(step.update, step.s)
         self.equation.set_equation(formula, numbers, f"t = {step.t} → s = {step.s} · {source}")
 
-    def _show_frame(self, frame: Frame) -> None:
-        self.grid.set_images(frame.images)
-        self.grid.set_captions(list(frame.captions))
-
     def _show_curves(self, curves: ChainCurves) -> None:
-        learned = not self.model.state.exact  # learned is dashed, exact is solid
-        schedule = {
-            "ᾱ": Curve(curves.alpha_bar, "x0", label="ᾱ  image left"),
-            "σ": Curve(curves.sigma, "eps", label="σ  noise added"),
-        }
-        self.schedule_plot.set_curves(curves.times, schedule)
-        self.eps_plot.set_curves(curves.times, {"‖ε̂‖": Curve(curves.eps_norm, "eps", learned, "‖ε̂‖")})
-        distance = Curve(curves.distance, "x0", learned, "‖x̂₀(t) − x̂₀(end)‖")
-        self.distance_plot.set_curves(curves.times, {"distance": distance})
+        self.side.show_curves(curves, learned=not self.model.state.exact)
+        record = self.model.record
+        if record is not None:
+            self.side.show_times(record.chain.source.tables.alpha_bar.numpy(), record.chain.times)
+
+    def _show_strip(self, strip: Strip) -> None:
+        self.pictures.show_strip(strip)
+        self.pictures.set_position(self.model.state.position)
 
     # --- header and memory ------------------------------------------------------------------------------
 
@@ -335,11 +505,18 @@ class SamplePage(Page):
         self.model.open_folder(Path(path))
 
     def layout_state(self) -> dict[str, Any]:
-        return {"workspace": self.workspace.sizes(), "columns": self.columns.sizes()}
+        sizes = {"workspace": self.workspace.sizes(), "columns": self.columns.sizes()}
+        return {**sizes, "tab": self.side.tab}
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         restored_sizes(self.workspace, state.get("workspace"))
         restored_sizes(self.columns, state.get("columns"))
+        self.side.show_tab(str(state.get("tab")))
+
+    def shutdown(self) -> None:
+        """Stops what is worked out beside the chain."""
+        for model in (self.nearest, self.reconstruction, self.thumbnails):
+            model.shutdown()
 
 
 def _row(holder: QWidget, *widgets: QWidget) -> None:
@@ -356,9 +533,9 @@ def _about(state: SampleState) -> str:
     steps = max(len(state.times) - 1, 0)
     if not steps:
         return ""
-    count = state.parameters.spec.count
-    return f"{count} chains · {steps} steps · {state.megabytes:.1f} MB"
-
-
-def _subscript(number: int) -> str:
-    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+    spec = state.parameters.spec
+    calls = spec.sampler.calls(steps)
+    cost = f" · {calls} calls" if calls != steps else ""
+    kept = " on disk" if state.on_disk else ""
+    what = state.doing or f"{state.parameters.tree.spec.count} chains · {steps} steps{cost}"
+    return f"{what} · {state.megabytes:.1f} MB{kept}"

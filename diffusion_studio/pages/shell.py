@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import (
@@ -30,7 +29,7 @@ class Shell(QMainWindow):
 
     painted = Signal()  # after the first paint
     page_requested = Signal(str)
-    path_dropped = Signal(str)
+    paths_dropped = Signal(list)
     closing = Signal()
     moved = Signal()
 
@@ -104,14 +103,14 @@ class Shell(QMainWindow):
             QTimer.singleShot(0, self, self.painted.emit)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _local_path(event):
+        if _local_paths(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        path = _local_path(event)
-        if path:
+        paths = _local_paths(event)
+        if paths:
             event.acceptProposedAction()
-            self.path_dropped.emit(path)
+            self.paths_dropped.emit(paths)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -126,10 +125,6 @@ class Shell(QMainWindow):
         event.accept()
 
 
-def _local_path(event: QDropEvent) -> str:
-    """The first dropped file or folder; a file stands for its folder."""
-    for url in event.mimeData().urls():
-        if url.isLocalFile():
-            path = Path(url.toLocalFile())
-            return str(path if path.is_dir() else path.parent)
-    return ""
+def _local_paths(event: QDropEvent) -> list[str]:
+    """The dropped files and folders."""
+    return [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]

@@ -53,12 +53,12 @@ class Job(QObject):
 
     event = Signal(object)  # every Event, in order; Finished is the last one
 
-    def __init__(self, stream: Stream, parent: QObject | None = None) -> None:
+    def __init__(self, stream: Stream, parent: QObject | None = None, tick: int = TICK) -> None:
         super().__init__(parent)
         self.control = Control()
         self._mailbox: deque[Event] = deque()
         self._thread = _Thread(stream, self.control, self._mailbox)
-        self._timer = QTimer(self, interval=TICK)
+        self._timer = QTimer(self, interval=tick)
         self._timer.timeout.connect(self._deliver)
         self.done = False
 
@@ -92,8 +92,9 @@ class Slot(QObject):
 
     event = Signal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, tick: int = TICK) -> None:
         super().__init__(parent)
+        self._tick = tick
         self._job: Job | None = None
         self._next: Stream | None = None
 
@@ -112,7 +113,7 @@ class Slot(QObject):
             self._next = stream
             self._job.stop()
             return
-        self._job = Job(stream, self)
+        self._job = Job(stream, self, self._tick)
         self._job.event.connect(self._on_event)
         self._job.start()
 

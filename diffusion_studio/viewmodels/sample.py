@@ -1,33 +1,49 @@
-"""Behind the Sample page: one trajectory of one denoiser, and where in it the person stands."""
+"""Behind the Sample page: a chain of one denoiser, its branches, and where in them the person stands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.describe import with_value
-from diffusion_studio.core.kernel import ReverseKernel
+from diffusion_studio.core.samplers import SigmaCurve
+from diffusion_studio.core.update import Update
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine import events
-from diffusion_studio.engine.config import SampleSpec
+from diffusion_studio.engine.chain_tree import ChainTree, load_tree, save_tree
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import choose_device, device_name
-from diffusion_studio.engine.export import save_trajectory
-from diffusion_studio.engine.sampling import Chain, Source
+from diffusion_studio.engine.export import ExportKind, save_trajectory
+from diffusion_studio.engine.pictures import read_settings
+from diffusion_studio.engine.run import is_run
+from diffusion_studio.engine.sample_command import command_of
+from diffusion_studio.engine.sample_spec import SampleSpec
+from diffusion_studio.engine.sampling import Chain
 from diffusion_studio.engine.trajectory import Trajectory, View
+from diffusion_studio.viewmodels.chain_views import (
+    Frame,
+    captions_of,
+    curves_of,
+    frame_of,
+    step_noise_of,
+    strip_of,
+)
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.player import Player
 from diffusion_studio.viewmodels.sources import SourceCache, SourceChoice, list_choices, memorising_choice
+from diffusion_studio.viewmodels.tracks import Tracks, fitting, place_of, rough_picture
 
-STEPS_PER_SECOND = 12.0  # of playing at speed 1
-PLAY_TICK = 33  # ms
+Layout = Literal["grid", "strip"]
+VIEWS: tuple[View, ...] = ("x0_hat", "x_t", "eps_hat", "score", "noise", "change")
+TICK = 10  # ms between looks into the mailbox: a slider that is held waits for the pictures
 
 
 @dataclass(frozen=True)
@@ -35,41 +51,47 @@ class SampleParameters:
     """What can be undone on this page."""
 
     source: str
-    spec: SampleSpec
+    tree: ChainTree
+
+    @property
+    def spec(self) -> SampleSpec:
+        """Of the track that is shown."""
+        return self.tree.spec_of(self.tree.active)
 
 
 @dataclass(frozen=True, eq=False)
-class TrajectoryBegun(events.Event):
-    """A new record; its states become readable one by one."""
+class TracksBegun(events.Event):
+    """The records of all tracks; their states become readable one by one."""
 
-    trajectory: Trajectory
-
-
-@dataclass(frozen=True, eq=False)
-class DistancesKnown(events.Event):
-    """How far each estimate is from the last one; known when the chain is complete."""
-
-    trajectory: Trajectory
-    distances: NDArray[np.float64]  # (S, n)
+    tree: ChainTree
+    records: tuple[Trajectory, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class ChainCurves:
-    """Curves over the chain, one value for each state; NaN where it is not known."""
+class RoughPicture(events.Event):
+    """A first picture of the state that is looked at."""
 
+    record: Trajectory
+    images: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class TrackDone(events.Event):
+    """One record is complete."""
+
+    record: Trajectory
+    distances: NDArray[np.float64]  # of each estimate to the last one (S, n)
+
+
+@dataclass(frozen=True)
+class TrackState:
+    """One line of the timeline."""
+
+    label: str
     times: tuple[int, ...]
-    alpha_bar: NDArray[np.float64]
-    sigma: NDArray[np.float64]
-    eps_norm: NDArray[np.float64]  # mean over the samples
-    distance: NDArray[np.float64]  # mean over the samples
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """The pictures of one state."""
-
-    images: NDArray[np.uint8]  # (n, H, W, C)
-    captions: tuple[str, ...]
+    parent: int  # −1 for the main chain
+    start: int  # number of states that it shares with its parent
+    ready: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +100,7 @@ class StepNumbers:
 
     t: int
     s: int
-    kernel: ReverseKernel
+    update: Update
 
 
 @dataclass(frozen=True)
@@ -94,14 +116,19 @@ class SampleState:
     total: int = 1000  # T
     times: tuple[int, ...] = ()
     log_snr: tuple[float, ...] = ()
+    tracks: tuple[TrackState, ...] = ()
     position: int = 0
     ready: int = 0
     view: View = "x0_hat"
+    layout: Layout = "grid"
+    sample: int | None = None  # the one whose curves are drawn; None: the mean
     playing: bool = False
     loop: bool = False
     speed: float = 1.0
     busy: bool = False
+    doing: str = ""
     megabytes: float = 0.0
+    on_disk: bool = False
     device: str = ""
     step: StepNumbers | None = None
     errors: tuple[tuple[str, str], ...] = ()
@@ -115,7 +142,10 @@ class SampleViewModel(QObject):
 
     changed = Signal(object)  # SampleState
     frame_changed = Signal(object)  # Frame
+    strip_changed = Signal(object)  # Strip
     curves_changed = Signal(object)  # ChainCurves
+    noise_changed = Signal(object)  # StepNoise
+    chain_done = Signal(object)  # Trajectory
 
     def __init__(
         self, runs_dir: Path, parameters: SampleParameters | None = None, device: str = "auto",
@@ -124,26 +154,39 @@ class SampleViewModel(QObject):
         super().__init__(parent)
         self._runs_dir = runs_dir
         chosen = choose_device(device)
-        self._cache = SourceCache(chosen)
-        start = parameters or SampleParameters(memorising_choice(DIGITS).key, SampleSpec())
+        self._cache, self._tracks = SourceCache(chosen), Tracks()
+        start = parameters or SampleParameters(memorising_choice(DIGITS).key, ChainTree())
         self._history = History(start)
         self._data_sources: tuple[str, ...] = ()
         self._extra: tuple[str, ...] = ()
-        self._trajectory: Trajectory | None = None
-        self._distances: NDArray[np.float64] | None = None
-        self._wanted: float | None = None  # place in a chain not yet computed, as a share of it
-        self._play_position = 0.0
-        self._play_factor = 1.0  # times the speed; negative is backwards
-        self._computing, self._exporting = Slot(self), Slot(self)
+        self._records: tuple[Trajectory, ...] = ()
+        self._shown_tree = start.tree  # the one whose records these are
+        self._distances: dict[Trajectory, NDArray[np.float64]] = {}
+        self._rough: NDArray[np.uint8] | None = None
+        self._time = 0.0  # where the person stands, as a share of T
+        self._strip_at = -1
+        self._computing, self._exporting = Slot(self, TICK), Slot(self)
         self._computing.event.connect(self._on_event)
         self._exporting.event.connect(self._on_export)
-        self._timer = QTimer(self, interval=PLAY_TICK)
-        self._timer.timeout.connect(self._tick)
+        self._player = Player(self._place, self)
+        self._player.moved.connect(self.seek)
+        self._player.stopped.connect(self.stop_playing)
         self.state = SampleState(start, device=device_name(chosen))
 
     @property
     def parameters(self) -> SampleParameters:
         return self._history.value
+
+    @property
+    def record(self) -> Trajectory | None:
+        """The record of the track that is shown."""
+        return self._records[self._shown_tree.active] if self._records else None
+
+    @property
+    def compared(self) -> Trajectory | None:
+        """The record that it is compared with."""
+        other = self._shown_tree.compared
+        return self._records[other] if self._records and other >= 0 else None
 
     # --- denoiser and parameters -----------------------------------------------------------------------
 
@@ -157,8 +200,9 @@ class SampleViewModel(QObject):
         self._update(choices=tuple(choices))
 
     def choose_source(self, key: str) -> None:
-        """Another denoiser."""
-        self._change(replace(self.parameters, source=key), settle=True)
+        """Another denoiser, with the chains that were saved with it."""
+        saved = load_tree(Path(key)) if is_run(Path(key)) and key != self.parameters.source else None
+        self._change(SampleParameters(key, saved or self.parameters.tree), settle=True)
 
     def open_folder(self, path: Path) -> None:
         """A run or a model folder from anywhere on the disk."""
@@ -173,13 +217,33 @@ class SampleViewModel(QObject):
             self.compute()
 
     def edit(self, path: str, value: Any) -> None:
-        """Changes one parameter; a value that cannot be gets its sentence and changes nothing."""
+        """Changes one parameter of the shown track; one that cannot be gets its sentence."""
         try:
             spec = with_value(self.parameters.spec, path, value)
+            if isinstance(spec.sampler, SigmaCurve) and path == "sampler.kind" and self.record is not None:
+                spec = self._with_present_sigma(spec)
+            self._check(spec)
         except ValueError as error:
             self._update(errors=((path, str(error)),))
             return
-        self._change(replace(self.parameters, spec=spec))
+        self._change_tree(self.parameters.tree.with_spec(spec))
+
+    def _with_present_sigma(self, spec: SampleSpec) -> SampleSpec:
+        """A curve to draw begins as the σ of the sampler before, where Lemma 3.1 allows it."""
+        assert self.record is not None
+        noise = step_noise_of(self.record)
+        steps = range(0, len(noise.sigma), max(1, len(noise.sigma) // 8))
+        low = np.minimum(noise.sigma, noise.ceiling)
+        points = {(float(noise.times[k]), round(float(low[k]) * 0.999, 4)) for k in steps}
+        return with_value(spec, "sampler.points", tuple(sorted(points)))
+
+    def _check(self, spec: SampleSpec) -> None:
+        """Raises ValueError when the denoiser on show cannot follow this spec."""
+        if self.record is not None:
+            source = self.record.chain.source
+            if self.parameters.source == self._source_of_records:
+                chain = Chain(source, fitting(spec, source), self._cache.device)
+                _ = chain.updates
 
     def settle(self) -> None:
         """Ends one edit: the next undo takes back all of it."""
@@ -192,13 +256,16 @@ class SampleViewModel(QObject):
     def redo(self) -> None:
         self._move(self._history.redo)
 
+    def _change_tree(self, tree: ChainTree, settle: bool = False) -> None:
+        self._change(replace(self.parameters, tree=tree), settle)
+
     def _change(self, parameters: SampleParameters, settle: bool = False) -> None:
         self._move(lambda: self._history.change(parameters))
         if settle:
             self.settle()
 
-    def _move(self, change: Callable[[], None]) -> None:
-        """Computes the chain again if `change` changes the parameters."""
+    def _move(self, change: Callable[[], Any]) -> None:
+        """Computes the chains again if `change` changes the parameters."""
         before = self.parameters
         change()
         self._show_parameters()
@@ -211,43 +278,92 @@ class SampleViewModel(QObject):
             can_undo=self._history.can_undo, can_redo=self._history.can_redo,
         )  # fmt: skip
 
-    # --- the chain -------------------------------------------------------------------------------------
+    # --- branches --------------------------------------------------------------------------------------
+
+    def branch(self) -> None:
+        """A branch that leaves the shown track at the shown state; what is changed now acts from there on."""
+        if self.record is None:
+            return
+        leaves = min(self.state.position, self.record.steps - 1)
+        self._change_tree(self.parameters.tree.branched(self.record.times[leaves]), settle=True)
+
+    def compare_new(self) -> None:
+        """A/B: a second chain with the same start and the same noise, compared with the one on show."""
+        if self.record is None:
+            return
+        tree = self.parameters.tree
+        twin = tree.branched(self.record.times[0])
+        self._change_tree(twin.comparing(tree.active), settle=True)
+
+    def compare_with(self, track: int) -> None:
+        """Compares the shown track with another; −1 ends it."""
+        self._change_tree(self.parameters.tree.comparing(track), settle=True)
+
+    def show_track(self, track: int) -> None:
+        if track in self.parameters.tree.tracks:
+            self._change_tree(self.parameters.tree.showing(track), settle=True)
+
+    def rename_track(self, track: int, name: str) -> None:
+        self._change_tree(self.parameters.tree.renamed(track, name), settle=True)
+
+    def delete_track(self, track: int) -> None:
+        self._change_tree(self.parameters.tree.without(track), settle=True)
+
+    # --- the chains ------------------------------------------------------------------------------------
 
     def compute(self) -> None:
-        """Computes the chain that the parameters describe; what is shown stays until it has begun."""
-        parameters, cache = self.parameters, self._cache
+        """Computes the chains that the parameters describe; what is shown stays until there is better."""
+        parameters, cache, tracks = self.parameters, self._cache, self._tracks
+        time, view = self._time, self.state.view
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            source = cache.open(parameters.source)
-            trajectory = Trajectory(Chain(source, _fitting(parameters.spec, source), cache.device))
-            yield TrajectoryBegun(trajectory)
-            for progress in trajectory.compute():
-                yield progress
-                if control.stopped:
-                    return
-            yield DistancesKnown(trajectory, trajectory.distance_to_end())
+            source, tree = cache.open(parameters.source), parameters.tree
+            records = tracks.build(source, tree, cache.device)
+            shown = records[tree.active]
+            yield TracksBegun(tree, records)
+            images = rough_picture(shown, time * source.tables.steps, view)
+            if images is not None:
+                yield RoughPicture(shown, images)
+            first = [shown, *([records[tree.compared]] if tree.compared >= 0 else [])]
+            for record in dict.fromkeys((*first, *records)):
+                for progress in record.compute():
+                    if control.stopped:
+                        return
+                    yield progress
+                yield TrackDone(record, record.distance_to_end())
+            if is_run(Path(parameters.source)):
+                _save(Path(parameters.source), tree)
 
-        self._update(busy=True)
+        self._source_of_computing = parameters.source
+        self._update(busy=True, doing="")
         self._computing.start(stream)
+
+    _source_of_computing = _source_of_records = ""
 
     def _on_event(self, event: events.Event) -> None:
         match event:
-            case TrajectoryBegun(trajectory=trajectory):
-                self._begin(trajectory)
-            case events.SamplingProgress():
-                self._show_progress()
-            case DistancesKnown(trajectory=trajectory, distances=distances) if trajectory is self._trajectory:
-                self._distances = distances
-                self._show_curves()
+            case TracksBegun(tree=tree, records=records):
+                self._begin(tree, records)
+            case RoughPicture(record=record, images=images) if record is self.record:
+                if self.state.position >= record.ready:
+                    self._rough = images
+                    self._show_frame()
+            case events.SamplingProgress(doing=doing):
+                self._show_progress(doing)
+            case TrackDone(record=record, distances=distances):
+                self._distances[record] = distances
+                self._show_progress("")
+                if record in (self.record, self.compared):
+                    self._show_all()
+                if record is self.record:
+                    self.chain_done.emit(record)
             case events.Finished(outcome="failed", message=message, traceback=traceback):
-                self._wanted = None if self._trajectory is not None else self._wanted
-                self._update(busy=False, notice=Notice("error", message, traceback))
-                self._show_progress()
-                if self._trajectory is None:
+                self._update(busy=False, doing="", notice=Notice("error", message, traceback))
+                if not self._records:
                     self._fall_back()
             case events.Finished():
-                self._update(busy=False)
-                self._show_progress()
+                self._update(busy=False, doing="")
+                self._show_progress("")
 
     def _fall_back(self) -> None:
         """Shows the digits when the remembered denoiser is gone, so that the page is never empty."""
@@ -257,103 +373,149 @@ class SampleViewModel(QObject):
             self._show_parameters()
             self.compute()
 
-    def _begin(self, trajectory: Trajectory) -> None:
-        share = self._share()
-        self._trajectory, self._distances = trajectory, None
-        source = trajectory.chain.source
+    def _begin(self, tree: ChainTree, records: tuple[Trajectory, ...]) -> None:
         fell_back = self.state.notice if not self.state.times else None  # why it is not the wanted denoiser
-        notice = Notice("warning", " ".join(source.notes)) if source.notes else fell_back
+        self._records, self._shown_tree, self._rough, self._strip_at = records, tree, None, -1
+        self._source_of_records = self._source_of_computing
+        self._distances = {r: d for r, d in self._distances.items() if r in records}
+        record = records[tree.active]
+        source = record.chain.source
         tables = source.tables
-        self._wanted = share
+        position = place_of(record.times, self._time * tables.steps)
+        count = record.chain.spec.count
+        sample = self.state.sample
         self._update(
             model=source.name, model_step=source.step, exact=source.kind == "memorising",
             class_names=source.class_names, total=tables.steps,
-            times=trajectory.times, log_snr=tuple(float(tables.log_snr[t]) for t in trajectory.times),
-            position=0, ready=0, megabytes=trajectory.size / 1e6, notice=notice, step=None,
+            times=record.times, log_snr=tuple(float(tables.log_snr[t]) for t in record.times),
+            tracks=self._track_states(), position=position, ready=record.ready,
+            step=self._numbers(position), sample=sample if sample is not None and sample < count else None,
+            megabytes=sum(r.size for r in records) / 1e6, on_disk=any(r.on_disk for r in records),
+            notice=Notice("warning", " ".join(source.notes)) if source.notes else fell_back,
         )  # fmt: skip
+        self.noise_changed.emit(step_noise_of(record))
+        self._show_all()
 
-    def _share(self) -> float:
-        """Where the person stands, as a share of the chain; at the image when nothing was shown yet."""
-        if self._wanted is not None:
-            return self._wanted
-        return self.state.position / max(len(self.state.times) - 1, 1) if self.state.times else 1.0
+    def _track_states(self) -> tuple[TrackState, ...]:
+        tree = self._shown_tree
+        return tuple(
+            TrackState(tree.label_of(k), record.times, tree.parent_of(k), record.leaves, record.ready)
+            for k, record in enumerate(self._records)
+        )
 
-    def _show_progress(self) -> None:
-        if self._trajectory is None or self._trajectory.ready == 0:
+    def _show_progress(self, doing: str) -> None:
+        record = self.record
+        if record is None:
             return
-        ready, last = self._trajectory.ready, self._trajectory.steps
-        if ready == self.state.ready:
+        tracks = self._track_states()
+        if tracks == self.state.tracks and doing == self.state.doing:
             return
-        self._update(ready=ready)
-        if self._wanted is not None:
-            target = round(self._wanted * last)
-            self._go(min(target, ready - 1))
-            if target <= ready - 1:
-                self._wanted = None
-        self._show_curves()
+        before = self.state.ready
+        self._update(ready=record.ready, tracks=tracks, doing=doing)
+        if record.ready != before:
+            if before <= self.state.position and (record.ready > self.state.position or self._rough is None):
+                self._show_frame()
+            self._show_curves()
+            self._show_strip()
 
     # --- moving about ----------------------------------------------------------------------------------
 
     def seek(self, position: int) -> None:
-        """Goes to a state; one that is not computed yet is waited for."""
-        if self._trajectory is None:
+        """Goes to a state; the picture of one that is not computed yet is waited for."""
+        record = self.record
+        if record is None:
             return
-        last = self._trajectory.steps
-        position = min(max(position, 0), last)
-        self._wanted = position / last if position >= self._trajectory.ready else None
-        self._go(min(position, self._trajectory.ready - 1))
+        position = min(max(position, 0), record.steps)
+        self._time = record.times[position] / record.chain.source.tables.steps
+        if position != self.state.position:
+            self._rough = None
+        self._update(position=position, step=self._numbers(position))
+        self._show_frame()
 
-    def stand_at(self, share: float) -> None:
-        """Where to stand in the next chain, as a share of it."""
-        self._wanted = min(max(share, 0.0), 1.0)
+    def stand_at(self, time: float) -> None:
+        """Where to stand in the next chain: t as a share of T, 0 at the image."""
+        self._time = min(max(time, 0.0), 1.0)
+
+    @property
+    def time(self) -> float:
+        """Where the person stands: t as a share of T."""
+        return self._time
 
     def step(self, by: int) -> None:
         self.stop_playing()
         self.seek(self.state.position + by)
 
     def set_view(self, view: str) -> None:
-        self._update(view=cast(View, view))
-        self._show_frame()
+        if view in VIEWS:
+            self._update(view=cast(View, view))
+            self._rough, self._strip_at = None, -1
+            self._show_frame()
+            self._show_strip()
 
-    def _go(self, position: int) -> None:
-        if self._trajectory is None or position < 0:
-            return
-        self._update(position=position, step=self._numbers(position))
-        self._show_frame()
+    def set_layout(self, layout: str) -> None:
+        """One state of all samples, or the whole chain of some."""
+        self._update(layout=cast(Layout, layout if layout == "strip" else "grid"))
+        self._show_strip()
+
+    def choose_sample(self, sample: int | None) -> None:
+        """Whose curves are drawn; None: the mean of all."""
+        self._update(sample=sample)
+        self._show_curves()
 
     def _numbers(self, position: int) -> StepNumbers | None:
-        trajectory = self._trajectory
-        if trajectory is None or position >= trajectory.steps:
+        record = self.record
+        while record is not None and position < record.leaves:  # a step that is still the parent's
+            record = record.parent
+        if record is None or position >= record.steps:
             return None
-        t, s = trajectory.times[position], trajectory.times[position + 1]
-        return StepNumbers(t, s, trajectory.chain.spec.sampler.kernel(trajectory.chain.source.tables, t, s))
+        update = record.chain.updates[position - record.leaves]
+        return StepNumbers(record.times[position], record.times[position + 1], update)
+
+    def _show_all(self) -> None:
+        self._show_frame()
+        self._show_curves()
+        self._show_strip()
 
     def _show_frame(self) -> None:
-        trajectory = self._trajectory
-        if trajectory is None or self.state.position >= trajectory.ready:
+        record = self.record
+        if record is None:
             return
-        images = trajectory.picture(self.state.view, self.state.position)
-        self.frame_changed.emit(Frame(images, self._captions(trajectory)))
+        position = self.state.position
+        if position < record.ready:
+            self._rough = None
+            self.frame_changed.emit(frame_of(record, position, self.state.view, self.compared))
+        elif self._rough is not None:
+            self.frame_changed.emit(Frame(self._rough, captions_of(record), rough=True))
+        elif record.ready > record.leaves:
+            self.frame_changed.emit(frame_of(record, record.ready - 1, self.state.view, None))
 
-    def _captions(self, trajectory: Trajectory) -> tuple[str, ...]:
-        labels = trajectory.chain.labels()
-        names = trajectory.chain.source.class_names
-        return () if labels is None else tuple(names[int(k)] for k in labels)
+    def _show_strip(self) -> None:
+        record = self.record
+        if self.state.layout != "strip" or record is None:
+            return
+        known = record.ready if record.is_complete else 10 * record.ready // (record.steps + 1)
+        if known != self._strip_at:
+            self._strip_at = known
+            strip = strip_of(record, self.state.view)
+            if strip is not None:
+                self.strip_changed.emit(strip)
 
     def _show_curves(self) -> None:
-        trajectory = self._trajectory
-        if trajectory is None:
+        record, other = self.record, self.compared
+        if record is None:
             return
-        tables, times, known = trajectory.chain.source.tables, trajectory.times, trajectory.estimates
-        eps = np.full(len(times), np.nan)
-        eps[:known] = trajectory.eps_norm[:known].mean(1)
-        distance = np.full(len(times), np.nan)
-        if self._distances is not None:
-            distance[: len(self._distances)] = self._distances.mean(1)
-        alpha_bar, sigma = tables.alpha_bar[list(times)].numpy(), np.append(trajectory.sigma, np.nan)
-        self.curves_changed.emit(ChainCurves(times, alpha_bar, sigma, eps, distance))
+        apart = None
+        if other is not None and record.is_complete and other.is_complete:
+            apart = record.distance_to(other)
+        self.curves_changed.emit(curves_of(record, self._distances.get(record), apart, self.state.sample))
 
     # --- playing ---------------------------------------------------------------------------------------
+
+    def _place(self) -> tuple[int, int, bool]:
+        record = self.record
+        waiting = record is None or self.state.position >= record.ready
+        last = 0 if record is None else record.steps if self.state.busy else record.ready - 1
+        return self.state.position, last, waiting
 
     def toggle_playing(self) -> None:
         if self.state.playing:
@@ -362,67 +524,86 @@ class SampleViewModel(QObject):
             self.play()
 
     def play(self, factor: float = 1.0) -> None:
-        """Plays from here at `factor` times the speed, backwards when negative.
-
-        Begins at the other end when there is nothing left.
-        """
-        if self._trajectory is None:
-            return
-        self._play_factor = factor
-        self._update(playing=True)
-        last = self._trajectory.steps
-        if factor > 0 and self.state.position >= last:
-            self.seek(0)
-        elif factor < 0 and self.state.position == 0:
-            self.seek(last)
-        self._play_position = float(self.state.position)
-        self._timer.start()
+        """Plays from here at `factor` times the speed, backwards when negative."""
+        if self.record is not None:
+            self._update(playing=True)
+            self._player.play(factor)
 
     def stop_playing(self) -> None:
-        self._timer.stop()
+        self._player.stop()
         self._update(playing=False)
 
     def set_loop(self, loop: bool) -> None:
+        self._player.loop = loop
         self._update(loop=loop)
 
     def set_speed(self, speed: float) -> None:
+        self._player.speed = speed
         self._update(speed=speed)
 
-    def _tick(self) -> None:
-        if self._trajectory is None or (self._wanted is not None and self.state.busy):
-            return  # waits for the chain to be computed up to where it stands
-        last = self._trajectory.steps if self.state.busy else self._trajectory.ready - 1
-        if round(self._play_position) != self.state.position:  # moved by hand meanwhile
-            self._play_position = float(self.state.position)
-        speed = self.state.speed * self._play_factor
-        self._play_position += speed * STEPS_PER_SECOND * PLAY_TICK / 1000
-        if not 0 <= self._play_position <= last:
-            if self.state.loop:
-                self._play_position = 0.0 if speed > 0 else float(last)
-            else:
-                self._play_position = min(max(self._play_position, 0.0), float(last))
-                self.stop_playing()
-        position = round(self._play_position)
-        if position != self.state.position:
-            self.seek(position)
+    # --- images in, pictures out -----------------------------------------------------------------------
 
-    # --- export ----------------------------------------------------------------------------------------
+    def open_images(self, paths: Sequence[Path]) -> None:
+        """Dropped images: settings inside a picture are taken back, others are where chains begin."""
+        if len(paths) == 1:
+            settings = read_settings(paths[0])
+            if settings is not None and isinstance(settings.get("sample"), dict):
+                self._restore(settings)
+                return
+        start = self.parameters.spec.start
+        kind = start.kind if start.kind != "noise" else "inverted"
+        try:
+            spec = with_value(self.parameters.spec, "start.kind", kind)
+            spec = with_value(spec, "start.images", tuple(map(str, paths)))
+            if start.kind == "noise":
+                spec = with_value(spec, "count", len(paths))
+        except ValueError as error:
+            self._update(notice=Notice("error", str(error)))
+            return
+        tree = self.parameters.tree.showing(0)
+        self._change_tree(tree.with_spec(spec), settle=True)
 
-    def export(self, path: Path) -> None:
-        """Writes the shown state (.png), the chain (.gif) or every number (.npz), beside the window."""
-        trajectory, view, position = self._trajectory, self.state.view, self.state.position
-        if trajectory is None or self._exporting.busy:
-            what = "The export before is not finished yet." if trajectory else "There is no chain yet."
+    def _restore(self, settings: dict[str, Any]) -> None:
+        """The settings that a picture of ours carries."""
+        try:
+            tree = settings.get("tree")
+            found = ChainTree.model_validate(tree) if tree else ChainTree(spec=settings["sample"])
+        except ValueError:
+            self._update(notice=Notice("error", "The settings in this picture are of another version."))
+            return
+        source = str(settings.get("source", ""))
+        known = source in {choice.key for choice in self.state.choices} or Path(source).exists()
+        if not known:
+            text = f"{settings.get('model', 'The model')} of this picture is not here; its settings are used."
+            self._update(notice=Notice("info", text))
+        if str(settings.get("view")) in VIEWS:
+            self.set_view(str(settings["view"]))
+        if isinstance(settings.get("time"), float):
+            self.stand_at(settings["time"])
+        self._change(SampleParameters(source if known else self.parameters.source, found), settle=True)
+
+    def command(self) -> str:
+        """The command line that makes the samples of the shown track again; a branch's from its start on."""
+        source = self.parameters.source
+        return command_of(source, self.parameters.spec)
+
+    def export(self, path: Path, kind: ExportKind = "state") -> None:
+        """Writes what is seen, beside the window; the file's name says how."""
+        record, view, position = self.record, self.state.view, self.state.position
+        if record is None or self._exporting.busy:
+            what = "The export before is not finished yet." if record else "There is no chain yet."
             self._update(notice=Notice("info", what))
             return
         settings = {
             "model": self.state.model, "step": self.state.model_step, "source": self.parameters.source,
-            "sample": trajectory.chain.spec.model_dump(mode="json"), "view": view, "position": position,
+            "sample": record.chain.spec.model_dump(mode="json"), "view": view, "position": position,
+            "time": self._time, "tree": self._shown_tree.model_dump(mode="json"),
+            "command": self.command(),
         }  # fmt: skip
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             try:
-                save_trajectory(path, trajectory, view, position, settings)
+                save_trajectory(path, record, view, position, settings, kind)
             except OSError as error:
                 raise ValueError(f"{path} could not be written: {error.strerror or error}.") from error
             yield events.Finished("done", f"Saved {path}.")
@@ -441,18 +622,22 @@ class SampleViewModel(QObject):
             self._update(notice=None)
 
     def shutdown(self) -> None:
-        """Stops everything, waits, and gives the record back."""
-        self._timer.stop()
+        """Stops everything, waits, and gives the records back."""
+        self._player.stop()
         self._computing.finish(60_000)  # one step of thousands of images takes long
         self._exporting.finish(60_000)
-        self._trajectory = None
+        self._records = ()
+        self._tracks.clear()
 
     def _update(self, **values: Any) -> None:
         self.state = replace(self.state, **values)
         self.changed.emit(self.state)
 
 
-def _fitting(spec: SampleSpec, source: Source) -> SampleSpec:
-    """The spec as this denoiser can follow it: a class it does not have becomes none, S at most T."""
-    label = spec.label if spec.label < source.classes else -1
-    return spec.model_copy(update={"label": label, "steps": min(spec.steps, source.tables.steps)})
+def _save(run: Path, tree: ChainTree) -> None:
+    """Keeps the chains with their run; a folder that cannot be written to is no reason to fail."""
+    try:
+        if load_tree(run) != tree:
+            save_tree(run, tree)
+    except OSError:
+        pass

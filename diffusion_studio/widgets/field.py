@@ -36,6 +36,8 @@ class NameLabel(QWidget):
 
     double_clicked = Signal()
 
+    marked = False
+
     def __init__(self, title: str, symbol: str) -> None:
         super().__init__()
         self._title, self._symbol = title, symbol
@@ -76,6 +78,8 @@ class NameLabel(QWidget):
         painter.setPen(QColor(palette.muted if self.isEnabled() else palette.faint))
         middle = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(self.rect(), middle, title)
+        if self.marked:
+            painter.fillRect(QRect(0, self.height() - 2, self.width() - 4, 2), QColor(palette.accent))
         x = metrics.horizontalAdvance(title) + 5
         key = quantity_of(self._symbol)
         ink = palette.ink(key) if key else palette.text
@@ -124,6 +128,12 @@ class Field(QWidget):
         grid.addWidget(self.control, 0, 1)
         grid.addWidget(self._sentence, 1, 0, 1, 2)
         self.control.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def set_marked(self, marked: bool) -> None:
+        """Underlines the name, as that of a control in which something acts."""
+        if marked != self.name.marked:
+            self.name.marked = marked
+            self.name.update()
 
     def _name_for_readers(self) -> None:
         symbol = f", {self.knob.symbol}" if self.knob.symbol else ""

@@ -132,10 +132,16 @@ class Form(QWidget):
 
     def set_choice(self, choice: Choice) -> None:
         """Show the values of `choice`; rows are made and dropped only where its parameters differ."""
-        shown = {k.path: k for k in knobs(choice) if self._section_of(k.path) is not None}
+        found = (k for k in knobs(choice) if k.type != "files")  # files are chosen by their pictures
+        shown = {k.path: k for k in found if self._section_of(k.path) is not None}
         self._update_fields(shown)
         for path, field in self._fields.items():
             field.show_value(get_value(choice, path))
+
+    def mark(self, *paths: str) -> None:
+        """Mark the rows of these parameters, as where something acts; none takes the marks away."""
+        for path, field in self._fields.items():
+            field.set_marked(path in paths)
 
     def set_error(self, path: str, sentence: str | None) -> None:
         """Say under a field what is wrong with it; None takes the sentence back."""

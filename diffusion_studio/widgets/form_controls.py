@@ -347,6 +347,13 @@ class NumbersControl(TextControl):
         return () if text.strip().lower() == self.knob.word(()) else parse_numbers(text)
 
 
+class PointsControl(TextControl):
+    """The points of a curve, "t:value", with commas between."""
+
+    def _text(self, value: Any) -> str:
+        return value if isinstance(value, str) else ", ".join(f"{x:g}:{y:g}" for x, y in value or ())
+
+
 _CONTROLS: dict[str, type[Control]] = {
     "int": NumberControl,
     "float": NumberControl,
@@ -355,6 +362,7 @@ _CONTROLS: dict[str, type[Control]] = {
     "family": ChoiceControl,
     "text": TextControl,
     "numbers": NumbersControl,
+    "points": PointsControl,
 }
 
 

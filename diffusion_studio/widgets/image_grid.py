@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
@@ -30,7 +32,7 @@ from diffusion_studio.widgets.mosaic import (
     packed,
     round_corners,
 )
-from diffusion_studio.widgets.theme import GRID, theme
+from diffusion_studio.widgets.theme import GRID, tabular, theme
 
 GAP = 6
 _CORNER = 4
@@ -51,6 +53,9 @@ class ImageGrid(QWidget):
         self._captions: list[str] = []
         self._tooltips: list[str] = []
         self._empty_text = ""
+        self._columns: int | None = None
+        self._titles: list[str] = []
+        self._highlighted: int | None = None
         self._selection: int | None = None
         self._centre, self._selectable = centre, selectable
         self._layout: Layout | None = None
@@ -97,6 +102,28 @@ class ImageGrid(QWidget):
     def set_tooltips(self, tooltips: Sequence[str]) -> None:
         """What hovering over each picture says."""
         self._tooltips = list(tooltips)
+
+    def set_columns(self, columns: int | None) -> None:
+        """Fix the number of columns, row by row (a strip: one row a chain, one column a step); None fits it.
+
+        Raises ValueError for less than one.
+        """
+        if columns is not None and columns < 1:
+            raise ValueError(f"a grid needs a column, not {columns}")
+        if columns != self._columns:
+            self._columns = columns
+            self._relayout()
+
+    def set_column_titles(self, titles: Sequence[str]) -> None:
+        """One short text above each column; an empty sequence takes them away."""
+        if list(titles) != self._titles:
+            relayout, self._titles = bool(titles) != bool(self._titles), list(titles)
+            self._relayout() if relayout else self.update()
+
+    def highlight_column(self, column: int | None) -> None:
+        """Outline a column, or none."""
+        self._highlighted = column
+        self.update()
 
     def set_empty_text(self, text: str) -> None:
         self._empty_text = text
@@ -150,7 +177,9 @@ class ImageGrid(QWidget):
             painter.drawText(self.rect().adjusted(16, 16, -16, -16), flags, self._empty_text)
         else:
             painter.drawImage(QPointF(*layout.origin) / self.devicePixelRatioF(), self._composed(layout))
+            self._draw_titles(painter, layout)
             self._draw_captions(painter)
+            self._draw_highlight(painter, layout)
             self._draw_selection(painter)
         painter.end()
 
@@ -209,11 +238,17 @@ class ImageGrid(QWidget):
         if self._layout is None and self._words is not None:
             count, height, width = self._words.shape
             ratio = self.devicePixelRatioF()
-            area = (int(self.width() * ratio), int(self.height() * ratio))
+            top = round(self._title_height() * ratio)
+            area = (int(self.width() * ratio), int(self.height() * ratio) - top)
             between = round(GAP * ratio)
             below = between + round(self._caption_height() * ratio)
-            self._layout = fit(count, (width, height), area, (between, below), self._centre)
+            gap = (between, below)
+            found = fit(count, (width, height), area, gap, self._centre, self._columns)
+            self._layout = replace(found, origin=(found.origin[0], found.origin[1] + top))
         return self._layout
+
+    def _title_height(self) -> int:
+        return self.fontMetrics().height() + 4 if self._titles else 0
 
     def _caption_height(self) -> int:
         return self.fontMetrics().height() if self._captions else 0
@@ -226,6 +261,28 @@ class ImageGrid(QWidget):
             self._picture = as_image(sheet)
             self._picture.setDevicePixelRatio(ratio)
         return self._picture or QImage()
+
+    def _draw_titles(self, painter: QPainter, layout: Layout) -> None:
+        """Above the columns, as many as there is room for, and always the highlighted one's."""
+        titles = dict(enumerate(self._titles[: min(layout.columns, self.count)]))
+        if not titles:
+            return
+        metrics, colors = self.fontMetrics(), theme().palette
+        painter.setFont(tabular(self.font()))
+        across = (layout.tile[0] + layout.gap[0]) / self.devicePixelRatioF()
+        wide = max(metrics.horizontalAdvance(title) for title in titles.values()) + 6
+        every = max(1, math.ceil(min(wide, 96) / across))
+        here = self._highlighted if self._highlighted in titles else None
+        for column, title in titles.items():
+            if column != here and (column % every or (here is not None and abs(column - here) < every)):
+                continue
+            tile = self.tile_rect(column)
+            room = QRectF(0, tile.top() - self._title_height(), across * every - 2, metrics.height())
+            room.moveLeft(min(max(tile.center().x() - room.width() / 2, 0), self.width() - room.width()))
+            painter.setPen(QColor(colors.text if column == here else colors.muted))
+            short = metrics.elidedText(title, Qt.TextElideMode.ElideRight, int(room.width()))
+            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, short)
+        painter.setFont(self.font())
 
     def _draw_captions(self, painter: QPainter) -> None:
         colors = theme().palette
@@ -242,6 +299,16 @@ class ImageGrid(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(theme().palette.accent), 2))
         painter.drawRoundedRect(self.tile_rect(self._selection).adjusted(-2, -2, 2, 2), 5, 5)
+
+    def _draw_highlight(self, painter: QPainter, layout: Layout) -> None:
+        column = self._highlighted
+        if column is None or not 0 <= column < min(layout.columns, self.count):
+            return
+        last = column + layout.columns * ((self.count - 1 - column) // layout.columns)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(theme().palette.accent), 2))
+        area = self.tile_rect(column).united(self.tile_rect(last)).adjusted(-2, -2, 2, 2)
+        painter.drawRoundedRect(area, 5, 5)
 
     def _describe(self) -> None:
         text = self._empty_text

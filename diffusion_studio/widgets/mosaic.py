@@ -54,10 +54,15 @@ class Layout:
 
 
 def fit(
-    count: int, picture: tuple[int, int], area: tuple[int, int], gap: tuple[int, int], centre: bool = True
-) -> Layout:
-    """The layout with the largest tiles for `count` pictures of `picture` (width, height) in `area`."""
-    options = [_option(count, columns, picture, area, gap) for columns in range(1, count + 1)]
+    count: int, picture: tuple[int, int], area: tuple[int, int], gap: tuple[int, int], centre: bool = True,
+    columns: int | None = None,
+) -> Layout:  # fmt: skip
+    """The layout with the largest tiles for `count` pictures of `picture` (width, height) in `area`.
+
+    `columns` fixes their number; None takes the one that fits best.
+    """
+    choices = range(1, count + 1) if columns is None else (columns,)
+    options = [_option(count, choice, picture, area, gap) for choice in choices]
     factor, _, _, columns = max(options)
     tile = (max(1, int(picture[0] * factor + 1e-9)), max(1, int(picture[1] * factor + 1e-9)))
     rows = math.ceil(count / columns)

@@ -204,7 +204,12 @@ class BasePlot(ExportingWidget):
 
     def _render(self, painter: QPainter) -> None:
         self.readout.show(None)
+        dots = [item for item in self.canvas.items() if isinstance(item, pg.ScatterPlotItem)]
+        for item in dots:
+            item.setExportMode(True)  # as shapes, not as pictures
         super()._render(painter)
+        for item in dots:
+            item.setExportMode(False)
 
     def _on_zoom(self, *_: object) -> None:
         self._zoomed = True

@@ -38,6 +38,12 @@ class Canvas(pg.PlotWidget):
         self.getPlotItem().setContentsMargins(0, 6, 2, 0)
         self.getPlotItem().layout.setSpacing(0)
 
+    def show_whole_dots(self) -> None:
+        """Do not cut off dots at the ends; for plots whose curves all lie inside."""
+        self.view.setFlag(pg.ViewBox.GraphicsItemFlag.ItemClipsChildrenToShape, False)
+        self.view.setMouseEnabled(x=False, y=False)
+        self.getPlotItem().setContentsMargins(0, 6, 8, 0)
+
     def restyle(self) -> None:
         """Take the theme's colours and the widget's font."""
         palette, font = theme().palette, tabular(self.font())

@@ -46,6 +46,7 @@ class ChainPlot(BasePlot):
         self._position: float | None = None
         self._sought: int | None = None
         self._limits: tuple[float, float] | None = None
+        self._marked: frozenset[str] = frozenset()
         super().__init__(title or "Curves over the chain", max_hz, parent)
         self._here = pg.InfiniteLine(angle=90, movable=False)
         self._here.setZValue(10)
@@ -68,6 +69,13 @@ class ChainPlot(BasePlot):
         """Put the cursor on the state with this index; between two states for a broken one; None hides it."""
         self._position = position
         self._place_cursor()
+
+    def mark(self, *names: str) -> None:
+        """Bring these curves forward, if any of them is here; none shows all alike."""
+        marked = frozenset(names) & frozenset(self._curves)
+        if marked != self._marked:
+            self._marked = marked
+            self._changed()
 
     def set_title(self, title: str) -> None:
         self._title = title
@@ -119,7 +127,8 @@ class ChainPlot(BasePlot):
             y = np.asarray(curve.values, np.float64)
             n = min(len(x), len(y))
             dash = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
-            self._curve(name, x[:n], y[:n], curve.color_key, dash, z=2)
+            faded = self._marked and name not in self._marked
+            self._curve(name, x[:n], y[:n], curve.color_key, dash, alpha=0.25 if faded else 1.0, z=2)
             known.append(y[np.isfinite(y)])
         span = (float(x.min()), float(x.max())) if len(x) else (0.0, 1000.0)
         self._set_range(span, self._limits or _fit(np.concatenate(known) if known else np.empty(0)))

@@ -28,7 +28,8 @@ from shiboken6 import isValid
 
 from diffusion_studio.widgets.icons import set_icon
 from diffusion_studio.widgets.theme import GRID, label, tabular
-from diffusion_studio.widgets.timeline import Axis, Branch, Timeline
+from diffusion_studio.widgets.timeline import Timeline
+from diffusion_studio.widgets.tracks import Axis, Track
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _FASTEST = 16
@@ -51,7 +52,9 @@ class Transport(QFrame):
     pause_requested = Signal()
     loop_toggled = Signal(bool)
     speed_changed = Signal(float)
-    branch_requested = Signal(int)
+    track_requested = Signal(int)  # followed by the state to go to
+    rename_requested = Signal(int)
+    delete_requested = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,7 +66,9 @@ class Transport(QFrame):
         self._keys: _PageKeys | None = None
         self._timeline = Timeline(self)
         self._timeline.seek_requested.connect(self._on_dragged)
-        self._timeline.branch_requested.connect(self.branch_requested)
+        self._timeline.track_requested.connect(self.track_requested)
+        self._timeline.rename_requested.connect(self.rename_requested)
+        self._timeline.delete_requested.connect(self.delete_requested)
         self._where = label(role="muted")
         self._where.setFont(tabular(self._where.font()))
         self._play = self._button("play", "Play (Space)", self.play_toggled.emit)
@@ -98,16 +103,21 @@ class Transport(QFrame):
         self._show_where()
 
     def set_ready(self, k: int) -> None:
-        """States 0 … k are computed."""
+        """States 0 … k of the main chain are computed."""
         self._timeline.set_ready(k)
 
     def set_axis(self, axis: Axis, values: Sequence[float] = ()) -> None:
-        """Space the states by "t", "step" or, with one finite value each, "log_snr"."""
+        """Space the states by "t", "step" or, with one finite value for each of the main chain, "log_snr"."""
         self._timeline.set_axis(axis, values)
 
-    def set_branches(self, branches: Sequence[Branch], active: int = -1) -> None:
-        """Branches below the chain; the playhead stands on number `active`, -1 is the chain itself."""
-        self._timeline.set_branches(branches, active)
+    def set_tracks(self, tracks: Sequence[Track], active: int) -> None:
+        """The main chain and its branches, a lane each; positions are states of track `active`."""
+        self._timeline.set_tracks(tracks, active)
+        self._show_where()
+
+    def set_compared(self, track: int | None) -> None:
+        """Mark the active track A and `track` B; None takes both letters away."""
+        self._timeline.set_compared(track)
 
     def set_playing(self, playing: bool) -> None:
         """Show whether the chain plays; the button then offers the other."""
@@ -180,7 +190,9 @@ class Transport(QFrame):
             words.append(f"t = {times[k]} → {times[k + 1]}" if k + 1 < len(times) else f"t = {times[k]}")
         words += [self._note] if self._note else []
         self._where.setText(" · ".join(words))
-        self._timeline.setAccessibleDescription(self._where.text())
+        several = len(self._timeline.tracks) > 1
+        track = [self._timeline.tracks[self._timeline.active].label] if several else []
+        self._timeline.setAccessibleDescription(" · ".join([*filter(None, track), *words]))
 
     def _build(self) -> None:
         row = QHBoxLayout()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffusion_studio.core.clipping import Clip
 from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.core.tables import diffuse
 
@@ -47,6 +48,6 @@ def test_that_errors_are_tied():
 
 def test_that_clipping_keeps_the_readings_consistent():
     x_t, values = readings(0.5)
-    clipped = Prediction("eps", values["eps"] * 3, x_t, 0.5).clipped()
+    clipped = Clip()(Prediction("eps", values["eps"] * 3, x_t, 0.5))
     assert clipped.x0_hat.abs().max() <= 1
     torch.testing.assert_close(diffuse(clipped.x0_hat, clipped.eps_hat, 0.5), x_t)

@@ -15,8 +15,9 @@ from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.core.schedules import Schedule
 from diffusion_studio.core.spacing import Spacing
 from diffusion_studio.data.imageset import ImageSet
-from diffusion_studio.engine.config import DiffusionSpec, RunConfig, SampleSpec
+from diffusion_studio.engine.config import DiffusionSpec, RunConfig
 from diffusion_studio.engine.devices import available_devices, choose_device, choose_precision, device_name
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.session import resolve
 from diffusion_studio.models.unet import UNetSpec, build_unet
 from support.tiny import CPU, tiny_config

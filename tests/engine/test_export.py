@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from diffusion_studio.engine.config import SampleSpec
 from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.export import GIF_FRAMES, check_suffix, run_chain, save_samples, save_trajectory
+from diffusion_studio.engine.export import FRAMES, check_suffix, run_chain, save_samples, save_trajectory
 from diffusion_studio.engine.pictures import enlarged, mosaic, read_settings
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain
 from diffusion_studio.engine.trajectory import Trajectory
 from support.chains import random_source
@@ -89,7 +89,7 @@ def test_that_a_long_chain_is_thinned_out_but_keeps_both_ends(tmp_path):
     save_trajectory(tmp_path / "a.gif", made, "x_t", 0, {})
     with Image.open(tmp_path / "a.gif") as image:
         frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(image)]
-    assert len(frames) <= GIF_FRAMES + 1
+    assert len(frames) <= FRAMES + 1
     for frame, k in ((frames[0], 0), (frames[-1], 399)):
         np.testing.assert_allclose(
             frame.astype(int), enlarged(mosaic(made.picture("x_t", k)))[..., 0], atol=2

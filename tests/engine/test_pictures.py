@@ -17,7 +17,7 @@ from diffusion_studio.engine.pictures import (
     mosaic,
     read_grid,
     read_settings,
-    save_gif,
+    save_animation,
     save_grid,
 )
 
@@ -92,7 +92,7 @@ def test_that_an_animation_shows_every_frame_and_rests_on_the_last(
     count: int, channels: int, tmp_path: Path
 ) -> None:
     frames = [np.full((6, 6, channels), 40 * i, np.uint8) for i in range(count)]
-    save_gif(tmp_path / "chain.gif", frames, SETTINGS, milliseconds=80)
+    save_animation(tmp_path / "chain.gif", frames, SETTINGS, milliseconds=80)
     durations, colours = [], []
     with Image.open(tmp_path / "chain.gif") as picture:
         assert getattr(picture, "n_frames", 1) == count
@@ -109,7 +109,7 @@ def test_that_an_animation_shows_every_frame_and_rests_on_the_last(
 
 def test_that_frames_that_are_alike_keep_their_time(tmp_path: Path) -> None:
     frames = [np.full((6, 6, 3), value, np.uint8) for value in (0, 0, 90)]
-    save_gif(tmp_path / "chain.gif", frames, {}, milliseconds=50)
+    save_animation(tmp_path / "chain.gif", frames, {}, milliseconds=50)
     with Image.open(tmp_path / "chain.gif") as picture:
         total = 0
         for number in range(picture.n_frames):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_studio.core.clipping import Unclipped
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
-from diffusion_studio.engine.config import DiffusionSpec, SampleSpec
+from diffusion_studio.engine.config import DiffusionSpec
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain, memorising_source, open_source
 from support.chains import random_source
 from support.tiny import begin, finish, tiny_config
@@ -61,7 +63,7 @@ def test_that_guidance_moves_along_the_difference_of_the_classes():
     x, t, labels = torch.randn(2, 1, 8, 8), 25, torch.tensor([1, 1])
     base = random_source(3).denoiser
     with_class, without = base(x, t, labels).eps_hat, base(x, t, torch.tensor([-1, -1])).eps_hat
-    (step,) = chain(3, guidance=3.0, label=1, count=2, clip=False, steps=2).steps(1, x)
+    (step,) = chain(3, guidance=3.0, label=1, count=2, clip=Unclipped(), steps=2).steps(1, x)
     assert step.t == t
     expected = without + 3.0 * (with_class - without)
     torch.testing.assert_close(step.prediction.eps_hat, expected)

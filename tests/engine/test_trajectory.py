@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion_studio.core.chain import reverse_chain
+from diffusion_studio.core.clipping import Clip, Unclipped
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.engine import trajectory as module
-from diffusion_studio.engine.config import SampleSpec
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain
 from diffusion_studio.engine.trajectory import Trajectory
 from support.chains import exact_source, random_source
@@ -49,7 +50,7 @@ def maps_of_this_process() -> list[str]:
 
 
 @pytest.mark.parametrize("sampler", [DDIM(), DDIM(eta=1.0), DDPM(), DDPM(variance="fixed_large")])
-@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize("clip", [Clip(), Unclipped(), Clip(rederive=False)])
 def test_that_its_states_are_those_of_the_core(sampler, clip):
     spec = SPEC.model_copy(update={"sampler": sampler, "clip": clip})
     made, source, noise = computed(spec), random_source(), CounterNoise(spec.seed)
@@ -57,9 +58,11 @@ def test_that_its_states_are_those_of_the_core(sampler, clip):
     steps = reverse_chain(source.denoiser, sampler, made.times, x, noise.step, None, clip)
     for step in steps:
         expected = {made.x_t: step.x_t, made.x0_hat: step.prediction.x0_hat}
+        if not getattr(clip, "rederive", True):
+            expected[made.eps_hat] = step.prediction.eps_hat
         for view, values in expected.items():
             np.testing.assert_allclose(view(step.index), values.numpy(), rtol=HALF, atol=1e-4)
-        assert made.sigma[step.index] == step.kernel.sigma
+        assert made.sigma[step.index] == step.update.added_sigma
         size = step.prediction.eps_hat.square().mean((1, 2, 3)).sqrt()
         np.testing.assert_allclose(made.eps_norm[step.index], size.numpy(), rtol=1e-5)
         x = step.x_s
@@ -156,7 +159,7 @@ def test_that_the_last_state_is_the_image_without_noise():
 
 
 def test_that_state_is_image_and_noise_in_the_shares_of_the_schedule():
-    made = computed(SPEC.model_copy(update={"clip": False}))
+    made = computed(SPEC.model_copy(update={"clip": Unclipped()}))
     for k in range(made.steps):
         alpha_bar = made.chain.source.tables.alpha_bar_at(made.times[k])
         again = alpha_bar**0.5 * made.x0_hat(k) + (1 - alpha_bar) ** 0.5 * made.eps_hat(k)

@@ -202,3 +202,56 @@ def test_that_an_empty_grid_says_so(grid):
         grid.grab()
     grid.set_images(pictures(3))
     assert grid.accessibleDescription() == "3 pictures of 8 by 8 pixels"
+
+
+def test_that_a_strip_has_a_row_for_each_sample(grid):
+    grid.set_images(pictures(12))
+    grid.set_columns(6)
+    assert grid.tile_rect(5).top() == grid.tile_rect(0).top() < grid.tile_rect(6).top()
+    assert grid.tile_rect(6).left() == grid.tile_rect(0).left()
+    grid.set_columns(20)
+    assert grid.tile_rect(11).right() <= grid.width() and grid.tile_rect(11).top() == grid.tile_rect(0).top()
+    grid.set_columns(None)
+    assert grid.tile_rect(4).top() > grid.tile_rect(0).top()
+    with pytest.raises(ValueError, match="column"):
+        grid.set_columns(0)
+
+
+def test_that_column_titles_take_their_room_above_the_tiles(grid):
+    grid.resize(420, 200)
+    grid.set_images(pictures(12))
+    grid.set_columns(6)
+    plain = grid.grab().toImage()
+    grid.set_column_titles([str(t) for t in range(1000, 400, -100)])
+    assert grid.tile_rect(0).top() >= grid.fontMetrics().height()
+    assert grid.tile_rect(11).bottom() <= grid.height()
+    assert grid.grab().toImage() != plain
+    assert grid.index_at(grid.tile_rect(7).center()) == 7
+    grid.set_column_titles([])
+    assert grid.grab().toImage() == plain
+
+
+@pytest.mark.parametrize("columns", [1, 7, 60])
+def test_that_more_titles_than_there_is_room_for_do_no_harm(grid, columns):
+    grid.set_images(pictures(2 * columns))
+    grid.set_columns(columns)
+    grid.set_column_titles(["a rather long title"] * (columns + 5))
+    for column in (None, 0, columns - 1, 99):
+        grid.highlight_column(column)
+        assert not grid.grab().isNull()
+
+
+def test_that_a_highlighted_column_is_outlined_without_composing_again(grid):
+    grid.set_images(pictures(11))
+    grid.set_columns(4)
+    before = grid.grab().toImage()
+    composed = grid._picture
+    grid.highlight_column(3)
+    after = grid.grab().toImage()
+    assert grid._picture is composed and after != before
+    edge = grid.tile_rect(7).left() - 2  # the last row has no fourth tile
+    assert after.pixelColor(round(edge), round(grid.tile_rect(7).center().y())) != before.pixelColor(
+        round(edge), round(grid.tile_rect(7).center().y())
+    )
+    grid.highlight_column(None)
+    assert grid.grab().toImage() == before

@@ -149,11 +149,11 @@ def test_that_the_timeline_is_dragged(qtbot, page, model):
 
 
 def test_that_exactly_the_computed_states_are_drawn_as_ready(page, model):
-    assert page.transport.timeline._ready == 50
+    assert page.transport.timeline.tracks[0].ready == 50
     model._update(ready=0)
-    assert page.transport.timeline._ready == -1
+    assert page.transport.timeline.tracks[0].ready == -1
     model._update(ready=7)
-    assert page.transport.timeline._ready == 6
+    assert page.transport.timeline.tracks[0].ready == 6
 
 
 def test_that_the_equation_has_the_numbers_of_this_step(page, model):

@@ -12,11 +12,13 @@ from diffusion_studio.widgets.plot_loss import branches
 from diffusion_studio.widgets.plots import (
     ChainPlot,
     Curve,
+    Line,
     LossPlot,
     Mark,
     Overlay,
     RunCurve,
     TimestepPlot,
+    XYPlot,
     debiased_average,
 )
 from diffusion_studio.widgets.theme import theme
@@ -50,7 +52,15 @@ def chain(x=CHAIN, y=None):
     return plot
 
 
-MAKERS = {"loss": loss, "timesteps": timesteps, "chain": chain}
+def curves(x=CHAIN, y=None):
+    plot = XYPlot("Reconstruction error")
+    plot.set_axes("S", "error", y_log=True)
+    y = np.linspace(1, 0.5, len(x)) if y is None else y
+    plot.set_lines({"DDIM": Line(x, y, "x0", dots=True), "Heun": Line(x, 2 * y, "sky", Qt.PenStyle.DashLine)})
+    return plot
+
+
+MAKERS = {"loss": loss, "timesteps": timesteps, "chain": chain, "curves": curves}
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +92,7 @@ def place(plot, x, y_share=0.5):
 class TestEveryPlot:
     def test_that_it_draws_its_data(self, qtbot, make):
         plot = shown(qtbot, make())
-        empty = shown(qtbot, type(plot)())
+        empty = shown(qtbot, type(plot)("Empty") if make is curves else type(plot)())
         assert plot.grab().toImage() != empty.grab().toImage()
         assert plot.accessibleDescription() == plot.describe() != empty.describe()
 
@@ -314,3 +324,40 @@ def test_that_a_plot_that_is_slow_to_draw_rests_longer(qtbot, monkeypatch):
     plot.paint_now()
     plot.set_marks(())
     assert plot._timer.remainingTime() > 300
+
+
+STEPS_S = np.array([5.0, 10, 20, 50, 100])
+
+
+def test_that_a_log_axis_leaves_out_what_is_not_positive(qtbot):
+    plot = curves(np.array([0.0, 1, 10, 100]), np.array([1.0, -1, 0.1, 0.01]))
+    plot.set_axes("S", "error", x_log=True, y_log=True)
+    shown(qtbot, plot)
+    (x0, x1), (y0, y1) = plot.canvas.view.viewRange()
+    assert (x0, x1) == pytest.approx((1, 2)) and y0 < -2 and y1 > np.log10(0.2)
+    assert plot._reading_at(0.9).text == "S = 10\nDDIM  0.1\nHeun  0.2"
+    plot.set_axes("S", "error")
+    plot.paint_now()
+    assert plot.canvas.view.viewRange()[0] == pytest.approx([0, 100])
+
+
+def test_that_lines_over_different_x_share_one_table():
+    plot = XYPlot("Error")
+    plot.set_axes("S", "error")
+    plot.set_lines({"a": Line([1, 2], [5.0, 6.0], "x0"), "b": Line([2, 3], [7.0, 8.0], "eps")})
+    headers, rows = plot.as_table()
+    assert headers == ["S", "a", "b"]
+    np.testing.assert_equal(rows, [(1, 5, NAN), (2, 6, 7), (3, NAN, 8)])
+    assert plot._reading_at(1.2).text == "S = 1\na  5" and "b" in plot._reading_at(2.1).text
+    assert "a goes from 5 at S = 1 to 6 at 2, lowest 5 at 1." in plot.describe()
+
+
+def test_that_a_level_line_is_in_the_middle(qtbot):
+    plot = shown(qtbot, curves(STEPS_S, np.full(5, 0.25)))
+    low, high = plot.canvas.view.viewRange()[1]
+    assert low < np.log10(0.25) < high
+
+
+def test_that_lines_whose_lengths_differ_are_refused(qapp):
+    with pytest.raises(ValueError, match="DDIM"):
+        XYPlot("Error").set_lines({"DDIM": Line([1, 2], [1], "x0")})

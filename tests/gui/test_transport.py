@@ -12,7 +12,8 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.widgets.segmented import Segmented
-from diffusion_studio.widgets.transport import SPEEDS, Branch, Transport
+from diffusion_studio.widgets.tracks import Track
+from diffusion_studio.widgets.transport import SPEEDS, Transport
 
 TIMES = list(range(1000, -1, -20))
 Key = Qt.Key
@@ -228,17 +229,25 @@ def test_that_what_is_computed_is_drawn_fuller(transport):
     assert ahead != done
 
 
-def test_that_a_branch_gets_its_own_lane(qtbot, transport):
-    timeline = transport.timeline
-    before = timeline.sizeHint().height()
-    transport.set_branches([Branch(20, 40, "η = 1")], active=-1)
-    assert timeline.height() > before
-    timeline.grab()
-    with qtbot.waitSignal(transport.branch_requested) as asked:
-        qtbot.mouseClick(
-            timeline, Qt.MouseButton.LeftButton, pos=QPoint(round(timeline.x_of(45)), 38 + 24 + 4)
-        )
-    assert asked.args == [0]
+def test_that_the_timelines_requests_are_passed_on(transport):
+    transport.set_tracks([Track(tuple(TIMES), label="main"), Track(tuple(TIMES), 0, 40, "η = 1", 20)], 1)
+    said = []
+    for name in ("track_requested", "rename_requested", "delete_requested", "seek_requested"):
+        getattr(transport, name).connect(lambda value, name=name: said.append((name, value)))
+    for name, value in (("track", 0), ("rename", 1), ("delete", 1), ("seek", 7)):
+        getattr(transport.timeline, f"{name}_requested").emit(value)
+    assert said == [
+        (f"{name}_requested", n) for name, n in (("track", 0), ("rename", 1), ("delete", 1), ("seek", 7))
+    ]
+
+
+def test_that_the_label_counts_the_active_tracks_states(transport):
+    branch = Track((1000, 500, 400, 300, 200, 100, 0), 0, 6, "six steps", 1)
+    transport.set_tracks([Track((1000, 500, 0), ready=2), branch], 1)
+    transport.set_position(4)
+    assert transport._where.text() == "step 4 of 6 · t = 200 → 100"
+    told = transport.timeline.accessibleDescription()
+    assert told == "six steps · step 4 of 6 · t = 200 → 100"
 
 
 def test_that_loop_and_speed_are_said(qtbot, transport):

@@ -14,9 +14,9 @@ from PIL import Image
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.samplers import DDIM
-from diffusion_studio.engine.config import SampleSpec
 from diffusion_studio.engine.pictures import read_settings
 from diffusion_studio.engine.run import move_to_trash
+from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.viewmodels import sample as module
 from diffusion_studio.viewmodels.sample import Frame, SampleParameters, SampleViewModel
@@ -144,7 +144,7 @@ def test_that_the_numbers_are_those_of_the_step_that_begins_here(model):
     step, times = model.state.step, model.state.times
     assert (step.t, step.s) == (times[3], times[4])
     tables = model._trajectory.chain.source.tables
-    assert step.kernel == SPEC.sampler.kernel(tables, step.t, step.s)
+    assert step.update == SPEC.sampler.update(tables, step.t, step.s)
     model.seek(10)
     assert model.state.step is None
 

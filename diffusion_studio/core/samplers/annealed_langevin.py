@@ -1,0 +1,62 @@
+"""Annealed Langevin dynamics (Song & Ermon 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from diffusion_studio.core.describe import knob
+from diffusion_studio.core.kernel import check_times
+from diffusion_studio.core.samplers.base import Sampler, Step, apply
+from diffusion_studio.core.samplers.euler import RESCALED, rescaling
+from diffusion_studio.core.samplers.predictor_corrector import langevin_update
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.update import Term, Update
+
+
+class AnnealedLangevin(Sampler):
+    kind: Literal["annealed_langevin"] = "annealed_langevin"
+    repeats: int = knob(
+        2, title="Langevin steps", ge=1, le=100, help="Langevin steps, each a call of the network, per level."
+    )  # fmt: skip
+    size: float = knob(
+        0.4, title="step size", symbol="c", gt=0, le=1, scale="log",
+        help="Size of a Langevin step, as a share of the variance of the level, so that it shrinks with it.",
+        formula=r"c_t = c\,(1-\bar\alpha_t)", source="L 160–161",
+    )  # fmt: skip
+    title: ClassVar[str] = "annealed Langevin"
+    summary: ClassVar[str] = "Langevin dynamics at each noise level in turn, from coarse to fine."
+    formula: ClassVar[str] = r"x \leftarrow x + c_t\,\hat s(x, t) + \sqrt{2c_t}\,z"
+    source: ClassVar[str] = "L 160–161; Song & Ermon 2019, algorithm 1"
+
+    def calls(self, steps: int) -> int:
+        return self.repeats * steps
+
+    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+        """Langevin steps (`inner`) at the level of t, then x/√ᾱ is carried to s; at the end x̂_0 is taken."""
+        check_times(tables, t, s)
+        inner = langevin_update(tables, t, self.size)
+        if s == 0:
+            return Update((Term("x0_hat", 1.0, ""),), inner, self.repeats - 1, "before")
+        return Update((Term("x_t", rescaling(tables, t, s), RESCALED),), inner, self.repeats, "before")
+
+    def advance(self, step: Step) -> Tensor:
+        x, prediction = step.x_t, step.prediction
+        assert step.update.inner is not None
+        for number in range(step.update.repeats):
+            x = apply(step.update.inner, step, x, prediction)
+            if step.s == 0 or number + 1 < step.update.repeats:
+                prediction = step.ask(x, step.t)
+        return apply(step.update, step, x, prediction)
+
+    def added_noise(self, update: Update, draws: Sequence[Tensor]) -> Tensor | None:
+        if not draws:
+            return None
+        assert update.inner is not None
+        carried = update["x_t"] or 0.0  # nothing of it is left in x̂_0
+        total = draws[0]
+        for z in draws[1:]:
+            total = total + z
+        return carried * update.inner.sigma * total

@@ -1,0 +1,98 @@
+"""What a sampler is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor
+
+from diffusion_studio.core.describe import Member
+from diffusion_studio.core.predictions import Prediction
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.update import Quantity, Update
+
+
+@dataclass(eq=False)
+class Step:
+    """What one reverse step has at hand.
+
+    Args:
+        x_t: (B, …).
+        prediction: the denoiser's answer at (x_t, t).
+        x0_before: x̂_0 of the step before, if there was one.
+        ask: the denoiser; ask(x, t).
+        draw: fresh noise of x_t's shape; draw(number), a new number for each use within the step.
+    """
+
+    t: int
+    s: int
+    x_t: Tensor
+    prediction: Prediction
+    x0_before: Tensor | None
+    update: Update
+    ask: Callable[[Tensor, int], Prediction]
+    draw: Callable[[int], Tensor]
+    draws: list[Tensor] = field(default_factory=list)
+
+    def noise(self) -> Tensor:
+        """The next fresh noise of this step."""
+        self.draws.append(self.draw(len(self.draws)))
+        return self.draws[-1]
+
+
+class Sampler(Member):
+    """A way down the reverse chain.
+
+    Most samplers are one `update`: a sum of terms in x_t, x̂_0, ε̂ and noise. Those that ask the denoiser
+    more than once in a step say how in `advance`.
+    """
+
+    order: ClassVar[int] = 1  # of convergence in the step size; to the data in law where noise is added
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether the start alone decides the image."""
+        return False
+
+    def calls(self, steps: int) -> int:
+        """Calls of the network for a chain of S steps."""
+        return steps
+
+    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+        """The reverse step from t down to s < t.
+
+        Args:
+            before: where the step before began; None at the first step.
+
+        Raises:
+            ValueError: times out of order, or a step that does not exist.
+        """
+        raise NotImplementedError
+
+    def advance(self, step: Step) -> Tensor:
+        """x_s. (B, …)"""
+        return apply(step.update, step, step.x_t, step.prediction)
+
+    def added_noise(self, update: Update, draws: Sequence[Tensor]) -> Tensor | None:
+        """All the noise that the step put into x_s, from its draws; None when it drew none. (B, …)"""
+        return update.sigma * draws[0] if draws else None
+
+
+def apply(update: Update, step: Step, x: Tensor, prediction: Prediction, **more: Tensor) -> Tensor:
+    """`update` with the quantities of a step; `more` gives those that only some samplers have."""
+    found: dict[Quantity, Tensor] = {}
+    for term in update.terms:
+        match term.quantity:
+            case "x_t":
+                found["x_t"] = x
+            case "x0_hat":
+                found["x0_hat"] = prediction.x0_hat
+            case "eps_hat":
+                found["eps_hat"] = prediction.eps_hat
+            case "noise":
+                found["noise"] = step.noise()
+            case other:
+                found[other] = more[other]
+    return update.apply(found)

@@ -1,0 +1,57 @@
+"""Heun's method on the probability flow (Karras et al. 2022)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from diffusion_studio.core.kernel import check_times
+from diffusion_studio.core.samplers.base import Sampler, Step, apply
+from diffusion_studio.core.samplers.euler import RESCALED, Euler, rescaling
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.update import Term, Update
+
+
+class Heun(Sampler):
+    kind: Literal["heun"] = "heun"
+    order: ClassVar[int] = 2
+    title: ClassVar[str] = "Heun"
+    summary: ClassVar[str] = "an Euler step, then again with the mean of both slopes; two calls."
+    formula: ClassVar[str] = (
+        r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
+        r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,(\hat\epsilon+\hat\epsilon')/2"
+    )
+    source: ClassVar[str] = "Karras et al. 2022, algorithm 1"
+
+    @property
+    def is_deterministic(self) -> bool:
+        return True
+
+    def calls(self, steps: int) -> int:
+        return 2 * steps - 1
+
+    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+        """The mean of both slopes; the Euler step that finds the second is `inner`. Plain Euler at s = 0."""
+        check_times(tables, t, s)
+        euler = Euler().update(tables, t, s)
+        if s == 0:
+            return euler
+        half = euler["eps_hat"] / 2
+        formula = r"\frac{1}{2}\sqrt{\bar\alpha_s}(\varsigma_s-\varsigma_t)"
+        return Update(
+            (
+                Term("x_t", rescaling(tables, t, s), RESCALED),
+                Term("eps_hat", half, formula),
+                Term("eps_next", half, formula),
+            ),
+            inner=euler,
+            repeats=1,
+        )
+
+    def advance(self, step: Step) -> Tensor:
+        if step.update.inner is None:
+            return super().advance(step)
+        end = apply(step.update.inner, step, step.x_t, step.prediction)
+        slope = step.ask(end, step.s).eps_hat
+        return apply(step.update, step, step.x_t, step.prediction, eps_next=slope)

@@ -1,0 +1,56 @@
+"""The family of Lemma 3.1 with the σ_t that a person draws."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import field_validator
+
+from diffusion_studio.core.describe import knob
+from diffusion_studio.core.kernel import reverse_kernel
+from diffusion_studio.core.samplers.base import Sampler
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.update import Update
+
+
+class SigmaCurve(Sampler):
+    kind: Literal["sigma"] = "sigma"
+    points: tuple[tuple[float, float], ...] = knob(
+        ((0.0, 0.0),), title="curve", symbol="σ_t",
+        help="Noise of the step that begins at t, as points t:σ with straight lines between them. "
+             "It must stay below √(1−ᾱ_s).",
+        formula=r"0 \leq \sigma_t^2 \leq 1-\bar\alpha_s", source="S Lemma 3.1",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "σ by hand"
+    summary: ClassVar[str] = "every σ that Lemma 3.1 allows keeps the marginals; draw your own."
+    formula: ClassVar[str] = (
+        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\sigma_t^2}\,\hat\epsilon + \sigma_t z"
+    )
+    source: ClassVar[str] = "S Lemma 3.1"
+
+    @field_validator("points")
+    @classmethod
+    def _in_order(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if not points:
+            raise ValueError("the curve of σ needs at least one point t:σ")
+        if any(t < 0 or sigma < 0 for t, sigma in points):
+            raise ValueError("neither t nor σ can be negative in the curve of σ")
+        ordered = tuple(sorted(points))
+        if len({t for t, _ in ordered}) < len(ordered):
+            raise ValueError("the curve of σ has two points at the same t")
+        return ordered
+
+    @property
+    def is_deterministic(self) -> bool:
+        return all(sigma == 0 for _, sigma in self.points)
+
+    def sigma_at(self, t: float) -> float:
+        """σ_t, level beyond the first and the last point."""
+        times, values = zip(*self.points, strict=True)
+        return float(np.interp(t, times, values))
+
+    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+        variance = self.sigma_at(t) ** 2 if s > 0 else 0.0
+        return reverse_kernel(tables, t, s, variance, variance)

@@ -1,0 +1,81 @@
+"""One reverse step as a sum of terms: what is on the screen as an equation is what is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from torch import Tensor
+
+from diffusion_studio.core.predictions import plus
+
+Quantity = Literal["x_t", "x0_hat", "eps_hat", "x0_before", "eps_next", "noise"]
+
+SYMBOLS: Mapping[Quantity, str] = {
+    "x_t": r"x_t",
+    "x0_hat": r"\hat x_0",
+    "eps_hat": r"\hat\epsilon",
+    "x0_before": r"\hat x_0'",
+    "eps_next": r"\hat\epsilon'",
+    "noise": r"z",
+}
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand: a coefficient, how it is written, and what it multiplies."""
+
+    quantity: Quantity
+    value: float
+    formula: str  # LaTeX of the coefficient
+
+
+@dataclass(frozen=True)
+class Update:
+    """x_s = Σ value · quantity.
+
+    Args:
+        terms: each quantity at most once.
+        inner: a smaller update that some samplers repeat within the step (a Langevin step, Heun's probe).
+        repeats: how often.
+        when: whether the inner updates come before the sum, after it, or only find one of its quantities.
+    """
+
+    terms: tuple[Term, ...]
+    inner: Update | None = None
+    repeats: int = 0
+    when: Literal["before", "after", "probe"] = "probe"
+
+    @cached_property
+    def values(self) -> dict[Quantity, float]:
+        return {term.quantity: term.value for term in self.terms}
+
+    def __getitem__(self, quantity: Quantity) -> float:
+        """The coefficient of `quantity`; 0 when it does not take part."""
+        return self.values.get(quantity, 0.0)
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation σ of the noise that the terms add."""
+        return self["noise"]
+
+    @property
+    def added_sigma(self) -> float:
+        """Standard deviation of all the noise of the step, that of the inner updates included."""
+        inner = self.inner.sigma if self.inner else 0.0
+        return float((self.sigma**2 + self.repeats * inner**2) ** 0.5)
+
+    @property
+    def draws(self) -> int:
+        """How often the step draws fresh noise."""
+        return int(self.sigma > 0) + (self.repeats if self.inner and self.inner.sigma > 0 else 0)
+
+    def apply(self, quantities: Mapping[Quantity, Tensor]) -> Tensor:
+        """The sum. Every quantity of the terms must be there, all of one shape (B, …)."""
+        first, *others = self.terms
+        x = first.value * quantities[first.quantity]
+        for term in others:
+            x = plus(x, quantities[term.quantity], term.value)
+        return x

@@ -1,0 +1,73 @@
+"""The equation of one reverse step: its terms as LaTeX, and the same line with its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffusion_studio.core.update import SYMBOLS, Quantity, Update
+from diffusion_studio.widgets.equation import Term
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How a quantity looks and what is said of it."""
+
+    color: str
+    tooltip: str
+
+
+MEANINGS: dict[Quantity, Meaning] = {
+    "x_t": Meaning("xt", "The present state of the chain"),
+    "x0_hat": Meaning("x0", "The estimate of the image at this step"),
+    "eps_hat": Meaning("eps", "The estimate of the noise at this step"),
+    "x0_before": Meaning("x0", "The estimate of the image at the step before"),
+    "eps_next": Meaning("eps", "The estimate of the noise at the end of an Euler step"),
+    "noise": Meaning("noise", "Fresh noise of this step"),
+}
+
+
+def step_equation(update: Update, s: int) -> tuple[list[Term], list[Term]]:
+    """The formula of the step down to s, and the line with its numbers."""
+    state = Term("x_s", "xt", "The next state", "x_s")
+    formula, numbers = [state, Term("=")], [Term(text=f"x{_subscript(s)} =")]
+    _add(update, formula, numbers)
+    if update.inner is not None and update.when != "probe" and update.repeats:
+        inner_formula, inner_numbers = [Term(r"x \leftarrow")], [Term(text="x ←")]
+        _add(update.inner, inner_formula, inner_numbers)
+        times = Term(text=f"{update.repeats} ×", color_key="muted")
+        then = Term(text="then", color_key="muted")
+        parts = [(formula, numbers), ([times, *inner_formula], [times, *inner_numbers])]
+        first, second = parts if update.when == "after" else reversed(parts)
+        return [*first[0], then, *second[0]], [*first[1], then, *second[1]]
+    return formula, numbers
+
+
+def _add(update: Update, formula: list[Term], numbers: list[Term]) -> None:
+    """Appends every term of the update."""
+    for place, term in enumerate(update.terms):
+        meaning = MEANINGS[term.quantity]
+        minus = term.value < 0
+        latex, sign = _signed(term.formula, minus)
+        if place or sign == "-":
+            formula.append(Term(sign))
+        if latex:
+            formula.append(Term(latex, tooltip=f"{abs(term.value):.4g}", name=term.quantity))
+        formula.append(Term(SYMBOLS[term.quantity], meaning.color, meaning.tooltip, term.quantity))
+        lead = ("− " if minus else "") if not place else ("− " if minus else "+ ")
+        numbers.append(Term(text=f"{lead}{_number(abs(term.value))}"))
+        numbers.append(Term(SYMBOLS[term.quantity], meaning.color))
+
+
+def _signed(latex: str, minus: bool) -> tuple[str, str]:
+    """A coefficient without the minus that it carries itself, and its sign in the sum."""
+    if minus and r"\frac{-" in latex:
+        return latex.replace(r"\frac{-", r"\frac{", 1), "-"
+    return latex, "+"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if 0.001 <= value < 100 or value == 0 else f"{value:.2e}"
+
+
+def _subscript(number: int) -> str:
+    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from diffusion_studio.studio import Studio
 
 log = logging.getLogger(__name__)
-ITEMS = (("train", "Train", "train"), ("sample", "Sample", "sample"), ("runs", "Runs", "runs"))
+ITEMS = (
+    ("train", "Train", "train"),
+    ("sample", "Sample", "sample"),
+    ("theory", "Theory", "theory"),
+    ("runs", "Runs", "runs"),
+)
 LOG_LIMIT = 2_000_000  # bytes
 
 
@@ -39,6 +44,7 @@ class Imports(QThread):
         try:
             import diffusion_studio.viewmodels.runs
             import diffusion_studio.viewmodels.sample
+            import diffusion_studio.viewmodels.theory
             import diffusion_studio.viewmodels.train
             import diffusion_studio.widgets.formula  # noqa: F401
         except Exception as error:

@@ -20,10 +20,12 @@ from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.runs_page import RunsPage
 from diffusion_studio.pages.sample_page import SamplePage
 from diffusion_studio.pages.shell import Shell
+from diffusion_studio.pages.theory_page import TheoryPage
 from diffusion_studio.pages.train_page import TrainPage
 from diffusion_studio.viewmodels.memory import Memory
 from diffusion_studio.viewmodels.runs import RunsViewModel
 from diffusion_studio.viewmodels.sample import SampleParameters, SampleState, SampleViewModel
+from diffusion_studio.viewmodels.theory import TheoryViewModel
 from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
 from diffusion_studio.widgets.theme import theme
 
@@ -43,11 +45,14 @@ class Studio(QObject):
         runs = places.runs_dir()
         self.training = TrainViewModel(runs, _config(self.memory.get("config")), parent=self)
         self.sampling = SampleViewModel(runs, _parameters(self.memory.get("sample")), parent=self)
+        self.theory = TheoryViewModel(runs, parent=self)
         self.runs = RunsViewModel(runs, self)
         self.train_page = TrainPage(self.training)
         self.sample_page = SamplePage(self.sampling)
+        self.theory_page = TheoryPage(self.theory)
         self.runs_page = RunsPage(self.runs)
-        self.pages: dict[str, Page] = {p.key: p for p in (self.train_page, self.sample_page, self.runs_page)}
+        pages = (self.train_page, self.sample_page, self.theory_page, self.runs_page)
+        self.pages: dict[str, Page] = {page.key: page for page in pages}
         for key, page in self.pages.items():
             shell.add_page(key, page)
             page.header_changed.connect(self._show_header)
@@ -67,6 +72,7 @@ class Studio(QObject):
         self.training.saved.connect(self.sampling.model_saved)
         self.sampling.changed.connect(self._remember_sampling)
         self.train_page.sample_requested.connect(self._sample_trained)
+        self.theory_page.go_requested.connect(self._go)
         self.runs_page.sample_requested.connect(self._sample_run)
         self.runs_page.resume_requested.connect(self._resume_run)
         self.runs_page.show_requested.connect(self._show_run)
@@ -82,6 +88,8 @@ class Studio(QObject):
         self.memory.set("page", key)
         if key == "runs":
             self.runs.refresh()
+        if key == "theory":
+            self.theory.refresh(self.training.state.run)
         self._show_header()
 
     def open_dropped(self, paths: list[str]) -> None:
@@ -107,6 +115,11 @@ class Studio(QObject):
         else:
             self.training.open_data(str(place))
             self.show_page("train")
+
+    def _go(self, key: str, path: str) -> None:
+        """To the parameter that an equation belongs to."""
+        self.show_page(key)
+        self.pages[key].reveal(path)
 
     def _sample_trained(self) -> None:
         if self.training.state.run is not None:
@@ -200,7 +213,12 @@ class Studio(QObject):
         self._remember_window()
         self._remember_layouts()
         self.sample_page.shutdown()
-        for model in (self.training, self.sampling, self.runs):  # a last checkpoint is told to the others
+        for model in (
+            self.training,
+            self.sampling,
+            self.theory,
+            self.runs,
+        ):  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()
 

@@ -81,7 +81,7 @@ class BoundView(QWidget):
         row.addStretch(0)
         return row
 
-    def render(self, state: TheoryState) -> None:
+    def show_state(self, state: TheoryState) -> None:
         """Shows the state; the curves only where they changed."""
         if state.runs != self._runs:
             self._runs = state.runs

@@ -179,7 +179,7 @@ class TheoryPage(Page):
             self.bound.show_evaluation(state.evaluation)
         if before is None or before.notice != state.notice:
             self._render_notice(state)
-        self.bound.render(state)
+        self.bound.show_state(state)
         self.header_changed.emit()
 
     def _render_spec(self, state: TheoryState) -> None:

@@ -20,7 +20,9 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.engine.events import TimestepErrors
 from diffusion_studio.engine.presets import PRESETS
+from diffusion_studio.engine.quality import Quality
 from diffusion_studio.engine.timestep_errors import standard_error
+from diffusion_studio.pages.curve_by_hand import BY_HAND, CurveByHand
 from diffusion_studio.pages.loss_equation import loss_terms
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
@@ -34,6 +36,7 @@ from diffusion_studio.widgets.equation import EquationView
 from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.image_grid import ImageGrid
 from diffusion_studio.widgets.plots import Compared, LossPlot, Mark, Overlay, RunCurve
+from diffusion_studio.widgets.quality_view import Measures, QualityView
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
 from diffusion_studio.widgets.timestep_panel import FROZEN, TimestepPanel
@@ -127,6 +130,9 @@ class TrainPage(Page):
         ends.addWidget(label("now", "muted"))
         self.samples.body.addWidget(self.grid, 1)
         self.samples.body.addLayout(ends)
+        self.quality = QualityView()
+        self.quality.show_measures(None)
+        self.samples.body.addWidget(self.quality)
         return self.samples
 
     def _build_panel(self) -> None:
@@ -139,6 +145,9 @@ class TrainPage(Page):
         panel.addLayout(titled("Data", self.data_card))
         panel.addLayout(titled("Preset", self.presets))
         panel.addWidget(self.form)
+        self.curves_by_hand = {path: CurveByHand(path, *look) for path, look in BY_HAND.items()}
+        for curve in self.curves_by_hand.values():
+            panel.addWidget(curve)
         panel.addStretch(1)
         self.equation = EquationView()
         self.workspace.foot.addWidget(label("Minimised here", "section"))
@@ -152,6 +161,9 @@ class TrainPage(Page):
         model.previews_changed.connect(self._show_previews)
         self.form.edited.connect(model.edit)
         self.form.edit_finished.connect(model.settle)
+        for curve in self.curves_by_hand.values():
+            curve.edited.connect(model.edit)
+            curve.settled.connect(model.settle)
         self.presets.changed.connect(model.choose_preset)
         self.data_card.open_requested.connect(self.choose_folder)
         self.data_card.cancel_requested.connect(model.cancel_loading)
@@ -233,6 +245,8 @@ class TrainPage(Page):
 
     def _render_form(self, state: TrainState) -> None:
         self.form.set_choice(state.config)
+        for path, curve in self.curves_by_hand.items():
+            curve.show_curve(state.config, path in self.form.paths)
         for path in self.form.paths:
             self.form.set_error(path, dict(state.errors).get(path))
         self.presets.set_value(state.preset)
@@ -270,7 +284,10 @@ class TrainPage(Page):
         self.again.setVisible(state.run is not None and not state.busy)
         self.sample_now.setVisible(state.run is not None)
         self.views.setCurrentWidget(self.empty if state.run is None else self.columns)
-        self.form.set_disabled_reasons(self.model.fixed_reasons())
+        reasons = self.model.fixed_reasons()
+        self.form.set_disabled_reasons(reasons)
+        for path, curve in self.curves_by_hand.items():
+            curve.setEnabled(path not in reasons)
         self.presets.setEnabled(not state.busy)
 
     def _show_losses(self, losses: LossSeries) -> None:
@@ -299,6 +316,8 @@ class TrainPage(Page):
 
     def _show_previews(self, previews: PreviewHistory) -> None:
         last = max(len(previews) - 1, 0)
+        history = [_measures(step, q) for step, q in sorted(previews.quality.items())]
+        self.quality.set_history(history, self.model.state.marks)
         follows = self.history.value() >= self.history.maximum()
         self.history.setRange(0, last)
         self.history.setEnabled(last > 0)
@@ -311,7 +330,10 @@ class TrainPage(Page):
         if not 0 <= index < len(previews):
             self.grid.set_images(None)
             self.samples.set_title("Samples")
+            self.quality.show_measures(None)
             return
+        measured = previews.quality.get(previews.step(index))
+        self.quality.show_measures(measured and _measures(previews.step(index), measured))
         self.grid.set_images(previews.images(index))
         self.samples.set_title("Samples", f"EMA · DDIM 20 · step {previews.step(index):,}")
 
@@ -355,6 +377,13 @@ class TrainPage(Page):
         if state.get("heights") in ("linear", "log"):
             self.panel.heights.set_value(state["heights"])
             self.panel.plot.set_log(state["heights"] == "log")
+
+
+def _measures(step: int, q: Quality) -> Measures:
+    return Measures(
+        step, q.count, q.frechet, q.real_frechet, q.real_frechet_spread, q.precision, q.real_precision,
+        q.recall, q.real_recall, q.nearest, q.real_nearest,
+    )  # fmt: skip
 
 
 def _caption(state: TrainState) -> str:

@@ -193,6 +193,34 @@ class CurveSchedule(Schedule):
         return _from_alpha_bar(torch.cat([torch.ones(1, dtype=torch.float64), torch.sigmoid(log_snr)]))
 
 
+class LearnedSchedule(Schedule):
+    kind: Literal["learned"] = "learned"
+    first: float = knob(
+        8.0, title="ln SNR at t = 1", ge=0, le=14,
+        help="Where the learned curve begins; training moves it by the bound.",
+        source="Kingma et al. 2021, §I.2",
+    )  # fmt: skip
+    last: float = knob(
+        -8.0, title="ln SNR at T", ge=-14, lt=0,
+        help="Where the learned curve ends; training moves it by the bound.",
+        source="Kingma et al. 2021, §I.2",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "learned"
+    summary: ClassVar[str] = (
+        "trained beside the network, by the bound (λ does not act): its ends so that it is small, its "
+        "inside so that it scatters less."
+    )
+    formula: ClassVar[str] = r"\mathrm{SNR}(t) = e^{-\omega_\eta(t)},\;\omega_\eta\;\text{rising}"
+    source: ClassVar[str] = "L 111–114; Kingma et al. 2021 (VDM)"
+
+    def betas(self, steps: int) -> Tensor:
+        """The straight line of ln SNR that training begins with."""
+        log_snr = torch.linspace(self.first, self.last, steps, dtype=torch.float64)
+        before = torch.cat([torch.ones(1, dtype=torch.float64), torch.sigmoid(log_snr)])
+        return (1 - before[1:] / before[:-1]).clamp(1e-9, 1 - 1e-9)
+
+
 def with_zero_terminal_snr(betas: Tensor) -> Tensor:
     """The schedule whose last state is pure noise: √ᾱ shifted and stretched (Lin et al. 2024, algorithm 1).
 

@@ -185,5 +185,15 @@ class RunConfig(Choice):
             )
         if self.objective.variance != "fixed" and self.objective.loss.kind != "l2":
             raise ValueError("A learned variance needs the L2 loss: the bound knows no other")
+        if self.diffusion.schedule.kind == "learned":
+            self._check_learned()
         self.objective.weight_for(self.diffusion.tables())
         return self
+
+    def _check_learned(self) -> None:
+        """A learned schedule is trained by the bound, in which λ_t does not act."""
+        objective = self.objective
+        if objective.loss.kind != "l2":
+            raise ValueError("A learned schedule is trained by the bound, which knows only the L2 loss")
+        if objective.variance != "fixed" or self.diffusion.zero_terminal:
+            raise ValueError("A learned schedule needs a fixed variance, and no stretching to pure noise")

@@ -12,9 +12,10 @@ from diffusion_studio.core.elbo import discretised_log_likelihood, gaussian_kl
 from diffusion_studio.core.objectives import L2Loss, target
 from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.weights import ddpm_elbo_weight, error_scale, reverse_variance
+from diffusion_studio.core.weights import SNRDifferenceWeight, ddpm_elbo_weight, error_scale, reverse_variance
 from diffusion_studio.engine.batches import Batch
 from diffusion_studio.engine.config import ObjectiveSpec
+from diffusion_studio.engine.schedule_learner import DrawnNoise
 
 HYBRID = 0.001  # share of L_vlb in L_hybrid (iDDPM eq. 16)
 
@@ -42,12 +43,14 @@ class Minimised:
     Args:
         spec: prediction, loss, weight and learned variance.
         tables: the forward process.
-        weight: λ_t on the ε error, (T+1,).
+        learned: whether the schedule is learned, so that the bound is minimised, whatever the weight.
     """
 
-    def __init__(self, spec: ObjectiveSpec, tables: Tables, device: torch.device) -> None:
+    def __init__(
+        self, spec: ObjectiveSpec, tables: Tables, device: torch.device, learned: bool = False
+    ) -> None:
         self.spec = spec
-        self.weight = spec.weight_for(tables)
+        self.weight = SNRDifferenceWeight().on_eps(tables) if learned else spec.weight_for(tables)
         bound = spec.variance == "vlb"
         self.shown_weight = ddpm_elbo_weight(tables, reverse_variance(tables)) if bound else self.weight
         self._steps = tables.steps
@@ -72,32 +75,47 @@ class Minimised:
         gain = before.sqrt() * tables.beta[1:] / (1 - tables.alpha_bar[1:])
         self._gain = gain.to(device, torch.float32)
 
-    def noisy(self, batch: Batch) -> Tensor:
-        """x_t. (B, C, H, W)"""
+    def _roots(self, batch: Batch, drawn: DrawnNoise | None) -> tuple[Tensor, Tensor]:
+        """(√ᾱ_t, √(1−ᾱ_t)), (B, 1, 1, 1); of a learned schedule with their gradients."""
+        if drawn is not None:
+            return drawn.roots
         a, b = (root[batch.t][:, None, None, None] for root in (self.root, self.noise_root))
+        return a, b
+
+    def noisy(self, batch: Batch, drawn: DrawnNoise | None = None) -> Tensor:
+        """x_t. (B, C, H, W)"""
+        a, b = self._roots(batch, drawn)
         return a * batch.x_0 + b * batch.noise
 
-    def __call__(self, batch: Batch, x_t: Tensor, output: Tensor) -> StepResult:
+    def __call__(
+        self, batch: Batch, x_t: Tensor, output: Tensor, drawn: DrawnNoise | None = None
+    ) -> StepResult:
         """Errors and losses of a batch.
 
         Args:
             output: what the network said, (B, C, H, W), or (B, 2C, H, W) with a learned variance.
+            drawn: ω of each sample, where the schedule is learned.
         """
         fraction: Tensor | None = None
         if self.spec.variance != "fixed":
             output, raw = output.chunk(2, dim=1)
             fraction = (raw + 1) / 2
-        errors = self._errors(batch, output)
+        errors = self._errors(batch, output, drawn)
+        if drawn is not None:
+            return StepResult(errors, errors * drawn.weight, batch.correction)
         losses = errors if self._weight is None else errors * self._weight[batch.t]
         if fraction is not None:
             losses = self._with_bound(losses, batch, x_t, output, fraction)
         return StepResult(errors, losses, batch.correction)
 
-    def _errors(self, batch: Batch, value: Tensor) -> Tensor:
+    def _errors(self, batch: Batch, value: Tensor, drawn: DrawnNoise | None) -> Tensor:
         """ρ(ε − ε̂) per element. (B,)"""
-        a, b = (root[batch.t][:, None, None, None] for root in (self.root, self.noise_root))
+        a, b = self._roots(batch, drawn)
         difference = value - target(self.spec.predict, batch.x_0, batch.noise, a, b)
         loss = self.spec.loss
+        if drawn is not None:
+            scale = {"eps": torch.ones_like(a), "x_0": a / b, "score": b, "v": a}[self.spec.predict]
+            return (scale * difference).square().flatten(1).mean(1)
         if isinstance(loss, L2Loss):
             errors: Tensor = difference.square().flatten(1).mean(1)
             return errors if self._square is None else errors * self._square[batch.t]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from diffusion_studio.core.describe import get_value
+from diffusion_studio.core.schedules import LearnedSchedule
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, printable
@@ -22,7 +23,9 @@ from diffusion_studio.engine.devices import choose_precision, is_fast
 from diffusion_studio.engine.learner import Learner, LearnerState
 from diffusion_studio.engine.places import cache_dir
 from diffusion_studio.engine.run import STATE, Run, RunError
+from diffusion_studio.engine.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.timestep_errors import TimestepAverages
+from diffusion_studio.models.snr import LearnedSNR
 from diffusion_studio.models.unet import Precision, build_unet
 
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
@@ -130,7 +133,11 @@ def _learner(config: RunConfig, images: ImageSet, device: torch.device, precisio
         learned = config.objective.variance != "fixed"
         unet = build_unet(config.model, images.resolution, images.channels, classes, learned)
     tables = config.diffusion.tables()
-    return Learner(unet, tables, config.training, classes, device, precision, config.objective)
+    schedule = None
+    if isinstance(config.diffusion.schedule, LearnedSchedule):
+        chosen = config.diffusion.schedule
+        schedule = ScheduleLearner(LearnedSNR(tables.steps, -chosen.first, -chosen.last), device)
+    return Learner(unet, tables, config.training, classes, device, precision, config.objective, schedule)
 
 
 def _session(run: Run, images: ImageSet, learner: Learner, device: torch.device) -> Session:

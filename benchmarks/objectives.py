@@ -2,6 +2,7 @@
 
     python -m benchmarks.objectives table     predictions × weights: distance, recognised, bits per dimension
     python -m benchmarks.objectives iddpm     L_simple, L_hybrid and L_vlb
+    python -m benchmarks.objectives vdm       the scatter of the loss under a learned and a straight schedule
     python -m benchmarks.objectives panel     what the per-timestep record costs a training, at T = 4,000
         [--steps 1000] [--folder DIR] [--only v]
 
@@ -107,6 +108,57 @@ def measure_iddpm(folder: Path, steps: int) -> None:
     table(HEADERS, rows)
 
 
+def measure_vdm(folder: Path, steps: int) -> None:
+    """One trained network, asked under its learned ω and under the straight line between the same ends.
+
+    The network counts time; a noise level of the straight line stands between two of its learned ones, so it
+    is asked at that fractional time: as a function of ω it is the same denoiser.
+    """
+    import torch
+
+    from diffusion_studio.engine.session import resumed_session
+
+    run = folder / "vdm"
+    if not (run / "config.json").is_file():
+        sets = ("diffusion.schedule.kind=learned", "training.preview_count=0", "data.held_out=0.2")
+        pairs = [part for pair in sets for part in ("--set", pair)]
+        command("train", "digits", "--run", str(run), "--steps", str(steps), *pairs)
+    session = resumed_session(run, torch.device("cpu"))
+    learner, total = session.learner, session.learner.tables.steps
+    learned = -learner.tables.log_snr[1:]
+    straight = torch.linspace(float(learned[0]), float(learned[-1]), total, dtype=torch.float64)
+    start = torch.linspace(-8, 8, total, dtype=torch.float64)
+    found: dict[str, list[torch.Tensor]] = {"learned": [], "straight, same ends": [], "as it began": []}
+    for n in range(40):
+        batch = session.batches.batch(10**6 + n, 10**6 + 128 * n, 128)
+        for name, omega in zip(found, (learned, straight, start), strict=True):
+            found[name].append(total * vdm_losses(learner, batch, learned, omega))
+    table(
+        ("schedule", "loss, nats/dim", "standard deviation of one draw", "of a batch of 128"),
+        [
+            (name, f"{float(torch.cat(v).mean()):.4f}", f"{float(torch.cat(v).std()):.4f}",
+             f"{float(torch.stack([x.mean() for x in v]).std()):.5f}")
+            for name, v in found.items()
+        ],
+    )  # fmt: skip
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        k = round(share * (total - 1))
+        print(f"t = {k + 1}: learned ln SNR {-float(learned[k]):.3f}, straight {-float(straight[k]):.3f}")
+
+
+def vdm_losses(learner, batch, learned, omega):
+    """The weighted loss of each sample under the schedule `omega`, by the EMA network trained under `learned`."""
+    import torch
+
+    now = omega[batch.t - 1]
+    step = torch.where(batch.t > 1, now - omega[(batch.t - 2).clamp(min=0)], omega[1] - omega[0])
+    a, b = (torch.sigmoid(s * now).sqrt().float()[:, None, None, None] for s in (-1, 1))
+    times = torch.from_numpy(np.interp(now.numpy(), learned.numpy(), np.arange(len(learned)))).float()
+    with torch.inference_mode():
+        (eps_hat,) = learner.ema_unet(a * batch.x_0 + b * batch.noise, times, batch.labels, return_dict=False)
+    return (eps_hat - batch.noise).square().flatten(1).mean(1) * 0.5 * torch.expm1(step)
+
+
 def measure_panel(folder: Path) -> None:
     """A trainer that records errors by timestep ÷ the same that does not, no window."""
     from benchmarks.training import session_for, trainer_loop
@@ -134,7 +186,7 @@ def measure_panel(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("table", "iddpm", "panel"))
+    parser.add_argument("what", choices=("table", "iddpm", "vdm", "panel"))
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--only", default="")
@@ -147,6 +199,8 @@ def main() -> None:
             measure_table(folder, options.steps, options.only)
         elif options.what == "iddpm":
             measure_iddpm(folder, options.steps)
+        elif options.what == "vdm":
+            measure_vdm(folder, options.steps)
         else:
             measure_panel(folder)
 

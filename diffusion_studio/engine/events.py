@@ -80,6 +80,7 @@ class TimestepErrors(Event):
     weight: NDArray[np.float64] | None = None  # (bins,) λ_t on the ε error, mean over the bin
     density: NDArray[np.float64] | None = None  # (bins,) p_t, mean over the bin
     share: NDArray[np.float64] | None = None  # (bins,) of the loss; sums to 1
+    log_snr: NDArray[np.float64] | None = None  # (bins,) of a schedule that is learned
 
 
 @dataclass(frozen=True)

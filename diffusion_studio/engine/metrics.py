@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS losses (segment INTEGER NOT NULL, step INTEGER NOT NU
 CREATE TABLE IF NOT EXISTS timesteps (segment INTEGER NOT NULL, step INTEGER NOT NULL,
                                       t BLOB NOT NULL, error BLOB NOT NULL, spread BLOB NOT NULL,
                                       count BLOB NOT NULL, weight BLOB, density BLOB, share BLOB,
+                                      log_snr BLOB,
                                       PRIMARY KEY (segment, step)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS quality (segment INTEGER NOT NULL, step INTEGER NOT NULL, json TEXT NOT NULL,
                                     PRIMARY KEY (segment, step)) WITHOUT ROWID;
@@ -58,9 +59,10 @@ class TimestepRecord:
     weight: NDArray[np.float64] | None = None  # λ_t on the ε error
     density: NDArray[np.float64] | None = None  # p_t
     share: NDArray[np.float64] | None = None  # of the loss; sums to 1
+    log_snr: NDArray[np.float64] | None = None  # of a learned schedule
 
 
-_ADDED = ("weight", "density", "share")  # columns that older databases lack
+_ADDED = ("weight", "density", "share", "log_snr")  # columns that older databases lack
 
 
 class Metrics:
@@ -106,7 +108,7 @@ class Metrics:
                 more = [_blob(getattr(record, name)) for name in _ADDED]
                 self._db.execute(
                     "INSERT OR REPLACE INTO timesteps (segment, step, t, error, spread, count, weight, "
-                    "density, share) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "density, share, log_snr) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (self.segment, record.step, *blobs, count, *more),
                 )
             self._db.execute("COMMIT")
@@ -178,7 +180,7 @@ class MetricsReader:
 
     def _records(self, where: str) -> list[TimestepRecord]:
         columns = "step, t, error, spread, count"
-        rows = self._rows(f"SELECT {columns}, weight, density, share FROM timesteps {where}")
+        rows = self._rows(f"SELECT {columns}, {', '.join(_ADDED)} FROM timesteps {where}")
         if not rows:  # written before these columns were there
             rows = self._rows(f"SELECT {columns} FROM timesteps {where}")
         return [_record(row) for row in rows]

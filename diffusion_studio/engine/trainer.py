@@ -248,7 +248,15 @@ class _Training:
         return TimestepRecord(
             self.counters.step, averages.centres, averages.error(), averages.spread(), averages.count.copy(),
             averages.bin_mean(weight), averages.bin_mean(density), averages.share(drawn * weight),
+            self._learned_log_snr(),
         )  # fmt: skip
+
+    def _learned_log_snr(self) -> NDArray[np.float64] | None:
+        """ln SNR of a learned schedule as it stands, by bin."""
+        learner = self.session.learner
+        if learner.schedule is None:
+            return None
+        return self.session.averages.bin_mean(learner.tables.log_snr.numpy()[1:])
 
     def _watch(self, losses: NDArray[np.float32]) -> Iterator[events.Event]:
         """Counts losses that are not numbers; too many in a row pause the training."""

@@ -25,6 +25,7 @@ from diffusion_studio.engine.timestep_errors import standard_error
 from diffusion_studio.pages.curve_by_hand import BY_HAND, CurveByHand
 from diffusion_studio.pages.loss_equation import loss_terms
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
+from diffusion_studio.viewmodels.comparison import Floats, fixed_schedules
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.series import LossSeries
 from diffusion_studio.viewmodels.timestep_history import TimestepHistory
@@ -35,7 +36,7 @@ from diffusion_studio.widgets.empty import EmptyState
 from diffusion_studio.widgets.equation import EquationView
 from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.image_grid import ImageGrid
-from diffusion_studio.widgets.plots import Compared, LossPlot, Mark, Overlay, RunCurve
+from diffusion_studio.widgets.plots import Compared, Line, LossPlot, Mark, Overlay, RunCurve, XYPlot
 from diffusion_studio.widgets.quality_view import Measures, QualityView
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
@@ -111,6 +112,11 @@ class TrainPage(Page):
         self.columns.addWidget(self._build_samples())
         self.columns.setStretchFactor(0, 3)
         self.columns.setStretchFactor(1, 2)
+        self.schedule = XYPlot("Learned noise schedule", max_hz=PLOT_HZ)
+        self.schedule.set_axes("t", "ln SNR, −ω(t)")
+        self.schedule_card = _framed(self.schedule)
+        self.curves.addWidget(self.schedule_card)
+        self.schedule_card.hide()
         for splitter in (self.curves, self.columns):
             splitter.setHandleWidth(12)
             splitter.setChildrenCollapsible(False)
@@ -309,10 +315,24 @@ class TrainPage(Page):
             plot.set_data([], [], [])
             plot.set_overlays({})
             return
-        plot.set_axis(self.panel.axis.value or "t", self.model.log_snr(event.t))  # type: ignore[arg-type]
+        log_snr = self.model.log_snr(event.t) if event.log_snr is None else event.log_snr
+        plot.set_axis(self.panel.axis.value or "t", log_snr)  # type: ignore[arg-type]
         band = 2 * standard_error(event.spread, event.count)
         plot.set_data(event.t, event.error, event.count, event.error - band, event.error + band)
         plot.set_overlays(_overlays(event))
+        self._show_schedule(event, log_snr)
+
+    def _show_schedule(self, event: TimestepErrors, log_snr: Floats) -> None:
+        """A schedule that is learned, as it moves, beside two that are fixed."""
+        self.schedule_card.setVisible(event.log_snr is not None)
+        if event.log_snr is None:
+            return
+        others = fixed_schedules(self.model.state.run_steps, event.t)
+        solid, dots = Qt.PenStyle.SolidLine, Qt.PenStyle.DotLine
+        lines = {"learned": Line(event.t, log_snr, "score", Qt.PenStyle.DashLine)}
+        for (name, values), dash in zip(others.items(), (solid, dots), strict=True):
+            lines[name] = Line(event.t, values, "muted", dash)
+        self.schedule.set_lines(lines)
 
     def _show_previews(self, previews: PreviewHistory) -> None:
         last = max(len(previews) - 1, 0)

@@ -294,6 +294,9 @@ class TrainViewModel(QObject):
 
     def log_snr(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
         """ln SNR of the shown run's schedule at (fractional) times t. (N,)"""
+        newest = self.timesteps.newest
+        if newest is not None and newest.log_snr is not None and len(newest.log_snr) == len(t):
+            return newest.log_snr  # of a schedule that is learned
         return log_snr_at(self._tables, t)
 
     def other_runs(self) -> list[tuple[str, str]]:

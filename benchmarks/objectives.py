@@ -147,7 +147,7 @@ def measure_vdm(folder: Path, steps: int) -> None:
 
 
 def vdm_losses(learner, batch, learned, omega):
-    """The weighted loss of each sample under the schedule `omega`, by the EMA network trained under `learned`."""
+    """The weighted loss of each sample under `omega`, by the EMA network that was trained under `learned`."""
     import torch
 
     now = omega[batch.t - 1]

@@ -24,7 +24,8 @@ from diffusion_studio.pages.theory_page import TheoryPage
 from diffusion_studio.pages.train_page import TrainPage
 from diffusion_studio.viewmodels.memory import Memory
 from diffusion_studio.viewmodels.runs import RunsViewModel
-from diffusion_studio.viewmodels.sample import SampleParameters, SampleState, SampleViewModel
+from diffusion_studio.viewmodels.sample import SampleViewModel
+from diffusion_studio.viewmodels.sample_state import SampleParameters, SampleState
 from diffusion_studio.viewmodels.theory import TheoryViewModel
 from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
 from diffusion_studio.widgets.theme import theme
@@ -167,9 +168,9 @@ class Studio(QObject):
         run = self.memory.get("run")
         if isinstance(run, str) and is_run(Path(run)):
             self.training.show_run(Path(run))
-        self.sampling.set_view(str(self.memory.get("view")))
-        self.sampling.set_layout(str(self.memory.get("layout")))
-        time = self.memory.get("time")
+        view, layout, time = (self.memory.get(key) for key in ("view", "layout", "time"))
+        self.sampling.set_view(str(view))
+        self.sampling.set_layout(str(layout))
         if isinstance(time, float) and math.isfinite(time):
             self.sampling.stand_at(time)
         self.training.load_data()

@@ -125,7 +125,7 @@ def changes(before: SampleSpec, after: SampleSpec) -> str:
     known = {k.path: get_value(before, k.path) for k in knobs(before)}
     for k in knobs(after):
         value = get_value(after, k.path)
-        if k.path in known and known[k.path] == value:
+        if k.path.startswith(("start", "count")) or known.get(k.path, object()) == value:
             continue
         if k.type == "family":
             found.append(type(get_value(after, k.path.removesuffix(".kind"))).title)

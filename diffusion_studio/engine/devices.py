@@ -66,5 +66,6 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        return f"CPU · {torch.get_num_threads()} threads"
+        count = torch.get_num_threads()
+        return f"CPU · {count} thread{'s' if count > 1 else ''}"
     return "Apple GPU"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.core.clipping import Unclipped
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.first_state import images_of
 from diffusion_studio.engine.sampling import Chain
@@ -24,7 +25,7 @@ class Reconstruction:
 
 
 def reconstructions(chain: Chain) -> Iterator[Reconstruction | None]:
-    """Inverts the chain's images and comes back by DDIM with η = 0, over 10 … 1000 steps.
+    """Inverts the chain's images and comes back by DDIM with η = 0, unclipped, over 10 … 1000 steps.
 
     Yields:
         The error for each number of steps, and None now and then, so that the caller can stop.
@@ -37,7 +38,7 @@ def reconstructions(chain: Chain) -> Iterator[Reconstruction | None]:
     for steps in COUNTS:
         if steps > total:
             return
-        changed = {"steps": steps, "sampler": DDIM(), "count": len(images)}
+        changed = {"steps": steps, "sampler": DDIM(), "clip": Unclipped(), "count": len(images)}
         there = replace(chain, spec=chain.spec.model_copy(update=changed))
         starting = there.starting()
         x = None

@@ -11,7 +11,7 @@ from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.samplers import DDIM, AnySampler
 from diffusion_studio.core.spacing import AnySpacing, TrailingSpacing
 from diffusion_studio.core.tables import Tables
-from diffusion_studio.engine.starts import AnyStart, NoisedStart, NoiseStart
+from diffusion_studio.engine.starts import AnyStart, NoiseStart
 
 
 class SampleSpec(Choice):
@@ -48,13 +48,13 @@ class SampleSpec(Choice):
     seed: int = knob(0, title="seed", ge=0, le=2**31 - 1, help="Same seed, same noise, same image.")
 
     def times(self, tables: Tables) -> tuple[int, ...]:
-        """The visited times, from noise to image; from t on where noised images begin there.
+        """The visited times, from noise to image; from where images are carried to, if chains begin there.
 
         Raises:
             ValueError: more steps than T, or a time beyond it.
         """
         times = self.spacing.times(tables, self.steps)
-        if not isinstance(self.start, NoisedStart):
+        if self.start.height == 1:
             return times
-        first = max(1, round(self.start.share * tables.steps))
+        first = max(1, round(self.start.height * tables.steps))
         return (first, *(t for t in times if t < first))

@@ -22,8 +22,22 @@ def _rounds() -> int:
     return found
 
 
+def _height() -> float:
+    found: float = knob(
+        0.95, title="carried up to", symbol="t/T", gt=0, le=1,
+        help="How far up the image is carried. At T hardly anything of it is left, and the way back divides "
+             "by √ᾱ: every error of the network grows with it.",
+    )  # fmt: skip
+    return found
+
+
 class Start(Member):
     """A rule for the first state of the chain."""
+
+    @property
+    def height(self) -> float:
+        """Where chains begin: t as a share of T; 1 leaves it to the spacing."""
+        return float(getattr(self, "share", 1.0))
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -59,6 +73,7 @@ class NoisedStart(Start):
 class InvertedStart(Start):
     kind: Literal["inverted"] = "inverted"
     images: tuple[str, ...] = _images("The images that are carried to their noise.")
+    share: float = _height()
     rounds: int = _rounds()
     title: ClassVar[str] = "image, inverted"
     summary: ClassVar[str] = "DDIM run upwards finds the noise that an image comes from."
@@ -76,6 +91,7 @@ class InvertedStart(Start):
 class InterpolatedStart(Start):
     kind: Literal["interpolated"] = "interpolated"
     images: tuple[str, ...] = _images("Two images; the chains begin between their noises.")
+    share: float = _height()
     rounds: int = _rounds()
     title: ClassVar[str] = "between two images"
     summary: ClassVar[str] = "two images are inverted; the chains begin on the arc between their noises."

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QInputDialog,
-    QMenu,
     QSplitter,
     QToolButton,
     QWidget,
 )
 
-from diffusion_studio.engine.export import ExportKind
 from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
+from diffusion_studio.pages.sample_actions import SampleActions
 from diffusion_studio.pages.sample_pictures import SamplePictures
 from diffusion_studio.pages.sample_side import NEAREST, SampleSide
-from diffusion_studio.pages.step_equation import step_equation
+from diffusion_studio.pages.step_equation import ACTS, Acts, step_equation
 from diffusion_studio.viewmodels.chain_views import ChainCurves, Strip
-from diffusion_studio.viewmodels.sample import SampleState, SampleViewModel
+from diffusion_studio.viewmodels.sample import SampleViewModel
+from diffusion_studio.viewmodels.sample_state import SampleState
 from diffusion_studio.viewmodels.side_models import NearestModel, ReconstructionModel, ThumbnailModel
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.equation import EquationView, Term
@@ -33,6 +30,7 @@ from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.form_controls import QuietCombo
 from diffusion_studio.widgets.icons import set_icon
 from diffusion_studio.widgets.image_drop import ImageDrop
+from diffusion_studio.widgets.mosaic import as_image, packed
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
 from diffusion_studio.widgets.tracks import Track
@@ -40,8 +38,8 @@ from diffusion_studio.widgets.transport import Transport
 
 SECTIONS = (
     ("Sampler", ["sampler", "steps", "spacing", "clip"]),
-    ("Start", ["start", "seed", "count"]),
     ("Guidance", ["guidance"]),
+    ("Start", ["seed", "count", "start"]),
 )
 VIEWS = [
     ("x0_hat", "x̂_0", "The estimate of the finished image at this step (X)"),
@@ -59,33 +57,6 @@ VIEW_KEYS = {
     Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat", Qt.Key.Key_S: "score",
     Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change",
 }  # fmt: skip
-EXPORTS: list[tuple[str, str, str, ExportKind]] = [
-    ("Picture of this step …", "png", "PNG (*.png)", "state"),
-    ("Strip of the chain …", "png", "PNG (*.png)", "strip"),
-    ("Animation of the chain …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng)", "state"),
-    ("Every number …", "npz", "NumPy (*.npz)", "state"),
-]
-
-
-@dataclass(frozen=True)
-class Acts:
-    """Where a term of the equation acts."""
-
-    controls: tuple[str, ...] = ()
-    curves: tuple[str, ...] = ()
-    words: str = ""
-
-
-_SIGMA = ("sampler.eta", "sampler.variance", "sampler.points", "sampler.size", "sampler.ratio")
-ACTS = {
-    "x_s": Acts(words="the next state: x_t one step on"),
-    "x_t": Acts(("seed",), (), "the state: view x_t (T)"),
-    "x0_hat": Acts(("clip.kind", "guidance"), ("ᾱ",), "the image: view x̂₀ (X), curve ᾱ"),
-    "x0_before": Acts(("steps",), (), "the image one step before"),
-    "eps_hat": Acts(("guidance", *_SIGMA), ("‖ε̂‖",), "the noise: view ε̂ (E), curve ‖ε̂‖"),
-    "eps_next": Acts(("guidance",), ("‖ε̂‖",), "ε̂ after a first Euler step"),
-    "noise": Acts(("seed", *_SIGMA), ("σ",), "fresh noise: view z (N), curve σ"),
-}
 
 
 class SamplePage(Page):
@@ -133,49 +104,15 @@ class SamplePage(Page):
         self.columns.setChildrenCollapsible(False)
         self.columns.setSizes([440, 440])
         self.transport = Transport()
-        for button in self._build_branching():
+        self.tools = SampleActions(self.model, self)
+        for button in self.tools.buttons:
             self.transport.add_action_widget(button)
-        self.transport.add_action_widget(self._build_export())
         area = self.workspace.area
         area.addWidget(self.banner)
         area.addLayout(top)
         area.addWidget(self.columns, 1)
         area.addWidget(self.transport)
         self._build_panel()
-
-    def _build_branching(self) -> list[QToolButton]:
-        self.branch_button, self.compare_button = QToolButton(), QToolButton()
-        self.branch_button.setText("Branch")
-        self.branch_button.setToolTip(
-            "A second future from this step on (B): then change the sampler, σ, τ, the class or the seed"
-        )
-        set_icon(self.branch_button, "branch")
-        self.compare_button.setText("A/B")
-        self.compare_button.setToolTip(
-            "A second chain with the same start and the same noise, beside this one with their difference (C)"
-        )
-        set_icon(self.compare_button, "duplicate")
-        self.compare_menu = QMenu(self.compare_button)
-        self.compare_menu.aboutToShow.connect(self._fill_compare_menu)
-        self.compare_button.setMenu(self.compare_menu)
-        self.compare_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        for button in (self.branch_button, self.compare_button):
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        return [self.branch_button, self.compare_button]
-
-    def _build_export(self) -> QWidget:
-        self.export_button = QToolButton()
-        self.export_button.setText("Export")
-        self.export_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        set_icon(self.export_button, "export")
-        self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.export_button)
-        for text, suffix, filters, kind in EXPORTS:
-            menu.addAction(text, lambda s=suffix, f=filters, k=kind: self.ask_for_export(s, f, k))
-        menu.addSeparator()
-        menu.addAction("Copy the command line", self.copy_command)
-        self.export_button.setMenu(menu)
-        return self.export_button
 
     def _build_panel(self) -> None:
         panel = self.workspace.panel
@@ -227,13 +164,12 @@ class SamplePage(Page):
         transport.speed_changed.connect(model.set_speed)
         transport.install_on(self)
         transport.track_requested.connect(model.show_track)
-        transport.rename_requested.connect(self.ask_for_name)
+        transport.rename_requested.connect(self.tools.ask_for_name)
         transport.delete_requested.connect(model.delete_track)
         model.strip_changed.connect(self._show_strip)
         model.noise_changed.connect(self.side.show_noise)
         model.chain_done.connect(self._on_chain_done)
         self.layouts.changed.connect(model.set_layout)
-        self.branch_button.clicked.connect(model.branch)
         self.pictures.sample_chosen.connect(model.choose_sample)
         self.pictures.state_chosen.connect(model.seek)
         self.images.files_changed.connect(self._choose_images)
@@ -247,7 +183,7 @@ class SamplePage(Page):
         self.nearest.found.connect(side.show_nearest)
         self.nearest.failed.connect(side.show_nearest_failure)
         self.reconstruction.changed.connect(side.show_errors)
-        self.thumbnails.found.connect(lambda images, errors: self.images.set_thumbnails(images, errors))
+        self.thumbnails.found.connect(self._show_thumbnails)
         self.form.edited.connect(lambda path, _: self._mark_terms(path))
         self.form.edit_finished.connect(lambda: self.equation.mark())
         self.equation.term_hovered.connect(self._mark)
@@ -263,7 +199,7 @@ class SamplePage(Page):
         elif event.key() == Qt.Key.Key_B:
             self.model.branch()
         elif event.key() == Qt.Key.Key_C:
-            self._toggle_compare()
+            self.tools.toggle_compare()
         else:
             super().keyPressEvent(event)
 
@@ -278,54 +214,6 @@ class SamplePage(Page):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(lambda path: self.model.open_folder(Path(path)))
         dialog.open()
-
-    def ask_for_export(self, suffix: str, filters: str, kind: ExportKind) -> None:
-        """Asks where to write."""
-        name = f"{self.model.state.model or 'chain'}.{suffix}"
-        dialog = QFileDialog(self, "Export", str(Path.home() / name), filters)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(suffix)
-        dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[1].rstrip(")")))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.model.export(Path(path), kind))
-        dialog.open()
-
-    def copy_command(self) -> None:
-        """Puts the command line that makes these samples again on the clipboard."""
-        QGuiApplication.clipboard().setText(self.model.command())
-
-    def ask_for_name(self, track: int) -> None:
-        """Asks for the name of a branch; an empty one says what it changes."""
-        dialog = QInputDialog(self)
-        dialog.setWindowTitle("Name of the branch")
-        dialog.setLabelText("Name (empty: what it changes)")
-        dialog.setTextValue(self.model.parameters.tree.label_of(track))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.textValueSelected.connect(lambda name: self.model.rename_track(track, name))
-        dialog.open()
-
-    def _toggle_compare(self) -> None:
-        tree = self.model.parameters.tree
-        if tree.compared >= 0:
-            self.model.compare_with(-1)
-        else:
-            self.model.compare_new()
-
-    def _fill_compare_menu(self) -> None:
-        menu, tree = self.compare_menu, self.model.parameters.tree
-        menu.clear()
-        menu.addAction("New chain B with the same start and noise", self.model.compare_new)
-        others = [track for track in tree.tracks if track != tree.active]
-        if others:
-            menu.addSeparator()
-        for track in others:
-            action = menu.addAction(f"Compare with: {tree.label_of(track)}")
-            action.setCheckable(True)
-            action.setChecked(track == tree.compared)
-            action.triggered.connect(lambda _=False, track=track: self.model.compare_with(track))
-        if tree.compared >= 0:
-            menu.addSeparator()
-            menu.addAction("End the comparison", lambda: self.model.compare_with(-1))
 
     def _choose_images(self, files: list[str]) -> None:
         self.model.edit("start.images", tuple(files))
@@ -471,6 +359,10 @@ class SamplePage(Page):
         record = self.model.record
         if record is not None:
             self.side.show_times(record.chain.source.tables.alpha_bar.numpy(), record.chain.times)
+
+    def _show_thumbnails(self, pixels: dict[str, Any], errors: dict[str, str]) -> None:
+        images = {file: as_image(packed(values[None])[0]) for file, values in pixels.items()}
+        self.images.set_thumbnails(images, errors)
 
     def _show_strip(self, strip: Strip) -> None:
         self.pictures.show_strip(strip)

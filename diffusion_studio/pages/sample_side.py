@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from diffusion_studio.viewmodels.chain_views import ChainCurves, StepNoise
@@ -19,6 +20,7 @@ from diffusion_studio.widgets.sigma_editor import SigmaEditor
 from diffusion_studio.widgets.tau_editor import TauEditor
 from diffusion_studio.widgets.theme import label
 
+TALL = 640  # pixels
 CURVES, BY_HAND, NEAREST = "curves", "by hand", "nearest"
 TABS = [
     (CURVES, "Curves", "ᾱ, σ, SNR, the size of ε̂ and the way to the image, over the chain"),
@@ -73,14 +75,15 @@ class SampleSide(QWidget):
         self.distance_plot = ChainPlot("When is the image decided?")
         self.apart_plot = ChainPlot("A and B apart")
         self.error_plot = XYPlot("Image back from its noise")
-        self.error_plot.set_axes("steps S", "error", x_log=True, y_log=True)
+        self.error_plot.set_axes("steps S", "root mean square", x_log=True, y_log=True)
         self.error_plot.set_empty_text("The image is inverted and brought back …")
         self.schedule_plot.set_limits((0.0, 1.0))
         self._cards = {plot: _card(plot) for plot in (*self.chain_plots, self.error_plot)}
         for plot in self.chain_plots:
             plot.seek_requested.connect(self.seek_requested)
-        self.set_extras(comparing=False, inverting=False)
-        return _column(*self._cards.values())
+        column = _column(*self._cards.values())
+        self.set_extras(comparing=False, inverting=False)  # not before: what has no parent is a window
+        return column
 
     @property
     def chain_plots(self) -> tuple[ChainPlot, ...]:
@@ -91,8 +94,17 @@ class SampleSide(QWidget):
         extra = comparing or inverting
         self._cards[self.apart_plot].setVisible(comparing)
         self._cards[self.error_plot].setVisible(inverting)
-        self._cards[self.snr_plot].setVisible(not extra)
-        self._cards[self.eps_plot].setVisible(not (comparing and inverting))
+        self._cards[self.eps_plot].setVisible(not extra)
+        self._extra = extra
+        self._show_snr()
+
+    def _show_snr(self) -> None:
+        """The log SNR takes part where the window is high enough for a fourth plot."""
+        self._cards[self.snr_plot].setVisible(not self._extra and self.height() >= TALL)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_snr()
 
     def _build_editors(self) -> QWidget:
         self.sigma_editor = SigmaEditor()
@@ -128,6 +140,8 @@ class SampleSide(QWidget):
             "ᾱ": Curve(curves.alpha_bar, "x0", label="ᾱ  image left"),
             "σ": Curve(curves.sigma, "eps", label="σ  noise added"),
         }
+        largest = float(np.nanmax(curves.sigma)) if np.isfinite(curves.sigma).any() else 0.0
+        self.schedule_plot.set_limits((0.0, max(1.0, largest)))
         self.schedule_plot.set_curves(curves.times, schedule)
         snr = np.where(np.isfinite(curves.log_snr), curves.log_snr, np.nan)
         self.snr_plot.set_curves(curves.times, {"log SNR": Curve(snr, "xt", label="ln ᾱ/(1−ᾱ)")})
@@ -151,19 +165,20 @@ class SampleSide(QWidget):
     def show_errors(self, errors: Sequence[ErrorFound]) -> None:
         if errors:
             line = Line([e.steps for e in errors], [e.error for e in errors], "x0", dots=True)
-            self.error_plot.set_lines({"error per pixel": line})
+            self.error_plot.set_lines({"error of the way back": line})
         else:
             self.error_plot.set_lines({})
 
     def show_nearest(self, found: NearestFound) -> None:
         self.nearest.set_columns(found.columns)
-        titles = ["x̂₀ here", "if remembered", *(f"nearest {k + 1}" for k in range(found.columns - 2))]
+        titles = ["here", "exact", *("123456"[: found.columns - 2])]
         self.nearest.set_column_titles(titles)
         self.nearest.set_images(found.images)
         self.nearest.set_captions(list(found.captions))
         self.nearest_words.setText(
-            "Numbers are root mean square differences per pixel to x̂₀. “If remembered” is what the exact "
-            f"denoiser of the training images sees in the same x_t. The closest pair: {found.closest:.3f}."
+            "here: the estimate of the image · exact: what a network that only remembers the training images "
+            "would see in the same state · 1 2 3: the nearest training images. Numbers: root mean square "
+            f"difference per pixel to “here”; the smallest is {found.closest:.3f}."
         )
 
     def show_nearest_failure(self, sentence: str) -> None:

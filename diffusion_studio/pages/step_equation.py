@@ -26,6 +26,27 @@ MEANINGS: dict[Quantity, Meaning] = {
 }
 
 
+@dataclass(frozen=True)
+class Acts:
+    """Where a term of the equation acts."""
+
+    controls: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    words: str = ""
+
+
+_SIGMA = ("sampler.eta", "sampler.variance", "sampler.points", "sampler.size", "sampler.ratio")
+ACTS = {
+    "x_s": Acts(words="the next state: x_t one step on"),
+    "x_t": Acts(("seed",), (), "the state: view x_t (T)"),
+    "x0_hat": Acts(("clip.kind", "guidance"), ("ᾱ",), "the image: view x̂₀ (X), curve ᾱ"),
+    "x0_before": Acts(("steps",), (), "the image one step before"),
+    "eps_hat": Acts(("guidance", *_SIGMA), ("‖ε̂‖",), "the noise: view ε̂ (E), curve ‖ε̂‖"),
+    "eps_next": Acts(("guidance",), ("‖ε̂‖",), "ε̂ after a first Euler step"),
+    "noise": Acts(("seed", *_SIGMA), ("σ",), "fresh noise: view z (N), curve σ"),
+}
+
+
 def step_equation(update: Update, s: int) -> tuple[list[Term], list[Term]]:
     """The formula of the step down to s, and the line with its numbers."""
     state = Term("x_s", "xt", "The next state", "x_s")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.samplers import SigmaCurve
-from diffusion_studio.core.update import Update
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine import events
 from diffusion_studio.engine.chain_tree import ChainTree, load_tree, save_tree
@@ -38,103 +37,21 @@ from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.player import Player
+from diffusion_studio.viewmodels.sample_state import (
+    VIEWS,
+    Layout,
+    RoughPicture,
+    SampleParameters,
+    SampleState,
+    StepNumbers,
+    TrackDone,
+    TracksBegun,
+    TrackState,
+)
 from diffusion_studio.viewmodels.sources import SourceCache, SourceChoice, list_choices, memorising_choice
 from diffusion_studio.viewmodels.tracks import Tracks, fitting, place_of, rough_picture
 
-Layout = Literal["grid", "strip"]
-VIEWS: tuple[View, ...] = ("x0_hat", "x_t", "eps_hat", "score", "noise", "change")
 TICK = 10  # ms between looks into the mailbox: a slider that is held waits for the pictures
-
-
-@dataclass(frozen=True)
-class SampleParameters:
-    """What can be undone on this page."""
-
-    source: str
-    tree: ChainTree
-
-    @property
-    def spec(self) -> SampleSpec:
-        """Of the track that is shown."""
-        return self.tree.spec_of(self.tree.active)
-
-
-@dataclass(frozen=True, eq=False)
-class TracksBegun(events.Event):
-    """The records of all tracks; their states become readable one by one."""
-
-    tree: ChainTree
-    records: tuple[Trajectory, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class RoughPicture(events.Event):
-    """A first picture of the state that is looked at."""
-
-    record: Trajectory
-    images: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class TrackDone(events.Event):
-    """One record is complete."""
-
-    record: Trajectory
-    distances: NDArray[np.float64]  # of each estimate to the last one (S, n)
-
-
-@dataclass(frozen=True)
-class TrackState:
-    """One line of the timeline."""
-
-    label: str
-    times: tuple[int, ...]
-    parent: int  # −1 for the main chain
-    start: int  # number of states that it shares with its parent
-    ready: int
-
-
-@dataclass(frozen=True)
-class StepNumbers:
-    """The numbers of the step that begins at the shown state."""
-
-    t: int
-    s: int
-    update: Update
-
-
-@dataclass(frozen=True)
-class SampleState:
-    """Everything on the Sample page but pictures and curves."""
-
-    parameters: SampleParameters
-    choices: tuple[SourceChoice, ...] = ()
-    model: str = ""  # title of the denoiser that is shown
-    model_step: int = 0
-    exact: bool = True  # known in closed form, not learned
-    class_names: tuple[str, ...] = ()
-    total: int = 1000  # T
-    times: tuple[int, ...] = ()
-    log_snr: tuple[float, ...] = ()
-    tracks: tuple[TrackState, ...] = ()
-    position: int = 0
-    ready: int = 0
-    view: View = "x0_hat"
-    layout: Layout = "grid"
-    sample: int | None = None  # the one whose curves are drawn; None: the mean
-    playing: bool = False
-    loop: bool = False
-    speed: float = 1.0
-    busy: bool = False
-    doing: str = ""
-    megabytes: float = 0.0
-    on_disk: bool = False
-    device: str = ""
-    step: StepNumbers | None = None
-    errors: tuple[tuple[str, str], ...] = ()
-    notice: Notice | None = None
-    can_undo: bool = False
-    can_redo: bool = False
 
 
 class SampleViewModel(QObject):

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QImage
 
 from diffusion_studio.data.decode import Frame, decode
 from diffusion_studio.data.errors import BadImage
@@ -26,7 +25,7 @@ from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.sources import MEMORISING
 
-ROWS, COUNT = 6, 3
+ROWS, COUNT = 5, 3
 THUMBNAIL = 64
 
 
@@ -155,14 +154,14 @@ class ReconstructionModel(QObject):
 class ThumbnailsRead(events.Event):
     """Small pictures of files, and why some have none."""
 
-    images: dict[str, QImage]
+    images: dict[str, NDArray[np.uint8]]  # (H, W, 3)
     errors: dict[str, str]
 
 
 class ThumbnailModel(QObject):
     """Reads small pictures of image files."""
 
-    found = Signal(object, object)  # dict[str, QImage], dict[str, str]
+    found = Signal(object, object)  # as in ThumbnailsRead
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -174,10 +173,7 @@ class ThumbnailModel(QObject):
             images, errors = {}, {}
             for file in files:
                 try:
-                    pixels = decode(Path(file), Frame(THUMBNAIL, 3)).pixels
-                    kind, size = QImage.Format.Format_RGB888, THUMBNAIL
-                    picture = QImage(pixels.tobytes(), size, size, 3 * size, kind)
-                    images[file] = picture.copy()
+                    images[file] = decode(Path(file), Frame(THUMBNAIL, 3)).pixels
                 except BadImage as error:
                     errors[file] = error.reason
                 if control.stopped:

@@ -50,7 +50,7 @@ def test_that_a_folder_becomes_a_model_whose_chain_is_walked_and_everything_is_t
     timeline = studio.sample_page.transport.timeline
     middle = QPoint(round(timeline.x_of(20)), timeline.height() // 2)
     qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=middle)
-    qtbot.keyClick(studio.sample_page, Qt.Key.Key_Right)
+    qtbot.keyClick(timeline, Qt.Key.Key_Right)
     qtbot.keyClick(studio.sample_page, Qt.Key.Key_T)
     assert (sampling.state.position, sampling.state.view) == (21, "x_t")
     sampling.edit("sampler.eta", 0.5)

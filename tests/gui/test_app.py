@@ -63,7 +63,7 @@ def test_that_the_first_start_stands_at_a_chain_of_digits(open_app):
     assert app.shell.current_page is studio.sample_page
     assert app.shell.rail.current == "sample"
     assert studio.sampling.state.model == "Digits"
-    assert studio.sample_page.grid.count == 16
+    assert studio.sample_page.pictures.grid.count == 16
     assert studio.training.state.data.count == 1797
     assert not studio.sample_page.banner.isVisible()
 
@@ -156,9 +156,20 @@ def test_that_a_dropped_folder_becomes_the_data_of_the_train_page(qtbot, open_ap
 def test_that_a_dropped_file_stands_for_its_folder(qtbot, open_app, tmp_path):
     folder = write_pictures(tmp_path / "zoo", classes=())
     app = open_app()
+    app.studio.show_page("train")
     drop(app.shell, folder / "0.png")
     settle(qtbot, app)
     assert app.studio.training.state.data.name == "zoo"
+
+
+def test_that_chains_begin_at_an_image_that_is_dropped_onto_the_sample_page(qtbot, open_app, tmp_path):
+    folder = write_pictures(tmp_path / "zoo", classes=())
+    app = open_app()
+    drop(app.shell, folder / "0.png")
+    settle(qtbot, app)
+    start = app.studio.sampling.parameters.spec.start
+    assert (start.kind, start.files) == ("inverted", (str(folder / "0.png"),))
+    assert app.studio.sampling.state.notice is None
 
 
 def test_that_what_is_no_file_is_not_taken(open_app):

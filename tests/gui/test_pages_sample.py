@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -45,7 +47,7 @@ def press(qtbot, app, page):
 
 
 def shown(page) -> np.ndarray:
-    return page.grid._words
+    return page.pictures.grid._words
 
 
 def test_that_the_keys_move_along_the_chain(model, press):
@@ -84,9 +86,9 @@ def test_that_j_and_l_play_in_both_directions(qtbot, model, press):
 
 def test_that_twice_l_plays_twice_as_fast_also_from_the_end(model, press):
     press(Key.Key_End, Key.Key_L, Key.Key_L)
-    assert model._play_factor == 2
+    assert model._player._factor == 2
     press(Key.Key_K, Key.Key_Space)
-    assert model._play_factor == 1
+    assert model._player._factor == 1
     press(Key.Key_K)
 
 
@@ -95,13 +97,13 @@ def test_that_x_t_and_e_choose_what_is_shown(page, model, press):
     for key, view in ((Key.Key_T, "x_t"), (Key.Key_E, "eps_hat"), (Key.Key_X, "x0_hat")):
         press(key)
         assert model.state.view == page.views.value == view
-        expected = packed(model._trajectory.picture(view, 30))
+        expected = packed(model.record.picture(view, 30))
         np.testing.assert_array_equal(shown(page), expected)
 
 
 @pytest.mark.parametrize("name", ["browse", "export_button", "banner"])
 def test_that_space_plays_and_never_presses_the_button_with_the_focus(page, model, press, name):
-    button = getattr(page, name)
+    button = page.tools.export_button if name == "export_button" else getattr(page, name)
     if name == "banner":
         button.show_message("info", "Something.", "Press me")
         button = next(b for b in button.findChildren(QPushButton) if b.text() == "Press me")
@@ -127,10 +129,10 @@ def test_that_one_drag_of_eta_is_one_step_and_the_chain_follows(qtbot, app, page
     qtbot.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width() - 1, middle))
     settle(qtbot, app)
     assert model.parameters.spec.sampler == DDIM(eta=1.0)
-    assert model._trajectory.chain.spec.sampler == DDIM(eta=1.0)
+    assert model.record.chain.spec.sampler == DDIM(eta=1.0)
     assert model.state.position == 25
     assert (shown(page) != before).any()
-    assert page.schedule_plot is not None
+    assert page.side.schedule_plot is not None
     assert app.shell.header._undo.isEnabled()
     qtbot.keyClick(app.shell, Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     settle(qtbot, app)
@@ -150,10 +152,10 @@ def test_that_the_timeline_is_dragged(qtbot, page, model):
 
 def test_that_exactly_the_computed_states_are_drawn_as_ready(page, model):
     assert page.transport.timeline.tracks[0].ready == 50
-    model._update(ready=0)
-    assert page.transport.timeline.tracks[0].ready == -1
-    model._update(ready=7)
-    assert page.transport.timeline.tracks[0].ready == 6
+    for ready in (0, 7):
+        (track,) = model.state.tracks
+        model._update(tracks=(replace(track, ready=ready),))
+        assert page.transport.timeline.tracks[0].ready == ready - 1
 
 
 def test_that_the_equation_has_the_numbers_of_this_step(page, model):
@@ -170,7 +172,7 @@ def test_that_the_class_is_chosen_from_the_list(qtbot, app, page, model):
     page.labels.activated.emit(4)
     settle(qtbot, app)
     assert model.parameters.spec.label == 3
-    assert set(page.grid._captions) == {"3"}
+    assert set(page.pictures.grid._captions) == {"3"}
     model.undo()
     settle(qtbot, app)
     assert page.labels.currentIndex() == 0
@@ -216,7 +218,7 @@ def test_that_a_wrong_value_is_said_under_its_field(page, model):
 
 @pytest.mark.parametrize("suffix", ["png", "gif", "npz"])
 def test_that_export_asks_where_and_writes(qtbot, page, model, tmp_path, suffix):
-    page.ask_for_export(suffix, f"(*.{suffix})")
+    page.tools.ask_for_export(suffix, f"(*.{suffix})", "state")
     dialog = page.findChild(QFileDialog)
     assert dialog.defaultSuffix() == suffix
     dialog.fileSelected.emit(str(tmp_path / f"a.{suffix}"))

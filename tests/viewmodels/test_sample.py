@@ -14,12 +14,15 @@ from PIL import Image
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.samplers import DDIM
+from diffusion_studio.engine.chain_tree import ChainTree
 from diffusion_studio.engine.pictures import read_settings
 from diffusion_studio.engine.run import move_to_trash
 from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.viewmodels import sample as module
-from diffusion_studio.viewmodels.sample import Frame, SampleParameters, SampleViewModel
+from diffusion_studio.viewmodels.chain_views import Frame
+from diffusion_studio.viewmodels.sample import SampleViewModel
+from diffusion_studio.viewmodels.sample_state import SampleParameters
 from diffusion_studio.viewmodels.sources import memorising_choice
 from support.tiny import begin, finish, tiny_config, write_pictures
 
@@ -69,7 +72,7 @@ def settled(qtbot):
 @pytest.fixture
 def model(made, settled) -> SampleViewModel:
     """A short chain of the digits, standing at the image."""
-    model = made(SampleParameters(DIGITS, SPEC))
+    model = made(SampleParameters(DIGITS, ChainTree(spec=SPEC)))
     model.compute()
     return settled(model)
 
@@ -90,7 +93,7 @@ def test_that_the_first_start_shows_digits_that_nobody_trained(made, settled):
     model.compute()
     settled(model)
     state = model.state
-    assert state.parameters == SampleParameters(DIGITS, SampleSpec())
+    assert state.parameters == SampleParameters(DIGITS, ChainTree(spec=SampleSpec()))
     assert (state.model, state.class_names) == ("Digits", tuple("0123456789"))
     assert (state.position, state.ready, len(state.times)) == (50, 51, 51)
     assert frames[-1].images.shape == (16, 8, 8, 1)
@@ -100,7 +103,7 @@ def test_that_the_first_start_shows_digits_that_nobody_trained(made, settled):
 
 
 def test_that_its_record_is_the_chain_of_the_core(model):
-    record = model._trajectory
+    record = model.record
     source, noise = record.chain.source, CounterNoise(SPEC.seed)
     x, k = noise.start((4, 1, 8, 8)), 0
     labels = torch.arange(4)
@@ -111,7 +114,7 @@ def test_that_its_record_is_the_chain_of_the_core(model):
 
 
 def test_that_curves_are_told_for_every_state(made, settled):
-    model, told = made(SampleParameters(DIGITS, SPEC)), []
+    model, told = made(SampleParameters(DIGITS, ChainTree(spec=SPEC))), []
     model.curves_changed.connect(told.append)
     model.compute()
     settled(model)
@@ -143,7 +146,7 @@ def test_that_the_numbers_are_those_of_the_step_that_begins_here(model):
     model.seek(3)
     step, times = model.state.step, model.state.times
     assert (step.t, step.s) == (times[3], times[4])
-    tables = model._trajectory.chain.source.tables
+    tables = model.record.chain.source.tables
     assert step.update == SPEC.sampler.update(tables, step.t, step.s)
     model.seek(10)
     assert model.state.step is None
@@ -155,17 +158,17 @@ def test_that_what_is_shown_does_not_depend_on_the_way_there(model):
         position, view = int(way.integers(-2, 13)), str(way.choice(["x0_hat", "x_t", "eps_hat"]))
         model.set_view(view)
         model.seek(position)
-        shown = model._trajectory.picture(view, min(max(position, 0), 10))
+        shown = model.record.picture(view, min(max(position, 0), 10))
         np.testing.assert_array_equal(frames[-1].images, shown)
 
 
 def ticks(model: SampleViewModel, number: int) -> list[int]:
     """Where a model stands after each tick of its playing."""
-    model._timer.stop()  # by hand from here on
+    model._player._timer.stop()  # by hand from here on
     stood = []
     for _ in range(number):
         if model.state.playing:
-            model._tick()
+            model._player._tick()
         stood.append(model.state.position)
     return stood
 
@@ -178,7 +181,7 @@ def test_that_it_plays_to_the_image_and_stops(model):
     assert sorted(set(stood)) == list(range(6, 11))
     assert stood == sorted(stood)
     assert not model.state.playing
-    assert not model._timer.isActive()
+    assert not model._player._timer.isActive()
 
 
 def test_that_it_plays_backwards_to_the_noise(model):
@@ -242,7 +245,7 @@ def test_that_space_plays_and_pauses(model):
     assert model.state.playing
     model.toggle_playing()
     assert not model.state.playing
-    assert not model._timer.isActive()
+    assert not model._player._timer.isActive()
 
 
 def test_that_a_step_by_hand_ends_the_playing(model):
@@ -286,7 +289,7 @@ def gate(monkeypatch):
 
 
 def test_that_the_place_is_kept_while_the_chain_is_computed_again(qtbot, made, settled, monkeypatch):
-    model = made(SampleParameters(DIGITS, SPEC))
+    model = made(SampleParameters(DIGITS, ChainTree(spec=SPEC)))
     model.compute()
     settled(model)
     model.seek(6)
@@ -294,20 +297,20 @@ def test_that_the_place_is_kept_while_the_chain_is_computed_again(qtbot, made, s
     model.edit("sampler.eta", 0.5)
     gate.open(3)
     qtbot.waitUntil(lambda: model.state.ready == 3)
-    assert model.state.position == 2  # as far as there is something to see
+    assert model.state.position == 6
     gate.open(8)
     settled(model)
     assert model.state.position == 6
 
 
 def test_that_playing_waits_for_the_chain(qtbot, made, gate):
-    model = made(SampleParameters(DIGITS, SPEC))
+    model = made(SampleParameters(DIGITS, ChainTree(spec=SPEC)))
     model.stand_at(0.0)
     model.compute()
     gate.open(3)
     qtbot.waitUntil(lambda: model.state.ready == 3)
     model.play()
-    assert max(ticks(model, 40)) == 2
+    assert max(ticks(model, 40)) == 3  # the first that is not there
     assert model.state.playing
     gate.open(20)
     qtbot.waitUntil(lambda: not model.state.busy)
@@ -315,13 +318,13 @@ def test_that_playing_waits_for_the_chain(qtbot, made, gate):
 
 
 def test_that_a_place_not_yet_computed_is_gone_to_when_it_is(qtbot, made, settled, gate):
-    model = made(SampleParameters(DIGITS, SPEC))
+    model = made(SampleParameters(DIGITS, ChainTree(spec=SPEC)))
     model.stand_at(0.0)
     model.compute()
     gate.open(2)
     qtbot.waitUntil(lambda: model.state.ready == 2)
     model.seek(8)
-    assert model.state.position == 1
+    assert model.state.position == 8
     gate.open(20)
     settled(model)
     assert model.state.position == 8
@@ -331,8 +334,8 @@ def test_that_only_the_last_of_many_changes_is_computed_to_the_end(model, settle
     for eta in np.linspace(0, 1, 30):
         model.edit("sampler.eta", float(eta))
     settled(model)
-    assert model._trajectory.chain.spec.sampler == DDIM(eta=1.0)
-    assert model._trajectory.is_complete
+    assert model.record.chain.spec.sampler == DDIM(eta=1.0)
+    assert model.record.is_complete
     model.settle()
     model.undo()
     assert settled(model).parameters.spec.sampler == DDIM(eta=0.0)
@@ -343,19 +346,19 @@ def test_that_only_the_last_of_many_changes_is_computed_to_the_end(model, settle
 
 CHANGES = [
     ("sampler.eta", 0.5), ("sampler.kind", "ddpm"), ("steps", 20), ("spacing.kind", "leading"), ("count", 6),
-    ("label", 3), ("guidance", 2.0), ("clip", False), ("seed", 5),
+    ("label", 3), ("guidance", 2.0), ("clip.kind", "off"), ("seed", 5),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "value"), CHANGES)
 def test_that_every_parameter_computes_the_chain_again_and_keeps_the_place(model, settled, path, value):
-    before, parameters = model._trajectory, model.parameters
+    before, parameters = model.record, model.parameters
     model.seek(4)
     model.edit(path, value)
     assert model.state.busy
     settled(model)
-    assert model._trajectory is not before
-    assert model.state.position / (len(model.state.times) - 1) == pytest.approx(0.4)
+    assert model.record is not before
+    assert model.state.times[model.state.position] == pytest.approx(600, abs=51)
     assert model.state.errors == ()
     model.settle()
     model.undo()
@@ -386,18 +389,18 @@ def test_that_undo_without_a_past_computes_nothing(model):
 
 def test_that_a_class_the_model_lacks_falls_back_to_none(made, settled, runs, tmp_path):
     folder = write_pictures(tmp_path / "zoo")
-    model = made(SampleParameters(DIGITS, SPEC.model_copy(update={"label": 7})))
+    model = made(SampleParameters(DIGITS, ChainTree(spec=SPEC.model_copy(update={"label": 7}))))
     model.compute()
     settled(model)
     model.choose_source(memorising_choice(str(folder)).key)
     settled(model)
     assert model.state.notice is None
     assert model.state.class_names == ("ape", "bee", "cat")
-    assert model._trajectory.chain.spec.label == -1
+    assert model.record.chain.spec.label == -1
 
 
 def test_that_more_steps_than_the_model_has_are_cut(made, settled, runs):
-    model = made(SampleParameters(str(runs / "mine"), SampleSpec(steps=400, count=1)))
+    model = made(SampleParameters(str(runs / "mine"), ChainTree(spec=SampleSpec(steps=400, count=1))))
     model.compute()
     assert len(settled(model).state.times) == 51  # T = 50
 
@@ -417,12 +420,12 @@ def test_that_another_denoiser_takes_its_place_and_undo_brings_it_back(model, se
 
 def test_that_a_missing_run_is_told_and_the_shown_chain_stays(model, settled, runs):
     model.seek(4)
-    frames, before = Frames(model), model._trajectory
+    frames, before = Frames(model), model.record
     model.choose_source(str(runs / "gone"))
     settled(model)
     assert model.state.notice.kind == "error"
     assert "gone" in model.state.notice.text
-    assert model._trajectory is before
+    assert model.record is before
     assert (model.state.model, model.state.position) == ("Digits", 4)
     model.seek(5)
     assert len(frames) == 1
@@ -432,13 +435,13 @@ def test_that_a_missing_run_is_told_and_the_shown_chain_stays(model, settled, ru
 
 
 def test_that_a_remembered_run_that_is_gone_gives_way_to_the_digits(made, settled, runs):
-    model = made(SampleParameters(str(runs / "gone"), SPEC))
+    model = made(SampleParameters(str(runs / "gone"), ChainTree(spec=SPEC)))
     model.compute()
     settled(model)
     assert model.state.model == "Digits"
     assert model.state.ready == 11
     assert "gone" in model.state.notice.text
-    assert model.parameters == SampleParameters(DIGITS, SPEC)
+    assert model.parameters == SampleParameters(DIGITS, ChainTree(spec=SPEC))
     assert not model.state.can_undo
 
 
@@ -501,7 +504,7 @@ def test_that_gif_is_the_whole_chain(exported):
 
 
 def test_that_npz_equals_the_chain_computed_again(model, exported):
-    again = list(model._trajectory.chain.steps())
+    again = list(model.record.chain.steps())
     with np.load(exported("a.npz")) as found:
         for k, step in enumerate(again):
             np.testing.assert_allclose(found["x_t"][k], step.x_t, rtol=2**-10, atol=2e-3)
@@ -545,12 +548,12 @@ def test_that_an_export_outlasts_a_changed_parameter(qtbot, model, settled, tmp_
 
 
 def test_that_shutting_down_in_the_middle_leaves_nothing(qtbot, made):
-    model = made(SampleParameters(DIGITS, SampleSpec(steps=1000, count=64)))
+    model = made(SampleParameters(DIGITS, ChainTree(spec=SampleSpec(steps=1000, count=64))))
     model.compute()
     qtbot.waitUntil(lambda: model.state.ready > 0)
     model.play()
     model.shutdown()
-    assert not model._timer.isActive()
+    assert not model._player._timer.isActive()
     assert not model._computing.busy
     model.seek(3)
     model.set_view("x_t")

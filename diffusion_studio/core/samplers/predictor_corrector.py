@@ -35,8 +35,8 @@ class PredictorCorrector(Sampler):
              "on average stands in for the one measured.",
         formula=r"c = 2r^2(1-\bar\alpha_s)", source="Song et al. 2021, algorithm 5",
     )  # fmt: skip
-    title: ClassVar[str] = "predictor–corrector"
-    summary: ClassVar[str] = "an ancestral step, then Langevin steps that repair what it got wrong."
+    title: ClassVar[str] = "PC sampling"
+    summary: ClassVar[str] = "a predictor, the ancestral step, then correctors, Langevin steps."
     formula: ClassVar[str] = r"x_s \leftarrow x_s + c\,\hat s(x_s, s) + \sqrt{2c}\,z"
     source: ClassVar[str] = "Song et al. 2021, algorithm 3"
 

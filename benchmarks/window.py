@@ -179,9 +179,8 @@ def scrub(app) -> None:
             view, f"{1000 * p50:.1f}", f"{1000 * p99:.1f}", f"{1000 * max(times):.1f}",
             f"≤ {1000 * SEEK:.0f}", against(p99, SEEK),
         ))  # fmt: skip
-    print(
-        f"{COUNT} trajectories × {STEPS} steps, grid {page.pictures.grid.width()}×{page.pictures.grid.height()}"
-    )
+    grid = page.pictures.grid
+    print(f"{COUNT} trajectories × {STEPS} steps, grid {grid.width()}×{grid.height()}")
     table(("view, ms from seek to paint", "median", "p99", "worst", "budget p99", ""), rows)
 
 

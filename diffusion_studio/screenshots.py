@@ -75,6 +75,10 @@ def _take(folder: Path, run: Path) -> None:
     studio.show_page("sample")
     _shoot(app, folder, "sample")
     _shoot_plane(app, folder)
+    studio.show_page("theory")
+    for part in ("schedules", "weights", "errata"):
+        studio.theory_page.show_part(part)
+        _shoot(app, folder, f"theory-{part}")
     studio.show_page("runs")
     _wait(lambda: len(studio.runs.state.runs) == 1)
     _shoot(app, folder, "runs")

@@ -54,9 +54,7 @@ class DPMSolver2M(Sampler):
     kind: Literal["dpm2m"] = "dpm2m"
     order: ClassVar[int] = 2
     title: ClassVar[str] = "DPM++ (2M)"
-    summary: ClassVar[str] = (
-        "DPM-Solver++: second order with one call a step, by remembering the last."
-    )
+    summary: ClassVar[str] = "DPM-Solver++: second order with one call a step, by remembering the last."
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,x_t + \sqrt{\bar\alpha_s}\,(1-e^{-h})\,"
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r})"

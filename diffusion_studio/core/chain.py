@@ -67,7 +67,7 @@ def reverse_chain(
     sampler: Sampler,
     times: Sequence[int],
     x: Tensor,
-    noise: NoiseSource,
+    noise: NoiseSource | None = None,
     labels: Tensor | None = None,
     clip: Callable[[Prediction], Prediction] | None = None,
     first: int = 0,
@@ -78,7 +78,8 @@ def reverse_chain(
     Args:
         times: strictly decreasing, from noise to image, as a spacing gives them (S+1,).
         x: the state at times[first], (B, …).
-        noise: noise(t, shape, draw) gives the noise of the step that begins at t; draw counts within it.
+        noise: noise(t, shape, draw) gives the noise of the step that begins at t; draw counts within it. May
+            be left out where no step adds any.
         labels: int64 (B,), −1 for unconditional.
         clip: what is done to each prediction, a `Clipping` or any function; by default x̂_0 stays within
             [−1, 1] and ε̂ is derived again from it. `Unclipped()` leaves it as it is.
@@ -89,12 +90,14 @@ def reverse_chain(
         S − first steps.
 
     Raises:
-        ValueError: times out of order, or a step that does not exist.
+        ValueError: times out of order, a step that does not exist, or one that lacks its noise.
         TypeError: times that are not whole numbers.
     """
     times = [whole(t) for t in times]
     clip = Clip() if clip is None else clip
     updates = plan(denoiser.tables, sampler, times[first:], None if past is None else past.t)
+    if noise is None and any(update.draws for update in updates):
+        raise ValueError(f"{sampler.title} adds fresh noise: say where it comes from.")
 
     def ask(x: Tensor, t: int) -> Prediction:
         return clip(denoiser(x, t, labels))
@@ -105,6 +108,7 @@ def reverse_chain(
         prediction = ask(x, t)
 
         def draw(number: int, t: int = t, like: Tensor = x) -> Tensor:
+            assert noise is not None
             return (noise(t, shape, number) if number else noise(t, shape)).to(like)
 
         step = Step(t, s, x, prediction, None if past is None else past.x0_hat, update, ask, draw)

@@ -229,6 +229,29 @@ def test_euler(cls, sampler, spacing):
     agree(our_states(sampler, denoiser, times_of(scheduler), start()), theirs, **SINGLE)
 
 
+@pytest.mark.parametrize(
+    ("cls", "sampler", "settings"),
+    [
+        (EulerDiscreteScheduler, Euler(), {}),
+        (EulerDiscreteScheduler, Euler(), {"use_karras_sigmas": True}),
+        (EulerAncestralDiscreteScheduler, EulerAncestral(), {}),
+    ],
+)
+def test_levels_between_whole_times(cls, sampler, settings):
+    """Levels ς, as linspace and Karras' rule give them there, are a schedule of their own: ᾱ = 1/(1+ς²)."""
+    scheduler = reference(cls, 20, **settings)
+    levels = scheduler.sigmas[:-1].double()
+    tables = Tables.from_alpha_bar(1 / (1 + levels.flip(0) ** 2))
+    bend = lambda x, t: torch.tanh(x) * (0.3 + 0.02 * t)  # noqa: E731
+    theirs, sample, draws = [], start() * levels[0], generator()
+    for t, k in zip(range(20, 0, -1), scheduler.timesteps, strict=True):
+        asked = scheduler.scale_model_input(sample, k).double()
+        sample = scheduler.step(bend(asked, t), k, sample, generator=draws).prev_sample.double()
+        theirs.append(tables.alpha_bar_at(t - 1) ** 0.5 * sample)
+    first = tables.alpha_bar_at(20) ** 0.5 * levels[0] * start()
+    agree(our_states(sampler, FunctionDenoiser(tables, bend), range(20, -1, -1), first), theirs, **SINGLE)
+
+
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])
 def test_heun(spacing):
     """They take two calls of `step` for one of ours; the last is an Euler step in both."""

@@ -193,6 +193,14 @@ def test_that_times_are_whole_numbers_of_any_kind():
         run(curved(tables), DDIM(eta=1), (200.0, 90.5, 0.0), x)
 
 
+def test_that_noise_may_be_left_out_where_none_is_added():
+    tables, x = TABLES["linear"], start()
+    chain = list(reverse_chain(curved(tables), Heun(), times_of(tables), x, clip=OFF))
+    same(chain, run(curved(tables), Heun(), times_of(tables), x), 0)
+    with pytest.raises(ValueError, match="DDPM adds fresh noise: say where it comes from"):
+        next(reverse_chain(curved(tables), DDPM(), times_of(tables), x))
+
+
 def test_that_any_function_can_stand_in_for_clipping():
     tables, x = TABLES["linear"], start()
     clip = lambda prediction: prediction.with_x0(prediction.x0_hat.clamp(-1, 1))  # noqa: E731

@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from diffusion_studio.core.describe import Choice, get_value, knob, knobs
 from diffusion_studio.engine.files import write_atomically
@@ -152,6 +152,6 @@ def load_tree(run: Path) -> ChainTree | None:
         return ChainTree.model_validate(json.loads((run / FILE).read_text("utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # a ValidationError is a ValueError
         log.warning("The chains saved with %s could not be read: %s", run, error)
         return None

@@ -46,6 +46,11 @@ class ChainTree(Choice):
     def tracks(self) -> range:
         return range(len(self.branches) + 1)
 
+    @property
+    def chains(self) -> tuple[object, ...]:
+        """What is computed, whatever it is called and whichever of it is shown."""
+        return self.spec, *((branch.parent, branch.time, branch.spec) for branch in self.branches)
+
     def spec_of(self, track: int) -> SampleSpec:
         return self.spec if track == 0 else self.branches[track - 1].spec
 

@@ -16,6 +16,7 @@ from diffusion_studio.core.chain import Past, reverse_chain
 from diffusion_studio.core.clipping import Unclipped
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.inversion import inversion
 from diffusion_studio.core.langevin import adjusted_step, langevin_step
 from diffusion_studio.core.mixture import MixtureDenoiser
 from diffusion_studio.core.noise import CounterNoise
@@ -126,6 +127,12 @@ class Reverse(Process):
         TrailingSpacing(), title="times", symbol="τ", help="Which of the T times the chain visits.",
         advanced=True,
     )  # fmt: skip
+    climb: Literal["noise", "flow"] = knob(
+        "noise", title="way up", advanced=True, words={"noise": "fresh noise", "flow": "the flow"},
+        help="How particles that begin as data go up to the noise: by fresh noise, or along the "
+             "probability flow, which DDIM walks back (inversion).",
+        source="DDIM §4.3",
+    )  # fmt: skip
     title: ClassVar[str] = "reverse chain"
     summary: ClassVar[str] = "walks from pure noise down to the data, one level after the other."
     formula: ClassVar[str] = r"x_T \to \dots \to x_t \to x_s \to \dots \to x_0"
@@ -141,7 +148,7 @@ class Reverse(Process):
         top = times.index(max(times))
         noise = CounterNoise(seed)
         if first < top:
-            for above in forward_steps(denoiser.tables, times[: top + 1], first, state, noise):
+            for above in self._climbed(denoiser, times[: top + 1], first, state, noise):
                 state = above
                 yield state
         down, begin = tuple(times[top:]), max(first - top, 0)
@@ -151,6 +158,16 @@ class Reverse(Process):
         )
         for step in chain:
             yield State(step.x_s, step.past if remembers else None)
+
+    def _climbed(
+        self, denoiser: Denoiser, times: Sequence[int], first: int, state: State, noise: CounterNoise
+    ) -> Iterator[State]:
+        """From the data up to the noise."""
+        if self.climb == "noise":
+            yield from forward_steps(denoiser.tables, times, first, state, noise)
+        else:
+            up = inversion(denoiser, tuple(reversed(times[first:])), state.x)
+            yield from (State(step.x_t) for step in up)
 
     def _remembers(self, tables: Tables, down: Sequence[int]) -> bool:
         """Whether a step needs the estimate of the one before."""

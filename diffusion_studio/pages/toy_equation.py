@@ -21,6 +21,8 @@ def toy_equation(
     if position + 1 >= len(times):
         return [Term("x_0" if times[-1] == 0 else "x_T", "xt")], [], "the end of the chain"
     t, s = times[position], times[position + 1]
+    if s > t and isinstance(process, Reverse) and process.climb == "flow":
+        return _flow_up(tables, t, s)
     if s > t:
         return _forward(tables, t, s)
     assert isinstance(process, Reverse)
@@ -58,3 +60,18 @@ def _forward(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], st
         Term(text=f"+ {math.sqrt(variance):.4f}"), Term(r"\varepsilon", "eps"),
     ]  # fmt: skip
     return formula, numbers, f"s = {s} → t = {t} · Luo 2022, eq. 69"
+
+
+def _flow_up(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], str]:
+    scale = math.sqrt(tables.alpha_bar_at(t) / tables.alpha_bar_at(s))
+    rise = math.sqrt(tables.alpha_bar_at(t)) * (tables.noise_level_at(t) - tables.noise_level_at(s))
+    formula = [
+        Term("x_t", "xt"), Term("="), Term(r"\sqrt{\bar\alpha_t/\bar\alpha_s}"), Term("x_s", "xt"),
+        Term("+"), Term(r"\sqrt{\bar\alpha_t}(\varsigma_t-\varsigma_s)"), 
+        Term(r"\hat\epsilon", "eps", "The estimated noise"),
+    ]  # fmt: skip
+    numbers = [
+        Term(text=f"x = {scale:.4f}"), Term("x_s", "xt"),
+        Term(text=f"+ {rise:.4f}"), Term(r"\hat\epsilon", "eps"),
+    ]  # fmt: skip
+    return formula, numbers, f"s = {s} → t = {t} · DDIM inversion, DDIM §4.3"

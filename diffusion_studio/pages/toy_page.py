@@ -14,12 +14,19 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSplitter, QStack
 
 from diffusion_studio.engine.toy_field import FieldView
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes
-from diffusion_studio.pages.toy_cards import ToyCards
+from diffusion_studio.pages.toy_cards import ToyCards, facts
 from diffusion_studio.pages.toy_equation import toy_equation
 from diffusion_studio.pages.toy_panel import ToyPanel
 from diffusion_studio.pages.toy_recorder import Recorder
 from diffusion_studio.viewmodels.toy import ToyViewModel
-from diffusion_studio.viewmodels.toy_state import Particles, PointReading, ToyState, method_of, methods
+from diffusion_studio.viewmodels.toy_state import (
+    Comparison,
+    Particles,
+    PointReading,
+    ToyState,
+    method_of,
+    methods,
+)
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.equation import EquationView
 from diffusion_studio.widgets.icons import set_icon
@@ -181,7 +188,7 @@ class ToyPage(Page):
         model.changed.connect(self._render)
         model.field_changed.connect(self._show_field)
         model.particles_changed.connect(self._show_particles)
-        model.measured.connect(self.cards.show_measures)
+        model.measured.connect(self._show_measures)
         model.pointer.changed.connect(self._show_reading)
         plane.window_changed.connect(model.set_window)
         plane.mode_changed.connect(model.set_mode)
@@ -417,6 +424,13 @@ class ToyPage(Page):
         self.plane.set_trails(particles.paths, particles.path_labels, fade=not whole)
         if self.model.state.look.surface:
             self.surface.set_trails(particles.paths[:, :12], particles.path_labels)
+
+    def _show_measures(self, found: Comparison) -> None:
+        self.cards.show_measures(found)
+        if found.now.last is not None:
+            state = self.model.state
+            where = f"{state.spec.title}, t = {state.t}, {state.spec.count} particles. "
+            self.plane.setAccessibleDescription(where + facts(found.now.last))
 
     def _show_reading(self, reading: PointReading | None) -> None:
         self.plane.set_words("bottom", "" if reading is None else _reading(reading))

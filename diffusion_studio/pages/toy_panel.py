@@ -29,7 +29,7 @@ from diffusion_studio.widgets.theme import label, tabular
 SECTIONS = (
     ("Noise level", ["t", "schedule"]),
     ("Movement", ["process.step", "process.heat", "process.adjusted", "process.sampler", "process.steps",
-                  "process.spacing"]),
+                  "process.spacing", "process.climb"]),
     ("Particles", ["count", "start", "start_x", "start_y", "seed"]),
 )  # fmt: skip
 MODE = ("x", "y", "sd_1", "sd_2", "angle", "weight", "label")

@@ -59,6 +59,7 @@ from diffusion_studio.viewmodels.toy_state import (
 from diffusion_studio.viewmodels.toy_tour import Action, cards
 
 MEASURE_EVERY = 250  # ms
+STILL = 60  # ms of rest before a measurement
 BRUSH = 0.16  # standard deviation of a drawn dot
 
 
@@ -89,6 +90,7 @@ class ToyViewModel(QObject):
         self._exporting = Slot(self)
         self._exporting.event.connect(self._on_export)
         self._measuring = QTimer(self, interval=MEASURE_EVERY)
+        self._still = QTimer(self, interval=STILL, singleShot=True)
         self._connect()
         self._begin(self.player.chain)
 
@@ -100,6 +102,7 @@ class ToyViewModel(QObject):
         self.learner.learned.connect(self._take_network)
         self.learner.failed.connect(lambda text, trace: self._update(notice=Notice("error", text, trace)))
         self._measuring.timeout.connect(self._measure)
+        self._still.timeout.connect(self._measure)
 
     @property
     def spec(self) -> ToySpec:
@@ -347,7 +350,7 @@ class ToyViewModel(QObject):
 
     def _rest(self) -> None:
         self._measuring.stop()
-        self._measure()
+        self._still.start()  # once for a whole drag of the timeline
 
     def _show_player(self) -> None:
         player = self.player
@@ -414,6 +417,7 @@ class ToyViewModel(QObject):
         work_with_all()
         self.player.set_awake(False)
         self._measuring.stop()
+        self._still.stop()
         self.pointer.shutdown()
         self.learner.shutdown()
         self._exporting.finish(60_000)

@@ -57,6 +57,8 @@ class ToyPlayer(QObject):
         self._place = float(self._target)
         self._approach()
         self._wake()
+        if not self.moving and self._awake:
+            self.rested.emit()
 
     def seek_level(self, t: int) -> None:
         """Goes to the state of a walk that is nearest to a noise level, on the leg where one stands."""

@@ -289,15 +289,16 @@ def cards() -> tuple[TourCard, ...]:
         ),
         TourCard(
             "Up to the noise and back",
-            "First exact samples are noised step by step, then a reverse chain brings them back. Colours by "
-            "starting point show what is remembered: DDIM returns nearly every point, DDPM only the whole.",
-            "Luo 2022, eq. 69; DDIM §5.4",
+            "Exact samples go up to the noise, and a reverse chain brings them back. Colours by starting "
+            "point show what is remembered. After fresh noise only the whole comes back, each point "
+            "elsewhere. Up and down along the flow, nearly every point returns to its place.",
+            "Luo 2022, eq. 69; DDIM §4.3",
             (
                 Action(
-                    "There and back, DDIM",
+                    "By the flow and back",
                     _set(
                         "three",
-                        Reverse(sampler=DDIM()),
+                        Reverse(sampler=DDIM(), climb="flow"),
                         start="data",
                         count=3000,
                         look_color="start",
@@ -305,7 +306,7 @@ def cards() -> tuple[TourCard, ...]:
                     ),
                 ),
                 Action(
-                    "There and back, DDPM",
+                    "By noise and back",
                     _set(
                         "three",
                         Reverse(sampler=DDPM()),
@@ -315,7 +316,7 @@ def cards() -> tuple[TourCard, ...]:
                         **still,
                     ),
                 ),
-                Action("Only there", _set("three", Forward(), count=3000, look_color="class", **still)),
+                Action("Only up", _set("three", Forward(), count=3000, look_color="class", **still)),
             ),
         ),
     )

@@ -34,6 +34,7 @@ PROCESSES = [
     Forward(steps=60),
     Reverse(steps=60),
     Reverse(steps=60, sampler=DPMSolver2M()),
+    Reverse(steps=60, climb="flow"),
 ]
 
 
@@ -78,6 +79,17 @@ def test_that_a_chain_that_begins_at_the_data_goes_up_and_comes_back():
     chain.go(chain.last)
     level = chain.spec.mixture().at(1.0, torch.float32)
     assert float(level.log_density(chain.x).mean()) > -2
+
+
+def test_that_the_flow_brings_every_point_back_and_noise_does_not():
+    gaps = []
+    for climb in ("flow", "noise"):
+        chain = chain_of(process=Reverse(steps=200, climb=climb), start="data", count=300)
+        first = chain.x.clone()
+        chain.go(chain.last)
+        gaps.append(float((chain.x - first).norm(dim=1).median()))
+    assert gaps[0] < 0.05
+    assert gaps[1] > 0.5
 
 
 def test_that_a_chain_goes_on_from_a_state_of_another():

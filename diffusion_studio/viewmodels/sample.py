@@ -57,7 +57,7 @@ from diffusion_studio.viewmodels.sources import (
     list_choices,
     memorising_choice,
 )
-from diffusion_studio.viewmodels.tracks import Readable, Tracks, check, place_of, rough_picture
+from diffusion_studio.viewmodels.tracks import Readable, Tracks, check, fitting, place_of, rough_picture
 
 TICK = 10  # ms between looks into the mailbox: a slider that is held waits for the pictures
 
@@ -158,7 +158,8 @@ class SampleViewModel(QObject):
     def _with_present_sigma(self, spec: SampleSpec) -> SampleSpec:
         """A curve to draw begins as the σ of the sampler before, where Lemma 3.1 allows it."""
         assert self.record is not None
-        noise = step_noise_of(self.record)
+        source = self.record.chain.source
+        noise = step_noise_of(Chain(source, fitting(self.parameters.spec, source), self._cache.device))
         steps = range(0, len(noise.sigma), max(1, len(noise.sigma) // 8))
         low = np.minimum(noise.sigma, noise.ceiling)
         points = {(float(noise.times[k]), round(float(low[k]) * 0.999, 4)) for k in steps}
@@ -360,7 +361,7 @@ class SampleViewModel(QObject):
             megabytes=sum(r.size for r in records) / 1e6, on_disk=any(r.on_disk for r in records),
             notice=Notice("warning", " ".join(source.notes)) if source.notes else fell_back or self._to_tell,
         )  # fmt: skip
-        self.noise_changed.emit(step_noise_of(record))
+        self.noise_changed.emit(step_noise_of(record.chain))
         self._show_all()
 
     def _track_states(self) -> tuple[TrackState, ...]:

@@ -67,7 +67,7 @@ def _flow_up(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], st
     rise = math.sqrt(tables.alpha_bar_at(t)) * (tables.noise_level_at(t) - tables.noise_level_at(s))
     formula = [
         Term("x_t", "xt"), Term("="), Term(r"\sqrt{\bar\alpha_t/\bar\alpha_s}"), Term("x_s", "xt"),
-        Term("+"), Term(r"\sqrt{\bar\alpha_t}(\varsigma_t-\varsigma_s)"), 
+        Term("+"), Term(r"\sqrt{\bar\alpha_t}(\varsigma_t-\varsigma_s)"),
         Term(r"\hat\epsilon", "eps", "The estimated noise"),
     ]  # fmt: skip
     numbers = [

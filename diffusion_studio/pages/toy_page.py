@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QElapsedTimer, Qt
-from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QToolButton, QWidget
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QToolButton, QWidget
 
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes
 from diffusion_studio.pages.toy_cards import ToyCards, facts
@@ -78,7 +78,7 @@ class ToyPage(Page):
         self.cards = ToyCards()
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.addWidget(self.picture)
-        self.columns.addWidget(self.cards)
+        self.columns.addWidget(_scrolling(self.cards))
         self.columns.setHandleWidth(12)
         self.columns.setChildrenCollapsible(False)
         self.columns.setStretchFactor(0, 1)
@@ -86,15 +86,18 @@ class ToyPage(Page):
         self.transport = StepTransport()
         self.transport.add_action_widget(self.file_button)
         self.recorder = Recorder(self.model.player, self.picture.frame, self)
-        top = QHBoxLayout()
+        top, self._second = QHBoxLayout(), QHBoxLayout()
         top.setSpacing(8)
         for widget in (self.fields, self.look_button, self._build_relief()):
             top.addWidget(widget)
         top.addStretch(1)
         top.addWidget(self.methods)
+        self._top = top
+        self._second.addStretch(1)
         area = self.workspace.area
         area.addWidget(self.banner)
         area.addLayout(top)
+        area.addLayout(self._second)
         area.addWidget(self.columns, 1)
         area.addWidget(self.transport)
         self.panel = ToyPanel()
@@ -214,6 +217,16 @@ class ToyPage(Page):
             case _:
                 self.model.export(path)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.width() - self.workspace.sizes()[1] - 32
+        needed = (
+            sum(w.sizeHint().width() for w in (self.fields, self.look_button, self.relief, self.methods)) + 24
+        )
+        wanted = self._top if room >= needed else self._second
+        if wanted.indexOf(self.methods) < 0:
+            wanted.addWidget(self.methods)  # leaves the other row
+
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if theme().reduced_motion and self.model.state.playing:
@@ -332,6 +345,18 @@ class ToyPage(Page):
         zoom = state.get("zoom")
         if isinstance(zoom, float) and np.isfinite(zoom):
             self.plane.set_zoom(zoom)
+
+
+def _scrolling(inner: QWidget) -> QScrollArea:
+    """Room for `inner`, that scrolls where the window is low."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(inner)
+    area.setMinimumWidth(inner.minimumSizeHint().width())
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area
 
 
 def _ends(state: ToyState) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-COMMANDS = ("train", "sample", "doctor", "screenshots", "--help", "-h", "--version")
+COMMANDS = ("train", "sample", "evaluate", "doctor", "screenshots", "--help", "-h", "--version")
 
 
 def main() -> int:

@@ -30,6 +30,7 @@ ITEMS = (
     ("train", "Train", "train"),
     ("sample", "Sample", "sample"),
     ("toy", "2-D", "toy"),
+    ("theory", "Theory", "theory"),
     ("runs", "Runs", "runs"),
 )
 LOG_LIMIT = 2_000_000  # bytes
@@ -44,6 +45,7 @@ class Imports(QThread):
         try:
             import diffusion_studio.viewmodels.runs
             import diffusion_studio.viewmodels.sample
+            import diffusion_studio.viewmodels.theory
             import diffusion_studio.viewmodels.toy
             import diffusion_studio.viewmodels.train
             import diffusion_studio.widgets.formula  # noqa: F401

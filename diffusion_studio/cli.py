@@ -338,6 +338,63 @@ def _sample(path: Path, out: Path, spec: Any, trajectory: bool, device_name: str
 
 
 @app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run that has a checkpoint.")],
+    elbo: Annotated[bool, typer.Option("--elbo", help="Measure the bound on −log p, term by term.")] = False,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Draw samples and compare them with the training images.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write every number to this .json file.")
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=2, help="Images of the bound, at most.")] = 64,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of noise for each of them.")] = 2,
+    samples: Annotated[int, typer.Option("--samples", min=2, help="Samples of the quality.")] = 500,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Measure a trained model; without --elbo or --quality, both. The run keeps images apart for the bound
+    if it was trained with --set data.held_out=0.1."""
+    from diffusion_studio.engine.evaluation import EvaluationSpec
+
+    if out is not None and out.suffix.lower() != ".json":
+        _fail(f"{out.name} should end in .json.", 2)
+    both = not elbo and not quality
+    spec = EvaluationSpec(elbo or both, quality or both, images, draws, samples, seed or 0)
+    with _sentences():
+        _evaluate(run, spec, out, device)
+
+
+def _evaluate(path: Path, spec: Any, out: Path | None, device_name: str) -> None:
+    from diffusion_studio.engine import events
+    from diffusion_studio.engine.control import Control
+    from diffusion_studio.engine.devices import choose_device
+    from diffusion_studio.engine.evaluation import Evaluated, evaluate
+    from diffusion_studio.engine.evaluation_text import lines
+    from diffusion_studio.engine.files import to_json, write_atomically
+
+    device, control = choose_device(device_name), Control()
+    found = None
+    with _bar() as bar, _stopping_on_signals(control):
+        task = bar.add_task("opening", total=None)
+        for event in evaluate(path, spec, device, control):
+            match event:
+                case events.Preparing(what=what, done=done, total=total):
+                    bar.update(task, description=what, completed=done, total=total or None)
+                case Evaluated():
+                    found = event
+    if found is None:
+        raise ValueError("Stopped; nothing was written.")
+    for note in found.notes:
+        errors.print(note, style="yellow")
+    for line in lines(found.evaluation):
+        typer.echo(line)
+    if out is not None:
+        write_atomically(out, to_json(found.evaluation.to_dict()))
+        typer.echo(out)
+
+
+@app.command()
 def doctor() -> None:
     """Show versions, devices and missing libraries, and what to do about each."""
     from diffusion_studio.engine.doctor import diagnose, report

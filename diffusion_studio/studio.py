@@ -21,12 +21,14 @@ from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.runs_page import RunsPage
 from diffusion_studio.pages.sample_page import SamplePage
 from diffusion_studio.pages.shell import Shell
+from diffusion_studio.pages.theory_page import TheoryPage
 from diffusion_studio.pages.toy_page import ToyPage
 from diffusion_studio.pages.train_page import TrainPage
 from diffusion_studio.viewmodels.memory import Memory
 from diffusion_studio.viewmodels.runs import RunsViewModel
 from diffusion_studio.viewmodels.sample import SampleViewModel
 from diffusion_studio.viewmodels.sample_state import SampleParameters, SampleState
+from diffusion_studio.viewmodels.theory import TheoryViewModel
 from diffusion_studio.viewmodels.toy import ToyViewModel
 from diffusion_studio.viewmodels.toy_memory import restored, to_remember
 from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
@@ -49,12 +51,16 @@ class Studio(QObject):
         self.training = TrainViewModel(runs, _config(self.memory.get("config")), parent=self)
         self.sampling = SampleViewModel(runs, _parameters(self.memory.get("sample")), parent=self)
         self.toy = ToyViewModel(*restored(self.memory.get("toy")), parent=self)
+        self.theory = TheoryViewModel(runs, parent=self)
         self.runs = RunsViewModel(runs, self)
         self.train_page = TrainPage(self.training)
         self.sample_page = SamplePage(self.sampling)
         self.toy_page = ToyPage(self.toy)
+        self.theory_page = TheoryPage(self.theory)
         self.runs_page = RunsPage(self.runs)
-        pages: tuple[Page, ...] = (self.train_page, self.sample_page, self.toy_page, self.runs_page)
+        pages: tuple[Page, ...] = (
+            self.train_page, self.sample_page, self.toy_page, self.theory_page, self.runs_page
+        )  # fmt: skip
         self.pages = {p.key: p for p in pages}
         for key, page in self.pages.items():
             shell.add_page(key, page)
@@ -76,6 +82,7 @@ class Studio(QObject):
         self.sampling.changed.connect(self._remember_sampling)
         self.toy.changed.connect(lambda state: self.memory.set("toy", to_remember(state)))
         self.train_page.sample_requested.connect(self._sample_trained)
+        self.theory_page.go_requested.connect(self._go)
         self.runs_page.sample_requested.connect(self._sample_run)
         self.runs_page.resume_requested.connect(self._resume_run)
         self.runs_page.show_requested.connect(self._show_run)
@@ -91,6 +98,8 @@ class Studio(QObject):
         self.memory.set("page", key)
         if key == "runs":
             self.runs.refresh()
+        if key == "theory":
+            self.theory.refresh(self.training.state.run)
         self._show_header()
 
     def open_dropped(self, paths: list[str]) -> None:
@@ -119,6 +128,11 @@ class Studio(QObject):
         else:
             self.training.open_data(str(place))
             self.show_page("train")
+
+    def _go(self, key: str, path: str) -> None:
+        """To the parameter that an equation belongs to."""
+        self.show_page(key)
+        self.pages[key].reveal(path)
 
     def _sample_trained(self) -> None:
         if self.training.state.run is not None:
@@ -212,7 +226,7 @@ class Studio(QObject):
         self._remember_window()
         self._remember_layouts()
         self.sample_page.shutdown()
-        models = (self.training, self.sampling, self.toy, self.runs)
+        models = (self.training, self.sampling, self.toy, self.theory, self.runs)
         for model in models:  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -9,9 +10,11 @@ import torch
 from pydantic import field_validator
 from torch import Tensor
 
+from diffusion_studio.core.curves import curve_values
 from diffusion_studio.core.describe import Member, knob, one_of
 
 LARGEST_BETA = 0.999  # iDDPM, below eq. 17: keeps the last steps from dividing by zero
+SMALLEST_ALPHA = 2.0**-24  # 1 − β_T is the last number below 1 in float32
 
 
 class Schedule(Member):
@@ -155,6 +158,80 @@ class ExplicitSchedule(Schedule):
         if len(self.values) != steps:
             raise ValueError(f"The explicit schedule lists {len(self.values)} variances, but T is {steps}.")
         return torch.tensor(self.values, dtype=torch.float64)
+
+
+class CurveSchedule(Schedule):
+    kind: Literal["curve"] = "curve"
+    points: tuple[float, ...] = knob(
+        (8.0, 3.2, 0.6, -2.0, -6.0), title="points", symbol="ln SNR",
+        help="Heights of ln SNR at evenly spaced t from 1 to T, falling and joined by straight lines.",
+        source="drawn by hand",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "drawn by hand"
+    summary: ClassVar[str] = "any falling curve of ln SNR: drag its points."
+    formula: ClassVar[str] = r"\bar\alpha_t = \mathrm{sig}(\ln\mathrm{SNR}(t)),\;\text{your curve}"
+    source: ClassVar[str] = "drawn by hand"
+
+    @field_validator("points")
+    @classmethod
+    def _falling(cls, points: tuple[float, ...]) -> tuple[float, ...]:
+        if len(points) < 2:
+            raise ValueError(f"a curve needs at least two points, this schedule has {len(points)}")
+        if not all(-30 <= height <= 30 for height in points):
+            raise ValueError("every ln SNR of the schedule must lie between −30 and 30")
+        for number, (before, after) in enumerate(itertools.pairwise(points), start=2):
+            if after >= before:
+                raise ValueError(
+                    f"a schedule must lose signal at every step, but ln SNR does not fall from {before} to "
+                    f"{after} at point {number}"
+                )
+        return points
+
+    def betas(self, steps: int) -> Tensor:
+        log_snr = curve_values(self.points, steps)
+        return _from_alpha_bar(torch.cat([torch.ones(1, dtype=torch.float64), torch.sigmoid(log_snr)]))
+
+
+class LearnedSchedule(Schedule):
+    kind: Literal["learned"] = "learned"
+    first: float = knob(
+        8.0, title="ln SNR at t = 1", ge=0, le=14,
+        help="Where the learned curve begins; training moves it by the bound.",
+        source="Kingma et al. 2021, §I.2",
+    )  # fmt: skip
+    last: float = knob(
+        -8.0, title="ln SNR at T", ge=-14, lt=0,
+        help="Where the learned curve ends; training moves it by the bound.",
+        source="Kingma et al. 2021, §I.2",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "learned"
+    summary: ClassVar[str] = (
+        "trained beside the network, by the bound (λ does not act): its ends so that it is small, its "
+        "inside so that it scatters less."
+    )
+    formula: ClassVar[str] = r"\mathrm{SNR}(t) = e^{-\omega_\eta(t)},\;\omega_\eta\;\text{rising}"
+    source: ClassVar[str] = "L 111–114; Kingma et al. 2021 (VDM)"
+
+    def betas(self, steps: int) -> Tensor:
+        """The straight line of ln SNR that training begins with."""
+        log_snr = torch.linspace(self.first, self.last, steps, dtype=torch.float64)
+        before = torch.cat([torch.ones(1, dtype=torch.float64), torch.sigmoid(log_snr)])
+        return (1 - before[1:] / before[:-1]).clamp(1e-9, 1 - 1e-9)
+
+
+def with_zero_terminal_snr(betas: Tensor) -> Tensor:
+    """The schedule whose last state is pure noise: √ᾱ shifted and stretched (Lin et al. 2024, algorithm 1).
+
+    ᾱ_T = 2⁻²⁴ ᾱ_{T−1} stands for 0, so that every table stays finite. (T,) → (T,)
+    """
+    root = torch.cumprod(1 - betas, 0).sqrt()
+    moved = (root - root[-1]) * root[0] / (root[0] - root[-1])
+    alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), moved**2])
+    alpha_bar[-1] = alpha_bar[-2] * SMALLEST_ALPHA
+    rescaled: Tensor = 1 - alpha_bar[1:] / alpha_bar[:-1]
+    return rescaled
 
 
 if TYPE_CHECKING:

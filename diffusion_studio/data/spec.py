@@ -62,6 +62,15 @@ class DataSpec(Choice):
         "Doubles the variety; wrong for digits and letters.",
     )
 
+    held_out: float = knob(
+        0.0,
+        title="keep apart",
+        help="Share of the images that is never trained on, so that the bound can be measured on new ones.",
+        ge=0,
+        le=0.5,
+        advanced=True,
+    )
+
     @field_validator("source")
     @classmethod
     def _named(cls, source: str) -> str:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import model_validator
+from torch import Tensor
 
 from diffusion_studio.core.describe import Choice, knob
-from diffusion_studio.core.schedules import AnySchedule, CosineSchedule
+from diffusion_studio.core.objectives import AnyLoss, L2Loss
+from diffusion_studio.core.predictions import PredictionKind
+from diffusion_studio.core.schedules import AnySchedule, CosineSchedule, with_zero_terminal_snr
 from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.time_density import AnyTimeDensity, UniformDensity
+from diffusion_studio.core.weights import AnyWeight, SurrogateWeight, check_weight
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.models.unet import UNetSpec
+
+ReverseVariance = Literal["fixed", "hybrid", "vlb"]
 
 
 class DiffusionSpec(Choice):
@@ -24,6 +31,13 @@ class DiffusionSpec(Choice):
         CosineSchedule(), title="schedule", symbol="β", help="How fast noise is added."
     )
 
+    zero_terminal: bool = knob(
+        False, title="end in pure noise",
+        help="Stretch the schedule so that nothing of the image is left at T (zero terminal SNR). "
+             "Then ε says nothing at T, so the network must predict x₀ or v.",
+        formula=r"\mathrm{SNR}(T) = 0", source="Lin et al. 2024, algorithm 1",
+    )  # fmt: skip
+
     @model_validator(mode="after")
     def _possible(self) -> DiffusionSpec:
         self.tables()
@@ -31,7 +45,48 @@ class DiffusionSpec(Choice):
 
     def tables(self) -> Tables:
         """The float64 tables of this process."""
-        return Tables.from_betas(self.schedule.betas(self.steps))
+        betas = self.schedule.betas(self.steps)
+        return Tables.from_betas(with_zero_terminal_snr(betas) if self.zero_terminal else betas)
+
+
+class ObjectiveSpec(Choice):
+    """What is minimised. Loss, weight and density may be changed while training."""
+
+    predict: PredictionKind = knob(
+        "eps", title="predict", words={"eps": "noise ε", "x_0": "image x₀", "score": "score s", "v": "v"},
+        help="What the network says about x_t. Each of the four can be turned into the others; they "
+             "differ in what is easy to learn.",
+        source="L 115–151",
+    )  # fmt: skip
+    variance: ReverseVariance = knob(
+        "fixed", title="variance", symbol="σ²",
+        words={"fixed": "fixed", "hybrid": "learned, L_hybrid", "vlb": "learned, L_vlb"},
+        help="Learned: the network also says how much noise each reverse step adds, between β̃ and β. "
+             "L_hybrid adds a thousandth of the bound for it; L_vlb minimises the bound itself, and λ_t "
+             "does not act.",
+        formula=r"\sigma_t^2 = e^{v\ln\beta_t + (1-v)\ln\tilde\beta_t}", source="iDDPM eq. 15, 16",
+    )  # fmt: skip
+    loss: AnyLoss = knob(L2Loss(), title="loss", symbol="ρ", help="How an error counts.")
+    weight: AnyWeight = knob(
+        SurrogateWeight(),
+        title="weight",
+        symbol="λ",
+        help="How much the error of each t counts, on the ε error.",
+    )
+    density: AnyTimeDensity = knob(
+        UniformDensity(), title="draw t", symbol="p", help="How often each t is drawn."
+    )
+
+    def weight_for(self, tables: Tables) -> Tensor:
+        """λ_t on the ε error, checked. float64 (T+1,)
+
+        Raises:
+            ValueError: a weight or a density that cannot be trained with; the message is a sentence.
+        """
+        weight = self.weight.on_eps(tables)
+        check_weight(weight)
+        self.density.probabilities(tables.steps)
+        return weight
 
 
 class TrainingSpec(Choice):
@@ -118,4 +173,27 @@ class RunConfig(Choice):
     data: DataSpec = DataSpec()
     model: UNetSpec = UNetSpec()
     diffusion: DiffusionSpec = DiffusionSpec()
+    objective: ObjectiveSpec = ObjectiveSpec()
     training: TrainingSpec = TrainingSpec()
+
+    @model_validator(mode="after")
+    def _fitting(self) -> RunConfig:
+        if self.diffusion.zero_terminal and self.objective.predict in ("eps", "score"):
+            raise ValueError(
+                "Where the last state is pure noise, ε and score say nothing about the image there: "
+                "predict x₀ or v, or leave “end in pure noise” off"
+            )
+        if self.objective.variance != "fixed" and self.objective.loss.kind != "l2":
+            raise ValueError("A learned variance needs the L2 loss: the bound knows no other")
+        if self.diffusion.schedule.kind == "learned":
+            self._check_learned()
+        self.objective.weight_for(self.diffusion.tables())
+        return self
+
+    def _check_learned(self) -> None:
+        """A learned schedule is trained by the bound, in which λ_t does not act."""
+        objective = self.objective
+        if objective.loss.kind != "l2":
+            raise ValueError("A learned schedule is trained by the bound, which knows only the L2 loss")
+        if objective.variance != "fixed" or self.diffusion.zero_terminal:
+            raise ValueError("A learned schedule needs a fixed variance, and no stretching to pure noise")

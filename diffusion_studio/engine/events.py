@@ -9,6 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.engine.config import ObjectiveSpec
+from diffusion_studio.engine.quality import Quality
+
 Outcome = Literal["done", "stopped", "failed"]
 
 
@@ -67,13 +70,26 @@ class Progress(Event):
 
 @dataclass(frozen=True, eq=False)
 class TimestepErrors(Event):
-    """Measured error by t: ‖ε − ε̂‖² per element, a debiased running mean in bins of t."""
+    """Error by t, ρ(ε − ε̂) per element, as a debiased running mean in bins of t; and what weighs it."""
 
     step: int
     t: NDArray[np.float64]  # (bins,) centre of each bin, between 1 and T
     error: NDArray[np.float64]  # (bins,) NaN where nothing was seen yet
     spread: NDArray[np.float64]  # (bins,) standard deviation of single errors
     count: NDArray[np.int64]  # (bins,) errors seen so far
+    weight: NDArray[np.float64] | None = None  # (bins,) λ_t on the ε error, mean over the bin
+    density: NDArray[np.float64] | None = None  # (bins,) p_t, mean over the bin
+    share: NDArray[np.float64] | None = None  # (bins,) of the loss; sums to 1
+    log_snr: NDArray[np.float64] | None = None  # (bins,) of a schedule that is learned
+
+
+@dataclass(frozen=True)
+class ObjectiveChanged(Event):
+    """Weight, density or loss were changed: what is minimised from this step on."""
+
+    step: int
+    message: str  # "weight: surrogate (1) → min-SNR"
+    objective: ObjectiveSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +100,7 @@ class Preview(Event):
     images: NDArray[np.uint8]  # (n, H, W, C)
     labels: tuple[str, ...]
     path: Path | None
+    quality: Quality | None = None  # of these few samples
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from torch import Tensor
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.batches import Batch
 from diffusion_studio.engine.checkpoints import CheckpointError
-from diffusion_studio.engine.config import TrainingSpec
+from diffusion_studio.engine.config import ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.devices import training_format
+from diffusion_studio.engine.minimised import Minimised, StepResult
+from diffusion_studio.engine.schedule_learner import DrawnNoise, ScheduleLearner
 from diffusion_studio.models.unet import Precision, UNetDenoiser, autocast
 
 if TYPE_CHECKING:
@@ -33,18 +35,21 @@ class LearnerState:
 
 
 class Learner:
-    """Trains one network on the ε error (Ho et al. 2020, algorithm 1).
+    """Trains one network (Ho et al. 2020, algorithm 1, with any prediction, loss and weight).
 
     Args:
         unet: freshly built; its weights are the start.
         tables: the forward process.
         spec: learning rate, EMA and so on; may be replaced between steps.
         classes: K of a conditional network, or 0.
+        objective: what is minimised; `set_objective` changes it between steps.
+        schedule: a noise schedule that is learned beside the network, or None.
     """
 
     def __init__(
         self, unet: UNet2DModel, tables: Tables, spec: TrainingSpec, classes: int, device: torch.device,
-        precision: Precision,
+        precision: Precision, objective: ObjectiveSpec | None = None,
+        schedule: ScheduleLearner | None = None,
     ) -> None:  # fmt: skip
         self.spec = spec
         self.tables = tables
@@ -59,35 +64,46 @@ class Learner:
         self._optimizer = torch.optim.AdamW(
             self._parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
         )
-        alpha_bar = tables.alpha_bar.to(torch.float64)
-        self._root = alpha_bar.sqrt().to(device, torch.float32)  # √ᾱ_t  (T+1,)
-        self._noise_root = (1 - alpha_bar).sqrt().to(device, torch.float32)  # √(1−ᾱ_t)  (T+1,)
+        self.schedule = schedule
+        if schedule is not None:
+            self.tables = schedule.tables()
+        self.set_objective(objective or ObjectiveSpec())
 
-    def step(self, batch: Batch, number: int) -> Tensor:
+    def set_objective(self, objective: ObjectiveSpec) -> None:
+        """Minimises this from the next step on."""
+        self.minimised = Minimised(objective, self.tables, self.device, self.schedule is not None)
+
+    def step(self, batch: Batch, number: int) -> StepResult:
         """One gradient step; a gradient that is not finite changes nothing.
 
         Args:
             number: how many steps came before.
 
         Returns:
-            ‖ε − ε̂‖² per element of each sample, on the device. float32 (B,)
+            Error and loss of each sample, on the device. float32 (B,)
         """
-        errors = self._errors(batch)
+        drawn = None if self.schedule is None else self.schedule.draw(batch.t)
+        result = self._result(batch, drawn)
         self._optimizer.zero_grad(set_to_none=True)
-        errors.mean().backward()  # type: ignore[no-untyped-call]
+        result.minimised.mean().backward()  # type: ignore[no-untyped-call]
+        if self.schedule is not None and drawn is not None:
+            self.schedule.step(batch, drawn, result.minimised)
+            self._take_tables(self.schedule.tables())
         limit = self.spec.gradient_clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, limit, foreach=True)
         self._follow(norm, number)
-        return errors.detach()
+        return result.detached()
 
-    def _errors(self, batch: Batch) -> Tensor:
-        a, b = (root[batch.t][:, None, None, None] for root in (self._root, self._noise_root))
-        x_t = (a * batch.x_0 + b * batch.noise).contiguous(memory_format=self.memory_format)
+    def _take_tables(self, tables: Tables) -> None:
+        """Goes on with the schedule as it was learned until now."""
+        self.tables = tables
+        self.set_objective(self.minimised.spec)
+
+    def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
+        x_t = self.minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)
         with autocast(self.device, self.precision):
-            (eps_hat,) = self.unet(x_t, batch.t - 1, batch.labels, return_dict=False)
-        difference = eps_hat.float() - batch.noise
-        errors: Tensor = difference.square().flatten(1).mean(1)
-        return errors
+            (output,) = self.unet(x_t, batch.t - 1, batch.labels, return_dict=False)
+        return self.minimised(batch, x_t, output.float(), drawn)
 
     def _follow(self, norm: Tensor, number: int) -> None:
         """The optimizer's step and the running average (the optimizer skips where found_inf is 1)."""
@@ -121,7 +137,8 @@ class Learner:
 
     def denoiser(self) -> UNetDenoiser:
         """The EMA network as it stands; it moves on with the training."""
-        return UNetDenoiser(self.tables, self.ema_unet, self.classes, "eps", self.precision)
+        kind = self.minimised.spec.predict
+        return UNetDenoiser(self.tables, self.ema_unet, self.classes, kind, self.precision)
 
     def state(self) -> LearnerState:
         """Everything that continues this training exactly."""
@@ -132,6 +149,8 @@ class Learner:
             for key in _MOMENTS
             if self._optimizer.state[p]
         }
+        if self.schedule is not None:
+            moments |= self.schedule.state()
         return LearnerState(self.unet.state_dict(), self.ema_unet.state_dict(), moments)
 
     def restore(self, state: LearnerState) -> None:
@@ -146,6 +165,9 @@ class Learner:
             if state.optimizer:
                 for name, p in self.unet.named_parameters():
                     self._optimizer.state[p] = {key: self._moment(state, key, name, p) for key in _MOMENTS}
+            if self.schedule is not None:
+                self.schedule.restore(state.optimizer)
+                self._take_tables(self.schedule.tables())
         except (RuntimeError, KeyError) as error:
             raise CheckpointError(f"The checkpoint belongs to another network: {error}") from None
 

@@ -7,13 +7,16 @@ new segment begins; the view `loss` follows the line that led to the newest step
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from diffusion_studio.engine.quality import Quality
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS segments (segment INTEGER PRIMARY KEY, first_step INTEGER NOT NULL,
@@ -22,8 +25,11 @@ CREATE TABLE IF NOT EXISTS losses (segment INTEGER NOT NULL, step INTEGER NOT NU
                                    PRIMARY KEY (segment, step)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS timesteps (segment INTEGER NOT NULL, step INTEGER NOT NULL,
                                       t BLOB NOT NULL, error BLOB NOT NULL, spread BLOB NOT NULL,
-                                      count BLOB NOT NULL,
+                                      count BLOB NOT NULL, weight BLOB, density BLOB, share BLOB,
+                                      log_snr BLOB,
                                       PRIMARY KEY (segment, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS quality (segment INTEGER NOT NULL, step INTEGER NOT NULL, json TEXT NOT NULL,
+                                    PRIMARY KEY (segment, step)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (segment INTEGER NOT NULL, step INTEGER NOT NULL, at REAL NOT NULL,
                                    kind TEXT NOT NULL, message TEXT NOT NULL);
 CREATE VIEW IF NOT EXISTS loss AS
@@ -50,6 +56,13 @@ class TimestepRecord:
     error: NDArray[np.float64]
     spread: NDArray[np.float64]
     count: NDArray[np.int64]
+    weight: NDArray[np.float64] | None = None  # λ_t on the ε error
+    density: NDArray[np.float64] | None = None  # p_t
+    share: NDArray[np.float64] | None = None  # of the loss; sums to 1
+    log_snr: NDArray[np.float64] | None = None  # of a learned schedule
+
+
+_ADDED = ("weight", "density", "share", "log_snr")  # columns that older databases lack
 
 
 class Metrics:
@@ -68,6 +81,10 @@ class Metrics:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
+        known = {row[1] for row in self._db.execute("PRAGMA table_info(timesteps)")}
+        for name in _ADDED:
+            if name not in known:
+                self._db.execute(f"ALTER TABLE timesteps ADD COLUMN {name} BLOB")
         row = self._db.execute("SELECT COALESCE(MAX(segment), 0) + 1 FROM segments").fetchone()
         self._db.execute("INSERT INTO segments VALUES (?, ?, ?)", (row[0], first_step, time.time()))
         return int(row[0])
@@ -88,9 +105,11 @@ class Metrics:
             if record is not None:
                 blobs = [np.ascontiguousarray(a).tobytes() for a in (record.t, record.error, record.spread)]
                 count = record.count.astype(np.int64).tobytes()
+                more = [_blob(getattr(record, name)) for name in _ADDED]
                 self._db.execute(
-                    "INSERT OR REPLACE INTO timesteps VALUES (?, ?, ?, ?, ?, ?)",
-                    (self.segment, record.step, *blobs, count),
+                    "INSERT OR REPLACE INTO timesteps (segment, step, t, error, spread, count, weight, "
+                    "density, share, log_snr) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (self.segment, record.step, *blobs, count, *more),
                 )
             self._db.execute("COMMIT")
         except BaseException:
@@ -102,6 +121,13 @@ class Metrics:
         """Marks something that happened at a step."""
         self._db.execute(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?)", (self.segment, step, time.time(), kind, message)
+        )
+
+    def add_quality(self, step: int, quality: Quality) -> None:
+        """Writes the measures of the samples drawn at a step."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO quality VALUES (?, ?, ?)",
+            (self.segment, step, json.dumps(asdict(quality))),
         )
 
     def close(self) -> None:
@@ -137,20 +163,62 @@ class MetricsReader:
 
     def timesteps(self) -> TimestepRecord | None:
         """The newest errors by timestep."""
-        rows = self._rows(
-            "SELECT step, t, error, spread, count FROM timesteps ORDER BY segment DESC, step DESC LIMIT 1"
+        newest = "ORDER BY segment DESC, step DESC LIMIT 1"
+        return next(iter(self._records(newest)), None)
+
+    def timestep_history(self, most: int = 200) -> list[TimestepRecord]:
+        """At most about `most` records, evenly spread along the line that led to the newest step."""
+        line = (
+            "FROM timesteps AS r WHERE NOT EXISTS (SELECT 1 FROM segments AS s "
+            "WHERE s.segment > r.segment AND s.first_step < r.step)"
         )
-        if not rows:
-            return None
-        step, *blobs = rows[0]
-        t, error, spread = (np.frombuffer(bytes(blob), np.float64) for blob in blobs[:3])  # type: ignore[call-overload]
-        count = np.frombuffer(bytes(blobs[3]), np.int64)  # type: ignore[call-overload]
-        return TimestepRecord(int(str(step)), t, error, spread, count)
+        keys = self._rows(f"SELECT segment, step {line} ORDER BY step")
+        every = max(1, -(-len(keys) // most))
+        chosen = [(int(str(a)), int(str(b))) for a, b in keys[::-1][::every]]
+        listed = ", ".join(f"({segment}, {step})" for segment, step in chosen)
+        return self._records(f"WHERE (segment, step) IN (VALUES {listed}) ORDER BY step") if chosen else []
+
+    def _records(self, where: str) -> list[TimestepRecord]:
+        columns = "step, t, error, spread, count"
+        rows = self._rows(f"SELECT {columns}, {', '.join(_ADDED)} FROM timesteps {where}")
+        if not rows:  # written before these columns were there
+            rows = self._rows(f"SELECT {columns} FROM timesteps {where}")
+        return [_record(row) for row in rows]
+
+    def quality(self) -> list[tuple[int, Quality]]:
+        """(step, measures) of the previews, along the line that led to the newest step."""
+        rows = self._rows(
+            "SELECT step, json FROM quality AS q WHERE NOT EXISTS (SELECT 1 FROM segments AS s "
+            "WHERE s.segment > q.segment AND s.first_step < q.step) ORDER BY step"
+        )
+        return [(int(str(step)), Quality(**json.loads(str(text)))) for step, text in rows]
+
+    def marks(self) -> list[tuple[int, str]]:
+        """(step, sentence) of every change of the objective, along the line that led to the newest step."""
+        rows = self._rows(
+            "SELECT step, message FROM events AS e WHERE kind = 'objective' AND NOT EXISTS (SELECT 1 FROM "
+            "segments AS s WHERE s.segment > e.segment AND s.first_step < e.step) ORDER BY at"
+        )
+        return [(int(str(step)), str(message)) for step, message in rows]
 
     def events(self) -> list[tuple[int, str, str]]:
         """(step, kind, message) in the order in which they happened."""
         rows = self._rows("SELECT step, kind, message FROM events ORDER BY at")
         return [(int(str(step)), str(kind), str(message)) for step, kind, message in rows]
+
+
+def _blob(values: NDArray[np.float64] | None) -> bytes | None:
+    return None if values is None else np.ascontiguousarray(values, np.float64).tobytes()
+
+
+def _record(row: tuple[object, ...]) -> TimestepRecord:
+    def numbers(blob: object) -> NDArray[np.float64]:
+        return np.frombuffer(bytes(blob), np.float64)  # type: ignore[call-overload]
+
+    step, t, error, spread, count, *more = row
+    found = [None if blob is None else numbers(blob) for blob in more]
+    counted = np.frombuffer(bytes(count), np.int64)  # type: ignore[call-overload]
+    return TimestepRecord(int(str(step)), numbers(t), numbers(error), numbers(spread), counted, *found)
 
 
 def _segment(rows: list[tuple[object, ...]]) -> LossSegment:

@@ -31,7 +31,11 @@ STUDIO = "studio.json"
 
 MOST_STEPS = 100_000
 _RENAMED = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
-_PREDICTIONS: dict[str, PredictionKind] = {"epsilon": "eps", "sample": "x_0", "v_prediction": "v"}
+_PREDICTIONS: dict[str, PredictionKind] = {
+    "epsilon": "eps", "sample": "x_0", "v_prediction": "v",
+    "score": "score",  # not known to diffusers, which refuses to sample it
+}  # fmt: skip
+_DIFFUSERS_NAME = {kind: name for name, kind in _PREDICTIONS.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +49,18 @@ class LoadedModel:
     class_names: tuple[str, ...]
 
 
-def pipeline_json(unet_config: Mapping[str, Any], tables: Tables) -> dict[str, Any]:
-    """The JSON files that make a folder load in diffusers' `DDPMPipeline`."""
+def pipeline_json(
+    unet_config: Mapping[str, Any], tables: Tables, kind: PredictionKind = "eps", clip: bool = True
+) -> dict[str, Any]:
+    """The JSON files that make a folder load in diffusers' `DDPMPipeline`.
+
+    A score network is written with the prediction type "score": diffusers has no name for it, since
+    ε̂ = −√(1−ᾱ_t) ŝ depends on t, and says so when it is asked to sample.
+    """
     import diffusers
 
     version = diffusers.__version__
+    learned = unet_config["out_channels"] == 2 * unet_config["in_channels"]
     return {
         MODEL_INDEX: {
             "_class_name": "DDPMPipeline",
@@ -63,9 +74,9 @@ def pipeline_json(unet_config: Mapping[str, Any], tables: Tables) -> dict[str, A
             "_diffusers_version": version,
             "num_train_timesteps": tables.steps,
             "trained_betas": tables.beta[1:].tolist(),
-            "prediction_type": "epsilon",
-            "variance_type": "fixed_small",
-            "clip_sample": True,
+            "prediction_type": _DIFFUSERS_NAME[kind],
+            "variance_type": "learned_range" if learned else "fixed_small",
+            "clip_sample": clip,
             "clip_sample_range": 1.0,
             "timestep_spacing": "trailing",
         },
@@ -91,7 +102,8 @@ def load_model(folder: Path, device: torch.device, precision: Precision = "fp32"
     config = read_json(folder / UNET_CONFIG)
     tables, kind = read_scheduler(read_json(folder / SCHEDULER_CONFIG))
     unet = unet_from_config(config)
-    resolution, channels = _square(unet.config.sample_size), _image_channels(unet)
+    learned = read_json(folder / SCHEDULER_CONFIG).get("variance_type") == "learned_range"
+    resolution, channels = _square(unet.config.sample_size), _image_channels(unet, learned)
     load_weights(unet, read_tensors(folder / UNET_WEIGHTS), folder)
     names = _class_names(folder, unet)
     denoiser = UNetDenoiser(tables, prepared(unet, device), len(names), kind, precision)
@@ -116,14 +128,14 @@ def _class_names(folder: Path, unet: UNet2DModel) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _image_channels(unet: UNet2DModel) -> int:
+def _image_channels(unet: UNet2DModel, learned_variance: bool) -> int:
     """Channels of the images.
 
     Raises:
-        CheckpointError: the network predicts something else beside, like a learned variance.
+        CheckpointError: the network predicts something else beside that is not known here.
     """
     taken, given = unet.config.in_channels, unet.config.out_channels
-    if taken != given:
+    if given != (2 * taken if learned_variance else taken):
         raise CheckpointError(f"The network takes {taken} channels but gives {given}; they must be the same.")
     return int(taken)
 

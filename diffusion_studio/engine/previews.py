@@ -17,6 +17,7 @@ from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.pictures import save_grid
+from diffusion_studio.engine.quality import Quality, QualitySpace
 from diffusion_studio.engine.session import Counters, Session
 
 STEPS = 20
@@ -32,6 +33,7 @@ class Previewer:
         self._spec = session.config.training
         self._next = session.counters.seconds + FIRST_AFTER
         self._drawn_step = -1
+        self._space: QualitySpace | None = None
 
     def due(self, seconds: float) -> bool:
         return self._spec.preview_count > 0 and self._spec.preview_share > 0 and seconds >= self._next
@@ -56,10 +58,19 @@ class Previewer:
         names = tuple(classes[k] if k >= 0 else "" for k in labels)
         try:
             path = self._save(counters.step, images)
+            quality = self._quality(images)
         finally:
             spent = time.perf_counter() - start
             self._next = counters.seconds + spent / max(self._spec.preview_share, 1e-3)
-        return events.Preview(counters.step, images, names, path)
+        return events.Preview(counters.step, images, names, path, quality)
+
+    def _quality(self, images: NDArray[np.uint8]) -> Quality | None:
+        """How near the samples come to the training images; too few of them say nothing."""
+        if len(images) < 2 or self._session.batches.count < 4:
+            return None
+        if self._space is None:
+            self._space = QualitySpace(self._session.batches.images)
+        return self._space.measure(images.transpose(0, 3, 1, 2))
 
     def _labels(self) -> NDArray[np.int64]:
         """Every class in turn. (n,)"""

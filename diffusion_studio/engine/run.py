@@ -90,10 +90,12 @@ class Run:
         }
         write_atomically(self.path / "config.json", to_json(content))
 
-    def update_config(self) -> None:
-        """Writes config.json if the run goes on with other parameters than it holds."""
-        if Run.open(self.path).config != self.config:
+    def update_config(self) -> RunConfig:
+        """Writes config.json if the run goes on with other parameters than it holds; what it held."""
+        before = Run.open(self.path).config
+        if before != self.config:
             self.write_config()
+        return before
 
     @property
     def name(self) -> str:

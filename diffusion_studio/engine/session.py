@@ -9,23 +9,29 @@ from typing import Any
 
 import torch
 
+from diffusion_studio.core.describe import get_value
+from diffusion_studio.core.schedules import LearnedSchedule
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, printable
 from diffusion_studio.data.load import load
 from diffusion_studio.engine import model_io
-from diffusion_studio.engine.batches import BatchSource
+from diffusion_studio.engine.batches import BatchSource, split
 from diffusion_studio.engine.checkpoints import CheckpointContent, read_json, read_tensors
-from diffusion_studio.engine.config import RunConfig
+from diffusion_studio.engine.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.devices import choose_precision, is_fast
 from diffusion_studio.engine.learner import Learner, LearnerState
 from diffusion_studio.engine.places import cache_dir
 from diffusion_studio.engine.run import STATE, Run, RunError
+from diffusion_studio.engine.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.timestep_errors import TimestepAverages
+from diffusion_studio.models.snr import LearnedSNR
 from diffusion_studio.models.unet import Precision, build_unet
 
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
-_FIXED = ("data", "model", "diffusion", "seed")  # what a run keeps for its whole life
+DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
+FIXED = ("data", "model", "diffusion", "seed", "objective.predict", "objective.variance")
+"""What a run keeps for its whole life."""
 
 
 @dataclass
@@ -59,14 +65,24 @@ class Session:
         state = self.learner.state()
         studio = {
             "schema": 1, "classes": self.learner.classes, "class_names": list(self.images.class_names),
-            "prediction": "eps", "step": self.counters.step,
+            "prediction": self.config.objective.predict, "step": self.counters.step,
         }  # fmt: skip
         trainer = {"counters": vars(self.counters), "timestep_errors": self.averages.state()}
-        pipeline = model_io.pipeline_json(self.learner.unet.config, self.learner.tables)
-        return CheckpointContent(
-            json={**pipeline, model_io.STUDIO: studio, STATE: trainer},
-            tensors={model_io.UNET_WEIGHTS: state.ema, RAW: state.raw, OPTIMIZER: state.optimizer},
+        pipeline = model_io.pipeline_json(
+            self.learner.unet.config, self.learner.tables, self.config.objective.predict
         )
+        tensors = {model_io.UNET_WEIGHTS: state.ema, RAW: state.raw, OPTIMIZER: state.optimizer}
+        history = self.batches.history
+        if history is not None:
+            tensors[DENSITY] = {"losses": history.losses, "count": history.count}
+        return CheckpointContent(json={**pipeline, model_io.STUDIO: studio, STATE: trainer}, tensors=tensors)
+
+    def set_objective(self, objective: ObjectiveSpec) -> None:
+        """Goes on with another weight, density or loss from the next step on."""
+        config = self.config.model_copy(update={"objective": objective})
+        self.run = Run(self.run.path, config)
+        self.learner.set_objective(objective)
+        self.batches.set_density(objective.density)
 
 
 Reading = Callable[[int, int], None]
@@ -114,13 +130,20 @@ def _learner(config: RunConfig, images: ImageSet, device: torch.device, precisio
     classes = images.classes if config.model.conditional else 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        unet = build_unet(config.model, images.resolution, images.channels, classes)
-    return Learner(unet, config.diffusion.tables(), config.training, classes, device, precision)
+        learned = config.objective.variance != "fixed"
+        unet = build_unet(config.model, images.resolution, images.channels, classes, learned)
+    tables = config.diffusion.tables()
+    schedule = None
+    if isinstance(config.diffusion.schedule, LearnedSchedule):
+        chosen = config.diffusion.schedule
+        schedule = ScheduleLearner(LearnedSNR(tables.steps, -chosen.first, -chosen.last), device)
+    return Learner(unet, tables, config.training, classes, device, precision, config.objective, schedule)
 
 
 def _session(run: Run, images: ImageSet, learner: Learner, device: torch.device) -> Session:
     config = run.config
     tables: Tables = learner.tables
+    trained, _ = split(images.count, config.data.held_out, config.seed)
     batches = BatchSource(
         images,
         tables.steps,
@@ -129,7 +152,9 @@ def _session(run: Run, images: ImageSet, learner: Learner, device: torch.device)
         config.data.flip,
         config.seed,
         device,
+        trained,
     )
+    batches.set_density(config.objective.density)
     return Session(run, images, learner, batches, TimestepAverages(tables.steps))
 
 
@@ -166,10 +191,11 @@ def resumed_session(
 def _reconfigured(run: Run, config: RunConfig | None) -> Run:
     if config is None or config == run.config:
         return run
-    for name in _FIXED:
-        if getattr(config, name) != getattr(run.config, name):
+    for name in FIXED:
+        if get_value(config, name) != get_value(run.config, name):
+            what = name.rpartition(".")[2]
             raise RunError(
-                f"The {name} of {run.name} cannot change after its first step; start a new run for that."
+                f"The {what} of {run.name} cannot change after its first step; start a new run for that."
             )
     return Run(run.path, config)  # written once the training holds the run's lock
 
@@ -196,6 +222,8 @@ def _restore(session: Session, checkpoint: Path) -> None:
     ema = read_tensors(checkpoint / model_io.UNET_WEIGHTS)
     raw, optimizer = read_tensors(checkpoint / RAW), read_tensors(checkpoint / OPTIMIZER)
     session.learner.restore(LearnerState(raw, ema, optimizer))
+    if session.batches.history is not None and (checkpoint / DENSITY).is_file():
+        session.batches.history.restore(read_tensors(checkpoint / DENSITY))
     state = read_json(checkpoint / STATE)
     try:
         session.counters = Counters(**state["counters"])

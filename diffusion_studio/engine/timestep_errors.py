@@ -5,7 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+
 MOST_BINS = 100
+DECAY = 0.998
+
+
+def standard_error(spread: Floats, count: NDArray[np.int64], decay: float = DECAY) -> Floats:
+    """Standard error of a debiased running mean of `count` independent errors of this spread.
+
+    The squared weights of such a mean sum to (1−d)/(1+d) · (1+dⁿ)/(1−dⁿ). (bins,)
+    """
+    kept = decay ** np.maximum(count, 1)
+    share = (1 - decay) / (1 + decay) * (1 + kept) / (1 - kept)
+    found: Floats = np.where(count > 0, spread * np.sqrt(share), np.nan)
+    return found
 
 
 class TimestepAverages:
@@ -19,10 +33,14 @@ class TimestepAverages:
         decay: memory of each bin, in errors.
     """
 
-    def __init__(self, total: int, decay: float = 0.998) -> None:
+    def __init__(self, total: int, decay: float = DECAY) -> None:
         self.total = total
         self.bins = min(total, MOST_BINS)
         self.decay = decay
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets every error: another kind of error is measured from now on."""
         self._mean = np.zeros(self.bins)
         self._square = np.zeros(self.bins)
         self._weight = np.zeros(self.bins)  # 1 − decay^count
@@ -35,6 +53,12 @@ class TimestepAverages:
         bins = self.bin_of(times)
         centres: NDArray[np.float64] = np.bincount(bins, times) / np.bincount(bins)
         return centres
+
+    def bin_mean(self, values: Floats) -> Floats:
+        """Mean over each bin of a quantity given for t = 1 … T. (T,) → (bins,)"""
+        bins = self.bin_of(np.arange(1, self.total + 1))
+        means: Floats = np.bincount(bins, values) / np.bincount(bins)
+        return means
 
     def bin_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
         """The bin of each time 1 … T."""
@@ -55,6 +79,17 @@ class TimestepAverages:
     def error(self) -> NDArray[np.float64]:
         """Mean error of each bin, NaN where nothing was seen. (bins,)"""
         return self._debiased(self._mean)
+
+    def share(self, weight: Floats) -> Floats:
+        """Share of the loss of each bin: its error times the summed weight of its times; sums to 1. (bins,)
+
+        Args:
+            weight: p_t c_t λ_t for t = 1 … T, c_t the correction of the density.
+        """
+        times = np.bincount(self.bin_of(np.arange(1, self.total + 1)), weight)
+        parts = np.nan_to_num(self.error()) * times
+        total = parts.sum()
+        return parts / total if total > 0 else np.full(self.bins, np.nan)
 
     def spread(self) -> NDArray[np.float64]:
         """Standard deviation of single errors in each bin. (bins,)"""

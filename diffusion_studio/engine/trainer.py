@@ -15,11 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffusion_studio.core.describe import get_value
 from diffusion_studio.engine import events
 from diffusion_studio.engine.checkpoints import newest_sound, prune, remove_leftovers, save_checkpoint
+from diffusion_studio.engine.config import ObjectiveSpec
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import device_name
 from diffusion_studio.engine.metrics import Metrics, TimestepRecord
+from diffusion_studio.engine.minimised import StepResult
+from diffusion_studio.engine.objective_changes import change_text
 from diffusion_studio.engine.previews import Previewer
 from diffusion_studio.engine.run import RunError
 from diffusion_studio.engine.session import Session
@@ -35,8 +39,8 @@ def train(session: Session, control: Control) -> Iterator[events.Event]:
     step = session.counters.step
     try:
         with session.run.lock():
-            session.run.update_config()
-            yield from _Training(session, control).run()
+            before = session.run.update_config()
+            yield from _Training(session, control).run(before.objective)
     except filelock.Timeout:
         yield events.Finished(
             "failed", f"{session.run.name} is already being trained by another window or command."
@@ -74,16 +78,18 @@ class _Log:
     def __init__(self) -> None:
         self._times: list[Tensor] = []
         self._errors: list[Tensor] = []
+        self._losses: list[Tensor] = []
 
-    def add(self, t: Tensor, errors: Tensor) -> None:
+    def add(self, t: Tensor, result: StepResult) -> None:
         self._times.append(t)
-        self._errors.append(errors)
+        self._errors.append(result.errors)
+        self._losses.append(result.minimised)
 
     def take(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
         """(loss of each step, all t, all errors) since the last time."""
-        losses = torch.stack([e.mean() for e in self._errors]).cpu().numpy()
+        losses = torch.stack([e.mean() for e in self._losses]).cpu().numpy()
         t, errors = torch.cat(self._times).cpu().numpy(), torch.cat(self._errors).cpu().numpy()
-        self._times, self._errors = [], []
+        self._times, self._errors, self._losses = [], [], []
         return losses, t, errors
 
     def __len__(self) -> int:
@@ -108,7 +114,8 @@ class _Training:
         self._told = self._told_timesteps = self._written = -1e9
         self._disk_complaint = ""
 
-    def run(self) -> Iterator[events.Event]:
+    def run(self, before: ObjectiveSpec) -> Iterator[events.Event]:
+        """Every event to the end; `before` is the objective that the run had until now."""
         session, counters = self.session, self.counters
         remove_leftovers(session.run.checkpoint_folder)
         saved, _ = newest_sound(session.run.checkpoint_folder, after=counters.step)
@@ -119,6 +126,8 @@ class _Training:
             yield self._started()
             for note in session.notes:
                 yield from self._warn(note)
+            if before != session.config.objective:
+                yield self._mark(before)
             yield from self._loop()
             yield from self._save(tolerated=SKIPS_BEFORE_PAUSE - 1)
             yield from self._preview(final=True)
@@ -140,14 +149,19 @@ class _Training:
 
     def _loop(self) -> Iterator[events.Event]:
         counters, learner, size = self.counters, self.session.learner, self.spec.batch_size
+        batches = self.session.batches
         self._clock = time.perf_counter()
         while not self._finished():
             if self.control.paused:
                 yield from self._save(tolerated=SKIPS_BEFORE_PAUSE - 1)
                 yield from self._pause()
                 continue
-            batch = self.session.batches.batch(counters.step, counters.position, size)
-            self._log.add(batch.t, learner.step(batch, counters.step))
+            if (wish := self.control.take_objective()) is not None:
+                yield from self._change(wish)
+            batch = batches.batch(counters.step, counters.position, size)
+            result = learner.step(batch, counters.step)
+            batches.learn(batch.t, result.losses)
+            self._log.add(batch.t, result)
             counters.step += 1
             counters.position += size
             now = time.perf_counter()
@@ -158,6 +172,36 @@ class _Training:
                 yield from self._save()
             if self._previewer.due(counters.seconds):
                 yield from self._preview()
+
+    def _change(self, objective: ObjectiveSpec) -> Iterator[events.Event]:
+        """Goes on with another weight, density or loss; what was measured before is told first."""
+        before = self.session.config.objective
+        for name in ("predict", "variance"):
+            if get_value(objective, name) != get_value(before, name):
+                yield from self._warn(f"The {name} of a run cannot change after its first step.")
+                return
+        if objective == before:
+            return
+        yield from self._tell()
+        self.session.set_objective(objective)
+        try:
+            self.session.run.write_config()
+        except OSError as error:
+            yield from self._complain(
+                f"The changed objective could not be written: {error.strerror or error}. Training goes on."
+            )
+        yield self._mark(before)
+
+    def _mark(self, before: ObjectiveSpec) -> events.ObjectiveChanged:
+        """Notes at this step what is different about the objective."""
+        objective = self.session.config.objective
+        message = change_text(before, objective)
+        if objective.loss != before.loss:  # the errors were measured in another unit
+            self.session.averages.clear()
+        if self._metrics is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._metrics.note(self.counters.step, "objective", message)
+        return events.ObjectiveChanged(self.counters.step, message, objective)
 
     def _finished(self) -> bool:
         by_steps = 0 < self.spec.steps <= self.counters.step
@@ -182,7 +226,7 @@ class _Training:
         if now - self._told_timesteps >= TELL_TIMESTEPS_EVERY:
             self._told_timesteps = now
             record = self._by_timestep()
-            yield events.TimestepErrors(record.step, record.t, record.error, record.spread, record.count)
+            yield events.TimestepErrors(**vars(record))
         if now - self._written >= WRITE_EVERY:
             yield from self._write()
         yield from self._watch(losses)
@@ -197,10 +241,22 @@ class _Training:
         )  # fmt: skip
 
     def _by_timestep(self) -> TimestepRecord:
-        averages = self.session.averages
+        averages, batches = self.session.averages, self.session.batches
+        density = batches.probabilities().cpu().numpy()
+        weight = self.session.learner.minimised.shown_weight.numpy()[1:]
+        drawn = np.full_like(density, 1 / len(density)) if batches.density.corrects else density
         return TimestepRecord(
-            self.counters.step, averages.centres, averages.error(), averages.spread(), averages.count.copy()
-        )
+            self.counters.step, averages.centres, averages.error(), averages.spread(), averages.count.copy(),
+            averages.bin_mean(weight), averages.bin_mean(density), averages.share(drawn * weight),
+            self._learned_log_snr(),
+        )  # fmt: skip
+
+    def _learned_log_snr(self) -> NDArray[np.float64] | None:
+        """ln SNR of a learned schedule as it stands, by bin."""
+        learner = self.session.learner
+        if learner.schedule is None:
+            return None
+        return self.session.averages.bin_mean(learner.tables.log_snr.numpy()[1:])
 
     def _watch(self, losses: NDArray[np.float32]) -> Iterator[events.Event]:
         """Counts losses that are not numbers; too many in a row pause the training."""
@@ -298,6 +354,9 @@ class _Training:
             )
             return
         if preview is not None:
+            if self._metrics is not None and preview.quality is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    self._metrics.add_quality(preview.step, preview.quality)
             yield preview
 
     def _complain(self, sentence: str) -> Iterator[events.Event]:

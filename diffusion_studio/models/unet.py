@@ -88,12 +88,15 @@ def _width(resolution: int, fast_device: bool) -> int:
     return 32
 
 
-def build_unet(spec: UNetSpec, resolution: int, channels: int, classes: int) -> UNet2DModel:
+def build_unet(
+    spec: UNetSpec, resolution: int, channels: int, classes: int, learned_variance: bool = False
+) -> UNet2DModel:
     """A fresh U-Net with PyTorch's own initialisation, drawn from the global generator.
 
     Args:
         spec: a resolved size.
         classes: number of classes K; the network knows K + 1, the last is ∅. 0 for an unconditional one.
+        learned_variance: twice as many channels come out, the second half about the variance.
     """
     from diffusers import UNet2DModel
 
@@ -105,7 +108,7 @@ def build_unet(spec: UNetSpec, resolution: int, channels: int, classes: int) -> 
         return UNet2DModel(
             sample_size=resolution,
             in_channels=channels,
-            out_channels=channels,
+            out_channels=2 * channels if learned_variance else channels,
             block_out_channels=widths,
             layers_per_block=spec.layers,
             down_block_types=down,
@@ -150,12 +153,27 @@ class UNetDenoiser:
         self.kind: PredictionKind = kind
         self.precision: Precision = precision
 
-    @torch.inference_mode()
+    @property
+    def learns_variance(self) -> bool:
+        """Whether the network also says how much noise a reverse step adds (iDDPM)."""
+        return bool(self.unet.config.out_channels == 2 * self.unet.config.in_channels)
+
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
+        return self.with_fraction(x_t, t, labels)[0]
+
+    @torch.inference_mode()
+    def with_fraction(
+        self, x_t: Tensor, t: int, labels: Tensor | None = None
+    ) -> tuple[Prediction, Tensor | None]:
+        """The prediction, and where between β̃ (0) and β (1) the log-variance lies, (B, …) (iDDPM eq. 15)."""
         times = torch.full((len(x_t),), t - 1, device=x_t.device)
         with autocast(x_t.device, self.precision):
             (value,) = self.unet(x_t, times, self._class_labels(x_t, labels), return_dict=False)
-        return Prediction(self.kind, value.to(x_t.dtype), x_t, self.tables.alpha_bar_at(t))
+        fraction: Tensor | None = None
+        if self.learns_variance:
+            value, raw = value.chunk(2, dim=1)
+            fraction = (raw.to(x_t.dtype) + 1) / 2
+        return Prediction(self.kind, value.to(x_t.dtype), x_t, self.tables.alpha_bar_at(t)), fraction
 
     def _class_labels(self, x_t: Tensor, labels: Tensor | None) -> Tensor | None:
         """Labels as the network counts them: −1 (∅) becomes K."""

@@ -7,6 +7,7 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
+from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.theme import label
 
 PANEL_WIDTH = 320
@@ -39,6 +40,12 @@ class Page(QWidget):
 
     def open_path(self, path: str) -> None:
         """A folder was dropped onto the window while this page is shown."""
+
+    def reveal(self, path: str) -> None:
+        """Brings the parameter at `path` into sight and gives it the focus."""
+        for form in self.findChildren(Form):
+            if form.reveal(path):
+                return
 
     def layout_state(self) -> dict[str, Any]:
         """Sizes and choices that are only this page's."""

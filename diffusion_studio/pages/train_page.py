@@ -20,41 +20,41 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.engine.events import TimestepErrors
 from diffusion_studio.engine.presets import PRESETS
+from diffusion_studio.engine.quality import Quality
+from diffusion_studio.engine.timestep_errors import standard_error
+from diffusion_studio.pages.curve_by_hand import BY_HAND, CurveByHand
+from diffusion_studio.pages.loss_equation import loss_terms
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
+from diffusion_studio.viewmodels.comparison import Floats, fixed_schedules
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.series import LossSeries
+from diffusion_studio.viewmodels.timestep_history import TimestepHistory
 from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.cards import Card, DataCard, ProgressCard, SkippedDialog
 from diffusion_studio.widgets.empty import EmptyState
-from diffusion_studio.widgets.equation import EquationView, Term
+from diffusion_studio.widgets.equation import EquationView
 from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.image_grid import ImageGrid
-from diffusion_studio.widgets.plots import LossPlot, Mark, RunCurve, TimestepPlot
+from diffusion_studio.widgets.plots import Compared, Line, LossPlot, Mark, Overlay, RunCurve, XYPlot
+from diffusion_studio.widgets.quality_view import Measures, QualityView
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
+from diffusion_studio.widgets.timestep_panel import FROZEN, TimestepPanel
 
 SECTIONS = (
     ("Length", ["training.seconds", "training.steps"]),
-    ("Objective", ["diffusion"]),
+    ("Objective", ["objective"]),
+    ("Noise schedule", ["diffusion"]),
     ("Network", ["model"]),
     ("Optimizer", ["training", "seed"]),
-    ("Images", ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip"]),
+    (
+        "Images",
+        ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip", "data.held_out"],
+    ),
 )
 PROGRESS_HZ = 8.0
 PLOT_HZ = 4.0  # painting costs the training time on a small processor
-LOSS = (
-    Term(r"\mathbb{E}_{t,\varepsilon}\,\|", tooltip="Average over timesteps and noise"),
-    Term(r"\varepsilon", "eps", "The noise that was added", "eps"),
-    Term(
-        r"-\;\quantity{eps}{\hat\varepsilon}(\sqrt{\bar\alpha_t}\,\quantity{x0}{x_0}",
-        tooltip="What the network takes for noise",
-    ),
-    Term(
-        r"+\;\sqrt{1-\bar\alpha_t}\,\quantity{eps}{\varepsilon},\,t)\|^2",
-        tooltip="in an image x₀ to which noise was added",
-    ),
-)
 
 
 class TrainPage(Page):
@@ -103,18 +103,20 @@ class TrainPage(Page):
         self._build_panel()
 
     def _build_live(self) -> QWidget:
-        self.loss, self.timesteps = LossPlot(max_hz=PLOT_HZ), TimestepPlot(max_hz=PLOT_HZ)
-        self.axis = Segmented()
-        self.axis.set_options([("t", "t", "Timestep"), ("log_snr", "log SNR", "Signal-to-noise ratio, ln")])
-        self.timesteps.add_header_widget(self.axis)
+        self.loss, self.panel = LossPlot(max_hz=PLOT_HZ), TimestepPanel(max_hz=PLOT_HZ)
         self.curves = QSplitter(Qt.Orientation.Vertical)
-        for plot in (self.loss, self.timesteps):
+        for plot in (self.loss, self.panel):
             self.curves.addWidget(_framed(plot))
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.addWidget(self.curves)
         self.columns.addWidget(self._build_samples())
         self.columns.setStretchFactor(0, 3)
         self.columns.setStretchFactor(1, 2)
+        self.schedule = XYPlot("Learned noise schedule", max_hz=PLOT_HZ)
+        self.schedule.set_axes("t", "ln SNR, −ω(t)")
+        self.schedule_card = _framed(self.schedule)
+        self.curves.addWidget(self.schedule_card)
+        self.schedule_card.hide()
         for splitter in (self.curves, self.columns):
             splitter.setHandleWidth(12)
             splitter.setChildrenCollapsible(False)
@@ -134,6 +136,9 @@ class TrainPage(Page):
         ends.addWidget(label("now", "muted"))
         self.samples.body.addWidget(self.grid, 1)
         self.samples.body.addLayout(ends)
+        self.quality = QualityView()
+        self.quality.show_measures(None)
+        self.samples.body.addWidget(self.quality)
         return self.samples
 
     def _build_panel(self) -> None:
@@ -146,9 +151,11 @@ class TrainPage(Page):
         panel.addLayout(titled("Data", self.data_card))
         panel.addLayout(titled("Preset", self.presets))
         panel.addWidget(self.form)
+        self.curves_by_hand = {path: CurveByHand(path, *look) for path, look in BY_HAND.items()}
+        for curve in self.curves_by_hand.values():
+            panel.addWidget(curve)
         panel.addStretch(1)
         self.equation = EquationView()
-        self.equation.set_equation(LOSS, caption="λ_t = 1 · Ho et al. 2020, eq. 14")
         self.workspace.foot.addWidget(label("Minimised here", "section"))
         self.workspace.foot.addWidget(self.equation)
 
@@ -160,6 +167,9 @@ class TrainPage(Page):
         model.previews_changed.connect(self._show_previews)
         self.form.edited.connect(model.edit)
         self.form.edit_finished.connect(model.settle)
+        for curve in self.curves_by_hand.values():
+            curve.edited.connect(model.edit)
+            curve.settled.connect(model.settle)
         self.presets.changed.connect(model.choose_preset)
         self.data_card.open_requested.connect(self.choose_folder)
         self.data_card.cancel_requested.connect(model.cancel_loading)
@@ -173,7 +183,9 @@ class TrainPage(Page):
         self.again.clicked.connect(self._resume_shown)
         self.sample_now.clicked.connect(self.sample_requested)
         self.history.valueChanged.connect(self._show_preview)
-        self.axis.changed.connect(self._change_axis)
+        self.panel.moment_changed.connect(self._show_moment)
+        self.panel.compare_requested.connect(self._compare)
+        self.panel.choices_requested.connect(lambda: self.panel.set_choices(model.other_runs()))
         self.banner.closed.connect(model.dismiss_notice)
         self.banner.action_triggered.connect(model.accept_notice)
 
@@ -194,8 +206,20 @@ class TrainPage(Page):
         if self.model.state.run is not None:
             self.model.resume_run(self.model.state.run)
 
-    def _change_axis(self, axis: str) -> None:
-        self.timesteps.set_axis("log_snr" if axis == "log_snr" else "t")
+    def _compare(self, key: str) -> None:
+        """Lays the shown moment or another run over the panel; "" takes it away."""
+        found = None
+        if key == FROZEN:
+            found = self.model.held(self.panel.history.value())
+        elif key:
+            found = self.model.comparison(key)
+        if found is None:
+            self.panel.plot.set_compared(None)
+            return
+        errors = found.errors
+        self.panel.plot.set_compared(
+            Compared(found.name, errors.t, found.total, errors.error, errors.share, found.log_snr)
+        )
 
     # --- what the model tells ---------------------------------------------------------------------------
 
@@ -205,6 +229,9 @@ class TrainPage(Page):
             self._render_form(state)
         if before is None or before.data is not state.data or before.reading != state.reading:
             self._render_data(state)
+        if before is not None and before.marks != state.marks:
+            self._show_losses(self.model.losses)
+            self.panel.set_history(self.model.timesteps.steps, state.marks)
         if before is None or before.notice != state.notice:
             self._render_notice(state)
         if before is None or before.phase != state.phase or before.run != state.run:
@@ -224,9 +251,12 @@ class TrainPage(Page):
 
     def _render_form(self, state: TrainState) -> None:
         self.form.set_choice(state.config)
+        for path, curve in self.curves_by_hand.items():
+            curve.show_curve(state.config, path in self.form.paths)
         for path in self.form.paths:
             self.form.set_error(path, dict(state.errors).get(path))
         self.presets.set_value(state.preset)
+        self.equation.set_equation(loss_terms(state.config.objective), caption=_caption(state))
 
     def _render_data(self, state: TrainState) -> None:
         if state.reading is not None:
@@ -260,24 +290,54 @@ class TrainPage(Page):
         self.again.setVisible(state.run is not None and not state.busy)
         self.sample_now.setVisible(state.run is not None)
         self.views.setCurrentWidget(self.empty if state.run is None else self.columns)
-        self.form.set_disabled_reasons(self.model.fixed_reasons())
+        reasons = self.model.fixed_reasons()
+        self.form.set_disabled_reasons(reasons)
+        for path, curve in self.curves_by_hand.items():
+            curve.setEnabled(path not in reasons)
         self.presets.setEnabled(not state.busy)
 
     def _show_losses(self, losses: LossSeries) -> None:
         name = self.model.state.run.name if self.model.state.run else ""
-        starts = losses.segments[1:]
-        self.loss.set_marks([Mark(float(losses.steps[i]), "resumed") for i in starts])
-        self.loss.set_runs([RunCurve(name, losses.steps, losses.values, losses.segments)])
+        starts = [Mark(float(losses.steps[i]), "resumed") for i in losses.segments[1:]]
+        self.loss.set_marks([*starts, *(Mark(float(step), text) for step, text in self.model.state.marks)])
+        restarts = tuple(float(step) for step, _ in self.model.state.marks)
+        self.loss.set_runs([RunCurve(name, losses.steps, losses.values, losses.segments, restarts)])
 
-    def _show_timesteps(self, event: TimestepErrors) -> None:
-        self.timesteps.set_axis(
-            "log_snr" if self.axis.value == "log_snr" else "t", self.model.log_snr(event.t)
-        )
-        low, high = event.error - event.spread, event.error + event.spread
-        self.timesteps.set_data(event.t, event.error, event.count, low, high)
+    def _show_timesteps(self, history: TimestepHistory) -> None:
+        self.panel.set_history(history.steps, self.model.state.marks)
+        if self.panel.follows:
+            self._show_moment(len(history) - 1)
+
+    def _show_moment(self, index: int) -> None:
+        event = self.model.timesteps.at(max(index, 0))
+        plot = self.panel.plot
+        if event is None:
+            plot.set_data([], [], [])
+            plot.set_overlays({})
+            return
+        log_snr = self.model.log_snr(event.t) if event.log_snr is None else event.log_snr
+        plot.set_axis(self.panel.axis.value or "t", log_snr)  # type: ignore[arg-type]
+        band = 2 * standard_error(event.spread, event.count)
+        plot.set_data(event.t, event.error, event.count, event.error - band, event.error + band)
+        plot.set_overlays(_overlays(event))
+        self._show_schedule(event, log_snr)
+
+    def _show_schedule(self, event: TimestepErrors, log_snr: Floats) -> None:
+        """A schedule that is learned, as it moves, beside two that are fixed."""
+        self.schedule_card.setVisible(event.log_snr is not None)
+        if event.log_snr is None:
+            return
+        others = fixed_schedules(self.model.state.run_steps, event.t)
+        solid, dots = Qt.PenStyle.SolidLine, Qt.PenStyle.DotLine
+        lines = {"learned": Line(event.t, log_snr, "score", Qt.PenStyle.DashLine)}
+        for (name, values), dash in zip(others.items(), (solid, dots), strict=True):
+            lines[name] = Line(event.t, values, "muted", dash)
+        self.schedule.set_lines(lines)
 
     def _show_previews(self, previews: PreviewHistory) -> None:
         last = max(len(previews) - 1, 0)
+        history = [_measures(step, q) for step, q in sorted(previews.quality.items())]
+        self.quality.set_history(history, self.model.state.marks)
         follows = self.history.value() >= self.history.maximum()
         self.history.setRange(0, last)
         self.history.setEnabled(last > 0)
@@ -290,7 +350,10 @@ class TrainPage(Page):
         if not 0 <= index < len(previews):
             self.grid.set_images(None)
             self.samples.set_title("Samples")
+            self.quality.show_measures(None)
             return
+        measured = previews.quality.get(previews.step(index))
+        self.quality.show_measures(measured and _measures(previews.step(index), measured))
         self.grid.set_images(previews.images(index))
         self.samples.set_title("Samples", f"EMA · DDIM 20 · step {previews.step(index):,}")
 
@@ -322,15 +385,48 @@ class TrainPage(Page):
     def layout_state(self) -> dict[str, Any]:
         return {
             "workspace": self.workspace.sizes(), "columns": self.columns.sizes(),
-            "curves": self.curves.sizes(), "axis": self.axis.value,
+            "curves": self.curves.sizes(), "axis": self.panel.axis.value, "heights": self.panel.heights.value,
         }  # fmt: skip
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         restored_sizes(self.workspace, state.get("workspace"))
         restored_sizes(self.columns, state.get("columns"))
         restored_sizes(self.curves, state.get("curves"))
-        if state.get("axis") in ("t", "log_snr"):
-            self.axis.set_value(state["axis"])
+        if state.get("axis") in ("t", "step", "log_snr"):
+            self.panel.set_axis(state["axis"])
+        if state.get("heights") in ("linear", "log"):
+            self.panel.heights.set_value(state["heights"])
+            self.panel.plot.set_log(state["heights"] == "log")
+
+
+def _measures(step: int, q: Quality) -> Measures:
+    return Measures(
+        step, q.count, q.frechet, q.real_frechet, q.real_frechet_spread, q.precision, q.real_precision,
+        q.recall, q.real_recall, q.nearest, q.real_nearest,
+    )  # fmt: skip
+
+
+def _caption(state: TrainState) -> str:
+    """The weight in words, with its value in the middle."""
+    objective, tables = state.config.objective, state.config.diffusion.tables()
+    if objective.variance == "vlb":
+        return "the bound itself, term by term · iDDPM eq. 4"
+    weight = type(objective.weight)
+    t = max(tables.steps * 28 // 100, 1)
+    value = float(objective.weight.on_eps(tables)[t])
+    return f"λ: {weight.title} · λ at t = {t} is {value:.3g} on the ε error · {weight.source}"
+
+
+def _overlays(event: TimestepErrors) -> dict[str, Overlay]:
+    """λ_t, the density of t and the share of the loss, as far as they are known."""
+    found: dict[str, Overlay] = {}
+    if event.weight is not None:
+        found["λ_t"] = Overlay(event.weight, "weight")
+    if event.density is not None:
+        found["density of t"] = Overlay(event.density, "xt", height=0.5)
+    if event.share is not None:
+        found["share of the loss"] = Overlay(event.share, "sky", bars=True)
+    return found
 
 
 def _framed(plot: QWidget) -> QWidget:

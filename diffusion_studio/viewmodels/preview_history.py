@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.engine.events import Preview
 from diffusion_studio.engine.pictures import read_grid, read_settings
+from diffusion_studio.engine.quality import Quality
 from diffusion_studio.engine.run import Run
 
 MOST = 400
@@ -31,6 +32,7 @@ class PreviewHistory:
     def clear(self) -> None:
         self._entries: list[_Entry] = []
         self.labels: tuple[str, ...] = ()
+        self.quality: dict[int, Quality] = {}  # by step
         self._side = 0
 
     def __len__(self) -> int:
@@ -42,6 +44,8 @@ class PreviewHistory:
     def add(self, preview: Preview) -> None:
         self._entries.append(_Entry(preview.step, preview.images, preview.path))
         self.labels = preview.labels
+        if preview.quality is not None:
+            self.quality[preview.step] = preview.quality
         if len(self._entries) > MOST:  # thin out the older half, keep both ends
             older = self._entries[: MOST // 2]
             self._entries = older[::2] + self._entries[MOST // 2 :]
@@ -62,6 +66,7 @@ class PreviewHistory:
         """Begins with what the run's folder holds."""
         self.clear()
         self._side = run.config.data.resolution
+        self.quality = dict(run.metrics.quality())
         for path in sorted(run.sample_folder.glob("step-*.png"))[-MOST:]:
             number = path.stem.removeprefix("step-")
             if number.isdecimal():

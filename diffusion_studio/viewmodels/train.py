@@ -23,12 +23,15 @@ from diffusion_studio.engine.presets import PRESETS, preset_of
 from diffusion_studio.engine.run import Run, RunError, is_run, new_run_path
 from diffusion_studio.engine.session import new_session, resumed_session
 from diffusion_studio.engine.trainer import train
+from diffusion_studio.viewmodels.comparison import Comparison, comparison_with, log_snr_at, other_runs
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot, Stream
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.series import LossSeries
+from diffusion_studio.viewmodels.timestep_history import TimestepHistory
 
+LIVE = ("objective.weight", "objective.density", "objective.loss")  # may change while training
 Phase = Literal["idle", "preparing", "running", "paused", "stopping"]
 THUMBNAILS = 16
 
@@ -69,6 +72,7 @@ class TrainState:
     device: str = ""
     saved_step: int = 0
     errors: tuple[tuple[str, str], ...] = ()  # (path, sentence) of parameters
+    marks: tuple[tuple[int, str], ...] = ()  # (step, what was changed about the objective)
     notice: Notice | None = None
     can_undo: bool = False
     can_redo: bool = False
@@ -83,7 +87,7 @@ class TrainViewModel(QObject):
 
     changed = Signal(object)  # TrainState
     losses_changed = Signal(object)  # LossSeries
-    timesteps_changed = Signal(object)  # events.TimestepErrors
+    timesteps_changed = Signal(object)  # TimestepHistory
     previews_changed = Signal(object)  # PreviewHistory
     saved = Signal(object)  # Path of the run that has a new checkpoint
 
@@ -102,9 +106,11 @@ class TrainViewModel(QObject):
         self._training.event.connect(self._on_training)
         self._loading.event.connect(self._on_loading)
         self._tables = self.config.diffusion.tables()
+        self._asked = self.config.objective  # what the running training minimises
         self._offered_batch = 0  # after running out of memory
         self.losses = LossSeries()
         self.previews = PreviewHistory()
+        self.timesteps = TimestepHistory()
         self.state = TrainState(self.config, preset_of(self.config))
 
     @property
@@ -153,7 +159,7 @@ class TrainViewModel(QObject):
 
     def edit(self, path: str, value: Any) -> None:
         """Changes one parameter; a value that cannot be gets its sentence and changes nothing."""
-        if self._refused_while_busy():
+        if not path.startswith(LIVE) and self._refused_while_busy():
             return
         try:
             config = with_value(self.config, path, value)
@@ -163,9 +169,13 @@ class TrainViewModel(QObject):
         self._set_config(config)
 
     def settle(self) -> None:
-        """Ends one edit: the next undo takes back all of it."""
+        """Ends one edit: the next undo takes back all of it, and a running training heeds it."""
         if self._history.settle():
             self._show_config()
+        control = self._training.control
+        if self.state.busy and control is not None and self.config.objective != self._asked:
+            self._asked = self.config.objective
+            control.change_objective(self._asked)
 
     def choose_preset(self, key: str) -> None:
         preset = next(p for p in PRESETS if p.key == key)
@@ -214,7 +224,7 @@ class TrainViewModel(QObject):
         if not self.state.busy:
             return {}
         reason = "This training is running with this value. Stop it to change the value."
-        return {knob.path: reason for knob in knobs(self.config)}
+        return {k.path: reason for k in knobs(self.config) if not k.path.startswith(LIVE)}
 
     # --- training -------------------------------------------------------------------------------------
 
@@ -276,30 +286,50 @@ class TrainViewModel(QObject):
         self._tables = run.config.diffusion.tables()
         self.losses.restore(run.metrics.segments())
         self.previews.restore(run)
+        self.timesteps.restore(run)
+        self._update(marks=tuple(run.metrics.marks()))
         self.losses_changed.emit(self.losses)
         self.previews_changed.emit(self.previews)
-        record = run.metrics.timesteps()
-        if record is not None:
-            self.timesteps_changed.emit(events.TimestepErrors(**vars(record)))
+        self.timesteps_changed.emit(self.timesteps)
 
     def log_snr(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
         """ln SNR of the shown run's schedule at (fractional) times t. (N,)"""
-        log_snr = self._tables.log_snr.numpy()
-        values: NDArray[np.float64] = np.interp(t, np.arange(1, len(log_snr)), log_snr[1:])
-        return values
+        newest = self.timesteps.newest
+        if newest is not None and newest.log_snr is not None and len(newest.log_snr) == len(t):
+            return newest.log_snr  # of a schedule that is learned
+        return log_snr_at(self._tables, t)
+
+    def other_runs(self) -> list[tuple[str, str]]:
+        """(path, name) of the newest runs beside the shown one, to compare with."""
+        return other_runs(self._runs_dir, self.state.run)
+
+    def comparison(self, path: str) -> Comparison | None:
+        """The newest errors by timestep of another run, or None when it has none."""
+        return comparison_with(Path(path))
+
+    def held(self, index: int) -> Comparison | None:
+        """The shown moment itself, to compare later ones with."""
+        moment = self.timesteps.at(index)
+        if moment is None:
+            return None
+        name = f"step {moment.step:,}"
+        return Comparison(name, moment, self._tables.steps, self.log_snr(moment.t))
 
     def _begin(self, stream: Stream, path: Path, config: RunConfig, before: Run | None = None) -> None:
         """Starts a training in the folder `path`, going on with the run `before`."""
         if self._training.busy:
             return
         self._tables = config.diffusion.tables()
+        self._asked = config.objective
         self.losses.clear()
         self.previews.clear()
+        self.timesteps.clear()
         self._update(
             phase="preparing", run=path, run_steps=config.diffusion.steps, step=0, fraction=0.0,
-            detail="Building the network …", notice=None, saved_step=0,
+            detail="Building the network …", notice=None, saved_step=0, marks=(),
         )  # fmt: skip
         self.losses_changed.emit(self.losses)
+        self.timesteps_changed.emit(self.timesteps)
         self.previews_changed.emit(self.previews)
         if before is not None:  # read before the training writes more
             self._show_record(before)
@@ -348,7 +378,10 @@ class TrainViewModel(QObject):
             case events.Progress():
                 self._on_progress(event)
             case events.TimestepErrors():
-                self.timesteps_changed.emit(event)
+                self.timesteps.add(event)
+                self.timesteps_changed.emit(self.timesteps)
+            case events.ObjectiveChanged(step=step, message=message):
+                self._update(marks=(*self.state.marks, (step, message)))
             case events.Preview():
                 self.previews.add(event)
                 self.previews_changed.emit(self.previews)

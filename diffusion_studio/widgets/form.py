@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from PySide6.QtCore import QPointF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from diffusion_studio.core.describe import Choice, Knob, get_value, knobs
 from diffusion_studio.widgets.field import Field
@@ -143,6 +143,18 @@ class Form(QWidget):
         for path, field in self._fields.items():
             field.set_marked(path in paths)
 
+    def reveal(self, path: str) -> bool:
+        """Brings a parameter into sight and gives it the focus; False when it is not shown here."""
+        section = self._section_of(path)
+        if path not in self._fields or section is None:
+            return False
+        field = self._fields[path]
+        self._sections[section].unfold(field)
+        for control in _stops(field.control)[:1]:
+            control.setFocus(Qt.FocusReason.TabFocusReason)
+        QTimer.singleShot(0, field, lambda: _scroll_to(field))  # once the page is laid out
+        return True
+
     def set_error(self, path: str, sentence: str | None) -> None:
         """Say under a field what is wrong with it; None takes the sentence back."""
         if path in self._fields:
@@ -199,6 +211,14 @@ class Form(QWidget):
         controls = [control for section in self._sections for control in section.in_order()]
         for before, after in pairwise(stop for control in controls for stop in _stops(control)):
             QWidget.setTabOrder(before, after)
+
+
+def _scroll_to(field: QWidget) -> None:
+    parent: QWidget | None = field
+    while parent is not None and not isinstance(parent, QScrollArea):
+        parent = parent.parentWidget()
+    if isinstance(parent, QScrollArea):
+        parent.ensureWidgetVisible(field, 0, parent.height() // 3)
 
 
 def _below(path: str, start: str) -> bool:

@@ -18,6 +18,7 @@ from diffusion_studio.widgets.plot_math import Floats, band, debiased_average, t
 from diffusion_studio.widgets.plot_table import Table
 
 MOST_RUNS = 4
+MOST_LINES = 6  # of words beside marks, one below the other
 _LOOKS = (
     ("eps", Qt.PenStyle.SolidLine),
     ("sky", Qt.PenStyle.DashLine),
@@ -38,6 +39,7 @@ class RunCurve:
     steps: ArrayLike
     raw: ArrayLike
     segments: tuple[int, ...] = ()
+    restarts: tuple[float, ...] = ()  # steps after which another loss is measured: the average begins anew
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,17 @@ def branches(run: RunCurve, decay: float) -> list[Branch]:
             continue
         past = past[steps[past] < steps[start]]
         line = np.concatenate([past, np.arange(start, end)])
-        mean = debiased_average(raw[line], decay)[len(past) :]
+        mean = _averages(steps[line], raw[line], decay, run.restarts)[len(past) :]
         left = steps[ends[k]] if ends[k] < len(steps) else np.inf
         found.append(Branch(steps[start:end], raw[start:end], mean, float(left)))
         past = line
     return found
+
+
+def _averages(steps: Floats, raw: Floats, decay: float, restarts: Sequence[float]) -> Floats:
+    """The running average of each stretch between restarts. (N,)"""
+    cuts = np.searchsorted(steps, sorted(restarts), side="right")
+    return np.concatenate([debiased_average(part, decay) for part in np.split(raw, cuts)])
 
 
 class LossPlot(BasePlot):
@@ -214,8 +222,11 @@ class LossPlot(BasePlot):
             line.setPen(pg.mkPen(self._color("muted", 0.7), width=1, style=Qt.PenStyle.DotLine))
             words = self._item(f"mark text {i}", pg.TextItem)
             words.setText(mark.text, color=self._color("muted"))
-            words.setAnchor((0, 1))
-            words.setPos(mark.step, self.canvas.view.viewRange()[1][0])
+            (left, right), (low, high) = self.canvas.view.viewRange()
+            beyond = mark.step > (left + right) / 2  # no room to the right of the line
+            words.setAnchor((1 if beyond else 0, 0))
+            line_height = 16 * (high - low) / max(self.canvas.view.height(), 1.0)
+            words.setPos(mark.step, high - i % MOST_LINES * line_height)
 
     def _reading_at(self, x: float) -> Reading | None:
         words: list[str] = []

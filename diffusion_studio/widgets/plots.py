@@ -6,11 +6,12 @@ from diffusion_studio.widgets.plot_chain import ChainPlot, Curve
 from diffusion_studio.widgets.plot_curve import Line, XYPlot
 from diffusion_studio.widgets.plot_loss import LossPlot, Mark, RunCurve
 from diffusion_studio.widgets.plot_math import debiased_average
-from diffusion_studio.widgets.plot_timestep import Overlay, TimestepPlot
+from diffusion_studio.widgets.plot_timestep import Compared, Overlay, TimestepPlot
 
 __all__ = [
     "BasePlot",
     "ChainPlot",
+    "Compared",
     "Curve",
     "Line",
     "LossPlot",

@@ -3,9 +3,12 @@
 import pytest
 
 from diffusion_studio.core.describe import Choice, get_value, knob, knobs, members, with_value
+from diffusion_studio.core.objectives import Loss
 from diffusion_studio.core.samplers import DDIM, AnySampler, Sampler
 from diffusion_studio.core.schedules import AnySchedule, LinearSchedule, Schedule
 from diffusion_studio.core.spacing import AnySpacing, Spacing, TrailingSpacing
+from diffusion_studio.core.time_density import TimeDensity
+from diffusion_studio.core.weights import Weight
 
 
 class Sample(Choice):
@@ -61,7 +64,7 @@ def test_that_a_choice_is_frozen_and_survives_json():
         choice.steps = 3
 
 
-@pytest.mark.parametrize("family", [Schedule, Sampler, Spacing])
+@pytest.mark.parametrize("family", [Schedule, Sampler, Spacing, Weight, Loss, TimeDensity])
 def test_that_every_member_of_every_family_is_described(family):
     for kind, cls in members(family).items():
         assert cls.model_fields["kind"].default == kind

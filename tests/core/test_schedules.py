@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from diffusion_studio.core.describe import members
-from diffusion_studio.core.schedules import ExplicitSchedule, Schedule
+from diffusion_studio.core.schedules import (
+    CurveSchedule,
+    ExplicitSchedule,
+    Schedule,
+    with_zero_terminal_snr,
+)
 from diffusion_studio.core.tables import Tables, diffuse
 
 KINDS = [kind for kind in members(Schedule) if kind != "explicit"]
@@ -81,3 +86,54 @@ def test_that_an_explicit_schedule_is_taken_as_given_and_checked():
         ExplicitSchedule(values=(0.1, 1.5))
     with pytest.raises(ValueError, match="at least two steps"):
         Tables.from_betas(torch.tensor([0.1]))
+
+
+@pytest.mark.parametrize("kind", [k for k in members(Schedule) if k != "explicit"])
+def test_that_tables_can_begin_with_alpha_bar(kind):
+    wanted = Tables.from_betas(members(Schedule)[kind]().betas(1000))
+    found = Tables.from_alpha_bar(wanted.alpha_bar[1:])
+    torch.testing.assert_close(found.alpha_bar, wanted.alpha_bar, rtol=1e-12, atol=0)
+    torch.testing.assert_close(found.beta, wanted.beta, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("values", [[0.9, 0.9], [0.5, 0.8], [1.0, 0.5], [0.5, 0.0], [[0.9, 0.5]]])
+def test_that_an_alpha_bar_that_does_not_fall_is_refused(values):
+    with pytest.raises(ValueError, match="must fall strictly"):
+        Tables.from_alpha_bar(values)
+
+
+def test_that_betas_may_be_a_list():
+    assert torch.equal(Tables.from_betas([0.1, 0.2]).beta, torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=KINDS)
+@pytest.mark.parametrize("steps", [10, 100, 1000, 4000])
+def test_that_a_zero_terminal_schedule_ends_in_pure_noise(schedule, steps):
+    """Its first state stays where it was, and every table is finite (Lin et al. 2024)."""
+    plain = Tables.from_betas(schedule.betas(steps))
+    tables = Tables.from_betas(with_zero_terminal_snr(schedule.betas(steps)))
+    assert float(tables.alpha_bar[1]) == pytest.approx(float(plain.alpha_bar[1]))
+    assert float(tables.snr[-1]) < 1e-7
+    assert bool((tables.alpha_bar.diff() < 0).all())
+    for table in (tables.log_snr[1:], tables.noise_level, tables.beta_tilde):
+        assert bool(torch.isfinite(table).all())
+    moved, before = tables.alpha_bar[1:-1].sqrt(), plain.alpha_bar[1:-1].sqrt()
+    if steps > 10:  # an affine map of √ᾱ
+        slope = moved.diff() / before.diff()
+        torch.testing.assert_close(slope, slope[:1].expand_as(slope), rtol=1e-4, atol=0)
+
+
+def test_that_a_drawn_schedule_passes_through_its_points():
+    points = (8.0, 2.0, -1.0, -6.0)
+    log_snr = Tables.from_betas(CurveSchedule(points=points).betas(100)).log_snr[1:]
+    for k, height in enumerate(points):
+        assert float(log_snr[33 * k]) == pytest.approx(height, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("points", "sentence"),
+    [((1.0,), "two points"), ((3.0, 3.0), "lose signal"), ((0.0, 1.0), "lose signal"), ((99.0, 0.0), "−30")],
+)
+def test_that_a_schedule_that_does_not_fall_is_refused(points, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        CurveSchedule(points=points)

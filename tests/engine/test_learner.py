@@ -48,7 +48,7 @@ def test_that_the_loss_is_algorithm_1(
             eps_hat = unet(x_t, torch.tensor([t - 1]), label).sample
         expected.append(float(((noise - eps_hat) ** 2).mean()))
     assert (batch.labels is not None) is conditional
-    errors = session.learner.step(batch, 0)
+    errors = session.learner.step(batch, 0).errors
     np.testing.assert_allclose(errors.numpy(), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -78,7 +78,7 @@ def test_that_the_step_is_adam_with_warm_up_and_clipping(session: Session) -> No
     plain = torch.optim.AdamW(copies, lr=1, weight_decay=0, foreach=False)
     for n in range(8):
         batch = batch_of(session, n)
-        free = torch.autograd.grad(learner._errors(batch).mean(), learner._parameters)
+        free = torch.autograd.grad(learner._result(batch).minimised.mean(), learner._parameters)
         length = float(torch.cat([g.flatten() for g in free]).double().norm())
         for copied, gradient in zip(copies, free, strict=True):
             copied.grad = gradient * min(1.0, learner.spec.gradient_clip / (length + 1e-6))
@@ -94,7 +94,7 @@ def test_that_gradients_are_clipped_to_the_asked_length(clip: float, session: Se
     learner = session.learner
     learner.spec = learner.spec.model_copy(update={"gradient_clip": clip})
     batch = batch_of(session, 0)
-    free = torch.autograd.grad(learner._errors(batch).mean(), learner._parameters)
+    free = torch.autograd.grad(learner._result(batch).minimised.mean(), learner._parameters)
     length = float(torch.cat([g.flatten() for g in free]).norm())
     learner.step(batch, 0)
     used = float(torch.cat([p.grad.flatten() for p in learner.unet.parameters()]).norm())
@@ -117,7 +117,7 @@ def test_that_there_is_no_warm_up_when_none_is_asked_for(pictures: Path, tmp_pat
 
 def test_that_training_lowers_the_loss(pictures: Path, tmp_path: Path) -> None:
     session = begin(tmp_path / "run", tiny_config(pictures, learning_rate=5e-3, batch_size=32))
-    losses = [float(session.learner.step(batch_of(session, n, 32), n).mean()) for n in range(60)]
+    losses = [float(session.learner.step(batch_of(session, n, 32), n).errors.mean()) for n in range(60)]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
 
 
@@ -190,7 +190,7 @@ def test_that_bf16_trains_too(pictures: Path, tmp_path: Path) -> None:
     session = begin(tmp_path / "run", tiny_config(pictures, precision="bf16"))
     plain = begin(tmp_path / "plain", tiny_config(pictures, precision="fp32"))
     batch = batch_of(session, 0)
-    errors, expected = session.learner.step(batch, 0), plain.learner.step(batch, 0)
+    errors, expected = session.learner.step(batch, 0).errors, plain.learner.step(batch, 0).errors
     assert errors.dtype == torch.float32
     torch.testing.assert_close(errors, expected, rtol=0.05, atol=0.05)
     assert all(p.dtype == torch.float32 for p in session.learner.unet.parameters())

@@ -15,6 +15,7 @@ from diffusion_studio.engine import events, trainer
 from diffusion_studio.engine.batches import Batch
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.learner import Learner
+from diffusion_studio.engine.minimised import StepResult
 from diffusion_studio.engine.session import Session
 from diffusion_studio.engine.trainer import train
 from support.tiny import begin, differing, everything, finish, losses_told, only, resume, tiny_config
@@ -22,18 +23,19 @@ from support.tiny import begin, differing, everything, finish, losses_told, only
 
 def spoil(monkeypatch: pytest.MonkeyPatch, steps: Collection[int], value: float = float("nan")) -> None:
     """The network's errors at these steps are no numbers (and so is the gradient)."""
-    errors, step = Learner._errors, Learner.step
+    result_of, step = Learner._result, Learner.step
     number = [0]
 
-    def counted(self: Learner, batch: Batch, n: int) -> torch.Tensor:
+    def counted(self: Learner, batch: Batch, n: int) -> StepResult:
         number[0] = n
         return step(self, batch, n)
 
-    def spoilt(self: Learner, batch: Batch) -> torch.Tensor:
-        return errors(self, batch) * (value if number[0] in steps else 1.0)
+    def spoilt(self: Learner, batch: Batch) -> StepResult:
+        result, factor = result_of(self, batch), value if number[0] in steps else 1.0
+        return StepResult(result.errors * factor, result.losses * factor)
 
     monkeypatch.setattr(Learner, "step", counted)
-    monkeypatch.setattr(Learner, "_errors", spoilt)
+    monkeypatch.setattr(Learner, "_result", spoilt)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -47,7 +49,7 @@ def test_that_a_skipped_step_changes_nothing(
         learner.step(batches.batch(n, 16 * n, 16), n)
     spoil(monkeypatch, {before}, value)
     was = everything(session)
-    loss = learner.step(batches.batch(before, 16 * before, 16), before)
+    loss = learner.step(batches.batch(before, 16 * before, 16), before).minimised
     assert not torch.isfinite(loss).any()
     now = everything(session)
     fresh = set(now) - set(was)
@@ -64,7 +66,7 @@ def test_that_a_finite_loss_with_an_infinite_gradient_changes_nothing(pictures: 
     was = everything(session)
     parameter = next(session.learner.unet.parameters())
     handle = parameter.register_hook(lambda gradient: gradient * torch.inf)
-    assert torch.isfinite(session.learner.step(batch, 1)).all()
+    assert torch.isfinite(session.learner.step(batch, 1).minimised).all()
     handle.remove()
     assert differing(was, everything(session)) == []
 

@@ -109,11 +109,11 @@ def test_that_a_library_that_does_not_load_is_said_in_the_window(qtbot, monkeypa
 
 def test_that_rail_and_keys_lead_to_every_page(qtbot, open_app):
     app = open_app()
-    for number, key in enumerate(("train", "sample", "toy", "runs"), start=1):
+    for number, key in enumerate(("train", "sample", "toy", "theory", "runs"), start=1):
         qtbot.keyClick(app.shell, Qt.Key(Qt.Key.Key_0 + number), Qt.KeyboardModifier.ControlModifier)
         assert app.shell.current_page is app.studio.pages[key]
         assert app.shell.rail.current == key
-    for key in ("sample", "train", "toy", "runs"):
+    for key in ("sample", "theory", "train", "toy", "runs"):
         qtbot.mouseClick(app.shell.rail.button(key), Qt.MouseButton.LeftButton)
         assert app.shell.current_page is app.studio.pages[key]
         assert app.shell.header._title.text() == app.studio.pages[key].title
@@ -233,7 +233,7 @@ def test_that_everything_is_as_it_was_after_closing(qtbot, open_app):
     studio.sampling.set_view("x_t")
     app.shell.rail.theme_requested.emit("dark")
     studio.show_page("train")
-    studio.train_page.axis.set_value("log_snr")
+    studio.train_page.panel.axis.set_value("log_snr")
     studio.train_page.columns.setSizes([500, 300])
     sizes = studio.train_page.layout_state()
     app.shell.close()
@@ -249,7 +249,7 @@ def test_that_everything_is_as_it_was_after_closing(qtbot, open_app):
     spec = studio.sampling.parameters.spec
     assert (spec.sampler, spec.steps) == (DDIM(eta=0.5), 20)
     assert (studio.sampling.state.position, studio.sampling.state.view) == (5, "x_t")
-    assert studio.train_page.axis.value == "log_snr"
+    assert studio.train_page.panel.axis.value == "log_snr"
     for before, after in zip(sizes["columns"], studio.train_page.columns.sizes(), strict=True):
         assert abs(before - after) <= 2
 

@@ -32,16 +32,19 @@ def tiny_config(
     flip: bool = False,
     T: int = 50,
     schedule: Schedule | None = None,
+    objective: dict[str, Any] | None = None,
+    held_out: float = 0.0,
     **training: Any,
 ) -> RunConfig:
     """A config that trains in no time; `training` are fields of `TrainingSpec`."""
     return RunConfig.model_validate(
         {
             "seed": seed,
-            "data": {"source": str(source), "resolution": 8, "flip": flip},
+            "data": {"source": str(source), "resolution": 8, "flip": flip, "held_out": held_out},
             "model": {"width": 8, "multipliers": (1, 2), "layers": 1, "attention": 0}
             | {"conditional": conditional},
             "diffusion": {"steps": T, "schedule": schedule or LinearSchedule()},
+            "objective": objective or {},
             "training": {"batch_size": 16, "steps": 4, "preview_count": 0, "warmup": 3} | training,
         }
     )

@@ -17,6 +17,7 @@ from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.presets import PRESETS
 from diffusion_studio.engine.run import Run
 from diffusion_studio.viewmodels import train as module
+from diffusion_studio.viewmodels.timestep_history import MOST, TimestepHistory
 from diffusion_studio.viewmodels.train import TrainViewModel, duration, progress_text
 from support.tiny import begin, finish, tiny_config, write_pictures
 
@@ -287,7 +288,8 @@ def test_that_edits_are_refused_while_it_trains_with_a_sentence(make, tell, tmp_
         assert model.config == before
         assert model.state.notice.kind == "info"
         assert "going on" in model.state.notice.text
-    assert set(model.fixed_reasons()) == {knob.path for knob in knobs(before)}
+    fixed = {knob.path for knob in knobs(before)} - set(model.fixed_reasons())
+    assert fixed == {"objective.loss.kind", "objective.weight.kind", "objective.density.kind"}
     model.stop()
     tell(model, events.Finished("stopped"))
     assert model.fixed_reasons() == {}
@@ -365,6 +367,56 @@ def test_that_a_warning_is_shown_and_dismissed(make, tell):
     assert model.state.notice is None
 
 
+def test_that_weight_and_density_change_while_it_trains(make, wait, qtbot):
+    """The wish goes to the training once the edit is complete; the training marks it."""
+    model = make(tiny_config(steps=0, checkpoint_every=10_000))
+    model.start()
+    wait(model, "running")
+    model.edit("objective.weight.kind", "min_snr")
+    model.edit("objective.weight.gamma", 2.0)
+    model.edit("objective.weight.gamma", 3.0)
+    model.settle()
+    qtbot.waitUntil(lambda: len(model.state.marks) == 1, timeout=20_000)
+    ((step, text),) = model.state.marks
+    assert text == "weight: surrogate (1) → min-SNR γ 3"
+    assert 0 < step <= model.state.step + 1
+    model.edit("objective.density.kind", "importance")
+    model.settle()
+    qtbot.waitUntil(lambda: len(model.state.marks) == 2, timeout=20_000)
+    model.stop()
+    wait(model)
+    run = Run.open(model.state.run)
+    assert run.config.objective == model.config.objective
+    assert tuple(run.metrics.marks()) == model.state.marks
+    other = make()
+    other.show_run(run.path)
+    assert other.state.marks == model.state.marks
+    assert other.comparison(str(run.path)).total == 50
+
+
+def test_that_a_weight_that_cannot_be_gets_its_sentence_while_it_trains(make, wait):
+    model = make(tiny_config(steps=0, checkpoint_every=10_000))
+    model.start()
+    wait(model, "running")
+    model.edit("objective.weight.kind", "curve")
+    model.edit("objective.weight.points", (1.0, -2.0))
+    ((path, sentence),) = model.state.errors
+    assert path == "objective.weight.points"
+    assert "point 2 is -2" in sentence
+    model.stop()
+    wait(model)
+
+
+def test_that_a_long_history_of_errors_is_thinned_out_and_keeps_its_ends():
+    history, numbers = TimestepHistory(), np.ones(4)
+    for step in range(1, 3000):
+        history.add(events.TimestepErrors(step, numbers, numbers, numbers, np.ones(4, np.int64)))
+        assert history.newest.step == step
+    assert history.steps[0] == 1
+    assert len(history) <= MOST
+    assert history.steps == sorted(set(history.steps))
+
+
 def test_that_previews_and_timesteps_are_passed_on(make, tell):
     model, told = make(), []
     model.timesteps_changed.connect(told.append)
@@ -373,7 +425,8 @@ def test_that_previews_and_timesteps_are_passed_on(make, tell):
     errors = events.TimestepErrors(3, numbers, numbers, numbers, np.ones(4, np.int64))
     preview = events.Preview(3, np.zeros((2, 8, 8, 1), np.uint8), ("0", "1"), None)
     tell(model, errors, preview)
-    assert told == [errors]
+    assert model.timesteps.newest is errors
+    assert told[-1] is model.timesteps
     assert model.previews.step(0) == 3
     assert model.previews.images(0).shape == (2, 8, 8, 1)
 
@@ -431,7 +484,7 @@ def test_that_a_run_on_disk_is_shown_without_training(make, tmp_path):
     assert model.losses.steps.tolist() == [1, 2, 3]
     assert model.previews.images(len(model.previews) - 1).shape == (4, 8, 8, 1)
     assert len(told) == 1
-    assert np.isfinite(model.log_snr(told[0].t)).all()
+    assert np.isfinite(model.log_snr(told[0].newest.t)).all()
     assert model.config == before
     assert not model.state.busy
 

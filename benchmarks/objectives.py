@@ -1,0 +1,209 @@
+"""Which objective learns what in 1,000 steps on the digits, a minute of two quiet cores?
+
+    python -m benchmarks.objectives table     predictions × weights: distance, recognised, bits per dimension
+    python -m benchmarks.objectives iddpm     L_simple, L_hybrid and L_vlb
+    python -m benchmarks.objectives vdm       the scatter of the loss under a learned and a straight schedule
+    python -m benchmarks.objectives panel     what the per-timestep record costs a training, at T = 4,000
+        [--steps 1000] [--folder DIR] [--only v]
+
+A fifth of the digits is kept apart; the bound is measured on 32 of them, one draw of noise each, at
+T = 1,000. Steps are counted, not seconds, so that a busy machine changes nothing.
+Every training runs through the command line. With --folder, what is already there is not
+trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measuring import interleaved, paired_ratio, say_machine, table
+
+WEIGHTS = ("surrogate", "min_snr", "ddpm_elbo")
+PREDICTIONS = ("eps", "x_0", "v", "score")
+IDDPM = {
+    "L_simple": {},
+    "L_hybrid": {"objective.variance": "hybrid"},
+    "L_vlb": {"objective.variance": "vlb"},
+    "L_vlb, t by importance": {"objective.variance": "vlb", "objective.density.kind": "importance"},
+}
+
+
+def command(*arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "diffusion_studio", *arguments], check=True, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def measured(folder: Path, name: str, steps: int, changes: dict[str, str]) -> dict[str, float]:
+    """Trains, samples and evaluates one setting; what was found."""
+    run, found = folder / name, folder / f"{name}.json"
+    if not found.is_file():
+        sets = {"data.held_out": "0.2", "training.preview_count": "0", **changes}
+        pairs = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
+        command("train", "digits", "--run", str(run), "--steps", str(steps), *pairs)
+        samples = folder / f"{name}.npz"
+        command("sample", str(run), "--out", str(samples), "--count", "500", "--steps", "50")
+        command("evaluate", str(run), "--elbo", "--images", "32", "--draws", "1", "--out", str(found))
+    return {**judged(folder / f"{name}.npz"), **bound(found)}
+
+
+def judged(path: Path) -> dict[str, float]:
+    """Distance to the real digits, and the share that an SVM recognises as asked."""
+    from sklearn.datasets import load_digits
+    from sklearn.svm import SVC
+
+    from diffusion_studio.engine.quality import frechet_distance
+
+    digits = load_digits()
+    with np.load(path) as data:
+        samples, labels = (data["samples"].reshape(len(data["samples"]), -1) + 1) / 2, data["labels"]
+    asked = SVC().fit(digits.data / 16, digits.target).predict(samples) == labels
+    return {"distance": frechet_distance(samples, digits.data / 16), "recognised": float(asked.mean())}
+
+
+def bound(path: Path) -> dict[str, float]:
+    content = json.loads(path.read_text())
+    elbo = content["elbo"]
+    found = {key: elbo[key] for key in ("total", "total_error", "forward_total", "reconstruction")}
+    return {"steps": content["step"], **found}
+
+
+def row(name: str, found: dict[str, float]) -> tuple[str, ...]:
+    return (
+        name, f"{found['steps']:.0f}", f"{found['distance']:.3f}", f"{found['recognised']:.3f}",
+        f"{found['total']:.3f} ± {found['total_error']:.3f}", f"{found['forward_total']:.3f}",
+    )  # fmt: skip
+
+
+HEADERS = ("setting", "steps", "Fréchet", "recognised", "bits/dim", "with σ² = β")
+
+
+def measure_table(folder: Path, steps: int, only: str) -> None:
+    rows = []
+    for prediction in [p for p in PREDICTIONS if not only or p == only]:
+        for weight in WEIGHTS:
+            changes = {"objective.predict": prediction, "objective.weight.kind": weight}
+            rows.append(
+                row(f"{prediction}, {weight}", measured(folder, f"{prediction}-{weight}", steps, changes))
+            )
+            print(*rows[-1], sep="  ", flush=True)
+    print()
+    table(HEADERS, rows)
+
+
+def measure_iddpm(folder: Path, steps: int) -> None:
+    rows = []
+    for number, (name, changes) in enumerate(IDDPM.items()):
+        rows.append(row(name, measured(folder, f"iddpm-{number}", steps, changes)))
+        print(*rows[-1], sep="  ", flush=True)
+    print()
+    table(HEADERS, rows)
+
+
+def measure_vdm(folder: Path, steps: int) -> None:
+    """One trained network, asked under its learned ω and under the straight line between the same ends.
+
+    The network counts time; a noise level of the straight line stands between two of its learned ones, so it
+    is asked at that fractional time: as a function of ω it is the same denoiser.
+    """
+    import torch
+
+    from diffusion_studio.engine.session import resumed_session
+
+    run = folder / "vdm"
+    if not (run / "config.json").is_file():
+        sets = ("diffusion.schedule.kind=learned", "training.preview_count=0", "data.held_out=0.2")
+        pairs = [part for pair in sets for part in ("--set", pair)]
+        command("train", "digits", "--run", str(run), "--steps", str(steps), *pairs)
+    session = resumed_session(run, torch.device("cpu"))
+    learner, total = session.learner, session.learner.tables.steps
+    learned = -learner.tables.log_snr[1:]
+    straight = torch.linspace(float(learned[0]), float(learned[-1]), total, dtype=torch.float64)
+    start = torch.linspace(-8, 8, total, dtype=torch.float64)
+    found: dict[str, list[torch.Tensor]] = {"learned": [], "straight, same ends": [], "as it began": []}
+    for n in range(40):
+        batch = session.batches.batch(10**6 + n, 10**6 + 128 * n, 128)
+        for name, omega in zip(found, (learned, straight, start), strict=True):
+            found[name].append(total * vdm_losses(learner, batch, learned, omega))
+    table(
+        ("schedule", "loss, nats/dim", "standard deviation of one draw", "of a batch of 128"),
+        [
+            (name, f"{float(torch.cat(v).mean()):.4f}", f"{float(torch.cat(v).std()):.4f}",
+             f"{float(torch.stack([x.mean() for x in v]).std()):.5f}")
+            for name, v in found.items()
+        ],
+    )  # fmt: skip
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        k = round(share * (total - 1))
+        print(f"t = {k + 1}: learned ln SNR {-float(learned[k]):.3f}, straight {-float(straight[k]):.3f}")
+
+
+def vdm_losses(learner, batch, learned, omega):
+    """The weighted loss of each sample under `omega`, by the EMA network that was trained under `learned`."""
+    import torch
+
+    now = omega[batch.t - 1]
+    step = torch.where(batch.t > 1, now - omega[(batch.t - 2).clamp(min=0)], omega[1] - omega[0])
+    a, b = (torch.sigmoid(s * now).sqrt().float()[:, None, None, None] for s in (-1, 1))
+    times = torch.from_numpy(np.interp(now.numpy(), learned.numpy(), np.arange(len(learned)))).float()
+    with torch.inference_mode():
+        (eps_hat,) = learner.ema_unet(a * batch.x_0 + b * batch.noise, times, batch.labels, return_dict=False)
+    return (eps_hat - batch.noise).square().flatten(1).mean(1) * 0.5 * torch.expm1(step)
+
+
+def measure_panel(folder: Path) -> None:
+    """A trainer that records errors by timestep ÷ the same that does not, no window."""
+    from benchmarks.training import session_for, trainer_loop
+    from diffusion_studio.engine import trainer
+
+    off = {"training.preview_count": 0, "training.checkpoint_every": 10_000_000, "diffusion.steps": 4000}
+    for density in ("uniform", "importance"):
+        changes = {**off, "objective.density.kind": density}
+        loops = []
+        for name, interval in (("with", trainer.TELL_TIMESTEPS_EVERY), ("without", 1e9)):
+            session = session_for(folder / f"{density}-{name}", "digits", changes)
+            loops.append((interval, trainer_loop(session, 8)))
+
+        def side(interval, loop):
+            def run() -> int:
+                trainer.TELL_TIMESTEPS_EVERY = interval
+                return loop()
+
+            return run
+
+        recorded, bare = interleaved([side(*loop) for loop in loops], 25)
+        ratio = paired_ratio(recorded, bare)
+        print(f"T = 4000, {density}: with the record ÷ without {ratio:.3f}, budget ≤ 1.02")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("table", "iddpm", "vdm", "panel"))
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    say_machine()
+    with tempfile.TemporaryDirectory() as place:
+        folder = options.folder or Path(place)
+        folder.mkdir(parents=True, exist_ok=True)
+        if options.what == "table":
+            measure_table(folder, options.steps, options.only)
+        elif options.what == "iddpm":
+            measure_iddpm(folder, options.steps)
+        elif options.what == "vdm":
+            measure_vdm(folder, options.steps)
+        else:
+            measure_panel(folder)
+
+
+if __name__ == "__main__":
+    main()

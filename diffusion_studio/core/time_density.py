@@ -1,0 +1,170 @@
+"""How often each time t is drawn while training. One class per density."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from pydantic import field_validator
+from torch import Tensor
+
+from diffusion_studio.core.curves import check_curve, curve_values
+from diffusion_studio.core.describe import Member, knob, one_of
+
+
+class TimeDensity(Member):
+    """A density over t = 1 … T. Concrete densities give `probabilities`."""
+
+    learns: ClassVar[bool] = False  # whether it follows the measured losses
+
+    @property
+    def corrects(self) -> bool:
+        """Whether each loss is divided by T p_t, so that the sum over t stays the same."""
+        return False
+
+    def probabilities(self, steps: int, mean_square: Tensor | None = None) -> Tensor:
+        """p_1 … p_T, with sum 1.
+
+        Args:
+            steps: T.
+            mean_square: E[L_t²] of the weighted losses as measured, (T,); None where not yet known.
+
+        Returns:
+            float64 (T,)
+        """
+        raise NotImplementedError
+
+
+def _uniform(steps: int) -> Tensor:
+    return torch.full((steps,), 1 / steps, dtype=torch.float64)
+
+
+class UniformDensity(TimeDensity):
+    kind: Literal["uniform"] = "uniform"
+
+    title: ClassVar[str] = "uniform"
+    summary: ClassVar[str] = "every t as often as every other."
+    formula: ClassVar[str] = r"p_t = \frac1T"
+    source: ClassVar[str] = "Ho et al. 2020, algorithm 1"
+
+    def probabilities(self, steps: int, mean_square: Tensor | None = None) -> Tensor:
+        return _uniform(steps)
+
+
+class ImportanceDensity(TimeDensity):
+    kind: Literal["importance"] = "importance"
+    floor: float = knob(
+        0.001, title="uniform share", ge=0, le=1, advanced=True,
+        help="How much of the density stays uniform, so that no t is forgotten.", source="iDDPM §3.3, code",
+    )  # fmt: skip
+
+    learns: ClassVar[bool] = True
+    title: ClassVar[str] = "by importance"
+    summary: ClassVar[str] = "t whose losses are large is drawn more often; the sum stays unbiased."
+    formula: ClassVar[str] = r"p_t \propto \sqrt{\mathbb{E}[L_t^2]}"
+    source: ClassVar[str] = "iDDPM eq. 18"
+
+    @property
+    def corrects(self) -> bool:
+        return True
+
+    def probabilities(self, steps: int, mean_square: Tensor | None = None) -> Tensor:
+        if mean_square is None:
+            return _uniform(steps)
+        root = mean_square.to(torch.float64).sqrt()
+        uniform = torch.full_like(root, 1 / steps)
+        total = root.sum()
+        by_loss = torch.where(total > 0, root / total.clamp(min=1e-300), uniform)
+        return (1 - self.floor) * by_loss + self.floor * uniform
+
+
+class CurveDensity(TimeDensity):
+    kind: Literal["curve"] = "curve"
+    points: tuple[float, ...] = knob(
+        (1.0, 1.0, 1.0, 1.0, 1.0), title="points", symbol="p",
+        help="Heights of the density at evenly spaced t from 1 to T, joined by straight lines; their size "
+             "does not matter, only their ratios.",
+        source="drawn by hand",
+    )  # fmt: skip
+    unbiased: bool = knob(
+        False, title="keep the sum",
+        help="Divide each loss by its density, so that only the variance changes, not what is minimised.",
+        source="iDDPM eq. 18",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "drawn by hand"
+    summary: ClassVar[str] = "any curve: drag its points."
+    formula: ClassVar[str] = r"p_t \propto \text{your curve}"
+    source: ClassVar[str] = "drawn by hand"
+
+    @field_validator("points")
+    @classmethod
+    def _usable(cls, points: tuple[float, ...]) -> tuple[float, ...]:
+        return check_curve(points, "density")
+
+    @property
+    def corrects(self) -> bool:
+        return self.unbiased
+
+    def probabilities(self, steps: int, mean_square: Tensor | None = None) -> Tensor:
+        heights = curve_values(self.points, steps)
+        total = heights.sum()
+        if not total > 0:
+            raise ValueError("The density of t is 0 at every t; raise a point of its curve.")
+        values: Tensor = heights / total
+        if self.unbiased:  # a loss that is divided by 0 would be infinite
+            values = 0.999 * values + 0.001 / steps
+        return values
+
+
+class LossHistory:
+    """The last losses of each t, on the device, as iDDPM's sampler keeps them.
+
+    Args:
+        steps: T.
+        length: how many losses of each t are remembered (10 in iDDPM).
+    """
+
+    def __init__(self, steps: int, length: int = 10, device: torch.device | str = "cpu") -> None:
+        self.length = length
+        self.losses = torch.zeros(steps, length, device=device)
+        self.count = torch.zeros(steps, dtype=torch.int64, device=device)
+
+    def add(self, t: Tensor, losses: Tensor) -> None:
+        """Remembers losses (B,) at times t (B,), 1 … T, in their order; nothing is read from the device."""
+        index, order = torch.sort(t - 1, stable=True)
+        values = losses.detach().float()[order]
+        place = torch.arange(len(index), device=index.device)
+        first = torch.searchsorted(index, index)  # where the run of equal times begins
+        last = torch.searchsorted(index, index, right=True)
+        slot = (self.count[index] + place - first) % self.length
+        kept = (last - place <= self.length) & torch.isfinite(values)
+        old = self.losses[index, slot]
+        self._put(index, slot, torch.where(kept, values, old), last - place <= self.length)
+        self.count = self.count.index_add(0, index, torch.ones_like(index))
+
+    def _put(self, index: Tensor, slot: Tensor, values: Tensor, kept: Tensor) -> None:
+        """Writes the kept values; the others go to a row that is thrown away."""
+        steps = len(self.losses)
+        wider = torch.cat([self.losses, self.losses.new_zeros(1, self.length)])
+        wider[torch.where(kept, index, steps), slot] = values
+        self.losses = wider[:steps]
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Goes on from `losses` and `count`; those of another T are ignored."""
+        if tensors["losses"].shape == self.losses.shape:
+            self.losses = tensors["losses"].to(self.losses.device)
+            self.count = tensors["count"].to(self.count.device)
+
+    def mean_square(self) -> Tensor:
+        """E[L_t²]; the same for every t until each has been seen `length` times. float64 (T,)"""
+        full = (self.count >= self.length).all()
+        square = self.losses.double().square().mean(1)
+        return torch.where(full, square, torch.ones_like(square))
+
+
+if TYPE_CHECKING:
+    AnyTimeDensity = TimeDensity
+else:
+    AnyTimeDensity = one_of(TimeDensity)

@@ -1,0 +1,163 @@
+"""The measured bound of a run: every term over t, the three sums, and both decompositions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from diffusion_studio.viewmodels.theory import TheoryState
+from diffusion_studio.widgets.cards import Card
+from diffusion_studio.widgets.equation import EquationView
+from diffusion_studio.widgets.plots import Line, XYPlot
+from diffusion_studio.widgets.theme import label, tabular
+
+BOUND = (
+    r"-\log p(x_0) \leq L_0 + \sum_{t=2}^{T} L_{t-1} + L_T",
+    r"\sum \mathbb{E}\,\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
+)
+
+
+class BoundView(QWidget):
+    """What `evaluate` found about a run, and the button that asks for it."""
+
+    run_chosen = Signal(str)
+    measure_requested = Signal()
+    stop_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(12)
+        column.addLayout(self._build_head())
+        self.plot = XYPlot("Terms of the bound over t")
+        self.plot.set_axes("t", "bits per dimension and step", x_log=True, y_log=True)
+        self.plot.set_empty_text("Choose a run and measure its bound: every image through every t, once.")
+        card = Card()
+        card.body.addWidget(self.plot)
+        column.addWidget(card, 1)
+        self.sums = Card("In bits per dimension")
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(24)
+        self._grid.setVerticalSpacing(4)
+        self.sums.body.addLayout(self._grid)
+        column.addWidget(self.sums)
+        self._runs: tuple[tuple[str, str], ...] = ()
+
+    def _build_head(self) -> QHBoxLayout:
+        self.runs = QComboBox()
+        self.runs.setAccessibleName("Run whose bound is shown")
+        self.runs.setMinimumWidth(220)
+        self.runs.activated.connect(lambda i: self.run_chosen.emit(str(self.runs.itemData(i))))
+        self.measure = QPushButton("Measure")
+        self.measure.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.measure.setToolTip("Send held-out images through every timestep and sum the terms")
+        self.measure.clicked.connect(self.measure_requested)
+        self.stop = QPushButton("Stop")
+        self.stop.clicked.connect(self.stop_requested)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        self.detail = label("", "muted")
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        for widget in (self.runs, self.measure, self.stop):
+            row.addWidget(widget)
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.detail)
+        row.addStretch(0)
+        return row
+
+    def show_state(self, state: TheoryState) -> None:
+        """Shows the state; the curves only where they changed."""
+        if state.runs != self._runs:
+            self._runs = state.runs
+            self.runs.clear()
+            for path, name in state.runs:
+                self.runs.addItem(name, path)
+        self.runs.setCurrentIndex(self.runs.findData(state.run))
+        busy = state.phase != "idle"
+        self.runs.setEnabled(not busy and bool(state.runs))
+        self.measure.setVisible(not busy)
+        self.measure.setEnabled(bool(state.run))
+        self.stop.setVisible(busy)
+        self.stop.setEnabled(state.phase == "running")
+        self.bar.setVisible(busy)
+        self.bar.setValue(round(1000 * state.fraction))
+        self.detail.setText(state.detail)
+
+    def show_evaluation(self, evaluation: Mapping[str, Any] | None) -> None:
+        """Draws the terms, and the sums below them."""
+        elbo = (evaluation or {}).get("elbo")
+        self.sums.setVisible(elbo is not None)
+        if elbo is None or evaluation is None:
+            self.plot.set_lines({})
+            return
+        terms = np.asarray(elbo["terms"], np.float64)
+        error = np.asarray(elbo["term_errors"], np.float64)
+        t = np.arange(1, len(terms) + 1, dtype=np.float64)
+        dash = Qt.PenStyle.DashLine
+        lines = {"term of the step t → t−1": Line(t, terms, "weight", dash)}
+        if np.isfinite(error).all():
+            dots = Qt.PenStyle.DotLine
+            lines["+ 2 standard errors"] = Line(t, terms + 2 * error, "muted", dots)
+            lines["− 2 standard errors"] = Line(t, np.maximum(terms - 2 * error, 1e-9), "muted", dots)
+        self.plot.set_lines(lines)
+        self._show_sums(evaluation, elbo)
+
+    def _show_sums(self, evaluation: Mapping[str, Any], elbo: Mapping[str, Any]) -> None:
+        while self._grid.count():
+            item = self._grid.takeAt(0)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.deleteLater()
+        split = "held-out" if evaluation.get("held_out") else "training"
+        told = ", class told" if elbo.get("conditional") else ""
+        self.sums.set_title(
+            "In bits per dimension",
+            f"step {evaluation.get('step', 0):,} · {elbo['images']} {split} images, "
+            f"{elbo['draws']} draws{told} · σ² {elbo['variance']}",
+        )
+        one = _with(elbo["total"], elbo["total_error"]), _number(elbo["draw_spread"])
+        two = _with(elbo["chain_total"], elbo["chain_error"]), _number(elbo["chain_draw_spread"])
+        heads = ("", "bound", "one draw scatters by", "")
+        rows = (heads, ("L 58: three terms", *one, BOUND[0]), ("L 43: triples", *two, BOUND[1]))
+        for row, cells in enumerate(rows):
+            for place, text in enumerate(cells):
+                self._grid.addWidget(_cell(text, row, place), row, place)
+        names = ("reconstruction", "matching", "prior", "forward_total")
+        words = ("reconstruction L₀", "matching Σ L", "prior", "the bound with σ² = β instead")
+        parts = [f"{word} {_number(elbo[name])}" for name, word in zip(names, words, strict=True)]
+        self._grid.addWidget(_cell("   ·   ".join(parts), 1, 0), len(rows), 0, 1, 4)
+        self._grid.setColumnStretch(3, 1)
+
+
+def _cell(text: str, row: int, column: int) -> QWidget:
+    if column == 3 and text:
+        view = EquationView()
+        view.set_equation(text)
+        return view
+    cell = label(text, "muted") if row == 0 else label(text)
+    cell.setFont(tabular(cell.font()))
+    return cell
+
+
+def _number(value: float) -> str:
+    return "–" if value is None or not np.isfinite(value) else f"{value:.4f}"
+
+
+def _with(value: float, error: float) -> str:
+    return f"{_number(value)} ± {_number(error)}"

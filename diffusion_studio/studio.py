@@ -27,7 +27,8 @@ from diffusion_studio.viewmodels.runs import RunsViewModel
 from diffusion_studio.viewmodels.sample import SampleViewModel
 from diffusion_studio.viewmodels.sample_state import SampleParameters, SampleState
 from diffusion_studio.viewmodels.theory import TheoryViewModel
-from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
+from diffusion_studio.viewmodels.train import TrainViewModel
+from diffusion_studio.viewmodels.train_state import TrainState
 from diffusion_studio.widgets.theme import theme
 
 log = logging.getLogger(__name__)

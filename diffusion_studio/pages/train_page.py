@@ -137,7 +137,7 @@ class TrainPage(Page):
         self.samples.body.addWidget(self.grid, 1)
         self.samples.body.addLayout(ends)
         self.quality = QualityView()
-        self.quality.showmeasures(None)
+        self.quality.show_measures(None)
         self.samples.body.addWidget(self.quality)
         return self.samples
 
@@ -313,13 +313,13 @@ class TrainPage(Page):
         plot = self.panel.plot
         if event is None:
             plot.set_data([], [], [])
-            plot.setoverlays({})
+            plot.set_overlays({})
             return
         log_snr = self.model.log_snr(event.t) if event.log_snr is None else event.log_snr
         plot.set_axis(self.panel.axis.value or "t", log_snr)  # type: ignore[arg-type]
         band = 2 * standard_error(event.spread, event.count)
         plot.set_data(event.t, event.error, event.count, event.error - band, event.error + band)
-        plot.setoverlays(overlays(event))
+        plot.set_overlays(overlays(event))
         self._show_schedule(event, log_snr)
 
     def _show_schedule(self, event: TimestepErrors, log_snr: Floats) -> None:
@@ -350,10 +350,10 @@ class TrainPage(Page):
         if not 0 <= index < len(previews):
             self.grid.set_images(None)
             self.samples.set_title("Samples")
-            self.quality.showmeasures(None)
+            self.quality.show_measures(None)
             return
         measured = previews.quality.get(previews.step(index))
-        self.quality.showmeasures(measured and measures(previews.step(index), measured))
+        self.quality.show_measures(measured and measures(previews.step(index), measured))
         self.grid.set_images(previews.images(index))
         self.samples.set_title("Samples", f"EMA · DDIM 20 · step {previews.step(index):,}")
 

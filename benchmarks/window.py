@@ -165,9 +165,9 @@ def scrub(app) -> None:
     model.edit("count", COUNT)
     model.settle()
     wait(lambda: len(model.state.times) == STEPS + 1 and not model.state.busy)
-    assert page.grid.count == COUNT
+    assert page.pictures.grid.count == COUNT
     painted = Painted()
-    page.grid.installEventFilter(painted)
+    page.pictures.grid.installEventFilter(painted)
     random.seed(0)
     rows = []
     for view in ("x0_hat", "x_t", "eps_hat"):
@@ -179,7 +179,8 @@ def scrub(app) -> None:
             view, f"{1000 * p50:.1f}", f"{1000 * p99:.1f}", f"{1000 * max(times):.1f}",
             f"≤ {1000 * SEEK:.0f}", against(p99, SEEK),
         ))  # fmt: skip
-    print(f"{COUNT} trajectories × {STEPS} steps, grid {page.grid.width()}×{page.grid.height()}")
+    grid = page.pictures.grid
+    print(f"{COUNT} trajectories × {STEPS} steps, grid {grid.width()}×{grid.height()}")
     table(("view, ms from seek to paint", "median", "p99", "worst", "budget p99", ""), rows)
 
 

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 ITEMS = (
     ("train", "Train", "train"),
     ("sample", "Sample", "sample"),
+    ("toy", "2-D", "toy"),
     ("theory", "Theory", "theory"),
     ("runs", "Runs", "runs"),
 )
@@ -45,6 +46,7 @@ class Imports(QThread):
             import diffusion_studio.viewmodels.runs
             import diffusion_studio.viewmodels.sample
             import diffusion_studio.viewmodels.theory
+            import diffusion_studio.viewmodels.toy
             import diffusion_studio.viewmodels.train
             import diffusion_studio.widgets.formula  # noqa: F401
         except Exception as error:

@@ -74,6 +74,7 @@ def _take(folder: Path, run: Path) -> None:
     studio.sampling.seek(len(studio.sampling.state.times) * 2 // 5)
     studio.show_page("sample")
     _shoot(app, folder, "sample")
+    _shoot_plane(app, folder)
     studio.show_page("theory")
     for part in ("schedules", "weights", "errata"):
         studio.theory_page.show_part(part)
@@ -84,6 +85,29 @@ def _take(folder: Path, run: Path) -> None:
     app.shell.close()
     theme().set_mode("system")
     application.processEvents()
+
+
+def _shoot_plane(app: object, folder: Path) -> None:
+    """The 2-D page at rest: figure 6 of Luo as a landscape and from above, annealing, and an error map."""
+    from diffusion_studio.viewmodels.toy_tour import cards
+
+    studio = app.studio  # type: ignore[attr-defined]
+    model, page, tour = studio.toy, studio.toy_page, cards()
+    studio.show_page("toy")
+    scenes = (("toy", 0, 0, 300), ("toy-annealed", 1, 1, 300), ("toy-error", 2, 0, 200))
+    for name, card, action, state in scenes:
+        for before in range(action + 1):
+            model.apply(tour[card].actions[before])
+            model.player.stop()
+            model.player.seek(state)
+            _wait(lambda: not model.player.moving)
+        model.set_tour(card)
+        _wait(lambda: not model.state.learning.running)
+        _shoot(app, folder, name)
+        if name == "toy":
+            page.relief.setChecked(True)
+            _shoot(app, folder, "toy-landscape")
+            page.relief.setChecked(False)
 
 
 def _shoot(app: object, folder: Path, name: str) -> None:

@@ -16,17 +16,21 @@ from diffusion_studio.engine.config import RunConfig
 from diffusion_studio.engine.model_io import is_pipeline
 from diffusion_studio.engine.pictures import read_settings
 from diffusion_studio.engine.run import is_run
+from diffusion_studio.engine.toy_export import holds_state
 from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.runs_page import RunsPage
 from diffusion_studio.pages.sample_page import SamplePage
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.pages.theory_page import TheoryPage
+from diffusion_studio.pages.toy_page import ToyPage
 from diffusion_studio.pages.train_page import TrainPage
 from diffusion_studio.viewmodels.memory import Memory
 from diffusion_studio.viewmodels.runs import RunsViewModel
 from diffusion_studio.viewmodels.sample import SampleViewModel
 from diffusion_studio.viewmodels.sample_state import SampleParameters, SampleState
 from diffusion_studio.viewmodels.theory import TheoryViewModel
+from diffusion_studio.viewmodels.toy import ToyViewModel
+from diffusion_studio.viewmodels.toy_memory import restored, to_remember
 from diffusion_studio.viewmodels.train import TrainViewModel
 from diffusion_studio.viewmodels.train_state import TrainState
 from diffusion_studio.widgets.theme import theme
@@ -47,14 +51,18 @@ class Studio(QObject):
         runs = places.runs_dir()
         self.training = TrainViewModel(runs, _config(self.memory.get("config")), parent=self)
         self.sampling = SampleViewModel(runs, _parameters(self.memory.get("sample")), parent=self)
+        self.toy = ToyViewModel(*restored(self.memory.get("toy")), parent=self)
         self.theory = TheoryViewModel(runs, parent=self)
         self.runs = RunsViewModel(runs, self)
         self.train_page = TrainPage(self.training)
         self.sample_page = SamplePage(self.sampling)
+        self.toy_page = ToyPage(self.toy)
         self.theory_page = TheoryPage(self.theory)
         self.runs_page = RunsPage(self.runs)
-        pages = (self.train_page, self.sample_page, self.theory_page, self.runs_page)
-        self.pages: dict[str, Page] = {page.key: page for page in pages}
+        pages: tuple[Page, ...] = (
+            self.train_page, self.sample_page, self.toy_page, self.theory_page, self.runs_page
+        )  # fmt: skip
+        self.pages = {p.key: p for p in pages}
         for key, page in self.pages.items():
             shell.add_page(key, page)
             page.header_changed.connect(self._show_header)
@@ -73,6 +81,7 @@ class Studio(QObject):
         self.training.changed.connect(self._remember_training)
         self.training.saved.connect(self.sampling.model_saved)
         self.sampling.changed.connect(self._remember_sampling)
+        self.toy.changed.connect(lambda state: self.memory.set("toy", to_remember(state)))
         self.train_page.sample_requested.connect(self._sample_trained)
         self.theory_page.go_requested.connect(self._go)
         self.runs_page.sample_requested.connect(self._sample_run)
@@ -97,11 +106,14 @@ class Studio(QObject):
     def open_dropped(self, paths: list[str]) -> None:
         """Image files dropped onto the Sample page are where its chains begin; elsewhere their folder opens.
 
-        A picture of ours brings its settings back, wherever it is dropped.
+        A picture of ours brings its settings back, wherever it is dropped, and so does a state of the plane.
         """
         files = [Path(path) for path in paths if Path(path).is_file()]
         ours = len(files) == 1 and read_settings(files[0]) is not None
-        if files and (ours or self._current() is self.sample_page):
+        if len(files) == 1 and holds_state(files[0]):
+            self.toy.open_state(files[0])
+            self.show_page("toy")
+        elif files and (ours or self._current() is self.sample_page):
             self.sampling.open_images(files)
             self.show_page("sample")
         elif paths:
@@ -215,12 +227,8 @@ class Studio(QObject):
         self._remember_window()
         self._remember_layouts()
         self.sample_page.shutdown()
-        for model in (
-            self.training,
-            self.sampling,
-            self.theory,
-            self.runs,
-        ):  # a last checkpoint is told to the others
+        models = (self.training, self.sampling, self.toy, self.theory, self.runs)
+        for model in models:  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import index as whole
 
 from torch import Tensor
 
-from diffusion_studio.core.clipping import Clip, Clipping
+from diffusion_studio.core.clipping import Clip
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.noise import NoiseSource
 from diffusion_studio.core.predictions import Prediction
@@ -66,9 +67,9 @@ def reverse_chain(
     sampler: Sampler,
     times: Sequence[int],
     x: Tensor,
-    noise: NoiseSource,
+    noise: NoiseSource | None = None,
     labels: Tensor | None = None,
-    clip: Clipping | None = None,
+    clip: Callable[[Prediction], Prediction] | None = None,
     first: int = 0,
     past: Past | None = None,
 ) -> Iterator[ChainStep]:
@@ -77,9 +78,11 @@ def reverse_chain(
     Args:
         times: strictly decreasing, from noise to image, as a spacing gives them (S+1,).
         x: the state at times[first], (B, …).
-        noise: noise(t, shape, draw) gives the noise of the step that begins at t; draw counts within it.
+        noise: noise(t, shape, draw) gives the noise of the step that begins at t; draw counts within it. May
+            be left out where no step adds any.
         labels: int64 (B,), −1 for unconditional.
-        clip: what is done to x̂_0; by default it stays within [−1, 1] and ε̂ is derived again from it.
+        clip: what is done to each prediction, a `Clipping` or any function; by default x̂_0 stays within
+            [−1, 1] and ε̂ is derived again from it. `Unclipped()` leaves it as it is.
         first: index of the first step, to go on in the middle of a chain.
         past: what is known of the step before the first one.
 
@@ -87,10 +90,14 @@ def reverse_chain(
         S − first steps.
 
     Raises:
-        ValueError: times out of order, or a step that does not exist.
+        ValueError: times out of order, a step that does not exist, or one that lacks its noise.
+        TypeError: times that are not whole numbers.
     """
+    times = [whole(t) for t in times]
     clip = Clip() if clip is None else clip
     updates = plan(denoiser.tables, sampler, times[first:], None if past is None else past.t)
+    if noise is None and any(update.draws for update in updates):
+        raise ValueError(f"{sampler.title} adds fresh noise: say where it comes from.")
 
     def ask(x: Tensor, t: int) -> Prediction:
         return clip(denoiser(x, t, labels))
@@ -101,6 +108,7 @@ def reverse_chain(
         prediction = ask(x, t)
 
         def draw(number: int, t: int = t, like: Tensor = x) -> Tensor:
+            assert noise is not None
             return (noise(t, shape, number) if number else noise(t, shape)).to(like)
 
         step = Step(t, s, x, prediction, None if past is None else past.x0_hat, update, ask, draw)

@@ -67,7 +67,10 @@ class DynamicThreshold(Clipping):
 
     def __call__(self, prediction: Prediction) -> Prediction:
         x0_hat = prediction.x0_hat
-        sizes = torch.quantile(x0_hat.abs().flatten(1).float(), self.share, dim=1).clamp(min=1)
+        exact = torch.promote_types(x0_hat.dtype, torch.float32)  # quantiles know nothing smaller
+        sizes = torch.quantile(x0_hat.abs().reshape(len(x0_hat), -1).to(exact), self.share, dim=1).clamp(
+            min=1
+        )
         limit = sizes.to(x0_hat).view(-1, *[1] * (x0_hat.ndim - 1))
         return prediction.with_x0(torch.maximum(torch.minimum(x0_hat, limit), -limit) / limit, self.rederive)
 

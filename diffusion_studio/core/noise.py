@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Protocol
 
 import numpy as np
@@ -45,28 +46,31 @@ class CounterNoise:
         return torch.from_numpy(values).to(self.device)
 
 
-def given_noise(times: Sequence[int], values: Sequence[Tensor]) -> NoiseSource:
+def given_noise(times: Sequence[int], values: Sequence[Tensor | Sequence[Tensor]]) -> NoiseSource:
     """The noise of each step from a list.
 
     Args:
         times: the chain's times (S+1,) or the S times at which its steps begin.
-        values: z of each step, in the order of the steps; the last may be left out, for it adds none.
+        values: z of each step, in the order of the steps; the last may be left out, for it adds none. Where
+            a sampler draws several times in a step, the list of its draws.
     """
-    known = dict(zip(times, values, strict=False))
+    drawn = ((value,) if isinstance(value, Tensor) else tuple(value) for value in values)
+    known = {index(t): draws for t, draws in zip(times, drawn, strict=False)}
 
     def noise(t: int, shape: tuple[int, ...], draw: int = 0, /) -> Tensor:
-        if t not in known or draw:
+        if draw >= len(known.get(t, ())):
             raise ValueError(f"No noise was given for draw {draw} of the step that begins at t = {t}.")
-        if tuple(known[t].shape) != shape:
-            found = tuple(known[t].shape)
+        z = known[t][draw]
+        if tuple(z.shape) != shape:
+            found = tuple(z.shape)
             raise ValueError(f"The noise of the step that begins at t = {t} must be {shape}, not {found}.")
-        return known[t]
+        return z
 
     return noise
 
 
 def drawn_noise(generator: torch.Generator, dtype: torch.dtype = torch.float32) -> NoiseSource:
-    """Noise from a generator, drawn in the order of its use."""
+    """Noise from a generator, drawn in the order of its use; where σ = 0 nothing is drawn."""
 
     def noise(t: int, shape: tuple[int, ...], draw: int = 0, /) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=dtype, device=generator.device)

@@ -79,8 +79,13 @@ class LinspaceSpacing(Spacing):
     source: ClassVar[str] = "Lin et al. 2024, table 2"
 
     def _positions(self, tables: Tables, count: int) -> list[float]:
-        total = tables.steps
-        return [total - i * (total - 1) / max(count - 1, 1) for i in range(count)]
+        if count == 1:
+            return [tables.steps]
+        even = np.linspace(
+            0, tables.steps - 1, count
+        ).round()  # before 1 is added: halves fall as in diffusers
+        found: list[float] = (1 + even[::-1]).tolist()
+        return found
 
 
 class QuadraticSpacing(Spacing):

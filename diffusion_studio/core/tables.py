@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,18 +22,31 @@ class Tables:
     beta: Tensor
 
     @classmethod
-    def from_betas(cls, betas: Tensor) -> Tables:
+    def from_betas(cls, betas: Tensor | Sequence[float]) -> Tables:
         """Tables from β_1 … β_T (T,).
 
         Raises:
             ValueError: T < 2, or a β outside (0, 1).
         """
-        betas = betas.to("cpu", torch.float64)
+        betas = torch.as_tensor(betas, dtype=torch.float64, device="cpu")
         if betas.ndim != 1 or len(betas) < 2:
             raise ValueError("A schedule needs at least two steps (T ≥ 2).")
         if not bool(((betas > 0) & (betas < 1)).all()):
             raise ValueError("Every β of a schedule must lie between 0 and 1.")
         return cls(torch.cat([torch.zeros(1, dtype=torch.float64), betas]))
+
+    @classmethod
+    def from_alpha_bar(cls, alpha_bar: Tensor | Sequence[float]) -> Tables:
+        """Tables from ᾱ_1 … ᾱ_T (T,), `alphas_cumprod` in diffusers; ᾱ_0 = 1 is added.
+
+        Raises:
+            ValueError: T < 2, or an ᾱ that does not fall strictly from 1 to a value above 0.
+        """
+        given = torch.as_tensor(alpha_bar, dtype=torch.float64, device="cpu")
+        whole = torch.cat([torch.ones(1, dtype=torch.float64), given.flatten()])
+        if given.ndim != 1 or not bool(((whole[1:] > 0) & (whole[1:] < whole[:-1])).all()):
+            raise ValueError("ᾱ_1 … ᾱ_T must fall strictly, from below 1 to a value above 0.")
+        return cls.from_betas(1 - whole[1:] / whole[:-1])
 
     @property
     def steps(self) -> int:

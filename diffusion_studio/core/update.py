@@ -63,9 +63,13 @@ class Update:
 
     @property
     def added_sigma(self) -> float:
-        """Standard deviation of all the noise of the step, that of the inner updates included."""
+        """Standard deviation of all the noise that the step puts into x_s, the inner updates' included.
+
+        Noise of inner updates that come first is carried to s with x_t.
+        """
         inner = self.inner.sigma if self.inner else 0.0
-        return float((self.sigma**2 + self.repeats * inner**2) ** 0.5)
+        carried = self["x_t"] if self.when == "before" else 1.0
+        return float((self.sigma**2 + self.repeats * (carried * inner) ** 2) ** 0.5)
 
     @property
     def draws(self) -> int:

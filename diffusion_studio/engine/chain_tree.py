@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from diffusion_studio.core.describe import Choice, get_value, knob, knobs
 from diffusion_studio.engine.files import write_atomically
@@ -45,6 +45,11 @@ class ChainTree(Choice):
     @property
     def tracks(self) -> range:
         return range(len(self.branches) + 1)
+
+    @property
+    def chains(self) -> tuple[object, ...]:
+        """What is computed, whatever it is called and whichever of it is shown."""
+        return self.spec, *((branch.parent, branch.time, branch.spec) for branch in self.branches)
 
     def spec_of(self, track: int) -> SampleSpec:
         return self.spec if track == 0 else self.branches[track - 1].spec
@@ -152,6 +157,6 @@ def load_tree(run: Path) -> ChainTree | None:
         return ChainTree.model_validate(json.loads((run / FILE).read_text("utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # a ValidationError is a ValueError
         log.warning("The chains saved with %s could not be read: %s", run, error)
         return None

@@ -154,8 +154,13 @@ class Chain:
         """Raises ValueError, with a sentence, when this chain cannot be run."""
         self.labels()
         _ = self.updates
-        if self.spec.start.kind != "noise" and not self.spec.start.files and self.origin is None:
+        start = self.spec.start
+        if start.kind == "noise" or self.origin is not None:
+            return
+        if not start.files:
             raise ValueError("Choose an image first: the chain is to begin at one.")
+        if start.kind == "interpolated" and len(start.files) != 2:
+            raise ValueError("Choose two images to go from one to the other.")
 
     def labels(self) -> Tensor | None:
         """The class asked of each sample, int64 (n,): all classes in turn when the spec names none.
@@ -171,13 +176,13 @@ class Chain:
                     f"{self.source.name} was trained without labels, so no class can be asked for."
                 )
             return None
-        if self.spec.guidance == 0:
-            return None
         if self.spec.label >= self.source.classes:
             last = self.source.classes - 1
             raise ValueError(
                 f"{self.source.name} has the classes 0 … {last}; there is no class {self.spec.label}."
             )
+        if self.spec.guidance == 0:
+            return None
         if self.spec.label == NO_LABEL:
             return torch.arange(self.spec.count, device=self.device) % self.source.classes
         return torch.full((self.spec.count,), self.spec.label, device=self.device)

@@ -93,7 +93,7 @@ class InterpolatedStart(Start):
     images: tuple[str, ...] = _images("Two images; the chains begin between their noises.")
     share: float = _height()
     rounds: int = _rounds()
-    title: ClassVar[str] = "between two images"
+    title: ClassVar[str] = "two images"
     summary: ClassVar[str] = "two images are inverted; the chains begin on the arc between their noises."
     formula: ClassVar[str] = (
         r"x_T = \frac{\sin((1-u)\theta)}{\sin\theta}x^{(1)} + \frac{\sin(u\theta)}{\sin\theta}x^{(2)}"

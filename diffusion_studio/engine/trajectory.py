@@ -235,7 +235,7 @@ class Trajectory:
         if k + 1 > self.steps or k + 1 > self.leaves + self._next:
             return np.zeros(self._x.shape[1:], np.float32)
         own = k + 1 - self.leaves
-        if self.parent is not None and own < 0:
+        if self.parent is not None and own <= 0:  # the state it leaves at is the parent's too
             return self.parent.change(k)
         change: NDArray[np.float32] = self._x[own].astype(np.float32) - self.x_t(k)
         return change

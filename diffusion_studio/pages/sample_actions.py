@@ -84,11 +84,13 @@ class SampleActions(QObject):
         QGuiApplication.clipboard().setText(self.model.command())
 
     def ask_for_name(self, track: int) -> None:
-        """Asks for the name of a branch; an empty one says what it changes."""
+        """Asks for the name of a branch; an empty one says what it changes. The main chain keeps its own."""
+        if track == 0:
+            return
         dialog = QInputDialog(self._page)
         dialog.setWindowTitle("Name of the branch")
         dialog.setLabelText("Name (empty: what it changes)")
-        dialog.setTextValue(self.model.parameters.tree.label_of(track))
+        dialog.setTextValue(self.model.parameters.tree.branches[track - 1].name)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.textValueSelected.connect(lambda name: self.model.rename_track(track, name))
         dialog.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,6 +29,15 @@ class History(Generic[T]):
         self._future.clear()
         self._settled = self.value
         return True
+
+    def withdraw(self, wrong: Callable[[T], bool], otherwise: T) -> None:
+        """Forgets a value that turned out wrong: back to the last one that is not."""
+        if not wrong(self._settled):
+            self.value = self._settled
+            return
+        while self._past and wrong(self._past[-1]):
+            self._past.pop()
+        self._move(self._past.pop() if self._past else otherwise)
 
     @property
     def can_undo(self) -> bool:

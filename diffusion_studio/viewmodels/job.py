@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QThread, QTimer, Signal
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.events import Event, Finished
+from diffusion_studio.engine.helper_threads import work_with_all
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class _Thread(QThread):
         self._mailbox = mailbox
 
     def run(self) -> None:
+        work_with_all()
         try:
             for event in self._stream(self._control, self._mailbox.append):
                 if isinstance(event, Finished):

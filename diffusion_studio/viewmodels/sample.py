@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.player import Player
 from diffusion_studio.viewmodels.sample_state import (
     VIEWS,
+    ImagesRefused,
     Layout,
     RoughPicture,
     SampleParameters,
@@ -48,8 +50,14 @@ from diffusion_studio.viewmodels.sample_state import (
     TracksBegun,
     TrackState,
 )
-from diffusion_studio.viewmodels.sources import SourceCache, SourceChoice, list_choices, memorising_choice
-from diffusion_studio.viewmodels.tracks import Tracks, fitting, place_of, rough_picture
+from diffusion_studio.viewmodels.sources import (
+    SourceCache,
+    SourceChoice,
+    is_there,
+    list_choices,
+    memorising_choice,
+)
+from diffusion_studio.viewmodels.tracks import Readable, Tracks, check, place_of, rough_picture
 
 TICK = 10  # ms between looks into the mailbox: a slider that is held waits for the pictures
 
@@ -71,7 +79,7 @@ class SampleViewModel(QObject):
         super().__init__(parent)
         self._runs_dir = runs_dir
         chosen = choose_device(device)
-        self._cache, self._tracks = SourceCache(chosen), Tracks()
+        self._cache, self._tracks, self._readable = SourceCache(chosen), Tracks(), Readable()
         start = parameters or SampleParameters(memorising_choice(DIGITS).key, ChainTree())
         self._history = History(start)
         self._data_sources: tuple[str, ...] = ()
@@ -82,6 +90,7 @@ class SampleViewModel(QObject):
         self._rough: NDArray[np.uint8] | None = None
         self._time = 0.0  # where the person stands, as a share of T
         self._strip_at = -1
+        self._to_tell: Notice | None = None  # beside the next chains
         self._computing, self._exporting = Slot(self, TICK), Slot(self)
         self._computing.event.connect(self._on_event)
         self._exporting.event.connect(self._on_export)
@@ -139,11 +148,12 @@ class SampleViewModel(QObject):
             spec = with_value(self.parameters.spec, path, value)
             if isinstance(spec.sampler, SigmaCurve) and path == "sampler.kind" and self.record is not None:
                 spec = self._with_present_sigma(spec)
-            self._check(spec)
+            tree = self.parameters.tree.with_spec(spec)
+            self._check(tree)
         except ValueError as error:
             self._update(errors=((path, str(error)),))
             return
-        self._change_tree(self.parameters.tree.with_spec(spec))
+        self._change_tree(tree)
 
     def _with_present_sigma(self, spec: SampleSpec) -> SampleSpec:
         """A curve to draw begins as the σ of the sampler before, where Lemma 3.1 allows it."""
@@ -154,18 +164,19 @@ class SampleViewModel(QObject):
         points = {(float(noise.times[k]), round(float(low[k]) * 0.999, 4)) for k in steps}
         return with_value(spec, "sampler.points", tuple(sorted(points)))
 
-    def _check(self, spec: SampleSpec) -> None:
-        """Raises ValueError when the denoiser on show cannot follow this spec."""
-        if self.record is not None:
-            source = self.record.chain.source
-            if self.parameters.source == self._source_of_records:
-                chain = Chain(source, fitting(spec, source), self._cache.device)
-                _ = chain.updates
+    def _check(self, tree: ChainTree) -> None:
+        """Raises ValueError when the denoiser on show cannot follow these chains."""
+        if self.record is None or self.parameters.source != self._source_of_records:
+            return
+        source, spec = self.record.chain.source, tree.spec_of(tree.active)
+        if spec.label != self.parameters.spec.label:  # one that was asked of another denoiser may stand
+            Chain(source, spec, self._cache.device).labels()
+        check(source, tree, self._cache.device)
 
     def settle(self) -> None:
         """Ends one edit: the next undo takes back all of it."""
         self._history.settle()
-        self._show_parameters()
+        self._update(can_undo=self._history.can_undo, can_redo=self._history.can_redo)
 
     def undo(self) -> None:
         self._move(self._history.undo)
@@ -187,7 +198,15 @@ class SampleViewModel(QObject):
         change()
         self._show_parameters()
         if self.parameters != before:
+            self._show_known()
             self.compute()
+
+    def _show_known(self) -> None:
+        """Shows at once what needs no computing: another track, another comparison, another name."""
+        tree = self.parameters.tree
+        same_source = self._records and self.parameters.source == self._source_of_records
+        if same_source and tree.chains == self._shown_tree.chains:
+            self._begin(tree, self._records)
 
     def _show_parameters(self) -> None:
         self._update(
@@ -214,6 +233,8 @@ class SampleViewModel(QObject):
 
     def compare_with(self, track: int) -> None:
         """Compares the shown track with another; −1 ends it."""
+        if track >= len(self.parameters.tree.tracks):
+            return
         self._change_tree(self.parameters.tree.comparing(track), settle=True)
 
     def show_track(self, track: int) -> None:
@@ -221,7 +242,8 @@ class SampleViewModel(QObject):
             self._change_tree(self.parameters.tree.showing(track), settle=True)
 
     def rename_track(self, track: int, name: str) -> None:
-        self._change_tree(self.parameters.tree.renamed(track, name), settle=True)
+        if track in self.parameters.tree.tracks:
+            self._change_tree(self.parameters.tree.renamed(track, name), settle=True)
 
     def delete_track(self, track: int) -> None:
         self._change_tree(self.parameters.tree.without(track), settle=True)
@@ -230,11 +252,16 @@ class SampleViewModel(QObject):
 
     def compute(self) -> None:
         """Computes the chains that the parameters describe; what is shown stays until there is better."""
-        parameters, cache, tracks = self.parameters, self._cache, self._tracks
+        parameters, cache, tracks, readable = self.parameters, self._cache, self._tracks, self._readable
         time, view = self._time, self.state.view
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             source, tree = cache.open(parameters.source), parameters.tree
+            try:
+                readable.check(tree.spec.start.files, source)
+            except ValueError as error:
+                yield ImagesRefused(str(error))
+                return
             records = tracks.build(source, tree, cache.device)
             shown = records[tree.active]
             yield TracksBegun(tree, records)
@@ -261,6 +288,7 @@ class SampleViewModel(QObject):
         match event:
             case TracksBegun(tree=tree, records=records):
                 self._begin(tree, records)
+                self._to_tell = None
             case RoughPicture(record=record, images=images) if record is self.record:
                 if self.state.position >= record.ready:
                     self._rough = images
@@ -274,6 +302,9 @@ class SampleViewModel(QObject):
                     self._show_all()
                 if record is self.record:
                     self.chain_done.emit(record)
+            case ImagesRefused(message=message):
+                self._update(notice=Notice("error", message))
+                self._go_back()
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._update(busy=False, doing="", notice=Notice("error", message, traceback))
                 if not self._records:
@@ -282,10 +313,29 @@ class SampleViewModel(QObject):
                 self._update(busy=False, doing="")
                 self._show_progress("")
 
+    def _go_back(self) -> None:
+        """Takes back the images that cannot be read."""
+        if not self._records:
+            self._fall_back()
+            return
+        files = self.parameters.tree.spec.start.files
+        shown = SampleParameters(self._source_of_records, self._shown_tree)
+        self._history.withdraw(lambda value: value.tree.spec.start.files == files, shown)
+        self._show_parameters()
+        start = self.parameters.tree.spec.start
+        if self.parameters != shown and (start.files or start.kind == "noise"):
+            self.compute()
+
     def _fall_back(self) -> None:
-        """Shows the digits when the remembered denoiser is gone, so that the page is never empty."""
-        start = replace(self.parameters, source=memorising_choice(DIGITS).key)
-        if start.source != self.parameters.source:
+        """Shows the digits when the remembered denoiser is gone, so that the page is never empty.
+
+        When that is not what was missing, but an image that chains begin at, it is a chain from noise.
+        """
+        digits = memorising_choice(DIGITS).key
+        start = replace(self.parameters, source=digits)
+        if start == self.parameters:
+            start = SampleParameters(digits, ChainTree())
+        if start != self.parameters:
             self._history = History(start)
             self._show_parameters()
             self.compute()
@@ -308,7 +358,7 @@ class SampleViewModel(QObject):
             tracks=self._track_states(), position=position, ready=record.ready,
             step=self._numbers(position), sample=sample if sample is not None and sample < count else None,
             megabytes=sum(r.size for r in records) / 1e6, on_disk=any(r.on_disk for r in records),
-            notice=Notice("warning", " ".join(source.notes)) if source.notes else fell_back,
+            notice=Notice("warning", " ".join(source.notes)) if source.notes else fell_back or self._to_tell,
         )  # fmt: skip
         self.noise_changed.emit(step_noise_of(record))
         self._show_all()
@@ -351,7 +401,8 @@ class SampleViewModel(QObject):
 
     def stand_at(self, time: float) -> None:
         """Where to stand in the next chain: t as a share of T, 0 at the image."""
-        self._time = min(max(time, 0.0), 1.0)
+        if math.isfinite(time):
+            self._time = min(max(time, 0.0), 1.0)
 
     @property
     def time(self) -> float:
@@ -474,6 +525,7 @@ class SampleViewModel(QObject):
             spec = with_value(spec, "start.images", tuple(map(str, paths)))
             if start.kind == "noise":
                 spec = with_value(spec, "count", len(paths))
+                spec = with_value(spec, "guidance", 0.0)  # which class an image is of is not known
         except ValueError as error:
             self._update(notice=Notice("error", str(error)))
             return
@@ -489,10 +541,11 @@ class SampleViewModel(QObject):
             self._update(notice=Notice("error", "The settings in this picture are of another version."))
             return
         source = str(settings.get("source", ""))
-        known = source in {choice.key for choice in self.state.choices} or Path(source).exists()
-        if not known:
+        known = source in {choice.key for choice in self.state.choices} or is_there(source)
+        if source and not known:
             text = f"{settings.get('model', 'The model')} of this picture is not here; its settings are used."
-            self._update(notice=Notice("info", text))
+            self._to_tell = Notice("info", text)
+            self._update(notice=self._to_tell)
         if str(settings.get("view")) in VIEWS:
             self.set_view(str(settings["view"]))
         if isinstance(settings.get("time"), float):

@@ -58,6 +58,13 @@ class TrackDone(events.Event):
 
 
 @dataclass(frozen=True)
+class ImagesRefused(events.Event):
+    """An image that chains are to begin at cannot be read."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class TrackState:
     """One line of the timeline."""
 

@@ -32,6 +32,12 @@ def memorising_choice(data_source: str) -> SourceChoice:
     return SourceChoice(f"{MEMORISING}{data_source}", f"{Path(data_source).name} · memorising (exact)")
 
 
+def is_there(key: str) -> bool:
+    """Whether there is something at the place that a key names."""
+    place = key.removeprefix(MEMORISING)
+    return place != "" and (place == DIGITS or Path(place).exists())
+
+
 def list_choices(
     runs_dir: Path, data_sources: tuple[str, ...], extra: tuple[str, ...] = ()
 ) -> list[SourceChoice]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.chain_tree import ChainTree
+from diffusion_studio.engine.first_state import read_images
 from diffusion_studio.engine.sample_spec import SampleSpec
-from diffusion_studio.engine.sampling import Chain, Source
+from diffusion_studio.engine.sampling import Chain, Origin, Source
 from diffusion_studio.engine.trajectory import MEMORY_CAP, Trajectory, View
 
 KEPT = 12  # records, those on show included
@@ -65,6 +66,41 @@ class Tracks:
             _, gone = self._kept.popitem(last=False)
             used -= 0 if gone.on_disk else gone.size
         return max(MEMORY_CAP - used, 0)
+
+
+class Readable:
+    """Remembers which images could be read, so that each is tried once. Used by one background job."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, int, int]] = set()
+
+    def check(self, files: tuple[str, ...], source: Source) -> None:
+        """Raises ValueError, with a sentence, for a file that is no image."""
+        for file in files:
+            key = (file, source.resolution, source.channels)
+            if key not in self._known:
+                read_images([file], source.resolution, source.channels)
+                self._known.add(key)
+
+
+def check(source: Source, tree: ChainTree, device: torch.device) -> None:
+    """Raises ValueError, with a sentence, when a chain of the tree has a step that cannot be taken."""
+    known: list[tuple[int, ...]] = []  # times of the tracks
+    for track in tree.tracks:
+        spec, before, origin = fitting(tree.spec_of(track), source), (), None
+        if track:
+            times = known[tree.parent_of(track)]
+            leaves = place_of(times[:-1], tree.branches[track - 1].time)
+            before = times[:leaves]
+            origin = Origin(times[leaves], before[-1] if before else None)
+        chain = Chain(source, spec, device, origin)
+        try:
+            _ = chain.updates
+        except ValueError as error:
+            if track == tree.active:
+                raise
+            raise ValueError(f"In “{tree.label_of(track)}”: {error}") from None
+        known.append((*before, *chain.times))
 
 
 def fitting(spec: SampleSpec, source: Source) -> SampleSpec:

@@ -110,6 +110,14 @@ def test_the_two_conventions_of_clipping():
     assert Unclipped()(raw) is raw
 
 
+def test_that_a_dynamic_threshold_is_as_precise_as_its_input():
+    raw = prediction()
+    limit = torch.quantile(raw.x0_hat[0].abs(), 0.9)
+    assert float(limit) > 1
+    found = DynamicThreshold(share=0.9)(raw).x0_hat[0]
+    assert torch.equal(found, raw.x0_hat[0].clamp(-limit, limit) / limit)
+
+
 def test_that_a_dynamic_threshold_scales_each_image_by_its_own_quantile():
     raw = prediction()
     found = DynamicThreshold(share=0.9)(raw).x0_hat

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffusion_studio.core.chain import plan, reverse_chain
-from diffusion_studio.core.clipping import Unclipped
+from diffusion_studio.core.clipping import Clip, Unclipped
 from diffusion_studio.core.denoisers import FunctionDenoiser
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.exact import GaussianDenoiser, MemorisingDenoiser
@@ -183,6 +183,42 @@ def test_that_every_sampler_refuses_times_out_of_order(kind):
     for times in ((50, 50), (30, 40), (201, 40), (5, -1)):
         with pytest.raises(ValueError, match=r"0 ≤ s < t ≤ 200"):
             plan(TABLES["linear"], SAMPLERS[kind](), times)
+
+
+def test_that_times_are_whole_numbers_of_any_kind():
+    tables, x = TABLES["linear"], start()
+    wanted = run(curved(tables), DDIM(eta=1), (200, 90, 0), x)
+    same(run(curved(tables), DDIM(eta=1), torch.tensor([200, 90, 0]), x), wanted, 0)
+    with pytest.raises(TypeError):
+        run(curved(tables), DDIM(eta=1), (200.0, 90.5, 0.0), x)
+
+
+def test_that_noise_may_be_left_out_where_none_is_added():
+    tables, x = TABLES["linear"], start()
+    chain = list(reverse_chain(curved(tables), Heun(), times_of(tables), x, clip=OFF))
+    same(chain, run(curved(tables), Heun(), times_of(tables), x), 0)
+    with pytest.raises(ValueError, match="DDPM adds fresh noise: say where it comes from"):
+        next(reverse_chain(curved(tables), DDPM(), times_of(tables), x))
+
+
+def test_that_any_function_can_stand_in_for_clipping():
+    tables, x = TABLES["linear"], start()
+    clip = lambda prediction: prediction.with_x0(prediction.x0_hat.clamp(-1, 1))  # noqa: E731
+    same(
+        run(curved(tables), DDIM(), times_of(tables), x, clip=clip),
+        run(curved(tables), DDIM(), times_of(tables), x, clip=Clip()),
+        0,
+    )
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+@pytest.mark.parametrize("shape", [(3,), (3, 2), (3, 1, 4, 4)])
+def test_that_every_sampler_keeps_shape_and_precision(kind, shape):
+    tables, x = TABLES["cosine"], CounterNoise(1).start(shape)
+    for dtype in (torch.float32, torch.float64):
+        for step in run(curved(tables), SAMPLERS[kind](), times_of(tables), x.to(dtype)):
+            found = (step.x_t, step.x_s, step.prediction.x0_hat, step.prediction.eps_hat, *step.draws)
+            assert {(tuple(value.shape), value.dtype) for value in found} == {(shape, dtype)}
 
 
 @pytest.mark.parametrize("kind", list(SAMPLERS))

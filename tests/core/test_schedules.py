@@ -88,6 +88,24 @@ def test_that_an_explicit_schedule_is_taken_as_given_and_checked():
         Tables.from_betas(torch.tensor([0.1]))
 
 
+@pytest.mark.parametrize("kind", [k for k in members(Schedule) if k != "explicit"])
+def test_that_tables_can_begin_with_alpha_bar(kind):
+    wanted = Tables.from_betas(members(Schedule)[kind]().betas(1000))
+    found = Tables.from_alpha_bar(wanted.alpha_bar[1:])
+    torch.testing.assert_close(found.alpha_bar, wanted.alpha_bar, rtol=1e-12, atol=0)
+    torch.testing.assert_close(found.beta, wanted.beta, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("values", [[0.9, 0.9], [0.5, 0.8], [1.0, 0.5], [0.5, 0.0], [[0.9, 0.5]]])
+def test_that_an_alpha_bar_that_does_not_fall_is_refused(values):
+    with pytest.raises(ValueError, match="must fall strictly"):
+        Tables.from_alpha_bar(values)
+
+
+def test_that_betas_may_be_a_list():
+    assert torch.equal(Tables.from_betas([0.1, 0.2]).beta, torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64))
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=KINDS)
 @pytest.mark.parametrize("steps", [10, 100, 1000, 4000])
 def test_that_a_zero_terminal_schedule_ends_in_pure_noise(schedule, steps):

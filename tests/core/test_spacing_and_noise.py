@@ -109,6 +109,17 @@ def test_that_noise_can_be_drawn_in_order():
         assert torch.equal(found(t, (3, 2)), torch.randn((3, 2), generator=again))
 
 
+def test_that_several_draws_of_one_step_can_be_given():
+    a, b, c = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
+    noise = given_noise(torch.tensor([9, 5, 0]), [[a, b], c])  # times as whole numbers of any kind
+    assert all(
+        x is y
+        for x, y in zip((noise(9, (4, 2)), noise(9, (4, 2), 1), noise(5, (4, 2))), (a, b, c), strict=True)
+    )
+    with pytest.raises(ValueError, match="draw 2 of the step that begins at t = 9"):
+        noise(9, (4, 2), 2)
+
+
 def test_that_each_draw_of_a_step_is_fresh():
     noise = CounterNoise(7)
     assert torch.equal(noise.step(5, (4,)), noise.step(5, (4,), 0))

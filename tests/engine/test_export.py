@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageSequence
 
+from diffusion_studio.core.describe import members, with_value
+from diffusion_studio.core.samplers import DDPM, Sampler
+from diffusion_studio.engine.chain_tree import ChainTree
 from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.export import FRAMES, check_suffix, run_chain, save_samples, save_trajectory
+from diffusion_studio.engine.export import (
+    FRAMES,
+    STRIP_COLUMNS,
+    STRIP_ROWS,
+    check_suffix,
+    run_chain,
+    save_samples,
+    save_trajectory,
+)
 from diffusion_studio.engine.pictures import enlarged, mosaic, read_settings
 from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain
@@ -135,3 +149,106 @@ def test_that_only_what_is_kept_is_in_memory():
     assert not made.x0_hat
     assert made.labels.tolist() == [-1] * 5
     assert made.samples.dtype == np.float32
+
+
+# --- strips and animations --------------------------------------------------------------------------------
+
+
+def long_record(samples: int = 3, steps: int = 40) -> Trajectory:
+    made = Trajectory(chain(steps=steps, count=samples))
+    list(made.compute())
+    return made
+
+
+def frames_of(path: Path) -> tuple[list[np.ndarray], list[int]]:
+    """Every frame (H, W) and how long it is shown in ms, as Pillow reads them."""
+    with Image.open(path) as image:
+        frames = [
+            (np.asarray(frame.convert("L")), int(frame.info["duration"]))
+            for frame in ImageSequence.Iterator(image)
+        ]
+        assert image.info["loop"] == 0
+    return [frame for frame, _ in frames], [duration for _, duration in frames]
+
+
+@pytest.mark.parametrize("view", ["x0_hat", "x_t", "noise"])
+def test_that_a_strip_has_a_row_for_each_sample_and_a_column_for_each_state(tmp_path, view):
+    made = long_record()
+    save_trajectory(tmp_path / "strip.png", made, view, 7, SETTINGS, "strip")
+    with Image.open(tmp_path / "strip.png") as image:
+        pixels = np.asarray(image)
+    factor = -(-256 // (3 * 10 - 2))
+    assert pixels.shape == ((3 * 10 - 2) * factor, (STRIP_COLUMNS * 10 - 2) * factor)
+    small = pixels[::factor, ::factor]
+    states = np.unique(np.linspace(0, 40, STRIP_COLUMNS).round().astype(int))
+    assert (states[0], states[-1]) == (0, 40)
+    for column, k in enumerate(states):
+        pictures = made.picture(view, int(k))[..., 0]
+        for row in range(3):
+            cell = small[10 * row : 10 * row + 8, 10 * column : 10 * column + 8]
+            np.testing.assert_array_equal(cell, pictures[row])
+    assert read_settings(tmp_path / "strip.png") == SETTINGS
+
+
+def test_that_a_strip_shows_no_more_than_it_has(tmp_path):
+    made = Trajectory(chain(steps=6, count=STRIP_ROWS + 5))
+    list(made.compute(3))
+    save_trajectory(tmp_path / "strip.png", made, "x_t", 0, {}, "strip")
+    with Image.open(tmp_path / "strip.png") as image:
+        width, height = image.size
+    assert made.ready == 4
+    factor = height // (10 * STRIP_ROWS - 2)
+    assert (width, height) == (factor * (10 * 4 - 2), factor * (10 * STRIP_ROWS - 2))
+
+
+@pytest.mark.parametrize("suffix", ["webp", "apng"])
+def test_that_an_animation_without_loss_has_every_state_in_order(tmp_path, trajectory, suffix):
+    save_trajectory(tmp_path / f"a.{suffix}", trajectory, "x_t", 0, SETTINGS)
+    frames, durations = frames_of(tmp_path / f"a.{suffix}")
+    assert len(frames) == 7
+    for k, frame in enumerate(frames):
+        expected = enlarged(mosaic(trajectory.picture("x_t", k)))[..., 0]
+        np.testing.assert_array_equal(frame, expected)
+    assert durations[-1] > 10 * max(durations[:-1])  # it rests on the image
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "apng"])
+def test_that_an_animation_carries_the_settings(tmp_path, trajectory, suffix):
+    save_trajectory(tmp_path / f"a.{suffix}", trajectory, "x_t", 0, SETTINGS)
+    with Image.open(tmp_path / f"a.{suffix}") as image:
+        match suffix:
+            case "gif":
+                text = image.info["comment"].decode()
+            case "webp":
+                text = image.info["xmp"].decode()
+            case _:
+                image.load()
+                text = image.text["diffusion_studio"]
+    assert json.loads(text) == SETTINGS
+
+
+def test_that_an_apng_gives_its_settings_back_like_a_picture(tmp_path, trajectory):
+    save_trajectory(tmp_path / "a.apng", trajectory, "x_t", 0, SETTINGS)
+    assert read_settings(tmp_path / "a.apng") == SETTINGS
+
+
+def test_that_a_branch_is_written_with_the_part_that_is_its_parents(tmp_path, trajectory):
+    changed = trajectory.chain.spec.model_copy(update={"seed": 9, "sampler": DDPM()})
+    branch = Trajectory(Chain(trajectory.chain.source, changed, CPU), parent=trajectory, leaves=3)
+    list(branch.compute())
+    save_trajectory(tmp_path / "a.npz", branch, "x_t", 0, {})
+    save_trajectory(tmp_path / "b.npz", trajectory, "x_t", 0, {})
+    with np.load(tmp_path / "a.npz") as mine, np.load(tmp_path / "b.npz") as parents:
+        np.testing.assert_array_equal(mine["t"], parents["t"])
+        np.testing.assert_array_equal(mine["x_t"][:4], parents["x_t"][:4])
+        np.testing.assert_array_equal(mine["x0_hat"][:3], parents["x0_hat"][:3])
+        assert (mine["x_t"][4:] != parents["x_t"][4:]).any((1, 2, 3, 4)).all()
+
+
+@pytest.mark.parametrize("kind", members(Sampler))
+def test_that_the_settings_in_a_picture_restore_every_chain(tmp_path, trajectory, kind):
+    tree = ChainTree(spec=with_value(SampleSpec(), "sampler.kind", kind)).branched(500).comparing(0)
+    save_trajectory(
+        tmp_path / "a.png", trajectory, "x_t", 2, {"tree": tree.model_dump(mode="json")} | SETTINGS
+    )
+    assert ChainTree.model_validate(read_settings(tmp_path / "a.png")["tree"]) == tree

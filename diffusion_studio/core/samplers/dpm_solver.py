@@ -53,8 +53,8 @@ def _advance(step: Step) -> Tensor:
 class DPMSolver2M(Sampler):
     kind: Literal["dpm2m"] = "dpm2m"
     order: ClassVar[int] = 2
-    title: ClassVar[str] = "DPM-Solver++(2M)"
-    summary: ClassVar[str] = "second order with one call a step: it remembers the estimate before."
+    title: ClassVar[str] = "DPM++ (2M)"
+    summary: ClassVar[str] = "DPM-Solver++: second order with one call a step, by remembering the last."
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,x_t + \sqrt{\bar\alpha_s}\,(1-e^{-h})\,"
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r})"
@@ -79,7 +79,7 @@ class DPMSolver2MSDE(Sampler):
         help="0 is DPM-Solver++(2M); at 1 each step forgets as much as the reverse SDE does.",
         formula=r"\sigma_t^2 = (1-\bar\alpha_s)(1-e^{-2\eta^2 h})", source="Lu et al. 2022b, §4",
     )  # fmt: skip
-    title: ClassVar[str] = "DPM-Solver++(2M) SDE"
+    title: ClassVar[str] = "DPM++ (2M) SDE"
     summary: ClassVar[str] = "the same solver for the reverse SDE: fresh noise in every step."
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,e^{-h}x_t + \sqrt{\bar\alpha_s}\,(1-e^{-2h})\,"

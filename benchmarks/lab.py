@@ -1,0 +1,139 @@
+"""How soon the reverse-chain laboratory answers.
+
+    python -m benchmarks.lab
+
+In the real Sample page at 1280×800 with 16 digits and 50 steps of an untrained network of the default size:
+η is moved 30 times; from the edit to the first new picture and to the whole new chain. Then it is moved
+thirty times a second for some seconds, as a held slider does, while a timer of 10 ms says how late the event
+loop comes. At last there are three branches and 300 random states are sought, each until it is painted.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.measuring import against, say_machine, share_within, table
+from benchmarks.window import live, one_seek, started, wait
+
+FIRST, WHOLE, LATE, SEEK = 0.100, 1.0, 0.050, 0.016
+MOVES, SEEKS, HELD = 30, 300, 4.0
+
+
+def lateness(during) -> list[float]:
+    """Seconds by which each beat of a 10 ms timer comes too late while `during` runs."""
+    from PySide6.QtCore import Qt, QTimer
+
+    late: list[float] = []
+    clock = [time.perf_counter()]
+    timer = QTimer(interval=10, timerType=Qt.TimerType.PreciseTimer)
+
+    def tick() -> None:
+        now = time.perf_counter()
+        late.append(max(0.0, now - clock[0] - 0.010))
+        clock[0] = now
+
+    timer.timeout.connect(tick)
+    timer.start()
+    during()
+    timer.stop()
+    return late
+
+
+def moves(model) -> tuple[list[float], list[float]]:
+    """Seconds from an edit of η to the first picture and to the complete chain, for each move."""
+    from PySide6.QtCore import QCoreApplication
+
+    first: list[float] = []
+    whole: list[float] = []
+    seen: list[float] = []
+    model.frame_changed.connect(lambda frame: seen.append(time.perf_counter()))
+    for k in range(MOVES):
+        seen.clear()
+        start = time.perf_counter()
+        model.edit("sampler.eta", (k + 1) / (MOVES + 1))
+        seen.clear()  # what the edit itself showed again is the old picture
+        while not seen:
+            QCoreApplication.processEvents()
+            time.sleep(0.0005)
+        first.append(seen[0] - start)
+        while model.state.busy:
+            QCoreApplication.processEvents()
+            time.sleep(0.0005)
+        whole.append(time.perf_counter() - start)
+        model.settle()
+    return first, whole
+
+
+def held(model) -> None:
+    """A slider that is dragged: thirty values a second."""
+    end = time.perf_counter() + HELD
+    k = 0
+    while time.perf_counter() < end:
+        k += 1
+        model.edit("sampler.eta", (k % 50) / 50)
+        live(0.033)
+
+
+def run(app) -> None:
+    from PySide6.QtCore import QCoreApplication, QEvent, QObject
+
+    from benchmarks.sampling import source_for
+
+    class Painted(QObject):
+        count = 0
+
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            self.count += event.type() == QEvent.Type.Paint
+            return False
+
+    app.shell.resize(1280, 800)
+    app.show()
+    wait(lambda: app.studio is not None)
+    model, page = app.studio.sampling, app.studio.sample_page
+    app.studio.show_page("sample")
+    wait(lambda: not model.state.busy)
+    source = source_for(8, 1, 10)
+    model._cache.open = lambda key: source
+    model.compute()
+    wait(lambda: not model.state.busy)
+    first, whole = moves(model)
+    late = lateness(lambda: held(model))
+    wait(lambda: not model.state.busy)
+    for place in (10, 20, 30):
+        model.seek(place)
+        model.branch()
+        model.edit("sampler.eta", place / 40)
+        model.settle()
+        wait(lambda: not model.state.busy)
+    painted = Painted()
+    page.pictures.grid.installEventFilter(painted)
+    import benchmarks.window as window
+
+    window.STEPS = 50
+    seeks = [one_seek(model, painted, QCoreApplication) for _ in range(SEEKS)][10:]
+    rows = []
+    for name, values, percent, budget in (
+        ("η moved: first picture", first, 50, FIRST),
+        ("η moved: whole chain", whole, 50, WHOLE),
+        ("η held: event loop late", late, 99, LATE),
+        ("seek with three branches", seeks, 99, SEEK),
+    ):
+        found = share_within(values, percent)
+        rows.append((
+            name, *(f"{1000 * share_within(values, p):.1f}" for p in (50, 99)), f"{1000 * max(values):.1f}",
+            f"{'median' if percent == 50 else 'p99'} ≤ {1000 * budget:.0f}", against(found, budget),
+        ))  # fmt: skip
+    table(("ms", "median", "p99", "worst", "budget", ""), rows)
+
+
+if __name__ == "__main__":
+    say_machine()
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["DIFFUSION_STUDIO_HOME"] = str(Path(place) / "home")
+        started(run)

@@ -1,0 +1,135 @@
+"""Every sampler: what it costs beyond its network calls, and how good its digits are at equal calls.
+
+    python -m benchmarks.samplers cost
+    python -m benchmarks.samplers quality [--run DIR] [--count 500]
+
+cost     chain ÷ (its network calls × a bare call), in turns, on digits (budget 1.10) and 32×32 RGB (1.03).
+quality  Fréchet distance in pixel space (as in benchmarks/digits.py) of class-conditional samples, for
+         5 … 1000 network calls, from a run that is trained for a minute first when none is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from benchmarks.digits import command, frechet
+from benchmarks.measuring import against, interleaved, paired_ratio, say_machine, table
+from benchmarks.sampling import CPU, source_for
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.samplers import (
+    DDIM,
+    DDPM,
+    DPMSolver2M,
+    EulerAncestral,
+    Heun,
+    Sampler,
+)
+from diffusion_studio.engine.export import run_chain
+from diffusion_studio.engine.sample_spec import SampleSpec
+from diffusion_studio.engine.sampling import Chain, open_source
+from diffusion_studio.models.unet import autocast
+
+CASES = (("digits", 8, 1, 10, 16, 50, 8, 1.10), ("32×32 RGB", 32, 3, 0, 16, 6, 7, 1.03))
+CALLS = (5, 10, 20, 50, 100, 1000)
+COMPARED: dict[str, Sampler] = {
+    "DDIM η = 0": DDIM(),
+    "η = 0.2": DDIM(eta=0.2),
+    "η = 0.5": DDIM(eta=0.5),
+    "η = 1": DDIM(eta=1),
+    "σ̂": DDPM(variance="fixed_large"),
+    "Euler a": EulerAncestral(),
+    "Heun": Heun(),
+    "DPM++(2M)": DPMSolver2M(),
+}
+
+
+def chain_loop(chain: Chain) -> Callable[[], int]:
+    calls = chain.spec.sampler.calls(len(chain.times) - 1)
+
+    def run() -> int:
+        for _ in chain.steps():
+            pass
+        return calls
+
+    return run
+
+
+def bare_calls(chain: Chain) -> Callable[[], int]:
+    """The network alone, as often as the sampler asks it, its inputs made before."""
+    denoiser, calls = chain.source.denoiser, chain.spec.sampler.calls(len(chain.times) - 1)
+    x, labels = chain.start(), chain.labels()
+    times = [torch.full((len(x),), 1 + k % 999) for k in range(calls)]
+
+    def run() -> int:
+        with torch.inference_mode():
+            for t in times:
+                with autocast(CPU, denoiser.precision):
+                    denoiser.unet(x, t, labels, return_dict=False)
+        return calls
+
+    return run
+
+
+def cost() -> None:
+    for name, resolution, channels, classes, count, steps, rounds, budget in CASES:
+        source = source_for(resolution, channels, classes)
+        rows = []
+        for kind, sampler in members(Sampler).items():
+            chain = Chain(source, SampleSpec(sampler=sampler(), count=count, steps=steps), CPU)
+            ours, bare = interleaved((chain_loop(chain), bare_calls(chain)), rounds)
+            ratio = paired_ratio(ours, bare)
+            times = [f"{1000 * median(values):.2f}" for values in (ours, bare)]
+            rows.append((kind, *times, f"{ratio:.3f}", f"≤ {budget}", against(ratio, budget)))
+        table((name, "chain ms/call", "bare ms/call", "ratio", "budget", ""), rows)
+
+
+def steps_for(sampler: Sampler, calls: int) -> int:
+    """The most steps that `calls` network calls allow."""
+    return max(s for s in range(1, calls + 1) if sampler.calls(s) <= calls)
+
+
+def quality(run: Path, count: int) -> None:
+    real = load_digits().data / 16
+    source = open_source(run, CPU)
+    print(f"{source.name}, step {source.step}; {count} samples each", flush=True)
+    halves = np.random.default_rng(0).permutation(len(real))
+    print(f"two halves of the real set: {frechet(real[halves[::2]], real[halves[1::2]]):.3f}", flush=True)
+    print("| calls | " + " | ".join(COMPARED) + " |\n|" + "---|" * (len(COMPARED) + 1), flush=True)
+    for calls in CALLS:
+        found = []
+        for sampler in COMPARED.values():
+            spec = SampleSpec(sampler=sampler, steps=steps_for(sampler, calls), count=count)
+            samples = run_chain(Chain(source, spec, CPU), keep=False)
+            assert samples is not None
+            found.append(frechet((samples.samples.reshape(count, -1) + 1) / 2, real))
+        print(f"| {calls} | " + " | ".join(f"{value:.3f}" for value in found) + " |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("cost", "quality"))
+    parser.add_argument("--run", type=Path)
+    parser.add_argument("--count", type=int, default=500)
+    options = parser.parse_args()
+    say_machine()
+    if options.what == "cost":
+        cost()
+    elif options.run:
+        quality(options.run, options.count)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder) / "run"
+            command("train", "digits", "--run", str(run), "--seconds", "60")
+            quality(run, options.count)
+
+
+if __name__ == "__main__":
+    main()

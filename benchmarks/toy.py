@@ -1,0 +1,260 @@
+"""How smoothly the plane moves, how fast it learns, how much memory it keeps.
+
+    python -m benchmarks.toy [frames] [large] [drag] [train] [score] [memory] [exact]
+
+frames  10,000 particles, the exact score of eight modes, field and contours drawn: frames a second, and the
+        time between two paints. One step a frame; Langevin (a still field), DDPM (a new one every frame).
+large   the same with 100,000 particles.
+drag    from a mode being moved to the field, contours and arrows being painted.
+train   how often the learned field is redrawn while the network trains, playing beside it.
+score   20 seconds of training on each preset mixture: E‖ŝ−s‖² as a share of E‖s‖², under p_t, over all t.
+memory  minutes of play with everything on (default 10; TOY_MINUTES sets another number): resident memory.
+exact   the largest errors of score, posterior, likelihood and Langevin's variance.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import gc
+import itertools
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+from benchmarks.measuring import against, say_machine, share_within, table
+from benchmarks.window import live, started, wait
+
+FRAMES, SECONDS = 600, 12.0
+SIZE = (1280, 800)
+
+
+class Paints:
+    """Times at which a widget was painted."""
+
+    def __init__(self, widget) -> None:
+        self.at: list[float] = []
+        self._filter = _filter(self.at)
+        widget.installEventFilter(self._filter)
+
+    def gaps(self) -> list[float]:
+        """Seconds between two paints, the first half second left out."""
+        kept = [t for t in self.at if t > self.at[0] + 0.5]
+        return [b - a for a, b in itertools.pairwise(kept)]
+
+
+def _filter(found: list[float]):
+    from PySide6.QtCore import QEvent, QObject
+
+    class Filter(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Paint:
+                found.append(time.perf_counter())
+            return False
+
+    return Filter()
+
+
+def opened(app):
+    """The page, seen and at rest."""
+    app.shell.resize(*SIZE)
+    app.show()
+    wait(lambda: app.studio is not None)
+    app.studio.show_page("toy")
+    wait(lambda: not app.studio.sampling.state.busy and app.studio.training.state.reading is None)
+    live(0.5)
+    return app.studio.toy, app.studio.toy_page
+
+
+def smooth(count: int, frames_a_second: float, worst: float | None):
+    """Measures the play of `count` particles over eight modes."""
+
+    def run(app) -> None:
+        model, page = opened(app)
+        model.choose_shape("ring")
+        rows = []
+        for title, method in (("Langevin", "langevin"), ("DDPM", "ddpm")):
+            model.choose_method(method)
+            model.edit("process.steps", 1000)
+            model.edit("count", count)
+            model.settle()
+            model.restart()
+            model.player.play()
+            live(0.5)
+            paints = Paints(page.plane)
+            live(SECONDS)
+            gaps = paints.gaps()
+            rate, p99 = 1 / median(gaps), share_within(gaps, 99)
+            rows.append((
+                title, len(gaps), f"{rate:.1f}", against(rate, frames_a_second, least=True),
+                f"{1000 * p99:.1f}", against(p99, worst) if worst else "", f"{1000 * max(gaps):.1f}",
+                f"{page.plane.paint_milliseconds:.1f}",
+            ))  # fmt: skip
+        print(f"{count} particles, plane {page.plane.width()}×{page.plane.height()}")
+        table(("", "frames", "median frames/s", "", "p99 ms", "", "worst ms", "last paint ms"), rows)
+
+    started(run)
+
+
+def measure_drag() -> None:
+    def run(app) -> None:
+        from PySide6.QtCore import QCoreApplication
+
+        model, page = opened(app)
+        rows = []
+        for key in ("three", "ring", "grid"):
+            model.choose_shape(key)
+            model.edit("count", 10_000)
+            model.settle()
+            model.player.play()
+            live(0.5)
+            times = []
+            for k in range(120):
+                mode = model.spec.modes[0]
+                paints = Paints(page.plane)
+                begun = time.perf_counter()
+                model.set_mode(0, mode.model_copy(update={"x": mode.x + 0.01 * (-1) ** k}))
+                while not paints.at:
+                    QCoreApplication.processEvents()
+                times.append(time.perf_counter() - begun)
+            p50, p99 = (share_within(times[5:], p) for p in (50, 99))
+            rows.append((key, f"{1000 * p50:.1f}", f"{1000 * p99:.1f}", "≤ 33", against(p99, 0.033)))
+        table(("modes, ms from drag to paint", "median", "p99", "budget", ""), rows)
+
+    started(run)
+
+
+def measure_training() -> None:
+    def run(app) -> None:
+        model, page = opened(app)
+        model.choose_shape("ring")
+        model.edit("learning.seconds", 12.0)
+        page.choose_field("learned")
+        fields: list[float] = []
+        model.field_changed.connect(lambda field: fields.append(time.perf_counter()))
+        wait(lambda: model.state.learning.trained)
+        begun, first = time.perf_counter(), len(fields)
+        wait(lambda: not model.state.learning.running)
+        rate = (len(fields) - first) / (time.perf_counter() - begun)
+        steps = model.state.learning.step / model.state.learning.seconds
+        print(f"learned field redrawn {rate:.1f} times/s while training ({steps:.0f} steps/s): "
+              f"{against(rate, 10, least=True)}")  # fmt: skip
+
+    started(run)
+
+
+def measure_score() -> None:
+    from diffusion_studio.engine.control import Control
+    from diffusion_studio.engine.toy_learner import learn, score_error
+    from diffusion_studio.engine.toy_shapes import SHAPES
+    from diffusion_studio.engine.toy_spec import ToySpec
+
+    rows = []
+    for shape in SHAPES:
+        if not shape.fine:
+            spec = ToySpec(shape=shape.key, modes=shape.make())
+            *_, last = learn(spec, Control())
+            error, size = score_error(spec.denoiser(), last.denoiser, list(range(1, 1001)), 1000)
+            rows.append((shape.title, last.step, f"{100 * error / size:.2f} %", against(error / size, 0.05)))
+    table(("20 s of training", "steps", "score error", "≤ 5 %"), rows)
+
+
+def measure_memory() -> None:
+    minutes = float(os.environ.get("TOY_MINUTES", "10"))
+
+    def run(app) -> None:
+        model, page = opened(app)
+        process = psutil.Process()
+        model.edit("count", 10_000)
+        model.edit("learning.seconds", 600.0)
+        model.settle()
+        page.choose_field("learned")
+        model.player.play()
+        methods = ("langevin", "annealed", "ddpm", "ddim", "sde", "flow", "forward")
+        found: list[tuple[float, float]] = []
+        begun, number = time.monotonic(), 0
+        while time.monotonic() - begun < 60 * minutes:
+            page.methods.changed.emit(methods[number % len(methods)])
+            page._look(trails=("short", "whole", "off")[number % 3])
+            live(6)
+            number += 1
+            gc.collect()
+            found.append(((time.monotonic() - begun) / 60, process.memory_info().rss / 1e6))
+        settled = [m for t, m in found if t > min(1.5, minutes / 4)]
+        swing = max(settled) - min(settled)
+        for t, m in found[:: max(1, len(found) // 10)]:
+            print(f"  {t:4.1f} min  {m:.0f} MB")
+        print(f"{minutes:g} minutes: {min(settled):.0f} … {max(settled):.0f} MB, swing {swing:.0f} MB "
+              f"(± 20): {against(swing, 40)}")  # fmt: skip
+
+    started(run)
+
+
+def measure_exactness() -> None:
+    import torch
+
+    from diffusion_studio.core.flow import flow_log_likelihood, mixture_field
+    from diffusion_studio.core.langevin import langevin_step, stationary_variance
+    from diffusion_studio.core.mixture import Mixture, covariance
+    from diffusion_studio.engine.toy_shapes import SHAPES, mixture_of
+    from diffusion_studio.engine.toy_spec import ToySpec
+
+    tables, rows = ToySpec().tables(), []
+    score = posterior = flow = 0.0
+    for shape in SHAPES:
+        if shape.fine:
+            continue
+        mixture = mixture_of(shape.make())
+        for t in range(0, 1001, 5):
+            level, generator = mixture.at(tables.alpha_bar_at(t)), torch.Generator().manual_seed(t)
+            x = torch.cat(
+                [level.sample(20, generator), 8 * torch.rand(20, 2, generator=generator).double() - 4]
+            )
+            x.requires_grad_()
+            (gradient,) = torch.autograd.grad(level.log_density(x).sum(), x)
+            off = (level.score(x.detach()) - gradient).norm(dim=1) / gradient.norm(dim=1).clamp(min=1)
+            score = max(score, float(off.max()))
+            posterior = max(posterior, float((level.posterior(x.detach()).sum(1) - 1).abs().max()))
+        points = mixture.at(1.0).sample(500, torch.Generator().manual_seed(0))
+        known = mixture.at(1.0).log_density(points)
+        flow = max(flow, float((flow_log_likelihood(mixture_field(mixture), points) - known).abs().max()))
+    rows.append(("score against autograd", f"{score:.1e}", "1e-10", against(score, 1e-10)))
+    rows.append(("posteriors sum to 1", f"{posterior:.1e}", "1e-12", against(posterior, 1e-12)))
+    rows.append(("ln p along the flow", f"{flow:.1e}", "1e-3", against(flow, 1e-3)))
+    one = torch.zeros(1, 2, dtype=torch.float64), covariance(0.7, 0.7, 0)[None]
+    level = Mixture(*one, torch.ones(1), torch.zeros(1, dtype=torch.int64)).at(1.0)
+    worst, generator = 0.0, torch.Generator().manual_seed(0)
+    for step in (0.02, 0.1, 0.3):
+        known = float(stationary_variance(0.49, step))
+        x = 0.7 * torch.randn(100_000, 2, generator=generator, dtype=torch.float64)
+        for _ in range(round(5 / step)):
+            x = langevin_step(x, level.score(x), step, torch.randn(x.shape, generator=generator).double())
+        worst = max(worst, abs(float(x.var()) / known - 1))
+    rows.append(("Langevin's variance", f"{100 * worst:.2f} %", "1 %", against(worst, 0.01)))
+    table(("largest error", "found", "budget", ""), rows)
+
+
+CHOICES = {
+    "frames": lambda: smooth(10_000, 60, 0.033),
+    "large": lambda: smooth(100_000, 15, None),
+    "drag": measure_drag,
+    "train": measure_training,
+    "score": measure_score,
+    "memory": measure_memory,
+    "exact": measure_exactness,
+}
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or list(CHOICES)
+    say_machine()
+    for name in wanted:
+        with tempfile.TemporaryDirectory() as place:
+            os.environ["DIFFUSION_STUDIO_HOME"] = str(Path(place) / "home")
+            CHOICES[name]()

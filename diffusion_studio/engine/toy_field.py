@@ -1,0 +1,112 @@
+"""The density and the score over a window of the plane, exact, learned, or the error between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diffusion_studio.core.denoisers import Denoiser
+from diffusion_studio.core.mixture import NoisyMixture
+
+ENCLOSED = (0.95, 0.8, 0.6, 0.4, 0.2)  # share of the probability inside each contour line
+CELLS = 96  # across the longer side of the window
+MANY = 40  # components from which on the grid is coarser
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of the plane, and how finely it is looked at."""
+
+    left: float = -3.0
+    bottom: float = -3.0
+    right: float = 3.0
+    top: float = 3.0
+    arrows: int = 22  # across the longer side
+
+    def cells(self, most: int) -> tuple[int, int]:
+        """(rows, columns), square cells, `most` along the longer side."""
+        width, height = self.right - self.left, self.top - self.bottom
+        side = max(width, height) / most
+        return max(2, round(height / side)), max(2, round(width / side))
+
+
+@dataclass(frozen=True, eq=False)
+class FieldView:
+    """What one sees of a field. Rows run from the bottom of the window upwards."""
+
+    window: Window
+    log_density: NDArray[np.float32]  # (rows, columns), at the centres of the cells
+    levels: tuple[float, ...]  # log densities of the contour lines
+    places: NDArray[np.float32]  # (arrows, 2)
+    score: NDArray[np.float32]  # (arrows, 2)
+    error: NDArray[np.float32] | None = None  # (rows, columns) p_t ‖ŝ − s‖² per area
+    fisher: float = float("nan")  # its sum: E_p ‖ŝ − s‖²
+    relative: float = float("nan")  # the same in units of E_p ‖s‖²
+    learned: bool = False  # whether `score` is the learned one
+
+
+@lru_cache(maxsize=16)
+def grid(window: Window, most: int) -> tuple[Tensor, int, int]:
+    """Centres of the cells, float32 (rows · columns, 2), and how many rows and columns."""
+    rows, columns = window.cells(most)
+    x = window.left + (torch.arange(columns) + 0.5) * ((window.right - window.left) / columns)
+    y = window.bottom + (torch.arange(rows) + 0.5) * ((window.top - window.bottom) / rows)
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2), rows, columns
+
+
+def contour_levels(
+    log_density: NDArray[np.float32], shares: tuple[float, ...] = ENCLOSED
+) -> tuple[float, ...]:
+    """The log densities above which the given shares of the probability lie."""
+    ordered = np.sort(log_density, axis=None)[::-1]
+    mass = np.cumsum(np.exp(ordered - ordered[0], dtype=np.float64))
+    if not mass[-1] > 0:
+        return ()
+    at = np.searchsorted(mass, np.array(shares) * mass[-1])
+    return tuple(float(ordered[min(i, len(ordered) - 1)]) for i in at)
+
+
+def exact_view(level: NoisyMixture, window: Window, most: int = CELLS) -> FieldView:
+    """The density and the score of p_t; `level` must be float32."""
+    most = min(most, CELLS) if len(level.means) < MANY else min(most, 64)
+    with torch.inference_mode():
+        points, rows, columns = grid(window, most)
+        log_density = level.log_density(points).view(rows, columns).numpy()
+        places, _, _ = grid(window, window.arrows)
+        score = level.score(places).numpy()
+    return FieldView(window, log_density, contour_levels(log_density), places.numpy(), score)
+
+
+def learned_view(
+    level: NoisyMixture, denoiser: Denoiser, t: int, window: Window, most: int = CELLS
+) -> FieldView:
+    """The exact density with the arrows of the learned score."""
+    base = exact_view(level, window, most)
+    with torch.inference_mode():
+        score = denoiser(torch.from_numpy(base.places), max(t, 1)).score_hat.numpy()
+    return FieldView(window, base.log_density, base.levels, base.places, score, learned=True)
+
+
+def error_view(level: NoisyMixture, denoiser: Denoiser, t: int, window: Window, most: int = 64) -> FieldView:
+    """Where the learned score errs: the Fisher divergence cell by cell (L 157)."""
+    base = exact_view(level, window, most)
+    rows, columns = base.log_density.shape
+    with torch.inference_mode():
+        points, _, _ = grid(window, most if len(level.means) < MANY else min(most, 64))
+        exact = level.score(points)
+        error = ((denoiser(points, max(t, 1)).score_hat - exact) ** 2).sum(1)
+        mass = torch.from_numpy(base.log_density).reshape(-1).exp()
+        mass = mass / mass.sum().clamp(min=1e-30)
+        fisher = float((mass * error).sum())
+        size = float((mass * (exact**2).sum(1)).sum())
+        places = torch.from_numpy(base.places)
+        off = denoiser(places, max(t, 1)).score_hat.numpy() - base.score
+    return FieldView(
+        window, base.log_density, base.levels, base.places, off, error.view(rows, columns).numpy(), fisher,
+        fisher / size if size > 0 else float("nan"), True,
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""Training of a small network on the shown distribution, live."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.mixture import MixtureDenoiser
+from diffusion_studio.core.predictions import PredictionKind
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.engine.control import Control
+from diffusion_studio.engine.events import Event
+from diffusion_studio.engine.toy_spec import ToySpec
+from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
+
+BATCH = 1024
+TELL_EVERY = 0.09  # seconds between two pictures of the learned field
+EMA = 0.995
+CLIP = 1.0
+NEVER_BELOW = 0.02  # share of the learning rate that is left at the end
+
+
+@dataclass(frozen=True, eq=False)
+class Learned(Event):
+    """The network as it is now."""
+
+    step: int
+    seconds: float
+    loss: float  # mean over the steps since the last event, on the network's own target
+    denoiser: ScoreDenoiser
+
+
+def output_scale(tables: Tables, kind: PredictionKind, detail: float) -> Tensor:
+    """How large the predicted quantity typically is at each t, so that the network's answer is near 1. (T+1,)
+
+    Args:
+        detail: the smallest standard deviation in the data; below it the score stops growing.
+    """
+    variance = 1 - tables.alpha_bar + tables.alpha_bar * detail**2  # of the narrowest part of p_t
+    match kind:
+        case "score":
+            return variance**-0.5
+        case "eps":
+            return ((1 - tables.alpha_bar) / variance).sqrt()
+        case _:
+            return torch.ones_like(variance)
+
+
+def detail_of(spec: ToySpec) -> float:
+    """The smallest standard deviation of the modes."""
+    return max(min(min(m.sd_1, m.sd_2) for m in spec.modes), 0.02)
+
+
+def learn(spec: ToySpec, control: Control, seed: int = 0) -> Iterator[Learned]:
+    """Trains until the time is up or `control` stops; pausing keeps the network.
+
+    Denoising score matching (L 161): points of the data are noised, and the network is asked for what was
+    added. With `levels` "one" only the slider's t is seen, which is plain score matching at one level.
+    """
+    plan, tables = spec.learning, spec.tables()
+    generator = torch.Generator().manual_seed(seed)
+    torch_state = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    network = ScoreMLP(plan.width, detail_of(spec))
+    torch.random.set_rng_state(torch_state)
+    average = copy.deepcopy(network)
+    scale = output_scale(tables, plan.predicts, detail_of(spec))
+    draw = _Batches(spec, tables, generator)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=0.0, fused=True)
+    averages: list[Tensor] = list(average.parameters())
+    weights: list[Tensor] = list(network.parameters())
+    step, seconds, told, losses = 0, 0.0, 0.0, torch.zeros(())
+    since = 0
+    while seconds < plan.seconds and not control.stopped:
+        control.wait_while_paused()
+        begun = time.perf_counter()
+        share = seconds / plan.seconds
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * _rate(share, step)
+        loss = _loss(network, draw, plan.predicts, scale)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(weights, CLIP)
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, weights, 1 - min(EMA, (1 + step) / (10 + step)))
+        losses, since, step = losses + loss.detach(), since + 1, step + 1
+        seconds += time.perf_counter() - begun
+        if seconds - told >= TELL_EVERY or seconds >= plan.seconds:
+            yield Learned(
+                step, seconds, float(losses) / since, _frozen(tables, average, plan.predicts, scale)
+            )
+            told, losses, since = seconds, torch.zeros(()), 0
+
+
+def _rate(share: float, step: int) -> float:
+    """Warm-up over 50 steps, then half a cosine over the training time."""
+    return min(1.0, (step + 1) / 50) * max(NEVER_BELOW, 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
+
+
+def _frozen(tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tensor) -> ScoreDenoiser:
+    """A copy that training no longer touches."""
+    return ScoreDenoiser(tables, copy.deepcopy(network).requires_grad_(False), kind, scale)
+
+
+class _Batches:
+    """Noised points with what was done to them."""
+
+    def __init__(self, spec: ToySpec, tables: Tables, generator: torch.Generator) -> None:
+        self.tables, self.generator = tables, generator
+        self.level = spec.mixture().at(1.0, torch.float32)
+        self.points = self.level.sample(spec.learning.points, generator) if spec.learning.points else None
+        self.t = max(spec.t, 1) if spec.learning.levels == "one" else None
+
+    def __call__(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """x_0 (B, 2), ε (B, 2), t (B,) and its log SNR (B,)."""
+        if self.points is None:
+            x_0 = self.level.sample(BATCH, self.generator)
+        else:
+            chosen = torch.randint(len(self.points), (BATCH,), generator=self.generator)
+            x_0 = self.points[chosen]
+        if self.t is None:
+            t = torch.randint(1, self.tables.steps + 1, (BATCH,), generator=self.generator)
+        else:
+            t = torch.full((BATCH,), self.t)
+        noise = torch.randn(BATCH, 2, generator=self.generator)
+        return x_0, noise, t, self.tables.log_snr[t].float()
+
+
+def _loss(network: ScoreMLP, draw: _Batches, kind: PredictionKind, scale: Tensor) -> Tensor:
+    x_0, noise, t, log_snr = draw()
+    alpha_bar = draw.tables.alpha_bar[t].float()[:, None]
+    a, b = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+    x_t = a * x_0 + b * noise
+    answer, size = network(x_t, log_snr), scale[t].float()[:, None]
+    match kind:
+        case "eps":
+            target, weight = noise, torch.ones_like(size)
+        case "x_0":
+            target, weight = x_0, torch.ones_like(size)
+        case "score":
+            target, weight = -noise / b, b  # equal care for every level: the error of ε
+        case "v":
+            target, weight = a * noise - b * x_0, torch.ones_like(size)
+    loss: Tensor = ((weight * (size * answer - target)) ** 2).mean()
+    return loss
+
+
+def score_error(
+    exact: MixtureDenoiser, learned: ScoreDenoiser, times: list[int], count: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """E ‖ŝ − s‖² and E ‖s‖² under p_t, each averaged over `times`."""
+    generator = torch.Generator().manual_seed(seed)
+    error = size = 0.0
+    with torch.inference_mode():
+        for t in times:
+            level = exact.level(t, torch.float32)
+            x = level.sample(count, generator)
+            score = level.score(x)
+            error += float(((learned(x, t).score_hat - score) ** 2).sum(1).mean()) / len(times)
+            size += float((score**2).sum(1).mean()) / len(times)
+    return error, size

@@ -1,0 +1,79 @@
+"""What a cloud of particles says about the law it should follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.distances import effective_modes, energy_distance, sliced_wasserstein
+from diffusion_studio.core.langevin import acceptance, langevin_step
+from diffusion_studio.core.mixture import NoisyMixture
+
+COMPARED = 1000  # particles, and fresh exact samples, whose distance is measured
+DIRECTIONS = 16
+MOST_BARS = 10
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Everything that is measured at one state."""
+
+    position: int
+    t: int
+    names: tuple[str, ...]  # of the groups: modes, or classes where there are many modes
+    occupancy: tuple[float, ...]  # share of the particles in each group
+    truth: tuple[float, ...]
+    energy: float  # energy distance to fresh exact samples
+    band: float  # what it is between two clouds of exact samples
+    wasserstein: float
+    log_density: float  # mean ln p_t over the particles
+    exact_log_density: float  # the same over exact samples
+    modes: float  # effective number of modes that are filled
+    exact_modes: float
+    acceptance: float  # of a Metropolis test; NaN for chains that have none
+
+
+def measure(
+    level: NoisyMixture, x: Tensor, position: int, t: int, step: float = 0.0, heat: float = 1.0
+) -> Measures:
+    """Compares particles (n, 2) float32 with p_t; `step` > 0 also asks how a Metropolis test would judge.
+
+    Fresh samples have a fixed seed, so that a still picture has still numbers.
+    """
+    with torch.inference_mode():
+        chosen = x[:: max(1, len(x) // COMPARED)][:COMPARED]
+        chosen = chosen[torch.isfinite(chosen).all(1)]
+        if len(chosen) == 0:
+            chosen = x.new_full((1, 2), 1e6)
+        generator = torch.Generator().manual_seed(1)
+        exact, other = (level.sample(len(chosen), generator) for _ in range(2))
+        posterior = level.posterior(chosen).mean(0)
+        names, groups = _groups(level)
+        kept = float("nan")
+        if step > 0 and heat > 0:
+            fresh = torch.randn(chosen.shape, generator=generator)
+            moved = langevin_step(chosen, level.score(chosen), step, fresh, heat)
+            kept = float(acceptance(level, chosen, moved, step).nanmean())
+        return Measures(
+            position, t, names, _shares(posterior, groups), _shares(level.weights, groups),
+            energy_distance(chosen, exact, DIRECTIONS), energy_distance(other, exact, DIRECTIONS),
+            sliced_wasserstein(chosen, exact, DIRECTIONS), float(level.log_density(chosen).mean()),
+            float(level.log_density(exact).mean()), effective_modes(posterior),
+            effective_modes(level.weights), kept,
+        )  # fmt: skip
+
+
+def _groups(level: NoisyMixture) -> tuple[tuple[str, ...], Tensor]:
+    """Names of the bars, and to which of them each component belongs. (K,)"""
+    if len(level.weights) <= MOST_BARS:
+        return tuple(f"mode {k + 1}" for k in range(len(level.weights))), torch.arange(len(level.weights))
+    known = torch.unique(level.classes)
+    return tuple(f"class {int(y)}" for y in known), torch.searchsorted(known, level.classes)
+
+
+def _shares(shares: Tensor, groups: Tensor) -> tuple[float, ...]:
+    found = torch.zeros(int(groups.max()) + 1, dtype=torch.float64)
+    return tuple(np.round(found.index_add_(0, groups, shares.double()).numpy(), 6).tolist())

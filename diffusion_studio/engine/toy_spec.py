@@ -1,0 +1,122 @@
+"""Everything that can be chosen on the plane, as one frozen value."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+from pydantic import model_validator
+
+from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.mixture import Mixture, MixtureDenoiser
+from diffusion_studio.core.schedules import AnySchedule, CosineSchedule
+from diffusion_studio.core.tables import Tables
+from diffusion_studio.engine.toy_process import AnyProcess, Langevin
+from diffusion_studio.engine.toy_shapes import CUSTOM, SHAPES, Modes, mixture_of, shape
+
+T = 1000
+
+Start = Literal["window", "noise", "data", "point"]
+START_WORDS = {
+    "window": "anywhere", "noise": "noise", "data": "data", "point": "one point",
+}  # fmt: skip
+
+
+class ToyLearning(Choice):
+    """How the small network learns."""
+
+    predicts: Literal["eps", "x_0", "score", "v"] = knob(
+        "eps", title="predicts", words={"eps": "ε", "x_0": "x_0", "score": "score", "v": "v"},
+        help="Which of the four equivalent quantities the network gives.", source="L 115–151",
+    )  # fmt: skip
+    levels: Literal["all", "one"] = knob(
+        "all", title="noise levels", words={"all": "all", "one": "only this t"},
+        help="Learn at every noise level, or only at the one of the slider, as plain score matching does.",
+        source="L 157, L 161",
+    )  # fmt: skip
+    points: int = knob(
+        0, title="data points", ge=0, le=100_000, words={0: "fresh"},
+        help="How many points there are to learn from, or fresh ones all the time. With few of them the "
+             "network learns them by heart.",
+    )  # fmt: skip
+    seconds: float = knob(20.0, title="time", unit="s", ge=1, le=600, scale="log", help="Training time.")
+    width: int = knob(
+        128, title="width", ge=8, le=512, scale="log", advanced=True,
+        help="Units in each of the three hidden layers.",
+    )  # fmt: skip
+    learning_rate: float = knob(
+        4e-3, title="learning rate", gt=0, le=1, scale="log", advanced=True,
+        help="Step length of the optimizer at the start; it falls to 0 by the end.",
+        source="Loshchilov & Hutter 2019",
+    )  # fmt: skip
+
+
+class ToySpec(Choice):
+    """A distribution, a noise level, a way for particles to move, and what is learned."""
+
+    shape: str = SHAPES[0].key
+    modes: Modes = SHAPES[0].make()
+    t: int = knob(
+        0, title="time", symbol="t", ge=0, le=T,
+        help="The noise level of the picture, from the data at 0 to pure noise at T. Chains that walk "
+             "through the levels take the slider with them.",
+        formula=r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon", source="L 69",
+    )  # fmt: skip
+    process: AnyProcess = knob(Langevin(), title="moves by", help="How the particles move.")
+    count: int = knob(
+        2000, title="particles", ge=1, le=100_000, scale="log", help="How many points move side by side."
+    )
+    start: Start = knob(
+        "window", title="start", words=START_WORDS,
+        help="Where the particles begin: anywhere in the window, as standard normal noise, as exact samples "
+             "(reverse chains then go up to the noise first, and back), or all at one point.",
+    )  # fmt: skip
+    start_x: float = knob(
+        0.0, title="point x", ge=-10, le=10, advanced=True, help="The one point from which all begin."
+    )
+    start_y: float = knob(
+        0.2, title="point y", ge=-10, le=10, advanced=True, help="The one point from which all begin."
+    )
+    seed: int = knob(
+        0, title="seed", ge=0, le=2**31 - 1, advanced=True, help="Same seed, same noise, same paths."
+    )
+    schedule: AnySchedule = knob(
+        CosineSchedule(), title="schedule", symbol="β", advanced=True, help="How fast noise is added."
+    )
+    learning: ToyLearning = ToyLearning()
+
+    @model_validator(mode="after")
+    def _possible(self) -> ToySpec:
+        if not self.modes:
+            raise ValueError("there must be at least one mode")
+        return self
+
+    @property
+    def title(self) -> str:
+        """The name of the distribution."""
+        return "drawn by hand" if self.shape == CUSTOM else shape(self.shape).title
+
+    def tables(self) -> Tables:
+        return _tables(self.schedule)
+
+    def mixture(self) -> Mixture:
+        return _mixture(self.modes)
+
+    def denoiser(self) -> MixtureDenoiser:
+        """The exact denoiser."""
+        return _denoiser(self.schedule, self.modes)
+
+
+@lru_cache(maxsize=4)
+def _tables(schedule: AnySchedule) -> Tables:
+    return Tables.from_betas(schedule.betas(T))
+
+
+@lru_cache(maxsize=4)
+def _mixture(modes: Modes) -> Mixture:
+    return mixture_of(modes)
+
+
+@lru_cache(maxsize=4)
+def _denoiser(schedule: AnySchedule, modes: Modes) -> MixtureDenoiser:
+    return MixtureDenoiser(_tables(schedule), _mixture(modes))

@@ -1,0 +1,66 @@
+"""A small network for the plane: from a point and a noise level to one of the four predictions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from diffusion_studio.core.predictions import Prediction, PredictionKind
+from diffusion_studio.core.tables import Tables
+
+_FREQUENCIES = 6
+
+
+class ScoreMLP(nn.Module):
+    """Three hidden layers over the point at several scales and the noise level.
+
+    Args:
+        width: units in each hidden layer.
+        unit: a length in the plane below which the data have no detail; it scales the features of the point.
+    """
+
+    def __init__(self, width: int = 128, unit: float = 0.25) -> None:
+        super().__init__()
+        scales = 2.0 ** torch.arange(3)
+        self.register_buffer("scales", 1 / (unit * 4 * scales))  # radians per length
+        self.register_buffer("frequencies", torch.pi * 2.0 ** torch.arange(_FREQUENCIES) / 32)
+        features = 2 + 4 * len(scales) + 2 * _FREQUENCIES + 1
+        self.layers = nn.Sequential(
+            nn.Linear(features, width), nn.SiLU(),
+            nn.Linear(width, width), nn.SiLU(),
+            nn.Linear(width, width), nn.SiLU(),
+            nn.Linear(width, 2),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, log_snr: Tensor) -> Tensor:
+        """(B, 2), (B,) → (B, 2)"""
+        waves = (x[:, :, None] * self.scales).flatten(1)  # type: ignore[operator]
+        level = log_snr[:, None] / 4
+        turns = log_snr[:, None] * self.frequencies  # type: ignore[operator]
+        parts = [x, waves.sin(), waves.cos(), turns.sin(), turns.cos(), level]
+        found: Tensor = self.layers(torch.cat(parts, 1))
+        return found
+
+
+class ScoreDenoiser:
+    """A trained network as a denoiser.
+
+    Args:
+        tables: the forward process.
+        network: the network; it is not changed.
+        kind: what it predicts.
+        scale: one number for each t, by which the network's answer is multiplied. (T+1,)
+    """
+
+    def __init__(self, tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tensor) -> None:
+        self.tables = tables
+        self.network = network
+        self.kind: PredictionKind = kind
+        self.scale = scale
+
+    def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
+        t = max(t, 1)
+        level = self.tables.log_snr[t].to(x_t.dtype).expand(len(x_t))
+        with torch.inference_mode():
+            value = self.network(x_t, level) * self.scale[t].to(x_t.dtype)
+        return Prediction(self.kind, value, x_t, self.tables.alpha_bar_at(t))

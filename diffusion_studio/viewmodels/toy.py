@@ -1,0 +1,439 @@
+"""Behind the 2-D page: particles that move over a field, and where in their chain one stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from diffusion_studio.core.denoisers import Denoiser
+from diffusion_studio.core.describe import with_value
+from diffusion_studio.core.mixture import NoisyMixture
+from diffusion_studio.engine import events
+from diffusion_studio.engine.control import Control
+from diffusion_studio.engine.helper_threads import work_alone, work_with_all
+from diffusion_studio.engine.toy_chain import ToyChain
+from diffusion_studio.engine.toy_export import (
+    read_state,
+    save_animation,
+    save_particles,
+    save_picture,
+    save_state,
+)
+from diffusion_studio.engine.toy_field import Window
+from diffusion_studio.engine.toy_measures import measure
+from diffusion_studio.engine.toy_process import Langevin, Process
+from diffusion_studio.engine.toy_shapes import (
+    CLASSES,
+    CUSTOM,
+    MOST_MODES,
+    Mode,
+    Modes,
+    modes_from_points,
+    shape,
+)
+from diffusion_studio.engine.toy_spec import ToySpec
+from diffusion_studio.viewmodels.history import History
+from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.toy_frames import field_of, particles_of, start_labels
+from diffusion_studio.viewmodels.toy_learning import ToyLearner
+from diffusion_studio.viewmodels.toy_memory import restored, to_remember
+from diffusion_studio.viewmodels.toy_player import ToyPlayer
+from diffusion_studio.viewmodels.toy_pointer import ToyPointer
+from diffusion_studio.viewmodels.toy_state import (
+    Comparison,
+    Course,
+    Look,
+    ToyState,
+    method_of,
+    method_title,
+    methods,
+)
+from diffusion_studio.viewmodels.toy_tour import Action, cards
+
+MEASURE_EVERY = 250  # ms
+STILL = 60  # ms of rest before a measurement
+BRUSH = 0.16  # standard deviation of a drawn dot
+
+
+class ToyViewModel(QObject):
+    """The state behind the 2-D page. All methods are called on the window's thread."""
+
+    changed = Signal(object)  # ToyState
+    field_changed = Signal(object)  # FieldView
+    particles_changed = Signal(object)  # Particles
+    measured = Signal(object)  # Comparison
+
+    def __init__(
+        self, spec: ToySpec | None = None, look: Look | None = None, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        start = spec or ToySpec()
+        self._history = History(start)
+        self._learned: Denoiser | None = None
+        self._window = Window()
+        self._processes: dict[str, Process] = {}  # the last one of each method
+        self._starts: NDArray[np.int64] = np.empty(0, np.int64)
+        self._now, self._before = Course(method_title(start.process)), None
+        self._visible = False
+        self._shown: tuple[Any, ...] = ()  # what the field on the screen was made of
+        self.state = ToyState(start, look or Look(), playing=True)
+        self.player = ToyPlayer(ToyChain(start, start.denoiser()), self.restart, self)
+        self.learner, self.pointer = ToyLearner(self), ToyPointer(self)
+        self._exporting = Slot(self)
+        self._exporting.event.connect(self._on_export)
+        self._measuring = QTimer(self, interval=MEASURE_EVERY)
+        self._still = QTimer(self, interval=STILL, singleShot=True)
+        self._connect()
+        self._begin(self.player.chain)
+
+    def _connect(self) -> None:
+        self.player.moved.connect(self._present)
+        self.player.rested.connect(self._rest)
+        self.player.changed.connect(self._show_player)
+        self.learner.changed.connect(lambda state: self._update(learning=state))
+        self.learner.learned.connect(self._take_network)
+        self.learner.failed.connect(lambda text, trace: self._update(notice=Notice("error", text, trace)))
+        self._measuring.timeout.connect(self._measure)
+        self._still.timeout.connect(self._measure)
+
+    @property
+    def spec(self) -> ToySpec:
+        return self._history.value
+
+    @property
+    def chain(self) -> ToyChain:
+        return self.player.chain
+
+    def level(self, dtype: torch.dtype = torch.float32) -> NoisyMixture:
+        """p_t of the picture."""
+        return self.spec.denoiser().level(self.state.t, dtype)
+
+    # --- what the person changes --------------------------------------------------------------------------
+
+    def edit(self, path: str, value: Any) -> None:
+        """Changes one parameter; a value that cannot be gets its sentence and changes nothing."""
+        if path == "t" and self.state.follows:
+            self.player.seek_level(int(value))
+            return
+        try:
+            spec = with_value(self.spec, path, value)
+        except ValueError as error:
+            self._update(errors=((path, str(error)),))
+            return
+        self._change(spec)
+
+    def settle(self) -> None:
+        """Ends one edit: the next undo takes back all of it."""
+        self._history.settle()
+        self._show_spec()
+
+    def set_spec(self, spec: ToySpec, look: Look | None = None) -> None:
+        """Another state of the laboratory, as one step that can be undone."""
+        if look is not None:
+            self.set_look(look)
+        self._change(spec)
+        self.settle()
+
+    def choose_shape(self, key: str) -> None:
+        """Another distribution."""
+        self._set_modes(shape(key).make(), key)
+        self.select(-1)
+
+    def choose_method(self, key: str) -> None:
+        """Another way to move; it comes back with the parameters that it had."""
+        known = {m.key: m.process for m in methods()}
+        self.set_spec(self.spec.model_copy(update={"process": self._processes.get(key, known[key])}))
+
+    def set_mode(self, index: int, mode: Mode) -> None:
+        """One mode is being dragged or edited; `settle` ends it."""
+        if 0 <= index < len(self.spec.modes):
+            modes = (*self.spec.modes[:index], mode, *self.spec.modes[index + 1 :])
+            self._change(self.spec.model_copy(update={"modes": modes, "shape": CUSTOM}))
+
+    def add_mode(self, x: float, y: float) -> None:
+        """A new mode, in a class of its own."""
+        if len(self.spec.modes) < MOST_MODES and max(abs(x), abs(y)) <= 10:
+            label = (max(m.label for m in self.spec.modes) + 1) % CLASSES
+            self._set_modes((*self.spec.modes, Mode(x=x, y=y, label=label)), CUSTOM)
+            self.select(len(self.spec.modes) - 1)
+
+    def remove_mode(self, index: int) -> None:
+        if len(self.spec.modes) > 1:
+            self.select(-1)
+            self._set_modes((*self.spec.modes[:index], *self.spec.modes[index + 1 :]), CUSTOM)
+
+    def draw(self, stroke: NDArray[np.float64]) -> None:
+        """A line drawn by hand joins what was drawn before, or replaces a distribution that was chosen."""
+        before: Modes = self.spec.modes if self.spec.shape == CUSTOM else ()
+        self._set_modes((*before, *modes_from_points(stroke, BRUSH))[:MOST_MODES], CUSTOM)
+
+    def set_picture(self, modes: Modes) -> None:
+        """A picture as a density."""
+        self._set_modes(modes, CUSTOM)
+        self.select(-1)
+
+    def _set_modes(self, modes: Modes, key: str) -> None:
+        self.set_spec(self.spec.model_copy(update={"modes": modes, "shape": key}))
+
+    def select(self, index: int) -> None:
+        """The mode whose numbers are shown; −1 for none."""
+        self._update(selected=index if index < len(self.spec.modes) else -1)
+
+    def set_brush(self, on: bool) -> None:
+        self._update(brush=on, selected=-1 if on else self.state.selected)
+
+    def pick_start(self, x: float, y: float) -> None:
+        """The point from which all particles begin."""
+        place = {"start": "point", "start_x": min(max(x, -10.0), 10.0), "start_y": min(max(y, -10.0), 10.0)}
+        self.set_spec(self.spec.model_copy(update=place))
+
+    def set_look(self, look: Look) -> None:
+        """How it is shown."""
+        before = self.denoiser()
+        self._update(look=look)
+        if self.denoiser() is not before:
+            self._go_on(self.spec, self.spec)
+        self._show_field()
+        self._show_particles()
+
+    def set_window(self, window: Window) -> None:
+        """The part of the plane that is seen."""
+        self._window = window
+        self._show_field()
+
+    def undo(self) -> None:
+        self._move(self._history.undo)
+
+    def redo(self) -> None:
+        self._move(self._history.redo)
+
+    def _change(self, spec: ToySpec) -> None:
+        self._move(lambda: self._history.change(spec))
+
+    def _move(self, change: Callable[[], None]) -> None:
+        before = self.spec
+        change()
+        spec = self.spec
+        if method_of(spec.process):
+            self._processes[method_of(spec.process)] = spec.process
+        if _law(spec) != _law(before):
+            if spec.schedule != before.schedule:
+                self._learned = None  # it knows other noise levels
+            self._go_on(before, spec)
+        self._show_spec()
+        self._show_field()
+
+    def _show_spec(self) -> None:
+        self._update(
+            spec=self.spec, errors=(), can_undo=self._history.can_undo, can_redo=self._history.can_redo,
+        )  # fmt: skip
+
+    # --- chains -------------------------------------------------------------------------------------------
+
+    def denoiser(self) -> Denoiser:
+        """What moves the particles: the learned score where that is what is shown."""
+        learned = self._learned if self.state.look.field == "learned" else None
+        return learned or self.spec.denoiser()
+
+    def _go_on(self, before: ToySpec, spec: ToySpec) -> None:
+        """A chain for the changed parameters: one level goes on from here, a walk is walked again."""
+        same = _start(before) == _start(spec) and type(before.process) is type(spec.process)
+        if same and isinstance(spec.process, Langevin):
+            here = min(self.player.chain.position, spec.process.steps)
+            self._begin(ToyChain(spec, self.denoiser(), here, self.player.chain.x), anew=False)
+        else:
+            chain = ToyChain(spec, self.denoiser())
+            stays = same and chain.last == self.player.chain.last
+            self._begin(chain, self.player.chain.position if stays else 0)
+
+    def restart(self) -> None:
+        """The same from its beginning."""
+        self._begin(ToyChain(self.spec, self.denoiser()))
+
+    def _begin(self, chain: ToyChain, target: int = 0, anew: bool = True) -> None:
+        if anew:
+            self._starts = start_labels(chain.x)
+            title = method_title(chain.spec.process)
+            if title != self._now.title and self._now.last is not None:
+                self._before = self._now
+            self._now = Course(title)
+        self.player.begin(chain, target)
+        self._present()
+        self._show_player()
+
+    def _present(self) -> None:
+        """Shows the state at which the chain stands."""
+        chain = self.chain
+        t = chain.times[chain.position]
+        self._update(
+            times=chain.times, first=chain.first, position=chain.position, t=t,
+            alpha_bar=chain.denoiser.tables.alpha_bar_at(t),
+        )  # fmt: skip
+        self._show_field()
+        self._show_particles()
+
+    def _show_field(self) -> None:
+        look, spec, learned = self.state.look, self.spec, self._learned
+        made_of = (look.field, look.weighed, self.state.t, spec.modes, spec.schedule, self._window, learned)
+        if made_of != self._shown and self._visible:
+            self._shown = made_of
+            self.field_changed.emit(field_of(look, self.level(), learned, self.state.t, self._window))
+
+    def _show_particles(self) -> None:
+        if self._visible:
+            look, level = self.state.look, self.level()
+            self.particles_changed.emit(particles_of(self.player.chain, look, level, self._starts))
+
+    def _measure(self) -> None:
+        if not self._visible:
+            return
+        if not self.player.moving:
+            self._measuring.stop()
+        process = self.spec.process
+        step, heat = (process.step, process.heat) if isinstance(process, Langevin) else (0.0, 1.0)
+        found = measure(self.level(), self.player.chain.x, self.state.position, self.state.t, step, heat)
+        self._now = self._now.with_measures(found)
+        self.measured.emit(Comparison(self._now, self._before, self.player.chain.last))
+
+    # --- learning, pointing, being seen -------------------------------------------------------------------
+
+    def start_learning(self) -> None:
+        """Trains a small network on the shown distribution, from the beginning."""
+        self._learned = None
+        self.learner.start(self.spec)
+
+    def _take_network(self, denoiser: Denoiser) -> None:
+        self._learned = denoiser
+        if self.state.look.field != "exact":
+            self._show_field()
+        if self.state.look.field == "learned" and isinstance(self.spec.process, Langevin):
+            self.player.chain.replace_denoiser(denoiser)
+
+    def apply(self, action: Action) -> None:
+        """One of the things to try on a card of the tour."""
+        spec, look = action.change(self.spec, self.state.look)
+        self.set_look(look)
+        self._history.change(spec)
+        self._history.settle()
+        self._show_spec()
+        self.restart()
+        self.player.play()
+        if action.learns:
+            self.start_learning()
+
+    def set_tour(self, number: int) -> None:
+        """Shows a card of the tour, the first after the last."""
+        self._update(tour=number % len(cards()))
+
+    def point_at(self, x: float, y: float) -> None:
+        """The pointer is over this place of the plane."""
+        self.pointer.point_at(x, y, self.state.t, self.spec.denoiser(), self._learned)
+
+    def set_visible(self, visible: bool) -> None:
+        """Whether the page is seen; a hidden one rests."""
+        self._visible = visible
+        (work_alone if visible else work_with_all)()
+        if visible:
+            self._shown = ()
+            self._present()
+            self._measure()
+        self.player.set_awake(visible)
+        self._show_player()
+
+    def _rest(self) -> None:
+        self._measuring.stop()
+        self._still.start()  # once for a whole drag of the timeline
+
+    def _show_player(self) -> None:
+        player = self.player
+        self._update(playing=player.playing, loop=player.loop, speed=player.speed)
+        if player.moving and not self._measuring.isActive():
+            self._measuring.start()
+
+    # --- files --------------------------------------------------------------------------------------------
+
+    def export(self, path: Path, frames: Sequence[NDArray[np.uint8]] = ()) -> None:
+        """Writes a picture (.png), an animation (.gif, .webp), the particles (.npz) or the state (.json).
+
+        Args:
+            frames: the pictures (H, W, 3) of a picture file or an animation.
+        """
+        state, chain = to_remember(self.state), self.chain.again()
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            try:
+                match path.suffix.lower():
+                    case ".png":
+                        save_picture(path, frames[0], state)
+                    case ".gif" | ".webp":
+                        save_animation(path, frames, state)
+                    case ".npz":
+                        save_particles(path, chain)
+                    case _:
+                        save_state(path, state)
+            except OSError as error:
+                raise ValueError(f"{path} could not be written: {error.strerror or error}.") from error
+            yield events.Finished("done", f"Saved {path}.")
+
+        self._exporting.start(stream)
+
+    def open_state(self, path: Path) -> None:
+        """Opens a state, or the state inside a picture."""
+        try:
+            spec, look = restored(read_state(path))
+            if spec is None:
+                raise ValueError(f"The state in {path.name} cannot be read by this version.")
+        except ValueError as error:
+            self.complain(str(error))
+        else:
+            self.set_spec(spec, look)
+
+    def complain(self, sentence: str) -> None:
+        """Tells what did not work."""
+        self._update(notice=Notice("error", sentence))
+
+    def _on_export(self, event: events.Event) -> None:
+        if isinstance(event, events.Finished):
+            kind = "error" if event.outcome == "failed" else "info"
+            self._update(notice=Notice(kind, event.message, event.traceback))
+
+    # --- the rest -----------------------------------------------------------------------------------------
+
+    def dismiss_notice(self) -> None:
+        if self.state.notice is not None:
+            self._update(notice=None)
+
+    def shutdown(self) -> None:
+        """Stops everything."""
+        self._visible = False
+        work_with_all()
+        self.player.set_awake(False)
+        self._measuring.stop()
+        self._still.stop()
+        self.pointer.shutdown()
+        self.learner.shutdown()
+        self._exporting.finish(60_000)
+
+    def _update(self, **values: Any) -> None:
+        state = replace(self.state, **values)
+        if state != self.state:
+            self.state = state
+            self.changed.emit(state)
+
+
+def _start(spec: ToySpec) -> tuple[Any, ...]:
+    return spec.count, spec.start, spec.start_x, spec.start_y, spec.seed
+
+
+def _law(spec: ToySpec) -> tuple[Any, ...]:
+    """What the particles' paths depend on."""
+    level = spec.t if isinstance(spec.process, Langevin) else None
+    return _start(spec), spec.modes, spec.schedule, spec.process, level

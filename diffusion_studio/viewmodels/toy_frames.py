@@ -1,0 +1,69 @@
+"""What is drawn of one state: the field and the particles, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffusion_studio.core.denoisers import Denoiser
+from diffusion_studio.core.mixture import NoisyMixture
+from diffusion_studio.engine.toy_chain import ToyChain
+from diffusion_studio.engine.toy_field import FieldView, Window, error_view, exact_view, learned_view
+from diffusion_studio.engine.toy_process import Langevin
+from diffusion_studio.engine.toy_shapes import CLASSES
+from diffusion_studio.viewmodels.toy_state import Look, Particles
+
+TRAIL, WALK = 40, 12  # states of a short trail, at one level and down a chain
+TRAILS, WHOLE = 28, 24  # how many trails, short and whole
+
+
+def field_of(look: Look, level: NoisyMixture, learned: Denoiser | None, t: int, window: Window) -> FieldView:
+    """The field that `look` asks for; the exact one while nothing is learned yet."""
+    if learned is None or look.field == "exact":
+        return exact_view(level, window)
+    if look.field == "learned":
+        return learned_view(level, learned, t, window)
+    view = error_view(level, learned, t, window)
+    if look.weighed and view.error is not None:
+        density = np.exp(view.log_density - view.log_density.max())
+        return replace(view, error=view.error * density)
+    return view
+
+
+def start_labels(x: torch.Tensor) -> NDArray[np.int64]:
+    """A colour for each starting point (n, 2): one for each eighth of the circle."""
+    turn = torch.atan2(x[:, 1], x[:, 0]) / (2 * torch.pi) + 0.5
+    found: NDArray[np.int64] = (turn * CLASSES).long().remainder(CLASSES).numpy()
+    return found
+
+
+def particles_of(chain: ToyChain, look: Look, level: NoisyMixture, starts: NDArray[np.int64]) -> Particles:
+    """The particles where the chain stands, with their trails."""
+    x, position = chain.x, chain.position
+    labels = _labels(x, look, level, starts)
+    count = min(WHOLE if look.trails == "whole" else TRAILS, len(x))
+    short = TRAIL if isinstance(chain.spec.process, Langevin) else WALK
+    since = {"off": position, "short": position - short, "whole": 0}[look.trails]
+    paths = chain.paths(since, position)[:, :count]
+    if look.trails == "whole" and chain.spec.start == "point":
+        along = tuple(k % CLASSES for k in range(count))  # all begin alike: told apart by number
+        labels = np.arange(len(x)) % CLASSES if len(x) <= WHOLE else labels
+    else:
+        along = () if labels is None else tuple(labels[:count].tolist())
+    return Particles(x.numpy(), labels, paths, along)
+
+
+def _labels(
+    x: torch.Tensor, look: Look, level: NoisyMixture, starts: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """The colour of each particle."""
+    if look.color == "start":
+        return starts
+    if look.color == "class" and len(torch.unique(level.classes)) > 1:
+        with torch.inference_mode():
+            found: NDArray[np.int64] = level.class_posterior(x).argmax(1).numpy()
+        return found
+    return None

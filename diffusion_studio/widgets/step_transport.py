@@ -1,0 +1,56 @@
+"""The transport for particles: the axis counts steps, and the noise level stands beside the step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QWidget
+
+from diffusion_studio.widgets.theme import theme
+from diffusion_studio.widgets.timeline import Timeline
+from diffusion_studio.widgets.transport import Transport
+
+_MARGIN = 10
+
+
+class _StepLine(Timeline):
+    """A timeline whose ends say what lies there."""
+
+    ends = ("", "")
+
+    def _draw_ends(self, painter: QPainter) -> None:
+        painter.setPen(QColor(theme().palette.muted))
+        room = QRectF(_MARGIN, 0, self.width() - 2 * _MARGIN, 18)
+        painter.drawText(room, Qt.AlignmentFlag.AlignLeft, self.ends[0])
+        painter.drawText(room, Qt.AlignmentFlag.AlignRight, self.ends[1])
+
+
+class StepTransport(Transport):
+    """Moves along the states of a chain whose noise level need not fall at every step."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._levels: tuple[int, ...] = ()
+        super().__init__(parent)
+        plain, self._timeline = self._timeline, _StepLine(self)
+        self.layout().replaceWidget(plain, self._timeline)
+        plain.setParent(None)
+        plain.deleteLater()
+        self._timeline.seek_requested.connect(self._on_dragged)
+
+    def set_levels(self, levels: Sequence[int], ends: tuple[str, str]) -> None:
+        """The noise level t of every state, and what the two ends are called."""
+        if tuple(levels) != self._levels or ends != self._timeline.ends:
+            self._levels = tuple(levels)
+            self._timeline.ends = ends
+            self.set_times(range(len(levels) - 1, -1, -1))
+            self.set_axis("step")
+
+    def _show_where(self) -> None:
+        k = self._timeline.position
+        words = [f"step {k} of {self._timeline.last}"] if self._levels else []
+        words += [f"t = {self._levels[k]}"] if k < len(self._levels) else []
+        words += [self._note] if self._note else []
+        self._where.setText(" · ".join(words))
+        self._timeline.setAccessibleDescription(self._where.text())

@@ -1,0 +1,31 @@
+"""Each thread of the program decides by itself how many helpers it uses."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+
+from diffusion_studio.engine.helper_threads import ALL, work_alone, work_with_all
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    yield
+    work_with_all()
+
+
+def test_that_a_thread_that_works_alone_does_not_change_another():
+    found = []
+
+    def job() -> None:
+        work_with_all()
+        found.append(torch.get_num_threads())
+
+    work_alone()
+    thread = threading.Thread(target=job)
+    thread.start()
+    thread.join()
+    assert found == [ALL]
+    assert torch.get_num_threads() == 1

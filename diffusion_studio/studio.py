@@ -31,7 +31,8 @@ from diffusion_studio.viewmodels.sample_state import SampleParameters, SampleSta
 from diffusion_studio.viewmodels.theory import TheoryViewModel
 from diffusion_studio.viewmodels.toy import ToyViewModel
 from diffusion_studio.viewmodels.toy_memory import restored, to_remember
-from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
+from diffusion_studio.viewmodels.train import TrainViewModel
+from diffusion_studio.viewmodels.train_state import TrainState
 from diffusion_studio.widgets.theme import theme
 
 log = logging.getLogger(__name__)

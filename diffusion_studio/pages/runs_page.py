@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.pages.page import Page, Workspace
 from diffusion_studio.viewmodels.runs import RunsState, RunSummary, RunsViewModel
-from diffusion_studio.viewmodels.train import duration
+from diffusion_studio.viewmodels.train_state import duration
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.empty import EmptyState
 from diffusion_studio.widgets.image_grid import ImageGrid

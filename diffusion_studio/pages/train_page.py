@@ -14,30 +14,30 @@ from PySide6.QtWidgets import (
     QSlider,
     QSplitter,
     QStackedWidget,
-    QVBoxLayout,
     QWidget,
 )
 
 from diffusion_studio.engine.events import TimestepErrors
 from diffusion_studio.engine.presets import PRESETS
-from diffusion_studio.engine.quality import Quality
 from diffusion_studio.engine.timestep_errors import standard_error
 from diffusion_studio.pages.curve_by_hand import BY_HAND, CurveByHand
 from diffusion_studio.pages.loss_equation import loss_terms
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
+from diffusion_studio.pages.train_parts import caption, framed, measures, overlays
 from diffusion_studio.viewmodels.comparison import Floats, fixed_schedules
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.series import LossSeries
 from diffusion_studio.viewmodels.timestep_history import TimestepHistory
-from diffusion_studio.viewmodels.train import TrainState, TrainViewModel
+from diffusion_studio.viewmodels.train import TrainViewModel
+from diffusion_studio.viewmodels.train_state import TrainState
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.cards import Card, DataCard, ProgressCard, SkippedDialog
 from diffusion_studio.widgets.empty import EmptyState
 from diffusion_studio.widgets.equation import EquationView
 from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.image_grid import ImageGrid
-from diffusion_studio.widgets.plots import Compared, Line, LossPlot, Mark, Overlay, RunCurve, XYPlot
-from diffusion_studio.widgets.quality_view import Measures, QualityView
+from diffusion_studio.widgets.plots import Compared, Line, LossPlot, Mark, RunCurve, XYPlot
+from diffusion_studio.widgets.quality_view import QualityView
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
 from diffusion_studio.widgets.timestep_panel import FROZEN, TimestepPanel
@@ -106,7 +106,7 @@ class TrainPage(Page):
         self.loss, self.panel = LossPlot(max_hz=PLOT_HZ), TimestepPanel(max_hz=PLOT_HZ)
         self.curves = QSplitter(Qt.Orientation.Vertical)
         for plot in (self.loss, self.panel):
-            self.curves.addWidget(_framed(plot))
+            self.curves.addWidget(framed(plot))
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.addWidget(self.curves)
         self.columns.addWidget(self._build_samples())
@@ -114,7 +114,7 @@ class TrainPage(Page):
         self.columns.setStretchFactor(1, 2)
         self.schedule = XYPlot("Learned noise schedule", max_hz=PLOT_HZ)
         self.schedule.set_axes("t", "ln SNR, −ω(t)")
-        self.schedule_card = _framed(self.schedule)
+        self.schedule_card = framed(self.schedule)
         self.curves.addWidget(self.schedule_card)
         self.schedule_card.hide()
         for splitter in (self.curves, self.columns):
@@ -256,7 +256,7 @@ class TrainPage(Page):
         for path in self.form.paths:
             self.form.set_error(path, dict(state.errors).get(path))
         self.presets.set_value(state.preset)
-        self.equation.set_equation(loss_terms(state.config.objective), caption=_caption(state))
+        self.equation.set_equation(loss_terms(state.config.objective), caption=caption(state))
 
     def _render_data(self, state: TrainState) -> None:
         if state.reading is not None:
@@ -319,7 +319,7 @@ class TrainPage(Page):
         plot.set_axis(self.panel.axis.value or "t", log_snr)  # type: ignore[arg-type]
         band = 2 * standard_error(event.spread, event.count)
         plot.set_data(event.t, event.error, event.count, event.error - band, event.error + band)
-        plot.set_overlays(_overlays(event))
+        plot.set_overlays(overlays(event))
         self._show_schedule(event, log_snr)
 
     def _show_schedule(self, event: TimestepErrors, log_snr: Floats) -> None:
@@ -336,7 +336,7 @@ class TrainPage(Page):
 
     def _show_previews(self, previews: PreviewHistory) -> None:
         last = max(len(previews) - 1, 0)
-        history = [_measures(step, q) for step, q in sorted(previews.quality.items())]
+        history = [measures(step, q) for step, q in sorted(previews.quality.items())]
         self.quality.set_history(history, self.model.state.marks)
         follows = self.history.value() >= self.history.maximum()
         self.history.setRange(0, last)
@@ -353,7 +353,7 @@ class TrainPage(Page):
             self.quality.show_measures(None)
             return
         measured = previews.quality.get(previews.step(index))
-        self.quality.show_measures(measured and _measures(previews.step(index), measured))
+        self.quality.show_measures(measured and measures(previews.step(index), measured))
         self.grid.set_images(previews.images(index))
         self.samples.set_title("Samples", f"EMA · DDIM 20 · step {previews.step(index):,}")
 
@@ -397,41 +397,3 @@ class TrainPage(Page):
         if state.get("heights") in ("linear", "log"):
             self.panel.heights.set_value(state["heights"])
             self.panel.plot.set_log(state["heights"] == "log")
-
-
-def _measures(step: int, q: Quality) -> Measures:
-    return Measures(
-        step, q.count, q.frechet, q.real_frechet, q.real_frechet_spread, q.precision, q.real_precision,
-        q.recall, q.real_recall, q.nearest, q.real_nearest,
-    )  # fmt: skip
-
-
-def _caption(state: TrainState) -> str:
-    """The weight in words, with its value in the middle."""
-    objective, tables = state.config.objective, state.config.diffusion.tables()
-    if objective.variance == "vlb":
-        return "the bound itself, term by term · iDDPM eq. 4"
-    weight = type(objective.weight)
-    t = max(tables.steps * 28 // 100, 1)
-    value = float(objective.weight.on_eps(tables)[t])
-    return f"λ: {weight.title} · λ at t = {t} is {value:.3g} on the ε error · {weight.source}"
-
-
-def _overlays(event: TimestepErrors) -> dict[str, Overlay]:
-    """λ_t, the density of t and the share of the loss, as far as they are known."""
-    found: dict[str, Overlay] = {}
-    if event.weight is not None:
-        found["λ_t"] = Overlay(event.weight, "weight")
-    if event.density is not None:
-        found["density of t"] = Overlay(event.density, "xt", height=0.5)
-    if event.share is not None:
-        found["share of the loss"] = Overlay(event.share, "sky", bars=True)
-    return found
-
-
-def _framed(plot: QWidget) -> QWidget:
-    card = Card()
-    card.body.addWidget(plot)
-    layout = card.layout()
-    assert isinstance(layout, QVBoxLayout)
-    return card

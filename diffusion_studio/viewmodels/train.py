@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,15 @@ from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.series import LossSeries
 from diffusion_studio.viewmodels.timestep_history import TimestepHistory
+from diffusion_studio.viewmodels.train_state import (
+    Phase,
+    TrainState,
+    data_card,
+    duration,
+    progress_text,
+)
 
 LIVE = ("objective.weight", "objective.density", "objective.loss")  # may change while training
-Phase = Literal["idle", "preparing", "running", "paused", "stopping"]
-THUMBNAILS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,45 +46,6 @@ class DataLoaded(events.Event):
     """The images that the config names are in memory."""
 
     images: ImageSet
-
-
-@dataclass(frozen=True, eq=False)
-class DataCardState:
-    """What the data card shows."""
-
-    name: str
-    count: int
-    class_names: tuple[str, ...]
-    size: str
-    thumbnails: NDArray[np.uint8]
-    skipped: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class TrainState:
-    """Everything on the Train page but the curves."""
-
-    config: RunConfig
-    preset: str
-    phase: Phase = "idle"
-    data: DataCardState | None = None
-    reading: tuple[int, int] | None = None  # (done, total) while images are read
-    run: Path | None = None
-    run_steps: int = 1000  # T of the run that is shown
-    step: int = 0
-    fraction: float = 0.0
-    detail: str = ""
-    device: str = ""
-    saved_step: int = 0
-    errors: tuple[tuple[str, str], ...] = ()  # (path, sentence) of parameters
-    marks: tuple[tuple[int, str], ...] = ()  # (step, what was changed about the objective)
-    notice: Notice | None = None
-    can_undo: bool = False
-    can_redo: bool = False
-
-    @property
-    def busy(self) -> bool:
-        return self.phase != "idle"
 
 
 class TrainViewModel(QObject):
@@ -146,7 +112,7 @@ class TrainViewModel(QObject):
             case events.Preparing(done=done, total=total):
                 self._update(reading=(done, total))
             case DataLoaded(images=images):
-                self._update(data=_card(images), reading=None)
+                self._update(data=data_card(images), reading=None)
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._update(reading=None, data=None, notice=Notice("error", message, traceback))
             case events.Finished(outcome="stopped"):
@@ -435,17 +401,6 @@ def _reporter(post: Post) -> Any:
     return lambda done, total: post(events.Preparing("reading images", done, total))
 
 
-def _card(images: ImageSet) -> DataCardState:
-    numbers = np.linspace(0, images.count - 1, min(images.count, THUMBNAILS)).astype(np.int64)
-    colour = "grey" if images.channels == 1 else "colour"
-    return DataCardState(
-        images.name, images.count, images.class_names if images.conditional_possible else (),
-        f"{images.resolution}×{images.resolution} {colour}",
-        np.ascontiguousarray(images.images[numbers].transpose(0, 2, 3, 1)),
-        tuple((s.file, s.reason) for s in images.skipped),
-    )  # fmt: skip
-
-
 def _extended(run: Run) -> RunConfig:
     """The config of a run to go on with, its limit moved further when it was reached."""
     training, step = run.config.training, run.step
@@ -455,21 +410,3 @@ def _extended(run: Run) -> RunConfig:
     if training.seconds:
         updates["seconds"] = run.trained_seconds + max(training.seconds - run.trained_seconds, 60.0)
     return run.config.model_copy(update={"training": training.model_copy(update=updates)})
-
-
-def progress_text(event: events.Progress) -> str:
-    """ "step 657 of 3,000 · 1,130 images/s · 3 min 32 s left"."""
-    total = f" of {event.total_steps:,}" if event.total_steps else ""
-    left = event.seconds_left
-    ending = f" · {duration(left)} left" if left is not None else f" · {duration(event.seconds)} so far"
-    return f"step {event.step:,}{total} · {event.images_per_second:,.0f} images/s{ending}"
-
-
-def duration(seconds: float) -> str:
-    """ "12 s", "3 min 32 s", "1 h 05 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -37,6 +37,9 @@ class DistancePlot(LossPlot):
         super().__init__("Fréchet distance", decay=0.0, max_hz=4, parent=parent)
         self.setAccessibleName("Fréchet distance over the steps of training")
 
+    def _area(self, *_: object, **__: object) -> None:
+        """No band: each value is one preview."""
+
     def _entries(self) -> list[LegendEntry]:
         dash = Qt.PenStyle.DashLine
         return [
@@ -51,7 +54,7 @@ class QualityView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.plot = DistancePlot()
-        self.plot.setMinimumHeight(96)
+        self.plot.setFixedHeight(132)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)

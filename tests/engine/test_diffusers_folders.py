@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,49 @@ def test_that_a_checkpoint_samples_the_same_in_diffusers(
         ours(load_model(folder, CPU).denoiser, DDPM(), times), samples, rtol=0, atol=1e-4
     )
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("kind", ["x_0", "v"])
+@pytest.mark.parametrize("zero_terminal", [False, True])
+def test_that_other_predictions_sample_the_same_in_diffusers(
+    kind: str, zero_terminal: bool, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(
+        pictures, conditional=False, steps=3, ema_decay=0, objective={"predict": kind},
+        schedule=SCHEDULES["scaled_linear"],
+    )  # fmt: skip
+    diffusion = config.diffusion.model_copy(update={"zero_terminal": zero_terminal})
+    session = begin(tmp_path / "run", config.model_copy(update={"diffusion": diffusion}))
+    finish(session)
+    folder = session.run.newest_checkpoint()[0]
+    pipeline = DDPMPipeline.from_pretrained(folder, low_cpu_mem_usage=False)
+    samples = theirs_ddpm(pipeline, with_our_noise(monkeypatch), 50)
+    denoiser = load_model(folder, CPU).denoiser
+    torch.testing.assert_close(ours(denoiser, DDPM(), tuple(range(50, -1, -1))), samples, rtol=0, atol=2e-4)
+
+
+def test_that_the_learned_variance_is_the_one_that_diffusers_reads(pictures: Path, tmp_path: Path) -> None:
+    folder = trained(tmp_path / "run", pictures, objective={"variance": "hybrid"})
+    pipeline = DDPMPipeline.from_pretrained(folder, low_cpu_mem_usage=False)
+    denoiser, x = load_model(folder, CPU).denoiser, NOISE.start((2, 1, 8, 8))
+    for t in (2, 10, 50):
+        with torch.inference_mode():
+            _, raw = pipeline.unet(x, t - 1).sample.chunk(2, dim=1)
+        theirs = pipeline.scheduler._get_variance(t - 1, predicted_variance=raw)
+        _, fraction = denoiser.with_fraction(x, t)
+        beta, small = float(denoiser.tables.beta[t]), float(denoiser.tables.beta_tilde[t])
+        log_variance = fraction * math.log(beta) + (1 - fraction) * math.log(small)
+        torch.testing.assert_close(log_variance, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_that_diffusers_refuses_a_score_network_and_says_why(pictures: Path, tmp_path: Path) -> None:
+    folder = trained(tmp_path / "run", pictures, objective={"predict": "score"})
+    assert load_model(folder, CPU).denoiser.kind == "score"
+    pipeline = DDPMPipeline.from_pretrained(folder, low_cpu_mem_usage=False)
+    pipeline.scheduler.set_timesteps(50)
+    x = NOISE.start((1, 1, 8, 8))
+    with pytest.raises(ValueError, match="prediction_type given as score"):
+        pipeline.scheduler.step(x, 45, x)
 
 
 def test_that_the_pipeline_of_diffusers_draws_pictures(pictures: Path, tmp_path: Path) -> None:

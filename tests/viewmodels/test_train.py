@@ -18,7 +18,8 @@ from diffusion_studio.engine.presets import PRESETS
 from diffusion_studio.engine.run import Run
 from diffusion_studio.viewmodels import train as module
 from diffusion_studio.viewmodels.timestep_history import MOST, TimestepHistory
-from diffusion_studio.viewmodels.train import TrainViewModel, duration, progress_text
+from diffusion_studio.viewmodels.train import TrainViewModel
+from diffusion_studio.viewmodels.train_state import duration, progress_text
 from support.tiny import begin, finish, tiny_config, write_pictures
 
 FOREVER = {"steps": 0, "checkpoint_every": 10_000}

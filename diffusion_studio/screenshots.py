@@ -74,6 +74,7 @@ def _take(folder: Path, run: Path) -> None:
     studio.sampling.seek(len(studio.sampling.state.times) * 2 // 5)
     studio.show_page("sample")
     _shoot(app, folder, "sample")
+    _shoot_laboratory(app, folder)
     _shoot_plane(app, folder)
     studio.show_page("theory")
     for part in ("schedules", "weights", "errata"):
@@ -85,6 +86,64 @@ def _take(folder: Path, run: Path) -> None:
     app.shell.close()
     theme().set_mode("system")
     application.processEvents()
+
+
+def _shoot_laboratory(app: object, folder: Path) -> None:
+    """The Sample page taken apart: branches, A/B, σ by hand, the strip, memory, an image inverted."""
+    studio = app.studio  # type: ignore[attr-defined]
+    model, page = studio.sampling, studio.sample_page
+
+    def shoot(name: str) -> None:
+        model.settle()
+        _wait(lambda: not model.state.busy)
+        _shoot(app, folder, f"sample-{name}")
+
+    model.branch()
+    model.edit("sampler.eta", 1.0)
+    model.settle()
+    _wait(lambda: not model.state.busy)
+    model.show_track(0)
+    _wait(lambda: not model.state.busy)
+    model.branch()
+    model.edit("label", 3)
+    model.seek(len(model.state.times) * 4 // 5)
+    shoot("branches")
+    model.show_track(1)
+    model.compare_with(0)
+    shoot("compared")
+    model.compare_with(-1)
+    model.show_track(0)
+    _wait(lambda: not model.state.busy)
+    model.edit("sampler.eta", 0.6)
+    model.edit("sampler.kind", "sigma")
+    page.side.show_tab("by hand")
+    shoot("sigma")
+    model.set_layout("strip")
+    page.side.show_tab("nearest")
+    _pause(2000)
+    shoot("strip")
+    model.set_layout("grid")
+    page.side.show_tab("curves")
+    model.edit("sampler.kind", "ddim")
+    model.open_images(_two_digits(folder))
+    model.seek(len(model.state.times))
+    _wait(lambda: not model.state.busy)
+    _wait(lambda: len(page.reconstruction.errors) >= 5)
+    shoot("inverted")
+
+
+def _two_digits(folder: Path) -> list[Path]:
+    """Two of the built-in digits as files."""
+    from diffusion_studio.data.load import load
+    from diffusion_studio.data.spec import DIGITS, DataSpec
+    from diffusion_studio.engine.pictures import save_grid
+    from diffusion_studio.engine.places import cache_dir
+
+    images = load(DataSpec(source=DIGITS), cache_dir()).images.transpose(0, 2, 3, 1)
+    paths = [folder / f"digit-{k}.png" for k in (3, 8)]
+    for path, k in zip(paths, (3, 8), strict=True):
+        save_grid(path, images[k : k + 1], {})
+    return paths
 
 
 def _shoot_plane(app: object, folder: Path) -> None:

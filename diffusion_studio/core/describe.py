@@ -244,6 +244,9 @@ def explain(error: ValidationError) -> str:
     """The first complaint of a failed validation as one sentence."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+    if first["type"] == "union_tag_invalid":
+        tags = first["ctx"]["expected_tags"].replace("'", "")
+        return f"{where}: there is no {first['ctx']['tag']!r}; choose one of {tags}."
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     given = first.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""

@@ -11,6 +11,7 @@ from pydantic import model_validator
 from diffusion_studio.core.describe import Choice, get_value, knob, knobs
 from diffusion_studio.engine.files import write_atomically
 from diffusion_studio.engine.sample_spec import SampleSpec
+from diffusion_studio.engine.starts import NoiseStart
 
 FILE = "chains.json"  # in the run's folder
 
@@ -70,6 +71,15 @@ class ChainTree(Choice):
         if self.active == 0:
             return self.model_copy(update={"spec": spec})
         return self._with_branch(self.active, spec=spec)
+
+    def from_noise(self) -> ChainTree:
+        """With a main chain that begins at noise, whatever images it began at."""
+        start = {"start": NoiseStart()}
+        branches = tuple(
+            branch.model_copy(update={"spec": branch.spec.model_copy(update=start)})
+            for branch in self.branches
+        )
+        return self.model_copy(update={"spec": self.spec.model_copy(update=start), "branches": branches})
 
     def branched(self, time: int) -> ChainTree:
         """A new branch of the shown track, leaving at `time`, and shown from now on.

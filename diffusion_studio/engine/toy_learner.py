@@ -20,7 +20,7 @@ from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
 
 BATCH = 1024
-TELL_EVERY = 0.09  # seconds between two pictures of the learned field
+TELL_EVERY = 0.06  # seconds between two pictures of the learned field
 EMA = 0.995
 CLIP = 1.0
 NEVER_BELOW = 0.02  # share of the learning rate that is left at the end

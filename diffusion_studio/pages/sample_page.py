@@ -72,6 +72,7 @@ class SamplePage(Page):
         self._build()
         self._connect()
         self._shown: SampleState | None = None
+        self._thumbnails_of: tuple[str, ...] = ()
         self._render(model.state)
 
     # --- widgets ----------------------------------------------------------------------------------------
@@ -277,8 +278,9 @@ class SamplePage(Page):
         spec = state.parameters.spec
         self.form.set_choice(spec)
         self.images.setVisible(spec.start.kind != "noise")
-        if tuple(self.images.files) != spec.start.files:
-            self.images.set_files(spec.start.files)
+        self.images.set_files(spec.start.files)
+        if spec.start.files != self._thumbnails_of:  # also of those that were added on the page itself
+            self._thumbnails_of = spec.start.files
             self.thumbnails.read(spec.start.files)
         keys = [choice.key for choice in state.choices]
         if keys != [self.sources.itemData(i) for i in range(self.sources.count())]:

@@ -15,7 +15,7 @@ from diffusion_studio.widgets.icons import set_icon
 from diffusion_studio.widgets.plot_series import Series, SeriesPlot
 from diffusion_studio.widgets.theme import label, tabular
 
-LOW = 640  # pixels below which the column says less
+LOW = 620  # pixels below which the column says less
 ONE_LEVEL = ("Langevin", "adjusted Langevin")
 
 
@@ -109,9 +109,9 @@ class ToyCards(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.bars = OccupancyBars()
-        occupancy = Card("Mode occupancy")
-        occupancy.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        occupancy.body.addWidget(self.bars)
+        self.occupancy = Card("Mode occupancy")
+        self.occupancy.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.occupancy.body.addWidget(self.bars)
         self.plot = SeriesPlot("Energy distance")
         self.facts = label("", "small")
         self.facts.setFont(tabular(self.facts.font()))
@@ -123,7 +123,7 @@ class ToyCards(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        column.addWidget(occupancy)
+        column.addWidget(self.occupancy)
         column.addWidget(distance, 1)
         column.addWidget(self.tour)
 
@@ -147,6 +147,7 @@ class ToyCards(QWidget):
                 bars.insert(1, BarSeries(before.title, before.last.occupancy, _color(before.title)))
             curves.insert(0, Series(before.title, before.positions, before.energy, _color(before.title)))
         self.bars.set_bars(last.names, bars)
+        self.occupancy.setVisible(len(last.names) > 1)  # with one class there is nothing to compare
         self.plot.set_series(curves, found.length, last.position, log=True)
         self.facts.setText(summary(last))
         self.facts.setToolTip(facts(last))

@@ -7,22 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QElapsedTimer, QRect, Qt
-from PySide6.QtGui import QAction, QActionGroup, QHideEvent, QPainter, QShowEvent
-from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSplitter, QStackedWidget, QToolButton, QWidget
+from PySide6.QtCore import QElapsedTimer, Qt
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QToolButton, QWidget
 
-from diffusion_studio.engine.toy_field import FieldView
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes
 from diffusion_studio.pages.toy_cards import ToyCards, facts
 from diffusion_studio.pages.toy_equation import toy_equation
 from diffusion_studio.pages.toy_panel import ToyPanel
+from diffusion_studio.pages.toy_picture import ToyPicture
 from diffusion_studio.pages.toy_recorder import Recorder
+from diffusion_studio.pages.toy_tools import FileButton, LookButton
 from diffusion_studio.viewmodels.toy import ToyViewModel
 from diffusion_studio.viewmodels.toy_state import (
     Comparison,
-    Particles,
-    PointReading,
     ToyState,
     method_of,
     methods,
@@ -30,11 +28,8 @@ from diffusion_studio.viewmodels.toy_state import (
 from diffusion_studio.widgets.banner import Banner
 from diffusion_studio.widgets.equation import EquationView
 from diffusion_studio.widgets.icons import set_icon
-from diffusion_studio.widgets.plane import PlaneView
-from diffusion_studio.widgets.plane_paint import Layers
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.step_transport import StepTransport
-from diffusion_studio.widgets.surface import SurfaceView
 from diffusion_studio.widgets.theme import label, theme
 
 FIELDS = [
@@ -48,23 +43,6 @@ FIELDS = [
 ]
 EQUATION_EVERY = 150  # ms
 FIELD_KEYS = {Qt.Key.Key_1: "exact", Qt.Key.Key_2: "learned", Qt.Key.Key_3: "error"}
-LAYERS = (
-    ("density", "Density"),
-    ("contours", "Contour lines"),
-    ("arrows", "Score arrows"),
-    ("particles", "Particles"),
-    ("weighed", "Error weighted by the density"),
-)
-COLORS = (("class", "Colour by class"), ("start", "Colour by starting point"), ("none", "One colour"))
-TRAILS = (("off", "No trails"), ("short", "Short trails"), ("whole", "Whole paths"))
-EXPORTS = [
-    ("Picture …", "png", "PNG (*.png)"),
-    ("Drawing …", "svg", "SVG (*.svg)"),
-    ("Animation …", "gif", "GIF (*.gif)"),
-    ("Animation, small …", "webp", "WebP (*.webp)"),
-    ("Particles …", "npz", "NumPy (*.npz)"),
-    ("State …", "json", "State (*.json)"),
-]
 
 
 class ToyPage(Page):
@@ -76,7 +54,6 @@ class ToyPage(Page):
         super().__init__(parent)
         self.model = model
         self._shown: ToyState | None = None
-        self._field: FieldView | None = None
         self._animation = Path()
         self._stale = True  # whether the equation shows another step
         self._clock = QElapsedTimer()  # since it was drawn
@@ -95,30 +72,32 @@ class ToyPage(Page):
         self.fields, self.methods = Segmented(), Segmented()
         self.fields.set_options(FIELDS)
         self.methods.set_options([(m.key, m.title, m.help) for m in methods()])
-        self.plane, self.surface = PlaneView(), SurfaceView()
-        self.picture = QStackedWidget()
-        self.picture.addWidget(self.plane)
-        self.picture.addWidget(self.surface)
+        self.picture = ToyPicture()
+        self.plane, self.surface = self.picture.plane, self.picture.surface
+        self.look_button, self.file_button = LookButton(), FileButton()
         self.cards = ToyCards()
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.addWidget(self.picture)
-        self.columns.addWidget(self.cards)
+        self.columns.addWidget(_scrolling(self.cards))
         self.columns.setHandleWidth(12)
         self.columns.setChildrenCollapsible(False)
         self.columns.setStretchFactor(0, 1)
         self.columns.setSizes([560, 300])
         self.transport = StepTransport()
-        self.transport.add_action_widget(self._build_export())
-        self.recorder = Recorder(self.model.player, self._frame, self)
-        top = QHBoxLayout()
+        self.transport.add_action_widget(self.file_button)
+        self.recorder = Recorder(self.model.player, self.picture.frame, self)
+        top, self._second = QHBoxLayout(), QHBoxLayout()
         top.setSpacing(8)
-        for widget in (self.fields, self._build_show(), self._build_relief()):
+        for widget in (self.fields, self.look_button, self._build_relief()):
             top.addWidget(widget)
         top.addStretch(1)
         top.addWidget(self.methods)
+        self._top = top
+        self._second.addStretch(1)
         area = self.workspace.area
         area.addWidget(self.banner)
         area.addLayout(top)
+        area.addLayout(self._second)
         area.addWidget(self.columns, 1)
         area.addWidget(self.transport)
         self.panel = ToyPanel()
@@ -133,31 +112,6 @@ class ToyPage(Page):
         """The form of all parameters but the modes'."""
         return self.panel.form
 
-    def _build_show(self) -> QWidget:
-        button = QToolButton()
-        button.setText("Show")
-        button.setToolTip("What is drawn, and in which colours")
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(button)
-        self.look_actions: dict[tuple[str, str], QAction] = {}
-        for name, text in LAYERS:
-            action = self._look_action(menu, name, "", text)
-            action.toggled.connect(lambda on, name=name: self._look(**{name: on}))
-        for name, choices in (("color", COLORS), ("trails", TRAILS)):
-            menu.addSeparator()
-            group = QActionGroup(menu)
-            for key, text in choices:
-                action = group.addAction(self._look_action(menu, name, key, text))
-                action.triggered.connect(lambda _, name=name, key=key: self._look(**{name: key}))
-        button.setMenu(menu)
-        return button
-
-    def _look_action(self, menu: QMenu, name: str, key: str, text: str) -> QAction:
-        action = menu.addAction(text)
-        action.setCheckable(True)
-        self.look_actions[name, key] = action
-        return action
-
     def _build_relief(self) -> QWidget:
         self.relief = QToolButton()
         self.relief.setCheckable(True)
@@ -169,27 +123,13 @@ class ToyPage(Page):
         self.relief.toggled.connect(lambda on: self._look(surface=on))
         return self.relief
 
-    def _build_export(self) -> QWidget:
-        self.export_button = QToolButton()
-        self.export_button.setText("Export")
-        self.export_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        set_icon(self.export_button, "export")
-        self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.export_button)
-        for text, suffix, kind in EXPORTS:
-            menu.addAction(text, lambda suffix=suffix, kind=kind: self.ask_for_export(suffix, kind))
-        menu.addSeparator()
-        menu.addAction("Open a state …", self.ask_for_state)
-        self.export_button.setMenu(menu)
-        return self.export_button
-
     def _connect(self) -> None:
         model, plane, panel = self.model, self.plane, self.panel
         model.changed.connect(self._render)
-        model.field_changed.connect(self._show_field)
-        model.particles_changed.connect(self._show_particles)
-        model.measured.connect(self._show_measures)
-        model.pointer.changed.connect(self._show_reading)
+        model.field_changed.connect(self.picture.show_field)
+        model.particles_changed.connect(self.picture.show_particles)
+        model.meter.measured.connect(self._show_measures)
+        model.pointer.changed.connect(self.picture.show_reading)
         plane.window_changed.connect(model.set_window)
         plane.mode_changed.connect(model.set_mode)
         plane.mode_settled.connect(model.settle)
@@ -213,6 +153,9 @@ class ToyPage(Page):
         panel.pause_requested.connect(model.learner.toggle_pause)
         panel.stop_requested.connect(model.learner.stop)
         self.fields.changed.connect(self.choose_field)
+        self.look_button.chosen.connect(lambda name, value: self._look(**{name: value}))
+        self.file_button.export_requested.connect(self.export)
+        self.file_button.state_requested.connect(model.open_state)
         self.methods.changed.connect(model.choose_method)
         self.banner.closed.connect(model.dismiss_notice)
         self.cards.tour.action_requested.connect(model.apply)
@@ -258,59 +201,31 @@ class ToyPage(Page):
             mode = state.spec.modes[state.selected]
             self.model.set_mode(state.selected, mode.model_copy(update={name: value}))
 
-    def ask_for_export(self, suffix: str, kind: str) -> None:
-        """Asks where to write."""
-        dialog = QFileDialog(self, "Export", str(Path.home() / f"plane.{suffix}"), kind)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(suffix)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.export(Path(path)))
-        dialog.open()
-
     def export(self, path: Path) -> None:
         """Writes what the ending of `path` says: png, svg, gif, webp, npz or json."""
         match path.suffix.lower():
             case ".svg":
-                self._export_drawing(path)
+                try:
+                    self.picture.save_drawing(path, f"{self.model.spec.title}, t = {self.model.state.t}")
+                except OSError as error:
+                    self.model.complain(f"{path} could not be written: {error.strerror or error}.")
             case ".gif" | ".webp":
                 self._animation = path
                 self.recorder.start()
             case ".png":
-                self.model.export(path, [self._frame()])
+                self.model.export(path, [self.picture.frame()])
             case _:
                 self.model.export(path)
 
-    def _frame(self) -> np.ndarray:
-        """The picture as one sees it, (H, W, 3)."""
-        if self.picture.currentWidget() is self.plane:
-            return self.plane.picture()
-        image = self.surface.grab().toImage().convertToFormat(self.plane._image.format())
-        pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4)
-        return pixels[:, :, 2::-1].copy()
-
-    def _export_drawing(self, path: Path) -> None:
-        view = self.plane if self.picture.currentWidget() is self.plane else self.surface
-        try:
-            path.touch()
-        except OSError as error:
-            self.model.complain(f"{path} could not be written: {error.strerror or error}.")
-            return
-        generator = QSvgGenerator()
-        generator.setFileName(str(path))
-        generator.setSize(view.size())
-        generator.setViewBox(QRect(0, 0, view.width(), view.height()))
-        generator.setTitle(f"{self.model.spec.title}, t = {self.model.state.t}")
-        painter = QPainter(generator)
-        view.draw_scene(painter)
-        painter.end()
-
-    def ask_for_state(self) -> None:
-        """Asks for a saved state, or a picture with one inside."""
-        dialog = QFileDialog(self, "Open a state", str(Path.home()), "States and pictures (*.json *.png)")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.model.open_state(Path(path)))
-        dialog.open()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.width() - self.workspace.sizes()[1] - 32
+        needed = (
+            sum(w.sizeHint().width() for w in (self.fields, self.look_button, self.relief, self.methods)) + 24
+        )
+        wanted = self._top if room >= needed else self._second
+        if wanted.indexOf(self.methods) < 0:
+            wanted.addWidget(self.methods)  # leaves the other row
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -340,7 +255,7 @@ class ToyPage(Page):
             self._render_look(state)
         if before is None or before.learning != state.learning:
             self.panel.show_learning(state.learning)
-            self._say_learning()
+            self.picture.show_learning(self.panel.progress.text())
         if before is None or before.notice != state.notice:
             self._render_notice(state)
         if before is None or before.t != state.t or before.spec != state.spec:
@@ -362,16 +277,8 @@ class ToyPage(Page):
         look = state.look
         self.fields.set_value(look.field)
         self.relief.setChecked(look.surface)
-        self.picture.setCurrentWidget(self.surface if look.surface else self.plane)
-        if look.surface and self._field is not None:
-            self.surface.set_field(self._field)
-        for (name, key), action in self.look_actions.items():
-            wanted = getattr(look, name) == key if key else getattr(look, name)
-            if action.isChecked() != wanted:
-                action.setChecked(wanted)
-        self.plane.set_layers(
-            Layers(look.density, look.contours, look.arrows, look.particles, look.trails != "off")
-        )
+        self.look_button.show_look(look)
+        self.picture.show_look(look)
 
     def _render_notice(self, state: ToyState) -> None:
         if state.notice is None:
@@ -402,38 +309,12 @@ class ToyPage(Page):
         if before is None or before.loop != state.loop:
             transport.set_loop(state.loop)
 
-    def _show_field(self, field: FieldView) -> None:
-        self.plane.set_field(field)
-        self._field = field
-        self._say_learning()
-        if self.model.state.look.surface:
-            self.surface.set_field(field)
-
-    def _say_learning(self) -> None:
-        """Over a learned field: how far the network is, and how wrong."""
-        field, words = self._field, []
-        if field is not None and field.error is not None:
-            words.append(_about_error(field))
-        if self.model.state.look.field != "exact":
-            words.append(self.panel.progress.text())
-        self.plane.set_words("top", "\n".join(word for word in words if word))
-
-    def _show_particles(self, particles: Particles) -> None:
-        self.plane.set_particles(particles.x, particles.labels)
-        whole = self.model.state.look.trails == "whole"
-        self.plane.set_trails(particles.paths, particles.path_labels, fade=not whole)
-        if self.model.state.look.surface:
-            self.surface.set_trails(particles.paths[:, :12], particles.path_labels)
-
     def _show_measures(self, found: Comparison) -> None:
         self.cards.show_measures(found)
         if found.now.last is not None:
             state = self.model.state
             where = f"{state.spec.title}, t = {state.t}, {state.spec.count} particles. "
             self.plane.setAccessibleDescription(where + facts(found.now.last))
-
-    def _show_reading(self, reading: PointReading | None) -> None:
-        self.plane.set_words("bottom", "" if reading is None else _reading(reading))
 
     # --- header and memory ------------------------------------------------------------------------------
 
@@ -466,28 +347,16 @@ class ToyPage(Page):
             self.plane.set_zoom(zoom)
 
 
-def _about_error(field: FieldView) -> str:
-    """The number that belongs to the error map."""
-    if field.error is None:
-        return ""
-    return (
-        f"Fisher divergence {field.fisher:.3g}, {100 * field.relative:.2g} % of E‖s‖²\n"
-        "colours: ‖ŝ − s‖² from 0.1 % to 1000 % of E‖s‖²"
-    )
-
-
-def _reading(reading: PointReading) -> str:
-    """What is known about a place, in two or three lines."""
-    sx, sy = reading.score
-    lines = [
-        f"({reading.x:.2f}, {reading.y:.2f})   t = {reading.t}   ln p_t = {reading.log_density:.3f}",
-        f"score ({sx:.2f}, {sy:.2f})",
-    ]
-    if reading.learned is not None:
-        lines[1] += f"   learned ({reading.learned[0]:.2f}, {reading.learned[1]:.2f})"
-    if reading.flow is not None and reading.exact is not None:
-        lines.append(f"ln p_0 = {reading.exact:.4f} in closed form, {reading.flow:.4f} along the flow")
-    return "\n".join(lines).replace("-", "−").replace("p_t", "pₜ").replace("p_0", "p₀")
+def _scrolling(inner: QWidget) -> QScrollArea:
+    """Room for `inner`, that scrolls where the window is low."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(inner)
+    area.setMinimumWidth(inner.minimumSizeHint().width())
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area
 
 
 def _ends(state: ToyState) -> tuple[str, str]:

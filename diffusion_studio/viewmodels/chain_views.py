@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from diffusion_studio.core.kernel import posterior_variance
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.engine.sampling import Chain
 from diffusion_studio.engine.trajectory import Trajectory, View
 from diffusion_studio.viewmodels.tracks import place_of
 
@@ -143,9 +144,8 @@ def curves_of(
     )  # fmt: skip
 
 
-def step_noise_of(record: Trajectory) -> StepNoise:
-    """σ of the record's own steps with its limits; the parent's are not its to change."""
-    chain = record.chain
+def step_noise_of(chain: Chain) -> StepNoise:
+    """σ of a chain's own steps with its limits; those of a parent are not its to change."""
     tables, times = chain.source.tables, chain.times
     steps = list(itertools.pairwise(times))
     posterior = np.array([posterior_variance(tables, t, s) for t, s in steps]) ** 0.5

@@ -57,7 +57,7 @@ from diffusion_studio.viewmodels.sources import (
     list_choices,
     memorising_choice,
 )
-from diffusion_studio.viewmodels.tracks import Readable, Tracks, check, place_of, rough_picture
+from diffusion_studio.viewmodels.tracks import Readable, Tracks, check, fitting, place_of, rough_picture
 
 TICK = 10  # ms between looks into the mailbox: a slider that is held waits for the pictures
 
@@ -158,7 +158,8 @@ class SampleViewModel(QObject):
     def _with_present_sigma(self, spec: SampleSpec) -> SampleSpec:
         """A curve to draw begins as the σ of the sampler before, where Lemma 3.1 allows it."""
         assert self.record is not None
-        noise = step_noise_of(self.record)
+        source = self.record.chain.source
+        noise = step_noise_of(Chain(source, fitting(self.parameters.spec, source), self._cache.device))
         steps = range(0, len(noise.sigma), max(1, len(noise.sigma) // 8))
         low = np.minimum(noise.sigma, noise.ceiling)
         points = {(float(noise.times[k]), round(float(low[k]) * 0.999, 4)) for k in steps}
@@ -304,7 +305,7 @@ class SampleViewModel(QObject):
                     self.chain_done.emit(record)
             case ImagesRefused(message=message):
                 self._update(notice=Notice("error", message))
-                self._go_back()
+                self._take_images_back()
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._update(busy=False, doing="", notice=Notice("error", message, traceback))
                 if not self._records:
@@ -313,10 +314,15 @@ class SampleViewModel(QObject):
                 self._update(busy=False, doing="")
                 self._show_progress("")
 
-    def _go_back(self) -> None:
-        """Takes back the images that cannot be read."""
-        if not self._records:
-            self._fall_back()
+    def _take_images_back(self) -> None:
+        """Takes back images that cannot be read; chains that were saved with them begin at noise."""
+        if not self._records or self.parameters.source != self._source_of_records:
+            self._to_tell = self.state.notice
+            start = replace(self.parameters, tree=self.parameters.tree.from_noise())
+            if self._records:
+                self._change(start, settle=True)
+            else:
+                self._begin_again(start)
             return
         files = self.parameters.tree.spec.start.files
         shown = SampleParameters(self._source_of_records, self._shown_tree)
@@ -327,18 +333,19 @@ class SampleViewModel(QObject):
             self.compute()
 
     def _fall_back(self) -> None:
-        """Shows the digits when the remembered denoiser is gone, so that the page is never empty.
+        """Shows the digits when what was remembered cannot be computed, so that the page is never empty."""
+        digits, tree = memorising_choice(DIGITS).key, self.parameters.tree
+        for source, chains in ((digits, tree), (digits, tree.from_noise()), (digits, ChainTree())):
+            start = SampleParameters(source, chains)
+            if start != self.parameters:
+                self._begin_again(start)
+                return
 
-        When that is not what was missing, but an image that chains begin at, it is a chain from noise.
-        """
-        digits = memorising_choice(DIGITS).key
-        start = replace(self.parameters, source=digits)
-        if start == self.parameters:
-            start = SampleParameters(digits, ChainTree())
-        if start != self.parameters:
-            self._history = History(start)
-            self._show_parameters()
-            self.compute()
+    def _begin_again(self, start: SampleParameters) -> None:
+        """Takes the place of parameters that never led to a chain."""
+        self._history = History(start)
+        self._show_parameters()
+        self.compute()
 
     def _begin(self, tree: ChainTree, records: tuple[Trajectory, ...]) -> None:
         fell_back = self.state.notice if not self.state.times else None  # why it is not the wanted denoiser
@@ -360,7 +367,7 @@ class SampleViewModel(QObject):
             megabytes=sum(r.size for r in records) / 1e6, on_disk=any(r.on_disk for r in records),
             notice=Notice("warning", " ".join(source.notes)) if source.notes else fell_back or self._to_tell,
         )  # fmt: skip
-        self.noise_changed.emit(step_noise_of(record))
+        self.noise_changed.emit(step_noise_of(record.chain))
         self._show_all()
 
     def _track_states(self) -> tuple[TrackState, ...]:

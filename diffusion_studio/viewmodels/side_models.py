@@ -117,6 +117,11 @@ class ReconstructionModel(QObject):
         self._errors: list[ErrorFound] = []
         self._of: object = None
 
+    @property
+    def errors(self) -> tuple[ErrorFound, ...]:
+        """Those found so far, by rising number of steps."""
+        return tuple(self._errors)
+
     def look(self, record: Trajectory) -> None:
         """Begins, unless it is at work for the same images, model and times already."""
         chain = record.chain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,12 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.mixture import NoisyMixture
-from diffusion_studio.engine import events
-from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.toy_chain import ToyChain
 from diffusion_studio.engine.toy_export import (
     read_state,
-    save_animation,
-    save_particles,
-    save_picture,
-    save_state,
 )
 from diffusion_studio.engine.toy_field import Window
-from diffusion_studio.engine.toy_measures import measure
 from diffusion_studio.engine.toy_process import Langevin, Process
 from diffusion_studio.engine.toy_shapes import (
     CLASSES,
@@ -40,20 +33,18 @@ from diffusion_studio.engine.toy_shapes import (
 )
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.viewmodels.history import History
-from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.toy_files import ToyFiles
 from diffusion_studio.viewmodels.toy_frames import field_of, particles_of, start_labels
 from diffusion_studio.viewmodels.toy_learning import ToyLearner
 from diffusion_studio.viewmodels.toy_memory import restored, to_remember
+from diffusion_studio.viewmodels.toy_meter import ToyMeter
 from diffusion_studio.viewmodels.toy_player import ToyPlayer
 from diffusion_studio.viewmodels.toy_pointer import ToyPointer
 from diffusion_studio.viewmodels.toy_state import (
-    Comparison,
-    Course,
     Look,
     ToyState,
     method_of,
-    method_title,
     methods,
 )
 from diffusion_studio.viewmodels.toy_tour import Action, cards
@@ -69,7 +60,6 @@ class ToyViewModel(QObject):
     changed = Signal(object)  # ToyState
     field_changed = Signal(object)  # FieldView
     particles_changed = Signal(object)  # Particles
-    measured = Signal(object)  # Comparison
 
     def __init__(
         self, spec: ToySpec | None = None, look: Look | None = None, parent: QObject | None = None
@@ -81,14 +71,12 @@ class ToyViewModel(QObject):
         self._window = Window()
         self._processes: dict[str, Process] = {}  # the last one of each method
         self._starts: NDArray[np.int64] = np.empty(0, np.int64)
-        self._now, self._before = Course(method_title(start.process)), None
         self._visible = False
         self._shown: tuple[Any, ...] = ()  # what the field on the screen was made of
         self.state = ToyState(start, look or Look(), playing=True)
         self.player = ToyPlayer(ToyChain(start, start.denoiser()), self.restart, self)
         self.learner, self.pointer = ToyLearner(self), ToyPointer(self)
-        self._exporting = Slot(self)
-        self._exporting.event.connect(self._on_export)
+        self.meter, self.files = ToyMeter(start.process, self), ToyFiles(self)
         self._measuring = QTimer(self, interval=MEASURE_EVERY)
         self._still = QTimer(self, interval=STILL, singleShot=True)
         self._connect()
@@ -101,6 +89,7 @@ class ToyViewModel(QObject):
         self.learner.changed.connect(lambda state: self._update(learning=state))
         self.learner.learned.connect(self._take_network)
         self.learner.failed.connect(lambda text, trace: self._update(notice=Notice("error", text, trace)))
+        self.files.told.connect(lambda notice: self._update(notice=notice))
         self._measuring.timeout.connect(self._measure)
         self._still.timeout.connect(self._measure)
 
@@ -261,10 +250,7 @@ class ToyViewModel(QObject):
     def _begin(self, chain: ToyChain, target: int = 0, anew: bool = True) -> None:
         if anew:
             self._starts = start_labels(chain.x)
-            title = method_title(chain.spec.process)
-            if title != self._now.title and self._now.last is not None:
-                self._before = self._now
-            self._now = Course(title)
+            self.meter.begin(chain.spec.process)
         self.player.begin(chain, target)
         self._present()
         self._show_player()
@@ -297,11 +283,7 @@ class ToyViewModel(QObject):
             return
         if not self.player.moving:
             self._measuring.stop()
-        process = self.spec.process
-        step, heat = (process.step, process.heat) if isinstance(process, Langevin) else (0.0, 1.0)
-        found = measure(self.level(), self.player.chain.x, self.state.position, self.state.t, step, heat)
-        self._now = self._now.with_measures(found)
-        self.measured.emit(Comparison(self._now, self._before, self.player.chain.last))
+        self.meter.measure(self.chain, self.level())
 
     # --- learning, pointing, being seen -------------------------------------------------------------------
 
@@ -366,24 +348,7 @@ class ToyViewModel(QObject):
         Args:
             frames: the pictures (H, W, 3) of a picture file or an animation.
         """
-        state, chain = to_remember(self.state), self.chain.again()
-
-        def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            try:
-                match path.suffix.lower():
-                    case ".png":
-                        save_picture(path, frames[0], state)
-                    case ".gif" | ".webp":
-                        save_animation(path, frames, state)
-                    case ".npz":
-                        save_particles(path, chain)
-                    case _:
-                        save_state(path, state)
-            except OSError as error:
-                raise ValueError(f"{path} could not be written: {error.strerror or error}.") from error
-            yield events.Finished("done", f"Saved {path}.")
-
-        self._exporting.start(stream)
+        self.files.export(path, to_remember(self.state), self.chain.again(), frames)
 
     def open_state(self, path: Path) -> None:
         """Opens a state, or the state inside a picture."""
@@ -400,11 +365,6 @@ class ToyViewModel(QObject):
         """Tells what did not work."""
         self._update(notice=Notice("error", sentence))
 
-    def _on_export(self, event: events.Event) -> None:
-        if isinstance(event, events.Finished):
-            kind = "error" if event.outcome == "failed" else "info"
-            self._update(notice=Notice(kind, event.message, event.traceback))
-
     # --- the rest -----------------------------------------------------------------------------------------
 
     def dismiss_notice(self) -> None:
@@ -420,7 +380,7 @@ class ToyViewModel(QObject):
         self._still.stop()
         self.pointer.shutdown()
         self.learner.shutdown()
-        self._exporting.finish(60_000)
+        self.files.shutdown()
 
     def _update(self, **values: Any) -> None:
         state = replace(self.state, **values)

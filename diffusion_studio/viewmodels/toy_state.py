@@ -76,7 +76,10 @@ def method_title(process: Process) -> str:
     """ "Langevin", "DDIM": what the curves are called."""
     if isinstance(process, Langevin):
         return "adjusted Langevin" if process.adjusted else "Langevin"
-    return type(process.sampler).title if isinstance(process, Reverse) else type(process).title
+    if not isinstance(process, Reverse):
+        return type(process).title
+    annealed = process.sampler.kind == "annealed_langevin"
+    return "annealed" if annealed else type(process.sampler).title
 
 
 @dataclass(frozen=True)

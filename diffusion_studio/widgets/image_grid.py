@@ -193,7 +193,11 @@ class ImageGrid(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         index = self.index_at(event.position())
-        if self._selectable and event.button() == Qt.MouseButton.LeftButton and index is not None:
+        if not self._selectable or event.button() != Qt.MouseButton.LeftButton or index is None:
+            return
+        if index == self._selection:
+            self.selected.emit(index)  # who listens may take it back, or go there again
+        else:
             self._select(index)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:

@@ -127,7 +127,7 @@ def paint_trails(painter: QPainter, paths: Floats, colors: Sequence[str], fade: 
     if states < 2 or count == 0:
         return
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    pieces = 3 if fade and states >= 8 else 1
+    pieces = 2 if fade and states >= 8 else 1
     edges = np.linspace(0, states - 1, pieces + 1).astype(int)
     for color in dict.fromkeys(colors):
         chosen = [i for i, c in enumerate(colors) if c == color]

@@ -4,21 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtCore import QLineF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.widgets.theme import theme
 from diffusion_studio.widgets.timeline import Timeline
 from diffusion_studio.widgets.transport import Transport
 
-_MARGIN = 10
+_MARGIN, _TICKS = 10, 24
 
 
 class _StepLine(Timeline):
     """A timeline whose ends say what lies there."""
 
     ends = ("", "")
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._lines: tuple[list[QLineF], list[QLineF]] = ([], [])
+        self._laid_out = (0, 0)  # width and number of states for which the ticks stand
+
+    def _draw_ticks(self, painter: QPainter) -> None:
+        """All ticks at once: this line is painted at every frame."""
+        if self._laid_out != (self.width(), len(self.times)):
+            self._laid_out = self.width(), len(self.times)
+            self._lines = self._ticks()
+        palette = theme().palette
+        for lines, color in zip(self._lines, (palette.faint, palette.muted), strict=True):
+            painter.setPen(QPen(QColor(color), 1))
+            painter.drawLines(lines)
+
+    def _ticks(self) -> tuple[list[QLineF], list[QLineF]]:
+        """Short and long ticks, as many as there is room for."""
+        room = (self.width() - 2 * _MARGIN) / max(1, self.last)
+        every = next((n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if n * room >= 6), 1000)
+        short, long = [], []
+        for k in range(0, len(self.times), every):
+            x = round(self.x_of(k)) + 0.5
+            if k % (10 * every) == 0 or k == self.last:
+                long.append(QLineF(x, _TICKS, x, _TICKS + 9))
+            else:
+                short.append(QLineF(x, _TICKS + 3, x, _TICKS + 9))
+        return short, long
 
     def _draw_ends(self, painter: QPainter) -> None:
         painter.setPen(QColor(theme().palette.muted))

@@ -72,3 +72,11 @@ def test_that_every_member_of_every_family_is_described(family):
             assert text.strip()
         for described in knobs(cls()):
             assert described.help.endswith(".") and described.title
+
+
+def test_that_a_member_that_is_not_there_is_answered_with_those_that_are():
+    class Some(Choice):
+        sampler: AnySampler = DDIM()
+
+    with pytest.raises(ValueError, match="sampler: there is no 'nope'; choose one of ddim, ddpm"):
+        with_value(Some(), "sampler.kind", "nope")

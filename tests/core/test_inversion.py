@@ -8,12 +8,13 @@ import torch
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.clipping import Clip, DynamicThreshold, Unclipped
 from diffusion_studio.core.denoisers import FunctionDenoiser
+from diffusion_studio.core.describe import members
 from diffusion_studio.core.exact import GaussianDenoiser, MemorisingDenoiser
 from diffusion_studio.core.inversion import inversion, slerp
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.core.samplers import DDIM
-from diffusion_studio.core.schedules import CosineSchedule, LinearSchedule
+from diffusion_studio.core.schedules import LinearSchedule, Schedule
 from diffusion_studio.core.spacing import TrailingSpacing
 from diffusion_studio.core.tables import Tables
 
@@ -43,8 +44,10 @@ def cloudy(tables, images, std=0.3):
 
 def denoisers():
     images = torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
-    for schedule in (LinearSchedule(), CosineSchedule()):
-        tables = Tables.from_betas(schedule.betas(1000))
+    for kind, schedule in members(Schedule).items():
+        if kind == "explicit":
+            continue
+        tables = Tables.from_betas(schedule().betas(1000))
         yield GaussianDenoiser(tables, 0.1, 0.6), torch.linspace(-1, 1, 9, dtype=torch.float64)[:, None]
         yield cloudy(tables, images), images + 0.1
 

@@ -139,7 +139,7 @@ def test_that_every_shape_method_and_layer_is_drawn(page, model):
         model.player.seek(5)
         page.plane.grab()
         assert page.methods.value == key
-    for action in page.look_actions.values():
+    for action in page.look_button.actions_by_choice.values():
         action.trigger()
         page.plane.grab()
 
@@ -178,9 +178,9 @@ def test_that_the_landscape_is_drawn_turned_and_left_again(qtbot, page, model):
     model.player.seek(20)
     page.relief.click()
     assert page.picture.currentWidget() is page.surface
-    first = page._frame()
+    first = page.picture.frame()
     page.surface.turn_by(0.5, 0.1)
-    assert (page._frame() != first).any()
+    assert (page.picture.frame() != first).any()
     page.relief.click()
     assert page.picture.currentWidget() is page.plane
 
@@ -199,9 +199,7 @@ def test_that_everything_seen_is_exported(qtbot, page, model, tmp_path):
     model.settle()
     for name in ("a.png", "a.svg", "a.gif", "a.webp", "a.npz", "a.json"):
         page.export(tmp_path / name)
-        qtbot.waitUntil(
-            lambda name=name: (tmp_path / name).exists() and not model._exporting.busy, timeout=20_000
-        )
+        qtbot.waitUntil(lambda name=name: (tmp_path / name).exists() and not model.files.busy, timeout=20_000)
         assert (tmp_path / name).stat().st_size > 100
     with Image.open(tmp_path / "a.gif") as image:
         assert image.n_frames >= 6

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from diffusion_studio.core.denoisers import FunctionDenoiser
-from diffusion_studio.core.describe import members, with_value
+from diffusion_studio.core.describe import members
 from diffusion_studio.core.samplers import DDIM, DDPM, Sampler
 from diffusion_studio.core.spacing import ExplicitSpacing
 from diffusion_studio.engine.chain_tree import FILE, Branch, ChainTree, load_tree
@@ -27,6 +27,7 @@ from diffusion_studio.engine.events import SamplingProgress
 from diffusion_studio.engine.pictures import save_grid
 from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain
+from diffusion_studio.engine.starts import InvertedStart
 from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.sample import SampleViewModel
@@ -629,15 +630,41 @@ def test_that_a_start_waits_for_its_images(model, settled, picture, tmp_path):
     assert model.record.chain.spec.start.kind == "interpolated"
 
 
-def test_that_remembered_chains_whose_image_is_gone_give_way_to_noise(made, settled, tmp_path):
-    spec = with_value(SPEC, "start.kind", "inverted")
-    spec = with_value(spec, "start.images", (str(tmp_path / "gone.png"),))
-    model = made(SampleParameters(DIGITS, ChainTree(spec=spec)))
+@pytest.mark.parametrize("files", [(), ("gone.png",)])
+def test_that_remembered_chains_whose_image_is_gone_begin_at_noise(made, settled, files):
+    start = InvertedStart(images=files)
+    tree = ChainTree(spec=SPEC.model_copy(update={"start": start})).branched(500)
+    model = made(SampleParameters(DIGITS, tree))
     model.compute()
     settled(model)
     assert model.record.is_complete
-    assert model.parameters == SampleParameters(DIGITS, ChainTree())
-    assert "gone.png" in model.state.notice.text
+    assert model.parameters == SampleParameters(DIGITS, ChainTree(spec=SPEC).branched(500))
+    assert (files[0] if files else "Choose an image first") in model.state.notice.text
+    assert not model.state.can_undo
+
+
+def test_that_a_run_whose_saved_image_is_gone_opens_with_the_rest_of_its_chains(
+    model, made, settled, runs, picture
+):
+    key = str(runs / "mine")
+    model.choose_source(key)
+    model.open_images([picture])
+    settled(model)
+    model.seek(4)
+    model.branch()
+    settled(model)
+    saved = load_tree(runs / "mine")
+    assert saved.spec.start.files == (str(picture),)
+    picture.unlink()
+    other = made(SampleParameters(DIGITS, ChainTree(spec=SPEC)))
+    other.compute()
+    settled(other)
+    other.choose_source(key)
+    settled(other)
+    assert other.state.model == "mine"
+    assert other.record.is_complete
+    assert other.parameters == SampleParameters(key, saved.from_noise())
+    assert "real.png" in other.state.notice.text
 
 
 # --- a picture of ours ------------------------------------------------------------------------------------

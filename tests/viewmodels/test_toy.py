@@ -146,7 +146,7 @@ def test_that_each_method_comes_back_with_its_parameters(made):
 
 def test_that_measures_follow_and_the_last_other_method_stays_beside(made):
     model = made()
-    found = collected(model.measured)
+    found = collected(model.meter.measured)
     model.player.seek(20)
     model._measure()
     assert found[-1].now.last.position == 20
@@ -255,7 +255,7 @@ def test_that_files_are_written_and_read(made, qtbot, tmp_path):
     pixels = np.zeros((20, 30, 3), np.uint8)
     for name in ("a.png", "a.gif", "a.npz", "a.json"):
         model.export(tmp_path / name, [pixels, pixels])
-        qtbot.waitUntil(lambda name=name: (tmp_path / name).exists() and not model._exporting.busy)
+        qtbot.waitUntil(lambda name=name: (tmp_path / name).exists() and not model.files.busy)
     model.edit("t", 1)
     for name in ("a.json", "a.png"):
         model.open_state(tmp_path / name)

@@ -136,11 +136,12 @@ class BoundView(QWidget):
             if widget is not None:
                 widget.deleteLater()
         split = "held-out" if evaluation.get("held_out") else "training"
+        draws = "1 draw" if elbo["draws"] == 1 else f"{elbo['draws']} draws"
         told = ", class told" if elbo.get("conditional") else ""
         self.sums.set_title(
             "In bits per dimension",
             f"step {evaluation.get('step', 0):,} · {elbo['images']} {split} images, "
-            f"{elbo['draws']} draws{told} · σ² {elbo['variance']}",
+            f"{draws}{told} · σ² {elbo['variance']}",
         )
         one = _with(elbo["total"], elbo["total_error"]), _number(elbo["draw_spread"])
         two = _with(elbo["chain_total"], elbo["chain_error"]), _number(elbo["chain_draw_spread"])

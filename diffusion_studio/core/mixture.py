@@ -15,6 +15,7 @@ from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.core.tables import Tables
 
 _AT_ONCE = 32_000  # components × points; so many fit into the cache, and no helper thread is woken
+_LEVELS = 300  # noise levels that a denoiser keeps at hand
 _SMALLEST = 1e-12  # variance that a component may have at t = 0
 
 
@@ -195,6 +196,8 @@ class MixtureDenoiser:
         """p_t."""
         key = (t, dtype)
         if key not in self._levels:
+            if len(self._levels) >= _LEVELS:
+                self._levels.clear()
             self._levels[key] = self.mixture.at(self.tables.alpha_bar_at(t), dtype)
         return self._levels[key]
 

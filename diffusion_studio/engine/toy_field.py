@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +15,7 @@ from diffusion_studio.core.mixture import NoisyMixture
 
 ENCLOSED = (0.95, 0.8, 0.6, 0.4, 0.2)  # share of the probability inside each contour line
 CELLS = 96  # across the longer side of the window
+_BLUR = 1 / 6  # cells squared: twice the variance of a point anywhere in a cell
 MANY = 40  # components from which on the grid is coarser
 
 
@@ -71,12 +72,18 @@ def contour_levels(
     return tuple(float(ordered[min(i, len(ordered) - 1)]) for i in at)
 
 
+def _of_cells(level: NoisyMixture, cell: float) -> NoisyMixture:
+    """The density averaged over cells, so that what is narrower than one is not missed between them."""
+    return replace(level, covariances=level.covariances + _BLUR * cell**2 * torch.eye(2, dtype=torch.float64))
+
+
 def exact_view(level: NoisyMixture, window: Window, most: int = CELLS) -> FieldView:
     """The density and the score of p_t; `level` must be float32."""
     most = min(most, CELLS) if len(level.means) < MANY else min(most, 64)
     with torch.inference_mode():
         points, rows, columns = grid(window, most)
-        log_density = level.log_density(points).view(rows, columns).numpy()
+        cell = (window.right - window.left) / columns
+        log_density = _of_cells(level, cell).log_density(points).view(rows, columns).numpy()
         places, _, _ = grid(window, window.arrows)
         score = level.score(places).numpy()
     return FieldView(window, log_density, contour_levels(log_density), places.numpy(), score)

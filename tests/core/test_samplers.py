@@ -331,3 +331,14 @@ def test_that_the_size_of_langevin_steps_is_what_the_settings_say():
         (annealed, 0.3 * (1 - tables.alpha_bar_at(100))),
     ):
         assert inner.sigma == pytest.approx(math.sqrt(2 * c), rel=1e-12)
+
+
+def test_that_heun_leaves_the_fall_from_pure_noise_to_euler():
+    """A cosine schedule falls from ς = 20,000 in one step; the mean of both slopes would blow x̂_0 up."""
+    tables = Tables.from_betas(CosineSchedule().betas(1000))
+    assert Heun().update(tables, 1000, 980) == Euler().update(tables, 1000, 980)
+    assert Heun().update(tables, 980, 960).inner is not None
+    images = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    x = CounterNoise(5).start((50, 1, 4, 4)).double()
+    end = run(MemorisingDenoiser(tables, images), Heun(), times_of(tables, 50), x)[-1].x_s
+    assert float(end.abs().max()) < 1.2

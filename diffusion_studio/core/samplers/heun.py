@@ -12,7 +12,7 @@ from diffusion_studio.core.samplers.euler import RESCALED, Euler, rescaling
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.core.update import Term, Update
 
-LONGEST = 10.0  # a step over which ς falls by more is Euler's
+HIGHEST, LONGEST = 80.0, 10.0  # from a higher ς (Karras et al. begin at 80) a longer fall is left to Euler
 
 
 class Heun(Sampler):
@@ -31,19 +31,20 @@ class Heun(Sampler):
         return True
 
     def calls(self, steps: int) -> int:
-        """At most: a step over which ς falls more than tenfold takes one."""
+        """At most: the first steps of a schedule that begins very high take one."""
         return 2 * steps - 1
 
     def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
         """The mean of both slopes; the Euler step that finds the second is `inner`.
 
-        Euler's step at s = 0, where there is no slope, and where ς falls more than tenfold: the mean of both
-        slopes multiplies what the estimate of the image changes by ς_t/2ς_s, and a cosine schedule begins at
-        ς = 20,000.
+        Euler's step at s = 0, where there is no slope, and where ς falls more than tenfold from above 80: the
+        mean of both slopes multiplies what the estimate of the image changes by ς_t/2ς_s, and a cosine
+        schedule begins at ς = 20,000.
         """
         check_times(tables, t, s)
         euler = Euler().update(tables, t, s)
-        if s == 0 or tables.noise_level_at(t) > LONGEST * tables.noise_level_at(s):
+        high, low = tables.noise_level_at(t), tables.noise_level_at(s)
+        if s == 0 or high > max(HIGHEST, LONGEST * low):
             return euler
         half = euler["eps_hat"] / 2
         formula = r"\frac{1}{2}\sqrt{\bar\alpha_s}(\varsigma_s-\varsigma_t)"

@@ -20,6 +20,13 @@ from diffusion_studio.engine.schedule_learner import DrawnNoise
 HYBRID = 0.001  # share of L_vlb in L_hybrid (iDDPM eq. 16)
 
 
+def _learned_weight(tables: Tables) -> Tensor:
+    """½ (SNR(t−1)/SNR(t) − 1); at t = 1 the step to t = 2 stands in, as it does in training. (T+1,)"""
+    weight = SNRDifferenceWeight().on_eps(tables)
+    weight[1] = weight[2]
+    return weight
+
+
 @dataclass(frozen=True, eq=False)
 class StepResult:
     """What one step measured, on the device."""
@@ -50,7 +57,7 @@ class Minimised:
         self, spec: ObjectiveSpec, tables: Tables, device: torch.device, learned: bool = False
     ) -> None:
         self.spec = spec
-        self.weight = SNRDifferenceWeight().on_eps(tables) if learned else spec.weight_for(tables)
+        self.weight = _learned_weight(tables) if learned else spec.weight_for(tables)
         bound = spec.variance == "vlb"
         self.shown_weight = ddpm_elbo_weight(tables, reverse_variance(tables)) if bound else self.weight
         self._steps = tables.steps

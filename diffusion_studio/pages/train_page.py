@@ -103,7 +103,7 @@ class TrainPage(Page):
         self._build_panel()
 
     def _build_live(self) -> QWidget:
-        self.loss, self.panel = LossPlot(max_hz=PLOT_HZ), TimestepPanel(max_hz=PLOT_HZ)
+        self.loss, self.panel = LossPlot("Loss, as minimised", max_hz=PLOT_HZ), TimestepPanel(max_hz=PLOT_HZ)
         self.curves = QSplitter(Qt.Orientation.Vertical)
         for plot in (self.loss, self.panel):
             self.curves.addWidget(framed(plot))

@@ -45,7 +45,7 @@ class ToyLearning(Choice):
         help="Units in each of the three hidden layers.",
     )  # fmt: skip
     learning_rate: float = knob(
-        4e-3, title="learning rate", gt=0, le=1, scale="log", advanced=True,
+        6e-3, title="learning rate", gt=0, le=1, scale="log", advanced=True,
         help="Step length of the optimizer at the start; it falls to 0 by the end.",
         source="Loshchilov & Hutter 2019",
     )  # fmt: skip

@@ -251,7 +251,8 @@ def _stopping_on_signals(control: Any) -> Iterator[None]:
 @app.command(cls=_WithSamplers)
 def sample(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run, one of its checkpoints, or a model folder.")
+        str,
+        typer.Argument(metavar="RUN", help="A run, a checkpoint, a model folder, or memorising:DATA."),
     ],
     out: Annotated[
         Path,
@@ -315,15 +316,15 @@ def sample(
     typer.echo(out)
 
 
-def _sample(path: Path, out: Path, spec: Any, trajectory: bool, device_name: str) -> None:
+def _sample(name: str, out: Path, spec: Any, trajectory: bool, device_name: str) -> None:
     from diffusion_studio.engine.control import Control
     from diffusion_studio.engine.devices import choose_device
     from diffusion_studio.engine.export import run_chain, save_samples
     from diffusion_studio.engine.pictures import ANIMATIONS
-    from diffusion_studio.engine.sampling import Chain, open_source
+    from diffusion_studio.engine.sampling import Chain, open_named
 
     device, control = choose_device(device_name), Control()
-    source = open_source(path, device)
+    source = open_named(name, device)
     for note in source.notes:
         errors.print(note, style="yellow")
     chain = Chain(source, spec, device)

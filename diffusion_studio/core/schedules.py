@@ -168,7 +168,7 @@ class CurveSchedule(Schedule):
         source="drawn by hand",
     )  # fmt: skip
 
-    title: ClassVar[str] = "drawn by hand"
+    title: ClassVar[str] = "by hand"
     summary: ClassVar[str] = "any falling curve of ln SNR: drag its points."
     formula: ClassVar[str] = r"\bar\alpha_t = \mathrm{sig}(\ln\mathrm{SNR}(t)),\;\text{your curve}"
     source: ClassVar[str] = "drawn by hand"

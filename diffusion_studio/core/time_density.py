@@ -93,7 +93,7 @@ class CurveDensity(TimeDensity):
         source="iDDPM eq. 18",
     )  # fmt: skip
 
-    title: ClassVar[str] = "drawn by hand"
+    title: ClassVar[str] = "by hand"
     summary: ClassVar[str] = "any curve: drag its points."
     formula: ClassVar[str] = r"p_t \propto \text{your curve}"
     source: ClassVar[str] = "drawn by hand"

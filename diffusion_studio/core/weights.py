@@ -280,7 +280,7 @@ class CurveWeight(Weight):
         source="drawn by hand",
     )  # fmt: skip
 
-    title: ClassVar[str] = "drawn by hand"
+    title: ClassVar[str] = "by hand"
     summary: ClassVar[str] = "any curve: drag its points."
     formula: ClassVar[str] = r"\lambda_t = \text{your curve}"
     source: ClassVar[str] = "drawn by hand"

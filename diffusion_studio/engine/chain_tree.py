@@ -53,7 +53,11 @@ class ChainTree(Choice):
         return self.spec, *((branch.parent, branch.time, branch.spec) for branch in self.branches)
 
     def spec_of(self, track: int) -> SampleSpec:
-        return self.spec if track == 0 else self.branches[track - 1].spec
+        """Of a branch as well; where chains begin, and how many, is the main chain's to say."""
+        if track == 0:
+            return self.spec
+        shared = {"start": self.spec.start, "count": self.spec.count}
+        return self.branches[track - 1].spec.model_copy(update=shared)
 
     def parent_of(self, track: int) -> int:
         """The track that `track` leaves; −1 for the main chain."""

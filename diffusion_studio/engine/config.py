@@ -32,7 +32,7 @@ class DiffusionSpec(Choice):
     )
 
     zero_terminal: bool = knob(
-        False, title="end in pure noise",
+        False, title="zero SNR at T",
         help="Stretch the schedule so that nothing of the image is left at T (zero terminal SNR). "
              "Then ε says nothing at T, so the network must predict x₀ or v.",
         formula=r"\mathrm{SNR}(T) = 0", source="Lin et al. 2024, algorithm 1",
@@ -181,7 +181,7 @@ class RunConfig(Choice):
         if self.diffusion.zero_terminal and self.objective.predict in ("eps", "score"):
             raise ValueError(
                 "Where the last state is pure noise, ε and score say nothing about the image there: "
-                "predict x₀ or v, or leave “end in pure noise” off"
+                "predict x₀ or v, or leave “zero SNR at T” off"
             )
         if self.objective.variance != "fixed" and self.objective.loss.kind != "l2":
             raise ValueError("A learned variance needs the L2 loss: the bound knows no other")

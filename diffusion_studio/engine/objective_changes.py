@@ -36,5 +36,7 @@ def _number(knob: Knob, value: Choice | float | str | tuple[float, ...]) -> str:
     """ "γ 5"; a list of numbers is not spelt out."""
     if isinstance(value, tuple):
         return ""
+    if isinstance(value, bool):
+        return knob.title if value else ""
     shown = f"{value:g}" if isinstance(value, float) else str(value)
     return f"{knob.symbol or knob.title} {shown}"

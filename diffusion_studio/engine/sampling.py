@@ -20,14 +20,20 @@ from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.core.update import Update
 from diffusion_studio.data.imageset import ImageSet, to_model_range
+from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.checkpoints import checkpoint_step, problem_with
+from diffusion_studio.engine.config import DiffusionSpec
 from diffusion_studio.engine.devices import choose_precision
 from diffusion_studio.engine.first_state import exhausted, first_state
 from diffusion_studio.engine.model_io import LoadedModel, is_pipeline, load_model
+from diffusion_studio.engine.places import cache_dir
 from diffusion_studio.engine.run import Run, RunError, is_run
 from diffusion_studio.engine.sample_spec import SampleSpec
 
 PIXELS_AT_ONCE = 256 * 32 * 32  # of a batch that goes through the network
+
+MEMORISING = "memorising:"  # begins the name of the memorising denoiser of a data set
 
 SourceKind = Literal["run", "folder", "memorising"]
 
@@ -90,6 +96,18 @@ def _from_model(
     return Source(
         kind, name, model.denoiser, model.resolution, model.channels, model.class_names, notes, step
     )
+
+
+def open_named(name: str, device: torch.device) -> Source:
+    """The denoiser that a name stands for: a path, or "memorising:" and a folder or the word digits.
+
+    Raises:
+        ValueError: it cannot be opened; the message is a sentence for a person.
+    """
+    if not name.startswith(MEMORISING):
+        return open_source(Path(name), device)
+    images = load(DataSpec(source=name.removeprefix(MEMORISING)), cache_dir())
+    return memorising_source(images, DiffusionSpec().tables(), device)
 
 
 def memorising_source(images: ImageSet, tables: Tables, device: torch.device) -> Source:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.viewmodels.theory import TheoryState
 from diffusion_studio.widgets.cards import Card
+from diffusion_studio.widgets.empty import EmptyState
 from diffusion_studio.widgets.equation import EquationView
 from diffusion_studio.widgets.plots import Line, XYPlot
 from diffusion_studio.widgets.theme import label, tabular
@@ -45,10 +46,18 @@ class BoundView(QWidget):
         column.addLayout(self._build_head())
         self.plot = XYPlot("Terms of the bound over t")
         self.plot.set_axes("t", "bits per dimension and step", x_log=True, y_log=True)
-        self.plot.set_empty_text("Choose a run and measure its bound: every image through every t, once.")
-        card = Card()
-        card.body.addWidget(self.plot)
-        column.addWidget(card, 1)
+        self.empty = EmptyState()
+        self.empty.set_content(
+            "theory", "Not measured yet",
+            "How many bits does a pixel cost under this model? Every image is sent through every timestep, "
+            "and the terms of the bound are summed.",
+            "Measure the bound",
+        )  # fmt: skip
+        self.empty.primary_requested.connect(self.measure_requested)
+        self.card = Card()
+        self.card.body.addWidget(self.plot)
+        column.addWidget(self.empty, 1)
+        column.addWidget(self.card, 1)
         self.sums = Card("In bits per dimension")
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(24)
@@ -103,6 +112,8 @@ class BoundView(QWidget):
         """Draws the terms, and the sums below them."""
         elbo = (evaluation or {}).get("elbo")
         self.sums.setVisible(elbo is not None)
+        self.card.setVisible(elbo is not None)
+        self.empty.setVisible(elbo is None)
         if elbo is None or evaluation is None:
             self.plot.set_lines({})
             return
@@ -125,11 +136,12 @@ class BoundView(QWidget):
             if widget is not None:
                 widget.deleteLater()
         split = "held-out" if evaluation.get("held_out") else "training"
+        draws = "1 draw" if elbo["draws"] == 1 else f"{elbo['draws']} draws"
         told = ", class told" if elbo.get("conditional") else ""
         self.sums.set_title(
             "In bits per dimension",
             f"step {evaluation.get('step', 0):,} · {elbo['images']} {split} images, "
-            f"{elbo['draws']} draws{told} · σ² {elbo['variance']}",
+            f"{draws}{told} · σ² {elbo['variance']}",
         )
         one = _with(elbo["total"], elbo["total_error"]), _number(elbo["draw_spread"])
         two = _with(elbo["chain_total"], elbo["chain_error"]), _number(elbo["chain_draw_spread"])

@@ -89,7 +89,7 @@ class ErratumCard(Card):
             grid.addWidget(self._cell(head, column > 0, "muted"), 0, column)
         for row, line in enumerate(numbers, start=1):
             cells = (line.what, *(shown_number(v) for v in (line.printed, line.corrected, line.truth)))
-            wrong = abs(line.printed - line.truth) > 1e-6 * abs(line.truth)
+            wrong = abs(line.printed - line.truth) > 1e-3 * abs(line.truth)
             for column, text in enumerate(cells):
                 role = "strong" if column == 2 else None
                 grid.addWidget(self._cell(text, column > 0, role, column == 1 and wrong), row, column)

@@ -112,6 +112,7 @@ class TrainPage(Page):
         self.columns.addWidget(self._build_samples())
         self.columns.setStretchFactor(0, 3)
         self.columns.setStretchFactor(1, 2)
+        self.columns.setSizes([600, 400])
         self.schedule = XYPlot("Learned noise schedule", max_hz=PLOT_HZ)
         self.schedule.set_axes("t", "ln SNR, −ω(t)")
         self.schedule_card = framed(self.schedule)
@@ -150,10 +151,10 @@ class TrainPage(Page):
         self.form = Form(SECTIONS)
         panel.addLayout(titled("Data", self.data_card))
         panel.addLayout(titled("Preset", self.presets))
-        panel.addWidget(self.form)
         self.curves_by_hand = {path: CurveByHand(path, *look) for path, look in BY_HAND.items()}
         for curve in self.curves_by_hand.values():
             panel.addWidget(curve)
+        panel.addWidget(self.form)
         panel.addStretch(1)
         self.equation = EquationView()
         self.workspace.foot.addWidget(label("Minimised here", "section"))

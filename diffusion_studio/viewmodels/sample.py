@@ -19,7 +19,7 @@ from diffusion_studio.engine import events
 from diffusion_studio.engine.chain_tree import ChainTree, load_tree, save_tree
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import choose_device, device_name
-from diffusion_studio.engine.export import ExportKind, save_trajectory
+from diffusion_studio.engine.export import ExportKind
 from diffusion_studio.engine.pictures import read_settings
 from diffusion_studio.engine.run import is_run
 from diffusion_studio.engine.sample_command import command_of
@@ -38,6 +38,7 @@ from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.player import Player
+from diffusion_studio.viewmodels.sample_files import beginning_at, exporting
 from diffusion_studio.viewmodels.sample_state import (
     VIEWS,
     ImagesRefused,
@@ -520,24 +521,16 @@ class SampleViewModel(QObject):
 
     def open_images(self, paths: Sequence[Path]) -> None:
         """Dropped images: settings inside a picture are taken back, others are where chains begin."""
-        if len(paths) == 1:
-            settings = read_settings(paths[0])
-            if settings is not None and isinstance(settings.get("sample"), dict):
-                self._restore(settings)
-                return
-        start = self.parameters.spec.start
-        kind = start.kind if start.kind != "noise" else "inverted"
+        settings = read_settings(paths[0]) if len(paths) == 1 else None
+        if settings is not None and isinstance(settings.get("sample"), dict):
+            self._restore(settings)
+            return
         try:
-            spec = with_value(self.parameters.spec, "start.kind", kind)
-            spec = with_value(spec, "start.images", tuple(map(str, paths)))
-            if start.kind == "noise":
-                spec = with_value(spec, "count", len(paths))
-                spec = with_value(spec, "guidance", 0.0)  # which class an image is of is not known
+            spec = beginning_at(self.parameters.spec, paths)
         except ValueError as error:
             self._update(notice=Notice("error", str(error)))
             return
-        tree = self.parameters.tree.showing(0)
-        self._change_tree(tree.with_spec(spec), settle=True)
+        self._change_tree(self.parameters.tree.showing(0).with_spec(spec), settle=True)
 
     def _restore(self, settings: dict[str, Any]) -> None:
         """The settings that a picture of ours carries."""
@@ -561,8 +554,7 @@ class SampleViewModel(QObject):
 
     def command(self) -> str:
         """The command line that makes the samples of the shown track again; a branch's from its start on."""
-        source = self.parameters.source
-        return command_of(source, self.parameters.spec)
+        return command_of(self.parameters.source, self.parameters.spec)
 
     def export(self, path: Path, kind: ExportKind = "state") -> None:
         """Writes what is seen, beside the window; the file's name says how."""
@@ -577,15 +569,7 @@ class SampleViewModel(QObject):
             "time": self._time, "tree": self._shown_tree.model_dump(mode="json"),
             "command": self.command(),
         }  # fmt: skip
-
-        def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            try:
-                save_trajectory(path, record, view, position, settings, kind)
-            except OSError as error:
-                raise ValueError(f"{path} could not be written: {error.strerror or error}.") from error
-            yield events.Finished("done", f"Saved {path}.")
-
-        self._exporting.start(stream)
+        self._exporting.start(exporting(path, record, view, position, settings, kind))
 
     def _on_export(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):

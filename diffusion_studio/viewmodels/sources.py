@@ -8,15 +8,11 @@ from pathlib import Path
 
 import torch
 
-from diffusion_studio.data.load import load
-from diffusion_studio.data.spec import DIGITS, DataSpec
+from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.checkpoints import checkpoint_step, list_checkpoints
-from diffusion_studio.engine.config import DiffusionSpec
-from diffusion_studio.engine.places import cache_dir
 from diffusion_studio.engine.run import Run, is_run, list_runs
-from diffusion_studio.engine.sampling import Source, memorising_source, open_source
+from diffusion_studio.engine.sampling import MEMORISING, Source, open_named
 
-MEMORISING = "memorising:"
 KEPT = 3  # models kept in memory
 
 
@@ -87,10 +83,7 @@ class SourceCache:
         return found
 
     def _opened(self, key: str) -> Source:
-        if key.startswith(MEMORISING):
-            images = load(DataSpec(source=key.removeprefix(MEMORISING)), cache_dir())
-            return memorising_source(images, DiffusionSpec().tables(), self.device)
-        return open_source(Path(key), self.device)
+        return open_named(key, self.device)
 
 
 def _version(key: str) -> str:

@@ -22,7 +22,7 @@ from diffusion_studio.core.schedules import (
     with_zero_terminal_snr,
 )
 from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.weights import Weight, weight_on
+from diffusion_studio.core.weights import CurveWeight, Weight, weight_on
 from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import choose_device
@@ -50,7 +50,7 @@ class TheorySpec(Choice):
         help="The schedule of the weights; drawn as a full line among the others.",
     )  # fmt: skip
     zero_terminal: bool = knob(
-        False, title="end in pure noise",
+        False, title="zero SNR at T",
         help="Stretch the schedule so that nothing of the image is left at T.",
         formula=r"\mathrm{SNR}(T) = 0", source="Lin et al. 2024, algorithm 1",
     )  # fmt: skip
@@ -246,6 +246,8 @@ def weight_curves(spec: TheorySpec) -> tuple[NamedCurve, ...]:
     x = tables.log_snr.numpy()[t][::-1] if spec.axis == "log_snr" else t.astype(np.float64)
     found = []
     for kind, cls in members(Weight).items():
+        if cls is CurveWeight:  # has no shape of its own
+            continue
         values = weight_on(tables, cls().on_eps(tables), spec.error).numpy()[t]
         found.append(NamedCurve(kind, cls.title, x, values[::-1] if spec.axis == "log_snr" else values))
     return tuple(found)

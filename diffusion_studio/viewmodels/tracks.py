@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,13 +42,13 @@ class Tracks:
             parent = tree.parent_of(track)
             if parent < 0:
                 key: Key = (id(source), spec.model_dump_json())
-                found.append(self._kept.get(key) or Trajectory(Chain(source, spec, device), self._room()))
+                found.append(self._kept.get(key) or Trajectory(Chain(source, spec, device), self._room(keys)))
             else:
                 leaves = place_of(found[parent].times[:-1], tree.branches[track - 1].time)
                 key = (keys[parent], leaves, spec.model_dump_json())
                 found.append(
                     self._kept.get(key)
-                    or Trajectory(Chain(source, spec, device), self._room(), found[parent], leaves)
+                    or Trajectory(Chain(source, spec, device), self._room(keys), found[parent], leaves)
                 )
             keys.append(key)
             self._kept[key] = found[-1]
@@ -59,11 +60,12 @@ class Tracks:
     def clear(self) -> None:
         self._kept.clear()
 
-    def _room(self) -> int:
-        """Bytes of memory left to a new record; older ones go before it has to lie on the disk."""
+    def _room(self, needed: Sequence[Key]) -> int:
+        """Bytes of memory left to a new record; older ones, but for those `needed`, go first."""
         used = sum(record.size for record in self._kept.values() if not record.on_disk)
-        while used > MEMORY_CAP // 2 and len(self._kept) > 4:
-            _, gone = self._kept.popitem(last=False)
+        while used > MEMORY_CAP // 2 and len(self._kept) > len(needed):
+            oldest = next(key for key in self._kept if key not in needed)
+            gone = self._kept.pop(oldest)
             used -= 0 if gone.on_disk else gone.size
         return max(MEMORY_CAP - used, 0)
 

@@ -197,6 +197,12 @@ def test_that_no_chain_of_changes_breaks_the_tree(acts):
         sound(tree)
 
 
+def test_that_all_tracks_begin_at_noise_when_an_image_is_gone():
+    inverted = MAIN.model_copy(update={"start": InvertedStart(images=("gone.png",))})
+    tree = ChainTree(spec=inverted).branched(500).with_spec(inverted.model_copy(update={"seed": 3}))
+    assert sound(tree.from_noise()) == ChainTree(spec=MAIN).branched(500).with_spec(seeded(3))
+
+
 # --- what is no tree --------------------------------------------------------------------------------------
 
 BROKEN = [

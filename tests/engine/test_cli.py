@@ -342,3 +342,11 @@ def test_that_a_signal_saves_and_ends_well(tmp_path, number):
     step = Run.open(path).step
     assert step > 0
     assert MetricsReader(path / "metrics.sqlite").losses().steps[-1] == step
+
+
+def test_that_the_memorising_denoiser_has_a_name_on_the_command_line(said, tmp_path):
+    out = tmp_path / "a.npz"
+    options = ("--out", out, "--count", 2, "--steps", 3, "--sampler", "heun")
+    assert said("sample", "memorising:digits", *options)[0] == 0
+    with np.load(out) as found:
+        assert found["samples"].shape == (2, 1, 8, 8)

@@ -201,6 +201,8 @@ def test_that_an_interpolation_needs_two_images(files, number):
     made = chain(InterpolatedStart(images=(*files, files[0])[:number]))
     with pytest.raises(ValueError, match="Choose two images"):
         made.start()
+    with pytest.raises(ValueError, match="Choose two images"):
+        Trajectory(made)  # before anything is computed
 
 
 # --- the way back -----------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ def test_that_a_model_without_classes_is_asked_none():
 def test_that_an_unknown_class_is_named_in_the_sentence():
     with pytest.raises(ValueError, match="the classes 0 … 2; there is no class 3"):
         chain(3, label=3).labels()
+    with pytest.raises(ValueError, match="there is no class 3"):
+        chain(3, label=3, guidance=0.0).labels()  # also where it would be ignored
 
 
 def test_that_no_guidance_ignores_the_class():

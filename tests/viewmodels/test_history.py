@@ -120,3 +120,49 @@ def test_that_a_new_value_after_undo_forgets_the_future():
     assert not history.can_redo
     history.undo()
     assert history.value == 1
+
+
+def test_that_a_wrong_value_is_forgotten():
+    history = History(0)
+    for value in (1, 2, 13, 14):
+        history.change(value)
+        history.settle()
+    history.withdraw(lambda value: value > 10, otherwise=99)
+    assert history.value == 2
+    assert not history.can_redo
+    history.undo()
+    assert history.value == 1
+    history.redo()
+    assert history.value == 2
+
+
+def test_that_a_wrong_value_that_is_being_dragged_gives_way_to_the_one_before():
+    history = History(0)
+    history.change(1)
+    history.settle()
+    history.change(13)
+    history.withdraw(lambda value: value > 10, otherwise=99)
+    assert history.value == 1
+    history.undo()
+    assert history.value == 0
+    history.redo()
+    assert history.value == 1
+
+
+def test_that_another_value_takes_the_place_where_all_were_wrong():
+    history = History(11)
+    history.withdraw(lambda value: value > 10, otherwise=5)
+    assert history.value == 5
+    assert not history.can_undo
+
+
+def test_that_undo_leads_past_a_value_that_turned_out_wrong():
+    history = History(0)
+    for value in (13, 1):
+        history.change(value)
+        history.settle()
+    history.undo()
+    history.withdraw(lambda value: value > 10, otherwise=99)
+    assert history.value == 0
+    history.redo()
+    assert history.value == 1

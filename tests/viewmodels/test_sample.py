@@ -19,7 +19,7 @@ from diffusion_studio.engine.pictures import read_settings
 from diffusion_studio.engine.run import move_to_trash
 from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.trajectory import Trajectory
-from diffusion_studio.viewmodels import sample as module
+from diffusion_studio.viewmodels import sample_files
 from diffusion_studio.viewmodels.chain_views import Frame
 from diffusion_studio.viewmodels.sample import SampleViewModel
 from diffusion_studio.viewmodels.sample_state import SampleParameters
@@ -522,14 +522,14 @@ def test_that_a_file_that_cannot_be_written_is_a_sentence(model, exported, tmp_p
 
 def test_that_an_export_outlasts_a_changed_parameter(qtbot, model, settled, tmp_path, monkeypatch):
     going, go = threading.Event(), threading.Event()
-    original = module.save_trajectory
+    original = sample_files.save_trajectory
 
     def slow(*arguments):
         going.set()
         go.wait()
         original(*arguments)
 
-    monkeypatch.setattr(module, "save_trajectory", slow)
+    monkeypatch.setattr(sample_files, "save_trajectory", slow)
     model.export(tmp_path / "a.npz")
     assert going.wait(5)
     model.edit("count", 2)

@@ -677,7 +677,7 @@ def exported(qtbot, model, tmp_path):
     def exported(name: str, kind: str = "state") -> Path:
         model.dismiss_notice()
         model.export(tmp_path / name, kind)
-        qtbot.waitUntil(lambda: model.state.notice is not None)
+        qtbot.waitUntil(lambda: model.state.notice is not None, timeout=20_000)
         model.dismiss_notice()
         return tmp_path / name
 
@@ -846,7 +846,7 @@ def test_that_a_rough_picture_comes_before_the_chain(qtbot, made, settled, monke
     monkeypatch.setattr(Trajectory, "compute", compute)
     frames = told(model.frame_changed)
     model.edit("sampler.eta", 1.0)
-    qtbot.waitUntil(lambda: bool(frames))
+    qtbot.waitUntil(lambda: bool(frames), timeout=20_000)
     assert frames[0].rough
     assert model.state.ready == 0
     go.set()

@@ -220,5 +220,5 @@ def test_that_files_open_again(tmp_path):
 
 @pytest.mark.parametrize("broken", [{"shape": "nowhere"}, {"modes": []}, {"modes": [{}] * 161}])
 def test_that_a_state_that_cannot_be_is_refused(broken):
-    with pytest.raises(ValueError, match="mode|named"):
+    with pytest.raises(ValueError, match=r"mode|named"):
         ToySpec.model_validate(ToySpec().model_dump() | broken)

@@ -19,7 +19,7 @@ from diffusion_studio.engine.events import Event
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
 
-BATCH = 1024
+BATCH = 512  # more steps are worth more than calmer ones
 TELL_EVERY = 0.06  # seconds between two pictures of the learned field
 EMA = 0.995
 CLIP = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -48,22 +49,29 @@ def measure(
         chosen = chosen[torch.isfinite(chosen).all(1)]
         if len(chosen) == 0:
             chosen = x.new_full((1, 2), 1e6)
-        generator = torch.Generator().manual_seed(1)
-        exact, other = (level.sample(len(chosen), generator) for _ in range(2))
+        exact, band, exact_log_density = _exact(level, len(chosen))
         posterior = level.posterior(chosen).mean(0)
         names, groups = _groups(level)
         kept = float("nan")
         if step > 0 and heat > 0:
-            fresh = torch.randn(chosen.shape, generator=generator)
+            fresh = torch.randn(chosen.shape, generator=torch.Generator().manual_seed(2))
             moved = langevin_step(chosen, level.score(chosen), step, fresh, heat)
             kept = float(acceptance(level, chosen, moved, step).nanmean())
         return Measures(
             position, t, names, _shares(posterior, groups), _shares(level.weights, groups),
-            energy_distance(chosen, exact, DIRECTIONS), energy_distance(other, exact, DIRECTIONS),
+            energy_distance(chosen, exact, DIRECTIONS), band,
             sliced_wasserstein(chosen, exact, DIRECTIONS), float(level.log_density(chosen).mean()),
-            float(level.log_density(exact).mean()), effective_modes(posterior),
+            exact_log_density, effective_modes(posterior),
             effective_modes(level.weights), kept,
         )  # fmt: skip
+
+
+@lru_cache(maxsize=4)
+def _exact(level: NoisyMixture, count: int) -> tuple[Tensor, float, float]:
+    """Fresh exact samples (count, 2), their distance to others, and their mean ln p_t."""
+    generator = torch.Generator().manual_seed(1)
+    exact, other = (level.sample(count, generator) for _ in range(2))
+    return exact, energy_distance(other, exact, DIRECTIONS), float(level.log_density(exact).mean())
 
 
 def _groups(level: NoisyMixture) -> tuple[tuple[str, ...], Tensor]:

@@ -12,7 +12,7 @@ from diffusion_studio.core.mixture import Mixture, MixtureDenoiser
 from diffusion_studio.core.schedules import AnySchedule, CosineSchedule
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.toy_process import AnyProcess, Langevin
-from diffusion_studio.engine.toy_shapes import CUSTOM, SHAPES, Modes, mixture_of, shape
+from diffusion_studio.engine.toy_shapes import CUSTOM, MOST_MODES, SHAPES, Modes, mixture_of, shape
 
 T = 1000
 
@@ -45,7 +45,7 @@ class ToyLearning(Choice):
         help="Units in each of the three hidden layers.",
     )  # fmt: skip
     learning_rate: float = knob(
-        4e-3, title="learning rate", gt=0, le=1, scale="log", advanced=True,
+        6e-3, title="learning rate", gt=0, le=1, scale="log", advanced=True,
         help="Step length of the optimizer at the start; it falls to 0 by the end.",
         source="Loshchilov & Hutter 2019",
     )  # fmt: skip
@@ -87,8 +87,10 @@ class ToySpec(Choice):
 
     @model_validator(mode="after")
     def _possible(self) -> ToySpec:
-        if not self.modes:
-            raise ValueError("there must be at least one mode")
+        if not 1 <= len(self.modes) <= MOST_MODES:
+            raise ValueError(f"there must be 1 to {MOST_MODES} modes, not {len(self.modes)}")
+        if self.shape not in {CUSTOM, *(s.key for s in SHAPES)}:
+            raise ValueError(f"there is no distribution named {self.shape!r}")
         return self
 
     @property

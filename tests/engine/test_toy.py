@@ -216,3 +216,9 @@ def test_that_files_open_again(tmp_path):
     (tmp_path / "b.json").write_text("[1]")
     with pytest.raises(ValueError, match="holds no state"):
         read_state(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("broken", [{"shape": "nowhere"}, {"modes": []}, {"modes": [{}] * 161}])
+def test_that_a_state_that_cannot_be_is_refused(broken):
+    with pytest.raises(ValueError, match=r"mode|named"):
+        ToySpec.model_validate(ToySpec().model_dump() | broken)

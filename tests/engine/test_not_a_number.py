@@ -30,8 +30,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch, steps: Collection[int], value: float 
         number[0] = n
         return step(self, batch, n)
 
-    def spoilt(self: Learner, batch: Batch) -> StepResult:
-        result, factor = result_of(self, batch), value if number[0] in steps else 1.0
+    def spoilt(self: Learner, batch: Batch, drawn: object = None) -> StepResult:
+        result, factor = result_of(self, batch, drawn), value if number[0] in steps else 1.0
         return StepResult(result.errors * factor, result.losses * factor)
 
     monkeypatch.setattr(Learner, "step", counted)

@@ -214,6 +214,8 @@ class PlaneView(QWidget):
         palette = theme().palette
         if self.layers.trails and self._paths.size:
             places = self._pixels(self._paths, 1.0)
+            far = np.abs(places) > 2 * max(self.width(), self.height())
+            places[far.any(-1)] = np.nan  # long lines out of sight cost much time and memory
             labels = self._path_labels or [-1] * places.shape[1]
             paint_trails(painter, places, [self._color(label) for label in labels], self._fade)
         if self._start is not None:

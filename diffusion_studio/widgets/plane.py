@@ -40,6 +40,7 @@ from diffusion_studio.widgets.theme import tabular, theme
 Floats = NDArray[np.floating]
 _NARROW, _WIDE = 0.4, 12.0  # half heights of the window that the wheel may reach
 _NUDGE = 0.05
+_FARTHEST = 50.0
 _LEAST_SHRINK = 0.25  # below this √ᾱ the modes cannot be told apart, so none is offered to be dragged
 _ARROWS = {
     Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0), Qt.Key.Key_Up: (0, 1), Qt.Key.Key_Down: (0, -1),
@@ -213,6 +214,8 @@ class PlaneView(QWidget):
         palette = theme().palette
         if self.layers.trails and self._paths.size:
             places = self._pixels(self._paths, 1.0)
+            far = np.abs(places) > 2 * max(self.width(), self.height())
+            places[far.any(-1)] = np.nan  # long lines out of sight cost much time and memory
             labels = self._path_labels or [-1] * places.shape[1]
             paint_trails(painter, places, [self._color(label) for label in labels], self._fade)
         if self._start is not None:
@@ -249,9 +252,9 @@ class PlaneView(QWidget):
     def _pixels(self, places: Floats, ratio: float) -> Floats:
         window = self.window_shown
         scale = ratio * self.width() / (window.right - window.left)
-        return (places - np.array([window.left, window.top], np.float32)) * np.array(
-            [scale, -scale], np.float32
-        )
+        near = np.clip(places, -_FARTHEST, _FARTHEST)  # a chain that ran away is not drawn to its end
+        corner, scales = np.array([window.left, window.top]), np.array([scale, -scale])
+        return ((near - corner) * scales).astype(np.float32)
 
     def _color(self, label: int) -> str:
         palette = theme().palette

@@ -19,6 +19,7 @@ from diffusion_studio.widgets.theme import theme
 Floats = NDArray[np.floating]
 _CELLS = 48
 _HEIGHT = 2.4  # of the highest place, in the plane's units
+_FARTHEST = 50.0
 _LIFT = 0.03  # of a path over the ground
 
 
@@ -54,7 +55,7 @@ class SurfaceView(QWidget):
 
     def set_trails(self, paths: Floats, labels: Sequence[int] = ()) -> None:
         """Paths (states, m, 2) that lie on the ground, ending in a dot."""
-        self._paths, self._labels = paths, labels
+        self._paths, self._labels = np.clip(paths, -_FARTHEST, _FARTHEST), labels
         self.update()
 
     # --- projection -------------------------------------------------------------------------------------

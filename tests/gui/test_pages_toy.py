@@ -273,3 +273,13 @@ def test_that_ink_is_found_on_any_ground(qapp):
     blank = QImage(10, 10, QImage.Format.Format_RGB32)
     blank.fill(QColor("white"))
     assert ink_of_picture(blank).max() == 0
+
+
+def test_that_particles_that_ran_away_are_drawn_without_a_warning(page):
+    far = np.array([[3e38, -3e38], [np.inf, 0], [np.nan, 1], [0, 0]], np.float32)
+    for view in (page.plane, page.surface):
+        view.set_trails(np.stack([far, 0.5 * far, far]), (0, 1, 2, 3))
+    page.plane.set_particles(far, np.arange(4))
+    page.plane.grab()
+    page._look(surface=True, trails="whole")
+    page.surface.grab()

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.samplers import SigmaCurve
@@ -61,6 +61,7 @@ from diffusion_studio.viewmodels.sources import (
 from diffusion_studio.viewmodels.tracks import Readable, Tracks, check, fitting, place_of, rough_picture
 
 TICK = 10  # ms between looks into the mailbox: a slider that is held waits for the pictures
+PROGRESS = 40  # ms between looks at a chain that is being computed
 
 
 class SampleViewModel(QObject):
@@ -95,6 +96,9 @@ class SampleViewModel(QObject):
         self._computing, self._exporting = Slot(self, TICK), Slot(self)
         self._computing.event.connect(self._on_event)
         self._exporting.event.connect(self._on_export)
+        self._doing = ""
+        self._progress = QTimer(self, interval=PROGRESS, singleShot=True)
+        self._progress.timeout.connect(lambda: self._show_progress(self._doing))
         self._player = Player(self._place, self)
         self._player.moved.connect(self.seek)
         self._player.stopped.connect(self.stop_playing)
@@ -296,7 +300,9 @@ class SampleViewModel(QObject):
                     self._rough = images
                     self._show_frame()
             case events.SamplingProgress(doing=doing):
-                self._show_progress(doing)
+                self._doing = doing
+                if not self._progress.isActive():  # many steps are shown at once
+                    self._progress.start()
             case TrackDone(record=record, distances=distances):
                 self._distances[record] = distances
                 self._show_progress("")
@@ -308,6 +314,7 @@ class SampleViewModel(QObject):
                 self._update(notice=Notice("error", message))
                 self._take_images_back()
             case events.Finished(outcome="failed", message=message, traceback=traceback):
+                self._progress.stop()
                 self._update(busy=False, doing="", notice=Notice("error", message, traceback))
                 if not self._records:
                     self._fall_back()
@@ -379,6 +386,7 @@ class SampleViewModel(QObject):
         )
 
     def _show_progress(self, doing: str) -> None:
+        self._progress.stop()
         record = self.record
         if record is None:
             return
@@ -585,6 +593,7 @@ class SampleViewModel(QObject):
     def shutdown(self) -> None:
         """Stops everything, waits, and gives the records back."""
         self._player.stop()
+        self._progress.stop()
         self._computing.finish(60_000)  # one step of thousands of images takes long
         self._exporting.finish(60_000)
         self._records = ()

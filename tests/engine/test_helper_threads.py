@@ -12,8 +12,9 @@ from diffusion_studio.engine.helper_threads import ALL, work_alone, work_with_al
 
 @pytest.fixture(autouse=True)
 def as_before():
+    before = torch.get_num_threads()
     yield
-    work_with_all()
+    torch.set_num_threads(before)
 
 
 def test_that_a_thread_that_works_alone_does_not_change_another():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -152,11 +152,10 @@ class UNetDenoiser:
         self.classes = classes
         self.kind: PredictionKind = kind
         self.precision: Precision = precision
-
-    @property
-    def learns_variance(self) -> bool:
-        """Whether the network also says how much noise a reverse step adds (iDDPM)."""
-        return bool(self.unet.config.out_channels == 2 * self.unet.config.in_channels)
+        config = unet.config  # read once: looking something up there takes microseconds
+        self.learns_variance = bool(config.out_channels == 2 * config.in_channels)  # how much noise (iDDPM)
+        self._knows_none = bool(config.num_class_embeds != classes)  # a class for images without one
+        self._counted: tuple[Tensor, Tensor] | None = None  # labels, and as the network counts them
 
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         return self.with_fraction(x_t, t, labels)[0]
@@ -179,13 +178,15 @@ class UNetDenoiser:
         """Labels as the network counts them: −1 (∅) becomes K."""
         if not self.classes:
             return None
-        if self.unet.config.num_class_embeds == self.classes and (labels is None or bool((labels < 0).any())):
+        if not self._knows_none and (labels is None or bool((labels < 0).any())):
             raise ValueError("This network knows no image without a class: ask for one, with guidance 1.")
         if labels is None:
             return torch.full((len(x_t),), self.classes, device=x_t.device)
-        return torch.where(labels < 0, self.classes, labels).to(x_t.device)
+        if self._counted is None or self._counted[0] is not labels:  # the same in every step of a chain
+            self._counted = labels, torch.where(labels < 0, self.classes, labels).to(x_t.device)
+        return self._counted[1]
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """The autocast context of a precision: bf16, or switched off."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """The autocast context of a precision: bf16, or none."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

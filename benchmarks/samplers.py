@@ -37,7 +37,7 @@ from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain, open_source
 from diffusion_studio.models.unet import autocast
 
-CASES = (("digits", 8, 1, 10, 16, 50, 20, 1.10), ("32×32 RGB", 32, 3, 0, 16, 25, 5, 1.03))
+CASES = (("digits", 8, 1, 10, 16, 50, 20, 1.10), ("32×32 RGB", 32, 3, 0, 16, 25, 15, 1.03))
 CALLS = (5, 10, 20, 50, 100, 1000)
 COMPARED: dict[str, Sampler] = {
     "DDIM η = 0": DDIM(),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from operator import index
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 _START, _STEP = 0, 1  # separate streams for x_T and for the noise of the steps
+_BLOCK = 16  # torch draws normal numbers in blocks of this size; only whole blocks depend on their place alone
+_WORD = 2**64 - 1
 
 
 class NoiseSource(Protocol):
@@ -23,7 +25,7 @@ class NoiseSource(Protocol):
 
 @dataclass(frozen=True)
 class CounterNoise:
-    """Standard normal noise as a pure function of (seed, t) (Philox, Salmon et al. 2011).
+    """Standard normal noise as a pure function of (seed, t).
 
     The same (seed, t) gives the same numbers in whatever order they are asked for, and the noise of sample i
     does not depend on how many samples are drawn beside it.
@@ -41,9 +43,21 @@ class CounterNoise:
         return self._draw(t, _STEP, shape, draw)
 
     def _draw(self, t: int, stream: int, shape: tuple[int, ...], draw: int) -> Tensor:
-        philox = np.random.Philox(counter=[0, draw, t, stream], key=self.seed)
-        values = np.random.Generator(philox).standard_normal(shape, dtype=np.float32)
-        return torch.from_numpy(values).to(self.device)
+        generator = torch.Generator().manual_seed(_key(self.seed, stream, t, draw))
+        count = prod(shape)
+        values = torch.randn(-(-count // _BLOCK) * _BLOCK, generator=generator)[:count]
+        return values.view(shape).to(self.device)
+
+
+def _key(*words: int) -> int:
+    """Mixes whole numbers into the 64 bits of a seed (SplitMix64: Steele, Lea and Flood 2014)."""
+    key = 0
+    for word in words:
+        key = (key + word + 0x9E3779B97F4A7C15) & _WORD
+        key = ((key ^ (key >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+        key = ((key ^ (key >> 27)) * 0x94D049BB133111EB) & _WORD
+        key ^= key >> 31
+    return key
 
 
 def given_noise(times: Sequence[int], values: Sequence[Tensor | Sequence[Tensor]]) -> NoiseSource:

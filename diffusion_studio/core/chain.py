@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffusion_studio.core.clipping import Clip
 from diffusion_studio.core.denoisers import Denoiser
+from diffusion_studio.core.guidance import MeanShift
 from diffusion_studio.core.noise import NoiseSource
 from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.core.samplers.base import Sampler, Step
@@ -35,7 +36,7 @@ class ChainStep:
     s: int
     x_t: Tensor
     prediction: Prediction  # after clipping
-    update: Update
+    update: Update  # without a shift of its mean
     draws: tuple[Tensor, ...]  # fresh noise, in the order of its use; none when nothing was added
     x_s: Tensor
 
@@ -72,6 +73,7 @@ def reverse_chain(
     clip: Callable[[Prediction], Prediction] | None = None,
     first: int = 0,
     past: Past | None = None,
+    shift: MeanShift | None = None,
 ) -> Iterator[ChainStep]:
     """Walks down the reverse chain.
 
@@ -85,6 +87,7 @@ def reverse_chain(
             [−1, 1] and ε̂ is derived again from it. `Unclipped()` leaves it as it is.
         first: index of the first step, to go on in the middle of a chain.
         past: what is known of the step before the first one.
+        shift: moves the mean of each step that adds noise.
 
     Yields:
         S − first steps.
@@ -113,6 +116,8 @@ def reverse_chain(
 
         step = Step(t, s, x, prediction, None if past is None else past.x0_hat, update, ask, draw)
         x_s = sampler.advance(step)
+        if shift is not None:
+            x_s, prediction = shift.applied(denoiser.tables, t, update, prediction, labels, x_s)
         made = ChainStep(index, t, s, x, prediction, update, tuple(step.draws), x_s)
         yield made
         x, past = x_s, made.past

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.denoisers import NO_LABEL
+from diffusion_studio.core.denoisers import NO_LABEL, Denoiser
 from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.core.tables import Tables
 
@@ -67,3 +69,43 @@ class MemorisingDenoiser:
             asked = labels.to(x.device)[:, None]
             log_weights = log_weights.masked_fill((asked != NO_LABEL) & (asked != self._labels), -torch.inf)
         return log_weights
+
+    def class_log_probs(self, x_t: Tensor, t: int) -> Tensor:
+        """log p(y | x_t): how much of the posterior weight lies on each class. (B, K)
+
+        Raises:
+            ValueError: images without classes.
+        """
+        if self._labels is None:
+            raise ValueError("These images have no classes.")
+        log_weights = torch.log_softmax(self._log_weights(x_t, self.tables.alpha_bar_at(t), None), dim=1)
+        classes = range(int(self._labels.max()) + 1)
+        return torch.stack([log_weights[:, self._labels == k].logsumexp(1) for k in classes], dim=1)
+
+
+class KnowsClasses(Denoiser, Protocol):
+    """An exact denoiser that knows the posterior over its classes."""
+
+    def class_log_probs(self, x_t: Tensor, t: int) -> Tensor:
+        """log p(y | x_t). (B, K)"""
+
+
+class PosteriorClassifier:
+    """The exact classifier of a denoiser that knows its own posterior over classes.
+
+    Its gradient is the difference of two scores, ∇log p(y|x_t) = s(x_t, y) − s(x_t) (Bayes; L 165).
+
+    Args:
+        denoiser: exact, knows labels.
+        classes: K.
+    """
+
+    def __init__(self, denoiser: KnowsClasses, classes: int) -> None:
+        self.denoiser = denoiser
+        self.classes = classes
+
+    def log_probs(self, x_t: Tensor, t: int) -> Tensor:
+        return self.denoiser.class_log_probs(x_t, t)
+
+    def gradient(self, x_t: Tensor, t: int, labels: Tensor) -> Tensor:
+        return self.denoiser(x_t, t, labels).score_hat - self.denoiser(x_t, t, None).score_hat

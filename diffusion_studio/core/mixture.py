@@ -205,6 +205,10 @@ class MixtureDenoiser:
         score = self.level(t, x_t.dtype).score(x_t, labels)
         return Prediction("score", score, x_t, self.tables.alpha_bar_at(t))
 
+    def class_log_probs(self, x_t: Tensor, t: int) -> Tensor:
+        """log p(y | x_t). (B, Y)"""
+        return self.level(t, x_t.dtype).class_posterior(x_t).log()
+
 
 def covariance(sd_1: float, sd_2: float, angle: float) -> Tensor:
     """The covariance of an ellipse with `sd_1` along `angle` (radians) and `sd_2` across. (2, 2)"""

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 _START, _STEP = 0, 1  # separate streams for x_T and for the noise of the steps
-_BLOCK = 16  # torch draws normal numbers in blocks of this size; only whole blocks depend on their place alone
+_BLOCK = (
+    16  # torch draws normal numbers in blocks of this size; only whole blocks depend on their place alone
+)
 _WORD = 2**64 - 1
 
 

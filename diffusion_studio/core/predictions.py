@@ -18,6 +18,15 @@ def plus(x: Tensor, y: Tensor, factor: float | Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
+class Steering:
+    """What guidance did to ε̂: ε̂ = unguided + γ · direction."""
+
+    gamma: float | Tensor  # γ_t; a tensor broadcasts against x_t
+    direction: Tensor  # ε̂(y) − ε̂(∅), or −√(1−ᾱ) ∇log p(y|x_t). (B, …)
+    unguided: Tensor  # ε̂ at γ = 0. (B, …)
+
+
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """What a denoiser says about x_t.
 
@@ -27,6 +36,7 @@ class Prediction:
         x_t: (B, …).
         alpha_bar: ᾱ_t as a number, or a float64 tensor that broadcasts against x_t.
         kept_eps: ε̂ where it no longer follows from `value`, because only x̂_0 was changed.
+        steering: what guidance had to do with it, where there was any.
     """
 
     kind: PredictionKind
@@ -34,6 +44,7 @@ class Prediction:
     x_t: Tensor
     alpha_bar: float | Tensor
     kept_eps: Tensor | None = None
+    steering: Steering | None = None
 
     @cached_property
     def _roots(self) -> tuple[float | Tensor, float | Tensor]:
@@ -82,7 +93,14 @@ class Prediction:
         a, b = self._roots
         return a * self.eps_hat - b * self.x0_hat
 
+    @property
+    def unguided(self) -> Prediction | None:
+        """The same at γ = 0; None where guidance had nothing to do with it."""
+        if self.steering is None:
+            return None
+        return Prediction("eps", self.steering.unguided, self.x_t, self.alpha_bar)
+
     def with_x0(self, x0_hat: Tensor, rederive: bool = True) -> Prediction:
         """The prediction with another x̂_0; ε̂ follows from it, or stays as it was. (B, …)"""
         kept = None if rederive else self.eps_hat
-        return Prediction("x_0", x0_hat, self.x_t, self.alpha_bar, kept)
+        return Prediction("x_0", x0_hat, self.x_t, self.alpha_bar, kept, self.steering)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diffusion_studio.core.predictions import plus
 
-Quantity = Literal["x_t", "x0_hat", "eps_hat", "x0_before", "eps_next", "noise"]
+Quantity = Literal["x_t", "x0_hat", "eps_hat", "x0_before", "eps_next", "noise", "class_gradient"]
 
 SYMBOLS: Mapping[Quantity, str] = {
     "x_t": r"x_t",
@@ -20,6 +20,7 @@ SYMBOLS: Mapping[Quantity, str] = {
     "x0_before": r"\hat x_0'",
     "eps_next": r"\hat\epsilon'",
     "noise": r"z",
+    "class_gradient": r"\nabla_{x_t}\log p(y|x_t)",
 }
 
 

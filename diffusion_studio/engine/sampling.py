@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from diffusion_studio.core.chain import ChainStep, Past, plan, reverse_chain
 from diffusion_studio.core.denoisers import NO_LABEL, ChunkedDenoiser, Denoiser
-from diffusion_studio.core.exact import MemorisingDenoiser
-from diffusion_studio.core.guidance import GuidedDenoiser
+from diffusion_studio.core.exact import MemorisingDenoiser, PosteriorClassifier
+from diffusion_studio.core.guidance import Classifier, MeanShift, Strength
 from diffusion_studio.core.inversion import InversionStep
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.tables import Tables
@@ -22,14 +22,14 @@ from diffusion_studio.core.update import Update
 from diffusion_studio.data.imageset import ImageSet, to_model_range
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
-from diffusion_studio.engine.checkpoints import checkpoint_step, problem_with
+from diffusion_studio.engine.checkpoints import checkpoint_step, list_checkpoints, problem_with
 from diffusion_studio.engine.config import DiffusionSpec
 from diffusion_studio.engine.devices import choose_precision
 from diffusion_studio.engine.first_state import exhausted, first_state
 from diffusion_studio.engine.model_io import LoadedModel, is_pipeline, load_model
 from diffusion_studio.engine.places import cache_dir
 from diffusion_studio.engine.run import Run, RunError, is_run
-from diffusion_studio.engine.sample_spec import SampleSpec
+from diffusion_studio.engine.sample_spec import NO_CLASS, SampleSpec
 
 PIXELS_AT_ONCE = 256 * 32 * 32  # of a batch that goes through the network
 
@@ -50,6 +50,9 @@ class Source:
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     step: int = 0  # of the checkpoint
+    classifier: Classifier | None = None  # of its noisy images
+    classifier_names: tuple[str, ...] = ()  # the classes that it tells apart
+    checkpoints: Path | None = None  # where earlier states of the same network lie
 
     @property
     def tables(self) -> Tables:
@@ -94,8 +97,9 @@ def _from_model(
     model.denoiser.precision = precision
     step = max(checkpoint_step(folder), 0)
     return Source(
-        kind, name, model.denoiser, model.resolution, model.channels, model.class_names, notes, step
-    )
+        kind, name, model.denoiser, model.resolution, model.channels, model.class_names, notes, step,
+        checkpoints=folder.parent if kind == "run" else None,
+    )  # fmt: skip
 
 
 def open_named(name: str, device: torch.device) -> Source:
@@ -110,6 +114,29 @@ def open_named(name: str, device: torch.device) -> Source:
     return memorising_source(images, DiffusionSpec().tables(), device)
 
 
+def earlier_self(source: Source, step: int, device: torch.device) -> Denoiser:
+    """The network of a source as it was at an earlier checkpoint.
+
+    Args:
+        step: no younger than this; 0 for the earliest that is kept.
+
+    Raises:
+        ValueError: there is none; the message is a sentence for a person.
+    """
+    kept = list_checkpoints(source.checkpoints) if source.checkpoints is not None else []
+    earlier = [path for path in kept if checkpoint_step(path) < source.step]
+    found = [path for path in earlier if checkpoint_step(path) <= step] if step else earlier[:1]
+    if not found:
+        before = f" at or before step {step}" if step else ""
+        raise ValueError(f"{source.name} keeps no checkpoint{before} that is earlier than the one in use.")
+    return _opened_once(found[-1], device).denoiser
+
+
+@lru_cache(maxsize=2)
+def _opened_once(checkpoint: Path, device: torch.device) -> Source:
+    return open_source(checkpoint, device)
+
+
 def memorising_source(images: ImageSet, tables: Tables, device: torch.device) -> Source:
     """The exact denoiser of an image set: nothing to train, and it remembers every image."""
     pixels = torch.from_numpy(to_model_range(images.images)).to(device)
@@ -118,7 +145,11 @@ def memorising_source(images: ImageSet, tables: Tables, device: torch.device) ->
     labels = torch.from_numpy(images.labels) if images.conditional_possible else None
     denoiser = MemorisingDenoiser(tables, values, labels)
     names = images.class_names if images.conditional_possible else ()
-    return Source("memorising", images.name, denoiser, images.resolution, images.channels, names)
+    classifier = PosteriorClassifier(denoiser, len(names)) if names else None
+    return Source(
+        "memorising", images.name, denoiser, images.resolution, images.channels, names,
+        classifier=classifier, classifier_names=names,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,12 +197,20 @@ class Chain:
             ValueError: a step that the sampler cannot take (σ² > 1 − ᾱ_s).
         """
         before = self.origin.before if self.origin is not None else None
-        return plan(self.source.tables, self.spec.sampler, self.times, before)
+        updates = plan(self.source.tables, self.spec.sampler, self.times, before)
+        if self.shift is None:
+            return updates
+        return [self.shift.shown(update, t) for update, t in zip(updates, self.times, strict=False)]
 
     def check(self) -> None:
         """Raises ValueError, with a sentence, when this chain cannot be run."""
         self.labels()
-        _ = self.updates
+        _ = self.denoiser, self.updates
+        if self.shift is not None and not any(update.sigma for update in self.updates):
+            raise ValueError(
+                "Guidance that moves the mean of a step acts through the noise of the step, and this sampler "
+                "adds none. Let it act on ε̂, or choose a sampler that adds noise."
+            )
         start = self.spec.start
         if start.kind == "noise" or self.origin is not None:
             return
@@ -180,30 +219,39 @@ class Chain:
         if start.kind == "interpolated" and len(start.files) != 2:
             raise ValueError("Choose two images to go from one to the other.")
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that can be asked for: the denoiser's, or those of the classifier that guides it."""
+        if self.spec.guide.needs == "classifier":
+            return self.source.classifier_names
+        return self.source.class_names
+
     def labels(self) -> Tensor | None:
         """The class asked of each sample, int64 (n,): all classes in turn when the spec names none.
 
-        None for a model without classes, and at γ = 0, which ignores them.
+        None without classes, and where γ = 0 throughout, which ignores them; −1 for no class.
 
         Raises:
-            ValueError: a class that the model does not know.
+            ValueError: a class that is not known.
         """
-        if not self.source.classes:
-            if self.spec.label != NO_LABEL:
+        classes, spec = len(self.class_names), self.spec
+        if not classes:
+            if spec.label >= 0:
                 raise ValueError(
                     f"{self.source.name} was trained without labels, so no class can be asked for."
                 )
             return None
-        if self.spec.label >= self.source.classes:
-            last = self.source.classes - 1
-            raise ValueError(
-                f"{self.source.name} has the classes 0 … {last}; there is no class {self.spec.label}."
-            )
-        if self.spec.guidance == 0:
+        for asked in (spec.label, *spec.guide.other_classes):
+            if asked >= classes:
+                raise ValueError(
+                    f"{self.source.name} has the classes 0 … {classes - 1}; there is no class {asked}."
+                )
+        if spec.guidance == 0 and spec.curve.kind == "constant" and not spec.guide.other_classes:
             return None
-        if self.spec.label == NO_LABEL:
-            return torch.arange(self.spec.count, device=self.device) % self.source.classes
-        return torch.full((self.spec.count,), self.spec.label, device=self.device)
+        if spec.label == NO_LABEL:
+            return torch.arange(spec.count, device=self.device) % classes
+        asked = NO_LABEL if spec.label == NO_CLASS else spec.label
+        return torch.full((spec.count,), asked, device=self.device)
 
     @cached_property
     def noise(self) -> CounterNoise:
@@ -216,9 +264,53 @@ class Chain:
 
     @cached_property
     def denoiser(self) -> Denoiser:
-        """The source's denoiser with guidance, asked about a bounded number of images at a time."""
-        chunked = ChunkedDenoiser(self.source.denoiser, max(1, PIXELS_AT_ONCE // self.source.resolution**2))
-        return chunked if self.labels() is None else GuidedDenoiser(chunked, self.spec.guidance)
+        """The source's denoiser with guidance, asked about a bounded number of images at a time.
+
+        Raises:
+            ValueError: the guide lacks what it needs.
+        """
+        return self.guided(self._strength)
+
+    def guided(self, strength: Strength) -> Denoiser:
+        """The same with any other strength, one for each sample too."""
+        base, guide = self._in_chunks(self.source.denoiser), self.spec.guide
+        if guide.needs == "labels" and self.labels() is None:
+            return base
+        earlier = None
+        if guide.needs == "earlier":
+            earlier = self._in_chunks(earlier_self(self.source, getattr(guide, "step", 0), self.device))
+        return guide.denoiser(base, strength, self._classifier(), earlier)
+
+    @cached_property
+    def is_guided(self) -> bool:
+        """Whether any step tells a guided estimate from one without guidance."""
+        if self.labels() is None and self.spec.guide.needs != "earlier":
+            return False
+        alone = (0.0,) if self.spec.guide.needs == "classifier" else (0.0, 1.0)
+        return any(self._strength(t) not in alone for t in self.times[:-1])
+
+    def _in_chunks(self, denoiser: Denoiser) -> Denoiser:
+        return ChunkedDenoiser(denoiser, max(1, PIXELS_AT_ONCE // self.source.resolution**2))
+
+    def _strength(self, t: int) -> float:
+        return self.spec.gamma(t, self.source.tables.steps)
+
+    def _classifier(self) -> Classifier | None:
+        if self.spec.guide.needs == "classifier" and self.source.classifier is None:
+            raise ValueError(
+                f"{self.source.name} has no classifier of noisy images yet; train one first: "
+                "diffusion-studio train-classifier RUN."
+            )
+        return self.source.classifier
+
+    @cached_property
+    def shift(self) -> MeanShift | None:
+        """What the guide does to the mean of each step.
+
+        Raises:
+            ValueError: the guide lacks what it needs.
+        """
+        return self.spec.guide.shift(self._strength, self._classifier())
 
     def starting(self) -> Generator[InversionStep, None, Tensor]:
         """The first state of every sample (n, C, H, W); yields the steps of an inversion on the way.
@@ -249,4 +341,5 @@ class Chain:
             self.spec.clip,
             first,
             past,
+            self.shift,
         )

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.core.chain import ChainStep, Past
+from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.events import SamplingProgress
 from diffusion_studio.engine.sampling import Chain, Origin
 
-View = Literal["x0_hat", "x_t", "eps_hat", "score", "noise", "change"]
+View = Literal["x0_hat", "x_t", "eps_hat", "score", "noise", "change", "unguided", "guidance"]
 MEMORY_CAP = 1 << 30  # bytes; a larger record lies in a nameless temporary file
 
 
@@ -62,19 +63,23 @@ class Trajectory:
         own = len(chain.times) - 1
         shape = chain.shape
         self._keeps_eps = not getattr(chain.spec.clip, "rederive", True)
+        guided = own if self.is_guided else 0
         shapes = [(own + 1, *shape), (own, *shape), (own if self._keeps_eps else 0, *shape)]
+        shapes += [(guided, *shape), (guided, *shape)]
         self.size = 2 * sum(math.prod(shape) for shape in shapes)  # bytes
         self.on_disk = self.size > memory_cap
         if self.on_disk:
-            self._x, self._x0, self._eps = _on_disk(*shapes)
+            arrays = _on_disk(*shapes)
         else:
-            self._x, self._x0, self._eps = (np.empty(shape, np.float16) for shape in shapes)
+            arrays = tuple(np.empty(shape, np.float16) for shape in shapes)
+        self._x, self._x0, self._eps, self._unguided, self._direction = arrays
         self._next = 0  # own step that is computed next
         self._frontier: tuple[Tensor, Past | None] | None = None  # where it begins, in full precision
         self._kept: dict[int, tuple[Tensor, Past | None]] = {}  # the same for every so many steps
         self._every = max(1, round(own**0.5))
         self._sigma = np.array([update.added_sigma for update in chain.updates])  # (own,)
         self._eps_norm = np.zeros((own, shape[0]))
+        self._guidance_norm = np.zeros((own, shape[0]))
 
     @property
     def _own(self) -> int:
@@ -111,6 +116,18 @@ class Trajectory:
         if self.parent is None:
             return self._eps_norm
         return np.concatenate([self.parent.eps_norm[: self.leaves], self._eps_norm])
+
+    @property
+    def guidance_norm(self) -> NDArray[np.float64]:
+        """Root mean square of ε̂(y) − ε̂(∅) in each step, for each sample; 0 where it is not computed. (S, n)"""
+        if self.parent is None:
+            return self._guidance_norm
+        return np.concatenate([self.parent.guidance_norm[: self.leaves], self._guidance_norm])
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether any of its own steps tells a guided estimate from one without guidance."""
+        return self.chain.is_guided
 
     def compute(self, until: int | None = None) -> Iterator[SamplingProgress]:
         """Computes what is missing, one step at a time; may be left and taken up again.
@@ -154,10 +171,21 @@ class Trajectory:
             self._eps[k] = _half(prediction.eps_hat)
         norm = prediction.eps_hat.float().flatten(1).square().mean(1).sqrt()
         self._eps_norm[k] = norm.cpu().numpy()
+        if self.is_guided:
+            self._record_guidance(k, prediction)
         self._frontier = step.x_s, step.past
         if (k + 1) % self._every == 0:
             self._kept[k + 1] = self._frontier
         self._next = k + 1
+
+    def _record_guidance(self, k: int, prediction: Prediction) -> None:
+        unguided, steering = prediction.unguided, prediction.steering
+        if unguided is None or steering is None:
+            self._unguided[k], self._direction[k] = self._x0[k], 0
+            return
+        self._unguided[k] = _half(self.chain.spec.clip(unguided).x0_hat)
+        self._direction[k] = _half(steering.direction)
+        self._guidance_norm[k] = steering.direction.float().flatten(1).square().mean(1).sqrt().cpu().numpy()
 
     def exact(self, k: int) -> tuple[Tensor, Past | None]:
         """State k in full precision, and what is known of the step before it; computed again from near by."""
@@ -209,6 +237,28 @@ class Trajectory:
         noise: NDArray[np.float32] = (self.x_t(k) - alpha_bar**0.5 * self.x0_hat(k)) / (1 - alpha_bar) ** 0.5
         return noise
 
+    def unguided(self, k: int) -> NDArray[np.float32]:
+        """x̂_0 from state k as it would be at γ = 0; as it is where γ_t is 0 or 1. (n, C, H, W)"""
+        k = self._index(k)
+        if self.parent is not None and k < self.leaves:
+            return self.parent.unguided(k)
+        own = k - self.leaves
+        if not self.is_guided or own == self._own:
+            return self.x0_hat(k)
+        estimate: NDArray[np.float32] = self._unguided[own].astype(np.float32)
+        return estimate
+
+    def guidance(self, k: int) -> NDArray[np.float32]:
+        """What γ multiplies in ε̂ at state k, ε̂(y) − ε̂(∅); 0 where it is not computed. (n, C, H, W)"""
+        k = self._index(k)
+        if self.parent is not None and k < self.leaves:
+            return self.parent.guidance(k)
+        own = k - self.leaves
+        if not self.is_guided or own == self._own:
+            return np.zeros(self._x.shape[1:], np.float32)
+        direction: NDArray[np.float32] = self._direction[own].astype(np.float32)
+        return direction
+
     def score(self, k: int) -> NDArray[np.float32]:
         """The estimate of the score at state k, −ε̂/√(1−ᾱ). (n, C, H, W)"""
         score: NDArray[np.float32] = -self.eps_hat(k) / max(1 - self._alpha_bar(k), 1e-12) ** 0.5
@@ -251,11 +301,11 @@ class Trajectory:
     def shown(self, view: View, k: int) -> NDArray[np.float32]:
         """The same in the range [−1, 1] of a picture.
 
-        Images as they are; ε̂ and the score over three of their standard deviations, noise and change over
-        three of what they are in this step. (n, C, H, W)
+        Images as they are; ε̂ and the score over three of their standard deviations, the others over three of
+        what they are in this step. (n, C, H, W)
         """
         values = self.values(view, k)
-        if view in ("x0_hat", "x_t"):
+        if view in ("x0_hat", "x_t", "unguided"):
             return values
         if view == "eps_hat":
             scale = 3.0

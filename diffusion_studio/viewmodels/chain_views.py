@@ -100,8 +100,8 @@ def diverging(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def captions_of(record: Trajectory) -> tuple[str, ...]:
     """The class asked of each sample; none for a model without classes."""
-    labels, names = record.chain.labels(), record.chain.source.class_names
-    return () if labels is None else tuple(names[int(k)] for k in labels)
+    labels, names = record.chain.labels(), record.chain.class_names
+    return () if labels is None else tuple(names[int(k)] if k >= 0 else "∅" for k in labels)
 
 
 def strip_of(record: Trajectory, view: View) -> Strip | None:

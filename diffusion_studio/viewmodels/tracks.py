@@ -107,7 +107,9 @@ def check(source: Source, tree: ChainTree, device: torch.device) -> None:
 
 def fitting(spec: SampleSpec, source: Source) -> SampleSpec:
     """The spec as this denoiser can follow it: a class it does not have becomes none, S at most T."""
-    label = spec.label if spec.label < source.classes else -1
+    by_classifier = spec.guide.needs == "classifier"
+    known = len(source.classifier_names) if by_classifier else source.classes
+    label = spec.label if spec.label < known else -1
     return spec.model_copy(update={"label": label, "steps": min(spec.steps, source.tables.steps)})
 
 

@@ -7,7 +7,7 @@ from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers import ChunkedDenoiser, FunctionDenoiser
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.exact import GaussianDenoiser, MemorisingDenoiser
-from diffusion_studio.core.guidance import GuidedDenoiser
+from diffusion_studio.core.guidance import GuidedDenoiser, constant
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.core.schedules import CosineSchedule
@@ -92,7 +92,7 @@ class CountingDenoiser:
 def test_that_guidance_mixes_both_halves_in_one_call():
     x, labels = CounterNoise(2).start((3, 1, 4, 4)).double(), torch.tensor([0, 1, 2])
     counting = CountingDenoiser()
-    guided = GuidedDenoiser(counting, 2.5)(x, 40, labels).eps_hat
+    guided = GuidedDenoiser(counting, constant(2.5))(x, 40, labels).eps_hat
     assert counting.batches == [6]
     conditional, free = counting.base(x, 40, labels).eps_hat, counting.base(x, 40).eps_hat
     torch.testing.assert_close(guided, 2.5 * conditional - 1.5 * free)
@@ -102,7 +102,7 @@ def test_that_guidance_mixes_both_halves_in_one_call():
 def test_that_guidance_at_its_two_ends_asks_only_one_half(gamma):
     x, labels = CounterNoise(2).start((3, 1, 4, 4)).double(), torch.tensor([0, 1, 2])
     counting = CountingDenoiser()
-    guided = GuidedDenoiser(counting, gamma)(x, 40, labels).eps_hat
+    guided = GuidedDenoiser(counting, constant(gamma))(x, 40, labels).eps_hat
     assert counting.batches == [3]
     assert torch.equal(guided, counting.base(x, 40, labels if gamma else None).eps_hat)
 

@@ -331,7 +331,7 @@ class Chain:
         Args:
             past: what is known of the step before.
         """
-        return reverse_chain(
+        steps = reverse_chain(
             self.denoiser,
             self.spec.sampler,
             self.times,
@@ -343,3 +343,9 @@ class Chain:
             past,
             self.shift,
         )
+        while True:
+            with torch.inference_mode():  # a little faster; left before anything else runs
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step

@@ -68,10 +68,7 @@ class Trajectory:
         shapes += [(guided, *shape), (guided, *shape)]
         self.size = 2 * sum(math.prod(shape) for shape in shapes)  # bytes
         self.on_disk = self.size > memory_cap
-        if self.on_disk:
-            arrays = _on_disk(*shapes)
-        else:
-            arrays = tuple(np.empty(shape, np.float16) for shape in shapes)
+        arrays = _on_disk(*shapes) if self.on_disk else tuple(np.empty(each, np.float16) for each in shapes)
         self._x, self._x0, self._eps, self._unguided, self._direction = arrays
         self._next = 0  # own step that is computed next
         self._frontier: tuple[Tensor, Past | None] | None = None  # where it begins, in full precision
@@ -119,7 +116,7 @@ class Trajectory:
 
     @property
     def guidance_norm(self) -> NDArray[np.float64]:
-        """Root mean square of ε̂(y) − ε̂(∅) in each step, for each sample; 0 where it is not computed. (S, n)"""
+        """Root mean square of ε̂(y) − ε̂(∅) in each step, for each sample; 0 where not computed. (S, n)"""
         if self.parent is None:
             return self._guidance_norm
         return np.concatenate([self.parent.guidance_norm[: self.leaves], self._guidance_norm])

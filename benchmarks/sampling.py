@@ -118,7 +118,7 @@ def main() -> None:
         source = source_for(resolution, channels, classes)
         chain = Chain(source, SampleSpec(count=count, steps=STEPS), CPU)
         sides = (chain_loop(chain), bare_calls(chain), diffusers_loop(chain))
-        ours, bare, theirs = interleaved(sides, 25 if resolution > 8 else 40)
+        ours, bare, theirs = interleaved(sides, 25 if resolution > 8 else 100)
         to_bare, to_theirs = paired_ratio(ours, bare), paired_ratio(ours, theirs)
         times = [f"{1000 * STEPS * median(values):.0f}" for values in (ours, bare, theirs)]
         rows.append((

@@ -48,6 +48,9 @@ class CounterNoise:
         generator = torch.Generator().manual_seed(_key(self.seed, stream, t, draw))
         count = prod(shape)
         values = torch.randn(-(-count // _BLOCK) * _BLOCK, generator=generator)[:count]
+        if len(shape) == 4:  # images: laid out in memory as networks keep them, channels last
+            samples, channels, height, width = shape
+            values = values.view(samples, height, width, channels).permute(0, 3, 1, 2)
         return values.view(shape).to(self.device)
 
 

@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.exact import MemorisingDenoiser
 from diffusion_studio.data.imageset import ImageSet, to_model_range
+from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.checkpoints import checkpoint_step
-from diffusion_studio.engine.run import RunError, is_run
+from diffusion_studio.engine.places import cache_dir
+from diffusion_studio.engine.run import Run, RunError, is_run
+from diffusion_studio.engine.sampling import MEMORISING
 from diffusion_studio.engine.trajectory import Trajectory
 
 AT_ONCE = 4096  # training images compared at a time
@@ -72,3 +76,16 @@ def run_of(path: Path) -> Path:
     if checkpoint_step(path) >= 0 and is_run(path.parent.parent):
         return path.parent.parent
     raise RunError(f"{path.name} does not say which images it was trained on.")
+
+
+def training_images(name: str) -> ImageSet:
+    """The images behind a denoiser, by the name that it is opened with.
+
+    Raises:
+        ValueError: they are not known, or not there any more.
+    """
+    if name.startswith(MEMORISING):
+        spec = DataSpec(source=name.removeprefix(MEMORISING))
+    else:
+        spec = Run.open(run_of(Path(name))).config.data
+    return load(spec, cache_dir())

@@ -114,8 +114,8 @@ def open_named(name: str, device: torch.device) -> Source:
     return memorising_source(images, DiffusionSpec().tables(), device)
 
 
-def earlier_self(source: Source, step: int, device: torch.device) -> Denoiser:
-    """The network of a source as it was at an earlier checkpoint.
+def earlier_checkpoint(source: Source, step: int) -> Path:
+    """An earlier checkpoint of a source's network.
 
     Args:
         step: no younger than this; 0 for the earliest that is kept.
@@ -129,7 +129,7 @@ def earlier_self(source: Source, step: int, device: torch.device) -> Denoiser:
     if not found:
         before = f" at or before step {step}" if step else ""
         raise ValueError(f"{source.name} keeps no checkpoint{before} that is earlier than the one in use.")
-    return _opened_once(found[-1], device).denoiser
+    return found[-1]
 
 
 @lru_cache(maxsize=2)
@@ -202,15 +202,21 @@ class Chain:
             return updates
         return [self.shift.shown(update, t) for update, t in zip(updates, self.times, strict=False)]
 
-    def check(self) -> None:
-        """Raises ValueError, with a sentence, when this chain cannot be run."""
-        self.labels()
-        _ = self.denoiser, self.updates
+    def check_guide(self) -> None:
+        """Raises ValueError, with a sentence, when the guide lacks what it needs."""
+        if self.spec.guide.needs == "earlier":
+            self._earlier()
         if self.shift is not None and not any(update.sigma for update in self.updates):
             raise ValueError(
                 "Guidance that moves the mean of a step acts through the noise of the step, and this sampler "
                 "adds none. Let it act on ε̂, or choose a sampler that adds noise."
             )
+
+    def check(self) -> None:
+        """Raises ValueError, with a sentence, when this chain cannot be run."""
+        self.labels()
+        self.check_guide()
+        _ = self.updates
         start = self.spec.start
         if start.kind == "noise" or self.origin is not None:
             return
@@ -278,8 +284,11 @@ class Chain:
             return base
         earlier = None
         if guide.needs == "earlier":
-            earlier = self._in_chunks(earlier_self(self.source, getattr(guide, "step", 0), self.device))
+            earlier = self._in_chunks(_opened_once(self._earlier(), self.device).denoiser)
         return guide.denoiser(base, strength, self._classifier(), earlier)
+
+    def _earlier(self) -> Path:
+        return earlier_checkpoint(self.source, getattr(self.spec.guide, "step", 0))
 
     @cached_property
     def is_guided(self) -> bool:
@@ -290,7 +299,8 @@ class Chain:
         return any(self._strength(t) not in alone for t in self.times[:-1])
 
     def _in_chunks(self, denoiser: Denoiser) -> Denoiser:
-        return ChunkedDenoiser(denoiser, max(1, PIXELS_AT_ONCE // self.source.resolution**2))
+        most = max(1, PIXELS_AT_ONCE // self.source.resolution**2)
+        return denoiser if 4 * self.spec.count <= most else ChunkedDenoiser(denoiser, most)
 
     def _strength(self, t: int) -> float:
         return self.spec.gamma(t, self.source.tables.steps)

@@ -160,11 +160,13 @@ class UNetDenoiser:
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         return self.with_fraction(x_t, t, labels)[0]
 
-    @torch.inference_mode()
     def with_fraction(
         self, x_t: Tensor, t: int, labels: Tensor | None = None
     ) -> tuple[Prediction, Tensor | None]:
         """The prediction, and where between β̃ (0) and β (1) the log-variance lies, (B, …) (iDDPM eq. 15)."""
+        if not torch.is_inference_mode_enabled():
+            with torch.inference_mode():
+                return self.with_fraction(x_t, t, labels)
         times = torch.full((len(x_t),), t - 1, device=x_t.device)
         with autocast(x_t.device, self.precision):
             (value,) = self.unet(x_t, times, self._class_labels(x_t, labels), return_dict=False)

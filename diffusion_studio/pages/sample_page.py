@@ -14,13 +14,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.guides import DrawnGuidance
+from diffusion_studio.engine.sampling import Chain
 from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
 from diffusion_studio.pages.sample_actions import SampleActions
 from diffusion_studio.pages.sample_pictures import SamplePictures
-from diffusion_studio.pages.sample_side import NEAREST, SampleSide
-from diffusion_studio.pages.step_equation import ACTS, Acts, step_equation
+from diffusion_studio.pages.sample_side import NEAREST, TRADE, SampleSide
+from diffusion_studio.pages.step_equation import ACTS, Acts, step_equation, with_guidance
 from diffusion_studio.viewmodels.chain_views import ChainCurves, Strip
+from diffusion_studio.viewmodels.guidance_trade import TradeModel, TradeState
 from diffusion_studio.viewmodels.sample import SampleViewModel
 from diffusion_studio.viewmodels.sample_state import SampleState
 from diffusion_studio.viewmodels.side_models import NearestModel, ReconstructionModel, ThumbnailModel
@@ -38,7 +41,7 @@ from diffusion_studio.widgets.transport import Transport
 
 SECTIONS = (
     ("Sampler", ["sampler", "steps", "spacing", "clip"]),
-    ("Guidance", ["guidance"]),
+    ("Guidance", ["guidance", "guide", "curve"]),
     ("Start", ["seed", "count", "start"]),
 )
 VIEWS = [
@@ -48,14 +51,16 @@ VIEWS = [
     ("score", "s", "The estimated score, −ε̂/√(1−ᾱ): the way to where images are likely (S)"),
     ("noise", "z", "The fresh noise that this step adds (N)"),
     ("change", "Δ", "What this step changes: x_s − x_t (D)"),
+    ("guidance", "γ", "What guidance adds to ε̂ for each unit of γ: ε̂(y) − ε̂(∅) (G)"),
 ]
 LAYOUTS = [
     ("grid", "Grid", "Every sample at this step"),
     ("strip", "Strip", "The whole chain of the first samples, from noise to image"),
+    ("guided", "γ | 0", "x̂_0 of this step with guidance and without it, side by side, and their difference"),
 ]
 VIEW_KEYS = {
     Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat", Qt.Key.Key_S: "score",
-    Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change",
+    Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change", Qt.Key.Key_G: "guidance",
 }  # fmt: skip
 
 
@@ -68,7 +73,7 @@ class SamplePage(Page):
         super().__init__(parent)
         self.model = model
         self.nearest, self.reconstruction = NearestModel(self), ReconstructionModel(self)
-        self.thumbnails = ThumbnailModel(self)
+        self.thumbnails, self.trade = ThumbnailModel(self), TradeModel(self)
         self._build()
         self._connect()
         self._shown: SampleState | None = None
@@ -86,7 +91,14 @@ class SamplePage(Page):
         self.views = Segmented()
         self.views.set_options(VIEWS)
         self.views.set_quantities(
-            {"x0_hat": "x0", "x_t": "xt", "eps_hat": "eps", "score": "score", "noise": "noise"}
+            {
+                "x0_hat": "x0",
+                "x_t": "xt",
+                "eps_hat": "eps",
+                "score": "score",
+                "noise": "noise",
+                "guidance": "guidance",
+            }
         )
         self.layouts = Segmented()
         self.layouts.set_options(LAYOUTS)
@@ -180,7 +192,12 @@ class SamplePage(Page):
         side.times_edited.connect(self._edit_times)
         side.sigma_wanted.connect(lambda: (model.edit("sampler.kind", "sigma"), model.settle()))
         side.edit_finished.connect(model.settle)
-        side.tab_changed.connect(lambda _: self._look_for_nearest())
+        side.gammas_edited.connect(self._edit_gammas)
+        side.tab_changed.connect(lambda _: self._look_beside())
+        side.trade.gamma_chosen.connect(lambda gamma: (model.edit("guidance", gamma), model.settle()))
+        side.trade.measure_requested.connect(self._measure_trade)
+        side.trade.stop_requested.connect(self.trade.stop)
+        self.trade.changed.connect(self._show_trade)
         self.nearest.found.connect(side.show_nearest)
         self.nearest.failed.connect(side.show_nearest_failure)
         self.reconstruction.changed.connect(side.show_errors)
@@ -226,6 +243,16 @@ class SamplePage(Page):
         else:
             self.model.edit("spacing.values", tuple(times))
 
+    def _edit_gammas(self, points: list[tuple[float, float]]) -> None:
+        """Points (t, γ_t) as shares of T and of γ."""
+        total, gamma = self.model.state.total, self.model.parameters.spec.guidance
+        self.model.edit("curve.points", tuple((t / total, y / gamma) for t, y in points))
+
+    def _measure_trade(self) -> None:
+        record = self.model.record
+        if record is not None:
+            self.trade.measure(self.model.parameters.source, record.chain)
+
     def _mark(self, name: str) -> None:
         """Marks where a term of the equation acts: the controls that set it and the curve that draws it."""
         acts = ACTS.get(name, Acts())
@@ -238,13 +265,21 @@ class SamplePage(Page):
         """Marks the terms that the control in hand changes."""
         self.equation.mark(*(name for name, acts in ACTS.items() if path in acts.controls))
 
+    def _look_beside(self) -> None:
+        """Works out what the tab at hand shows beside the chain."""
+        record = self.model.record
+        if self.side.tab == TRADE and record is not None and self.isVisible():
+            self.trade.look(record.chain)
+            self.side.trade.set_gamma(self.model.parameters.spec.guidance)
+        self._look_for_nearest()
+
     def _look_for_nearest(self) -> None:
         record = self.model.record
         if self.side.tab == NEAREST and record is not None and self.isVisible():
             self.nearest.look(self.model.parameters.source, record, self.model.state.position)
 
     def _on_chain_done(self, record: Trajectory) -> None:
-        self._look_for_nearest()
+        self._look_beside()
         if record.chain.spec.start.kind == "inverted" and record.parent is None:
             self.reconstruction.look(record)
         else:
@@ -254,7 +289,8 @@ class SamplePage(Page):
 
     def _render(self, state: SampleState) -> None:
         before, self._shown = self._shown, state
-        if before is None or before.choices != state.choices or before.parameters != state.parameters:
+        named = before is not None and before.class_names == state.class_names
+        if not named or before.choices != state.choices or before.parameters != state.parameters:
             self._render_parameters(state)
         if before is None or before.errors != state.errors:
             for path in self.form.paths:
@@ -271,12 +307,18 @@ class SamplePage(Page):
         self.views.set_value(state.view)
         self.layouts.set_value(state.layout)
         self.pictures.set_strip(state.layout == "strip")
+        if state.layout == "guided":
+            self.pictures.set_titles("with guidance", "without, γ = 0", "what it changes")
         self.about.setText(_about(state))
         self.header_changed.emit()
 
     def _render_parameters(self, state: SampleState) -> None:
         spec = state.parameters.spec
+        classes = list(enumerate(state.class_names))
+        for path, none in (("guide.negative", "no class (∅)"), ("guide.second", "none")):
+            self.form.set_options(path, [(-1, none), *classes] if classes else [])
         self.form.set_choice(spec)
+        self.form.set_note("guidance", f"w = γ − 1 = {spec.guidance - 1:g} for Ho & Salimans")
         self.images.setVisible(spec.start.kind != "noise")
         self.images.set_files(spec.start.files)
         if spec.start.files != self._thumbnails_of:  # also of those that were added on the page itself
@@ -294,6 +336,7 @@ class SamplePage(Page):
     def _render_classes(self, state: SampleState) -> None:
         self.labels.clear()
         self.labels.addItem("all in turn", -1)
+        self.labels.addItem("none (∅)", -2)
         for number, name in enumerate(state.class_names):
             self.labels.addItem(name, number)
         self.labels.setCurrentIndex(max(self.labels.findData(state.parameters.spec.label), 0))
@@ -304,8 +347,11 @@ class SamplePage(Page):
     def _render_reasons(self, state: SampleState) -> None:
         """Greys what cannot be changed now, and says why."""
         reasons = {}
-        if not state.class_names:
-            reasons["guidance"] = "This model was trained without labels; guidance needs them."
+        if not state.class_names and state.parameters.spec.guide.needs == "labels":
+            words = "This model was trained without labels; this kind of guidance needs them."
+            reasons |= dict.fromkeys(
+                ("guidance", "curve", "guide.negative", "guide.second", "guide.share"), words
+            )
         if state.parameters.tree.active:
             reasons |= dict.fromkeys(("start", "count"), "A branch begins where it leaves its parent.")
         if state.parameters.spec.spacing.kind == "explicit":
@@ -344,7 +390,7 @@ class SamplePage(Page):
             self.transport.set_tracks(tracks, min(tree.active, len(tracks) - 1))
             self.transport.set_compared(tree.compared if 0 <= tree.compared < len(tracks) else None)
         names = [track.label for track in state.tracks]
-        if 0 <= tree.compared < len(names) and tree.active < len(names):
+        if state.layout != "guided" and 0 <= tree.compared < len(names) and tree.active < len(names):
             self.pictures.set_names(names[tree.active], names[tree.compared])
 
     def _render_equation(self, state: SampleState) -> None:
@@ -354,6 +400,8 @@ class SamplePage(Page):
             self.equation.set_equation((Term("x_0", "x0"),), (), "the finished image")
             return
         formula, numbers = step_equation(step.update, step.s)
+        if step.gamma is not None:
+            formula, numbers = with_guidance(formula, numbers, state.parameters.spec.guide, step.gamma)
         self.equation.set_equation(formula, numbers, f"t = {step.t} → s = {step.s} · {source}")
 
     def _show_curves(self, curves: ChainCurves) -> None:
@@ -361,6 +409,19 @@ class SamplePage(Page):
         record = self.model.record
         if record is not None:
             self.side.show_times(record.chain.source.tables.alpha_bar.numpy(), record.chain.times)
+            self._show_gammas(record.chain)
+
+    def _show_gammas(self, chain: Chain) -> None:
+        spec, total = chain.spec, chain.source.tables.steps
+        gammas = [spec.gamma(t, total) for t in chain.times[:-1]] if chain.class_names else []
+        drawn = None
+        if isinstance(spec.curve, DrawnGuidance) and spec.guidance > 0:
+            drawn = tuple((place * total, share * spec.guidance) for place, share in spec.curve.points)
+        self.side.show_gammas(chain.times, gammas, drawn)
+
+    def _show_trade(self, state: TradeState) -> None:
+        self.side.trade.show_state(state)
+        self.side.trade.set_gamma(self.model.parameters.spec.guidance)
 
     def _show_thumbnails(self, pixels: dict[str, Any], errors: dict[str, str]) -> None:
         images = {file: as_image(packed(values[None])[0]) for file, values in pixels.items()}
@@ -409,7 +470,7 @@ class SamplePage(Page):
 
     def shutdown(self) -> None:
         """Stops what is worked out beside the chain."""
-        for model in (self.nearest, self.reconstruction, self.thumbnails):
+        for model in (self.nearest, self.reconstruction, self.thumbnails, self.trade):
             model.shutdown()
 
 

@@ -89,8 +89,12 @@ class SamplePictures(QStackedWidget):
         self.strip.set_images(strip.images)
 
     def set_names(self, first: str, second: str) -> None:
-        self.names[0].setText(f"A · {first}")
-        self.names[1].setText(f"B · {second}")
+        self.set_titles(f"A · {first}", f"B · {second}", "A − B")
+
+    def set_titles(self, first: str, second: str, difference: str) -> None:
+        """What the two frames and their difference are."""
+        for name, text in zip(self.names, (first, second, difference), strict=True):
+            name.setText(text)
 
     def set_strip(self, on: bool) -> None:
         self._strip_wanted = on

@@ -9,32 +9,38 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from diffusion_studio.pages.guidance_panel import GuidancePanel
 from diffusion_studio.viewmodels.chain_views import ChainCurves, StepNoise
 from diffusion_studio.viewmodels.side_models import ErrorFound, NearestFound
 from diffusion_studio.widgets.cards import Card
+from diffusion_studio.widgets.gamma_editor import GammaEditor
 from diffusion_studio.widgets.image_grid import ImageGrid
 from diffusion_studio.widgets.plot_curve import Line, XYPlot
 from diffusion_studio.widgets.plots import ChainPlot, Curve
 from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.sigma_editor import SigmaEditor
+from diffusion_studio.widgets.sigma_points import Points
 from diffusion_studio.widgets.tau_editor import TauEditor
 from diffusion_studio.widgets.theme import label
 
 TALL = 640  # pixels
-CURVES, BY_HAND, NEAREST = "curves", "by hand", "nearest"
+GUIDANCE = "‖ε̂(y) − ε̂(∅)‖"
+CURVES, BY_HAND, NEAREST, TRADE = "curves", "by hand", "nearest", "guidance"
 TABS = [
     (CURVES, "Curves", "ᾱ, σ, SNR, the size of ε̂ and the way to the image, over the chain"),
-    (BY_HAND, "σ and τ", "Draw the noise of each step and move the visited times"),
+    (BY_HAND, "σ τ γ", "Draw the noise of each step, the visited times, and guidance over the chain"),
     (NEAREST, "Memory", "The training images nearest to each sample: learned, or remembered?"),
+    (TRADE, "Guidance", "One noise under every γ, and what guidance trades"),
 ]
 
 
 class SampleSide(QWidget):
-    """Three views of the same chain, one at a time."""
+    """Views of the same chain, one at a time."""
 
     seek_requested = Signal(int)
     points_edited = Signal(list)
     times_edited = Signal(list)
+    gammas_edited = Signal(list)  # [(t, γ_t), …]
     sigma_wanted = Signal()  # a curve to draw
     edit_finished = Signal()
     tab_changed = Signal(str)
@@ -47,6 +53,8 @@ class SampleSide(QWidget):
         self.stack.addWidget(self._build_curves())
         self.stack.addWidget(self._build_editors())
         self.stack.addWidget(self._build_nearest())
+        self.trade = GuidancePanel()
+        self.stack.addWidget(self.trade)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
@@ -111,12 +119,15 @@ class SampleSide(QWidget):
         self.tau_editor = TauEditor()
         self.sigma_editor.points_edited.connect(self.points_edited)
         self.sigma_editor.edit_requested.connect(self.sigma_wanted)
+        self.gamma_editor = GammaEditor()
         self.tau_editor.times_edited.connect(self.times_edited)
-        for editor in (self.sigma_editor, self.tau_editor):
+        self.gamma_editor.points_edited.connect(self.gammas_edited)
+        for editor in (self.sigma_editor, self.tau_editor, self.gamma_editor):
             editor.edit_finished.connect(self.edit_finished)
         hint = label("Drag a dot. Double-click adds one, right-click or Delete removes it.", "muted")
         hint.setWordWrap(True)
-        return _column(_card(self.sigma_editor), _card(self.tau_editor), hint)
+        self._gamma_card = _card(self.gamma_editor)
+        return _column(_card(self.sigma_editor), _card(self.tau_editor), self._gamma_card, hint)
 
     def _build_nearest(self) -> QWidget:
         self.nearest = ImageGrid(selectable=False)
@@ -145,7 +156,10 @@ class SampleSide(QWidget):
         self.schedule_plot.set_curves(curves.times, schedule)
         snr = np.where(np.isfinite(curves.log_snr), curves.log_snr, np.nan)
         self.snr_plot.set_curves(curves.times, {"log SNR": Curve(snr, "xt", label="ln ᾱ/(1−ᾱ)")})
-        self.eps_plot.set_curves(curves.times, {"‖ε̂‖": Curve(curves.eps_norm, "eps", learned, "‖ε̂‖")})
+        sizes = {"‖ε̂‖": Curve(curves.eps_norm, "eps", learned, "‖ε̂‖")}
+        if curves.guidance_norm is not None:
+            sizes[GUIDANCE] = Curve(curves.guidance_norm, "guidance", learned, GUIDANCE)
+        self.eps_plot.set_curves(curves.times, sizes)
         distance = Curve(curves.distance, "x0", learned, "to the last x̂_0")
         self.distance_plot.set_curves(curves.times, {"distance": distance})
         if curves.apart is not None:
@@ -157,6 +171,13 @@ class SampleSide(QWidget):
     def show_noise(self, noise: StepNoise) -> None:
         self.sigma_editor.set_steps(noise.times, noise.ceiling, noise.sigma, noise.named)
         self.sigma_editor.set_points(noise.points)
+
+    def show_gammas(self, times: Sequence[int], gammas: Sequence[float], drawn: Points | None) -> None:
+        """γ_t of each step (S,) at the times (S+1,), its points where it is drawn; no step: no guidance."""
+        self._gamma_card.setVisible(bool(gammas))
+        if gammas:
+            self.gamma_editor.set_steps(times, gammas)
+            self.gamma_editor.set_points(drawn)
 
     def show_times(self, alpha_bar: np.ndarray, times: Sequence[int]) -> None:
         self.tau_editor.set_schedule(alpha_bar)

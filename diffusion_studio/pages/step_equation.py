@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from diffusion_studio.core.guides import Guide
 from diffusion_studio.core.update import SYMBOLS, Quantity, Update
 from diffusion_studio.widgets.equation import Term
 
@@ -23,6 +24,7 @@ MEANINGS: dict[Quantity, Meaning] = {
     "x0_before": Meaning("x0", "The estimate of the image at the step before"),
     "eps_next": Meaning("eps", "The estimate of the noise at the end of an Euler step"),
     "noise": Meaning("noise", "Fresh noise of this step"),
+    "class_gradient": Meaning("guidance", "Where the class becomes more likely, says the classifier"),
 }
 
 
@@ -35,6 +37,8 @@ class Acts:
     words: str = ""
 
 
+_GUIDANCE = ("guidance", "guide.kind", "curve.kind", "guide.form")
+_GUIDE_CURVE = "‖ε̂(y) − ε̂(∅)‖"
 _SIGMA = ("sampler.eta", "sampler.variance", "sampler.points", "sampler.size", "sampler.ratio")
 ACTS = {
     "x_s": Acts(words="the next state: x_t one step on"),
@@ -44,6 +48,9 @@ ACTS = {
     "eps_hat": Acts(("guidance", *_SIGMA), ("‖ε̂‖",), "the noise: view ε̂ (E), curve ‖ε̂‖"),
     "eps_next": Acts(("guidance",), ("‖ε̂‖",), "ε̂ after a first Euler step"),
     "noise": Acts(("seed", *_SIGMA), ("σ",), "fresh noise: view z (N), curve σ"),
+    "class_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient: view γ (G)"),
+    "unguided": Acts(("guide.negative", "guide.step"), (), "ε̂ without the class"),
+    "direction": Acts(_GUIDANCE, (_GUIDE_CURVE,), "what guidance adds: view γ (G)"),
 }
 
 
@@ -61,6 +68,33 @@ def step_equation(update: Update, s: int) -> tuple[list[Term], list[Term]]:
         first, second = parts if update.when == "after" else reversed(parts)
         return [*first[0], then, *second[0]], [*first[1], then, *second[1]]
     return formula, numbers
+
+
+_DIRECTIONS = {  # of each guide: ε̂ at γ = 0, and what γ multiplies
+    "free": (r"\hat\epsilon(\varnothing)", r"\left(\hat\epsilon(y)-\hat\epsilon(\varnothing)\right)"),
+    "classifier": (r"\hat\epsilon(x_t)", r"\left(-\sqrt{1-\bar\alpha_t}\,\nabla\log p(y|x_t)\right)"),
+    "auto": (r"\hat\epsilon_{\mathrm{early}}", r"\left(\hat\epsilon-\hat\epsilon_{\mathrm{early}}\right)"),
+}
+
+
+def with_guidance(
+    formula: list[Term], numbers: list[Term], guide: Guide, gamma: float
+) -> tuple[list[Term], list[Term]]:
+    """A step's equation with what guidance makes of ε̂."""
+    if guide.kind not in _DIRECTIONS or getattr(guide, "form", "eps") == "mean":
+        return formula, numbers
+    unguided, direction = _DIRECTIONS[guide.kind]
+    if getattr(guide, "negative", -1) >= 0:
+        unguided, direction = (text.replace(r"\varnothing", "y_-") for text in (unguided, direction))
+    whereas = Term(text="with", color_key="muted")
+    eps = Term(r"\hat\epsilon", "eps", "The guided estimate of the noise", "eps_hat")
+    plain = Term(unguided, "eps", "The estimate of the noise at γ = 0", "unguided")
+    push = Term(direction, "guidance", "What guidance adds for each unit of γ", "direction")
+    strength = Term(r"\gamma_t", "guidance", f"{gamma:.4g}", "direction")
+    return (
+        [*formula, whereas, eps, Term("="), plain, Term("+"), strength, push],
+        [*numbers, whereas, eps, Term("="), plain, Term(text=f"+ {_number(gamma)}"), push],
+    )
 
 
 def _add(update: Update, formula: list[Term], numbers: list[Term]) -> None:

@@ -53,6 +53,7 @@ class ChainCurves:
     eps_norm: NDArray[np.float64]  # of one sample, or the mean
     distance: NDArray[np.float64]  # the same, to the end
     apart: NDArray[np.float64] | None = None  # the same, to the compared track
+    guidance_norm: NDArray[np.float64] | None = None  # the same, of what γ multiplies; None without guidance
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +79,17 @@ def frame_of(record: Trajectory, position: int, view: View, other: Trajectory | 
     return Frame(
         images, captions, False, other.picture(view, theirs), diverging(difference),
         tuple(f"{size:.3f}" for size in sizes),
+    )  # fmt: skip
+
+
+def guided_frame(record: Trajectory, position: int) -> Frame:
+    """x̂_0 of a state with guidance, without it, and what guidance changes."""
+    guided, unguided = record.x0_hat(position), record.unguided(position)
+    difference = guided - unguided
+    sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
+    return Frame(
+        record.picture("x0_hat", position), captions_of(record), False, record.picture("unguided", position),
+        diverging(difference), tuple(f"{size:.3f}" for size in sizes),
     )  # fmt: skip
 
 
@@ -135,12 +147,16 @@ def curves_of(
 
     eps, distance = np.full(len(times), np.nan), np.full(len(times), np.nan)
     eps[:known] = of(record.eps_norm[:known])
+    guidance = None
+    if record.is_guided:
+        guidance = np.full(len(times), np.nan)
+        guidance[:known] = of(record.guidance_norm[:known])
     if distances is not None:
         distance[: len(distances)] = of(distances)
     at = list(times)
     return ChainCurves(
         times, tables.alpha_bar[at].numpy(), tables.log_snr[at].numpy(),
-        np.append(record.sigma, np.nan), eps, distance, None if apart is None else of(apart),
+        np.append(record.sigma, np.nan), eps, distance, None if apart is None else of(apart), guidance,
     )  # fmt: skip
 
 

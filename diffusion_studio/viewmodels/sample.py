@@ -31,6 +31,7 @@ from diffusion_studio.viewmodels.chain_views import (
     captions_of,
     curves_of,
     frame_of,
+    guided_frame,
     step_noise_of,
     strip_of,
 )
@@ -368,7 +369,7 @@ class SampleViewModel(QObject):
         sample = self.state.sample
         self._update(
             model=source.name, model_step=source.step, exact=source.kind == "memorising",
-            class_names=source.class_names, total=tables.steps,
+            class_names=record.chain.class_names, guided=record.is_guided, total=tables.steps,
             times=record.times, log_snr=tuple(float(tables.log_snr[t]) for t in record.times),
             tracks=self._track_states(), position=position, ready=record.ready,
             step=self._numbers(position), sample=sample if sample is not None and sample < count else None,
@@ -437,8 +438,9 @@ class SampleViewModel(QObject):
             self._show_strip()
 
     def set_layout(self, layout: str) -> None:
-        """One state of all samples, or the whole chain of some."""
-        self._update(layout=cast(Layout, layout if layout == "strip" else "grid"))
+        """One state of all samples, the whole chain of some, or one state with guidance and without it."""
+        self._update(layout=cast(Layout, layout if layout in ("strip", "guided") else "grid"))
+        self._show_frame()
         self._show_strip()
 
     def choose_sample(self, sample: int | None) -> None:
@@ -452,8 +454,9 @@ class SampleViewModel(QObject):
             record = record.parent
         if record is None or position >= record.steps:
             return None
-        update = record.chain.updates[position - record.leaves]
-        return StepNumbers(record.times[position], record.times[position + 1], update)
+        update, t = record.chain.updates[position - record.leaves], record.times[position]
+        gamma = record.chain.spec.gamma(t, record.chain.source.tables.steps) if record.is_guided else None
+        return StepNumbers(t, record.times[position + 1], update, gamma)
 
     def _show_all(self) -> None:
         self._show_frame()
@@ -467,7 +470,10 @@ class SampleViewModel(QObject):
         position = self.state.position
         if position < record.ready:
             self._rough = None
-            self.frame_changed.emit(frame_of(record, position, self.state.view, self.compared))
+            if self.state.layout == "guided":
+                self.frame_changed.emit(guided_frame(record, min(position, record.estimates - 1)))
+            else:
+                self.frame_changed.emit(frame_of(record, position, self.state.view, self.compared))
         elif self._rough is not None:
             self.frame_changed.emit(Frame(self._rough, captions_of(record), rough=True))
         elif record.ready > record.leaves:

@@ -16,8 +16,8 @@ from diffusion_studio.engine.trajectory import Trajectory, View
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.sources import SourceChoice
 
-Layout = Literal["grid", "strip"]
-VIEWS: tuple[View, ...] = ("x0_hat", "x_t", "eps_hat", "score", "noise", "change")
+Layout = Literal["grid", "strip", "guided"]
+VIEWS: tuple[View, ...] = ("x0_hat", "x_t", "eps_hat", "score", "noise", "change", "guidance")
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class StepNumbers:
     t: int
     s: int
     update: Update
+    gamma: float | None = None  # γ_t, where guidance has something to do with the step
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class SampleState:
     model: str = ""  # title of the denoiser that is shown
     model_step: int = 0
     exact: bool = True  # known in closed form, not learned
-    class_names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()  # that can be asked for
+    guided: bool = False  # whether guided and unguided estimates can be told apart
     total: int = 1000  # T
     times: tuple[int, ...] = ()
     log_snr: tuple[float, ...] = ()

@@ -13,17 +13,12 @@ from PySide6.QtCore import QObject, Signal
 from diffusion_studio.data.decode import Frame, decode
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.imageset import ImageSet, to_uint8
-from diffusion_studio.data.load import load
-from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.neighbours import nearest, remembered, run_of
-from diffusion_studio.engine.places import cache_dir
+from diffusion_studio.engine.neighbours import nearest, remembered, training_images
 from diffusion_studio.engine.reconstruction import reconstructions
-from diffusion_studio.engine.run import Run
 from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.viewmodels.job import Post, Slot
-from diffusion_studio.viewmodels.sources import MEMORISING
 
 ROWS, COUNT = 5, 3
 THUMBNAIL = 64
@@ -78,11 +73,7 @@ class NearestModel(QObject):
 
     def _training_images(self, key: str) -> ImageSet:
         if self._images is None or self._images[0] != key:
-            if key.startswith(MEMORISING):
-                spec = DataSpec(source=key.removeprefix(MEMORISING))
-            else:
-                spec = Run.open(run_of(Path(key))).config.data
-            self._images = key, load(spec, cache_dir())
+            self._images = key, training_images(key)
         return self._images[1]
 
     def _on_event(self, event: events.Event) -> None:

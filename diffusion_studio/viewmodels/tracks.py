@@ -98,6 +98,7 @@ def check(source: Source, tree: ChainTree, device: torch.device) -> None:
         chain = Chain(source, spec, device, origin)
         try:
             _ = chain.updates
+            chain.check_guide()
         except ValueError as error:
             if track == tree.active:
                 raise

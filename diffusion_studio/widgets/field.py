@@ -101,7 +101,7 @@ class Field(QWidget):
     def __init__(self, knob: Knob) -> None:
         super().__init__()
         self.knob = knob
-        self._reason = self._error = self._complaint = ""
+        self._reason = self._error = self._complaint = self._note = ""
         self.name = NameLabel(knob.title, knob.symbol)
         self.control: Control = control_for(knob)
         self._sentence = QLabel()
@@ -169,6 +169,11 @@ class Field(QWidget):
         self._error = sentence or ""
         self._show_sentence()
 
+    def set_note(self, note: str) -> None:
+        """What else there is to say about the value, in quiet words under the field."""
+        self._note = note
+        self._show_sentence()
+
     def set_reason(self, reason: str | None) -> None:
         """Grey the field, because of `reason`; None gives it back."""
         self._reason = reason or ""
@@ -184,14 +189,16 @@ class Field(QWidget):
         self._show_sentence()
 
     def _show_sentence(self) -> None:
-        self._sentence.setText(self.sentence())
-        self._sentence.setVisible(bool(self.sentence()))
+        text = self.sentence() or self._note
+        self._sentence.setText(text)
+        self._sentence.setVisible(bool(text))
+        palette = theme().palette
+        size = round(self.fontInfo().pixelSize() * 0.9)
+        color = palette.danger if self.sentence() else palette.muted
+        self._sentence.setStyleSheet(f"color: {color}; font-size: {size}px;")
 
     def _color(self) -> None:
-        color = theme().palette.danger
-        self._sentence.setStyleSheet(
-            f"color: {color}; font-size: {round(self.fontInfo().pixelSize() * 0.9)}px;"
-        )
+        self._show_sentence()
         key = quantity_of(self.knob.symbol)
         if isinstance(self.control, NumberControl) and self.control.slider is not None:
             self.control.slider.set_color_key(key)

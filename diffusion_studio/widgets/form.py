@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -109,6 +110,7 @@ class Form(QWidget):
         self._plan: Sections = sections if sections is not None else [("", [""])]
         self._fields: dict[str, Field] = {}
         self._reasons: dict[str, str] = {}
+        self._options: dict[str, tuple[tuple[Any, str], ...]] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
@@ -133,10 +135,21 @@ class Form(QWidget):
     def set_choice(self, choice: Choice) -> None:
         """Show the values of `choice`; rows are made and dropped only where its parameters differ."""
         found = (k for k in knobs(choice) if k.type != "files")  # files are chosen by their pictures
-        shown = {k.path: k for k in found if self._section_of(k.path) is not None}
+        shown = {k.path: self._offered(k) for k in found if self._section_of(k.path) is not None}
         self._update_fields(shown)
         for path, field in self._fields.items():
             field.show_value(get_value(choice, path))
+
+    def set_options(self, path: str, options: Sequence[tuple[Any, str]]) -> None:
+        """Offer a parameter as a choice between these values, each with its name; none: as it is described.
+
+        Takes effect with the next `set_choice`.
+        """
+        self._options[path] = tuple(options)
+
+    def _offered(self, knob: Knob) -> Knob:
+        options = self._options.get(knob.path)
+        return replace(knob, type="choice", options=options) if options else knob
 
     def mark(self, *paths: str) -> None:
         """Mark the rows of these parameters, as where something acts; none takes the marks away."""
@@ -163,6 +176,11 @@ class Form(QWidget):
             section = self._section_of(path)
             if sentence and section is not None:
                 self._sections[section].unfold(field)
+
+    def set_note(self, path: str, note: str) -> None:
+        """Say something quietly under a field."""
+        if path in self._fields:
+            self._fields[path].set_note(note)
 
     def set_disabled_reasons(self, reasons: Mapping[str, str]) -> None:
         """Grey exactly these parameters (paths or beginnings of paths), each with its reason."""

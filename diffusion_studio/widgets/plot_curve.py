@@ -40,8 +40,14 @@ class XYPlot(BasePlot):
         self._x_title, self._y_title = "x", "y"
         self._log = (False, False)
         self._empty_text = "No values yet."
+        self._mark: float | None = None
         super().__init__(name, max_hz, parent)
         self.canvas.show_whole_dots()
+        self._here = pg.InfiniteLine(angle=90, movable=False)
+        self._here.setZValue(10)
+        self._here.hide()
+        self.canvas.addItem(self._here, ignoreBounds=True)
+        self._restyle()
 
     def set_axes(self, x_title: str, y_title: str, *, x_log: bool = False, y_log: bool = False) -> None:
         self._x_title, self._y_title, self._log = x_title, y_title, (x_log, y_log)
@@ -53,6 +59,11 @@ class XYPlot(BasePlot):
             if np.shape(line.x) != np.shape(line.y) or np.ndim(line.x) != 1:
                 raise ValueError(f"{name}: x {np.shape(line.x)} and y {np.shape(line.y)}")
         self._lines = dict(lines)
+        self._changed()
+
+    def set_mark(self, x: float | None) -> None:
+        """A line where a value stands on the x axis; None takes it away."""
+        self._mark = x
         self._changed()
 
     def set_empty_text(self, text: str) -> None:
@@ -129,6 +140,15 @@ class XYPlot(BasePlot):
             ys.append(y[np.isfinite(y)])
         low, high = _span(np.concatenate(xs), 0.0)
         self._set_range((low, high), _span(np.concatenate(ys), 0.06))
+        place = float("nan") if self._mark is None else float(_done(np.array([self._mark]), self._log[0])[0])
+        self._here.setVisible(bool(self._lines) and bool(np.isfinite(place)))
+        if np.isfinite(place):
+            self._here.setValue(place)
+
+    def _restyle(self) -> None:
+        super()._restyle()
+        if hasattr(self, "_here"):
+            self._here.setPen(pg.mkPen(self._color("text"), width=1))
 
 
 def _numbers(line: Line) -> tuple[Floats, Floats]:

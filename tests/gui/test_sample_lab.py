@@ -401,6 +401,10 @@ def test_that_every_control_and_curve_that_a_term_names_exists(qtbot, app, page,
         model.edit("sampler.kind", kind)
         model.settle()
         controls |= set(page.form.paths)
+    model.edit("guide.kind", "classifier")
+    controls |= set(page.form.paths) | {"guide.step"}  # that of a trained model's earlier checkpoint
+    model.edit("guidance", 2.0)
+    model.settle()
     settle(qtbot, app)
     for plot in page.side.chain_plots:
         curves |= set(plot._curves)

@@ -1,0 +1,121 @@
+"""What guidance trades: one noise under every γ, and how adherence, variety and likeness go with it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from diffusion_studio.viewmodels.guidance_trade import SAMPLES, TradeState
+from diffusion_studio.widgets.cards import Card
+from diffusion_studio.widgets.image_grid import ImageGrid
+from diffusion_studio.widgets.plot_curve import Line, XYPlot
+from diffusion_studio.widgets.theme import label
+
+ADHERENCE, RECALL, DIVERSITY, LIKENESS = "obeys the class", "recall", "variety in a class", "likeness"
+
+
+class GuidancePanel(QWidget):
+    """The γ-strip above, the sweep below."""
+
+    gamma_chosen = Signal(float)
+    measure_requested = Signal()
+    stop_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(12)
+        self.strip = ImageGrid(centre=True)
+        self.strip.selected.connect(self._choose)
+        words = label("one noise · columns: γ · rows: classes · a click takes that γ", "muted")
+        words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        above = Card()
+        above.body.addWidget(self.strip, 1)
+        above.body.addWidget(words)
+        self.plot = XYPlot("What guidance trades")
+        self.plot.set_axes("γ", "share")
+        self.plot.set_empty_text(f"How do {SAMPLES} samples for each γ fare? Not measured yet.")
+        self.plot.setToolTip(
+            "obeys the class: share in which a classifier of clean images sees the class asked for\n"
+            "recall: share of the real images that have a sample near by\n"
+            "variety in a class: mean distance of two samples, 1 for real images\n"
+            "likeness: Fréchet distance between real images ÷ that of the samples; 1 is as good as real"
+        )
+        below = Card()
+        below.body.addWidget(self.plot, 1)
+        below.body.addLayout(self._build_foot())
+        column.addWidget(above, 3)
+        column.addWidget(below, 2)
+        self._gammas: tuple[float, ...] = ()
+
+    def _build_foot(self) -> QHBoxLayout:
+        self.button = QPushButton("Measure")
+        self.button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.button.setToolTip(f"Makes {SAMPLES} samples for each γ in the background and measures them")
+        self.button.clicked.connect(self.measure_requested)
+        self.halt = QPushButton("Stop")
+        self.halt.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.halt.clicked.connect(self.stop_requested)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        self.words = label("", "muted")
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        for widget in (self.button, self.halt):
+            row.addWidget(widget)
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.words)
+        row.addStretch(0)
+        return row
+
+    def show_state(self, state: TradeState) -> None:
+        strip = state.strip
+        self._gammas = () if strip is None else strip.gammas
+        if strip is None:
+            self.strip.set_images(None)
+            self.strip.set_empty_text(state.message or "One noise is led to every class …")
+        else:
+            self.strip.set_columns(len(strip.gammas))
+            self.strip.set_column_titles([f"{gamma:g}" for gamma in strip.gammas])
+            self.strip.set_images(np.ascontiguousarray(strip.images.transpose(0, 2, 3, 1)))
+            self.strip.set_tooltips(
+                [f"{name}, γ = {gamma:g}" for name in strip.classes for gamma in strip.gammas]
+            )
+        self._show_trades(state)
+        self.button.setVisible(not state.measuring)
+        self.button.setEnabled(strip is not None)
+        self.halt.setVisible(state.measuring)
+        self.bar.setVisible(state.measuring)
+        self.bar.setValue(round(1000 * state.share))
+        if state.message and strip is not None:
+            self.words.setText(state.message)
+        elif state.trades:
+            self.words.setText(f"the judge is right about {state.judge:.1%} of real images")
+        else:
+            self.words.setText("")
+
+    def _show_trades(self, state: TradeState) -> None:
+        trades = state.trades
+        gammas = [trade.gamma for trade in trades]
+        kinds = {
+            ADHERENCE: ("guidance", [trade.adherence for trade in trades]),
+            LIKENESS: ("x0", [min(trade.real_frechet / max(trade.frechet, 1e-9), 1.0) for trade in trades]),
+            DIVERSITY: ("score", [trade.diversity for trade in trades]),
+            RECALL: ("eps", [trade.recall for trade in trades]),
+        }
+        lines = {name: Line(gammas, values, color, dots=True) for name, (color, values) in kinds.items()}
+        self.plot.set_lines(lines if trades else {})
+
+    def set_gamma(self, gamma: float) -> None:
+        """Marks the present γ."""
+        self.plot.set_mark(gamma)
+        if self._gammas:
+            near = min(range(len(self._gammas)), key=lambda k: abs(self._gammas[k] - gamma))
+            self.strip.highlight_column(near if abs(self._gammas[near] - gamma) < 0.25 else None)
+
+    def _choose(self, index: int) -> None:
+        if self._gammas:
+            self.gamma_chosen.emit(self._gammas[index % len(self._gammas)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from diffusion_studio.viewmodels.guidance_trade import SAMPLES, TradeState
@@ -12,7 +12,8 @@ from diffusion_studio.widgets.image_grid import ImageGrid
 from diffusion_studio.widgets.plot_curve import Line, XYPlot
 from diffusion_studio.widgets.theme import label
 
-ADHERENCE, RECALL, DIVERSITY, LIKENESS = "obeys the class", "recall", "variety in a class", "likeness"
+ROOM = 240  # pixels for the strip, at least
+ADHERENCE, RECALL, DIVERSITY, LIKENESS = "obeys", "recall", "variety", "likeness"
 
 
 class GuidancePanel(QWidget):
@@ -29,25 +30,25 @@ class GuidancePanel(QWidget):
         column.setSpacing(12)
         self.strip = ImageGrid(centre=True)
         self.strip.selected.connect(self._choose)
-        words = label("one noise · columns: γ · rows: classes · a click takes that γ", "muted")
-        words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        above = Card()
-        above.body.addWidget(self.strip, 1)
-        above.body.addWidget(words)
+        self.strip.setToolTip(
+            "One noise, led to each class (rows) with each γ (columns). A click takes that γ."
+        )
         self.plot = XYPlot("What guidance trades")
         self.plot.set_axes("γ", "share")
         self.plot.set_empty_text(f"How do {SAMPLES} samples for each γ fare? Not measured yet.")
         self.plot.setToolTip(
-            "obeys the class: share in which a classifier of clean images sees the class asked for\n"
+            "obeys: share in which a classifier of clean images sees the class asked for\n"
             "recall: share of the real images that have a sample near by\n"
-            "variety in a class: mean distance of two samples, 1 for real images\n"
+            "variety: mean distance of two samples of one class, 1 for real images\n"
             "likeness: Fréchet distance between real images ÷ that of the samples; 1 is as good as real"
         )
         below = Card()
         below.body.addWidget(self.plot, 1)
         below.body.addLayout(self._build_foot())
-        column.addWidget(above, 3)
-        column.addWidget(below, 2)
+        self.strip.setMinimumHeight(ROOM)  # the plot would like more than there is
+        self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+        column.addWidget(self.strip, 5)
+        column.addWidget(below, 4)
         self._gammas: tuple[float, ...] = ()
 
     def _build_foot(self) -> QHBoxLayout:
@@ -79,7 +80,8 @@ class GuidancePanel(QWidget):
             self.strip.set_empty_text(state.message or "One noise is led to every class …")
         else:
             self.strip.set_columns(len(strip.gammas))
-            self.strip.set_column_titles([f"{gamma:g}" for gamma in strip.gammas])
+            titles = [f"{gamma:g}" for gamma in strip.gammas]
+            self.strip.set_column_titles([f"γ={titles[0]}", *titles[1:]])
             self.strip.set_images(np.ascontiguousarray(strip.images.transpose(0, 2, 3, 1)))
             self.strip.set_tooltips(
                 [f"{name}, γ = {gamma:g}" for name in strip.classes for gamma in strip.gammas]

@@ -113,6 +113,8 @@ class EquationView(QWidget):
         self.setSizePolicy(policy)
         theme().changed.connect(self._refresh)
 
+    _waiting = False  # for formulas to be rendered
+
     def set_equation(
         self, latex: str | Sequence[Term], numbers: str | Sequence[Term] = (), caption: str = ""
     ) -> None:
@@ -157,11 +159,12 @@ class EquationView(QWidget):
 
     def _refresh(self) -> None:
         if self._missing() is not None:
+            self._waiting = True
             self._rendering.start(0)  # what stands there stays until the new formula is ready
             return
-        height = self._height
+        height, waited, self._waiting = self._height, self._waiting, False
         self._placed, self._height = self._arrange(self.width())
-        if round(height) != round(self._height):
+        if waited or round(height) != round(self._height):  # a layout may have asked while it waited
             self.setMinimumHeight(round(self._height))
             self.updateGeometry()
         self.update()

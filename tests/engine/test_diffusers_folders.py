@@ -120,7 +120,7 @@ def test_that_the_learned_variance_is_the_one_that_diffusers_reads(pictures: Pat
         with torch.inference_mode():
             _, raw = pipeline.unet(x, t - 1).sample.chunk(2, dim=1)
         theirs = pipeline.scheduler._get_variance(t - 1, predicted_variance=raw)
-        _, fraction = denoiser.with_fraction(x, t)
+        fraction = denoiser(x, t).fraction
         beta, small = float(denoiser.tables.beta[t]), float(denoiser.tables.beta_tilde[t])
         log_variance = fraction * math.log(beta) + (1 - fraction) * math.log(small)
         torch.testing.assert_close(log_variance, theirs, rtol=1e-3, atol=1e-3)

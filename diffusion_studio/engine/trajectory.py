@@ -104,7 +104,7 @@ class Trajectory:
 
     @property
     def sigma(self) -> NDArray[np.float64]:
-        """Standard deviation of the noise that each step adds; NaN where it is learned and not computed. (S,)"""
+        """Standard deviation of the noise of each step; NaN while one that is learned is unknown. (S,)"""
         return (
             self._sigma if self.parent is None else np.append(self.parent.sigma[: self.leaves], self._sigma)
         )

@@ -28,6 +28,9 @@ MEANINGS: dict[Quantity, Meaning] = {
     "learned_noise": Meaning(
         "noise", "Fresh noise of this step, wider in each pixel as the network says: v is 0 at β̃ and 1 at β"
     ),
+    "learned_gradient": Meaning(
+        "guidance", "What the classifier adds to the mean, times the variance of each pixel"
+    ),
 }
 
 
@@ -55,6 +58,7 @@ ACTS = {
     "unguided": Acts(("guide.negative", "guide.step"), (), "ε̂ without the class"),
     "direction": Acts(_GUIDANCE, (_GUIDE_CURVE,), "what guidance adds: view γ (G)"),
     "learned_noise": Acts(("seed", *_SIGMA), ("σ",), "fresh noise, its size learned: view z (N), curve σ"),
+    "learned_gradient": Acts(("guidance",), ("σ",), "the classifier's push, wider where σ is"),
 }
 
 

@@ -49,7 +49,7 @@ class DDPM(Sampler):
         mean = reverse_kernel(tables, t, s, small, 0.0)
         if s == 0:
             return mean
-        noise = Term("learned_noise", math.sqrt(small), r"\sqrt{\tilde\beta_t}")
+        noise = Term("learned_noise", small**0.5, r"\sqrt{\tilde\beta_t}")
         return Update((*mean.terms, noise), log_span=math.log(large / small))
 
     @property

@@ -57,8 +57,10 @@ ACTS = {
     "class_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient: view γ (G)"),
     "unguided": Acts(("guide.negative", "guide.step"), (), "ε̂ without the class"),
     "direction": Acts(_GUIDANCE, (_GUIDE_CURVE,), "what guidance adds: view γ (G)"),
-    "learned_noise": Acts(("seed", *_SIGMA), ("σ",), "fresh noise, its size learned: view z (N), curve σ"),
-    "learned_gradient": Acts(("guidance",), ("σ",), "the classifier's push, wider where σ is"),
+    "learned_noise": Acts(
+        ("seed", "sampler.variance"), ("σ",), "fresh noise, its size learned: view z (N), curve σ"
+    ),
+    "learned_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient, times σ²: view γ (G)"),
 }
 
 

@@ -72,4 +72,6 @@ class ChunkedDenoiser:
             chunk = slice(start, start + self.size)
             parts.append(self.base(x_t[chunk], t, None if labels is None else labels[chunk]))
         value = torch.cat([part.value for part in parts])
-        return Prediction(parts[0].kind, value, x_t, parts[0].alpha_bar)
+        fractions = [part.fraction for part in parts if part.fraction is not None]
+        fraction = torch.cat(fractions) if fractions else None
+        return Prediction(parts[0].kind, value, x_t, parts[0].alpha_bar, fraction=fraction)

@@ -104,6 +104,12 @@ _FIXED = (
         "objective.variance",
     ),
     Equation(
+        "The bound", "Learned variance, in a step",
+        r"x_s = \mu_{\tilde\beta}(x_t, \quantity{x0}{\hat x_0})"
+        r" + \sqrt{\tilde\beta_t}\,(\beta_{t|s}/\tilde\beta_t)^{v/2}\,\quantity{noise}{z}",
+        "iDDPM eq. 15", "sample", "sampler.kind", "ddpm",
+    ),
+    Equation(
         "The bound", "Hybrid loss",
         r"L_{\mathrm{hybrid}} = L_{\mathrm{simple}} + 0.001\,L_{\mathrm{vlb}}", "iDDPM eq. 16", "train",
         "objective.variance",

@@ -96,23 +96,24 @@ class GuidedDenoiser:
             asked.append(torch.full_like(labels, self.second))
         if self.weak is None:
             asked.append(self._reference(labels))
-        target, *others = self._ask(x_t, t, asked)
+        (target, *others), fraction = self._ask(x_t, t, asked)
         if mixed:
             target = torch.lerp(target, others[0], self.share)
         unguided = others[-1] if self.weak is None else self.weak(x_t, t, labels).eps_hat
-        return _steered(x_t, self.tables.alpha_bar_at(t), gamma, target - unguided, unguided)
+        return _steered(x_t, self.tables.alpha_bar_at(t), gamma, target - unguided, unguided, fraction)
 
     def _reference(self, labels: Tensor | None) -> Tensor | None:
         """What stands in for y at γ = 0: ∅, or the class to keep away from."""
         return None if labels is None else torch.full_like(labels, self.negative)
 
-    def _ask(self, x_t: Tensor, t: int, asked: list[Tensor | None]) -> tuple[Tensor, ...]:
-        """ε̂ for each of the labellings, from one call."""
-        if len(asked) == 1:
-            return (self.base(x_t, t, asked[0]).eps_hat,)
-        labels = torch.cat([each for each in asked if each is not None])
+    def _ask(
+        self, x_t: Tensor, t: int, asked: list[Tensor | None]
+    ) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """ε̂ for each of the labellings, and v for the first of them, from one call."""
+        labels = asked[0] if len(asked) == 1 else torch.cat([each for each in asked if each is not None])
         both = self.base(torch.cat([x_t] * len(asked)), t, labels)
-        return both.eps_hat.chunk(len(asked))
+        fraction = None if both.fraction is None else both.fraction[: len(x_t)]
+        return both.eps_hat.chunk(len(asked)), fraction
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +137,7 @@ class ClassifierGuidedDenoiser:
         if labels is None or (not isinstance(gamma, Tensor) and gamma == 0):
             return plain
         direction = as_noise(self.classifier.gradient(x_t, t, labels), self.tables, t)
-        return _steered(x_t, plain.alpha_bar, gamma, direction, plain.eps_hat)
+        return _steered(x_t, plain.alpha_bar, gamma, direction, plain.eps_hat, plain.fraction)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +156,8 @@ class MeanShift:
         if update.sigma == 0 or gamma == 0:
             return update
         shift = Term("class_gradient", gamma * update.sigma**2, r"\gamma\sigma_t^2")
+        if update["learned_noise"]:
+            shift = Term("learned_gradient", shift.value, r"\gamma\tilde\beta_t")
         return replace(update, terms=(*update.terms, shift))
 
     def applied(
@@ -174,7 +177,7 @@ class MeanShift:
         gamma = _per_sample(gamma, gradient)
         direction = as_noise(gradient, tables, t)
         told = replace(prediction, steering=Steering(gamma, direction, prediction.eps_hat))
-        return plus(x_s, gradient, gamma * update.sigma**2), told
+        return plus(x_s, gradient, gamma * update.variance(prediction.fraction)), told
 
 
 def as_noise(score: Tensor, tables: Tables, t: int) -> Tensor:
@@ -184,11 +187,12 @@ def as_noise(score: Tensor, tables: Tables, t: int) -> Tensor:
 
 
 def _steered(
-    x_t: Tensor, alpha_bar: float | Tensor, gamma: float | Tensor, direction: Tensor, unguided: Tensor
-) -> Prediction:
+    x_t: Tensor, alpha_bar: float | Tensor, gamma: float | Tensor, direction: Tensor, unguided: Tensor,
+    fraction: Tensor | None,
+) -> Prediction:  # fmt: skip
     gamma = _per_sample(gamma, x_t)
     eps_hat = plus(unguided, direction, gamma)
-    return Prediction("eps", eps_hat, x_t, alpha_bar, None, Steering(gamma, direction, unguided))
+    return Prediction("eps", eps_hat, x_t, alpha_bar, None, Steering(gamma, direction, unguided), fraction)
 
 
 def _per_sample(gamma: float | Tensor, like: Tensor) -> float | Tensor:

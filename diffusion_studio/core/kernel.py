@@ -28,7 +28,9 @@ def reverse_kernel(tables: Tables, t: int, s: int, variance: float, noise_varian
         )
     if noise_variance < 0:
         raise ValueError(f"The variance of the added noise cannot be negative (got {noise_variance:.6g}).")
-    kept = Term("eps_hat", max(room - variance, 0.0) ** 0.5, r"\sqrt{1-\bar\alpha_s-\sigma_t^2}")
+    same = variance == noise_variance  # elsewhere the mean has β̃
+    taken = r"\sigma_t^2" if same else r"\tilde\beta_t"
+    kept = Term("eps_hat", max(room - variance, 0.0) ** 0.5, rf"\sqrt{{1-\bar\alpha_s-{taken}}}")
     return Update((
         Term("x0_hat", alpha_bar**0.5, r"\sqrt{\bar\alpha_s}"),
         *((kept,) if s > 0 else ()),

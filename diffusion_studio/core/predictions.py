@@ -37,6 +37,8 @@ class Prediction:
         alpha_bar: ᾱ_t as a number, or a float64 tensor that broadcasts against x_t.
         kept_eps: ε̂ where it no longer follows from `value`, because only x̂_0 was changed.
         steering: what guidance had to do with it, where there was any.
+        fraction: v, where between ln β̃ (0) and ln β (1) the denoiser puts ln σ² of each pixel, (B, …);
+            None where it learned no variance (iDDPM eq. 15).
     """
 
     kind: PredictionKind
@@ -45,6 +47,7 @@ class Prediction:
     alpha_bar: float | Tensor
     kept_eps: Tensor | None = None
     steering: Steering | None = None
+    fraction: Tensor | None = None
 
     @cached_property
     def _roots(self) -> tuple[float | Tensor, float | Tensor]:
@@ -103,4 +106,4 @@ class Prediction:
     def with_x0(self, x0_hat: Tensor, rederive: bool = True) -> Prediction:
         """The prediction with another x̂_0; ε̂ follows from it, or stays as it was. (B, …)"""
         kept = None if rederive else self.eps_hat
-        return Prediction("x_0", x0_hat, self.x_t, self.alpha_bar, kept, self.steering)
+        return Prediction("x_0", x0_hat, self.x_t, self.alpha_bar, kept, self.steering, self.fraction)

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from diffusion_studio.core.predictions import plus
 
-Quantity = Literal["x_t", "x0_hat", "eps_hat", "x0_before", "eps_next", "noise", "class_gradient"]
+Quantity = Literal[
+    "x_t", "x0_hat", "eps_hat", "x0_before", "eps_next", "noise", "class_gradient",
+    "learned_noise", "learned_gradient",
+]  # fmt: skip
 
 SYMBOLS: Mapping[Quantity, str] = {
     "x_t": r"x_t",
@@ -21,6 +25,8 @@ SYMBOLS: Mapping[Quantity, str] = {
     "eps_next": r"\hat\epsilon'",
     "noise": r"z",
     "class_gradient": r"\nabla_{x_t}\log p(y|x_t)",
+    "learned_noise": r"(\beta_{t|s}/\tilde\beta_t)^{v/2} z",
+    "learned_gradient": r"(\beta_{t|s}/\tilde\beta_t)^v\,\nabla_{x_t}\log p(y|x_t)",
 }
 
 
@@ -42,12 +48,14 @@ class Update:
         inner: a smaller update that some samplers repeat within the step (a Langevin step, Heun's probe).
         repeats: how often.
         when: whether the inner updates come before the sum, after it, or only find one of its quantities.
+        log_span: ln(β_{t|s}/β̃_t), from the smallest to the largest log-variance that a denoiser can learn.
     """
 
     terms: tuple[Term, ...]
     inner: Update | None = None
     repeats: int = 0
     when: Literal["before", "after", "probe"] = "probe"
+    log_span: float = 0.0
 
     @cached_property
     def values(self) -> dict[Quantity, float]:
@@ -59,8 +67,8 @@ class Update:
 
     @property
     def sigma(self) -> float:
-        """Standard deviation σ of the noise that the terms add."""
-        return self["noise"]
+        """Standard deviation σ of the noise that the terms add; of a learned one, what it is at v = 0."""
+        return self["noise"] + self["learned_noise"]
 
     @property
     def added_sigma(self) -> float:
@@ -76,6 +84,20 @@ class Update:
     def draws(self) -> int:
         """How often the step draws fresh noise."""
         return int(self.sigma > 0) + (self.repeats if self.inner and self.inner.sigma > 0 else 0)
+
+    def widening(self, fraction: Tensor) -> Tensor:
+        """(β_{t|s}/β̃_t)^{v/2}, which turns z into learned noise: σ² = e^{v ln β + (1−v) ln β̃}. (B, …)"""
+        return torch.exp(fraction * (self.log_span / 2))
+
+    def variance(self, fraction: Tensor | None) -> float | Tensor:
+        """σ² of the noise that the terms add: a number, or of each pixel where it is learned. (B, …)"""
+        if fraction is None or not self["learned_noise"]:
+            return self.sigma**2
+        return self.sigma**2 * self.widening(2 * fraction)
+
+    def learned_sigma(self, fraction: Tensor) -> float:
+        """σ of learned noise: the root of the mean σ² over all pixels."""
+        return self.sigma * float(self.widening(fraction.float()).square().mean().sqrt())
 
     def apply(self, quantities: Mapping[Quantity, Tensor]) -> Tensor:
         """The sum. Every quantity of the terms must be there, all of one shape (B, …)."""

@@ -48,6 +48,7 @@ def run_chain(
     Args:
         keep: keep every state and estimate.
     """
+    chain.check()
     labels = chain.labels()
     found = np.full(chain.spec.count, -1) if labels is None else labels.cpu().numpy()
     samples = Samples(np.empty(0, np.float32), found, chain.times)

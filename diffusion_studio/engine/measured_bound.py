@@ -122,12 +122,12 @@ class _Step:
         return (earlier, now), diffuse(now, noises[2], float(self.tables.alpha[t]))
 
     def _model(self, x_t: Tensor, t: int) -> tuple[Tensor, Tensor | float]:
-        prediction, fraction = self.denoiser.with_fraction(x_t.float(), t, self.labels)
+        prediction = self.denoiser(x_t.float(), t, self.labels)
         x0_hat = prediction.x0_hat.double().clamp(-1, 1)
         small = float(reverse_variance(self.tables)[t])
-        if fraction is None:
+        if prediction.fraction is None:
             return x0_hat, small
-        wide, v = math.log(float(self.tables.beta[t])), fraction.double()
+        wide, v = math.log(float(self.tables.beta[t])), prediction.fraction.double()
         return x0_hat, (v * wide + (1 - v) * math.log(small)).exp()
 
 

@@ -17,6 +17,7 @@ from diffusion_studio.core.exact import MemorisingDenoiser, PosteriorClassifier
 from diffusion_studio.core.guidance import Classifier, MeanShift, Strength
 from diffusion_studio.core.inversion import InversionStep
 from diffusion_studio.core.noise import CounterNoise
+from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.core.update import Update
 from diffusion_studio.data.imageset import ImageSet, to_model_range
@@ -62,6 +63,11 @@ class Source:
     def classes(self) -> int:
         """Number of classes that can be asked for."""
         return len(self.class_names)
+
+    @property
+    def learns_variance(self) -> bool:
+        """Whether its network was trained to say how much noise each pixel gets (iDDPM)."""
+        return bool(getattr(self.denoiser, "learns_variance", False))
 
     def shape(self, count: int) -> tuple[int, int, int, int]:
         return (count, self.channels, self.resolution, self.resolution)
@@ -194,8 +200,11 @@ class Chain:
         """The update of every step.
 
         Raises:
-            ValueError: a step that the sampler cannot take (σ² > 1 − ᾱ_s).
+            ValueError: a step that the sampler cannot take (σ² > 1 − ᾱ_s), or a variance that the
+                denoiser did not learn.
         """
+        if self.spec.sampler.uses_learned_variance and not self.source.learns_variance:
+            raise ValueError(NOT_LEARNED.format(name=self.source.name))
         before = self.origin.before if self.origin is not None else None
         updates = plan(self.source.tables, self.spec.sampler, self.times, before)
         if self.shift is None:

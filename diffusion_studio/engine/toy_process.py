@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
 from diffusion_studio.core.chain import Past, reverse_chain
@@ -21,6 +22,7 @@ from diffusion_studio.core.langevin import adjusted_step, langevin_step
 from diffusion_studio.core.mixture import MixtureDenoiser
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.samplers import DDIM, AnySampler
+from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.spacing import AnySpacing, TrailingSpacing
 from diffusion_studio.core.tables import Tables
 
@@ -137,6 +139,12 @@ class Reverse(Process):
     summary: ClassVar[str] = "walks from pure noise down to the data, one level after the other."
     formula: ClassVar[str] = r"x_T \to \dots \to x_t \to x_s \to \dots \to x_0"
     source: ClassVar[str] = "S §3, L 139"
+
+    @model_validator(mode="after")
+    def _no_learned_variance(self) -> Reverse:
+        if self.sampler.uses_learned_variance:
+            raise ValueError(NOT_LEARNED.format(name="The denoiser of the plane"))
+        return self
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:
         down = self.spacing.times(tables, self.steps)

@@ -63,18 +63,20 @@ class Trajectory:
         own = len(chain.times) - 1
         shape = chain.shape
         self._keeps_eps = not getattr(chain.spec.clip, "rederive", True)
-        guided = own if self.is_guided else 0
-        shapes = [(own + 1, *shape), (own, *shape), (own if self._keeps_eps else 0, *shape)]
-        shapes += [(guided, *shape), (guided, *shape)]
+        self._keeps_fraction = chain.spec.sampler.uses_learned_variance
+        optional = (self._keeps_eps, self.is_guided, self.is_guided, self._keeps_fraction)
+        shapes = [(own + 1, *shape), (own, *shape), *((own if kept else 0, *shape) for kept in optional)]
         self.size = 2 * sum(math.prod(shape) for shape in shapes)  # bytes
         self.on_disk = self.size > memory_cap
         arrays = _on_disk(*shapes) if self.on_disk else tuple(np.empty(each, np.float16) for each in shapes)
-        self._x, self._x0, self._eps, self._unguided, self._direction = arrays
+        self._x, self._x0, self._eps, self._unguided, self._direction, self._fraction = arrays
         self._next = 0  # own step that is computed next
         self._frontier: tuple[Tensor, Past | None] | None = None  # where it begins, in full precision
         self._kept: dict[int, tuple[Tensor, Past | None]] = {}  # the same for every so many steps
         self._every = max(1, round(own**0.5))
         self._sigma = np.array([update.added_sigma for update in chain.updates])  # (own,)
+        if self._keeps_fraction:  # what the network says of noise is known step by step
+            self._sigma[[update.draws > 0 for update in chain.updates]] = np.nan
         self._eps_norm = np.zeros((own, shape[0]))
         self._guidance_norm = np.zeros((own, shape[0]))
 
@@ -102,7 +104,7 @@ class Trajectory:
 
     @property
     def sigma(self) -> NDArray[np.float64]:
-        """Standard deviation of the noise that each step adds. (S,)"""
+        """Standard deviation of the noise of each step; NaN while one that is learned is unknown. (S,)"""
         return (
             self._sigma if self.parent is None else np.append(self.parent.sigma[: self.leaves], self._sigma)
         )
@@ -166,6 +168,9 @@ class Trajectory:
         self._x[k + 1] = _half(step.x_s)
         if self._keeps_eps:
             self._eps[k] = _half(prediction.eps_hat)
+        if self._keeps_fraction and prediction.fraction is not None:
+            self._fraction[k] = _half(prediction.fraction)
+            self._sigma[k] = step.update.learned_sigma(prediction.fraction)
         norm = prediction.eps_hat.float().flatten(1).square().mean(1).sqrt()
         self._eps_norm[k] = norm.cpu().numpy()
         if self.is_guided:
@@ -268,10 +273,13 @@ class Trajectory:
             return self.parent.noise(k)
         own = k - self.leaves
         update = self.chain.updates[own] if own < self._own else None
-        if update is None or update.draws == 0:
+        unknown = self._keeps_fraction and own >= self._next
+        if update is None or update.draws == 0 or unknown:
             return np.zeros(self._x.shape[1:], np.float32)
         draws = [self.chain.noise.step(self.times[k], self.chain.shape, n) for n in range(update.draws)]
-        added = self.chain.spec.sampler.added_noise(update, draws)
+        learned = torch.from_numpy(self._fraction[own].astype(np.float32)) if self._keeps_fraction else None
+        fraction = None if learned is None else learned.to(draws[0])
+        added = self.chain.spec.sampler.added_noise(update, draws, fraction)
         assert added is not None
         values: NDArray[np.float32] = added.cpu().numpy()
         return values

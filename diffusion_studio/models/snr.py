@@ -20,6 +20,8 @@ class LearnedSNR(nn.Module):
         first, last: ω at t = 1 and at T, to begin with; first < last.
     """
 
+    u: Tensor  # t as a share, (T,)
+
     def __init__(self, steps: int, first: float, last: float) -> None:
         super().__init__()
         self.steps = steps
@@ -45,7 +47,8 @@ class LearnedSNR(nn.Module):
             return self.slope.exp() * u + (nn.functional.softplus(self.heights) * bumps).sum(1)
 
         low, high = raw(torch.stack([torch.zeros_like(u[0]), torch.ones_like(u[0])]))
-        return (raw(u) - low) / (high - low)
+        risen: Tensor = (raw(u) - low) / (high - low)
+        return risen
 
     def forward(self) -> Tensor:
         """ω_1 … ω_T, rising. float64 (T,)"""

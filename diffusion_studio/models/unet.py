@@ -158,15 +158,9 @@ class UNetDenoiser:
         self._counted: tuple[Tensor, Tensor] | None = None  # labels, and as the network counts them
 
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
-        return self.with_fraction(x_t, t, labels)[0]
-
-    def with_fraction(
-        self, x_t: Tensor, t: int, labels: Tensor | None = None
-    ) -> tuple[Prediction, Tensor | None]:
-        """The prediction, and where between β̃ (0) and β (1) the log-variance lies, (B, …) (iDDPM eq. 15)."""
         if not torch.is_inference_mode_enabled():
             with torch.inference_mode():
-                return self.with_fraction(x_t, t, labels)
+                return self(x_t, t, labels)
         times = torch.full((len(x_t),), t - 1, device=x_t.device)
         with autocast(x_t.device, self.precision):
             (value,) = self.unet(x_t, times, self._class_labels(x_t, labels), return_dict=False)
@@ -174,7 +168,8 @@ class UNetDenoiser:
         if self.learns_variance:
             value, raw = value.chunk(2, dim=1)
             fraction = (raw.to(x_t.dtype) + 1) / 2
-        return Prediction(self.kind, value.to(x_t.dtype), x_t, self.tables.alpha_bar_at(t)), fraction
+        value, alpha_bar = value.to(x_t.dtype), self.tables.alpha_bar_at(t)
+        return Prediction(self.kind, value, x_t, alpha_bar, fraction=fraction)
 
     def _class_labels(self, x_t: Tensor, labels: Tensor | None) -> Tensor | None:
         """Labels as the network counts them: −1 (∅) becomes K."""

@@ -438,6 +438,8 @@ class SamplePage(Page):
         chips = [("model", state.model)] if state.model else []
         if state.model_step:
             chips.append(("step", f"{state.model_step:,}"))
+        if state.learns_variance:
+            chips.append(("variance", "learned"))
         if state.device:
             chips.append(("device", state.device))
         return chips

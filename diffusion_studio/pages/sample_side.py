@@ -149,7 +149,7 @@ class SampleSide(QWidget):
         """Learned curves are dashed, exact ones solid."""
         schedule = {
             "ᾱ": Curve(curves.alpha_bar, "x0", label="ᾱ  image left"),
-            "σ": Curve(curves.sigma, "eps", label="σ  noise added"),
+            "σ": Curve(curves.sigma, "eps", curves.sigma_learned, "σ  noise added"),
         }
         largest = float(np.nanmax(curves.sigma)) if np.isfinite(curves.sigma).any() else 0.0
         self.schedule_plot.set_limits((0.0, max(1.0, largest)))

@@ -25,6 +25,12 @@ MEANINGS: dict[Quantity, Meaning] = {
     "eps_next": Meaning("eps", "The estimate of the noise at the end of an Euler step"),
     "noise": Meaning("noise", "Fresh noise of this step"),
     "class_gradient": Meaning("guidance", "Where the class becomes more likely, says the classifier"),
+    "learned_noise": Meaning(
+        "noise", "Fresh noise of this step, wider in each pixel as the network says: v is 0 at β̃ and 1 at β"
+    ),
+    "learned_gradient": Meaning(
+        "guidance", "What the classifier adds to the mean, times the variance of each pixel"
+    ),
 }
 
 
@@ -51,6 +57,10 @@ ACTS = {
     "class_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient: view γ (G)"),
     "unguided": Acts(("guide.negative", "guide.step"), (), "ε̂ without the class"),
     "direction": Acts(_GUIDANCE, (_GUIDE_CURVE,), "what guidance adds: view γ (G)"),
+    "learned_noise": Acts(
+        ("seed", "sampler.variance"), ("σ",), "fresh noise, its size learned: view z (N), curve σ"
+    ),
+    "learned_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient, times σ²: view γ (G)"),
 }
 
 

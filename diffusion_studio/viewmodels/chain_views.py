@@ -54,6 +54,7 @@ class ChainCurves:
     distance: NDArray[np.float64]  # the same, to the end
     apart: NDArray[np.float64] | None = None  # the same, to the compared track
     guidance_norm: NDArray[np.float64] | None = None  # the same, of what γ multiplies; None without guidance
+    sigma_learned: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +158,7 @@ def curves_of(
     return ChainCurves(
         times, tables.alpha_bar[at].numpy(), tables.log_snr[at].numpy(),
         np.append(record.sigma, np.nan), eps, distance, None if apart is None else of(apart), guidance,
+        record.chain.spec.sampler.uses_learned_variance,
     )  # fmt: skip
 
 

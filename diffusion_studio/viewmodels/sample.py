@@ -369,7 +369,8 @@ class SampleViewModel(QObject):
         sample = self.state.sample
         self._update(
             model=source.name, model_step=source.step, exact=source.kind == "memorising",
-            class_names=record.chain.class_names, guided=record.is_guided, total=tables.steps,
+            learns_variance=source.learns_variance, class_names=record.chain.class_names,
+            guided=record.is_guided, total=tables.steps,
             times=record.times, log_snr=tuple(float(tables.log_snr[t]) for t in record.times),
             tracks=self._track_states(), position=position, ready=record.ready,
             step=self._numbers(position), sample=sample if sample is not None and sample < count else None,

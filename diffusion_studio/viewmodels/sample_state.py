@@ -94,6 +94,7 @@ class SampleState:
     model: str = ""  # title of the denoiser that is shown
     model_step: int = 0
     exact: bool = True  # known in closed form, not learned
+    learns_variance: bool = False  # the network says how much noise each pixel gets
     class_names: tuple[str, ...] = ()  # that can be asked for
     guided: bool = False  # whether guided and unguided estimates can be told apart
     total: int = 1000  # T

@@ -9,6 +9,7 @@ from diffusion_studio.core.describe import members
 from diffusion_studio.core.exact import GaussianDenoiser, MemorisingDenoiser
 from diffusion_studio.core.guidance import GuidedDenoiser, constant
 from diffusion_studio.core.noise import CounterNoise
+from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.core.schedules import CosineSchedule
 from diffusion_studio.core.tables import Tables
@@ -16,6 +17,8 @@ from diffusion_studio.core.tables import Tables
 TABLES = Tables.from_betas(CosineSchedule().betas(100))
 IMAGES = torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
 LABELS = torch.arange(20) % 4
+
+FREE = FunctionDenoiser(TABLES, lambda x, t: x / 2)
 
 
 def log_density(x: torch.Tensor, t: int) -> torch.Tensor:
@@ -96,6 +99,25 @@ def test_that_guidance_mixes_both_halves_in_one_call():
     assert counting.batches == [6]
     conditional, free = counting.base(x, 40, labels).eps_hat, counting.base(x, 40).eps_hat
     torch.testing.assert_close(guided, 2.5 * conditional - 1.5 * free)
+
+
+def with_fraction(x_t, t, labels=None):
+    """A denoiser whose v tells the label."""
+    fraction = torch.full_like(x_t, 0.5) if labels is None else labels.view(-1, 1, 1, 1) + 0 * x_t
+    return Prediction("eps", x_t / 2, x_t, TABLES.alpha_bar_at(t), fraction=fraction)
+
+
+with_fraction.tables = TABLES
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.5])
+@pytest.mark.parametrize("size", [2, 100])
+def test_that_the_learned_variance_is_that_of_the_asked_class(gamma, size):
+    x, labels = CounterNoise(2).start((3, 1, 4, 4)).double(), torch.tensor([0, 1, 2])
+    chunked = ChunkedDenoiser(with_fraction, size)
+    found = GuidedDenoiser(chunked, constant(gamma))(x, 40, labels).fraction
+    assert torch.equal(found, labels.view(-1, 1, 1, 1).expand(3, 1, 4, 4).double())
+    assert GuidedDenoiser(ChunkedDenoiser(FREE, size), constant(gamma))(x, 40, labels).fraction is None
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1.0])

@@ -12,6 +12,7 @@ from diffusion_studio.core.denoisers import FunctionDenoiser
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.exact import GaussianDenoiser, MemorisingDenoiser
 from diffusion_studio.core.noise import CounterNoise
+from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.core.samplers import (
     DDIM,
     DDPM,
@@ -163,6 +164,59 @@ def test_that_every_step_is_the_sum_of_its_terms(kind):
             bare = next(reverse_chain(curved(tables), sampler, (step.t, step.s), step.x_t, zero, clip=OFF))
             if kind != "dpm2m_sde":  # which remembers the step before
                 torch.testing.assert_close(bare.x_s + added, step.x_s, rtol=1e-6, atol=1e-6)
+
+
+class Learned:
+    """A denoiser with a learned variance: v is what `fraction` says of x_t."""
+
+    def __init__(self, tables, fraction):
+        self.tables, self._base, self._fraction = tables, curved(tables), fraction
+
+    def __call__(self, x_t, t, labels=None):
+        eps_hat = self._base(x_t, t).value
+        return Prediction("eps", eps_hat, x_t, self.tables.alpha_bar_at(t), fraction=self._fraction(x_t))
+
+
+@pytest.mark.parametrize("steps", [20, 200])
+@pytest.mark.parametrize(("v", "fixed"), [(0, "posterior"), (1, "fixed_large")])
+def test_that_a_learned_variance_ends_in_the_two_fixed_ones(tables, steps, v, fixed):
+    x, times = start(), times_of(tables, steps)
+    learned = Learned(tables, lambda x: torch.full_like(x, v))
+    a = run(learned, DDPM(variance="learned"), times, x)
+    b = run(curved(tables), DDPM(variance=fixed), times, x)
+    same(a, b, 0 if v == 0 else 1e-12)
+    sigma = [step.update.learned_sigma(step.prediction.fraction) for step in a]
+    assert sigma == pytest.approx([step.update.sigma for step in b], rel=1e-6)
+    assert a[-1].draws == ()
+
+
+@pytest.mark.parametrize("clip", [OFF, Clip(), Clip(rederive=False)])
+def test_that_a_learned_variance_is_that_of_iddpm_in_every_pixel(tables, clip):
+    """Equation 15, written out, for the pairs of a shortened chain."""
+    denoiser, sampler = Learned(tables, torch.sigmoid), DDPM(variance="learned")
+    for step in run(denoiser, sampler, times_of(tables), start(), clip=clip)[:-1]:
+        v, a_t, a_s = torch.sigmoid(step.x_t), *(tables.alpha_bar_at(k) for k in (step.t, step.s))
+        large = 1 - a_t / a_s
+        small = large * (1 - a_s) / (1 - a_t)
+        sigma = torch.exp(v * math.log(large) + (1 - v) * math.log(small)).sqrt()
+        mean = (
+            a_s**0.5 * step.prediction.x0_hat
+            + math.sqrt(1 - a_s - small) * step.prediction.eps_hat
+        )  # fmt: skip
+        torch.testing.assert_close(step.x_s, mean + sigma * step.noise, rtol=1e-10, atol=1e-10)
+        added = sampler.added_noise(step.update, step.draws, v)
+        torch.testing.assert_close(added, sigma * step.noise, rtol=1e-10, atol=1e-12)
+        assert step.update.learned_sigma(v) == pytest.approx(float(sigma.square().mean().sqrt()), rel=1e-6)
+        quantities = {
+            "x0_hat": step.prediction.x0_hat, "eps_hat": step.prediction.eps_hat,
+            "learned_noise": step.update.widening(v) * step.noise,
+        }  # fmt: skip
+        assert torch.equal(step.update.apply(quantities), step.x_s)
+
+
+def test_that_a_variance_that_was_not_learned_is_refused(tables):
+    with pytest.raises(ValueError, match="learned no variance"):
+        run(curved(tables), DDPM(variance="learned"), times_of(tables), start())
 
 
 @pytest.mark.parametrize("kind", list(SAMPLERS))

@@ -120,10 +120,38 @@ def test_that_the_learned_variance_is_the_one_that_diffusers_reads(pictures: Pat
         with torch.inference_mode():
             _, raw = pipeline.unet(x, t - 1).sample.chunk(2, dim=1)
         theirs = pipeline.scheduler._get_variance(t - 1, predicted_variance=raw)
-        _, fraction = denoiser.with_fraction(x, t)
+        fraction = denoiser(x, t).fraction
         beta, small = float(denoiser.tables.beta[t]), float(denoiser.tables.beta_tilde[t])
         log_variance = fraction * math.log(beta) + (1 - fraction) * math.log(small)
         torch.testing.assert_close(log_variance, theirs, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [50, 10])
+@pytest.mark.parametrize("kind", ["eps", "v"])
+def test_that_sampling_with_the_learned_variance_is_that_of_diffusers(
+    kind: str, steps: int, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All T steps and a shortened chain, in float64, with weights that make v differ between pixels."""
+    folder = trained(tmp_path / "run", pictures, objective={"predict": kind, "variance": "hybrid"})
+    denoiser = load_model(folder, CPU).denoiser
+    unet = denoiser.unet.double()
+    torch.nn.init.normal_(unet.conv_out.weight, std=0.3, generator=torch.Generator().manual_seed(1))
+    scheduler = DDPMScheduler.from_pretrained(folder / "scheduler", timestep_spacing="leading")
+    scheduler.alphas_cumprod = denoiser.tables.alpha_bar[1:]
+    scheduler.set_timesteps(steps)
+    begins = with_our_noise(monkeypatch)
+    x = NOISE.start((2, 1, 8, 8)).double()
+    times = LeadingSpacing().times(denoiser.tables, steps)
+    assert times == (*(scheduler.timesteps + 1).tolist(), 0)
+    spread = []
+    for step in reverse_chain(denoiser, DDPM(variance="learned"), times, x, NOISE.step):
+        begins(step.t)
+        with torch.inference_mode():
+            output = unet(x, step.t - 1).sample
+        x = scheduler.step(output, step.t - 1, x).prev_sample
+        torch.testing.assert_close(step.x_s, x, rtol=0, atol=1e-5)
+        spread.append(float(step.prediction.fraction.std()))
+    assert min(spread) > 0.05
 
 
 def test_that_diffusers_refuses_a_score_network_and_says_why(pictures: Path, tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ class ExactNetwork:
         self.tables = tables
         self._exact = GaussianDenoiser(tables, std=0.5)
 
-    def with_fraction(self, x_t, t, labels=None):
-        return self._exact(x_t, t), None
+    def __call__(self, x_t, t, labels=None):
+        return self._exact(x_t, t)
 
 
 def bound_of(session, tables: Tables, count: int = 6, draws: int = 2) -> BoundReport:

@@ -105,8 +105,8 @@ def test_that_a_model_with_learned_variance_comes_back(pictures, tmp_path):
     assert scheduler["prediction_type"] == "v_prediction"
     model = load_model(place, CPU)
     assert model.denoiser.kind == "v"
-    prediction, fraction = model.denoiser.with_fraction(torch.randn(2, 1, 8, 8), 5)
-    assert prediction.x0_hat.shape == fraction.shape == (2, 1, 8, 8)
+    prediction = model.denoiser(torch.randn(2, 1, 8, 8), 5)
+    assert prediction.x0_hat.shape == prediction.fraction.shape == (2, 1, 8, 8)
 
 
 # --- drawing t ---------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion_studio.core.describe import members
-from diffusion_studio.core.samplers import DDIM, DPMSolver2M, Sampler
+from diffusion_studio.core.describe import members, with_value
+from diffusion_studio.core.samplers import DDIM, DDPM, DPMSolver2M, Sampler
 from diffusion_studio.engine import toy_chain
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.toy_chain import ToyChain
@@ -216,6 +216,11 @@ def test_that_files_open_again(tmp_path):
     (tmp_path / "b.json").write_text("[1]")
     with pytest.raises(ValueError, match="holds no state"):
         read_state(tmp_path / "b.json")
+
+
+def test_that_a_learned_variance_is_refused_in_the_plane():
+    with pytest.raises(ValueError, match="The denoiser of the plane learned no variance"):
+        with_value(Reverse(sampler=DDPM()), "sampler.variance", "learned")
 
 
 @pytest.mark.parametrize("broken", [{"shape": "nowhere"}, {"modes": []}, {"modes": [{}] * 161}])

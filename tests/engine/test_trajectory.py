@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import shutil
 import weakref
 from pathlib import Path
@@ -15,13 +16,15 @@ from hypothesis import strategies as st
 
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.clipping import Clip, Unclipped
+from diffusion_studio.core.kernel import posterior_variance
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.engine import trajectory as module
+from diffusion_studio.engine.export import run_chain
 from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain
 from diffusion_studio.engine.trajectory import Trajectory
-from support.chains import exact_source, random_source
+from support.chains import exact_source, learned_source, random_source
 
 CPU = torch.device("cpu")
 HALF = 2.0**-10  # relative rounding of float16, with some room
@@ -67,6 +70,50 @@ def test_that_its_states_are_those_of_the_core(sampler, clip):
         np.testing.assert_allclose(made.eps_norm[step.index], size.numpy(), rtol=1e-5)
         x = step.x_s
     np.testing.assert_allclose(made.x_t(made.steps), x.numpy(), rtol=HALF, atol=1e-4)
+
+
+@pytest.mark.parametrize("memory_cap", [0, module.MEMORY_CAP])
+def test_that_learned_noise_is_what_each_step_added(memory_cap):
+    spec = SPEC.model_copy(update={"sampler": DDPM(variance="learned")})
+    made = Trajectory(Chain(learned_source(), spec, CPU), memory_cap)
+    assert np.isnan(made.sigma[:6]).all() and made.sigma[6] == 0
+    assert next(made.compute()).done == 1
+    assert np.isfinite(made.sigma[0]) and np.isnan(made.sigma[1])
+    list(made.compute())
+    tables = made.chain.source.tables
+    for k, (t, s) in enumerate(itertools.pairwise(made.times)):
+        if s == 0:
+            assert not made.noise(k).any() and made.sigma[k] == 0
+            continue
+        large = tables.beta_between(t, s)
+        small = posterior_variance(tables, t, s)
+        v = 1 / (1 + np.exp(-3 * made.x_t(k).astype(np.float64)))
+        sigma = np.exp(v * np.log(large) + (1 - v) * np.log(small)) ** 0.5
+        z = CounterNoise(spec.seed).step(t, made.chain.shape).numpy()
+        np.testing.assert_allclose(made.noise(k), sigma * z, rtol=0.01, atol=1e-3)
+        assert made.sigma[k] == pytest.approx((sigma**2).mean() ** 0.5, rel=1e-3)
+        mean = tables.alpha_bar_at(s) ** 0.5 * made.x0_hat(k)
+        mean = mean + (1 - tables.alpha_bar_at(s) - small) ** 0.5 * made.eps_hat(k)
+        np.testing.assert_allclose(mean + made.noise(k), made.x_t(k + 1), atol=0.01)
+
+
+def test_that_a_branch_shows_the_learned_noise_of_its_parent():
+    spec = SPEC.model_copy(update={"sampler": DDPM(variance="learned")})
+    parent = Trajectory(Chain(learned_source(), spec, CPU))
+    branch = Trajectory(Chain(learned_source(), spec, CPU), parent=parent, leaves=3)
+    list(branch.compute())
+    list(parent.compute())
+    for k in range(8):
+        np.testing.assert_allclose(branch.noise(k), parent.noise(k), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(branch.sigma, parent.sigma, rtol=1e-4)
+
+
+def test_that_a_denoiser_without_a_learned_variance_is_refused_before_the_chain_starts():
+    spec = SPEC.model_copy(update={"sampler": DDPM(variance="learned")})
+    with pytest.raises(ValueError, match="random learned no variance"):
+        begun(spec)
+    with pytest.raises(ValueError, match="random learned no variance"):
+        run_chain(Chain(random_source(), spec, CPU), False, lambda done, total: pytest.fail("it began"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from(["x_t", "x0_hat", "eps_hat"])), max_size=30))

@@ -208,6 +208,34 @@ def test_that_the_list_of_denoisers_follows_the_parameters(qtbot, app, page, mod
     assert page.sources.currentData() == model.parameters.source
 
 
+def test_that_a_learned_variance_is_said_used_and_refused_elsewhere(qtbot, app, page, model):
+    model.edit("sampler.kind", "ddpm")
+    settle(qtbot, app)
+    model.edit("sampler.variance", "learned")
+    assert "Digits learned no variance" in page.form.field("sampler.variance")._sentence.text()
+    assert model.parameters.spec.sampler.variance == "posterior"
+    run, digits = places.runs_dir() / "hybrid", model.parameters.source
+    finish(begin(run, tiny_config(steps=2, objective={"variance": "hybrid"})))
+    model.refresh_choices()
+    model.choose_source(str(run))
+    settle(qtbot, app)
+    assert ("variance", "learned") in page.chips()
+    model.edit("sampler.variance", "learned")
+    settle(qtbot, app)
+    assert model.record.is_complete
+    assert np.isfinite(model.record.sigma).all()
+    model.seek(model.record.steps // 2)
+    names = [term.name for term in page.equation._formula]
+    assert "learned_noise" in names
+    model.choose_source(digits)
+    settle(qtbot, app)
+    assert "Digits learned no variance" in model.state.notice.text
+    model.edit("sampler.variance", "fixed_large")
+    settle(qtbot, app)
+    assert model.record.is_complete
+    assert model.record.chain.source.name == "Digits"
+
+
 def test_that_a_wrong_value_is_said_under_its_field(page, model):
     model.edit("sampler.eta", 3.0)
     field = page.form.field("sampler.eta")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffusion_studio.core.denoisers import FunctionDenoiser
+from diffusion_studio.core.denoisers import Denoiser, FunctionDenoiser
 from diffusion_studio.core.exact import MemorisingDenoiser
+from diffusion_studio.core.predictions import Prediction
 from diffusion_studio.core.schedules import LinearSchedule
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.sampling import Source
@@ -38,6 +39,24 @@ def random_source(classes: int = 0, T: int = 50) -> Source:
     denoiser = FunctionDenoiser(tables(T), noise, conditional=True)
     names = tuple(f"class {k}" for k in range(classes))
     return Source("folder", "random", denoiser, 8, 1, names)
+
+
+class LearnedVariance:
+    """Another denoiser, with v between 0 and 1 in each pixel of x_t."""
+
+    learns_variance = True
+
+    def __init__(self, base: Denoiser) -> None:
+        self.base, self.tables = base, base.tables
+
+    def __call__(self, x_t: torch.Tensor, t: int, labels: torch.Tensor | None = None) -> Prediction:
+        return replace(self.base(x_t, t, labels), fraction=torch.sigmoid(3 * x_t))
+
+
+def learned_source(classes: int = 0, T: int = 50) -> Source:
+    """`random_source` with a learned variance."""
+    source = random_source(classes, T)
+    return replace(source, denoiser=LearnedVariance(source.denoiser))
 
 
 def exact_source(classes: int = 0, T: int = 50) -> tuple[Source, Data]:

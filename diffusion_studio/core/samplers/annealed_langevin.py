@@ -51,7 +51,9 @@ class AnnealedLangevin(Sampler):
                 prediction = step.ask(x, step.t)
         return apply(step.update, step, x, prediction)
 
-    def added_noise(self, update: Update, draws: Sequence[Tensor]) -> Tensor | None:
+    def added_noise(
+        self, update: Update, draws: Sequence[Tensor], fraction: Tensor | None = None
+    ) -> Tensor | None:
         if not draws:
             return None
         assert update.inner is not None

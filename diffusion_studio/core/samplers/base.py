@@ -52,6 +52,11 @@ class Sampler(Member):
     order: ClassVar[int] = 1  # of convergence in the step size; to the data in law where noise is added
 
     @property
+    def uses_learned_variance(self) -> bool:
+        """Whether it needs a denoiser that says how much noise each pixel gets."""
+        return False
+
+    @property
     def is_deterministic(self) -> bool:
         """Whether the start alone decides the image."""
         return False
@@ -75,8 +80,14 @@ class Sampler(Member):
         """x_s. (B, …)"""
         return apply(step.update, step, step.x_t, step.prediction)
 
-    def added_noise(self, update: Update, draws: Sequence[Tensor]) -> Tensor | None:
-        """All the noise that the step put into x_s, from its draws; None when it drew none. (B, …)"""
+    def added_noise(
+        self, update: Update, draws: Sequence[Tensor], fraction: Tensor | None = None
+    ) -> Tensor | None:
+        """All the noise that the step put into x_s, from its draws; None when it drew none. (B, …)
+
+        Args:
+            fraction: v of the step's prediction, for a sampler that uses the learned variance.
+        """
         return update.sigma * draws[0] if draws else None
 
 

@@ -58,7 +58,9 @@ class PredictorCorrector(Sampler):
                 x = apply(step.update.inner, step, x, step.ask(x, step.s))
         return x
 
-    def added_noise(self, update: Update, draws: Sequence[Tensor]) -> Tensor | None:
+    def added_noise(
+        self, update: Update, draws: Sequence[Tensor], fraction: Tensor | None = None
+    ) -> Tensor | None:
         noise = super().added_noise(update, draws)
         for z in draws[1:]:
             assert update.inner is not None and noise is not None

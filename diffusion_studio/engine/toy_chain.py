@@ -13,6 +13,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.engine.toy_process import Forward, Reverse, State
+from diffusion_studio.engine.toy_shelf import Shelf
 from diffusion_studio.engine.toy_spec import ToySpec
 
 BUDGET = 16_000_000  # bytes of kept states
@@ -68,9 +69,8 @@ class ToyChain:
         self.first = min(first, len(self.times) - 1)
         self.position = self.first
         self._state = State(first_state(spec) if x is None else x)
-        self._kept = {self.first: self._state}
+        self._kept = Shelf(self.first, self._state, len(self.times) - self.first, BUDGET)
         self._recent: dict[int, State] = {}
-        self._stride = 1
         self._walk: Iterator[State] | None = None
         self.reached = self.first
         followed = min(FOLLOWED, spec.count)
@@ -110,7 +110,7 @@ class ToyChain:
 
     def _jump(self, target: int) -> None:
         """Stands at the best known state at or before `target`, unless the present one is that."""
-        known = max((k for k in (*self._kept, *self._recent) if k <= target), default=self.first)
+        known = max((k for k in (*self._kept.numbers, *self._recent) if k <= target), default=self.first)
         if self.position <= target and known <= self.position:
             return
         self._state = self._recent.get(known) or self._kept[known]
@@ -125,19 +125,15 @@ class ToyChain:
         self._keep()
 
     def _keep(self) -> None:
-        k, size = self.position, self._state.x.nbytes
+        k = self.position
         if k <= self.reached:  # computed again: its neighbours will be asked for next
-            if len(self._recent) > 2 * self._stride:
+            if len(self._recent) > 2 * self._kept.stride:
                 self._recent.clear()
             self._recent[k] = self._state
             return
         self.reached = k
         self._paths[k] = self._state.x[: self._paths.shape[1]].numpy()
-        if (k - self.first) % self._stride == 0:
-            self._kept[k] = self._state
-        while len(self._kept) * size > BUDGET and len(self._kept) > 2:
-            self._stride *= 2
-            self._kept = {j: s for j, s in self._kept.items() if (j - self.first) % self._stride == 0}
+        self._kept.offer(k, self._state)
 
     def paths(self, since: int, until: int) -> NDArray[np.float32]:
         """The positions of the first particles from state `since` to state `until`. (states, m, 2)"""

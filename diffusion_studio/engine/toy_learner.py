@@ -16,6 +16,7 @@ from diffusion_studio.core.predictions import PredictionKind
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.events import Event
+from diffusion_studio.engine.toy_losses import LOSSES, Batch
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
 
@@ -53,7 +54,9 @@ def output_scale(tables: Tables, kind: PredictionKind, detail: float) -> Tensor:
 
 
 def detail_of(spec: ToySpec) -> float:
-    """The smallest standard deviation of the modes."""
+    """The smallest standard deviation of the modes; points have none."""
+    if spec.reference == "points":
+        return 0.02
     return max(min(min(m.sd_1, m.sd_2) for m in spec.modes), 0.02)
 
 
@@ -62,6 +65,7 @@ def learn(spec: ToySpec, control: Control, seed: int = 0) -> Iterator[Learned]:
 
     Denoising score matching (L 161): points of the data are noised, and the network is asked for what was
     added. With `levels` "one" only the slider's t is seen, which is plain score matching at one level.
+    `objective` "implicit" takes the noised points alone (`toy_losses.implicit`).
     """
     plan, tables = spec.learning, spec.tables()
     generator = torch.Generator().manual_seed(seed)
@@ -83,7 +87,7 @@ def learn(spec: ToySpec, control: Control, seed: int = 0) -> Iterator[Learned]:
         share = seconds / plan.seconds
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * _rate(share, step)
-        loss = _loss(network, draw, plan.predicts, scale)
+        loss = LOSSES[plan.objective](network, draw(), plan.predicts, scale)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights, CLIP)
@@ -118,8 +122,7 @@ class _Batches:
         self.points = self.level.sample(spec.learning.points, generator) if spec.learning.points else None
         self.t = max(spec.t, 1) if spec.learning.levels == "one" else None
 
-    def __call__(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """x_0 (B, 2), ε (B, 2), t (B,) and its log SNR (B,)."""
+    def __call__(self) -> Batch:
         if self.points is None:
             x_0 = self.level.sample(BATCH, self.generator)
         else:
@@ -130,26 +133,7 @@ class _Batches:
         else:
             t = torch.full((BATCH,), self.t)
         noise = torch.randn(BATCH, 2, generator=self.generator)
-        return x_0, noise, t, self.tables.log_snr[t].float()
-
-
-def _loss(network: ScoreMLP, draw: _Batches, kind: PredictionKind, scale: Tensor) -> Tensor:
-    x_0, noise, t, log_snr = draw()
-    alpha_bar = draw.tables.alpha_bar[t].float()[:, None]
-    a, b = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
-    x_t = a * x_0 + b * noise
-    answer, size = network(x_t, log_snr), scale[t].float()[:, None]
-    match kind:
-        case "eps":
-            target, weight = noise, torch.ones_like(size)
-        case "x_0":
-            target, weight = x_0, torch.ones_like(size)
-        case "score":
-            target, weight = -noise / b, b  # equal care for every level: the error of ε
-        case "v":
-            target, weight = a * noise - b * x_0, torch.ones_like(size)
-    loss: Tensor = ((weight * (size * answer - target)) ** 2).mean()
-    return loss
+        return Batch(x_0, noise, t, self.tables.alpha_bar[t].float()[:, None], self.tables.log_snr[t].float())
 
 
 def score_error(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from pydantic import model_validator
 
 from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.memorised import MemorisedPoints, mixture_of_points
 from diffusion_studio.core.mixture import Mixture, MixtureDenoiser
 from diffusion_studio.core.schedules import AnySchedule, CosineSchedule
 from diffusion_studio.core.tables import Tables
@@ -22,9 +24,20 @@ START_WORDS = {
 }  # fmt: skip
 
 
+Reference = Literal["law", "points"]
+
+
 class ToyLearning(Choice):
     """How the small network learns."""
 
+    objective: Literal["denoising", "implicit"] = knob(
+        "denoising", title="learns by", words={"denoising": "denoising", "implicit": "implicit matching"},
+        help="Denoising: the network is asked for the noise that was added. Implicit score matching never "
+             "looks at the noise: it needs the noisy points alone, and the trace of the Jacobian of the "
+             "score, which is exact and cheap only in few dimensions. Both have the same minimum.",
+        formula=r"\mathbb E\left[\tfrac12\|\hat s\|^2 + \operatorname{tr}\nabla_{x_t}\hat s\right]",
+        source="Vincent 2011; Hyvärinen 2005, theorem 1",
+    )  # fmt: skip
     predicts: Literal["eps", "x_0", "score", "v"] = knob(
         "eps", title="predicts", words={"eps": "ε", "x_0": "x_0", "score": "score", "v": "v"},
         help="Which of the four equivalent quantities the network gives.", source="L 115–151",
@@ -56,6 +69,18 @@ class ToySpec(Choice):
 
     shape: str = SHAPES[0].key
     modes: Modes = SHAPES[0].make()
+    reference: Reference = knob(
+        "law", title="exact for", words={"law": "the mixture", "points": "its points"},
+        help="What the exact field knows: the mixture itself, or only finitely many points drawn from it. "
+             "With points it is the memorising denoiser, whose chains end at the points and nowhere else; "
+             "a network that learns them by heart comes to the same.",
+        formula=r"\hat x_0 = \sum_i w_i\, x^{(i)},\quad w_i \propto "
+                r"e^{-\|x_t-\sqrt{\bar\alpha_t}\,x^{(i)}\|^2/2(1-\bar\alpha_t)}",
+    )  # fmt: skip
+    memorised: int = knob(
+        100, title="points", symbol="N", ge=1, le=500, scale="log",
+        help="How many points the memorising denoiser knows.",
+    )  # fmt: skip
     t: int = knob(
         0, title="time", symbol="t", ge=0, le=T,
         help="The noise level of the picture, from the data at 0 to pure noise at T. Chains that walk "
@@ -101,12 +126,18 @@ class ToySpec(Choice):
     def tables(self) -> Tables:
         return _tables(self.schedule)
 
+    @property
+    def law(self) -> tuple[Any, ...]:
+        """All that p_t depends on, but for t."""
+        return self.modes, self.schedule, self.memorised if self.reference == "points" else 0
+
     def mixture(self) -> Mixture:
-        return _mixture(self.modes)
+        """p_0."""
+        return _denoiser(*self.law).mixture
 
     def denoiser(self) -> MixtureDenoiser:
         """The exact denoiser."""
-        return _denoiser(self.schedule, self.modes)
+        return _denoiser(*self.law)
 
 
 @lru_cache(maxsize=4)
@@ -115,10 +146,10 @@ def _tables(schedule: AnySchedule) -> Tables:
 
 
 @lru_cache(maxsize=4)
-def _mixture(modes: Modes) -> Mixture:
-    return mixture_of(modes)
-
-
-@lru_cache(maxsize=4)
-def _denoiser(schedule: AnySchedule, modes: Modes) -> MixtureDenoiser:
-    return MixtureDenoiser(_tables(schedule), _mixture(modes))
+def _denoiser(modes: Modes, schedule: AnySchedule, points: int) -> MixtureDenoiser:
+    """That of the mixture, or of so many points drawn from it."""
+    mixture = mixture_of(modes)
+    if points == 0:
+        return MixtureDenoiser(_tables(schedule), mixture)
+    drawn, chosen = mixture.at(1.0).labelled_sample(points, torch.Generator().manual_seed(0))
+    return MemorisedPoints(_tables(schedule), mixture_of_points(drawn, mixture.classes[chosen]))

@@ -27,11 +27,13 @@ from diffusion_studio.widgets.ink import ink_of_picture, ink_of_text
 from diffusion_studio.widgets.theme import label, tabular
 
 SECTIONS = (
+    ("Reference", ["reference", "memorised"]),
     ("Noise level", ["t", "schedule"]),
     ("Movement", ["process.step", "process.heat", "process.adjusted", "process.sampler", "process.steps",
                   "process.spacing", "process.climb"]),
     ("Particles", ["count", "start", "start_x", "start_y", "seed"]),
 )  # fmt: skip
+ONLY_POINTS = "The mixture is known itself; choose “its points” to know only some of them."
 MODE = ("x", "y", "sd_1", "sd_2", "angle", "weight", "label")
 
 
@@ -170,6 +172,8 @@ class ToyPanel(QWidget):
             self._shown = plain
             self.form.set_choice(spec)
             self.learning_form.set_choice(spec)
+            lawful = spec.reference == "law"
+            self.form.set_disabled_reasons({"memorised": ONLY_POINTS} if lawful else {})
         self.shapes.setCurrentIndex(self.shapes.findData(spec.shape))
         self.brush.setChecked(state.brush)
         self.note.setText(_about(state))
@@ -201,6 +205,8 @@ def _about(state: ToyState) -> str:
     modes = len(state.spec.modes)
     if state.brush:
         return "Draw with the left button; each stroke joins those before it."
+    if state.spec.reference == "points":
+        return f"Exact is what {state.spec.memorised} points say: the memorising denoiser of them."
     if modes > 30:
         return f"A fine mixture of {modes} Gaussians stands for this shape; for it everything is exact."
     return "Drag means; click one for its ellipse; the wheel changes its weight; double-click for more."

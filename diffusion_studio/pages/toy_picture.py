@@ -54,9 +54,9 @@ class ToyPicture(QStackedWidget):
         """Dots and their trails."""
         whole = self._look.trails == "whole"
         self.plane.set_particles(particles.x, particles.labels)
-        self.plane.set_trails(particles.paths, particles.path_labels, fade=not whole)
+        self.plane.set_trails(particles.paths, particles.path_labels, not whole, particles.ages)
         if self._look.surface:
-            self.surface.set_trails(particles.paths[:, :_PATHS], particles.path_labels)
+            self.surface.set_trails(particles.paths[:, :_PATHS], particles.path_labels, particles.ages)
 
     def show_learning(self, words: str) -> None:
         """How far the network is, over a learned field."""

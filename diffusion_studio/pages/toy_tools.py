@@ -18,7 +18,10 @@ LAYERS = (
     ("particles", "Particles"),
     ("weighed", "Error weighted by the density"),
 )
-COLORS = (("class", "Colour by class"), ("start", "Colour by starting point"), ("none", "One colour"))
+COLORS = (
+    ("class", "Colour by class"), ("start", "Colour by starting point"),
+    ("age", "Colour by age: from the start of the chain to its end"), ("none", "One colour"),
+)  # fmt: skip
 TRAILS = (("off", "No trails"), ("short", "Short trails"), ("whole", "Whole paths"))
 EXPORTS = [
     ("Picture …", "png", "PNG (*.png)"),

@@ -268,7 +268,7 @@ class ToyViewModel(QObject):
 
     def _show_field(self) -> None:
         look, spec, learned = self.state.look, self.spec, self._learned
-        made_of = (look.field, look.weighed, self.state.t, spec.modes, spec.schedule, self._window, learned)
+        made_of = (look.field, look.weighed, self.state.t, spec.law, self._window, learned)
         if made_of != self._shown and self._visible:
             self._shown = made_of
             self.field_changed.emit(field_of(look, self.level(), learned, self.state.t, self._window))
@@ -396,4 +396,4 @@ def _start(spec: ToySpec) -> tuple[Any, ...]:
 def _law(spec: ToySpec) -> tuple[Any, ...]:
     """What the particles' paths depend on."""
     level = spec.t if isinstance(spec.process, Langevin) else None
-    return _start(spec), spec.modes, spec.schedule, spec.process, level
+    return _start(spec), spec.law, spec.process, level

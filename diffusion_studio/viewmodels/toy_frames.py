@@ -53,7 +53,14 @@ def particles_of(chain: ToyChain, look: Look, level: NoisyMixture, starts: NDArr
         labels = np.arange(len(x)) % CLASSES if len(x) <= WHOLE else labels
     else:
         along = () if labels is None else tuple(labels[:count].tolist())
-    return Particles(x.numpy(), labels, paths, along)
+    ages = _ages(chain, len(paths)) if look.color == "age" else None
+    return Particles(x.numpy(), labels, paths, along, ages)
+
+
+def _ages(chain: ToyChain, count: int) -> NDArray[np.float64]:
+    """When the last `count` states were, from 0 at the start of the chain to 1 at its end. (count,)"""
+    steps = np.arange(chain.position - count + 1, chain.position + 1) - chain.first
+    return steps / max(chain.last - chain.first, 1)
 
 
 def _labels(

@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from diffusion_studio.engine.toy_chain import ToyChain
 
 FRAME = 15  # ms
-STEPS_PER_SECOND = 60.0  # of playing at speed 1
 PATIENCE = 0.010  # seconds of one frame that may go into catching up
 
 
@@ -114,7 +113,9 @@ class ToyPlayer(QObject):
 
     def _tick(self) -> None:
         if self.playing and self.chain.position == self._target:
-            self._place += self._factor * self.speed * STEPS_PER_SECOND * FRAME / 1000
+            self._place += (
+                self._factor * self.speed
+            )  # one step a frame: with less, some frames would stand still
             if not self.chain.first <= self._place <= self.chain.last:
                 self._at_an_end()
                 return

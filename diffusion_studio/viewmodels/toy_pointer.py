@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.flow import flow_log_likelihood, mixture_field
+from diffusion_studio.core.memorised import MemorisedPoints
 from diffusion_studio.core.mixture import MixtureDenoiser
 from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
@@ -48,14 +49,18 @@ class ToyPointer(QObject):
         """The pointer is at (x, y), and the picture shows p_t."""
         place = torch.tensor([[x, y]], dtype=torch.float64)
         log_density, score = exact.level(t).log_density_and_score(place)
-        known = exact.level(0).log_density(place)
+        points = isinstance(exact, MemorisedPoints)  # they have no density at t = 0
+        known = None if points else float(exact.level(0).log_density(place))
         guess = None
         if learned is not None:
             guess = tuple(learned(place.float(), max(t, 1)).score_hat[0].tolist())
         self._exact = exact
         sx, sy = score[0].tolist()
-        self._tell(PointReading(x, y, t, float(log_density), (sx, sy), guess, None, float(known)))
-        self._rest.start()
+        self._tell(PointReading(x, y, t, float(log_density), (sx, sy), guess, None, known))
+        if points:
+            self._rest.stop()
+        else:
+            self._rest.start()
 
     def leave(self) -> None:
         """The pointer is elsewhere."""

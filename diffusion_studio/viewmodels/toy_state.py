@@ -17,7 +17,7 @@ from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.viewmodels.notice import Notice
 
 FieldKind = Literal["exact", "learned", "error"]
-ColorBy = Literal["class", "start", "none"]
+ColorBy = Literal["class", "start", "age", "none"]
 Trails = Literal["off", "short", "whole"]
 
 
@@ -105,6 +105,9 @@ class Particles:
     labels: NDArray[np.int64] | None  # (n,) index of a colour
     paths: NDArray[np.float32]  # (states, m, 2), up to now
     path_labels: tuple[int, ...]
+    ages: NDArray[np.float64] | None = (
+        None  # (states,) when each state was, 0 at the start of the chain and 1 at its end
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,13 +28,15 @@ from diffusion_studio.engine.toy_shapes import Mode
 from diffusion_studio.widgets.plane_handles import Grip, grip_at, moved, paint_modes
 from diffusion_studio.widgets.plane_paint import (
     Layers,
+    age_color,
     class_color,
+    paint_aged_trails,
     paint_dots,
     paint_field,
     paint_trails,
     to_screen,
 )
-from diffusion_studio.widgets.raster import Pixels, packed, radius_for, splat
+from diffusion_studio.widgets.raster import Pixels, image_of, packed, radius_for, splat
 from diffusion_studio.widgets.theme import tabular, theme
 
 Floats = NDArray[np.floating]
@@ -78,6 +80,7 @@ class PlaneView(QWidget):
         self._paths: Floats = np.empty((0, 0, 2), np.float32)
         self._path_labels: Sequence[int] = ()
         self._fade = True
+        self._ages: Floats | None = None
         self._modes: Sequence[Mode] = ()
         self._selected, self._shrink = -1, 1.0
         self._start: tuple[float, float] | None = None
@@ -85,7 +88,8 @@ class PlaneView(QWidget):
         self._held: Grip | None = None
         self._stroke: list[tuple[float, float]] = []
         self._words: dict[str, str] = {}
-        self._layer: Pixels | None = None  # the field alone
+        self._layer: Pixels = np.empty((0, 0), np.uint32)  # the field alone
+        self._stale = True  # whether the field has to be drawn again
         self._frame: Pixels = np.empty((0, 0), np.uint32)
         self._image = QImage()
         theme().changed.connect(self._restyle)
@@ -107,12 +111,12 @@ class PlaneView(QWidget):
         return to_screen(self.window_shown, self.width(), self.height())
 
     def set_field(self, field: FieldView) -> None:
-        self._field, self._layer = field, None
+        self._field, self._stale = field, True
         self.update()
 
     def set_layers(self, layers: Layers) -> None:
         if layers != self.layers:
-            self.layers, self._layer = layers, None
+            self.layers, self._stale = layers, True
             self.update()
 
     def set_particles(self, x: Floats, labels: NDArray[np.integer] | None = None) -> None:
@@ -120,9 +124,14 @@ class PlaneView(QWidget):
         self._x, self._labels = x, labels
         self.update()
 
-    def set_trails(self, paths: Floats, labels: Sequence[int] = (), fade: bool = True) -> None:
-        """Show paths (states, m, 2), ending where the particles are; the oldest part may fade."""
-        self._paths, self._path_labels, self._fade = paths, labels, fade
+    def set_trails(
+        self, paths: Floats, labels: Sequence[int] = (), fade: bool = True, ages: Floats | None = None
+    ) -> None:
+        """Show paths (states, m, 2), ending where the particles are; the oldest part may fade.
+
+        `ages` (states,) in [0, 1] colours paths and particles by when they were there.
+        """
+        self._paths, self._path_labels, self._fade, self._ages = paths, labels, fade, ages
         self.update()
 
     def set_modes(self, modes: Sequence[Mode], selected: int = -1, shrink: float = 1.0) -> None:
@@ -145,7 +154,7 @@ class PlaneView(QWidget):
     def set_zoom(self, half: float) -> None:
         """Show the plane up to `half` above and below its middle."""
         self._half = min(max(half, _NARROW), _WIDE)
-        self._layer = None
+        self._stale = True
         self.window_changed.emit(self.window_shown)
         self.update()
 
@@ -160,7 +169,7 @@ class PlaneView(QWidget):
         return QSize(240, 240)
 
     def _restyle(self) -> None:
-        self._layer = None
+        self._stale = True
         self.update()
 
     # --- painting ---------------------------------------------------------------------------------------
@@ -185,12 +194,12 @@ class PlaneView(QWidget):
         ratio = self.devicePixelRatioF()
         width, height = max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
         if self._frame.shape != (height, width):
-            self._frame = np.zeros((height, width), np.uint32)
-            self._image = QImage(self._frame.data, width, height, 4 * width, QImage.Format.Format_RGB32)
-            self._image.setDevicePixelRatio(ratio)
-            self._layer = None
-        if self._layer is None:
-            self._layer = self._drawn_field(width, height, ratio)
+            self._frame, self._layer = (np.zeros((height, width), np.uint32) for _ in range(2))
+            self._image = image_of(self._frame, ratio)
+            self._stale = True
+        if self._stale:
+            self._draw_field(ratio)
+            self._stale = False
         np.copyto(self._frame, self._layer)
         if self.layers.particles and len(self._x):
             places = self._pixels(self._x, ratio)
@@ -198,16 +207,15 @@ class PlaneView(QWidget):
                 self._frame, places[:, 0], places[:, 1], self._dot_colors(), radius_for(len(self._x)) * ratio
             )
 
-    def _drawn_field(self, width: int, height: int, ratio: float) -> Pixels:
-        image = QImage(width, height, QImage.Format.Format_RGB32)
-        image.setDevicePixelRatio(ratio)
+    def _draw_field(self, ratio: float) -> None:
+        """Draws the field into its own pixels: a new picture for every frame would tear memory to pieces."""
+        image = image_of(self._layer, ratio)
         painter = QPainter(image)
         if self._field is None:
             painter.fillRect(self.rect(), QColor(theme().palette.background))
         else:
             paint_field(painter, self._field, self.layers, self.width(), self.height())
         painter.end()
-        return np.frombuffer(image.constBits(), np.uint32).reshape(height, width).copy()
 
     def _paint_over(self, painter: QPainter, handles: bool) -> None:
         """What stands over the dots: trails, the start, the modes."""
@@ -217,7 +225,10 @@ class PlaneView(QWidget):
             far = np.abs(places) > 2 * max(self.width(), self.height())
             places[far.any(-1)] = np.nan  # long lines out of sight cost much time and memory
             labels = self._path_labels or [-1] * places.shape[1]
-            paint_trails(painter, places, [self._color(label) for label in labels], self._fade)
+            if self._ages is not None:
+                paint_aged_trails(painter, places, self._ages)
+            else:
+                paint_trails(painter, places, [self._color(label) for label in labels], self._fade)
         if self._start is not None:
             at = self.screen.map(QPointF(*self._start))
             painter.setPen(QPen(QColor(palette.text), 2))
@@ -262,6 +273,8 @@ class PlaneView(QWidget):
         return class_color(label, palette) if label >= 0 else plain
 
     def _dot_colors(self) -> Pixels | int:
+        if self._ages is not None:
+            return packed(age_color(self._ages[-1], theme().palette))
         if self._labels is None:
             return packed(self._color(-1))
         table = np.array([packed(self._color(k)) for k in range(8)], np.uint32)
@@ -275,6 +288,8 @@ class PlaneView(QWidget):
             places = self._pixels(self._x, 1.0)
             labels = [-1] * len(places) if self._labels is None else self._labels.tolist()
             colors = [self._color(label) for label in labels]
+            if self._ages is not None:
+                colors = [age_color(self._ages[-1], theme().palette)] * len(places)
             paint_dots(painter, places[:, 0], places[:, 1], colors, radius_for(len(places)))
         self._paint_over(painter, handles=False)
 

@@ -13,12 +13,13 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
 
 from diffusion_studio.engine.toy_field import FieldView, Window
 from diffusion_studio.widgets.contours import contour_segments
-from diffusion_studio.widgets.raster import density_map, error_map, painted
+from diffusion_studio.widgets.raster import age_map, density_map, error_map, painted
 from diffusion_studio.widgets.theme import Palette, theme
 
 Floats = NDArray[np.floating]
 CLASS_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#8A93A0", "#0072B2")
 _ERROR_DECADES = (-3.0, 1.0)  # log10 of ‖ŝ − s‖² / E‖s‖², from the first colour to the last
+_AGES = 16  # colours of a path by age
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,24 @@ def paint_trails(painter: QPainter, paths: Floats, colors: Sequence[str], fade: 
             known = np.isfinite(a).all(1) & np.isfinite(b).all(1)
             painter.setPen(_line(color, 0.9 * (piece + 1) / pieces, 1.0 if pieces > 1 else 1.5))
             painter.drawPath(_segments(a[known], b[known]))  # joined lines take ten times as long
+
+
+def age_color(age: float, palette: Palette) -> str:
+    """The colour of a moment, 0 at the start of a chain and 1 at its end."""
+    colors = age_map(palette)
+    return QColor.fromRgb(int(colors[round(min(max(float(age), 0.0), 1.0) * (len(colors) - 1))])).name()
+
+
+def paint_aged_trails(painter: QPainter, paths: Floats, ages: Floats) -> None:
+    """Paths (states, m, 2) in pixels, each piece in the colour of the moment `ages` (states,) it ends at."""
+    bins = np.minimum((_AGES * ages[1:]).astype(int), _AGES - 1)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for number in np.unique(bins):
+        chosen = np.flatnonzero(bins == number)
+        a, b = paths[chosen].reshape(-1, 2), paths[chosen + 1].reshape(-1, 2)
+        known = np.isfinite(a).all(1) & np.isfinite(b).all(1)
+        painter.setPen(_line(age_color((number + 0.5) / _AGES, theme().palette), 0.9, 1.3))
+        painter.drawPath(_segments(a[known], b[known]))
 
 
 def paint_dots(painter: QPainter, x: Floats, y: Floats, colors: Sequence[str], radius: float) -> None:

@@ -73,12 +73,28 @@ def error_map(palette: Palette) -> Pixels:
     return ramp("#f7f8fa", "#f6c9a6", "#d55e00", "#7a3300")
 
 
+@lru_cache(maxsize=8)
+def age_map(palette: Palette) -> Pixels:
+    """From early to late: through vermilion, away from the colours of the density."""
+    if palette.dark:
+        return ramp("#7a2e00", "#d55e00", "#f0b042", "#fff6c8")
+    return ramp("#f0c060", "#d55e00", "#7a2200", "#2a0a00")
+
+
 def painted(shares: Floats, colors: Pixels) -> QImage:
     """Numbers in [0, 1] (rows, columns), rows from the bottom up, as a picture of its own."""
     at = np.clip(np.nan_to_num(shares), 0, 1) * (len(colors) - 1)
     pixels = np.ascontiguousarray(colors[at.astype(np.int32)][::-1])
     rows, columns = pixels.shape
     return QImage(pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGB32).copy()
+
+
+def image_of(pixels: Pixels, ratio: float = 1.0) -> QImage:
+    """Pixels (H, W) as a picture that shares their memory: they must outlive it."""
+    height, width = pixels.shape
+    image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(ratio)
+    return image
 
 
 def _disc(radius: float) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

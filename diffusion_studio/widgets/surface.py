@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPol
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from diffusion_studio.engine.toy_field import FieldView
-from diffusion_studio.widgets.plane_paint import class_color
+from diffusion_studio.widgets.plane_paint import age_color, class_color
 from diffusion_studio.widgets.raster import density_map
 from diffusion_studio.widgets.theme import theme
 
@@ -38,6 +38,7 @@ class SurfaceView(QWidget):
         self._heights: Floats = np.zeros((2, 2))
         self._paths: Floats = np.empty((0, 0, 2))
         self._labels: Sequence[int] = ()
+        self._ages: Floats | None = None
         self._grabbed: QPointF | None = None
         theme().changed.connect(self.update)
 
@@ -53,9 +54,9 @@ class SurfaceView(QWidget):
         self._heights = _HEIGHT * density[step // 2 :: step, step // 2 :: step]
         self.update()
 
-    def set_trails(self, paths: Floats, labels: Sequence[int] = ()) -> None:
-        """Paths (states, m, 2) that lie on the ground, ending in a dot."""
-        self._paths, self._labels = np.clip(paths, -_FARTHEST, _FARTHEST), labels
+    def set_trails(self, paths: Floats, labels: Sequence[int] = (), ages: Floats | None = None) -> None:
+        """Paths (states, m, 2) that lie on the ground, coloured by label or by `ages` (states,) in [0, 1]."""
+        self._paths, self._labels, self._ages = np.clip(paths, -_FARTHEST, _FARTHEST), labels, ages
         self.update()
 
     # --- projection -------------------------------------------------------------------------------------
@@ -141,10 +142,11 @@ class SurfaceView(QWidget):
         for path in range(x.shape[1]):
             label = self._labels[path] if path < len(self._labels) else 0
             color = class_color(label, palette)
+            tints = [color] * len(x) if self._ages is None else [age_color(a, palette) for a in self._ages]
             for k in range(len(x) - 1):
                 if known[k, path] and known[k + 1, path]:
                     a, b = QPointF(px[k, path], py[k, path]), QPointF(px[k + 1, path], py[k + 1, path])
-                    found.append((float(min(depth[k, path], depth[k + 1, path])) - 0.12, a, b, color))
+                    found.append((float(min(depth[k, path], depth[k + 1, path])) - 0.12, a, b, tints[k + 1]))
         return found
 
     # --- turning ----------------------------------------------------------------------------------------

@@ -23,10 +23,12 @@ from diffusion_studio.engine.toy_export import (
 )
 from diffusion_studio.engine.toy_field import Window, error_view, exact_view, grid
 from diffusion_studio.engine.toy_learner import learn, score_error
+from diffusion_studio.engine.toy_losses import Batch, implicit, trace_of_jacobian
 from diffusion_studio.engine.toy_measures import measure
 from diffusion_studio.engine.toy_process import Forward, Langevin, Reverse
 from diffusion_studio.engine.toy_shapes import SHAPES, Mode, mixture_of, modes_from_picture, modes_from_points
 from diffusion_studio.engine.toy_spec import ToySpec
+from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
 
 PROCESSES = [
     Langevin(steps=60),
@@ -57,7 +59,7 @@ def test_that_a_state_does_not_depend_on_how_one_came_there(process, start, monk
             walker.go(k)
             assert walker.position == k
             assert torch.equal(walker.x, seen[k])
-    assert len(chain._kept) <= 8
+    assert len(chain._kept.numbers) <= 8
     np.testing.assert_array_equal(chain.paths(0, chain.last)[:, 0], [seen[k][0].numpy() for k in seen])
 
 
@@ -173,6 +175,53 @@ def test_that_a_network_learns_the_score(predicts):
     last, _ = score_error(spec.denoiser(), told[-1].denoiser, times)
     assert last < 0.2 * size
     assert last < first
+
+
+@pytest.mark.parametrize("predicts", ["eps", "x_0", "score", "v"])
+def test_that_the_implicit_loss_is_the_distance_to_the_score_up_to_a_constant(predicts):
+    """E (1−ᾱ)(½‖ŝ‖² + tr ∇ŝ) = ½ E (1−ᾱ)(‖ŝ − s‖² − ‖s‖²), for any ŝ."""
+    spec = ToySpec(t=400)
+    tables, exact = spec.tables(), spec.denoiser().level(400, torch.float32)
+    count, generator = 200_000, torch.Generator().manual_seed(0)
+    t, alpha_bar = torch.full((count,), 400), torch.full((count, 1), tables.alpha_bar_at(400))
+    x_0 = spec.mixture().at(1.0, torch.float32).sample(count, generator)
+    noise, log_snr = torch.randn(count, 2, generator=generator), tables.log_snr[t].float()
+    batch = Batch(x_0, noise, t, alpha_bar, log_snr)
+    torch.manual_seed(3)
+    network, scale = ScoreMLP(16), torch.linspace(0.5, 2, 1001)
+    found = implicit(network, batch, predicts, scale).item()
+    guess = ScoreDenoiser(tables, network, predicts, scale)(batch.x_t, 400).score_hat
+    score = exact.score(batch.x_t)
+    known = 0.5 * (1 - alpha_bar) * ((guess - score) ** 2 - score**2).sum(1, keepdim=True)
+    assert found == pytest.approx(float(known.mean()), abs=0.02)
+
+
+def test_that_the_trace_is_that_of_the_jacobian():
+    x = torch.randn(7, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    level = ToySpec().mixture().at(0.5)
+    place = x.clone().requires_grad_()
+    found = trace_of_jacobian(level.score(place), place).detach()
+    assert float((found - level.score_and_divergence(x)[1]).abs().max()) < 1e-10
+
+
+def test_that_a_network_learns_without_looking_at_the_noise():
+    learning = {"objective": "implicit", "seconds": 4.0, "width": 32}
+    spec = ToySpec(modes=(Mode(sd_1=0.8, sd_2=0.5),), learning=learning)
+    *_, last = learn(spec, Control())
+    error, size = score_error(spec.denoiser(), last.denoiser, list(range(100, 1000, 50)))
+    assert error < 0.2 * size
+
+
+def test_that_with_points_everything_is_about_the_points():
+    spec = ToySpec(reference="points", memorised=30, count=200, start="noise", process=Reverse(steps=100))
+    points = spec.mixture().means
+    assert len(points) == 30
+    chain = ToyChain(spec, spec.denoiser())
+    chain.go(chain.last)
+    assert float(torch.cdist(chain.x.double(), points).min(1).values.quantile(0.9)) < 0.01
+    moved = spec.model_copy(update={"modes": (Mode(x=1.0),)})
+    assert len(moved.mixture().means) == 30
+    assert spec.model_copy(update={"reference": "law"}).mixture().means.shape == (3, 2)
 
 
 def test_that_learning_stops_when_told():

@@ -13,6 +13,7 @@ from diffusion_studio.engine.toy_shapes import CUSTOM
 from diffusion_studio.viewmodels import toy_player
 from diffusion_studio.widgets.contours import contour_segments
 from diffusion_studio.widgets.ink import ink_of_picture, ink_of_text
+from diffusion_studio.widgets.plane_paint import age_color
 from diffusion_studio.widgets.raster import density_map, error_map, oklab, packed, ramp, splat
 from diffusion_studio.widgets.theme import DARK, LIGHT, theme
 
@@ -170,6 +171,28 @@ def test_that_learned_begins_to_learn_and_error_tells_its_number(qtbot, page, mo
     qtbot.waitUntil(lambda: not model.state.learning.running, timeout=20_000)
     assert "Fisher divergence" in page.plane._words["top"]
     assert page.panel.learn.text() == "Learn again"
+    page.plane.grab()
+
+
+def test_that_paths_are_coloured_by_age(page, model):
+    model.edit("count", 3)
+    model.player.seek(60)
+    page._look(color="age", trails="whole", density=False, contours=False, arrows=False)
+    young, old = (QColor(age_color(age, theme().palette)) for age in (0.0, 0.1))
+    assert young != old
+    picture = page.plane.picture().astype(int)
+    dots = np.abs(picture - [old.red(), old.green(), old.blue()]).sum(-1) == 0
+    assert dots.any()  # the particles have the colour of now
+    page._look(surface=True)
+    page.surface.grab()
+
+
+def test_that_the_note_says_what_exact_means(page, model):
+    assert not page.form.field("memorised").control.isEnabled()
+    model.edit("reference", "points")
+    model.settle()
+    assert page.form.field("memorised").control.isEnabled()
+    assert "memorising denoiser" in page.panel.note.text()
     page.plane.grab()
 
 

@@ -223,6 +223,33 @@ def test_that_the_place_under_the_pointer_is_read_exactly(made, qtbot):
     assert model.pointer.reading is None
 
 
+def test_that_points_can_be_the_reference(made):
+    model = made()
+    fields = collected(model.field_changed)
+    model.edit("reference", "points")
+    model.settle()
+    assert len(fields) == 1
+    assert len(model.chain.denoiser.mixture) == model.spec.memorised
+    model.point_at(0.4, -0.2)
+    assert model.pointer.reading.exact is None  # points have no density
+    model._measure()
+    model.undo()
+    assert len(fields) == 2
+
+
+def test_that_age_runs_from_the_start_of_the_chain_to_its_end(made):
+    model = made()
+    shown = collected(model.particles_changed)
+    model.set_look(Look(color="age", trails="whole"))
+    for position in (0, 20, 80, 40):
+        model.player.seek(position)
+        ages = shown[-1].ages
+        assert len(ages) == len(shown[-1].paths) == position + 1
+        np.testing.assert_allclose(ages, np.arange(position + 1) / 80)
+    model.set_look(Look(color="class"))
+    assert shown[-1].ages is None
+
+
 @pytest.mark.parametrize("card", cards(), ids=lambda c: c.title)
 def test_that_every_card_of_the_tour_can_be_tried(made, card):
     model = made()

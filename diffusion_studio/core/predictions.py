@@ -17,6 +17,11 @@ def plus(x: Tensor, y: Tensor, factor: float | Tensor) -> Tensor:
     return x + factor * y if isinstance(factor, Tensor) else torch.add(x, y, alpha=factor)
 
 
+def added(x: Tensor, y: Tensor, factor: float) -> Tensor:
+    """The same in the memory of x, which nobody else may hold."""
+    return x.add_(y, alpha=factor) if x.dtype == y.dtype else plus(x, y, factor)
+
+
 @dataclass(frozen=True, eq=False)
 class Steering:
     """What guidance did to ε̂: ε̂ = unguided + γ · direction."""
@@ -64,9 +69,9 @@ class Prediction:
             case "x_0":
                 return self.value
             case "eps":
-                return plus(self.x_t, self.value, -b) / a
+                return plus(self.x_t, self.value, -b).div_(a)
             case "score":
-                return plus(self.x_t, self.value, b * b) / a
+                return plus(self.x_t, self.value, b * b).div_(a)
             case "v":
                 return plus(a * self.x_t, self.value, -b)
 
@@ -83,7 +88,7 @@ class Prediction:
             case "v":
                 return plus(b * self.x_t, self.value, a)
             case "x_0":
-                return plus(self.x_t, self.value, -a) / b
+                return plus(self.x_t, self.value, -a).div_(b)
 
     @cached_property
     def score_hat(self) -> Tensor:

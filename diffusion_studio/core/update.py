@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.predictions import plus
+from diffusion_studio.core.predictions import added
 
 Quantity = Literal[
     "x_t", "x0_hat", "eps_hat", "x0_before", "eps_next", "noise", "class_gradient",
@@ -104,5 +104,5 @@ class Update:
         first, *others = self.terms
         x = first.value * quantities[first.quantity]
         for term in others:
-            x = plus(x, quantities[term.quantity], term.value)
+            x = added(x, quantities[term.quantity], term.value)
         return x

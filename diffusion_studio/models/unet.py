@@ -161,7 +161,7 @@ class UNetDenoiser:
         if not torch.is_inference_mode_enabled():
             with torch.inference_mode():
                 return self(x_t, t, labels)
-        times = torch.full((len(x_t),), t - 1, device=x_t.device)
+        times = torch.full(x_t.shape[:1], t - 1, device=x_t.device)
         with autocast(x_t.device, self.precision):
             (value,) = self.unet(x_t, times, self._class_labels(x_t, labels), return_dict=False)
         fraction: Tensor | None = None
@@ -178,7 +178,7 @@ class UNetDenoiser:
         if not self._knows_none and (labels is None or bool((labels < 0).any())):
             raise ValueError("This network knows no image without a class: ask for one, with guidance 1.")
         if labels is None:
-            return torch.full((len(x_t),), self.classes, device=x_t.device)
+            return torch.full(x_t.shape[:1], self.classes, device=x_t.device)
         if self._counted is None or self._counted[0] is not labels:  # the same in every step of a chain
             self._counted = labels, torch.where(labels < 0, self.classes, labels).to(x_t.device)
         return self._counted[1]

@@ -336,9 +336,9 @@ class SamplePage(Page):
     def _render_classes(self, state: SampleState) -> None:
         self.labels.clear()
         self.labels.addItem("all in turn", -1)
-        self.labels.addItem("none (∅)", -2)
         for number, name in enumerate(state.class_names):
             self.labels.addItem(name, number)
+        self.labels.addItem("none (∅)", -2)
         self.labels.setCurrentIndex(max(self.labels.findData(state.parameters.spec.label), 0))
         has_classes = bool(state.class_names)
         self.class_row.setVisible(has_classes)

@@ -457,7 +457,7 @@ WRONG = [
     ("sampler.eta", -0.1, "greater than or equal to 0"),
     ("sampler.eta", 1.5, "less than or equal to 1"),
     ("label", 10, "there is no class 10"),
-    ("label", -2, "greater than or equal to -1"),
+    ("label", -3, "greater than or equal to -2"),
     ("spacing", {"kind": "explicit", "values": (5, 300, 20)}, "increas"),
     ("spacing", {"kind": "explicit", "values": (5, 300, 300)}, "increas"),
     ("spacing", {"kind": "explicit", "values": (5, 1001)}, "T = 1,?000"),

@@ -186,6 +186,15 @@ def _present_name(name: str) -> str:
     return name
 
 
+def tables_of(folder: Path) -> Tables:
+    """The forward process of a model on disk; its weights are not looked at.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    return read_scheduler(read_json(folder / SCHEDULER_CONFIG))[0]
+
+
 def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
     """The forward process and the prediction of a diffusers scheduler config.
 

@@ -4,17 +4,50 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from diffusion_studio.core.elbo import discretised_log_likelihood, gaussian_kl
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.batches import Batch
-from diffusion_studio.models.snr import LearnedSNR
+from diffusion_studio.engine.checkpoints import checkpoint_step, list_checkpoints
+from diffusion_studio.engine.model_io import tables_of
+from diffusion_studio.engine.run import Run
+from diffusion_studio.models.snr import LearnedSNR, frozen
 
 RATE = 3e-3
 PREFIX = "snr."
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedCurve:
+    """The schedule that a run has learned so far."""
+
+    run: str  # its name
+    step: int  # of the checkpoint
+    tables: Tables
+
+    def with_steps(self, steps: int) -> Tables:
+        """The same ln SNR over (t−1)/(T−1), cut into another number of steps."""
+        if steps == self.tables.steps:
+            return self.tables
+        known = np.linspace(0, 1, self.tables.steps)
+        log_snr = np.interp(np.linspace(0, 1, steps), known, self.tables.log_snr[1:].numpy())
+        return frozen(-torch.from_numpy(log_snr))
+
+
+def learned_curve(run: Run) -> LearnedCurve | None:
+    """The schedule in a run's newest checkpoint; None where the run learns none, or has not yet.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    kept = list_checkpoints(run.checkpoint_folder)
+    if run.config.diffusion.schedule.kind != "learned" or not kept:
+        return None
+    return LearnedCurve(run.name, checkpoint_step(kept[-1]), tables_of(kept[-1]))
 
 
 @dataclass(frozen=True, eq=False)

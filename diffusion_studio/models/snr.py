@@ -58,6 +58,11 @@ class LearnedSNR(nn.Module):
     @torch.no_grad()
     def tables(self) -> Tables:
         """The schedule as it stands, frozen to β_t."""
-        alpha_bar = torch.sigmoid(-self()).cpu()
-        before = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bar[:-1]])
-        return Tables.from_betas((1 - alpha_bar / before).clamp(1e-9, 1 - 1e-9))
+        return frozen(self().cpu())
+
+
+def frozen(omega: Tensor) -> Tables:
+    """β_t from ω_1 … ω_T, rising. (T,)"""
+    alpha_bar = torch.sigmoid(-omega)
+    before = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bar[:-1]])
+    return Tables.from_betas((1 - alpha_bar / before).clamp(1e-9, 1 - 1e-9))

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QProgressBar,
@@ -22,6 +21,7 @@ from diffusion_studio.viewmodels.theory import TheoryState
 from diffusion_studio.widgets.cards import Card
 from diffusion_studio.widgets.empty import EmptyState
 from diffusion_studio.widgets.equation import EquationView
+from diffusion_studio.widgets.form_controls import QuietCombo
 from diffusion_studio.widgets.plots import Line, XYPlot
 from diffusion_studio.widgets.theme import label, tabular
 
@@ -29,6 +29,58 @@ BOUND = (
     r"-\log p(x_0) \leq L_0 + \sum_{t=2}^{T} L_{t-1} + L_T",
     r"\sum \mathbb{E}\,\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
 )
+
+
+class RunChoice(QuietCombo):
+    """The runs, newest first."""
+
+    run_chosen = Signal(str)
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.setAccessibleName(what)
+        self._runs: tuple[tuple[str, str], ...] = ()
+        self.activated.connect(lambda i: self.run_chosen.emit(str(self.itemData(i))))
+
+    def show_state(self, state: TheoryState) -> None:
+        if state.runs != self._runs:
+            self._runs = state.runs
+            self.clear()
+            for path, name in state.runs:
+                self.addItem(name, path)
+        self.setCurrentIndex(self.findData(state.run))
+        self.setEnabled(state.phase == "idle" and bool(state.runs))
+
+
+class LearnedView(QWidget):
+    """Which run's learned schedule stands among the others."""
+
+    run_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        self.runs = RunChoice("Run whose learned schedule is drawn")
+        self.runs.run_chosen.connect(self.run_chosen)
+        self.words = label("", "muted")
+        self.words.setWordWrap(True)
+        for widget in (label("Learned by a run", "section"), self.runs, self.words):
+            column.addWidget(widget)
+
+    def show_state(self, state: TheoryState) -> None:
+        self.runs.show_state(state)
+        self.runs.setVisible(bool(state.runs))
+        self.words.setText(_learned_words(state))
+
+
+def _learned_words(state: TheoryState) -> str:
+    learned = state.learned
+    if learned is None:
+        return "Train with the schedule “learned” to see its ω(t), dashed, among the others."
+    cut = "" if learned.tables.steps == state.spec.steps else f", cut into {state.spec.steps:,} steps"
+    return f"ω(t) at step {learned.step:,}, T = {learned.tables.steps:,}{cut}: the dashed line."
 
 
 class BoundView(QWidget):
@@ -64,13 +116,11 @@ class BoundView(QWidget):
         self._grid.setVerticalSpacing(4)
         self.sums.body.addLayout(self._grid)
         column.addWidget(self.sums)
-        self._runs: tuple[tuple[str, str], ...] = ()
 
     def _build_head(self) -> QHBoxLayout:
-        self.runs = QComboBox()
-        self.runs.setAccessibleName("Run whose bound is shown")
+        self.runs = RunChoice("Run whose bound is shown")
         self.runs.setMinimumWidth(220)
-        self.runs.activated.connect(lambda i: self.run_chosen.emit(str(self.runs.itemData(i))))
+        self.runs.run_chosen.connect(self.run_chosen)
         self.measure = QPushButton("Measure")
         self.measure.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.measure.setToolTip("Send held-out images through every timestep and sum the terms")
@@ -92,14 +142,8 @@ class BoundView(QWidget):
 
     def show_state(self, state: TheoryState) -> None:
         """Shows the state; the curves only where they changed."""
-        if state.runs != self._runs:
-            self._runs = state.runs
-            self.runs.clear()
-            for path, name in state.runs:
-                self.runs.addItem(name, path)
-        self.runs.setCurrentIndex(self.runs.findData(state.run))
+        self.runs.show_state(state)
         busy = state.phase != "idle"
-        self.runs.setEnabled(not busy and bool(state.runs))
         self.measure.setVisible(not busy)
         self.measure.setEnabled(bool(state.run))
         self.stop.setVisible(busy)

@@ -13,12 +13,13 @@ from diffusion_studio.core.errata import ERRATA
 from diffusion_studio.core.schedules import Schedule
 from diffusion_studio.core.weights import Weight
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes
-from diffusion_studio.pages.theory_bound import BoundView
+from diffusion_studio.pages.theory_bound import BoundView, LearnedView
 from diffusion_studio.pages.theory_parts import EquationsView, ErrataView
 from diffusion_studio.viewmodels.theory import (
     NamedCurve,
     TheoryState,
     TheoryViewModel,
+    learned_curves,
     schedule_curves,
     weight_curves,
 )
@@ -37,7 +38,8 @@ PARTS = (
     ("errata", "Errata", "Where the references err"),
     ("equations", "Equations", "All of them, with source and place"),
 )
-_COLOURS = ("sky", "guidance", "x0", "eps", "text", "score", "muted", "warning", "weight", "accent", "danger")
+_COLOURS = ("sky", "guidance", "x0", "eps", "score", "text", "muted", "warning", "weight", "accent", "danger")
+_WIDE, _THIN = 2.4, 1.2  # of a line, px
 _DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DashDotLine)
 _PLOTS = (
     ("beta", "β_t, added in each step", True),
@@ -118,6 +120,8 @@ class TheoryPage(Page):
             form.edited.connect(self.model.edit)
             form.edit_finished.connect(self.model.settle)
             self.workspace.panel.addWidget(form)
+        self.learned = LearnedView()
+        self.workspace.panel.addWidget(self.learned)
         self.words = label("")
         self.words.setWordWrap(True)
         self.workspace.panel.addWidget(self.words)
@@ -130,6 +134,7 @@ class TheoryPage(Page):
         self.model.changed.connect(self._render)
         self.parts.changed.connect(self.show_part)
         self.bound.run_chosen.connect(self.model.choose_run)
+        self.learned.run_chosen.connect(self.model.choose_run)
         self.bound.measure_requested.connect(self.model.measure)
         self.bound.stop_requested.connect(self.model.stop)
         self.banner.closed.connect(self.model.dismiss_notice)
@@ -151,6 +156,7 @@ class TheoryPage(Page):
         self.stack.setCurrentWidget(self._views[part])
         for key, form in self.forms.items():
             form.setVisible(key == part)
+        self.learned.setVisible(part == "schedules")
         self.words.setText(_WORDS.get(part, ""))
         self.equation.parentWidget().setVisible(part in self.forms)
         if part == "elbo":
@@ -173,13 +179,14 @@ class TheoryPage(Page):
 
     def _render(self, state: TheoryState) -> None:
         before, self._shown = self._shown, state
-        if before is None or before.spec != state.spec or before.error != state.error:
+        if before is None or _drawn(before) != _drawn(state):
             self._render_spec(state)
         if before is None or before.evaluation is not state.evaluation:
             self.bound.show_evaluation(state.evaluation)
         if before is None or before.notice != state.notice:
             self._render_notice(state)
         self.bound.show_state(state)
+        self.learned.show_state(state)
         self.header_changed.emit()
 
     def _render_spec(self, state: TheoryState) -> None:
@@ -189,8 +196,9 @@ class TheoryPage(Page):
             for path in form.paths:
                 form.set_error(path, state.error[1] if state.error and state.error[0] == path else None)
         curves = schedule_curves(spec)
+        learned = learned_curves(spec, state.learned) if state.learned is not None else {}
         for key, plot in self.schedules.items():
-            plot.set_lines(_schedule_lines(curves[key]))
+            plot.set_lines(_schedule_lines(curves[key], learned.get(key)))
         x = "log SNR" if spec.axis == "log_snr" else "t"
         name = {"eps": "ε", "x_0": "x₀", "score": "score", "v": "v"}[spec.error]
         self.weights.set_axes(x, f"λ on the {name} error", y_log=True)
@@ -233,6 +241,11 @@ class TheoryPage(Page):
             self.show_part(state["part"])
 
 
+def _drawn(state: TheoryState) -> tuple[Any, ...]:
+    """What the curves and the forms follow from."""
+    return state.spec, state.error, state.learned
+
+
 _WORDS = {
     "elbo": "The bound says how many bits a pixel costs when the model is used to send images: the lower, "
     "the better. Most of it comes from the first steps, where the last details are decided. Keep images "
@@ -243,13 +256,16 @@ _WORDS = {
 }
 
 
-def _schedule_lines(curves: tuple[NamedCurve, ...]) -> dict[str, Line]:
+def _schedule_lines(curves: tuple[NamedCurve, ...], learned: NamedCurve | None) -> dict[str, Line]:
+    """The chosen one is wider; what a run has learned is dashed."""
     order = list(members(Schedule))
     lines = {}
     for curve in curves:
         colour = _COLOURS[order.index(curve.key) % len(_COLOURS)]
-        dash = Qt.PenStyle.SolidLine if curve.chosen else Qt.PenStyle.DashLine
-        lines[curve.name] = Line(curve.x, curve.y, colour, dash)
+        lines[curve.name] = Line(curve.x, curve.y, colour, width=_WIDE if curve.chosen else _THIN)
+    if learned is not None:
+        dash = Qt.PenStyle.DashLine
+        lines[learned.name] = Line(learned.x, learned.y, "weight", dash, width=_WIDE)
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from diffusion_studio.core.predictions import PredictionKind
 from diffusion_studio.core.schedules import (
     AnySchedule,
     ExplicitSchedule,
+    LearnedSchedule,
     LinearSchedule,
     Schedule,
     with_zero_terminal_snr,
@@ -27,7 +29,8 @@ from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import choose_device
 from diffusion_studio.engine.evaluation import Evaluated, EvaluationSpec, evaluate, read_evaluation
-from diffusion_studio.engine.run import Run, RunError, list_runs
+from diffusion_studio.engine.run import Run, list_runs
+from diffusion_studio.engine.schedule_learner import LearnedCurve, learned_curve
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
@@ -47,7 +50,7 @@ class TheorySpec(Choice):
     )  # fmt: skip
     schedule: AnySchedule = knob(
         LinearSchedule(), title="schedule", symbol="β",
-        help="The schedule of the weights; drawn as a full line among the others.",
+        help="The schedule of the weights; drawn wider than the others.",
     )  # fmt: skip
     zero_terminal: bool = knob(
         False, title="zero SNR at T",
@@ -88,6 +91,7 @@ class TheoryState:
     runs: tuple[tuple[str, str], ...] = ()  # (path, name), newest first
     run: str = ""
     evaluation: Mapping[str, Any] | None = None
+    learned: LearnedCurve | None = None  # the schedule of the run, where it learned one
     phase: Phase = "idle"
     fraction: float = 0.0
     detail: str = ""
@@ -158,11 +162,13 @@ class TheoryViewModel(QObject):
         """Shows what was measured about a run."""
         if self.state.phase != "idle":
             return
-        try:
-            evaluation = read_evaluation(Run.open(Path(path))) if path else None
-        except RunError:
-            evaluation = None
-        self._update(run=path, evaluation=evaluation, notice=None, detail="")
+        evaluation, learned = None, None
+        if path:
+            with suppress(ValueError):  # a run that cannot be read has neither
+                run = Run.open(Path(path))
+                evaluation = read_evaluation(run)
+                learned = learned_curve(run)
+        self._update(run=path, evaluation=evaluation, learned=learned, notice=None, detail="")
 
     def measure(self) -> None:
         """Measures the bound of the chosen run."""
@@ -232,10 +238,19 @@ def schedule_curves(spec: TheorySpec) -> Mapping[str, tuple[NamedCurve, ...]]:
         schedule = spec.schedule if chosen else cls()
         tables = spec.tables(schedule)
         t = _thinned(tables.steps)
+        name = f"{cls.title}, at its start" if cls is LearnedSchedule else cls.title
         for quantity in QUANTITIES:
             values = getattr(tables, quantity).numpy()[t]
-            found[quantity].append(NamedCurve(kind, cls.title, t.astype(np.float64), values, chosen))
+            found[quantity].append(NamedCurve(kind, name, t.astype(np.float64), values, chosen))
     return {quantity: tuple(curves) for quantity, curves in found.items()}
+
+
+def learned_curves(spec: TheorySpec, learned: LearnedCurve) -> Mapping[str, NamedCurve]:
+    """The same of a schedule that a run has learned, cut into the T steps of the others."""
+    tables = learned.with_steps(spec.steps)
+    t, name = _thinned(tables.steps), f"ω of {learned.run}"
+    values = {quantity: getattr(tables, quantity).numpy()[t] for quantity in QUANTITIES}
+    return {quantity: NamedCurve("", name, t.astype(np.float64), y) for quantity, y in values.items()}
 
 
 @lru_cache(maxsize=8)

@@ -118,11 +118,11 @@ class BasePlot(ExportingWidget):
 
     def _curve(
         self, key: str, x: Floats, y: Floats, color_key: str, dash: Qt.PenStyle = Qt.PenStyle.SolidLine,
-        alpha: float = 1.0, z: float = 0.0,
+        alpha: float = 1.0, z: float = 0.0, width: float = 1.5,
     ) -> None:  # fmt: skip
         """Draw or move a line."""
         smooth = len(x) <= _SMOOTH_UP_TO
-        pen = pg.mkPen(self._color(color_key, alpha), width=1.5 if smooth else 1)
+        pen = pg.mkPen(self._color(color_key, alpha), width=width if smooth else 1)
         pen.setStyle(dash)
         pen.setCosmetic(True)
         item = self._item(key, pg.PlotCurveItem)

@@ -29,6 +29,7 @@ class Line:
     color_key: str
     dash: Qt.PenStyle = Qt.PenStyle.SolidLine
     dots: bool = False
+    width: float = 1.5  # px
 
 
 class XYPlot(BasePlot):
@@ -97,7 +98,10 @@ class XYPlot(BasePlot):
         return [self._x_title, *self._lines], rows
 
     def _entries(self) -> list[LegendEntry]:
-        named = [LegendEntry(name, line.color_key, line.dash, True) for name, line in self._lines.items()]
+        named = [
+            LegendEntry(name, line.color_key, line.dash, True, width=line.width)
+            for name, line in self._lines.items()
+        ]
         return [LegendEntry(self._y_title), *named] if named else [LegendEntry(self._empty_text, "muted")]
 
     def _reading_at(self, x: float) -> Reading | None:
@@ -130,7 +134,7 @@ class XYPlot(BasePlot):
         for name, line in self._lines.items():
             x, y = self._drawn(line)
             known = np.isfinite(x)
-            self._curve(name, x[known], y[known], line.color_key, line.dash, z=2)
+            self._curve(name, x[known], y[known], line.color_key, line.dash, z=2, width=line.width)
             if line.dots:
                 item = self._item(f"dots {name}", pg.ScatterPlotItem)
                 shown = known & np.isfinite(y)

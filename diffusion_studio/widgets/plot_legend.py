@@ -25,6 +25,7 @@ class LegendEntry:
     dash: Qt.PenStyle = Qt.PenStyle.SolidLine
     sample: bool = False
     block: bool = False  # the sample is a piece of a bar
+    width: float = 1.5  # of the line, px
 
 
 def color_of(palette: Palette, key: str | None) -> str:
@@ -105,5 +106,5 @@ class LegendLine(QWidget):
             color.setAlphaF(0.45)
             painter.fillRect(QRectF(left.x() + 4, left.y() - 5, 10, 10), color)
             return
-        painter.setPen(QPen(color, 1.6, entry.dash))
+        painter.setPen(QPen(color, entry.width, entry.dash))
         painter.drawLine(left, left + QPointF(_SAMPLE, 0))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtCore import Qt
 
 from diffusion_studio.core.equations import equations
 from diffusion_studio.core.errata import ERRATA
+from diffusion_studio.core.schedules import LearnedSchedule
 from diffusion_studio.pages.theory_page import PARTS
 from diffusion_studio.pages.theory_parts import EquationsView, ErratumCard, subscripted
 from support.tiny import begin, finish, tiny_config
@@ -54,6 +56,24 @@ def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
     qtbot.waitUntil(lambda: app.studio.theory.state.phase == "idle", timeout=PATIENCE)
     assert page.bound.sums.isVisible()
     assert "lowest" in page.bound.plot.describe()
+
+
+def test_that_a_learned_schedule_is_drawn_dashed(app):
+    from diffusion_studio.engine.places import runs_dir
+
+    plain, learned = runs_dir() / "plain", runs_dir() / "omega"
+    finish(begin(learned, tiny_config(T=20, schedule=LearnedSchedule())))
+    finish(begin(plain, tiny_config(T=20)))
+    page = app.studio.theory_page
+    app.studio.theory.refresh(plain)
+    page.learned.run_chosen.emit(str(plain))
+    assert all(line.dash is Qt.PenStyle.SolidLine for line in page.schedules["beta"]._lines.values())
+    page.learned.run_chosen.emit(str(learned))
+    for plot in page.schedules.values():
+        dashed = [name for name, line in plot._lines.items() if line.dash is Qt.PenStyle.DashLine]
+        assert dashed == ["ω of omega"]
+    assert page.bound.runs.currentData() == page.learned.runs.currentData() == str(learned)
+    assert "T = 20, cut into 1,000 steps" in page.learned.words.text()
 
 
 def test_that_indices_are_lowered():

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from diffusion_studio.core.describe import members
-from diffusion_studio.core.schedules import Schedule
+from diffusion_studio.core.schedules import LearnedSchedule, Schedule
+from diffusion_studio.core.tables import Tables
 from diffusion_studio.core.weights import Weight, error_scale
+from diffusion_studio.engine.schedule_learner import LearnedCurve
 from diffusion_studio.viewmodels.theory import (
     QUANTITIES,
     TheorySpec,
     TheoryViewModel,
+    learned_curves,
     schedule_curves,
     weight_curves,
 )
@@ -42,6 +45,34 @@ def test_that_every_schedule_has_its_curves(steps):
             assert curve.x[0] == 1
             assert curve.x[-1] == steps
             assert np.isfinite(curve.y).all()
+
+
+def test_that_the_schedule_of_a_run_that_learned_it_stands_among_the_others(make, tmp_path):
+    path = tmp_path / "runs" / "mine"
+    session = begin(path, tiny_config(T=20, schedule=LearnedSchedule(), steps=3))
+    finish(session)
+    finish(begin(tmp_path / "runs" / "other", tiny_config(T=20)))
+    model = make()
+    model.refresh(path)
+    learned = model.state.learned
+    assert (learned.run, learned.step) == ("mine", 3)
+    curves = learned_curves(TheorySpec(steps=20), learned)
+    tables = session.learner.schedule.tables()
+    assert set(curves) == set(QUANTITIES)
+    for quantity, curve in curves.items():
+        assert curve.name == "ω of mine"
+        np.testing.assert_allclose(curve.y, getattr(tables, quantity).numpy()[1:], rtol=1e-6)
+    model.choose_run(str(tmp_path / "runs" / "other"))
+    assert model.state.learned is None
+
+
+@pytest.mark.parametrize("steps", [7, 39, 400])
+def test_that_a_learned_schedule_is_cut_into_other_steps_along_its_log_snr(steps):
+    """A straight line of ln SNR stays the same straight line."""
+    learned = LearnedCurve("mine", 0, Tables.from_betas(LearnedSchedule().betas(20)))
+    expected = Tables.from_betas(LearnedSchedule().betas(steps))
+    np.testing.assert_allclose(learned.with_steps(steps).log_snr[1:], expected.log_snr[1:], atol=1e-6)
+    assert learned.with_steps(20) is learned.tables
 
 
 @pytest.mark.parametrize("kind", ["eps", "x_0", "score", "v"])

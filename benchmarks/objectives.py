@@ -1,21 +1,23 @@
-"""Which objective learns what in 1,000 steps on the digits, a minute of two quiet cores?
+"""Which objective learns what on the digits in 1,000 steps, or in so many seconds?
 
     python -m benchmarks.objectives table     predictions × weights: distance, recognised, bits per dimension
     python -m benchmarks.objectives iddpm     L_simple, L_hybrid and L_vlb
     python -m benchmarks.objectives vdm       the scatter of the loss under a learned and a straight schedule
     python -m benchmarks.objectives panel     what the per-timestep record costs a training, at T = 4,000
-        [--steps 1000] [--folder DIR] [--only v] [--small]
+        [--steps 1000 | --seconds 60] [--folder DIR] [--only v] [--small]
 
 A fifth of the digits is kept apart; the bound is measured on 32 of them, one draw of noise each, at
-T = 1,000. Steps are counted, not seconds, so that a busy machine changes nothing.
-Every training runs through the command line. With --folder, what is already there is not
-trained again. --small takes a quarter of the network, T = 100 and batches of 64.
+T = 1,000. Steps are counted, so that a busy machine changes nothing; --seconds gives every setting the same
+training time instead, on a machine that is left alone. --only takes the rows whose name holds the word:
+"v,", "min_snr", "L_vlb". --small takes a quarter of the network, T = 100 and batches of 64.
+Every training runs through the command line. With --folder, what is already there is not trained again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,13 +47,17 @@ def command(*arguments: str) -> None:
     )  # fmt: skip
 
 
-def measured(folder: Path, name: str, steps: int, changes: dict[str, str]) -> dict[str, float]:
+Length = tuple[str, str]  # the option that ends a training, and its value
+
+
+def measured(folder: Path, name: str, length: Length, changes: dict[str, str]) -> dict[str, float]:
     """Trains, samples and evaluates one setting; what was found."""
     run, found = folder / name, folder / f"{name}.json"
     if not found.is_file():
         sets = {"data.held_out": "0.2", "training.preview_count": "0", **changes}
         pairs = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
-        command("train", "digits", "--run", str(run), "--steps", str(steps), *pairs)
+        shutil.rmtree(run, ignore_errors=True)  # of a round that was broken off
+        command("train", "digits", "--run", str(run), *length, *pairs)
         samples = folder / f"{name}.npz"
         command("sample", str(run), "--out", str(samples), "--count", "500", "--steps", "50")
         command("evaluate", str(run), "--elbo", "--images", "32", "--draws", "1", "--out", str(found))
@@ -89,29 +95,34 @@ def row(name: str, found: dict[str, float]) -> tuple[str, ...]:
 HEADERS = ("setting", "steps", "Fréchet", "recognised", "bits/dim", "with σ² = β")
 
 
-def measure_table(folder: Path, steps: int, only: str) -> None:
+Settings = dict[str, tuple[str, dict[str, str]]]  # by name: its folder, and what differs
+
+
+def settings_of(what: str) -> Settings:
+    """The rows of a table."""
+    if what == "iddpm":
+        return {name: (f"iddpm-{number}", changes) for number, (name, changes) in enumerate(IDDPM.items())}
+    return {
+        f"{prediction}, {weight}": (
+            f"{prediction}-{weight}", {"objective.predict": prediction, "objective.weight.kind": weight},
+        )
+        for prediction in PREDICTIONS for weight in WEIGHTS
+    }  # fmt: skip
+
+
+def measure_settings(
+    folder: Path, length: Length, settings: Settings, only: str, more: dict[str, str]
+) -> None:
     rows = []
-    for prediction in [p for p in PREDICTIONS if not only or p == only]:
-        for weight in WEIGHTS:
-            changes = {"objective.predict": prediction, "objective.weight.kind": weight}
-            rows.append(
-                row(f"{prediction}, {weight}", measured(folder, f"{prediction}-{weight}", steps, changes))
-            )
+    for name, (place, changes) in settings.items():
+        if only in name:
+            rows.append(row(name, measured(folder, place, length, {**more, **changes})))
             print(*rows[-1], sep="  ", flush=True)
     print()
     table(HEADERS, rows)
 
 
-def measure_iddpm(folder: Path, steps: int, more: dict[str, str]) -> None:
-    rows = []
-    for number, (name, changes) in enumerate(IDDPM.items()):
-        rows.append(row(name, measured(folder, f"iddpm-{number}", steps, {**more, **changes})))
-        print(*rows[-1], sep="  ", flush=True)
-    print()
-    table(HEADERS, rows)
-
-
-def measure_vdm(folder: Path, steps: int, more: dict[str, str]) -> None:
+def measure_vdm(folder: Path, length: Length, more: dict[str, str]) -> None:
     """One trained network, asked under its learned ω and under the straight line between the same ends.
 
     The network counts time; a noise level of the straight line stands between two of its learned ones, so it
@@ -125,7 +136,7 @@ def measure_vdm(folder: Path, steps: int, more: dict[str, str]) -> None:
     if not (run / "config.json").is_file():
         sets = {"diffusion.schedule.kind": "learned", "training.preview_count": "0", "data.held_out": "0.2"}
         pairs = [part for key, value in {**more, **sets}.items() for part in ("--set", f"{key}={value}")]
-        command("train", "digits", "--run", str(run), "--steps", str(steps), *pairs)
+        command("train", "digits", "--run", str(run), *length, *pairs)
     session = resumed_session(run, torch.device("cpu"))
     learner, total = session.learner, session.learner.tables.steps
     learned = -learner.tables.log_snr[1:]
@@ -251,7 +262,9 @@ def measure_window_part() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("table", "iddpm", "vdm", "panel"))
-    parser.add_argument("--steps", type=int, default=1000)
+    ends = parser.add_mutually_exclusive_group()
+    ends.add_argument("--steps", type=int, default=1000)
+    ends.add_argument("--seconds", type=float)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--only", default="")
     parser.add_argument("--small", action="store_true")
@@ -260,14 +273,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = options.folder or Path(place)
         folder.mkdir(parents=True, exist_ok=True)
-        if options.what == "table":
-            measure_table(folder, options.steps, options.only)
-        elif options.what == "iddpm":
-            measure_iddpm(folder, options.steps, SMALL if options.small else {})
-        elif options.what == "vdm":
-            measure_vdm(folder, options.steps, SMALL if options.small else {})
-        else:
+        more = SMALL if options.small else {}
+        length = ("--seconds", str(options.seconds)) if options.seconds else ("--steps", str(options.steps))
+        if options.what == "panel":
             measure_panel(folder)
+        elif options.what == "vdm":
+            measure_vdm(folder, length, more)
+        else:
+            measure_settings(folder, length, settings_of(options.what), options.only, more)
 
 
 if __name__ == "__main__":

@@ -138,8 +138,9 @@ class SigmoidSchedule(Schedule):
 class ExplicitSchedule(Schedule):
     kind: Literal["explicit"] = "explicit"
     values: tuple[float, ...] = knob(
-        (), title="variances", symbol="β", help="β_1 … β_T, one for each step.", source="MATHS §2"
-    )
+        (), title="variances", symbol="β", words={(): "linear β"}, source="MATHS §2",
+        help="β_1 … β_T, one for each step; none: those of the linear schedule.",
+    )  # fmt: skip
 
     title: ClassVar[str] = "explicit β"
     summary: ClassVar[str] = "a list of variances, one for each of the T steps."
@@ -155,6 +156,8 @@ class ExplicitSchedule(Schedule):
         return values
 
     def betas(self, steps: int) -> Tensor:
+        if not self.values:
+            return LinearSchedule().betas(steps)
         if len(self.values) != steps:
             raise ValueError(f"The explicit schedule lists {len(self.values)} variances, but T is {steps}.")
         return torch.tensor(self.values, dtype=torch.float64)

@@ -30,6 +30,14 @@ BOUND = (
     r"\sum \mathbb{E}\,\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
 )
 
+_NO_RUN = "No run yet", "Train a model first; then this page tells how many bits a pixel costs under it."
+_NOT_MEASURED = (
+    "Not measured yet",
+    "How many bits does a pixel cost under this model? Every image is sent through every timestep, and the "
+    "terms of the bound are summed.",
+    "Measure the bound",
+)
+
 
 class RunChoice(QuietCombo):
     """The runs, newest first."""
@@ -99,12 +107,6 @@ class BoundView(QWidget):
         self.plot = XYPlot("Terms of the bound over t")
         self.plot.set_axes("t", "bits per dimension and step", x_log=True, y_log=True)
         self.empty = EmptyState()
-        self.empty.set_content(
-            "theory", "Not measured yet",
-            "How many bits does a pixel cost under this model? Every image is sent through every timestep, "
-            "and the terms of the bound are summed.",
-            "Measure the bound",
-        )  # fmt: skip
         self.empty.primary_requested.connect(self.measure_requested)
         self.card = Card()
         self.card.body.addWidget(self.plot)
@@ -144,6 +146,7 @@ class BoundView(QWidget):
         """Shows the state; the curves only where they changed."""
         self.runs.show_state(state)
         busy = state.phase != "idle"
+        self.empty.set_content("theory", *(_NOT_MEASURED if state.run else _NO_RUN))
         self.measure.setVisible(not busy)
         self.measure.setEnabled(bool(state.run))
         self.stop.setVisible(busy)

@@ -29,7 +29,7 @@ from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import choose_device
 from diffusion_studio.engine.evaluation import Evaluated, EvaluationSpec, evaluate, read_evaluation
-from diffusion_studio.engine.run import Run, list_runs
+from diffusion_studio.engine.run import Run, is_run, list_runs
 from diffusion_studio.engine.schedule_learner import LearnedCurve, learned_curve
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot
@@ -150,8 +150,9 @@ class TheoryViewModel(QObject):
     def refresh(self, run: Path | None = None) -> None:
         """Lists the runs; `run` is chosen when none is yet."""
         found = tuple((str(path), path.name) for path in list_runs(self._runs_dir))
-        if run is not None and str(run) not in dict(found):
-            found = ((str(run), run.name), *found)
+        for path in (Path(self.state.run) if self.state.run else None, run):  # also those in other folders
+            if path is not None and is_run(path) and str(path) not in dict(found):
+                found = ((str(path), path.name), *found)
         known = self.state.run if self.state.run in dict(found) else ""
         chosen = known or (str(run) if run is not None else next(iter(dict(found)), ""))
         self._update(runs=found)

@@ -91,7 +91,10 @@ class QuietAxis(pg.AxisItem):
             lines.append((self.tickPen(), QPointF(bounds.right(), y), QPointF(right, y)))
             y = min(max(y, bounds.top() + half - 3), bounds.bottom() - half + 3)
             rect = QRectF(bounds.left(), y - half, bounds.width() - 8, 2 * half)
-            texts.append((rect, flags, self.label_of(value)))
+            text = self.label_of(value)
+            if metrics.horizontalAdvance(text) > rect.width():  # there is no more room on the left
+                text = tick_text(10.0**value if self.log else value, 1e4)
+            texts.append((rect, flags, text))
         return lines, texts
 
     def _bottom(self, bounds: QRectF, metrics: QFontMetricsF) -> list[_Text]:

@@ -104,12 +104,12 @@ def log_ticks(low: float, high: float, count: float) -> list[float]:
     return [float(d) for d in range(first, last + 1) if low - 1e-9 <= d <= high + 1e-9 and d % every == 0]
 
 
-def tick_text(value: float) -> str:
-    """A number as an axis or a readout shows it: 0.05, 1 200, 3e-4, −2."""
+def tick_text(value: float, most: float = 1e7) -> str:
+    """A number as an axis or a readout shows it: 0.05, 1 200, 3e-4, −2; with an exponent from `most` on."""
     if not math.isfinite(value):
         return "–"
     size = abs(value)
-    if size and (size < 1e-3 or size >= 1e7):
+    if size and (size < 1e-3 or size >= most):
         mantissa, exponent = f"{value:.1e}".split("e")
         text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
     elif size >= 10000:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from diffusion_studio.core.describe import Choice, Knob, get_value, knobs, members, with_value
 from diffusion_studio.core.samplers import Sampler
-from diffusion_studio.core.schedules import Schedule
+from diffusion_studio.core.schedules import LinearSchedule, Schedule
 from diffusion_studio.core.spacing import Spacing
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.config import DiffusionSpec, RunConfig
@@ -25,11 +25,7 @@ from support.tiny import CPU, tiny_config
 CONFIGS: list[Choice] = [RunConfig(), SampleSpec()]
 for family, path in ((Sampler, "sampler.kind"), (Spacing, "spacing.kind")):
     CONFIGS += [with_value(SampleSpec(), path, kind) for kind in members(family)]
-CONFIGS += [
-    with_value(RunConfig(), "diffusion.schedule.kind", kind)
-    for kind in members(Schedule)
-    if kind != "explicit"
-]
+CONFIGS += [with_value(RunConfig(), "diffusion.schedule.kind", kind) for kind in members(Schedule)]
 ALL = pytest.mark.parametrize("config", CONFIGS, ids=lambda c: ", ".join(kinds(c)))
 
 
@@ -88,6 +84,15 @@ def test_that_a_config_goes_through_json(config: Choice) -> None:
 def test_that_every_value_can_be_set_by_its_path(config: Choice) -> None:
     for knob in knobs(config):
         assert with_value(config, knob.path, get_value(config, knob.path)) == config
+
+
+def test_that_a_list_of_variances_is_given_one_path_after_the_other() -> None:
+    """Until it is there, the explicit schedule is the linear one."""
+    config = with_value(RunConfig(), "diffusion.steps", 3)
+    config = with_value(config, "diffusion.schedule.kind", "explicit")
+    assert torch.equal(config.diffusion.tables().beta[1:], LinearSchedule().betas(3))
+    config = with_value(config, "diffusion.schedule.values", "0.1 0.2 0.9")
+    assert config.diffusion.tables().beta[1:].tolist() == [0.1, 0.2, 0.9]
 
 
 def test_that_a_schedule_that_cannot_be_is_refused() -> None:

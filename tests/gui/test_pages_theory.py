@@ -58,6 +58,14 @@ def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
     assert "lowest" in page.bound.plot.describe()
 
 
+def test_that_without_a_run_there_is_nothing_to_measure(app):
+    page = app.studio.theory_page
+    page.show_part("elbo")
+    assert page.bound.empty._title.text() == "No run yet"
+    assert not page.bound.empty._primary.isVisible()
+    assert not page.bound.measure.isEnabled()
+
+
 def test_that_a_learned_schedule_is_drawn_dashed(app):
     from diffusion_studio.engine.places import runs_dir
 

@@ -102,6 +102,10 @@ def test_that_log_ticks_read_well():
     ]  # fmt: skip
 
 
+def test_that_a_large_number_is_written_with_its_exponent_where_there_is_little_room():
+    assert [tick_text(v, 1e4) for v in (1e6, 2.5e5, 999.0)] == ["1e6", "2.5e5", "999"]
+
+
 def test_that_tick_texts_are_short():
     texts = [tick_text(v) for v in (0, 0.05, 1000, 12000, -2, 3e-4, float("nan"))]
     assert texts == ["0", "0.05", "1000", "12\u2009000", "−2", "3e-4", "–"]

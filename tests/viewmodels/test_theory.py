@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -98,8 +100,8 @@ def test_that_parameters_are_edited_refused_and_undone(make):
     model.edit("steps", 5)
     assert model.state.error[0] == "steps"
     assert model.state.spec.steps == 50
-    model.edit("schedule.kind", "explicit")
-    assert "lists 0 variances" in model.state.error[1]
+    model.edit("schedule", {"kind": "explicit", "values": (0.1, 0.2)})
+    assert "lists 2 variances" in model.state.error[1]
     model.undo()
     assert model.state.spec.steps == 1000
     model.redo()
@@ -119,6 +121,17 @@ def test_that_the_bound_of_a_run_is_measured_and_remembered(make, qtbot, tmp_pat
     other = make()
     other.refresh()
     assert other.state.evaluation["elbo"]["total"] == model.state.evaluation["elbo"]["total"]
+
+
+def test_that_a_chosen_run_of_another_folder_stays_in_the_list(make, tmp_path):
+    finish(begin(tmp_path / "elsewhere" / "far", tiny_config()))
+    finish(begin(tmp_path / "runs" / "near", tiny_config()))
+    model = make()
+    model.refresh(tmp_path / "elsewhere" / "far")
+    assert Path(model.state.run).name == "far"
+    model.refresh()
+    assert Path(model.state.run).name == "far"
+    assert {name for _, name in model.state.runs} == {"far", "near"}
 
 
 def test_that_a_measurement_is_stopped(make, qtbot, tmp_path):

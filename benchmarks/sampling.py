@@ -3,7 +3,8 @@
     python -m benchmarks.sampling
 
 Fifty DDIM steps of the engine's chain ÷ fifty bare calls of the same network on the same batch, and ÷ the
-same fifty steps as a loop through diffusers' DDIMScheduler; all three taken in turns. Then the same with a
+same fifty steps as a loop through diffusers' DDIMScheduler and its network of the same weights, which does
+not remember its times; all three taken in turns. Then the same with a
 network that costs nothing: what is left is the cost of a step itself, free of the network's noise.
 """
 
@@ -13,12 +14,13 @@ from collections.abc import Callable
 from statistics import median
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, UNet2DModel
 
 from benchmarks.measuring import against, interleaved, paired_ratio, say_machine, table
 from diffusion_studio.core.schedules import CosineSchedule
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.devices import choose_precision
+from diffusion_studio.engine.model_io import prepared
 from diffusion_studio.engine.sample_spec import SampleSpec
 from diffusion_studio.engine.sampling import Chain, Source
 from diffusion_studio.models.unet import UNetDenoiser, UNetSpec, autocast, build_unet
@@ -33,11 +35,17 @@ CASES = (  # name, resolution, channels, classes, images, budget against bare ca
 AGAINST_DIFFUSERS = 1.0
 
 
-def source_for(resolution: int, channels: int, classes: int) -> Source:
+def plain_network(resolution: int, channels: int, classes: int) -> UNet2DModel:
+    """Diffusers' network of the default size, as diffusers has it."""
     torch.manual_seed(0)
-    tables = Tables.from_betas(CosineSchedule().betas(1000))
     unet = build_unet(UNetSpec().resolved(resolution, False), resolution, channels, classes)
-    unet = unet.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    return unet.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def source_for(resolution: int, channels: int, classes: int) -> Source:
+    """The same as the program loads it."""
+    tables = Tables.from_betas(CosineSchedule().betas(1000))
+    unet = prepared(plain_network(resolution, channels, classes), CPU)
     denoiser = UNetDenoiser(tables, unet, classes, "eps", choose_precision("auto", CPU, resolution))
     names = tuple(str(k) for k in range(classes))
     return Source("folder", "bench", denoiser, resolution, channels, names)
@@ -68,8 +76,8 @@ def bare_calls(chain: Chain) -> Callable[[], int]:
     return run
 
 
-def diffusers_loop(chain: Chain) -> Callable[[], int]:
-    """The usual loop: network, `scheduler.step`."""
+def diffusers_loop(chain: Chain, unet: Callable[..., tuple[torch.Tensor]]) -> Callable[[], int]:
+    """The usual loop: the plain network, `scheduler.step`."""
     denoiser = chain.source.denoiser
     scheduler = DDIMScheduler(
         1000, trained_betas=denoiser.tables.beta[1:].numpy(), timestep_spacing="trailing"
@@ -82,7 +90,7 @@ def diffusers_loop(chain: Chain) -> Callable[[], int]:
         with torch.inference_mode():
             for t in scheduler.timesteps:
                 with autocast(CPU, denoiser.precision):
-                    (value,) = denoiser.unet(x, t, labels, return_dict=False)
+                    (value,) = unet(x, t, labels, return_dict=False)
                 x = scheduler.step(value.to(x.dtype), t, x, return_dict=False)[0]
         return STEPS
 
@@ -106,7 +114,7 @@ def cost_of_a_step() -> None:
         source = source_for(resolution, channels, classes)
         source.denoiser.unet = Free(source.denoiser.unet.config)
         chain = Chain(source, SampleSpec(count=count, steps=STEPS), CPU)
-        ours, theirs = interleaved((chain_loop(chain), diffusers_loop(chain)), 40)
+        ours, theirs = interleaved((chain_loop(chain), diffusers_loop(chain, source.denoiser.unet)), 40)
         ratio = paired_ratio(ours, theirs)
         rows.append((name, count, *(f"{1e6 * median(v):.0f}" for v in (ours, theirs)), f"{ratio:.2f}"))
     table(("a step without its network", "images", "chain µs", "diffusers µs", "ratio"), rows)
@@ -117,7 +125,8 @@ def main() -> None:
     for name, resolution, channels, classes, count, budget in CASES:
         source = source_for(resolution, channels, classes)
         chain = Chain(source, SampleSpec(count=count, steps=STEPS), CPU)
-        sides = (chain_loop(chain), bare_calls(chain), diffusers_loop(chain))
+        plain = plain_network(resolution, channels, classes)
+        sides = (chain_loop(chain), bare_calls(chain), diffusers_loop(chain, plain))
         ours, bare, theirs = interleaved(sides, 25 if resolution > 8 else 100)
         to_bare, to_theirs = paired_ratio(ours, bare), paired_ratio(ours, theirs)
         times = [f"{1000 * STEPS * median(values):.0f}" for values in (ours, bare, theirs)]

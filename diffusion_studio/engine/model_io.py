@@ -18,6 +18,7 @@ from diffusion_studio.core.predictions import PredictionKind
 from diffusion_studio.core.schedules import CosineSchedule
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.checkpoints import CheckpointError, read_json, read_tensors
+from diffusion_studio.models.time_embedding import remember_times
 from diffusion_studio.models.unet import Precision, UNetDenoiser, quiet_diffusers
 
 if TYPE_CHECKING:
@@ -141,8 +142,10 @@ def _image_channels(unet: UNet2DModel, learned_variance: bool) -> int:
 
 
 def prepared(unet: UNet2DModel, device: torch.device) -> UNet2DModel:
-    """The network on its device, ready to sample."""
-    return unet.to(device=device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    """The network on its device, ready to sample and no more to be trained."""
+    unet = unet.to(device=device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    remember_times(unet)
+    return unet
 
 
 def unet_from_config(config: Any) -> UNet2DModel:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
+
+Embedding = Callable[[Tensor], Tensor]
 
 
-class _Unchanged(nn.Module):
-    """In the place of the sinusoids: times stay times."""
-
-    def forward(self, times: Tensor) -> Tensor:
-        return times
-
-
-class RememberedTimes(nn.Module):
+class RememberedTimes:
     """Sinusoids and the layers after them, remembered by t; a percent of a small network's call.
 
     Only for weights that do not change. All samples of a call stand at one t, so the embedding has one row,
@@ -24,14 +23,14 @@ class RememberedTimes(nn.Module):
     Args:
         sinusoids: (B,) → (B, F).
         layers: (B, F) → (B, D).
+        dtype: of the layers.
     """
 
-    def __init__(self, sinusoids: nn.Module, layers: nn.Module) -> None:
-        super().__init__()
-        self.sinusoids, self.layers = sinusoids, layers
+    def __init__(self, sinusoids: Embedding, layers: Embedding, dtype: torch.dtype) -> None:
+        self._sinusoids, self._layers, self._dtype = sinusoids, layers, dtype
         self._known: dict[tuple[float, bool], Tensor] = {}
 
-    def forward(self, times: Tensor) -> Tensor:
+    def __call__(self, times: Tensor) -> Tensor:
         """times (B,) → (1, D), or (B, D) where they differ."""
         if times.device.type != "cpu" or not bool((times == times[0]).all()):
             return self._embed(times)
@@ -41,11 +40,11 @@ class RememberedTimes(nn.Module):
         return self._known[key]
 
     def _embed(self, times: Tensor) -> Tensor:
-        dtype = next(self.layers.parameters()).dtype
-        return cast(Tensor, self.layers(self.sinusoids(times).to(dtype)))
+        return self._layers(self._sinusoids(times).to(self._dtype))
 
 
-def remember_times(unet: nn.Module) -> None:
-    """Gives a `UNet2DModel` whose weights stay as they are a memory for its times."""
-    unet.time_embedding = RememberedTimes(unet.time_proj, unet.time_embedding)  # type: ignore[arg-type]
-    unet.time_proj = _Unchanged()
+def remember_times(unet: UNet2DModel) -> None:
+    """Gives a network whose weights stay as they are a memory for its times; its modules keep their names."""
+    sinusoids, layers = unet.time_proj, unet.time_embedding
+    layers.forward = RememberedTimes(sinusoids.forward, layers.forward, unet.dtype)
+    sinusoids.forward = lambda times: times

@@ -7,13 +7,15 @@ from diffusion_studio.models.time_embedding import remember_times
 from diffusion_studio.models.unet import UNetSpec, build_unet
 
 
-def networks(classes: int):
+def networks(classes: int, dtype: torch.dtype = torch.float64):
     """The same weights, without and with a memory."""
     spec = UNetSpec(width=8, multipliers=(1, 2), layers=1, attention=0)
     found = []
     for _ in range(2):
         torch.manual_seed(1)
-        found.append(build_unet(spec.resolved(8, False), 8, 1, classes).eval().requires_grad_(False).double())
+        found.append(
+            build_unet(spec.resolved(8, False), 8, 1, classes).eval().requires_grad_(False).to(dtype)
+        )
     remember_times(found[1])
     return found
 
@@ -30,9 +32,9 @@ def test_that_nothing_changes_but_the_time_it_takes(classes):
 
 
 def test_that_each_time_is_embedded_once():
-    remembering = networks(0)[1].float()
+    remembering = networks(0, torch.float32)[1]
     calls = []
-    remembering.time_embedding.layers.register_forward_hook(lambda *_: calls.append(1))
+    remembering.time_embedding.linear_1.register_forward_hook(lambda *_: calls.append(1))
     x = torch.zeros(2, 1, 8, 8)
     for t in (5, 5, 6, 5):
         remembering(x, torch.full((2,), t), return_dict=False)

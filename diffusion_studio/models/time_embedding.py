@@ -23,28 +23,29 @@ class RememberedTimes:
     Args:
         sinusoids: (B,) → (B, F).
         layers: (B, F) → (B, D).
-        dtype: of the layers.
+        dtype: tells that of the layers.
     """
 
-    def __init__(self, sinusoids: Embedding, layers: Embedding, dtype: torch.dtype) -> None:
+    def __init__(self, sinusoids: Embedding, layers: Embedding, dtype: Callable[[], torch.dtype]) -> None:
         self._sinusoids, self._layers, self._dtype = sinusoids, layers, dtype
-        self._known: dict[tuple[float, bool], Tensor] = {}
+        self._known: dict[tuple[float, torch.dtype, bool], Tensor] = {}
 
     def __call__(self, times: Tensor) -> Tensor:
         """times (B,) → (1, D), or (B, D) where they differ."""
         if times.device.type != "cpu" or not bool((times == times[0]).all()):
             return self._embed(times)
-        key = float(times[0]), torch.is_autocast_enabled("cpu")
+        key = float(times[0]), self._dtype(), torch.is_autocast_enabled("cpu")
         if key not in self._known:
             self._known[key] = self._embed(times[:1])
         return self._known[key]
 
     def _embed(self, times: Tensor) -> Tensor:
-        return self._layers(self._sinusoids(times).to(self._dtype))
+        return self._layers(self._sinusoids(times).to(self._dtype()))
 
 
 def remember_times(unet: UNet2DModel) -> None:
     """Gives a network whose weights stay as they are a memory for its times; its modules keep their names."""
     sinusoids, layers = unet.time_proj, unet.time_embedding
-    layers.forward = RememberedTimes(sinusoids.forward, layers.forward, unet.dtype)
+    weight = layers.linear_1.weight
+    layers.forward = RememberedTimes(sinusoids.forward, layers.forward, lambda: weight.dtype)
     sinusoids.forward = lambda times: times

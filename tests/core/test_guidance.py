@@ -1,6 +1,7 @@
 """Guidance against what is known exactly: mixtures in the plane and finite data sets."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from diffusion_studio.core.guides import (
     Guide,
     IntervalGuidance,
 )
+from diffusion_studio.core.kernel import posterior_variance
 from diffusion_studio.core.mixture import Mixture, MixtureDenoiser
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.samplers import DDIM, DDPM
@@ -144,6 +146,33 @@ def test_that_a_shift_of_the_mean_is_the_term_that_is_shown():
     steering = moved.prediction.steering
     torch.testing.assert_close(steering.unguided, step.prediction.eps_hat)
     assert shift.shown(DDIM().update(TABLES, 40, 30), 40) == DDIM().update(TABLES, 40, 30)
+
+
+@pytest.mark.parametrize(("v", "fixed"), [(0, "posterior"), (1, "fixed_large")])
+def test_that_the_mean_moves_by_the_learned_variance(v, fixed):
+    """Where v is the same in each number, it is one of the fixed variances that multiplies the gradient."""
+    denoiser, classifier = exact(2)
+
+    def learned(x_t, t, labels=None):
+        return replace(denoiser(x_t, t, labels), fraction=torch.full_like(x_t, v))
+
+    learned.tables = TABLES
+    shift, labels = MeanShift(classifier, constant(1.5)), torch.arange(30) % 3
+
+    def end(base, sampler):
+        unguided = ClassifierGuidedDenoiser(base, classifier, constant(0.0))
+        return list(
+            reverse_chain(
+                unguided, sampler, (40, 30, 20), points(30), CounterNoise(0).step, labels, Unclipped(),
+                shift=shift,
+            )
+        )  # fmt: skip
+
+    steps = end(learned, DDPM(variance="learned"))
+    expected = end(denoiser, DDPM(variance=fixed))
+    torch.testing.assert_close(steps[-1].x_s, expected[-1].x_s, rtol=1e-9, atol=1e-9)
+    shown = shift.shown(steps[0].update, 40)
+    assert shown["learned_gradient"] == pytest.approx(1.5 * posterior_variance(TABLES, 40, 30), rel=1e-12)
 
 
 def test_that_the_memorising_classifier_follows_bayes():

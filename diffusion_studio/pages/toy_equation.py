@@ -17,7 +17,7 @@ def toy_equation(
     """Formula, numbers and caption of the step that begins at state `position`."""
     formula, numbers, caption = _plain(spec, tables, times, position)
     if spec.guides and not isinstance(spec.process, Forward):
-        caption += f" · guided: ∇log p_t(x) + {spec.guide.gamma:g} ∇log p_t(y|x), y = {spec.guide.label}"
+        caption += f" · guided: ∇log pₜ(x) + {spec.guide.gamma:g} ∇log pₜ(y|x), y = {spec.guide.label}"
     return formula, numbers, caption
 
 

@@ -287,6 +287,8 @@ class ToyViewModel(QObject):
             goal = spec.guided().level(0, torch.float32)
             field = field_of(look, self.level(), learned, self.state.t, self._window, goal)
             self.field_changed.emit(field)
+            if self.pointer.reading is not None:  # what lies under a pointer that rests is another now
+                self.point_at(self.pointer.reading.x, self.pointer.reading.y)
 
     def _show_particles(self) -> None:
         if self._visible:
@@ -321,8 +323,8 @@ class ToyViewModel(QObject):
         self.set_look(look)
         self._history.change(spec)
         self._history.settle()
-        self._show_spec()
         self.restart()
+        self._show_spec()
         self.player.play()
         if action.learns:
             self.start_learning()

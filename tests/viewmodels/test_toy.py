@@ -255,6 +255,9 @@ def test_that_guidance_moves_field_and_particles_and_tells_three_arrows(made):
     for k in range(2):
         push = reading.guide.gamma * reading.guide.gradient[k]
         assert reading.guide.guided[k] == pytest.approx(reading.score[k] + push, abs=1e-9)
+    model.edit("guide.gamma", 3.0)
+    assert model.pointer.reading.guide.gamma == 3.0  # the pointer rests, the arrows follow
+    model.edit("guide.gamma", 6.0)
     model.set_look(Look(tilted=False))
     assert fields[-1].goal is None
     model.undo()

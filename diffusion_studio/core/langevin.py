@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.mixture import NoisyMixture
 from diffusion_studio.core.predictions import plus
+from diffusion_studio.core.tilted import Level
 
 
 def langevin_step(x: Tensor, score: Tensor, step: float, noise: Tensor | None, heat: float = 1.0) -> Tensor:
@@ -43,7 +43,7 @@ def log_proposal(x: Tensor, y: Tensor, score_x: Tensor, step: float) -> Tensor:
     return -((y - x - step * score_x) ** 2).sum(1) / (4 * step)
 
 
-def acceptance(level: NoisyMixture, x: Tensor, y: Tensor, step: float) -> Tensor:
+def acceptance(level: Level, x: Tensor, y: Tensor, step: float) -> Tensor:
     """How probably a Metropolis test would keep the Langevin step from x to y. (B,)
 
     Source:
@@ -55,7 +55,7 @@ def acceptance(level: NoisyMixture, x: Tensor, y: Tensor, step: float) -> Tensor
     return ratio.clamp(max=0).exp()
 
 
-def adjusted_step(level: NoisyMixture, x: Tensor, step: float, noise: Tensor, uniform: Tensor) -> Tensor:
+def adjusted_step(level: Level, x: Tensor, step: float, noise: Tensor, uniform: Tensor) -> Tensor:
     """One Langevin step that a Metropolis test keeps or refuses: its invariant law is p_t exactly.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -107,6 +107,19 @@ class NoisyMixture:
             log_joint = log_joint.masked_fill(other, -torch.inf)
         return pull_x, pull_y, log_joint
 
+    def blurred(self, variance: float) -> NoisyMixture:
+        """Every component wider by `variance`: the mean over the neighbourhood of a point."""
+        return replace(self, covariances=self.covariances + variance * torch.eye(2, dtype=torch.float64))
+
+    def log_class(self, x: Tensor, label: int) -> Tensor:
+        """ln p(y | x_t), also where it is far below what a float holds. (B,)"""
+
+        def piece_of(piece: Tensor) -> Tensor:
+            log_joint = self._pulls(piece)[2]
+            return torch.logsumexp(log_joint[self.classes == label], 0) - torch.logsumexp(log_joint, 0)
+
+        return self._in_pieces(piece_of, x)
+
     def log_density(self, x: Tensor) -> Tensor:
         """ln p_t(x). (B,)"""
         return self._in_pieces(lambda piece: torch.logsumexp(self._pulls(piece)[2], 0), x)
@@ -120,6 +133,18 @@ class NoisyMixture:
             return torch.stack([(shares * pull_x).sum(0), (shares * pull_y).sum(0)], 1)
 
         return self._in_pieces(piece_of, x, labels)
+
+    def tilted_score(self, x: Tensor, label: int, gamma: float) -> Tensor:
+        """∇ ln p_t(x) + γ ∇ ln p_t(y | x), that is (1−γ) s(x) + γ s(x, y), in one pass. (B, 2)"""
+
+        def piece_of(piece: Tensor) -> Tensor:
+            pull_x, pull_y, log_joint = self._pulls(piece)
+            other = (self.classes != label)[:, None]
+            of_class = torch.softmax(log_joint.masked_fill(other, -torch.inf), 0)
+            shares = torch.lerp(torch.softmax(log_joint, 0), of_class, gamma)
+            return torch.stack([(shares * pull_x).sum(0), (shares * pull_y).sum(0)], 1)
+
+        return self._in_pieces(piece_of, x)
 
     def log_density_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both at the price of one. (B,), (B, 2)"""

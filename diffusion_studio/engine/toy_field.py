@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.core.denoisers import Denoiser
-from diffusion_studio.core.mixture import NoisyMixture
+from diffusion_studio.core.tilted import Level
 
 ENCLOSED = (0.95, 0.8, 0.6, 0.4, 0.2)  # share of the probability inside each contour line
 CELLS = 96  # across the longer side of the window
@@ -37,6 +37,14 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
+class Contours:
+    """A density to be drawn as lines."""
+
+    log_density: NDArray[np.float32]  # (rows, columns)
+    levels: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class FieldView:
     """What one sees of a field. Rows run from the bottom of the window upwards."""
 
@@ -49,6 +57,7 @@ class FieldView:
     fisher: float = float("nan")  # its sum: E_p ‖ŝ − s‖²
     relative: float = float("nan")  # the same in units of E_p ‖s‖²
     learned: bool = False  # whether `score` is the learned one
+    goal: Contours | None = None  # of another density, to compare with
 
 
 @lru_cache(maxsize=16)
@@ -72,26 +81,27 @@ def contour_levels(
     return tuple(float(ordered[min(i, len(ordered) - 1)]) for i in at)
 
 
-def _of_cells(level: NoisyMixture, cell: float) -> NoisyMixture:
-    """The density averaged over cells, so that what is narrower than one is not missed between them."""
-    return replace(level, covariances=level.covariances + _BLUR * cell**2 * torch.eye(2, dtype=torch.float64))
-
-
-def exact_view(level: NoisyMixture, window: Window, most: int = CELLS) -> FieldView:
+def exact_view(level: Level, window: Window, most: int = CELLS) -> FieldView:
     """The density and the score of p_t; `level` must be float32."""
     most = min(most, CELLS) if len(level.means) < MANY else min(most, 64)
     with torch.inference_mode():
         points, rows, columns = grid(window, most)
         cell = (window.right - window.left) / columns
-        log_density = _of_cells(level, cell).log_density(points).view(rows, columns).numpy()
+        seen = level.blurred(_BLUR * cell**2)  # so that what is narrower than a cell is not missed
+        log_density = seen.log_density(points).view(rows, columns).numpy()
         places, _, _ = grid(window, window.arrows)
         score = level.score(places).numpy()
     return FieldView(window, log_density, contour_levels(log_density), places.numpy(), score)
 
 
-def learned_view(
-    level: NoisyMixture, denoiser: Denoiser, t: int, window: Window, most: int = CELLS
-) -> FieldView:
+@lru_cache(maxsize=4)
+def contours_of(level: Level, window: Window) -> Contours:
+    """The density of a level as lines; `level` must be float32."""
+    view = exact_view(level, window)
+    return Contours(view.log_density, view.levels)
+
+
+def learned_view(level: Level, denoiser: Denoiser, t: int, window: Window, most: int = CELLS) -> FieldView:
     """The exact density with the arrows of the learned score."""
     base = exact_view(level, window, most)
     with torch.inference_mode():
@@ -99,7 +109,7 @@ def learned_view(
     return FieldView(window, base.log_density, base.levels, base.places, score, learned=True)
 
 
-def error_view(level: NoisyMixture, denoiser: Denoiser, t: int, window: Window, most: int = 64) -> FieldView:
+def error_view(level: Level, denoiser: Denoiser, t: int, window: Window, most: int = 64) -> FieldView:
     """Where the learned score errs: the Fisher divergence cell by cell (L 157)."""
     base = exact_view(level, window, most)
     rows, columns = base.log_density.shape

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.denoisers import NO_LABEL
 from diffusion_studio.core.mixture import MixtureDenoiser
 from diffusion_studio.core.predictions import PredictionKind
 from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.events import Event
 from diffusion_studio.engine.toy_losses import LOSSES, Batch
+from diffusion_studio.engine.toy_shapes import CLASSES
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
 
@@ -71,7 +73,7 @@ def learn(spec: ToySpec, control: Control, seed: int = 0) -> Iterator[Learned]:
     generator = torch.Generator().manual_seed(seed)
     torch_state = torch.random.get_rng_state()
     torch.manual_seed(seed)
-    network = ScoreMLP(plan.width, detail_of(spec))
+    network = ScoreMLP(plan.width, detail_of(spec), CLASSES if plan.dropped < 1 else 0)
     torch.random.set_rng_state(torch_state)
     average = copy.deepcopy(network)
     scale = output_scale(tables, plan.predicts, detail_of(spec))
@@ -119,21 +121,32 @@ class _Batches:
     def __init__(self, spec: ToySpec, tables: Tables, generator: torch.Generator) -> None:
         self.tables, self.generator = tables, generator
         self.level = spec.mixture().at(1.0, torch.float32)
-        self.points = self.level.sample(spec.learning.points, generator) if spec.learning.points else None
+        count = spec.learning.points
+        self.points = self.level.labelled_sample(count, generator) if count else None
+        self.dropped = spec.learning.dropped
         self.t = max(spec.t, 1) if spec.learning.levels == "one" else None
 
     def __call__(self) -> Batch:
         if self.points is None:
-            x_0 = self.level.sample(BATCH, self.generator)
+            x_0, component = self.level.labelled_sample(BATCH, self.generator)
         else:
-            chosen = torch.randint(len(self.points), (BATCH,), generator=self.generator)
-            x_0 = self.points[chosen]
+            points, components = self.points
+            chosen = torch.randint(len(points), (BATCH,), generator=self.generator)
+            x_0, component = points[chosen], components[chosen]
         if self.t is None:
             t = torch.randint(1, self.tables.steps + 1, (BATCH,), generator=self.generator)
         else:
             t = torch.full((BATCH,), self.t)
         noise = torch.randn(BATCH, 2, generator=self.generator)
-        return Batch(x_0, noise, t, self.tables.alpha_bar[t].float()[:, None], self.tables.log_snr[t].float())
+        alpha_bar, log_snr = self.tables.alpha_bar[t].float()[:, None], self.tables.log_snr[t].float()
+        return Batch(x_0, noise, t, alpha_bar, log_snr, self._labels(component))
+
+    def _labels(self, component: Tensor) -> Tensor | None:
+        """The class of each point, or ∅ where it is dropped. (B,)"""
+        if self.dropped == 1:
+            return None
+        hidden = torch.rand(len(component), generator=self.generator) < self.dropped
+        return self.level.classes[component].masked_fill(hidden, NO_LABEL)
 
 
 def score_error(

@@ -21,6 +21,7 @@ class Batch:
     t: Tensor  # (B,)
     alpha_bar: Tensor  # (B, 1)
     log_snr: Tensor  # (B,)
+    labels: Tensor | None = None  # (B,), −1 for ∅
 
     @property
     def x_t(self) -> Tensor:
@@ -30,7 +31,7 @@ class Batch:
 def denoising(network: ScoreMLP, batch: Batch, kind: PredictionKind, scale: Tensor) -> Tensor:
     """Mean squared error of what the network predicts (L 161; Vincent 2011)."""
     a, b = batch.alpha_bar.sqrt(), (1 - batch.alpha_bar).sqrt()
-    answer, size = network(batch.x_t, batch.log_snr), scale[batch.t].float()[:, None]
+    answer, size = network(batch.x_t, batch.log_snr, batch.labels), scale[batch.t].float()[:, None]
     match kind:
         case "eps":
             target, weight = batch.noise, torch.ones_like(size)
@@ -50,7 +51,7 @@ def implicit(network: ScoreMLP, batch: Batch, kind: PredictionKind, scale: Tenso
     Under p_t it is half of E (1−ᾱ) ‖ŝ − s‖² less a constant, so it has the minimum of `denoising` for ε.
     """
     x_t = batch.x_t.requires_grad_()
-    answer = scale[batch.t].float()[:, None] * network(x_t, batch.log_snr)
+    answer = scale[batch.t].float()[:, None] * network(x_t, batch.log_snr, batch.labels)
     score = Prediction(kind, answer, x_t, batch.alpha_bar).score_hat
     terms = 0.5 * (score**2).sum(1) + trace_of_jacobian(score, x_t)
     return ((1 - batch.alpha_bar[:, 0]) * terms).mean()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diffusion_studio.core.distances import effective_modes, energy_distance, sliced_wasserstein
 from diffusion_studio.core.langevin import acceptance, langevin_step
-from diffusion_studio.core.mixture import NoisyMixture
+from diffusion_studio.core.tilted import Level, TiltedMixture
 
 COMPARED = 1000  # particles, and fresh exact samples, whose distance is measured
 DIRECTIONS = 16
@@ -35,11 +35,13 @@ class Measures:
     modes: float  # effective number of modes that are filled
     exact_modes: float
     acceptance: float  # of a Metropolis test; NaN for chains that have none
+    spread: float  # root mean squared distance of the particles from their mean
+    exact_spread: float
+    off: float  # from the mean of the particles to that of the exact samples
+    proper: bool  # whether the law they are compared with has a finite sum
 
 
-def measure(
-    level: NoisyMixture, x: Tensor, position: int, t: int, step: float = 0.0, heat: float = 1.0
-) -> Measures:
+def measure(level: Level, x: Tensor, position: int, t: int, step: float = 0.0, heat: float = 1.0) -> Measures:
     """Compares particles (n, 2) float32 with p_t; `step` > 0 also asks how a Metropolis test would judge.
 
     Fresh samples have a fixed seed, so that a still picture has still numbers.
@@ -62,19 +64,25 @@ def measure(
             energy_distance(chosen, exact, DIRECTIONS), band,
             sliced_wasserstein(chosen, exact, DIRECTIONS), float(level.log_density(chosen).mean()),
             exact_log_density, effective_modes(posterior),
-            effective_modes(level.weights), kept,
+            effective_modes(level.weights), kept, _spread(chosen), _spread(exact),
+            float((chosen.mean(0) - exact.mean(0)).norm()),
+            not (isinstance(level, TiltedMixture) and level.runs_away),
         )  # fmt: skip
 
 
+def _spread(x: Tensor) -> float:
+    return float((x - x.mean(0)).square().sum(1).mean().sqrt())
+
+
 @lru_cache(maxsize=4)
-def _exact(level: NoisyMixture, count: int) -> tuple[Tensor, float, float]:
+def _exact(level: Level, count: int) -> tuple[Tensor, float, float]:
     """Fresh exact samples (count, 2), their distance to others, and their mean ln p_t."""
     generator = torch.Generator().manual_seed(1)
     exact, other = (level.sample(count, generator) for _ in range(2))
     return exact, energy_distance(other, exact, DIRECTIONS), float(level.log_density(exact).mean())
 
 
-def _groups(level: NoisyMixture) -> tuple[tuple[str, ...], Tensor]:
+def _groups(level: Level) -> tuple[tuple[str, ...], Tensor]:
     """Names of the bars, and to which of them each component belongs. (K,)"""
     if len(level.weights) <= MOST_BARS:
         return tuple(f"mode {k + 1}" for k in range(len(level.weights))), torch.arange(len(level.weights))

@@ -25,6 +25,7 @@ from diffusion_studio.core.samplers import DDIM, AnySampler
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.spacing import AnySpacing, TrailingSpacing
 from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.tilted import TiltedDenoiser
 
 _UP, _LEVEL, _TEST = 10_000, 100_000, 500_000  # separate counters for the noise of each kind of step
 
@@ -100,12 +101,12 @@ class Langevin(Process):
         self, denoiser: Denoiser, times: Sequence[int], first: int, state: State, seed: int
     ) -> Iterator[State]:
         noise, x, t = CounterNoise(seed), state.x, times[first]
-        tested = self.adjusted and isinstance(denoiser, MixtureDenoiser)
+        exact = denoiser if isinstance(denoiser, MixtureDenoiser | TiltedDenoiser) else None
         for k in range(first, len(times) - 1):
             fresh = noise.step(_LEVEL + k, tuple(x.shape))
-            if tested and isinstance(denoiser, MixtureDenoiser):
+            if self.adjusted and exact is not None:
                 coin = torch.from_numpy(_coins(seed, k, len(x)))
-                x = adjusted_step(denoiser.level(t, x.dtype), x, self.step, fresh, coin)
+                x = adjusted_step(exact.level(t, x.dtype), x, self.step, fresh, coin)
             else:
                 score = denoiser(x, t).score_hat
                 x = langevin_step(x, score, self.step, fresh, self.heat)

@@ -8,11 +8,14 @@ from typing import Any, Literal
 import torch
 from pydantic import model_validator
 
+from diffusion_studio.core.denoisers import NO_LABEL
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.memorised import MemorisedPoints, mixture_of_points
 from diffusion_studio.core.mixture import Mixture, MixtureDenoiser
 from diffusion_studio.core.schedules import AnySchedule, CosineSchedule
 from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.tilted import ExactDenoiser, TiltedDenoiser
+from diffusion_studio.engine.toy_guide import ToyGuide
 from diffusion_studio.engine.toy_process import AnyProcess, Langevin
 from diffusion_studio.engine.toy_shapes import CUSTOM, MOST_MODES, SHAPES, Modes, mixture_of, shape
 
@@ -41,6 +44,12 @@ class ToyLearning(Choice):
     predicts: Literal["eps", "x_0", "score", "v"] = knob(
         "eps", title="predicts", words={"eps": "ε", "x_0": "x_0", "score": "score", "v": "v"},
         help="Which of the four equivalent quantities the network gives.", source="L 115–151",
+    )  # fmt: skip
+    dropped: float = knob(
+        1.0, title="labels dropped", symbol="p", gt=0, le=1, words={1.0: "all"},
+        help="The share of points whose class the network is not told. Below 1 it learns the score of each "
+             "class and the unconditional one in one, as classifier-free guidance needs.",
+        source="L 170; Ho & Salimans 2022, §3.2",
     )  # fmt: skip
     levels: Literal["all", "one"] = knob(
         "all", title="noise levels", words={"all": "all", "one": "only this t"},
@@ -108,6 +117,7 @@ class ToySpec(Choice):
     schedule: AnySchedule = knob(
         CosineSchedule(), title="schedule", symbol="β", advanced=True, help="How fast noise is added."
     )
+    guide: ToyGuide = ToyGuide()
     learning: ToyLearning = ToyLearning()
 
     @model_validator(mode="after")
@@ -131,13 +141,27 @@ class ToySpec(Choice):
         """All that p_t depends on, but for t."""
         return self.modes, self.schedule, self.memorised if self.reference == "points" else 0
 
+    @property
+    def followed(self) -> tuple[Any, ...]:
+        """All that the exact guided score depends on, but for t."""
+        return self.law, self.guide if self.guides else None
+
     def mixture(self) -> Mixture:
         """p_0."""
         return _denoiser(*self.law).mixture
 
     def denoiser(self) -> MixtureDenoiser:
-        """The exact denoiser."""
+        """The exact denoiser, without guidance."""
         return _denoiser(*self.law)
+
+    @property
+    def guides(self) -> bool:
+        """Whether there is a class to be guided to: some component has it."""
+        return self.guide.label != NO_LABEL and bool((self.mixture().classes == self.guide.label).any())
+
+    def guided(self) -> ExactDenoiser:
+        """The exact denoiser that moves the particles: with guidance, where a class is chosen."""
+        return _guided(self.law, self.guide) if self.guides else self.denoiser()
 
 
 @lru_cache(maxsize=4)
@@ -153,3 +177,8 @@ def _denoiser(modes: Modes, schedule: AnySchedule, points: int) -> MixtureDenois
         return MixtureDenoiser(_tables(schedule), mixture)
     drawn, chosen = mixture.at(1.0).labelled_sample(points, torch.Generator().manual_seed(0))
     return MemorisedPoints(_tables(schedule), mixture_of_points(drawn, mixture.classes[chosen]))
+
+
+@lru_cache(maxsize=4)
+def _guided(law: tuple[Any, ...], guide: ToyGuide) -> TiltedDenoiser:
+    return TiltedDenoiser(_denoiser(*law), guide.label, guide.gamma)

@@ -167,6 +167,7 @@ def facts(last: Measures) -> str:
         f"Mean ln p_t {last.log_density:.2f}; of exact samples {last.exact_log_density:.2f}",
         f"Effective number of modes {last.modes:.2f}; of the true weights {last.exact_modes:.2f}",
     ]
+    words.append(f"Spread {last.spread:.3f}; of exact samples {last.exact_spread:.3f}")
     if last.acceptance == last.acceptance:
         words.append(f"A Metropolis test would keep {100 * last.acceptance:.1f} % of the steps")
     return "\n".join(words).replace("-", "−").replace("p_t", "pₜ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from diffusion_studio.core.tables import Tables
-from diffusion_studio.engine.toy_process import Langevin, Reverse
+from diffusion_studio.engine.toy_process import Forward, Langevin, Reverse
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.pages.step_equation import step_equation
 from diffusion_studio.widgets.equation import Term
@@ -15,6 +15,16 @@ def toy_equation(
     spec: ToySpec, tables: Tables, times: tuple[int, ...], position: int
 ) -> tuple[list[Term], list[Term], str]:
     """Formula, numbers and caption of the step that begins at state `position`."""
+    formula, numbers, caption = _plain(spec, tables, times, position)
+    if spec.guides and not isinstance(spec.process, Forward):
+        caption += f" · guided: ∇log pₜ(x) + {spec.guide.gamma:g} ∇log pₜ(y|x), y = {spec.guide.label}"
+    return formula, numbers, caption
+
+
+def _plain(
+    spec: ToySpec, tables: Tables, times: tuple[int, ...], position: int
+) -> tuple[list[Term], list[Term], str]:
+    """The same without guidance."""
     process = spec.process
     if isinstance(process, Langevin):
         return _langevin(process)

@@ -11,9 +11,11 @@ from PySide6.QtCore import QElapsedTimer, Qt
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QToolButton, QWidget
 
+from diffusion_studio.engine.toy_measures import Measures
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes
 from diffusion_studio.pages.toy_cards import ToyCards, facts
 from diffusion_studio.pages.toy_equation import toy_equation
+from diffusion_studio.pages.toy_guidance import end_words
 from diffusion_studio.pages.toy_panel import ToyPanel
 from diffusion_studio.pages.toy_picture import ToyPicture
 from diffusion_studio.pages.toy_recorder import Recorder
@@ -55,6 +57,7 @@ class ToyPage(Page):
         self.model = model
         self._shown: ToyState | None = None
         self._animation = Path()
+        self._measured: Measures | None = None
         self._stale = True  # whether the equation shows another step
         self._clock = QElapsedTimer()  # since it was drawn
         self._build()
@@ -260,6 +263,8 @@ class ToyPage(Page):
             self._render_notice(state)
         if before is None or before.t != state.t or before.spec != state.spec:
             self.form.field("t").show_value(state.t)
+        if before is None or _guide_of(before) != _guide_of(state):
+            self._show_guidance(state)
         self._render_plane(state)
         self._render_transport(before, state)
         self._render_equation(before, state)
@@ -267,6 +272,9 @@ class ToyPage(Page):
             self.cards.tour.show_card(state.tour)
         if before is None or _header_of(before) != _header_of(state):
             self.header_changed.emit()
+
+    def _show_guidance(self, state: ToyState) -> None:
+        self.picture.show_guidance(end_words(state, self._measured))
 
     def _render_plane(self, state: ToyState) -> None:
         many = len(state.spec.modes) > 30 or state.brush
@@ -311,6 +319,8 @@ class ToyPage(Page):
 
     def _show_measures(self, found: Comparison) -> None:
         self.cards.show_measures(found)
+        self._measured = found.now.last
+        self._show_guidance(self.model.state)
         if found.now.last is not None:
             state = self.model.state
             where = f"{state.spec.title}, t = {state.t}, {state.spec.count} particles. "
@@ -374,7 +384,11 @@ def _choices_of(state: ToyState) -> tuple[Any, ...]:
 
 def _step_of(state: ToyState) -> tuple[Any, ...]:
     position = 0 if not state.follows else state.position
-    return state.spec.process, state.times, position, state.spec.schedule
+    return state.spec.process, state.times, position, state.spec.schedule, state.spec.guide
+
+
+def _guide_of(state: ToyState) -> tuple[Any, ...]:
+    return state.spec.guide, state.spec.modes, state.look.field, state.learning.labelled
 
 
 def _header_of(state: ToyState) -> tuple[Any, ...]:

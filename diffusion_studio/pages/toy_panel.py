@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from diffusion_studio.engine.toy_shapes import CUSTOM, SHAPES, Modes, modes_from_picture
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.pages.page import titled
+from diffusion_studio.pages.toy_guidance import why_not
 from diffusion_studio.viewmodels.toy_state import LearningState, ToyState
 from diffusion_studio.widgets.form import Form
 from diffusion_studio.widgets.form_controls import QuietCombo
@@ -31,6 +32,7 @@ SECTIONS = (
     ("Noise level", ["t", "schedule"]),
     ("Movement", ["process.step", "process.heat", "process.adjusted", "process.sampler", "process.steps",
                   "process.spacing", "process.climb"]),
+    ("Guidance", ["guide"]),
     ("Particles", ["count", "start", "start_x", "start_y", "seed"]),
 )  # fmt: skip
 ONLY_POINTS = "The mixture is known itself; choose “its points” to know only some of them."
@@ -172,8 +174,10 @@ class ToyPanel(QWidget):
             self._shown = plain
             self.form.set_choice(spec)
             self.learning_form.set_choice(spec)
-            lawful = spec.reference == "law"
-            self.form.set_disabled_reasons({"memorised": ONLY_POINTS} if lawful else {})
+        reasons = {"memorised": ONLY_POINTS} if spec.reference == "law" else {}
+        if reason := why_not(state):
+            reasons["guide.gamma"] = reason
+        self.form.set_disabled_reasons(reasons)
         self.shapes.setCurrentIndex(self.shapes.findData(spec.shape))
         self.brush.setChecked(state.brush)
         self.note.setText(_about(state))

@@ -12,6 +12,7 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from diffusion_studio.engine.toy_field import FieldView
+from diffusion_studio.pages.toy_guidance import arrows_of, guide_words
 from diffusion_studio.viewmodels.toy_state import Look, Particles, PointReading
 from diffusion_studio.widgets.plane import PlaneView
 from diffusion_studio.widgets.plane_paint import Layers
@@ -30,7 +31,7 @@ class ToyPicture(QStackedWidget):
         self.addWidget(self.surface)
         self._look = Look()
         self._field: FieldView | None = None
-        self._learning = ""
+        self._learning = self._guidance = ""
 
     def show_look(self, look: Look) -> None:
         """Which view, and what it draws."""
@@ -66,6 +67,12 @@ class ToyPicture(QStackedWidget):
     def show_reading(self, reading: PointReading | None) -> None:
         """What is known about the place under the pointer."""
         self.plane.set_words("bottom", "" if reading is None else reading_words(reading))
+        self.plane.set_arrows((0.0, 0.0) if reading is None else (reading.x, reading.y), arrows_of(reading))
+
+    def show_guidance(self, words: str) -> None:
+        """How far guided particles are from where one would think."""
+        self._guidance = words
+        self._say()
 
     def _say(self) -> None:
         field, words = self._field, []
@@ -73,6 +80,8 @@ class ToyPicture(QStackedWidget):
             words.append(error_words(field))
         if self._look.field != "exact" and self._learning:
             words.append(self._learning)
+        if self._guidance:
+            words.append(self._guidance)
         self.plane.set_words("top", "\n".join(words))
 
     def frame(self) -> NDArray[np.uint8]:
@@ -118,6 +127,8 @@ def reading_words(reading: PointReading) -> str:
     ]
     if reading.learned is not None:
         lines[1] += f"   learned ({reading.learned[0]:.2f}, {reading.learned[1]:.2f})"
+    if reading.guide is not None:
+        lines.append(guide_words(reading))
     if reading.flow is not None and reading.exact is not None:
         lines.append(f"ln p_0 = {reading.exact:.4f} in closed form, {reading.flow:.4f} along the flow")
     return "\n".join(lines).replace("-", "−").replace("p_t", "pₜ").replace("p_0", "p₀")

@@ -16,6 +16,7 @@ LAYERS = (
     ("contours", "Contour lines"),
     ("arrows", "Score arrows"),
     ("particles", "Particles"),
+    ("tilted", "With guidance: lines of p₀(x) p₀(y|x)^γ"),
     ("weighed", "Error weighted by the density"),
 )
 COLORS = (

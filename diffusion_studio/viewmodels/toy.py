@@ -14,14 +14,16 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.describe import with_value
-from diffusion_studio.core.mixture import NoisyMixture
+from diffusion_studio.core.tilted import Level
 from diffusion_studio.engine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.toy_chain import ToyChain
 from diffusion_studio.engine.toy_export import (
     read_state,
 )
 from diffusion_studio.engine.toy_field import Window
-from diffusion_studio.engine.toy_process import Langevin, Process
+from diffusion_studio.engine.toy_guide import guided_network
+from diffusion_studio.engine.toy_preview import preview
+from diffusion_studio.engine.toy_process import Langevin, Process, State
 from diffusion_studio.engine.toy_shapes import (
     CLASSES,
     CUSTOM,
@@ -32,10 +34,11 @@ from diffusion_studio.engine.toy_shapes import (
     shape,
 )
 from diffusion_studio.engine.toy_spec import ToySpec
+from diffusion_studio.models.score_mlp import ScoreDenoiser
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.toy_files import ToyFiles
-from diffusion_studio.viewmodels.toy_frames import field_of, particles_of, start_labels
+from diffusion_studio.viewmodels.toy_frames import field_of, particles_of, quick_particles, start_labels
 from diffusion_studio.viewmodels.toy_learning import ToyLearner
 from diffusion_studio.viewmodels.toy_memory import restored, to_remember
 from diffusion_studio.viewmodels.toy_meter import ToyMeter
@@ -67,14 +70,15 @@ class ToyViewModel(QObject):
         super().__init__(parent)
         start = spec or ToySpec()
         self._history = History(start)
-        self._learned: Denoiser | None = None
+        self._learned: ScoreDenoiser | None = None
+        self._preview: State | None = None  # shown until the chain has caught up
         self._window = Window()
         self._processes: dict[str, Process] = {}  # the last one of each method
         self._starts: NDArray[np.int64] = np.empty(0, np.int64)
         self._visible = False
         self._shown: tuple[Any, ...] = ()  # what the field on the screen was made of
         self.state = ToyState(start, look or Look(), playing=True)
-        self.player = ToyPlayer(ToyChain(start, start.denoiser()), self.restart, self)
+        self.player = ToyPlayer(ToyChain(start, start.guided()), self.restart, self)
         self.learner, self.pointer = ToyLearner(self), ToyPointer(self)
         self.meter, self.files = ToyMeter(start.process, self), ToyFiles(self)
         self._measuring = QTimer(self, interval=MEASURE_EVERY)
@@ -101,9 +105,9 @@ class ToyViewModel(QObject):
     def chain(self) -> ToyChain:
         return self.player.chain
 
-    def level(self, dtype: torch.dtype = torch.float32) -> NoisyMixture:
-        """p_t of the picture."""
-        return self.spec.denoiser().level(self.state.t, dtype)
+    def level(self, dtype: torch.dtype = torch.float32) -> Level:
+        """p_t of the picture, tilted by guidance."""
+        return self.spec.guided().level(self.state.t, dtype)
 
     # --- what the person changes --------------------------------------------------------------------------
 
@@ -229,8 +233,13 @@ class ToyViewModel(QObject):
 
     def denoiser(self) -> Denoiser:
         """What moves the particles: the learned score where that is what is shown."""
-        learned = self._learned if self.state.look.field == "learned" else None
-        return learned or self.spec.denoiser()
+        shown = self.state.look.field == "learned"
+        return (self._network() if shown else None) or self.spec.guided()
+
+    def _network(self) -> Denoiser | None:
+        """The network with the guidance of now."""
+        spec, network = self.spec, self._learned
+        return guided_network(network, spec.guide) if network is not None and spec.guides else network
 
     def _go_on(self, before: ToySpec, spec: ToySpec) -> None:
         """A chain for the changed parameters: one level goes on from here, a walk is walked again."""
@@ -241,7 +250,7 @@ class ToyViewModel(QObject):
         else:
             chain = ToyChain(spec, self.denoiser())
             stays = same and chain.last == self.player.chain.last
-            self._begin(chain, self.player.chain.position if stays else 0)
+            self._begin(chain, self.player.target if stays else 0)
 
     def restart(self) -> None:
         """The same from its beginning."""
@@ -252,34 +261,43 @@ class ToyViewModel(QObject):
             self._starts = start_labels(chain.x)
             self.meter.begin(chain.spec.process)
         self.player.begin(chain, target)
+        self._preview = preview(chain, target) if chain.position != self.player.target else None
         self._present()
         self._show_player()
 
     def _present(self) -> None:
         """Shows the state at which the chain stands."""
         chain = self.chain
-        t = chain.times[chain.position]
+        if chain.position == self.player.target:
+            self._preview = None
+        position = chain.position if self._preview is None else self.player.target
+        t = chain.times[position]
         self._update(
-            times=chain.times, first=chain.first, position=chain.position, t=t,
+            times=chain.times, first=chain.first, position=position, t=t,
             alpha_bar=chain.denoiser.tables.alpha_bar_at(t),
         )  # fmt: skip
         self._show_field()
         self._show_particles()
 
     def _show_field(self) -> None:
-        look, spec, learned = self.state.look, self.spec, self._learned
-        made_of = (look.field, look.weighed, self.state.t, spec.law, self._window, learned)
+        look, spec, learned = self.state.look, self.spec, self._network()
+        made_of = (look.field, look.weighed, look.tilted, self.state.t, spec.followed, self._window, learned)
         if made_of != self._shown and self._visible:
             self._shown = made_of
-            self.field_changed.emit(field_of(look, self.level(), learned, self.state.t, self._window))
+            goal = spec.guided().level(0, torch.float32)
+            field = field_of(look, self.level(), learned, self.state.t, self._window, goal)
+            self.field_changed.emit(field)
+            if self.pointer.reading is not None:  # what lies under a pointer that rests is another now
+                self.point_at(self.pointer.reading.x, self.pointer.reading.y)
 
     def _show_particles(self) -> None:
         if self._visible:
             look, level = self.state.look, self.level()
-            self.particles_changed.emit(particles_of(self.player.chain, look, level, self._starts))
+            made = particles_of(self.player.chain, look, level, self._starts)
+            self.particles_changed.emit(quick_particles(self._preview, look, level, self._starts) or made)
 
     def _measure(self) -> None:
-        if not self._visible:
+        if not self._visible or self._preview is not None:
             return
         if not self.player.moving:
             self._measuring.stop()
@@ -292,12 +310,12 @@ class ToyViewModel(QObject):
         self._learned = None
         self.learner.start(self.spec)
 
-    def _take_network(self, denoiser: Denoiser) -> None:
+    def _take_network(self, denoiser: ScoreDenoiser) -> None:
         self._learned = denoiser
         if self.state.look.field != "exact":
             self._show_field()
         if self.state.look.field == "learned" and isinstance(self.spec.process, Langevin):
-            self.player.chain.replace_denoiser(denoiser)
+            self.player.chain.replace_denoiser(self.denoiser())
 
     def apply(self, action: Action) -> None:
         """One of the things to try on a card of the tour."""
@@ -305,8 +323,8 @@ class ToyViewModel(QObject):
         self.set_look(look)
         self._history.change(spec)
         self._history.settle()
-        self._show_spec()
         self.restart()
+        self._show_spec()
         self.player.play()
         if action.learns:
             self.start_learning()
@@ -317,7 +335,7 @@ class ToyViewModel(QObject):
 
     def point_at(self, x: float, y: float) -> None:
         """The pointer is over this place of the plane."""
-        self.pointer.point_at(x, y, self.state.t, self.spec.denoiser(), self._learned)
+        self.pointer.point_at(x, y, self.state.t, self.spec, self._network())
 
     def set_visible(self, visible: bool) -> None:
         """Whether the page is seen; a hidden one rests."""
@@ -396,4 +414,4 @@ def _start(spec: ToySpec) -> tuple[Any, ...]:
 def _law(spec: ToySpec) -> tuple[Any, ...]:
     """What the particles' paths depend on."""
     level = spec.t if isinstance(spec.process, Langevin) else None
-    return _start(spec), spec.law, spec.process, level
+    return _start(spec), spec.followed, spec.process, level

@@ -9,10 +9,17 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.denoisers import Denoiser
-from diffusion_studio.core.mixture import NoisyMixture
+from diffusion_studio.core.tilted import Level, TiltedMixture
 from diffusion_studio.engine.toy_chain import ToyChain
-from diffusion_studio.engine.toy_field import FieldView, Window, error_view, exact_view, learned_view
-from diffusion_studio.engine.toy_process import Langevin
+from diffusion_studio.engine.toy_field import (
+    FieldView,
+    Window,
+    contours_of,
+    error_view,
+    exact_view,
+    learned_view,
+)
+from diffusion_studio.engine.toy_process import Langevin, State
 from diffusion_studio.engine.toy_shapes import CLASSES
 from diffusion_studio.viewmodels.toy_state import Look, Particles
 
@@ -20,8 +27,19 @@ TRAIL, WALK = 40, 12  # states of a short trail, at one level and down a chain
 TRAILS, WHOLE = 28, 24  # how many trails, short and whole
 
 
-def field_of(look: Look, level: NoisyMixture, learned: Denoiser | None, t: int, window: Window) -> FieldView:
-    """The field that `look` asks for; the exact one while nothing is learned yet."""
+def field_of(
+    look: Look, level: Level, learned: Denoiser | None, t: int, window: Window, goal: Level | None = None
+) -> FieldView:
+    """The field that `look` asks for; the exact one while nothing is learned yet.
+
+    `goal` is q_0, whose lines are drawn over it when it is tilted by guidance.
+    """
+    view = _plain_field(look, level, learned, t, window)
+    shown = look.tilted and isinstance(goal, TiltedMixture)
+    return replace(view, goal=contours_of(goal, window)) if shown and goal is not None else view
+
+
+def _plain_field(look: Look, level: Level, learned: Denoiser | None, t: int, window: Window) -> FieldView:
     if learned is None or look.field == "exact":
         return exact_view(level, window)
     if look.field == "learned":
@@ -40,7 +58,7 @@ def start_labels(x: torch.Tensor) -> NDArray[np.int64]:
     return found
 
 
-def particles_of(chain: ToyChain, look: Look, level: NoisyMixture, starts: NDArray[np.int64]) -> Particles:
+def particles_of(chain: ToyChain, look: Look, level: Level, starts: NDArray[np.int64]) -> Particles:
     """The particles where the chain stands, with their trails."""
     x, position = chain.x, chain.position
     labels = _labels(x, look, level, starts)
@@ -57,15 +75,23 @@ def particles_of(chain: ToyChain, look: Look, level: NoisyMixture, starts: NDArr
     return Particles(x.numpy(), labels, paths, along, ages)
 
 
+def quick_particles(
+    state: State | None, look: Look, level: Level, starts: NDArray[np.int64]
+) -> Particles | None:
+    """The particles of a preview, without trails."""
+    if state is None:
+        return None
+    labels = _labels(state.x, look, level, starts[: len(state.x)])
+    return Particles(state.x.numpy(), labels, np.empty((0, 0, 2), np.float32), ())
+
+
 def _ages(chain: ToyChain, count: int) -> NDArray[np.float64]:
     """When the last `count` states were, from 0 at the start of the chain to 1 at its end. (count,)"""
     steps = np.arange(chain.position - count + 1, chain.position + 1) - chain.first
     return steps / max(chain.last - chain.first, 1)
 
 
-def _labels(
-    x: torch.Tensor, look: Look, level: NoisyMixture, starts: NDArray[np.int64]
-) -> NDArray[np.int64] | None:
+def _labels(x: torch.Tensor, look: Look, level: Level, starts: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """The colour of each particle."""
     if look.color == "start":
         return starts

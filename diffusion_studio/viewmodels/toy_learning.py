@@ -58,7 +58,8 @@ class ToyLearner(QObject):
                 yield Judged(error / size)
 
         level = max(spec.t, 1) if spec.learning.levels == "one" else None
-        self._update(LearningState(running=True, total=spec.learning.seconds, t=level))
+        labelled = spec.learning.dropped < 1
+        self._update(LearningState(running=True, total=spec.learning.seconds, t=level, labelled=labelled))
         self._slot.start(stream)
 
     def toggle_pause(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
-from diffusion_studio.core.mixture import NoisyMixture
+from diffusion_studio.core.tilted import Level
 from diffusion_studio.engine.toy_chain import ToyChain
 from diffusion_studio.engine.toy_measures import measure
 from diffusion_studio.engine.toy_process import Langevin, Process
@@ -27,7 +27,7 @@ class ToyMeter(QObject):
             self._before = self._now
         self._now = Course(title)
 
-    def measure(self, chain: ToyChain, level: NoisyMixture) -> None:
+    def measure(self, chain: ToyChain, level: Level) -> None:
         """Compares the particles where the chain stands with p_t."""
         process = chain.spec.process
         step, heat = (process.step, process.heat) if isinstance(process, Langevin) else (0.0, 1.0)

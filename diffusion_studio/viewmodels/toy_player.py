@@ -37,6 +37,11 @@ class ToyPlayer(QObject):
         """Whether the clock runs."""
         return self._timer.isActive()
 
+    @property
+    def target(self) -> int:
+        """The state that is on its way."""
+        return self._target
+
     def begin(self, chain: ToyChain, target: int) -> None:
         """Another chain, to stand at state `target`; told by nobody else than the caller."""
         self.chain = chain

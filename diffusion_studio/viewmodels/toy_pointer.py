@@ -12,11 +12,13 @@ from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.flow import flow_log_likelihood, mixture_field
 from diffusion_studio.core.memorised import MemorisedPoints
 from diffusion_studio.core.mixture import MixtureDenoiser
+from diffusion_studio.core.tilted import TiltedDenoiser
 from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.helper_threads import work_alone
+from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.viewmodels.job import Post, Slot
-from diffusion_studio.viewmodels.toy_state import PointReading
+from diffusion_studio.viewmodels.toy_state import GuideReading, PointReading
 
 REST = 250  # ms
 FLOW_STEPS = 200
@@ -45,8 +47,9 @@ class ToyPointer(QObject):
         self._exact: MixtureDenoiser | None = None
         self.reading: PointReading | None = None
 
-    def point_at(self, x: float, y: float, t: int, exact: MixtureDenoiser, learned: Denoiser | None) -> None:
+    def point_at(self, x: float, y: float, t: int, spec: ToySpec, learned: Denoiser | None) -> None:
         """The pointer is at (x, y), and the picture shows p_t."""
+        exact = spec.denoiser()
         place = torch.tensor([[x, y]], dtype=torch.float64)
         log_density, score = exact.level(t).log_density_and_score(place)
         points = isinstance(exact, MemorisedPoints)  # they have no density at t = 0
@@ -56,7 +59,9 @@ class ToyPointer(QObject):
             guess = tuple(learned(place.float(), max(t, 1)).score_hat[0].tolist())
         self._exact = exact
         sx, sy = score[0].tolist()
-        self._tell(PointReading(x, y, t, float(log_density), (sx, sy), guess, None, known))
+        self._tell(
+            PointReading(x, y, t, float(log_density), (sx, sy), guess, None, known, _guide(spec, t, place))
+        )
         if points:
             self._rest.stop()
         else:
@@ -93,3 +98,15 @@ class ToyPointer(QObject):
     def _tell(self, reading: PointReading | None) -> None:
         self.reading = reading
         self.changed.emit(reading)
+
+
+def _guide(spec: ToySpec, t: int, place: torch.Tensor) -> GuideReading | None:
+    """What guidance does at `place` (1, 2), exactly."""
+    denoiser = spec.guided()
+    if not isinstance(denoiser, TiltedDenoiser):
+        return None
+    level = denoiser.level(t)
+    gx, gy = level.class_gradient(place)[0].tolist()
+    sx, sy = level.score(place)[0].tolist()
+    share = float(level.base.log_class(place, level.label).exp())
+    return GuideReading((gx, gy), (sx, sy), share, level.label, level.gamma)

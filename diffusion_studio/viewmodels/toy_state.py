@@ -93,6 +93,7 @@ class Look:
     contours: bool = True
     arrows: bool = True
     particles: bool = True
+    tilted: bool = True  # with guidance: p_0(x) p_0(y|x)^γ as lines
     weighed: bool = False  # error map weighted by p_t
     surface: bool = False  # as a landscape
 
@@ -138,6 +139,17 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class GuideReading:
+    """What guidance does at a place."""
+
+    gradient: tuple[float, float]  # ∇ ln p(y | x_t)
+    guided: tuple[float, float]
+    share: float  # p(y | x_t)
+    label: int
+    gamma: float
+
+
+@dataclass(frozen=True)
 class PointReading:
     """What is known about the place under the pointer."""
 
@@ -149,6 +161,7 @@ class PointReading:
     learned: tuple[float, float] | None = None
     flow: float | None = None  # log p_0 along the probability flow
     exact: float | None = None  # log p_0 in closed form
+    guide: GuideReading | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +177,7 @@ class LearningState:
     error: float = float("nan")  # mean squared score error over all t, in units of the score's own
     trained: bool = False
     t: int | None = None  # the one level it learned; None for all
+    labelled: bool = True  # whether it is told of classes
 
 
 @dataclass(frozen=True)

@@ -2,57 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.samplers import DDIM, DDPM, Heun, Sampler
 from diffusion_studio.core.spacing import LogSNRSpacing, Spacing
 from diffusion_studio.engine.toy_process import Forward, Langevin, Process, Reverse
-from diffusion_studio.engine.toy_shapes import shape
-from diffusion_studio.engine.toy_spec import ToySpec
-from diffusion_studio.viewmodels.toy_state import Look
-
-Setting = tuple[ToySpec, Look]
-Change = Callable[[ToySpec, Look], Setting]
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing to try."""
-
-    title: str
-    change: Change
-    learns: bool = False  # also starts a training
-
-
-@dataclass(frozen=True)
-class TourCard:
-    """A few sentences, their source, and what to try."""
-
-    title: str
-    text: str
-    source: str
-    actions: tuple[Action, ...]
-
-
-def _set(shape_key: str | None = None, process: Process | None = None, **values: object) -> Change:
-    """A change to parameters and, by `look_…`, to how they are shown."""
-    looks = {k.removeprefix("look_"): v for k, v in values.items() if k.startswith("look_")}
-    learns = {k.removeprefix("learning_"): v for k, v in values.items() if k.startswith("learning_")}
-    plain = {k: v for k, v in values.items() if not k.startswith(("look_", "learning_"))}
-
-    def change(spec: ToySpec, look: Look) -> Setting:
-        update: dict[str, object] = dict(plain)
-        if shape_key is not None:
-            update |= {"shape": shape_key, "modes": shape(shape_key).make()}
-        if process is not None:
-            update["process"] = process
-        if learns:
-            update["learning"] = spec.learning.model_copy(update=learns)
-        return spec.model_copy(update=update), replace(look, **looks)  # type: ignore[arg-type]
-
-    return change
+from diffusion_studio.viewmodels.toy_tour_cards import Action, TourCard, setting
+from diffusion_studio.viewmodels.toy_tour_guidance import guidance_cards
 
 
 def _reverse(kind: str, steps: int = 200, **values: object) -> Process:
@@ -63,7 +18,7 @@ def cards() -> tuple[TourCard, ...]:
     """All cards, in the order in which they are best read."""
     spacings = members(Spacing)
     few = [
-        Action(f"10 steps, {cls.title}", _set(process=Reverse(sampler=DDIM(), steps=10, spacing=cls())))
+        Action(f"10 steps, {cls.title}", setting(process=Reverse(sampler=DDIM(), steps=10, spacing=cls())))
         for kind, cls in spacings.items()
         if kind in ("trailing", "log_snr", "karras")
     ]
@@ -78,7 +33,7 @@ def cards() -> tuple[TourCard, ...]:
             (
                 Action(
                     "Many chains from one point",
-                    _set(
+                    setting(
                         "three",
                         Langevin(),
                         t=0,
@@ -93,7 +48,7 @@ def cards() -> tuple[TourCard, ...]:
                 ),
                 Action(
                     "The same without noise",
-                    _set(
+                    setting(
                         "three",
                         Langevin(heat=0.0),
                         t=0,
@@ -116,11 +71,12 @@ def cards() -> tuple[TourCard, ...]:
             "Luo 2022, eq. 159 and after",
             (
                 Action(
-                    "Two far modes, plain", _set("two", Langevin(), t=0, start="window", count=4000, **still)
+                    "Two far modes, plain",
+                    setting("two", Langevin(), t=0, start="window", count=4000, **still),
                 ),
                 Action(
                     "Try annealing",
-                    _set(
+                    setting(
                         "two",
                         _reverse("annealed_langevin", 300, repeats=3, size=0.2),
                         count=4000,
@@ -139,7 +95,7 @@ def cards() -> tuple[TourCard, ...]:
             (
                 Action(
                     "Learn at one level",
-                    _set(
+                    setting(
                         "three",
                         Langevin(),
                         t=40,
@@ -153,7 +109,7 @@ def cards() -> tuple[TourCard, ...]:
                 ),
                 Action(
                     "Learn at all levels",
-                    _set(
+                    setting(
                         "three",
                         t=40,
                         count=2000,
@@ -173,15 +129,16 @@ def cards() -> tuple[TourCard, ...]:
             "Luo 2022, after eq. 157; Song & Ermon 2019, §3.2.1",
             (
                 Action(
-                    "No noise", _set("line", Langevin(step=0.002), t=0, count=2000, start="window", **still)
+                    "No noise",
+                    setting("line", Langevin(step=0.002), t=0, count=2000, start="window", **still),
                 ),
                 Action(
                     "With noise, t = 150",
-                    _set("line", Langevin(step=0.002), t=150, count=2000, start="window", **still),
+                    setting("line", Langevin(step=0.002), t=150, count=2000, start="window", **still),
                 ),
                 Action(
                     "From noise to the curve",
-                    _set("line", _reverse("annealed_langevin", 300), count=2000, start="noise", **still),
+                    setting("line", _reverse("annealed_langevin", 300), count=2000, start="noise", **still),
                 ),
             ),
         ),
@@ -192,13 +149,14 @@ def cards() -> tuple[TourCard, ...]:
             "for η = 1; only the paths differ.",
             "Stratos, lemma 3.1; DDIM eq. 12",
             (
-                Action("η = 0", _set("ring", Reverse(sampler=DDIM()), count=4000, start="noise", **still)),
+                Action("η = 0", setting("ring", Reverse(sampler=DDIM()), count=4000, start="noise", **still)),
                 Action(
                     "η = 0.5",
-                    _set("ring", Reverse(sampler=DDIM(eta=0.5)), count=4000, start="noise", **still),
+                    setting("ring", Reverse(sampler=DDIM(eta=0.5)), count=4000, start="noise", **still),
                 ),
                 Action(
-                    "η = 1", _set("ring", Reverse(sampler=DDIM(eta=1.0)), count=4000, start="noise", **still)
+                    "η = 1",
+                    setting("ring", Reverse(sampler=DDIM(eta=1.0)), count=4000, start="noise", **still),
                 ),
             ),
         ),
@@ -210,7 +168,7 @@ def cards() -> tuple[TourCard, ...]:
             (
                 Action(
                     "The flow",
-                    _set(
+                    setting(
                         "moons",
                         Reverse(sampler=Heun(), steps=60, spacing=LogSNRSpacing()),
                         count=1500,
@@ -221,7 +179,7 @@ def cards() -> tuple[TourCard, ...]:
                 ),
                 Action(
                     "The SDE",
-                    _set(
+                    setting(
                         "moons",
                         _reverse("reverse_sde", 400),
                         count=1500,
@@ -240,7 +198,7 @@ def cards() -> tuple[TourCard, ...]:
             (
                 Action(
                     "η = 0",
-                    _set(
+                    setting(
                         "three",
                         Reverse(sampler=DDIM()),
                         count=400,
@@ -253,7 +211,7 @@ def cards() -> tuple[TourCard, ...]:
                 ),
                 Action(
                     "η = 0.3",
-                    _set(
+                    setting(
                         "three",
                         Reverse(sampler=DDIM(eta=0.3)),
                         count=400,
@@ -266,7 +224,7 @@ def cards() -> tuple[TourCard, ...]:
                 ),
                 Action(
                     "η = 1",
-                    _set(
+                    setting(
                         "three",
                         Reverse(sampler=DDIM(eta=1.0)),
                         count=400,
@@ -296,7 +254,7 @@ def cards() -> tuple[TourCard, ...]:
             (
                 Action(
                     "By the flow and back",
-                    _set(
+                    setting(
                         "three",
                         Reverse(sampler=DDIM(), climb="flow"),
                         start="data",
@@ -307,7 +265,7 @@ def cards() -> tuple[TourCard, ...]:
                 ),
                 Action(
                     "By noise and back",
-                    _set(
+                    setting(
                         "three",
                         Reverse(sampler=DDPM()),
                         start="data",
@@ -316,7 +274,8 @@ def cards() -> tuple[TourCard, ...]:
                         **still,
                     ),
                 ),
-                Action("Only up", _set("three", Forward(), count=3000, look_color="class", **still)),
+                Action("Only up", setting("three", Forward(), count=3000, look_color="class", **still)),
             ),
         ),
+        *guidance_cards(),
     )

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from diffusion_studio.engine.toy_field import FieldView, Window
 from diffusion_studio.engine.toy_shapes import Mode
+from diffusion_studio.widgets.plane_arrows import Arrow, paint_arrows
 from diffusion_studio.widgets.plane_handles import Grip, grip_at, moved, paint_modes
 from diffusion_studio.widgets.plane_paint import (
     Layers,
@@ -87,6 +88,7 @@ class PlaneView(QWidget):
         self._hovered: Grip | None = None
         self._held: Grip | None = None
         self._stroke: list[tuple[float, float]] = []
+        self._arrows: tuple[tuple[float, float], tuple[Arrow, ...]] = (0.0, 0.0), ()
         self._words: dict[str, str] = {}
         self._layer: Pixels = np.empty((0, 0), np.uint32)  # the field alone
         self._stale = True  # whether the field has to be drawn again
@@ -150,6 +152,11 @@ class PlaneView(QWidget):
         if self._words.get(corner, "") != text:
             self._words[corner] = text
             self.update()
+
+    def set_arrows(self, place: tuple[float, float], arrows: Sequence[Arrow]) -> None:
+        """Show arrows at a place of the plane."""
+        self._arrows = place, tuple(arrows)
+        self.update()
 
     def set_zoom(self, half: float) -> None:
         """Show the plane up to `half` above and below its middle."""
@@ -238,6 +245,8 @@ class PlaneView(QWidget):
             spread = (1 - self._shrink**2) ** 0.5
             hovered = self._held or self._hovered
             paint_modes(painter, self._modes, self._selected, hovered, self._shrink, self.screen, spread)
+        if handles and self._arrows[1]:
+            paint_arrows(painter, self.screen.map(QPointF(*self._arrows[0])), self._arrows[1])
         if self._stroke:
             painter.setPen(QPen(QColor(palette.quantity["x0"]), 3))
             painter.drawPolyline([self.screen.map(QPointF(*p)) for p in self._stroke])

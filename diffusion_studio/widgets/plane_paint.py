@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
 
-from diffusion_studio.engine.toy_field import FieldView, Window
+from diffusion_studio.engine.toy_field import Contours, FieldView, Window
 from diffusion_studio.widgets.contours import contour_segments
 from diffusion_studio.widgets.raster import age_map, density_map, error_map, painted
 from diffusion_studio.widgets.theme import Palette, theme
@@ -60,6 +60,10 @@ def paint_field(painter: QPainter, field: FieldView, layers: Layers, width: floa
         painter.setPen(_line(palette.text, 0.30 if palette.dark else 0.34, 1.0))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPath(contour_path(field, width, height))
+    if field.goal is not None:
+        painter.setPen(_line(palette.ink("guidance"), 0.95, 1.4))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawPath(contour_path(field.goal, width, height))
     if layers.arrows:
         _paint_arrows(painter, field, width, height)
 
@@ -75,7 +79,7 @@ def _picture(field: FieldView, palette: Palette):
     return painted(shares, density_map(palette))
 
 
-def contour_path(field: FieldView, width: float, height: float) -> QPainterPath:
+def contour_path(field: FieldView | Contours, width: float, height: float) -> QPainterPath:
     """The contour lines of the density."""
     rows, columns = field.log_density.shape
     segments = contour_segments(field.log_density, field.levels)

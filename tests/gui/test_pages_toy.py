@@ -13,6 +13,7 @@ from diffusion_studio.engine.toy_shapes import CUSTOM
 from diffusion_studio.viewmodels import toy_player
 from diffusion_studio.widgets.contours import contour_segments
 from diffusion_studio.widgets.ink import ink_of_picture, ink_of_text
+from diffusion_studio.widgets.plane_arrows import Arrow, arrow_ends
 from diffusion_studio.widgets.plane_paint import age_color
 from diffusion_studio.widgets.raster import density_map, error_map, oklab, packed, ramp, splat
 from diffusion_studio.widgets.theme import DARK, LIGHT, theme
@@ -174,6 +175,36 @@ def test_that_learned_begins_to_learn_and_error_tells_its_number(qtbot, page, mo
     page.plane.grab()
 
 
+def test_that_guidance_is_shown_in_arrows_lines_and_words(qtbot, page, model):
+    field = page.form.field("guide.gamma").control
+    assert not field.isEnabled()
+    model.edit("guide.label", 2)
+    assert field.isEnabled()
+    plain = page.plane.picture()
+    page._look(tilted=False)
+    assert (page.plane.picture() != plain).any()
+    page._look(tilted=True)
+    model._measure()
+    assert "energy distance" in page.plane._words["top"]
+    before = page.plane.grab().toImage()
+    qtbot.mouseMove(page.plane, at(page, 0.5, 0.5))
+    assert "∇ln p(y|x)" in page.plane._words["bottom"]
+    assert len(page.plane._arrows[1]) == 3
+    assert page.plane.grab().toImage() != before
+    model.pointer.leave()
+    assert page.plane._arrows[1] == ()
+    model.edit("guide.label", 7)
+    assert not field.isEnabled()
+    assert page.plane._words["top"] == ""
+
+
+def test_that_arrows_add_up_and_the_longest_fits():
+    ends = arrow_ends((Arrow((3.0, 0.0), "score"), Arrow((0.0, 4.0), "guidance", after=0),
+                       Arrow((3.0, 4.0), "guidance")), 100.0)  # fmt: skip
+    assert ends[1][1] == ends[2][1] == QPointF(60, -80)
+    assert arrow_ends((Arrow((0.0, 0.0), "score"),))[0][1] == QPointF(0, 0)
+
+
 def test_that_paths_are_coloured_by_age(page, model):
     model.edit("count", 3)
     model.player.seek(60)
@@ -210,10 +241,10 @@ def test_that_the_landscape_is_drawn_turned_and_left_again(qtbot, page, model):
 
 def test_that_the_tour_goes_round(qtbot, page, model):
     titles = []
-    for _ in range(9):
+    for _ in range(11):
         titles.append(page.cards.tour.accessibleName())
         page.cards.tour.card_requested.emit(model.state.tour + 1)
-    assert len(set(titles)) == 9
+    assert len(set(titles)) == 11
     assert model.state.tour == 0
 
 

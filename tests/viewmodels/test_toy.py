@@ -237,6 +237,52 @@ def test_that_points_can_be_the_reference(made):
     assert len(fields) == 2
 
 
+def test_that_guidance_moves_field_and_particles_and_tells_three_arrows(made):
+    model = made(SMALL.model_copy(update={"process": Reverse(steps=60), "start": "noise"}))
+    model.player.seek(60)
+    fields, shown = collected(model.field_changed), collected(model.particles_changed)
+    model.edit("guide.label", 2)
+    model.settle()
+    before = len(fields), len(shown)
+    model.edit("guide.gamma", 6.0)
+    assert (len(fields), len(shown)) > before
+    assert fields[-1].goal is not None
+    assert model.state.position == 60
+    posterior = model.spec.denoiser().level(0, torch.float32).class_posterior(torch.from_numpy(shown[-1].x))
+    assert float(posterior[:, 2].mean()) > 0.95
+    model.point_at(0.2, 0.4)
+    reading = model.pointer.reading
+    for k in range(2):
+        push = reading.guide.gamma * reading.guide.gradient[k]
+        assert reading.guide.guided[k] == pytest.approx(reading.score[k] + push, abs=1e-9)
+    model.edit("guide.gamma", 3.0)
+    assert model.pointer.reading.guide.gamma == 3.0  # the pointer rests, the arrows follow
+    model.edit("guide.gamma", 6.0)
+    model.set_look(Look(tilted=False))
+    assert fields[-1].goal is None
+    model.undo()
+    assert model.spec.guide.gamma == 1.0
+    model.undo()
+    assert not model.spec.guides
+    assert fields[-1].goal is None
+
+
+def test_that_a_slow_chain_is_previewed_while_it_catches_up(made, monkeypatch, qtbot):
+    model = made(SMALL.model_copy(update={"process": Reverse(steps=80), "start": "noise", "count": 2000}))
+    model.player.seek(80)
+    monkeypatch.setattr(toy_player, "PATIENCE", 0.0)
+    shown, measured = collected(model.particles_changed), collected(model.meter.measured)
+    model.edit("guide.label", 1)
+    assert model.chain.position < 80
+    assert model.state.position == 80
+    assert len(shown[-1].x) == 1500
+    model._measure()
+    assert not measured
+    qtbot.waitUntil(lambda: model.chain.position == 80)
+    assert len(shown[-1].x) == 2000
+    assert model._preview is None
+
+
 def test_that_age_runs_from_the_start_of_the_chain_to_its_end(made):
     model = made()
     shown = collected(model.particles_changed)

@@ -39,8 +39,26 @@ class _WithKeys(TyperCommand):
             formatter.write_dl(rows, col_max=32)
 
 
+class _WithClassifierKeys(TyperCommand):
+    """The same for the keys of a classifier."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from diffusion_studio.core.describe import knobs
+        from diffusion_studio.engine.classifier_training import ClassifierSpec
+
+        with formatter.section("Keys of --set, with bounds and defaults"):
+            formatter.write_dl([(k.path, _describe(k)) for k in knobs(ClassifierSpec())], col_max=32)
+
+
 class _WithSamplers(TyperCommand):
     """A command whose help lists every sampler, every rule for τ and every key of --set."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """`--classifier` may stand alone; it acts on ε̂ then."""
+        alone = [arg == "--classifier" and after not in ("eps", "mean") for arg, after in _pairs(args)]
+        return super().parse_args(
+            ctx, [f"{arg}=eps" if a else arg for arg, a in zip(args, alone, strict=True)]
+        )
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         from diffusion_studio.core.describe import knobs, members
@@ -55,6 +73,11 @@ class _WithSamplers(TyperCommand):
         rows = {k.path: _describe(k) for spec in every_spec() for k in knobs(spec)}
         with formatter.section("Keys of --set, with bounds and defaults"):
             formatter.write_dl(list(rows.items()), col_max=32)
+
+
+def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
+    """Each word with the one after it."""
+    return zip(words, [*words[1:], ""], strict=True)
 
 
 def _describe(k: Any) -> str:
@@ -201,7 +224,7 @@ def _watch(stream: Iterator[Any], bar: Progress, control: Any) -> None:
     """Shows the events of a training; raises ValueError with the sentence of a failure."""
     from diffusion_studio.engine import events
 
-    task = bar.add_task("training", total=1.0)
+    task = bar.add_task("training", total=None)
     failure = ""
     for event in stream:
         match event:
@@ -282,11 +305,37 @@ def sample(
         int | None, typer.Option("--count", min=1, help="Number of images; 16, or those to invert.")
     ] = None,
     label: Annotated[
-        int | None, typer.Option("--label", help="The class; all classes in turn by default.")
+        str | None,
+        typer.Option(
+            "--label",
+            metavar="CLASS",
+            help="The class, by number or name; −2 for none. All in turn by default.",
+        ),
     ] = None,
     guidance: Annotated[
         float, typer.Option("--guidance", help="γ: 0 no class, 1 the class, more exaggerates it.")
     ] = 1.0,
+    classifier: Annotated[
+        str | None,
+        typer.Option(
+            "--classifier",
+            metavar="[eps|mean]",
+            help="Let the classifier of RUN guide: ε̂ (when left out), or the mean of each step.",
+        ),
+    ] = None,
+    negative: Annotated[
+        str | None,
+        typer.Option("--negative", metavar="CLASS", help="Guide away from this class: “not a 3”."),
+    ] = None,
+    guidance_curve: Annotated[
+        str | None,
+        typer.Option(
+            "--guidance-curve",
+            metavar="CURVE",
+            help="γ over the chain: constant, interval or drawn; 0.2-0.8 is an interval of t/T, "
+            "0:1,0.5:2,1:0 a curve of t/T:share of γ.",
+        ),
+    ] = None,
     seed: Seed = 0,
     sets: Annotated[
         list[str] | None,
@@ -299,7 +348,7 @@ def sample(
 ) -> None:
     """Sample from a trained model."""
     from diffusion_studio.engine.export import check_suffix
-    from diffusion_studio.engine.sample_command import spec_of
+    from diffusion_studio.engine.sample_command import class_names_of, spec_of
 
     try:
         check_suffix(out)
@@ -307,7 +356,8 @@ def sample(
             raise ValueError(f"--trajectory writes numbers, so {out.name} should end in .npz.")
         spec = spec_of(
             sampler=sampler, steps=steps, eta=eta, tau=tau, sigma=sigma, clip=clip, invert=invert or [],
-            count=count, label=label, guidance=guidance, seed=seed, sets=sets or [],
+            count=count, label=label, guidance=guidance, classifier=classifier, negative=negative,
+            guidance_curve=guidance_curve, seed=seed, sets=sets or [], names=lambda: class_names_of(run),
         )  # fmt: skip
     except ValueError as error:
         _fail(str(error), 2)
@@ -336,6 +386,57 @@ def _sample(name: str, out: Path, spec: Any, trajectory: bool, device_name: str)
         raise ValueError("Stopped; nothing was written.")
     settings = {"model": source.name, "step": source.step, "sample": spec.model_dump(mode="json")}
     save_samples(out, samples, settings, trajectory)
+
+
+@app.command("train-classifier", cls=_WithClassifierKeys)
+def train_classifier(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run that has a checkpoint.")],
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after so many steps.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.001, help="Stop after so much training time; 30 s.")
+    ] = None,
+    seed: Seed = 0,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter; see the keys below."),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Train a classifier of noisy images on the data of RUN, and keep it there: it can guide the chains of
+    RUN to a class, even where the model itself knows none. Ctrl+C stops and saves."""
+    from diffusion_studio.engine.classifier_training import ClassifierSpec
+
+    limit = {"steps": steps or 0, "seconds": seconds or 0} if steps or seconds else {}
+    given = [f"{key}={value}" for key, value in ({"seed": seed or 0} | limit).items()]
+    try:
+        spec = _changed(ClassifierSpec(), [*given, *(sets or [])])
+    except ValueError as error:
+        _fail(str(error), 2)
+    with _sentences():
+        typer.echo(_train_classifier(run, spec, device))
+
+
+def _train_classifier(path: Path, spec: Any, device_name: str) -> str:
+    """What the trained classifier knows, in words."""
+    from diffusion_studio.engine.classifier_accuracy import accuracy_sentence
+    from diffusion_studio.engine.classifier_training import AccuracyMeasured, train_classifier
+    from diffusion_studio.engine.control import Control
+    from diffusion_studio.engine.devices import choose_device
+
+    control, device, known = Control(), choose_device(device_name), ""
+
+    def stream() -> Iterator[Any]:
+        nonlocal known
+        for event in train_classifier(path, spec, device, control):
+            if isinstance(event, AccuracyMeasured) and event.final:
+                known = accuracy_sentence(event.curve, event.classes)
+            yield event
+
+    with _bar() as bar, _stopping_on_signals(control):
+        _watch(stream(), bar, control)
+    if not known:
+        raise ValueError("Stopped; nothing was written.")
+    return known
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from diffusion_studio.data.imageset import ImageSet, to_model_range
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.checkpoints import checkpoint_step, list_checkpoints, problem_with
+from diffusion_studio.engine.classifier_files import load_classifier
 from diffusion_studio.engine.config import DiffusionSpec
 from diffusion_studio.engine.devices import choose_precision
 from diffusion_studio.engine.first_state import exhausted, first_state
@@ -82,12 +83,14 @@ def open_source(path: Path, device: torch.device) -> Source:
     if is_run(path):
         run = Run.open(path)
         checkpoint, complaints = run.newest_checkpoint()
-        return _from_model(checkpoint, device, "run", run.name, complaints)
+        return _with_classifier(_from_model(checkpoint, device, "run", run.name, complaints), run, device)
     if checkpoint_step(path) >= 0 and is_pipeline(path):
         problem = problem_with(path)
         if problem:
             raise RunError(problem)
-        return _from_model(path, device, "run", path.parent.parent.name, ())
+        owner = path.parent.parent
+        source = _from_model(path, device, "run", owner.name, ())
+        return _with_classifier(source, Run.open(owner), device) if is_run(owner) else source
     if is_pipeline(path):
         return _from_model(path, device, "folder", path.name, ())
     if not path.exists():
@@ -106,6 +109,17 @@ def _from_model(
         kind, name, model.denoiser, model.resolution, model.channels, model.class_names, notes, step,
         checkpoints=folder.parent if kind == "run" else None,
     )  # fmt: skip
+
+
+def _with_classifier(source: Source, run: Run, device: torch.device) -> Source:
+    """The same with the classifier of its run; one that cannot be used is only noted."""
+    try:
+        found = load_classifier(run, device, source.tables)
+    except ValueError as error:
+        return replace(source, notes=(*source.notes, str(error)))
+    if found is None:
+        return source
+    return replace(source, classifier=found.classifier, classifier_names=found.card.class_names)
 
 
 def open_named(name: str, device: torch.device) -> Source:

@@ -63,8 +63,9 @@ class Session:
     def checkpoint(self) -> CheckpointContent:
         """All that a checkpoint of this moment holds."""
         state = self.learner.state()
+        names = [printable(name) for name in self.images.class_names]
         studio = {
-            "schema": 1, "classes": self.learner.classes, "class_names": list(self.images.class_names),
+            "schema": 1, "classes": self.learner.classes, "class_names": names,
             "prediction": self.config.objective.predict, "step": self.counters.step,
         }  # fmt: skip
         trainer = {"counters": vars(self.counters), "timestep_errors": self.averages.state()}
@@ -177,7 +178,7 @@ def resumed_session(
     precision = choose_precision(run.config.training.precision, device, images.resolution)
     learner = _learner(run.config, images, device, precision)
     session = _session(run, images, learner, device)
-    session.notes = _data_notes(run, images)
+    session.notes = data_notes(run, images)
     try:
         checkpoint, complaints = run.newest_checkpoint()
     except RunError as error:
@@ -200,20 +201,20 @@ def _reconfigured(run: Run, config: RunConfig | None) -> Run:
     return Run(run.path, config)  # written once the training holds the run's lock
 
 
-def _data_notes(run: Run, images: ImageSet) -> tuple[str, ...]:
+def data_notes(run: Run, images: ImageSet) -> tuple[str, ...]:
     """What changed in the data since the run began."""
     now = tuple(printable(name) for name in images.class_names)
     if run.config.model.conditional and run.manifest and run.class_names != now:
         raise RunError(
-            f"{run.name} was trained on the classes {_some(run.class_names)}, but {images.source} now has "
-            f"{_some(now)}. Put the folder back as it was, or start a new run."
+            f"{run.name} was trained on the classes {some_names(run.class_names)}, but {images.source} now "
+            f"has {some_names(now)}. Put the folder back as it was, or start a new run."
         )
     if run.manifest.get("fingerprint", images.fingerprint) != images.fingerprint:
         return (f"The images in {images.source} changed since this run began; it goes on with the new ones.",)
     return ()
 
 
-def _some(names: tuple[str, ...]) -> str:
+def some_names(names: tuple[str, ...]) -> str:
     """Names in a sentence; how many when they are too many to read."""
     return ", ".join(names) if 0 < len(names) <= 12 else f"of {len(names)} folders"
 

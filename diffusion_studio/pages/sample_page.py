@@ -20,9 +20,10 @@ from diffusion_studio.engine.trajectory import Trajectory
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
 from diffusion_studio.pages.sample_actions import SampleActions
 from diffusion_studio.pages.sample_pictures import SamplePictures
-from diffusion_studio.pages.sample_side import NEAREST, TRADE, SampleSide
+from diffusion_studio.pages.sample_side import CLASSIFIER, NEAREST, TRADE, SampleSide
 from diffusion_studio.pages.step_equation import ACTS, Acts, step_equation, with_guidance
 from diffusion_studio.viewmodels.chain_views import ChainCurves, Strip
+from diffusion_studio.viewmodels.classifier import ClassifierModel
 from diffusion_studio.viewmodels.guidance_trade import TradeModel, TradeState
 from diffusion_studio.viewmodels.sample import SampleViewModel
 from diffusion_studio.viewmodels.sample_state import SampleState
@@ -74,6 +75,7 @@ class SamplePage(Page):
         self.model = model
         self.nearest, self.reconstruction = NearestModel(self), ReconstructionModel(self)
         self.thumbnails, self.trade = ThumbnailModel(self), TradeModel(self)
+        self.classifier = ClassifierModel(parent=self)
         self._build()
         self._connect()
         self._shown: SampleState | None = None
@@ -198,6 +200,12 @@ class SamplePage(Page):
         side.trade.measure_requested.connect(self._measure_trade)
         side.trade.stop_requested.connect(self.trade.stop)
         self.trade.changed.connect(self._show_trade)
+        side.classifier.train_requested.connect(self.classifier.train)
+        side.classifier.pause_requested.connect(self.classifier.toggle_pause)
+        side.classifier.stop_requested.connect(self.classifier.stop)
+        self.classifier.changed.connect(side.classifier.show_state)
+        self.classifier.losses_changed.connect(side.classifier.show_losses)
+        self.classifier.trained.connect(model.classifier_trained)
         self.nearest.found.connect(side.show_nearest)
         self.nearest.failed.connect(side.show_nearest_failure)
         self.reconstruction.changed.connect(side.show_errors)
@@ -271,6 +279,8 @@ class SamplePage(Page):
         if self.side.tab == TRADE and record is not None and self.isVisible():
             self.trade.look(record.chain)
             self.side.trade.set_gamma(self.model.parameters.spec.guidance)
+        if self.side.tab == CLASSIFIER and self.isVisible():
+            self.classifier.show(self.model.parameters.source)
         self._look_for_nearest()
 
     def _look_for_nearest(self) -> None:
@@ -376,6 +386,8 @@ class SamplePage(Page):
         transport.set_loop(state.loop)
         if before is None or before.position != state.position:
             self.side.set_cursor(state.position)
+            if state.times:
+                self.side.classifier.set_time(state.times[state.position])
             self.pictures.set_position(state.position)
             if self.side.tab == NEAREST:
                 self._look_for_nearest()
@@ -472,7 +484,7 @@ class SamplePage(Page):
 
     def shutdown(self) -> None:
         """Stops what is worked out beside the chain."""
-        for model in (self.nearest, self.reconstruction, self.thumbnails, self.trade):
+        for model in (self.nearest, self.reconstruction, self.thumbnails, self.trade, self.classifier):
             model.shutdown()
 
 

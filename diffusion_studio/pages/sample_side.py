@@ -9,6 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from diffusion_studio.pages.classifier_panel import ClassifierPanel
 from diffusion_studio.pages.guidance_panel import GuidancePanel
 from diffusion_studio.viewmodels.chain_views import ChainCurves, StepNoise
 from diffusion_studio.viewmodels.side_models import ErrorFound, NearestFound
@@ -25,12 +26,14 @@ from diffusion_studio.widgets.theme import label
 
 TALL = 640  # pixels
 GUIDANCE = "‖ε̂(y) − ε̂(∅)‖"
-CURVES, BY_HAND, NEAREST, TRADE = "curves", "by hand", "nearest", "guidance"
+CURVES, BY_HAND, NEAREST = "curves", "by hand", "nearest"
+TRADE, CLASSIFIER = "guidance", "classifier"
 TABS = [
     (CURVES, "Curves", "ᾱ, σ, SNR, the size of ε̂ and the way to the image, over the chain"),
     (BY_HAND, "σ τ γ", "Draw the noise of each step, the visited times, and guidance over the chain"),
     (NEAREST, "Memory", "The training images nearest to each sample: learned, or remembered?"),
     (TRADE, "Guidance", "One noise under every γ, and what guidance trades"),
+    (CLASSIFIER, "Classifier", "A classifier of noisy images: where does it stop knowing?"),
 ]
 
 
@@ -55,6 +58,8 @@ class SampleSide(QWidget):
         self.stack.addWidget(self._build_nearest())
         self.trade = GuidancePanel()
         self.stack.addWidget(self.trade)
+        self.classifier = ClassifierPanel()
+        self.stack.addWidget(self.classifier)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)

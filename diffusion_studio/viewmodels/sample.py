@@ -148,6 +148,12 @@ class SampleViewModel(QObject):
         if self.parameters.source == str(run):
             self.compute()
 
+    def classifier_trained(self, run: Path) -> None:
+        """A run has another classifier; the chain on show is computed again if it may be guided by it."""
+        source = Path(self.parameters.source)
+        if run in (source, source.parent.parent):
+            self.compute()
+
     def edit(self, path: str, value: Any) -> None:
         """Changes one parameter of the shown track; one that cannot be gets its sentence."""
         try:

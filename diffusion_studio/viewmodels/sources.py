@@ -10,6 +10,7 @@ import torch
 
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.checkpoints import checkpoint_step, list_checkpoints
+from diffusion_studio.engine.classifier_files import version_of
 from diffusion_studio.engine.run import Run, is_run, list_runs
 from diffusion_studio.engine.sampling import MEMORISING, Source, open_named
 
@@ -87,8 +88,11 @@ class SourceCache:
 
 
 def _version(key: str) -> str:
-    """Changes when a run has a newer checkpoint."""
-    if key.startswith(MEMORISING) or not is_run(Path(key)):
+    """Changes when a run has a newer checkpoint or another classifier."""
+    path = Path(key)
+    if key.startswith(MEMORISING):
         return ""
-    found = list_checkpoints(Run.open(Path(key)).checkpoint_folder)
-    return found[-1].name if found else ""
+    if not is_run(path):
+        return version_of(path.parent.parent) if checkpoint_step(path) >= 0 else ""
+    found = list_checkpoints(Run.open(path).checkpoint_folder)
+    return f"{found[-1].name if found else ''} {version_of(path)}"

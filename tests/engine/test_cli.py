@@ -17,6 +17,8 @@ from PIL import Image
 
 from diffusion_studio import __version__, cli
 from diffusion_studio.core.describe import knobs
+from diffusion_studio.engine.classifier_files import read_card
+from diffusion_studio.engine.classifier_training import ClassifierSpec
 from diffusion_studio.engine.config import RunConfig
 from diffusion_studio.engine.metrics import MetricsReader
 from diffusion_studio.engine.pictures import read_settings
@@ -276,6 +278,73 @@ def test_that_a_damaged_model_is_one_sentence(said, run, tmp_path):
     assert "no usable checkpoint" in complaint(errors)
 
 
+# --- guidance and its classifier --------------------------------------------------------------------------
+
+
+def test_that_a_classifier_is_trained_and_guides(said, tmp_path, pictures):
+    run = tmp_path / "zoo"
+    said("train", pictures, "--run", run, "--steps", "1", "--set", "model.conditional=false", *SETS)
+    out = tmp_path / "a.png"
+    options = ["--steps", "4", "--count", "3", "--guidance", "2", "--classifier"]
+    code, _, errors = said("sample", run, *options, "--out", out)
+    assert code == 1
+    assert "train one first: diffusion-studio train-classifier RUN" in complaint(errors)
+    keys = ["--set", "width=8", "--set", "batch_size=16"]
+    code, found, errors = said("train-classifier", run, "--steps", "2", "--seed", "3", *keys)
+    assert code == 0
+    pattern = r"Right in [\d.]+ % at t = 1, in [\d.]+ % at t = 50 \(guessing: 33.3 %\)[^\n]*\.\n"
+    assert re.fullmatch(pattern, found)
+    assert "10 % are kept apart" in errors
+    assert read_card(run).step == 2
+    for given, form in (([], "eps"), (["mean", "--eta", "1"], "mean")):
+        options = ["--out", out, "--steps", "4", "--label", "cat", "--guidance", "2", "--classifier", *given]
+        assert said("sample", run, *options)[0] == 0
+        chosen = read_settings(out)["sample"]
+        assert (chosen["guide"], chosen["label"]) == ({"kind": "classifier", "form": form}, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "part"),
+    [
+        (["--guidance", "nan"], 2, "finite number"),
+        (["--guidance", "inf"], 2, "finite number"),
+        (["--negative", "10"], 1, "no class 10"),
+        (["--negative", "dog"], 2, "no class 'dog'. The classes are 0, 1,"),
+        (["--guidance-curve", "sometimes"], 2, "an interval like 0.2-0.8"),
+        (["--classifier"], 1, "no classifier of noisy images yet"),
+        (["--classifier", "mean"], 1, "no classifier of noisy images yet"),
+    ],
+)
+def test_that_guidance_that_cannot_be_is_refused_in_one_sentence(said, run, tmp_path, arguments, code, part):
+    found, out, errors = said("sample", run, *arguments, "--out", tmp_path / "a.png")
+    assert (found, out) == (code, "")
+    assert part in complaint(errors)
+
+
+def test_that_guidance_is_read(said, run, tmp_path):
+    out = tmp_path / "a.png"
+    options = ["--negative", "3", "--label", "-2", "--guidance-curve", "0.1-0.9", "--guidance", "3"]
+    assert said("sample", run, "--out", out, "--steps", "2", *options)[0] == 0
+    chosen = read_settings(out)["sample"]
+    assert (chosen["label"], chosen["guide"]["negative"]) == (-2, 3)
+    assert (chosen["curve"]["low"], chosen["curve"]["high"]) == (0.1, 0.9)
+
+
+def test_that_a_classifier_that_cannot_be_trained_is_refused_in_one_sentence(said, tmp_path):
+    source = write_pictures(tmp_path / "plain", classes=())
+    run = tmp_path / "run"
+    said("train", source, "--run", run, "--steps", "1", *SETS)
+    for arguments, code, part in (
+        ([run], 1, "have no labels"),
+        ([tmp_path], 1, "is not a run"),
+        ([run, "--set", "nonsense=1"], 2, "no parameter 'nonsense'"),
+        ([run, "--set", "width=12"], 1, "no labels"),
+    ):
+        found, out, errors = said("train-classifier", *arguments)
+        assert (found, out) == (code, "")
+        assert part in complaint(errors)
+
+
 # --- the rest ---------------------------------------------------------------------------------------------
 
 
@@ -293,8 +362,16 @@ def test_that_help_lists_every_key_with_its_default(said):
 def test_that_help_names_every_option_of_sample(said):
     code, out, _ = said("sample", "--help")
     assert code == 0
-    for option in ("--out", "--sampler", "--steps", "--eta", "--count", "--label", "--guidance", "--seed"):
+    for option in ("--out", "--sampler", "--steps", "--eta", "--count", "--label", "--guidance", "--seed",
+                   "--classifier", "--negative", "--guidance-curve"):  # fmt: skip
         assert option in out
+
+
+def test_that_help_lists_the_keys_of_a_classifier(said):
+    code, out, _ = said("train-classifier", "--help")
+    assert code == 0
+    for knob in knobs(ClassifierSpec()):
+        assert re.search(rf"^\s+{re.escape(knob.path)}\b", out, re.MULTILINE), knob.path
 
 
 def test_that_the_version_is_printed(said):

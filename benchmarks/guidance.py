@@ -1,0 +1,114 @@
+"""What guidance is worth on the built-in digits.
+
+    python -m benchmarks.guidance classifier [--run RUN] [--unconditional RUN] [--seconds 60]
+
+`classifier`: a classifier of noisy images is trained beside a class-conditional run, and its accuracy on
+images that it never saw printed over t. Then one is trained beside an unconditional run and guides 500 of its
+chains to a class each; an SVM (RBF, fitted on the real digits) says how many it recognises as asked for.
+Runs that are not given are trained first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.svm import SVC
+
+from benchmarks.digits import command, frechet
+from benchmarks.measuring import against, say_machine, table
+from diffusion_studio.core.guides import ByClassifier
+from diffusion_studio.core.samplers import DDIM
+from diffusion_studio.engine.classifier_files import read_card
+from diffusion_studio.engine.export import run_chain
+from diffusion_studio.engine.quality import QualitySpace
+from diffusion_studio.engine.sample_spec import SampleSpec
+from diffusion_studio.engine.sampling import Chain, open_source
+
+KNOWS, GUESSES, OBEYS = 0.95, 0.20, 0.85  # budgets
+STRENGTHS = (0, 1, 2, 4, 8, 16)
+SHOWN = 8  # times whose accuracy is printed
+COUNT, STEPS = 500, 50
+
+
+def run_of(given: Path | None, folder: Path, name: str, seconds: float, *sets: str) -> Path:
+    """The run that is given, or a new one in `folder`."""
+    if given is not None:
+        return given
+    options = [word for pair in sets for word in ("--set", pair)]
+    command("train", "digits", "--run", str(folder / name), "--seconds", str(seconds), *options)
+    return folder / name
+
+
+def accuracy_over_t(run: Path, seconds: float) -> None:
+    command("train-classifier", str(run), "--seconds", str(seconds))
+    card = read_card(run)
+    assert card is not None
+    t, accuracy = np.array(card.accuracy.t), np.array(card.accuracy.accuracy)
+    places = np.linspace(0, len(t) - 1, SHOWN).round().astype(int)
+    table(("t", *(str(t[k]) for k in places)), [("right", *(f"{accuracy[k]:.3f}" for k in places))])
+    first, last = accuracy[0], accuracy[-1]
+    print(f"at the lowest noise {first:.3f}  ≥ {KNOWS}  {against(first, KNOWS, least=True)}")
+    print(f"at t = T            {last:.3f}  ≤ {GUESSES}  {against(last, GUESSES)}")
+
+
+def guided_digits(run: Path, seconds: float) -> None:
+    command("train-classifier", str(run), "--seconds", str(seconds))
+    digits = load_digits()
+    svm, real = SVC().fit(digits.data / 16, digits.target), digits.data / 16
+    space = QualitySpace((digits.images[:, None] / 16 * 255).round().astype(np.uint8))
+    source = open_source(run, torch.device("cpu"))
+    assert source.classifier is not None and not source.class_names
+    rows, best = [], 0.0
+    for name, guide, sampler in (
+        ("ε̂, DDIM", ByClassifier(), DDIM()),
+        ("ε̂, η = 1", ByClassifier(), DDIM(eta=1)),
+        ("mean, η = 1", ByClassifier(form="mean"), DDIM(eta=1)),
+    ):
+        for gamma in STRENGTHS:
+            spec = SampleSpec(guide=guide, sampler=sampler, guidance=gamma, count=COUNT, steps=STEPS)
+            found = run_chain(Chain(source, spec, torch.device("cpu")), False)
+            assert found is not None
+            pixels = (found.samples.reshape(COUNT, -1) + 1) / 2
+            obeyed = float((svm.predict(pixels) == np.arange(COUNT) % 10).mean())
+            quality = space.measure((255 * pixels.reshape(COUNT, 1, 8, 8)).round().astype(np.uint8))
+            best = max(best, obeyed)
+            rows.append((
+                name, gamma, f"{obeyed:.3f}", f"{frechet(pixels, real):.3f}",
+                f"{quality.precision:.2f}", f"{quality.recall:.2f}",
+            ))  # fmt: skip
+    table(("form, sampler", "γ", "as asked", "Frechet", "precision", "recall"), rows)
+    print(f"best                {best:.3f}  ≥ {OBEYS}  {against(best, OBEYS, least=True)}")
+
+
+def classifier(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        accuracy_over_t(run_of(options.run, folder, "digits", options.seconds), options.seconds)
+        unconditional = run_of(
+            options.unconditional, folder, "unconditional", options.seconds, "model.conditional=false"
+        )
+        guided_digits(unconditional, options.seconds)
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parts = parser.add_subparsers(dest="what", required=True)
+    one = parts.add_parser("classifier")
+    one.add_argument("--run", type=Path)
+    one.add_argument("--unconditional", type=Path)
+    one.add_argument("--seconds", type=float, default=60)
+    one.set_defaults(part=classifier)
+    options = parser.parse_args(arguments)
+    options.part(options)
+
+
+if __name__ == "__main__":
+    say_machine()
+    main(sys.argv[1:])

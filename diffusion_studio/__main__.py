@@ -6,7 +6,9 @@ import gc
 import os
 import sys
 
-COMMANDS = ("train", "sample", "evaluate", "doctor", "screenshots", "--help", "-h", "--version")
+COMMANDS = (
+    "train", "sample", "train-classifier", "evaluate", "doctor", "screenshots", "--help", "-h", "--version",
+)  # fmt: skip
 
 
 def main() -> int:

@@ -55,10 +55,11 @@ class _WithSamplers(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """`--classifier` may stand alone; it acts on ε̂ then."""
-        alone = [arg == "--classifier" and after not in ("eps", "mean") for arg, after in _pairs(args)]
-        return super().parse_args(
-            ctx, [f"{arg}=eps" if a else arg for arg, a in zip(args, alone, strict=True)]
-        )
+        given = [
+            f"{arg}=eps" if arg == "--classifier" and after not in ("eps", "mean") else arg
+            for arg, after in zip(args, [*args[1:], ""], strict=True)
+        ]
+        return super().parse_args(ctx, given)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         from diffusion_studio.core.describe import knobs, members
@@ -73,11 +74,6 @@ class _WithSamplers(TyperCommand):
         rows = {k.path: _describe(k) for spec in every_spec() for k in knobs(spec)}
         with formatter.section("Keys of --set, with bounds and defaults"):
             formatter.write_dl(list(rows.items()), col_max=32)
-
-
-def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
-    """Each word with the one after it."""
-    return zip(words, [*words[1:], ""], strict=True)
 
 
 def _describe(k: Any) -> str:

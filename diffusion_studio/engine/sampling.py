@@ -331,8 +331,8 @@ class Chain:
     def _classifier(self) -> Classifier | None:
         if self.spec.guide.needs == "classifier" and self.source.classifier is None:
             raise ValueError(
-                f"{self.source.name} has no classifier of noisy images yet; train one first: "
-                "diffusion-studio train-classifier RUN."
+                f"{self.source.name} has no classifier of noisy images yet; train one first, under "
+                "Classifier on the Sample page or with diffusion-studio train-classifier RUN."
             )
         return self.source.classifier
 

@@ -15,14 +15,17 @@ from diffusion_studio.widgets.segmented import Segmented
 from diffusion_studio.widgets.theme import label
 
 LEARNED = (
-    "It sees a noisy image x_t and its t, and says which class it shows. Its gradient leads a chain to a "
+    "It sees a noisy image xₜ and its t, and says which class it shows. Its gradient leads a chain to a "
     "class, even of a model that never saw a label; where noise hides the class it can only guess, and "
     "leads nowhere."
 )
 EXACT = (
-    "Nothing to train here: which image x_t came from is known exactly, so which class, too. No classifier "
-    "can know more; where even this one guesses, the class is not decided yet."
+    "Nothing to train here: which image xₜ came from is known exactly, and so is its class. No classifier "
+    "of these images can know more; where even this one guesses, the class is not decided yet."
 )
+USE = "It leads the chain where the guide is “by a classifier”."
+LOWEST = 80  # pixels of a plot
+PLOT_HZ = 4.0  # drawing takes time from the training
 TIMES = [
     ("30", "30 s", "Enough for small images"),
     ("120", "2 min", ""),
@@ -43,22 +46,26 @@ class ClassifierPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
         column.addWidget(self._build_training())
-        self.accuracy = XYPlot("Accuracy over t")
-        self.accuracy.set_axes("t", "right")
+        self.accuracy = XYPlot("Accuracy over t", max_hz=PLOT_HZ)
+        self.accuracy.set_axes("t", "accuracy")
         self.accuracy.setToolTip(
             "On images that it never learned from: how often the likeliest class is right"
         )
-        self.loss = LossPlot("Cross-entropy")
+        self.loss = LossPlot("Cross-entropy", decay=0.95, max_hz=PLOT_HZ)
         self._accuracy_card, self._loss_card = Card(), Card()
         for card, plot, share in ((self._accuracy_card, self.accuracy, 3), (self._loss_card, self.loss, 2)):
             card.body.addWidget(plot)
             plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+            plot.setMinimumHeight(LOWEST)
             column.addWidget(card, share)
         column.addStretch(0)
+        self._drawn: tuple[AccuracyCurve | None, int, bool] | None = None
+        self.show_state(ClassifierState())
         self.show_losses(LossSeries())
 
     def _build_training(self) -> Card:
         card = Card("Classifier of noisy images")
+        card.setToolTip(LEARNED)
         card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.card, self.words, self.knowledge = card, label(LEARNED, "muted"), label("")
         self.notice, self.detail = label("", "muted"), label("", "small")
@@ -94,9 +101,8 @@ class ClassifierPanel(QWidget):
 
     def show_state(self, state: ClassifierState) -> None:
         busy = state.busy
-        self.words.setText(EXACT if state.exact else LEARNED)
-        self.words.setVisible(not busy)
-        self._say(self.knowledge, state.knowledge)
+        self._say(self.words, "" if busy else EXACT if state.exact else USE if state.trained else LEARNED)
+        self._say(self.knowledge, state.knowledge.replace(" %", "\u00a0%"))
         self._say(self.notice, state.notice)
         self.button.setText("Train it again" if state.trained else "Train a classifier")
         for widget in (self.button, self.seconds):
@@ -109,7 +115,10 @@ class ClassifierPanel(QWidget):
         self.halt.setEnabled(state.phase != "stopping")
         self.bar.setValue(round(1000 * state.fraction))
         self.card.set_title("Classifier of noisy images", state.run.name if state.run and busy else "")
-        self._show_accuracy(state.curve, state.classes, state.exact)
+        drawn = (state.curve, state.classes, state.exact)
+        if drawn != self._drawn:  # progress is told many times a second
+            self._drawn = drawn
+            self._show_accuracy(*drawn)
 
     def show_losses(self, losses: LossSeries) -> None:
         self._loss_card.setVisible(len(losses.steps) > 0)

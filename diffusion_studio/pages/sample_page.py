@@ -279,9 +279,13 @@ class SamplePage(Page):
         if self.side.tab == TRADE and record is not None and self.isVisible():
             self.trade.look(record.chain)
             self.side.trade.set_gamma(self.model.parameters.spec.guidance)
+        self._look_for_classifier()
+        self._look_for_nearest()
+
+    def _look_for_classifier(self) -> None:
+        """Of the denoiser that is asked for: it may be what its chain still lacks."""
         if self.side.tab == CLASSIFIER and self.isVisible():
             self.classifier.show(self.model.parameters.source)
-        self._look_for_nearest()
 
     def _look_for_nearest(self) -> None:
         record = self.model.record
@@ -311,6 +315,8 @@ class SamplePage(Page):
             self._render_reasons(state)
         if before is None or before.notice != state.notice:
             self._render_notice(state)
+        if before is not None and before.parameters.source != state.parameters.source:
+            self._look_for_classifier()
         self._render_transport(before, state)
         if before is None or before.step != state.step:
             self._render_equation(state)

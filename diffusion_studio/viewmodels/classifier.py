@@ -199,7 +199,7 @@ class ClassifierModel(QObject):
     def _on_finished(self, event: events.Finished) -> None:
         """Shows what is there now: what was trained, or what was there before."""
         run = self.state.run
-        self._update(phase="idle", detail="", fraction=0.0)
+        self._update(phase="idle", detail="", fraction=0.0, notice="")
         if event.step and _owner(self._key) == run:
             self._shown = self._wanted = _identity(self._key)
         else:

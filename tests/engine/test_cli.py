@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from diffusion_studio import __version__, cli
+from diffusion_studio.__main__ import COMMANDS
 from diffusion_studio.core.describe import knobs
 from diffusion_studio.engine.classifier_files import read_card
 from diffusion_studio.engine.classifier_training import ClassifierSpec
@@ -288,7 +289,7 @@ def test_that_a_classifier_is_trained_and_guides(said, tmp_path, pictures):
     options = ["--steps", "4", "--count", "3", "--guidance", "2", "--classifier"]
     code, _, errors = said("sample", run, *options, "--out", out)
     assert code == 1
-    assert "train one first: diffusion-studio train-classifier RUN" in complaint(errors)
+    assert "or with diffusion-studio train-classifier RUN" in complaint(errors)
     keys = ["--set", "width=8", "--set", "batch_size=16"]
     code, found, errors = said("train-classifier", run, "--steps", "2", "--seed", "3", *keys)
     assert code == 0
@@ -372,6 +373,12 @@ def test_that_help_lists_the_keys_of_a_classifier(said):
     assert code == 0
     for knob in knobs(ClassifierSpec()):
         assert re.search(rf"^\s+{re.escape(knob.path)}\b", out, re.MULTILINE), knob.path
+
+
+def test_that_no_command_is_taken_for_a_path():
+    names = {each.name or each.callback.__name__ for each in cli.app.registered_commands}
+    assert "train-classifier" in names
+    assert names <= set(COMMANDS)
 
 
 def test_that_the_version_is_printed(said):

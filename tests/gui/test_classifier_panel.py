@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 
 from diffusion_studio.engine.classifier_accuracy import AccuracyCurve
 from diffusion_studio.engine.classifier_files import read_card
-from diffusion_studio.pages.classifier_panel import EXACT, LEARNED, ClassifierPanel
+from diffusion_studio.pages.classifier_panel import EXACT, LEARNED, USE, ClassifierPanel
 from diffusion_studio.pages.sample_side import CLASSIFIER, CURVES
 from diffusion_studio.viewmodels.classifier import ClassifierState
 from support.classifiers import make_run, write_two_patterns
@@ -41,6 +41,7 @@ def test_what_it_offers_in_each_state(panel, tmp_path):
     panel.show_state(ClassifierState(run=tmp_path, trained=True, curve=CURVE, classes=10))
     assert visible(panel) == {"words", "button", "seconds", "knowledge", "accuracy"}
     assert panel.button.text() == "Train it again"
+    assert panel.words.text() == USE
     panel.show_state(ClassifierState(run=tmp_path, phase="running", fraction=0.5, detail="step 7"))
     assert visible(panel) == {"pause", "halt", "bar", "detail"}
     assert panel.bar.value() == 500
@@ -105,6 +106,28 @@ def test_that_a_classifier_is_trained_and_guides_the_chain_on_show(qtbot, open_a
     model.edit("guidance", 4.0)
     settle(qtbot, app)
     assert model.state.class_names == ("left", "right")
+    assert model.record.is_guided
+
+
+def test_that_a_chain_that_lacks_a_classifier_gets_it_here(qtbot, open_app, tmp_path):
+    run = make_run(tmp_path / "run", write_two_patterns(tmp_path / "two"), conditional=False)
+    app = open_app()
+    model, page = app.studio.sampling, app.studio.sample_page
+    app.studio.show_page("sample")
+    page.side.show_tab(CLASSIFIER)
+    model.edit("steps", 10)
+    model.edit("guide.kind", "classifier")  # the images themselves have one
+    settle(qtbot, app)
+    assert model.state.notice is None
+    model.open_folder(run)
+    settle(qtbot, app)
+    assert "has no classifier of noisy images yet" in model.state.notice.text
+    assert page.classifier.state == ClassifierState(run=run)
+    with qtbot.waitSignal(page.classifier.trained, timeout=PATIENCE):
+        page.side.classifier.train_requested.emit(0.3)
+    settle(qtbot, app)
+    assert model.state.notice is None
+    assert model.state.model == "run"
     assert model.record.is_guided
 
 

@@ -73,10 +73,7 @@ def test_that_it_is_trained_beside_the_window(qtbot, model, run):
         model.train(0.3)  # does nothing while it is at work
     assert told.args == [run]
     state, card = model.state, read_card(run)
-    assert state == ClassifierState(
-        run=run, trained=True, classes=2, curve=card.accuracy, notice=state.notice
-    )
-    assert "10 % are kept apart" in state.notice
+    assert state == ClassifierState(run=run, trained=True, classes=2, curve=card.accuracy)
     assert len(model.losses.steps) == card.step
     model.show(str(run))
     assert len(model.losses.steps) == card.step  # the same one is still on show
@@ -153,6 +150,8 @@ def test_that_exact_images_without_classes_get_their_sentence(qtbot, model, tmp_
 
 def test_that_events_become_a_state(model, run):
     model.show(str(run))
+    model._on_training(events.Warned("A tenth is kept apart."))
+    assert model.state.notice == "A tenth is kept apart."
     losses = np.array([0.7, 0.6], np.float32)
     model._on_training(events.Progress(2, 0, 3.0, 12.0, 1000.0, 1, losses))
     assert (model.state.phase, model.state.fraction) == ("running", 0.25)

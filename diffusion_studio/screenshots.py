@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 
 SIZES = ((1280, 800), (1920, 1200))
 MODES = ("light", "dark")
+CLASSIFIER_SECONDS = 15.0
 PATIENCE = 30_000  # ms to wait for a page to be complete
 
 
@@ -131,6 +132,13 @@ def _shoot_laboratory(app: object, folder: Path) -> None:
     _wait(lambda: len(page.trade.state.trades) > 0 and not page.trade.state.measuring)
     shoot("guidance")
     model.set_layout("grid")
+    page.side.show_tab("classifier")
+    page.side.classifier.train_requested.emit(CLASSIFIER_SECONDS)
+    _wait(lambda: page.classifier.state.busy)
+    _wait(lambda: not page.classifier.state.busy)
+    model.edit("guide.kind", "classifier")
+    shoot("classifier")
+    model.edit("guide.kind", "free")
     page.side.show_tab("curves")
     model.edit("guidance", 1.0)
     model.open_images(_two_digits(folder))
@@ -175,6 +183,18 @@ def _shoot_plane(app: object, folder: Path) -> None:
             page.relief.setChecked(True)
             _shoot(app, folder, "toy-landscape")
             page.relief.setChecked(False)
+    guided = (
+        ("toy-guided", len(tour) - 2, 3, 60, (-0.6, 0.3)),
+        ("toy-tilted", len(tour) - 1, 0, 200, (0.9, 0.2)),
+    )
+    for name, card, action, state, point in guided:
+        model.set_tour(card)
+        model.apply(tour[card].actions[action])
+        model.player.stop()
+        model.player.seek(state)
+        _wait(lambda: not model.player.moving)
+        model.point_at(*point)
+        _shoot(app, folder, name)
 
 
 def _shoot(app: object, folder: Path, name: str) -> None:

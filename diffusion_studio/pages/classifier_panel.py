@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from diffusion_studio.engine.classifier_accuracy import AccuracyCurve
@@ -24,13 +24,25 @@ EXACT = (
     "of these images can know more; where even this one guesses, the class is not decided yet."
 )
 USE = "It leads the chain where the guide is “by a classifier”."
-LOWEST = 80  # pixels of a plot
 PLOT_HZ = 4.0  # drawing takes time from the training
 TIMES = [
     ("30", "30 s", "Enough for small images"),
     ("120", "2 min", ""),
     ("600", "10 min", "For large images"),
 ]
+
+
+class _Remainder(Card):
+    """A card that takes the height that the others leave."""
+
+    def hasHeightForWidth(self) -> bool:
+        return False
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, 112)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(190, 112)
 
 
 class ClassifierPanel(QWidget):
@@ -52,11 +64,9 @@ class ClassifierPanel(QWidget):
             "On images that it never learned from: how often the likeliest class is right"
         )
         self.loss = LossPlot("Cross-entropy", decay=0.95, max_hz=PLOT_HZ)
-        self._accuracy_card, self._loss_card = Card(), Card()
+        self._accuracy_card, self._loss_card = _Remainder(), _Remainder()
         for card, plot, share in ((self._accuracy_card, self.accuracy, 3), (self._loss_card, self.loss, 2)):
             card.body.addWidget(plot)
-            plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
-            plot.setMinimumHeight(LOWEST)
             column.addWidget(card, share)
         column.addStretch(0)
         self._drawn: tuple[AccuracyCurve | None, int, bool] | None = None

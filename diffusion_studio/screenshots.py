@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 SIZES = ((1280, 800), (1920, 1200))
 MODES = ("light", "dark")
 CLASSIFIER_SECONDS = 15.0
-PATIENCE = 30_000  # ms to wait for a page to be complete
+PATIENCE = 180_000  # ms to wait for a page to be complete
 
 
 def command(

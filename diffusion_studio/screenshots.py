@@ -135,7 +135,7 @@ def _shoot_laboratory(app: object, folder: Path) -> None:
     page.side.show_tab("classifier")
     page.side.classifier.train_requested.emit(CLASSIFIER_SECONDS)
     _wait(lambda: page.classifier.state.busy)
-    _wait(lambda: not page.classifier.state.busy)
+    _wait(lambda: model.record is not None and model.record.chain.source.classifier is not None)
     model.edit("guide.kind", "classifier")
     shoot("classifier")
     model.edit("guide.kind", "free")

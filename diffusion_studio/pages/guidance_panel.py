@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from diffusion_studio.viewmodels.guidance_trade import SAMPLES, TradeState
@@ -12,7 +13,7 @@ from diffusion_studio.widgets.image_grid import ImageGrid
 from diffusion_studio.widgets.plot_curve import Line, XYPlot
 from diffusion_studio.widgets.theme import label
 
-ROOM = 240  # pixels for the strip, at least
+ROOM, LEAST, PLOT = 240, 120, 249  # pixels: for the strip, for a strip in a low window, for the plot
 ADHERENCE, RECALL, DIVERSITY, LIKENESS = "obeys", "recall", "variety", "likeness"
 
 
@@ -45,7 +46,6 @@ class GuidancePanel(QWidget):
         below = Card()
         below.body.addWidget(self.plot, 1)
         below.body.addLayout(self._build_foot())
-        self.strip.setMinimumHeight(ROOM)  # the plot would like more than there is
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         column.addWidget(self.strip, 5)
         column.addWidget(below, 4)
@@ -71,6 +71,11 @@ class GuidancePanel(QWidget):
         row.addWidget(self.words)
         row.addStretch(0)
         return row
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The strip gets what it needs for pictures of twice their size, where the plot can spare it."""
+        super().resizeEvent(event)
+        self.strip.setMinimumHeight(max(LEAST, min(ROOM, self.height() - PLOT)))
 
     def show_state(self, state: TradeState) -> None:
         strip = state.strip

@@ -318,7 +318,8 @@ class SamplePage(Page):
         if before is not None and before.parameters.source != state.parameters.source:
             self._look_for_classifier()
         self._render_transport(before, state)
-        if before is None or before.step != state.step:
+        guide = state.parameters.spec.guide
+        if before is None or (before.step, before.parameters.spec.guide) != (state.step, guide):
             self._render_equation(state)
         self.views.set_value(state.view)
         self.layouts.set_value(state.layout)

@@ -97,7 +97,11 @@ def test_that_the_equation_says_what_guidance_makes_of_the_noise(page, change):
     page.model.seek(3)
     assert "gamma_t" in "".join(term.latex for term in page.equation._formula)
     assert any("3.000" in term.text for term in page.equation._numbers)
-    change(guidance=1.0)
+    assert "nabla" not in "".join(term.latex for term in page.equation._formula)
+    change(guide__kind="classifier")
+    page.model.seek(3)
+    assert "nabla" in "".join(term.latex for term in page.equation._formula)
+    change(guide__kind="free", guidance=1.0)
     page.model.seek(3)
     assert "gamma_t" not in "".join(term.latex for term in page.equation._formula)
 

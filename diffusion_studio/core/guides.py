@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -21,24 +22,40 @@ from diffusion_studio.core.guidance import (
 Need = Literal["labels", "classifier", "earlier"]
 
 
+@dataclass(frozen=True, eq=False)
+class Aids:
+    """What a guide may need besides the denoiser that it guides."""
+
+    classifier: Classifier | None = None  # of noisy images
+    earlier: Denoiser | None = None  # the same network at an earlier checkpoint
+
+
 class Guide(Member):
     """What pushes a chain towards a class."""
 
     needs: ClassVar[Need]  # a denoiser that knows labels, a classifier of noisy images, an earlier checkpoint
+    idle: ClassVar[tuple[float, ...]] = (0.0, 1.0)  # γ at which no second estimate of the noise is made
+
+    @property
+    def parts(self) -> tuple[str, str] | None:
+        """ε̂ at γ = 0 and what γ multiplies, in LaTeX; None where the guide leaves ε̂ as it is."""
+        raise NotImplementedError
+
+    @property
+    def earlier_step(self) -> int:
+        """The earlier checkpoint that it asks for, in steps of training; 0 for the earliest."""
+        return 0
 
     @property
     def other_classes(self) -> tuple[int, ...]:
         """Classes that it names besides the one that is asked for."""
         return ()
 
-    def denoiser(
-        self, base: Denoiser, strength: Strength, classifier: Classifier | None = None,
-        earlier: Denoiser | None = None,
-    ) -> Denoiser:  # fmt: skip
+    def denoiser(self, base: Denoiser, strength: Strength, aids: Aids) -> Denoiser:
         """The guided denoiser; a guide that moves the step instead leaves it as it is."""
         raise NotImplementedError
 
-    def shift(self, strength: Strength, classifier: Classifier | None = None) -> MeanShift | None:
+    def shift(self, strength: Strength, aids: Aids) -> MeanShift | None:
         """What the guide does to the step itself."""
         return None
 
@@ -73,13 +90,16 @@ class ClassifierFree(Guide):
     source: ClassVar[str] = "L 170; Ho & Salimans 2022"
 
     @property
+    def parts(self) -> tuple[str, str] | None:
+        without = r"\varnothing" if self.negative == NO_LABEL else "y_-"
+        unguided = rf"\hat\epsilon({without})"
+        return unguided, rf"\left(\hat\epsilon(y)-{unguided}\right)"
+
+    @property
     def other_classes(self) -> tuple[int, ...]:
         return tuple(each for each in (self.negative, self.second) if each != NO_LABEL)
 
-    def denoiser(
-        self, base: Denoiser, strength: Strength, classifier: Classifier | None = None,
-        earlier: Denoiser | None = None,
-    ) -> Denoiser:  # fmt: skip
+    def denoiser(self, base: Denoiser, strength: Strength, aids: Aids) -> Denoiser:
         return GuidedDenoiser(base, strength, self.negative, self.second, self.share)
 
 
@@ -94,6 +114,7 @@ class ByClassifier(Guide):
     )  # fmt: skip
 
     needs: ClassVar[Need] = "classifier"
+    idle: ClassVar[tuple[float, ...]] = (0.0,)
     title: ClassVar[str] = "by a classifier"
     summary: ClassVar[str] = "the gradient of a classifier of noisy images; the network needs no labels."
     formula: ClassVar[str] = (
@@ -102,24 +123,29 @@ class ByClassifier(Guide):
     )
     source: ClassVar[str] = "L 166; Dhariwal & Nichol 2021"
 
-    def denoiser(
-        self, base: Denoiser, strength: Strength, classifier: Classifier | None = None,
-        earlier: Denoiser | None = None,
-    ) -> Denoiser:  # fmt: skip
-        assert classifier is not None
-        return ClassifierGuidedDenoiser(base, classifier, strength if self.form == "eps" else constant(0.0))
+    @property
+    def parts(self) -> tuple[str, str] | None:
+        if self.form == "mean":
+            return None
+        return r"\hat\epsilon(x_t)", r"\left(-\sqrt{1-\bar\alpha_t}\,\nabla\log p(y|x_t)\right)"
 
-    def shift(self, strength: Strength, classifier: Classifier | None = None) -> MeanShift | None:
-        assert classifier is not None
-        return MeanShift(classifier, strength) if self.form == "mean" else None
+    def denoiser(self, base: Denoiser, strength: Strength, aids: Aids) -> Denoiser:
+        assert aids.classifier is not None
+        return ClassifierGuidedDenoiser(
+            base, aids.classifier, strength if self.form == "eps" else constant(0.0)
+        )
+
+    def shift(self, strength: Strength, aids: Aids) -> MeanShift | None:
+        assert aids.classifier is not None
+        return MeanShift(aids.classifier, strength) if self.form == "mean" else None
 
 
 class ByEarlierSelf(Guide):
     kind: Literal["auto"] = "auto"
     step: int = knob(
         0, title="checkpoint", unit="step", ge=0, words={0: "the earliest"},
-        help="The checkpoint of the same run that is led away from: the newest one that is not younger than "
-             "this step; 0 takes the earliest that is kept.",
+        help="The checkpoint of the same run that is led away from: the last one kept up to this step; 0 "
+             "takes the earliest that is kept.",
         source="Karras et al. 2024",
     )  # fmt: skip
 
@@ -134,12 +160,18 @@ class ByEarlierSelf(Guide):
     )
     source: ClassVar[str] = "Karras et al. 2024, “Guiding a diffusion model with a bad version of itself”"
 
-    def denoiser(
-        self, base: Denoiser, strength: Strength, classifier: Classifier | None = None,
-        earlier: Denoiser | None = None,
-    ) -> Denoiser:  # fmt: skip
-        assert earlier is not None
-        return GuidedDenoiser(base, strength, weak=earlier)
+    @property
+    def parts(self) -> tuple[str, str] | None:
+        early = r"\hat\epsilon_{\mathrm{early}}"
+        return early, rf"\left(\hat\epsilon-{early}\right)"
+
+    @property
+    def earlier_step(self) -> int:
+        return self.step
+
+    def denoiser(self, base: Denoiser, strength: Strength, aids: Aids) -> Denoiser:
+        assert aids.earlier is not None
+        return GuidedDenoiser(base, strength, weak=aids.earlier)
 
 
 class GuidanceCurve(Member):

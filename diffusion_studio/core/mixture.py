@@ -232,7 +232,9 @@ class MixtureDenoiser:
 
     def class_log_probs(self, x_t: Tensor, t: int) -> Tensor:
         """log p(y | x_t). (B, Y)"""
-        return self.level(t, x_t.dtype).class_posterior(x_t).log()
+        level = self.level(t, x_t.dtype)
+        classes = range(int(level.classes.max()) + 1)
+        return torch.stack([level.log_class(x_t, label) for label in classes], dim=1)
 
 
 def covariance(sd_1: float, sd_2: float, angle: float) -> Tensor:

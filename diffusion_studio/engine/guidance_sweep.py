@@ -17,7 +17,8 @@ from diffusion_studio.core.guidance import Strength
 from diffusion_studio.data.imageset import ImageSet, to_uint8
 from diffusion_studio.engine.quality import QualitySpace
 from diffusion_studio.engine.sample_spec import NO_CLASS
-from diffusion_studio.engine.sampling import Chain
+from diffusion_studio.engine.sampling import Chain, inferred
+from diffusion_studio.engine.starts import NoiseStart
 
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
 STRIP_CLASSES = 10  # rows at most
@@ -103,15 +104,11 @@ def gamma_strip(chain: Chain, gammas: Sequence[float] = GAMMAS) -> Iterator[Gamm
     x = chain.noise.start(one).expand(len(labels), *one[1:]).contiguous(memory_format=torch.channels_last)
     base = _base(chain)
     spec, strength = base.spec, _over_chain(base, strengths)
-    shift = spec.guide.shift(strength, base.source.classifier)
     steps = reverse_chain(
-        base.guided(strength), spec.sampler, base.times, x, noise, labels, spec.clip, shift=shift
-    )
-    while True:
-        with torch.inference_mode():
-            step = next(steps, None)
-        if step is None:
-            break
+        base.guided(strength), spec.sampler, base.times, x, noise, labels, spec.clip,
+        shift=base.shifted(strength),
+    )  # fmt: skip
+    for step in inferred(steps):
         x = step.x_s
         yield None
     yield GammaStrip(to_uint8(x.float().cpu().numpy()), tuple(gammas), names)
@@ -153,9 +150,8 @@ def _classes(chain: Chain) -> list[int]:
 def _base(chain: Chain) -> Chain:
     """The chain from noise, with all classes asked for in turn."""
     spec = chain.spec
-    start = type(spec).model_fields["start"].get_default()
     label = -1 if spec.label == NO_CLASS else spec.label
-    spec = spec.model_copy(update={"start": start, "label": label})
+    spec = spec.model_copy(update={"start": NoiseStart(), "label": label})
     return Chain(chain.source, spec, chain.device)
 
 

@@ -15,6 +15,7 @@ from diffusion_studio.core.chain import ChainStep, Past, plan, reverse_chain
 from diffusion_studio.core.denoisers import NO_LABEL, ChunkedDenoiser, Denoiser
 from diffusion_studio.core.exact import MemorisingDenoiser, PosteriorClassifier
 from diffusion_studio.core.guidance import Classifier, MeanShift, Strength
+from diffusion_studio.core.guides import Aids
 from diffusion_studio.core.inversion import InversionStep
 from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
@@ -180,6 +181,16 @@ class Origin:
     before: int | None  # where the parent's step before began
 
 
+def inferred(steps: Iterator[ChainStep]) -> Iterator[ChainStep]:
+    """The same steps in torch's inference mode, which is left before anything else runs."""
+    while True:
+        with torch.inference_mode():
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
+
+
 @dataclass(frozen=True, eq=False)
 class Chain:
     """One reverse chain, ready to run: x_T, labels, noise and times all fixed by the spec.
@@ -305,21 +316,25 @@ class Chain:
         base, guide = self._in_chunks(self.source.denoiser), self.spec.guide
         if guide.needs == "labels" and self.labels() is None:
             return base
-        earlier = None
+        aids = self._aids
         if guide.needs == "earlier":
             earlier = self._in_chunks(_opened_once(self._earlier(), self.device).denoiser)
-        return guide.denoiser(base, strength, self._classifier(), earlier)
+            aids = replace(aids, earlier=earlier)
+        return guide.denoiser(base, strength, aids)
+
+    def shifted(self, strength: Strength) -> MeanShift | None:
+        """What the guide does to the mean of each step, with any other strength."""
+        return self.spec.guide.shift(strength, self._aids)
 
     def _earlier(self) -> Path:
-        return earlier_checkpoint(self.source, getattr(self.spec.guide, "step", 0))
+        return earlier_checkpoint(self.source, self.spec.guide.earlier_step)
 
     @cached_property
     def is_guided(self) -> bool:
         """Whether any step tells a guided estimate from one without guidance."""
         if self.labels() is None and self.spec.guide.needs != "earlier":
             return False
-        alone = (0.0,) if self.spec.guide.needs == "classifier" else (0.0, 1.0)
-        return any(self._strength(t) not in alone for t in self.times[:-1])
+        return any(self._strength(t) not in self.spec.guide.idle for t in self.times[:-1])
 
     def _in_chunks(self, denoiser: Denoiser) -> Denoiser:
         most = max(1, PIXELS_AT_ONCE // self.source.resolution**2)
@@ -328,13 +343,14 @@ class Chain:
     def _strength(self, t: int) -> float:
         return self.spec.gamma(t, self.source.tables.steps)
 
-    def _classifier(self) -> Classifier | None:
+    @property
+    def _aids(self) -> Aids:
         if self.spec.guide.needs == "classifier" and self.source.classifier is None:
             raise ValueError(
                 f"{self.source.name} has no classifier of noisy images yet; train one first, under "
                 "Classifier on the Sample page or with diffusion-studio train-classifier RUN."
             )
-        return self.source.classifier
+        return Aids(self.source.classifier)
 
     @cached_property
     def shift(self) -> MeanShift | None:
@@ -343,7 +359,7 @@ class Chain:
         Raises:
             ValueError: the guide lacks what it needs.
         """
-        return self.spec.guide.shift(self._strength, self._classifier())
+        return self.shifted(self._strength)
 
     def starting(self) -> Generator[InversionStep, None, Tensor]:
         """The first state of every sample (n, C, H, W); yields the steps of an inversion on the way.
@@ -376,9 +392,4 @@ class Chain:
             past,
             self.shift,
         )
-        while True:
-            with torch.inference_mode():  # a little faster; left before anything else runs
-                step = next(steps, None)
-            if step is None:
-                return
-            yield step
+        return inferred(steps)

@@ -80,22 +80,13 @@ def step_equation(update: Update, s: int) -> tuple[list[Term], list[Term]]:
     return formula, numbers
 
 
-_DIRECTIONS = {  # of each guide: ε̂ at γ = 0, and what γ multiplies
-    "free": (r"\hat\epsilon(\varnothing)", r"\left(\hat\epsilon(y)-\hat\epsilon(\varnothing)\right)"),
-    "classifier": (r"\hat\epsilon(x_t)", r"\left(-\sqrt{1-\bar\alpha_t}\,\nabla\log p(y|x_t)\right)"),
-    "auto": (r"\hat\epsilon_{\mathrm{early}}", r"\left(\hat\epsilon-\hat\epsilon_{\mathrm{early}}\right)"),
-}
-
-
 def with_guidance(
     formula: list[Term], numbers: list[Term], guide: Guide, gamma: float
 ) -> tuple[list[Term], list[Term]]:
     """A step's equation with what guidance makes of ε̂."""
-    if guide.kind not in _DIRECTIONS or getattr(guide, "form", "eps") == "mean":
+    if guide.parts is None:
         return formula, numbers
-    unguided, direction = _DIRECTIONS[guide.kind]
-    if getattr(guide, "negative", -1) >= 0:
-        unguided, direction = (text.replace(r"\varnothing", "y_-") for text in (unguided, direction))
+    unguided, direction = guide.parts
     whereas = Term(text="with", color_key="muted")
     eps = Term(r"\hat\epsilon", "eps", "The guided estimate of the noise", "eps_hat")
     plain = Term(unguided, "eps", "The estimate of the noise at γ = 0", "unguided")

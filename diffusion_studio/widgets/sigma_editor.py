@@ -11,12 +11,12 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QKeyEvent, QPainter
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.widgets.plot_ceiling import CeilingPlot
 from diffusion_studio.widgets.plot_chain import Curve
 from diffusion_studio.widgets.plot_legend import LegendEntry
 from diffusion_studio.widgets.plot_math import Floats, tick_text
-from diffusion_studio.widgets.plot_points import PointPlot
 from diffusion_studio.widgets.segmented import draw_symbol, symbol_width
-from diffusion_studio.widgets.sigma_points import Ceiling, Points, curve
+from diffusion_studio.widgets.sigma_points import Ceiling, curve
 from diffusion_studio.widgets.theme import theme
 
 SIGMA, CEILING = "σ_t", "√(1−ᾱ_s)"
@@ -24,16 +24,14 @@ _NEAR = 12.0  # pixels from the curve
 _DOTS_UP_TO = 120
 
 
-class SigmaEditor(PointPlot):
+class SigmaEditor(CeilingPlot):
     """σ_t over t with its ceiling, what is above it hatched; named curves for comparison; points to drag."""
 
-    points_edited = Signal(list)  # [(t, σ), …], t rising
     edit_requested = Signal()  # a click on the curve while there are no points yet
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        self._ceiling = Ceiling(np.empty(0), np.empty(0))
         self._named: dict[str, Floats] = {}
-        super().__init__("Noise of each step", "eps", 0.005, parent)
+        super().__init__("Noise of each step", "σ", "eps", 0.005, parent)
         self._zone = _zone_item()
         self._line = pg.PlotCurveItem()
         self._steps = pg.ScatterPlotItem(size=4, pen=None, pxMode=True)
@@ -62,23 +60,6 @@ class SigmaEditor(PointPlot):
         ended = {name: np.append(values, np.nan)[: len(times)] for name, values in steps.items()}
         curves = {name: Curve(v, colors.get(name, "muted"), name in named) for name, v in ended.items()}
         self.set_curves(np.asarray(times, np.float64), curves)
-
-    def set_points(self, points: Sequence[tuple[float, float]] | None) -> None:
-        """Offer these (t, σ) for dragging; None where σ is not drawn by hand."""
-        self._show_points(None if points is None else tuple(sorted((float(t), float(v)) for t, v in points)))
-        self._changed()
-
-    def _with_moved(self, i: int, t: float, y: float) -> Points:
-        return self._ceiling.moved(self._points or (), i, t, y)
-
-    def _with_added(self, t: float, y: float) -> tuple[Points, int] | None:
-        return self._ceiling.added(self._points or (), t, y)
-
-    def _without(self, i: int) -> Points:
-        return self._ceiling.removed(self._points or (), i)
-
-    def _announce(self) -> None:
-        self.points_edited.emit(list(self._points or ()))
 
     def _on_plain_click(self, scene: QPointF) -> bool:
         near = self._points is None and self._is_near_curve(scene)
@@ -113,11 +94,6 @@ class SigmaEditor(PointPlot):
         if self._points is None:
             return text + " It follows a rule; Enter draws it by hand."
         return text + f" It is drawn by hand with {len(self._points)} points."
-
-    def _words(self, i: int) -> str:
-        assert self._points is not None
-        t, sigma = self._points[i]
-        return f"t = {tick_text(t)}, σ = {tick_text(sigma)}"
 
     def _entries(self) -> list[LegendEntry]:
         return [

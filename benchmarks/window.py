@@ -61,7 +61,6 @@ def live(seconds: float) -> None:
 
 def started(then: Callable[..., None]) -> None:
     """Opens the window as the product does, hands it to `then`, and closes it."""
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as `python -m diffusion_studio` sets it
     from PySide6.QtWidgets import QApplication
 
     application = QApplication([])

@@ -33,9 +33,6 @@ def _run() -> int:
 
             cli.app.command("screenshots")(command)
         return cli.main(arguments)
-    # Idle helper threads of the matrix library soon sleep instead of spinning: on few cores a spinning one
-    # takes the window's time. Read when torch is imported.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from diffusion_studio.app import run
 
     return run(arguments)

@@ -13,6 +13,7 @@ from PySide6.QtCore import QByteArray, QObject
 from diffusion_studio.engine import places
 from diffusion_studio.engine.chain_tree import ChainTree
 from diffusion_studio.engine.config import RunConfig
+from diffusion_studio.engine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.model_io import is_pipeline
 from diffusion_studio.engine.pictures import read_settings
 from diffusion_studio.engine.run import is_run
@@ -45,6 +46,7 @@ class Studio(QObject):
 
     def __init__(self, shell: Shell, path: str = "") -> None:
         super().__init__()
+        work_alone()  # this is the window's thread: helpers belong to training and sampling
         self.shell = shell
         self._remembered: tuple[RunConfig, Path | None] | None = None
         self.memory = Memory(places.settings_dir() / "window.json", self)
@@ -231,6 +233,7 @@ class Studio(QObject):
         for model in models:  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()
+        work_with_all()
 
 
 def _config(value: Any) -> RunConfig | None:

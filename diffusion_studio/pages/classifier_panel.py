@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from diffusion_studio.engine.classifier_accuracy import AccuracyCurve
 from diffusion_studio.viewmodels.classifier import ClassifierState
 from diffusion_studio.viewmodels.series import LossSeries
-from diffusion_studio.widgets.cards import Card
+from diffusion_studio.widgets.cards import Card, RemainderCard
 from diffusion_studio.widgets.plot_curve import Line, XYPlot
 from diffusion_studio.widgets.plots import LossPlot, RunCurve
 from diffusion_studio.widgets.segmented import Segmented
@@ -32,19 +40,6 @@ TIMES = [
 ]
 
 
-class _Remainder(Card):
-    """A card that takes the height that the others leave."""
-
-    def hasHeightForWidth(self) -> bool:
-        return False
-
-    def sizeHint(self) -> QSize:
-        return QSize(300, 112)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(190, 112)
-
-
 class ClassifierPanel(QWidget):
     """What it is for and its training above, its curves below."""
 
@@ -64,7 +59,7 @@ class ClassifierPanel(QWidget):
             "On images that it never learned from: how often the likeliest class is right"
         )
         self.loss = LossPlot("Cross-entropy", decay=0.95, max_hz=PLOT_HZ)
-        self._accuracy_card, self._loss_card = _Remainder(), _Remainder()
+        self._accuracy_card, self._loss_card = RemainderCard(), RemainderCard()
         for card, plot, share in ((self._accuracy_card, self.accuracy, 3), (self._loss_card, self.loss, 2)):
             card.body.addWidget(plot)
             column.addWidget(card, share)
@@ -154,6 +149,6 @@ class ClassifierPanel(QWidget):
         )
 
     @staticmethod
-    def _say(place: QWidget, text: str) -> None:
-        place.setText(text)  # type: ignore[attr-defined]
+    def _say(place: QLabel, text: str) -> None:
+        place.setText(text)
         place.setVisible(bool(text))

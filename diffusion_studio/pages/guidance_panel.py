@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from diffusion_studio.viewmodels.guidance_trade import SAMPLES, TradeState
 from diffusion_studio.widgets.cards import Card
 from diffusion_studio.widgets.image_grid import ImageGrid
+from diffusion_studio.widgets.measure_row import MeasureRow
 from diffusion_studio.widgets.plot_curve import Line, XYPlot
-from diffusion_studio.widgets.theme import label
 
 ROOM, LEAST, PLOT = 240, 120, 249  # pixels: for the strip, for a strip in a low window, for the plot
 ADHERENCE, RECALL, DIVERSITY, LIKENESS = "obeys", "recall", "variety", "likeness"
@@ -45,32 +45,14 @@ class GuidancePanel(QWidget):
         )
         below = Card()
         below.body.addWidget(self.plot, 1)
-        below.body.addLayout(self._build_foot())
+        self.foot = MeasureRow(f"Makes {SAMPLES} samples for each γ in the background and measures them")
+        self.foot.measure_requested.connect(self.measure_requested)
+        self.foot.stop_requested.connect(self.stop_requested)
+        below.body.addWidget(self.foot)
         self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         column.addWidget(self.strip, 5)
         column.addWidget(below, 4)
         self._gammas: tuple[float, ...] = ()
-
-    def _build_foot(self) -> QHBoxLayout:
-        self.button = QPushButton("Measure")
-        self.button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.button.setToolTip(f"Makes {SAMPLES} samples for each γ in the background and measures them")
-        self.button.clicked.connect(self.measure_requested)
-        self.halt = QPushButton("Stop")
-        self.halt.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.halt.clicked.connect(self.stop_requested)
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, 1000)
-        self.words = label("", "muted")
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        for widget in (self.button, self.halt):
-            row.addWidget(widget)
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.words)
-        row.addStretch(0)
-        return row
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The strip gets what it needs for pictures of twice their size, where the plot can spare it."""
@@ -92,17 +74,12 @@ class GuidancePanel(QWidget):
                 [f"{name}, γ = {gamma:g}" for name in strip.classes for gamma in strip.gammas]
             )
         self._show_trades(state)
-        self.button.setVisible(not state.measuring)
-        self.button.setEnabled(strip is not None)
-        self.halt.setVisible(state.measuring)
-        self.bar.setVisible(state.measuring)
-        self.bar.setValue(round(1000 * state.share))
+        words = ""
         if state.message and strip is not None:
-            self.words.setText(state.message)
+            words = state.message
         elif state.trades:
-            self.words.setText(f"the judge is right about {state.judge:.1%} of real images")
-        else:
-            self.words.setText("")
+            words = f"the judge is right about {state.judge:.1%} of real images"
+        self.foot.show_progress(state.measuring, state.share, words, can_measure=strip is not None)
 
     def _show_trades(self, state: TradeState) -> None:
         trades = state.trades

@@ -22,7 +22,7 @@ from diffusion_studio.pages.sample_actions import SampleActions
 from diffusion_studio.pages.sample_pictures import SamplePictures
 from diffusion_studio.pages.sample_side import CLASSIFIER, NEAREST, TRADE, SampleSide
 from diffusion_studio.pages.step_equation import ACTS, Acts, step_equation, with_guidance
-from diffusion_studio.viewmodels.chain_views import ChainCurves, Strip
+from diffusion_studio.viewmodels.chain_views import ChainCurves, StepNoise, Strip
 from diffusion_studio.viewmodels.classifier import ClassifierModel
 from diffusion_studio.viewmodels.guidance_trade import TradeModel, TradeState
 from diffusion_studio.viewmodels.sample import SampleViewModel
@@ -182,7 +182,7 @@ class SamplePage(Page):
         transport.rename_requested.connect(self.tools.ask_for_name)
         transport.delete_requested.connect(model.delete_track)
         model.strip_changed.connect(self._show_strip)
-        model.noise_changed.connect(self.side.show_noise)
+        model.noise_changed.connect(self._show_chain)
         model.chain_done.connect(self._on_chain_done)
         self.layouts.changed.connect(model.set_layout)
         self.pictures.sample_chosen.connect(model.choose_sample)
@@ -425,6 +425,10 @@ class SamplePage(Page):
 
     def _show_curves(self, curves: ChainCurves) -> None:
         self.side.show_curves(curves, learned=not self.model.state.exact)
+
+    def _show_chain(self, noise: StepNoise) -> None:
+        """What depends on the chain alone, not on how far it has been walked."""
+        self.side.show_noise(noise)
         record = self.model.record
         if record is not None:
             self.side.show_times(record.chain.source.tables.alpha_bar.numpy(), record.chain.times)

@@ -7,21 +7,14 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QGridLayout,
-    QHBoxLayout,
-    QProgressBar,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from diffusion_studio.viewmodels.theory import TheoryState
 from diffusion_studio.widgets.cards import Card
 from diffusion_studio.widgets.empty import EmptyState
 from diffusion_studio.widgets.equation import EquationView
 from diffusion_studio.widgets.form_controls import QuietCombo
+from diffusion_studio.widgets.measure_row import MeasureRow
 from diffusion_studio.widgets.plots import Line, XYPlot
 from diffusion_studio.widgets.theme import label, tabular
 
@@ -103,7 +96,13 @@ class BoundView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        column.addLayout(self._build_head())
+        self.runs = RunChoice("Run whose bound is shown")
+        self.runs.setMinimumWidth(220)
+        self.runs.run_chosen.connect(self.run_chosen)
+        self.head = MeasureRow("Send held-out images through every timestep and sum the terms", self.runs)
+        self.head.measure_requested.connect(self.measure_requested)
+        self.head.stop_requested.connect(self.stop_requested)
+        column.addWidget(self.head)
         self.plot = XYPlot("Terms of the bound over t")
         self.plot.set_axes("t", "bits per dimension and step", x_log=True, y_log=True)
         self.empty = EmptyState()
@@ -119,41 +118,14 @@ class BoundView(QWidget):
         self.sums.body.addLayout(self._grid)
         column.addWidget(self.sums)
 
-    def _build_head(self) -> QHBoxLayout:
-        self.runs = RunChoice("Run whose bound is shown")
-        self.runs.setMinimumWidth(220)
-        self.runs.run_chosen.connect(self.run_chosen)
-        self.measure = QPushButton("Measure")
-        self.measure.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.measure.setToolTip("Send held-out images through every timestep and sum the terms")
-        self.measure.clicked.connect(self.measure_requested)
-        self.stop = QPushButton("Stop")
-        self.stop.clicked.connect(self.stop_requested)
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, 1000)
-        self.detail = label("", "muted")
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        for widget in (self.runs, self.measure, self.stop):
-            row.addWidget(widget)
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.detail)
-        row.addStretch(0)
-        return row
-
     def show_state(self, state: TheoryState) -> None:
         """Shows the state; the curves only where they changed."""
         self.runs.show_state(state)
         busy = state.phase != "idle"
         self.empty.set_content("theory", *(_NOT_MEASURED if state.run else _NO_RUN))
-        self.measure.setVisible(not busy)
-        self.measure.setEnabled(bool(state.run))
-        self.stop.setVisible(busy)
-        self.stop.setEnabled(state.phase == "running")
-        self.bar.setVisible(busy)
-        self.bar.setValue(round(1000 * state.fraction))
-        self.detail.setText(state.detail)
+        self.head.show_progress(
+            busy, state.fraction, state.detail, can_measure=bool(state.run), can_stop=state.phase == "running"
+        )
 
     def show_evaluation(self, evaluation: Mapping[str, Any] | None) -> None:
         """Draws the terms, and the sums below them."""

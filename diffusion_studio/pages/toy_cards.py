@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
@@ -10,7 +10,7 @@ from diffusion_studio.engine.toy_measures import Measures
 from diffusion_studio.viewmodels.toy_state import Comparison
 from diffusion_studio.viewmodels.toy_tour import cards
 from diffusion_studio.widgets.bars import BarSeries, OccupancyBars
-from diffusion_studio.widgets.cards import Card
+from diffusion_studio.widgets.cards import Card, RemainderCard
 from diffusion_studio.widgets.icons import set_icon
 from diffusion_studio.widgets.plot_series import Series, SeriesPlot
 from diffusion_studio.widgets.theme import label, tabular
@@ -90,19 +90,6 @@ def _row() -> QWidget:
     return holder
 
 
-class _Remainder(Card):
-    """A card that takes the height that the others leave."""
-
-    def hasHeightForWidth(self) -> bool:
-        return False
-
-    def sizeHint(self) -> QSize:
-        return QSize(300, 112)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(190, 112)
-
-
 class ToyCards(QWidget):
     """Occupancy, distance and tour."""
 
@@ -116,7 +103,7 @@ class ToyCards(QWidget):
         self.facts = label("", "small")
         self.facts.setFont(tabular(self.facts.font()))
         self.facts.setWordWrap(True)
-        distance = _Remainder()
+        distance = RemainderCard()
         distance.body.addWidget(self.plot, 1)
         distance.body.addWidget(self.facts)
         self.tour = TourView()

@@ -15,7 +15,6 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.tilted import Level
-from diffusion_studio.engine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.toy_chain import ToyChain
 from diffusion_studio.engine.toy_export import (
     read_state,
@@ -340,7 +339,6 @@ class ToyViewModel(QObject):
     def set_visible(self, visible: bool) -> None:
         """Whether the page is seen; a hidden one rests."""
         self._visible = visible
-        (work_alone if visible else work_with_all)()
         if visible:
             self._shown = ()
             self._present()
@@ -392,7 +390,6 @@ class ToyViewModel(QObject):
     def shutdown(self) -> None:
         """Stops everything."""
         self._visible = False
-        work_with_all()
         self.player.set_awake(False)
         self._measuring.stop()
         self._still.stop()

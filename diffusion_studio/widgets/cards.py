@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -61,6 +61,19 @@ class Card(QFrame):
     def add_header_widget(self, widget: QWidget) -> None:
         """Put `widget` at the right end of the title's row."""
         self._head.addWidget(widget)
+
+
+class RemainderCard(Card):
+    """A card that takes the height that the others leave."""
+
+    def hasHeightForWidth(self) -> bool:
+        return False
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, 112)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(190, 112)
 
 
 class DataCard(QFrame):

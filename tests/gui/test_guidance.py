@@ -128,7 +128,7 @@ def test_that_the_strip_and_the_sweep_come_when_they_are_looked_at(qtbot, app, p
     qtbot.waitUntil(lambda: page.trade.state.strip is not None, timeout=PATIENCE)
     strip = page.trade.state.strip
     assert page.side.trade.strip.count == len(strip.images) == len(strip.gammas) * 10
-    page.side.trade.button.click()
+    page.side.trade.foot.button.click()
     assert page.trade.state.measuring
     qtbot.waitUntil(lambda: not page.trade.state.measuring, timeout=PATIENCE)
     assert [trade.gamma for trade in page.trade.state.trades] == [0.0, 2.0]
@@ -143,8 +143,8 @@ def test_that_a_sweep_can_be_stopped(qtbot, app, page, change):
     change(steps=50)
     page.side.show_tab(TRADE)
     qtbot.waitUntil(lambda: page.trade.state.strip is not None, timeout=PATIENCE)
-    page.side.trade.button.click()
-    page.side.trade.halt.click()
+    page.side.trade.foot.button.click()
+    page.side.trade.foot.halt.click()
     qtbot.waitUntil(lambda: not page.trade.state.measuring, timeout=PATIENCE)
     assert len(page.trade.state.trades) < len(guidance_trade.GAMMAS)
 

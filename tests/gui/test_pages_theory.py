@@ -51,8 +51,8 @@ def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
     finish(begin(runs_dir() / "mine", tiny_config(T=4, held_out=0.1)))
     page = app.studio.theory_page
     page.show_part("elbo")
-    assert page.bound.measure.isEnabled()
-    page.bound.measure.click()
+    assert page.bound.head.button.isEnabled()
+    page.bound.head.button.click()
     qtbot.waitUntil(lambda: app.studio.theory.state.phase == "idle", timeout=PATIENCE)
     assert page.bound.sums.isVisible()
     assert "lowest" in page.bound.plot.describe()
@@ -63,7 +63,7 @@ def test_that_without_a_run_there_is_nothing_to_measure(app):
     page.show_part("elbo")
     assert page.bound.empty._title.text() == "No run yet"
     assert not page.bound.empty._primary.isVisible()
-    assert not page.bound.measure.isEnabled()
+    assert not page.bound.head.button.isEnabled()
 
 
 def test_that_a_learned_schedule_is_drawn_dashed(app):

@@ -157,7 +157,7 @@ def headless() -> dict[str, object]:
     return {"rate": rate}
 
 
-def lateness(live: Callable[[float], None]) -> list[float]:
+def lateness(live: Callable[[float], None], seconds: float = WATCHED) -> list[float]:
     """Seconds by which each beat of a 10 ms timer comes too late."""
     from PySide6.QtCore import Qt, QTimer
 
@@ -172,7 +172,7 @@ def lateness(live: Callable[[float], None]) -> list[float]:
 
     timer.timeout.connect(tick)
     timer.start()
-    live(WATCHED)
+    live(seconds)
     timer.stop()
     return late
 

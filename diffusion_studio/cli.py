@@ -104,6 +104,12 @@ def _sentences() -> Iterator[None]:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
+    except Exception as error:
+        from diffusion_studio.engine.memory import TOO_MUCH, is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        _fail(TOO_MUCH)
 
 
 Device = Annotated[

@@ -34,6 +34,7 @@ from diffusion_studio.engine.classifier_files import (
 from diffusion_studio.engine.classifier_learner import ClassifierLearner
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import device_name, is_fast
+from diffusion_studio.engine.memory import is_out_of_memory
 from diffusion_studio.engine.places import cache_dir
 from diffusion_studio.engine.run import Run
 from diffusion_studio.engine.session import Reading, data_notes, some_names
@@ -165,16 +166,16 @@ def train_classifier(
         yield events.Finished(
             "failed", f"A classifier of {path.name} is already being trained by another window or command."
         )
-    except (torch.OutOfMemoryError, MemoryError):
-        message = f"There is not enough memory for a batch of {spec.batch_size} images. Choose a smaller one."
-        yield events.Finished("failed", message, traceback.format_exc())
     except ValueError as error:
         yield events.Finished("failed", str(error), traceback.format_exc())
     except OSError as error:
         message = f"The classifier could not be saved: {error.strerror or error}."
         yield events.Finished("failed", message, traceback.format_exc())
     except Exception as error:
-        yield events.Finished("failed", f"The training stopped: {error}", traceback.format_exc())
+        message = f"The training stopped: {error}"
+        if is_out_of_memory(error):
+            message = f"There is not enough memory for a batch of {spec.batch_size} images. Choose fewer."
+        yield events.Finished("failed", message, traceback.format_exc())
 
 
 def _lock(run: Run) -> filelock.BaseFileLock:

@@ -21,6 +21,7 @@ from diffusion_studio.engine.checkpoints import newest_sound, prune, remove_left
 from diffusion_studio.engine.config import ObjectiveSpec
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.devices import device_name
+from diffusion_studio.engine.memory import is_out_of_memory
 from diffusion_studio.engine.metrics import Metrics, TimestepRecord
 from diffusion_studio.engine.minimised import StepResult
 from diffusion_studio.engine.objective_changes import change_text
@@ -45,19 +46,12 @@ def train(session: Session, control: Control) -> Iterator[events.Event]:
         yield events.Finished(
             "failed", f"{session.run.name} is already being trained by another window or command."
         )
-    except torch.OutOfMemoryError:
-        yield _out_of_memory(session)
     except Exception as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             yield _out_of_memory(session)
         else:
             message = f"Training stopped after step {max(step, session.counters.step)}: {error}"
             yield events.Finished("failed", message, traceback.format_exc(), session.counters.step)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
 def _out_of_memory(session: Session) -> events.Finished:

@@ -13,6 +13,7 @@ from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.events import Event, Finished
 from diffusion_studio.engine.helper_threads import work_with_all
+from diffusion_studio.engine.memory import TOO_MUCH, is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ class _Thread(QThread):
             finished = Finished("failed", str(error), traceback.format_exc())
         except BaseException as error:
             log.exception("A background job failed")
-            finished = Finished("failed", f"Something went wrong: {error}", traceback.format_exc())
+            words = TOO_MUCH if is_out_of_memory(error) else f"Something went wrong: {error}"
+            finished = Finished("failed", words, traceback.format_exc())
         self._mailbox.append(finished)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from diffusion_studio import __version__, cli
@@ -226,6 +227,30 @@ def test_that_gif_shows_the_chain(said, run, tmp_path):
     assert said("sample", run, "--out", out, "--steps", "4", "--count", "4")[0] == 0
     with Image.open(out) as image:
         assert image.n_frames == 4  # the last estimate is the image itself
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError(), RuntimeError("CUDA error: out of memory")]
+)
+def test_that_samples_for_which_there_is_no_room_are_refused_in_one_sentence(
+    said, run, tmp_path, monkeypatch, error
+):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("diffusion_studio.engine.sampling.Chain.steps", fail)
+    code, _, errors = said("sample", run, "--out", tmp_path / "grid.png")
+    assert code == 1 and "not enough memory" in complaint(errors)
+    assert not (tmp_path / "grid.png").exists()
+
+
+def test_that_other_errors_of_a_command_are_not_hidden(said, run, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("diffusion_studio.engine.sampling.Chain.steps", fail)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        said("sample", run, "--out", tmp_path / "grid.png")
 
 
 def test_that_a_checkpoint_is_sampled_like_its_run(said, run, tmp_path):

@@ -11,6 +11,7 @@ from PySide6.QtCore import QThread, QTimer
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.events import Event, Finished, SamplingProgress, Warned
+from diffusion_studio.engine.memory import TOO_MUCH
 from diffusion_studio.viewmodels.job import Job, Post, Slot, Stream
 
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB."
@@ -94,9 +95,14 @@ def test_that_a_value_error_is_its_sentence(run):
     assert "ValueError" in last.traceback
 
 
-@pytest.mark.parametrize(
-    "error", [RuntimeError(OUT_OF_MEMORY), MemoryError("no room"), KeyError("x"), SystemExit(3)]
-)
+@pytest.mark.parametrize("error", [RuntimeError(OUT_OF_MEMORY), MemoryError()])
+def test_that_a_lack_of_memory_is_told_in_words(run, error):
+    last = finished(run(raising(error)))
+    assert (last.outcome, last.message) == ("failed", TOO_MUCH)
+    assert type(error).__name__ in last.traceback
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), SystemExit(3)])
 def test_that_no_other_exception_is_swallowed(run, error, caplog):
     last = finished(run(raising(error)))
     assert last.outcome == "failed"

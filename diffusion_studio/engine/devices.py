@@ -9,6 +9,7 @@ from typing import Literal, cast
 
 import torch
 
+from diffusion_studio.engine.helper_threads import ALL
 from diffusion_studio.models.unet import Precision
 
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
@@ -87,6 +88,5 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        count = torch.get_num_threads()
-        return f"CPU · {count} thread{'s' if count > 1 else ''}"
+        return f"CPU · {ALL} thread{'s' if ALL > 1 else ''}"
     return "Apple GPU"

@@ -7,6 +7,7 @@ import threading
 import pytest
 import torch
 
+from diffusion_studio.engine.devices import device_name
 from diffusion_studio.engine.helper_threads import ALL, work_alone, work_with_all
 
 
@@ -30,3 +31,11 @@ def test_that_a_thread_that_works_alone_does_not_change_another():
     thread.join()
     assert found == [ALL]
     assert torch.get_num_threads() == 1
+
+
+def test_that_a_thread_that_works_alone_names_the_processor_as_others_do():
+    work_with_all()
+    before = device_name(torch.device("cpu"))
+    work_alone()
+    assert device_name(torch.device("cpu")) == before
+    assert f"{ALL} thread" in before

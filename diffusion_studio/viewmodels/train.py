@@ -408,5 +408,7 @@ def _extended(run: Run) -> RunConfig:
     if training.steps and step >= training.steps:
         updates["steps"] = 2 * step
     if training.seconds:
-        updates["seconds"] = run.trained_seconds + max(training.seconds - run.trained_seconds, 60.0)
+        updates["seconds"] = float(
+            round(run.trained_seconds + max(training.seconds - run.trained_seconds, 60.0))
+        )
     return run.config.model_copy(update={"training": training.model_copy(update=updates)})

@@ -80,9 +80,16 @@ def branches(run: RunCurve, decay: float) -> list[Branch]:
 
 
 def _averages(steps: Floats, raw: Floats, decay: float, restarts: Sequence[float]) -> Floats:
-    """The running average of each stretch between restarts. (N,)"""
+    """The running average of each stretch between restarts. (N,)
+
+    It looks back over 1 / (1 − decay) steps, but over a twelfth of the stretch at most: in the first steps,
+    where a loss falls fastest, a longer memory would draw the line above all that is measured.
+    """
     cuts = np.searchsorted(steps, sorted(restarts), side="right")
-    return np.concatenate([debiased_average(part, decay) for part in np.split(raw, cuts)])
+    parts = [part for part in np.split(raw, cuts) if len(part)]
+    return np.concatenate(
+        [debiased_average(part, min(decay, max(0.0, 1 - 12 / len(part)))) for part in parts]
+    )
 
 
 class LossPlot(BasePlot):

@@ -187,7 +187,16 @@ def test_that_the_loss_table_holds_raw_and_mean():
     headers, rows = loss().as_table()
     assert headers == ["run", "step", "loss", "debiased mean"]
     np.testing.assert_array_equal([row[2] for row in rows], LOSSES)
-    np.testing.assert_allclose([row[3] for row in rows], debiased_average(LOSSES, 0.98))
+    decay = min(0.98, 1 - 12 / len(LOSSES))
+    np.testing.assert_allclose([row[3] for row in rows], debiased_average(LOSSES, decay))
+
+
+def test_that_the_mean_of_a_short_run_stays_near_a_loss_that_falls_fast():
+    steps = np.arange(200)
+    raw = np.exp(-steps / 20) + 0.05
+    (branch,) = branches(RunCurve("", steps, raw), 0.98)
+    assert (branch.mean[100:] < 1.5 * raw[100:] + 0.01).all()
+    assert (debiased_average(raw, 0.98)[100:] > 2.5 * raw[100:]).any()  # a long memory draws it far above
 
 
 def test_that_the_loss_is_told_in_a_sentence():

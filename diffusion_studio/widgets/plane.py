@@ -29,6 +29,7 @@ from diffusion_studio.widgets.plane_arrows import Arrow, paint_arrows
 from diffusion_studio.widgets.plane_handles import Grip, grip_at, moved, paint_modes
 from diffusion_studio.widgets.plane_paint import (
     Layers,
+    affordable,
     age_color,
     class_color,
     paint_aged_trails,
@@ -231,11 +232,13 @@ class PlaneView(QWidget):
             places = self._pixels(self._paths, 1.0)
             far = np.abs(places) > 2 * max(self.width(), self.height())
             places[far.any(-1)] = np.nan  # long lines out of sight cost much time and memory
+            places = affordable(places)
             labels = self._path_labels or [-1] * places.shape[1]
             if self._ages is not None:
                 paint_aged_trails(painter, places, self._ages)
             else:
-                paint_trails(painter, places, [self._color(label) for label in labels], self._fade)
+                colors = [self._color(label) for label in labels[: places.shape[1]]]
+                paint_trails(painter, places, colors, self._fade)
         if self._start is not None:
             at = self.screen.map(QPointF(*self._start))
             painter.setPen(QPen(QColor(palette.text), 2))

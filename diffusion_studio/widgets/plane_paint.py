@@ -20,6 +20,7 @@ Floats = NDArray[np.floating]
 CLASS_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#8A93A0", "#0072B2")
 _ERROR_DECADES = (-3.0, 1.0)  # log10 of ‖ŝ − s‖² / E‖s‖², from the first colour to the last
 _AGES = 16  # colours of a path by age
+_LONG, _MOST_OF_LONG = 20.0, 60_000.0  # pixels of a long line, and beyond them in all in one frame
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,18 @@ def _segments(a: Floats, b: Floats) -> QPainterPath:
     """Lines from a (n, 2) to b (n, 2)."""
     both = np.stack([a, b], 1).astype(np.float64)
     return pg.arrayToQPath(both[:, :, 0].ravel(), both[:, :, 1].ravel(), connect="pairs")
+
+
+def affordable(paths: Floats) -> Floats:
+    """As many of the paths (states, m, 2), in pixels, as a frame has time for.
+
+    Lines within a few pixels cost nothing to speak of; long ones, all across each other, cost a second.
+    """
+    lengths = np.linalg.norm(
+        np.diff(paths, axis=0), axis=-1
+    )  # (states−1, m); NaN where nothing is drawn
+    cost = np.nansum(np.maximum(lengths - _LONG, 0.0), axis=0).cumsum()
+    return paths[:, : max(1, int((cost <= _MOST_OF_LONG).sum()))]
 
 
 def paint_trails(painter: QPainter, paths: Floats, colors: Sequence[str], fade: bool = True) -> None:

@@ -14,7 +14,7 @@ from diffusion_studio.viewmodels import toy_player
 from diffusion_studio.widgets.contours import contour_segments
 from diffusion_studio.widgets.ink import ink_of_picture, ink_of_text
 from diffusion_studio.widgets.plane_arrows import Arrow, arrow_ends
-from diffusion_studio.widgets.plane_paint import age_color
+from diffusion_studio.widgets.plane_paint import affordable, age_color
 from diffusion_studio.widgets.raster import density_map, error_map, oklab, packed, ramp, splat
 from diffusion_studio.widgets.theme import DARK, LIGHT, theme
 
@@ -337,3 +337,22 @@ def test_that_particles_that_ran_away_are_drawn_without_a_warning(page):
     page.plane.grab()
     page._look(surface=True, trails="whole")
     page.surface.grab()
+
+
+def test_that_wild_trails_are_left_out_where_a_frame_has_no_time_for_them():
+    random = np.random.default_rng(0)
+    calm = random.normal(size=(600, 24, 2)).cumsum(0) * 5 + 270
+    np.testing.assert_array_equal(affordable(calm), calm)
+    wild = random.normal(size=(600, 24, 2)) * 120 + 270
+    kept = affordable(wild)
+    assert 1 <= kept.shape[1] < 6
+    np.testing.assert_array_equal(kept, wild[:, : kept.shape[1]])
+    calm[300:302] = np.nan  # out of sight
+    assert affordable(calm).shape == calm.shape
+
+
+@pytest.mark.parametrize("ages", [None, np.linspace(0, 1, 600)])
+def test_that_a_page_with_wild_trails_is_painted(page, ages):
+    wild = np.random.default_rng(0).normal(size=(600, 24, 2))
+    page.plane.set_trails(wild, tuple(range(8)) * 3, ages=ages)
+    assert not page.plane.grab().isNull()

@@ -132,9 +132,7 @@ def affordable(paths: Floats) -> Floats:
 
     Lines within a few pixels cost nothing to speak of; long ones, all across each other, cost a second.
     """
-    lengths = np.linalg.norm(
-        np.diff(paths, axis=0), axis=-1
-    )  # (states−1, m); NaN where nothing is drawn
+    lengths = np.linalg.norm(np.diff(paths, axis=0), axis=-1)  # (states−1, m); NaN where nothing is drawn
     cost = np.nansum(np.maximum(lengths - _LONG, 0.0), axis=0).cumsum()
     return paths[:, : max(1, int((cost <= _MOST_OF_LONG).sum()))]
 

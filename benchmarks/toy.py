@@ -19,7 +19,6 @@ import os
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-import gc
 import itertools
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from benchmarks.training import lateness
 from benchmarks.window import live, started, wait
 
 FRAMES, SECONDS = 600, 12.0
+AFTER = 0.4  # seconds after a change, in which its forms and its first pictures are made
 SIZE = (1280, 800)
 
 
@@ -180,44 +180,73 @@ def measure_score() -> None:
     table(("20 s of training", "steps", "score error", "≤ 5 %"), rows)
 
 
+def lateness_row(title: str, late: list[float]) -> tuple[object, ...]:
+    """How late the beats of a timer came, in seconds."""
+    times = (f"{1000 * x:.1f}" for x in (median(late), share_within(late, 99), max(late)))
+    return title, len(late), *times, *(sum(x > ms / 1000 for x in late) for ms in (15, 33, 50))
+
+
 def measure_memory() -> None:
     minutes = float(os.environ.get("TOY_MINUTES", "10"))
 
     def run(app) -> None:
-        from PySide6.QtCore import qInstallMessageHandler
+        from PySide6.QtCore import QTimer, qInstallMessageHandler
 
         model, page = opened(app)
         process = psutil.Process()
         warned: list[str] = []
         qInstallMessageHandler(lambda kind, context, text: warned.append(text))
         warnings.showwarning = lambda message, *place: warned.append(str(message))
+        live(6)  # what training needs is imported meanwhile
         model.edit("count", 10_000)
         model.edit("learning.seconds", 600.0)
         model.settle()
         page.choose_field("learned")
         model.player.play()
-        methods = ("langevin", "annealed", "ddpm", "ddim", "sde", "flow", "forward")
+        methods = itertools.cycle(("langevin", "annealed", "ddpm", "ddim", "sde", "flow", "forward"))
+        trails = itertools.cycle(("short", "whole", "off"))
+        guided = itertools.cycle((-1, 0, 0, -1))
         found: list[tuple[float, float]] = []
-        late: list[float] = []
-        begun, number = time.monotonic(), 0
-        while time.monotonic() - begun < 60 * minutes:
-            page.methods.changed.emit(methods[number % len(methods)])
-            page._look(trails=("short", "whole", "off")[number % 3])
-            model.edit("guide.label", number // 2 % 2 - 1)
-            model.edit("guide.gamma", 3.0)
-            model.settle()
-            late += lateness(live, 6)
-            number += 1
-            gc.collect()
+        begun = time.monotonic()
+
+        changes = itertools.cycle((
+            lambda: page.methods.changed.emit(next(methods)),
+            lambda: page._look(trails=next(trails)),
+            lambda: model.set_spec(guides(next(guided))),
+        ))  # fmt: skip
+
+        def guides(label: int):
+            guide = model.spec.guide.model_copy(update={"label": label, "gamma": 3.0})
+            return model.spec.model_copy(update={"guide": guide})
+
+        def change() -> None:
+            next(changes)()
             found.append(((time.monotonic() - begun) / 60, process.memory_info().rss / 1e6))
+
+        paints = Paints(page.plane)
+        clock = QTimer(interval=2000)
+        clock.timeout.connect(change)
+        clock.start()
+        late = lateness(live, 60 * minutes)
+        clock.stop()
         settled = [m for t, m in found if t > min(1.5, minutes / 4)]
         swing = max(settled) - min(settled)
         for t, m in found[:: max(1, len(found) // 10)]:
             print(f"  {t:4.1f} min  {m:.0f} MB")
         print(f"{minutes:g} minutes: {min(settled):.0f} … {max(settled):.0f} MB, swing {swing:.0f} MB "
               f"(± 20): {against(swing, 40)}")  # fmt: skip
-        print(f"timer late: median {1000 * median(late):.1f} ms, p99 {1000 * share_within(late, 99):.1f} ms, "
-              f"worst {1000 * max(late):.0f} ms; warnings: {len(warned)} {warned[:3]}")  # fmt: skip
+        gaps = paints.gaps()
+        print(f"frames {len(gaps)}, {1 / median(gaps):.0f} a second (median), p99 of a gap "
+              f"{1000 * share_within(gaps, 99):.0f} ms, worst {1000 * max(gaps):.0f} ms")  # fmt: skip
+        ends = itertools.accumulate(x + 0.010 for x in late)
+        changed = [60 * t for t, _ in found]
+        after = [any(0 <= end - t < AFTER for t in changed) for end in ends]
+        rows = [
+            lateness_row(title, [x for x, is_after in zip(late, after, strict=True) if is_after == wanted])
+            for title, wanted in (("playing", False), (f"in the {AFTER} s after a change", True))
+        ]
+        table(("timer of 10 ms, late", "beats", "median ms", "p99", "worst", "> 15 ms", "> 33", "> 50"), rows)
+        print(f"warnings: {len(warned)} {warned[:3]}")
 
     started(run)
 

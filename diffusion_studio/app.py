@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QSocketNotifier, QThread, Signal
+from PySide6.QtCore import QObject, QSocketNotifier, QThread, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from diffusion_studio.engine import places
+from diffusion_studio.engine.garbage import pass_over_what_stays
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.widgets.theme import theme
 
@@ -33,6 +34,7 @@ ITEMS = (
     ("theory", "Theory", "theory"),
     ("runs", "Runs", "runs"),
 )
+LATER = 4000  # ms; the first picture is there
 LOG_LIMIT = 2_000_000  # bytes
 
 
@@ -54,6 +56,15 @@ class Imports(QThread):
             self.failed.emit(str(error))
 
 
+class LaterImports(QThread):
+    """Imports what the first step of a training would import, and would hold the window up with."""
+
+    def run(self) -> None:
+        import torch._dynamo  # noqa: F401  every optimizer asks for it
+
+        pass_over_what_stays()
+
+
 class App(QObject):
     """The window and its life: shown, filled with pages, closed."""
 
@@ -68,6 +79,9 @@ class App(QObject):
         self._imports = Imports()
         self._imports.failed.connect(self._fail)
         self._imports.finished.connect(self._fill)
+        self._later = LaterImports()
+        self._rest = QTimer(self, interval=LATER, singleShot=True)
+        self._rest.timeout.connect(self._later.start)
         self.shell.painted.connect(self._imports.start)
         self.shell.closing.connect(self.shutdown)
         self.shell.rail.theme_requested.connect(theme().set_mode)
@@ -88,13 +102,17 @@ class App(QObject):
         from diffusion_studio.studio import Studio
 
         self.studio = Studio(self.shell, self._path)
+        pass_over_what_stays()
+        self._rest.start()
         self.ready.emit()
 
     def shutdown(self) -> None:
         """The one way out: closing the window, Ctrl+C and SIGTERM all end here."""
         self.shell.closing.disconnect(self.shutdown)  # a second signal finds nothing left to do
         self._imports.finished.disconnect(self._fill)
+        self._rest.stop()
         self._imports.wait()
+        self._later.wait()
         if self.studio is not None:
             self.studio.shutdown()
             self.studio = None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,6 +22,16 @@ from diffusion_studio.engine.toy_spec import ToySpec
 BUDGET = 16_000_000  # bytes of kept states
 FOLLOWED = 240  # particles whose whole path is kept
 WINDOW = 3.0  # half the side of the square in which "anywhere" lies
+
+Make = Callable[[int, State], object]  # from the number of a state and that state
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """States that were computed before they were asked for."""
+
+    states: deque[State]
+    made: object  # of the last of them
 
 
 def first_state(spec: ToySpec) -> Tensor:
@@ -72,6 +85,8 @@ class ToyChain:
         self._kept = Shelf(self.first, self._state, len(self.times) - self.first, BUDGET)
         self._recent: dict[int, State] = {}
         self._walk: Iterator[State] | None = None
+        self._coming: Future[Ahead] | None = None  # the states after this one
+        self.made: object = None  # of the state here, if it was prepared with somebody who makes something
         self.reached = self.first
         followed = min(FOLLOWED, spec.count)
         self._paths = np.full((len(self.times), followed, 2), np.nan, np.float32)
@@ -88,7 +103,7 @@ class ToyChain:
         return self._state.x
 
     def go(self, target: int, seconds: float = float("inf")) -> bool:
-        """Moves towards a state for at most so long; True when it stands there."""
+        """Moves towards a state, a step at least and for at most so long; True when it stands there."""
         target = min(max(target, self.first), self.last)
         if target != self.position:
             self._jump(target)
@@ -96,9 +111,23 @@ class ToyChain:
         with torch.inference_mode():
             while self.position < target:
                 self._advance()
-                if time.perf_counter() > end:
+                if time.perf_counter() > end and self._coming is None:  # what was prepared takes no time
                     break
         return self.position == target
+
+    def prepare(self, beside: Executor, target: int, seconds: float, make: Make | None = None) -> None:
+        """Begins to compute the states from here to `target`, for so long, on a thread of `beside`.
+
+        What `make` says of the last of them, beside as well, is `made` when the chain stands there.
+        """
+        count = min(target, self.last) - self.position
+        if self._coming is None and count > 0:
+            self._coming = beside.submit(_ahead, self._walking(), self.position, count, seconds, make)
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is being computed that the next step would have to wait for."""
+        return self._coming is None or self._coming.done()
 
     def again(self) -> ToyChain:
         """The same chain from its first state, for another thread."""
@@ -106,7 +135,7 @@ class ToyChain:
 
     def replace_denoiser(self, denoiser: Denoiser) -> None:
         """Goes on from here with another score; states that are computed from now on follow it."""
-        self.denoiser, self._walk = denoiser, None
+        self.denoiser, self._walk = denoiser, None  # what is being computed now is still used
 
     def _jump(self, target: int) -> None:
         """Stands at the best known state at or before `target`, unless the present one is that."""
@@ -114,13 +143,24 @@ class ToyChain:
         if self.position <= target and known <= self.position:
             return
         self._state = self._recent.get(known) or self._kept[known]
-        self.position, self._walk = known, None
+        self.position, self._walk, self._coming, self.made = known, None, None, None
 
-    def _advance(self) -> None:
+    def _walking(self) -> Iterator[State]:
+        """Gives the states after this one."""
         if self._walk is None:
             walk = self.spec.process.walk
             self._walk = walk(self.denoiser, self.times, self.position, self._state, self.spec.seed)
-        self._state = next(self._walk)
+        return self._walk
+
+    def _advance(self) -> None:
+        self.made = None
+        if self._coming is None:
+            self._state = next(self._walking())
+        else:
+            ahead = self._coming.result()
+            self._state = ahead.states.popleft()
+            if not ahead.states:
+                self._coming, self.made = None, ahead.made
         self.position += 1
         self._keep()
 
@@ -138,3 +178,13 @@ class ToyChain:
     def paths(self, since: int, until: int) -> NDArray[np.float32]:
         """The positions of the first particles from state `since` to state `until`. (states, m, 2)"""
         return self._paths[max(since, self.first) : min(until, self.reached) + 1]
+
+
+def _ahead(walk: Iterator[State], here: int, count: int, seconds: float, make: Make | None) -> Ahead:
+    """The next states, at least one."""
+    end = time.perf_counter() + seconds
+    with torch.inference_mode():
+        states = deque([next(walk)])
+        while len(states) < count and time.perf_counter() < end:
+            states.append(next(walk))
+    return Ahead(states, make(here + len(states), states[-1]) if make is not None else None)

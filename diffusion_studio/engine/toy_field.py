@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.tilted import Level
+from diffusion_studio.engine.contours import contour_segments
 
 ENCLOSED = (0.95, 0.8, 0.6, 0.4, 0.2)  # share of the probability inside each contour line
 CELLS = 96  # across the longer side of the window
@@ -40,17 +41,20 @@ class Window:
 class Contours:
     """A density to be drawn as lines."""
 
-    log_density: NDArray[np.float32]  # (rows, columns)
-    levels: tuple[float, ...]
+    log_density: NDArray[np.float32]  # (rows, columns), at the centres of the cells, from the bottom upwards
+    levels: tuple[float, ...]  # log densities of the lines
+
+    @cached_property
+    def lines(self) -> NDArray[np.floating]:
+        """The contour lines as segments, in cells. (n, 2, 2)"""
+        return contour_segments(self.log_density, self.levels)
 
 
 @dataclass(frozen=True, eq=False)
-class FieldView:
-    """What one sees of a field. Rows run from the bottom of the window upwards."""
+class FieldView(Contours):
+    """What one sees of a field."""
 
     window: Window
-    log_density: NDArray[np.float32]  # (rows, columns), at the centres of the cells
-    levels: tuple[float, ...]  # log densities of the contour lines
     places: NDArray[np.float32]  # (arrows, 2)
     score: NDArray[np.float32]  # (arrows, 2)
     error: NDArray[np.float32] | None = None  # (rows, columns) p_t ‖ŝ − s‖² per area
@@ -91,7 +95,7 @@ def exact_view(level: Level, window: Window, most: int = CELLS) -> FieldView:
         log_density = seen.log_density(points).view(rows, columns).numpy()
         places, _, _ = grid(window, window.arrows)
         score = level.score(places).numpy()
-    return FieldView(window, log_density, contour_levels(log_density), places.numpy(), score)
+    return FieldView(log_density, contour_levels(log_density), window, places.numpy(), score)
 
 
 @lru_cache(maxsize=4)
@@ -106,7 +110,7 @@ def learned_view(level: Level, denoiser: Denoiser, t: int, window: Window, most:
     base = exact_view(level, window, most)
     with torch.inference_mode():
         score = denoiser(torch.from_numpy(base.places), max(t, 1)).score_hat.numpy()
-    return FieldView(window, base.log_density, base.levels, base.places, score, learned=True)
+    return replace(base, score=score, learned=True)
 
 
 def error_view(level: Level, denoiser: Denoiser, t: int, window: Window, most: int = 64) -> FieldView:
@@ -123,7 +127,7 @@ def error_view(level: Level, denoiser: Denoiser, t: int, window: Window, most: i
         size = float((mass * (exact**2).sum(1)).sum())
         places = torch.from_numpy(base.places)
         off = denoiser(places, max(t, 1)).score_hat.numpy() - base.score
-    return FieldView(
-        window, base.log_density, base.levels, base.places, off, error.view(rows, columns).numpy(), fisher,
-        fisher / size if size > 0 else float("nan"), True,
+    return replace(
+        base, score=off, error=error.view(rows, columns).numpy(), fisher=fisher,
+        relative=fisher / size if size > 0 else float("nan"), learned=True,
     )  # fmt: skip

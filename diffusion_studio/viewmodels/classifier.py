@@ -70,8 +70,8 @@ class ClassifierModel(QObject):
         super().__init__(parent)
         self._device = device
         self._training, self._measuring = Slot(self), Slot(self)
-        self._training.event.connect(self._on_training)
-        self._measuring.event.connect(self._on_measuring)
+        self._training.told.connect(self._on_training)
+        self._measuring.told.connect(self._on_measuring)
         self._shown = self._wanted = ""  # key of a denoiser, and which classifier it has
         self._key = ""  # of the wanted one
         self.losses = LossSeries()

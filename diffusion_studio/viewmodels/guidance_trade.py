@@ -56,8 +56,8 @@ class TradeModel(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._strips, self._sweeps = Slot(self), Slot(self)
-        self._strips.event.connect(self._on_event)
-        self._sweeps.event.connect(self._on_sweep)
+        self._strips.told.connect(self._on_event)
+        self._sweeps.told.connect(self._on_sweep)
         self._of: object = None
         self._images: tuple[str, ImageSet] | None = None
         self.state = TradeState()

@@ -55,7 +55,7 @@ class _Thread(QThread):
 class Job(QObject):
     """A long piece of work beside the window."""
 
-    event = Signal(object)  # every Event, in order; Finished is the last one
+    told = Signal(object)  # every Event, in order; Finished is the last one
 
     def __init__(self, stream: Stream, parent: QObject | None = None, tick: int = TICK) -> None:
         super().__init__(parent)
@@ -88,13 +88,13 @@ class Job(QObject):
                 self._thread.wait()
                 self._timer.stop()
                 self.done = True
-            self.event.emit(event)
+            self.told.emit(event)
 
 
 class Slot(QObject):
     """Room for one job at a time: a new one starts when the one before has ended."""
 
-    event = Signal(object)
+    told = Signal(object)
 
     def __init__(self, parent: QObject | None = None, tick: int = TICK) -> None:
         super().__init__(parent)
@@ -118,7 +118,7 @@ class Slot(QObject):
             self._job.stop()
             return
         self._job = Job(stream, self, self._tick)
-        self._job.event.connect(self._on_event)
+        self._job.told.connect(self._on_event)
         self._job.start()
 
     def stop(self) -> None:
@@ -140,6 +140,6 @@ class Slot(QObject):
             self._job.deleteLater()
             self._job, self._next = None, None
         if following is None:
-            self.event.emit(event)
+            self.told.emit(event)
         elif isinstance(event, Finished):
             self.start(following)

@@ -65,7 +65,7 @@ class RunsViewModel(QObject):
         super().__init__(parent)
         self._runs_dir = runs_dir
         self._listing = Slot(self)
-        self._listing.event.connect(self._on_listing)
+        self._listing.told.connect(self._on_listing)
         self.state = RunsState()
 
     def refresh(self) -> None:

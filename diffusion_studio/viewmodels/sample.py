@@ -95,8 +95,8 @@ class SampleViewModel(QObject):
         self._strip_at = -1
         self._to_tell: Notice | None = None  # beside the next chains
         self._computing, self._exporting = Slot(self, TICK), Slot(self)
-        self._computing.event.connect(self._on_event)
-        self._exporting.event.connect(self._on_export)
+        self._computing.told.connect(self._on_event)
+        self._exporting.told.connect(self._on_export)
         self._doing = ""
         self._progress = QTimer(self, interval=PROGRESS, singleShot=True)
         self._progress.timeout.connect(lambda: self._show_progress(self._doing))

@@ -43,7 +43,7 @@ class NearestModel(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._slot = Slot(self)
-        self._slot.event.connect(self._on_event)
+        self._slot.told.connect(self._on_event)
         self._images: tuple[str, ImageSet] | None = None
 
     def look(self, key: str, record: Trajectory, position: int) -> None:
@@ -104,7 +104,7 @@ class ReconstructionModel(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._slot = Slot(self)
-        self._slot.event.connect(self._on_event)
+        self._slot.told.connect(self._on_event)
         self._errors: list[ErrorFound] = []
         self._of: object = None
 
@@ -162,7 +162,7 @@ class ThumbnailModel(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._slot = Slot(self)
-        self._slot.event.connect(self._on_event)
+        self._slot.told.connect(self._on_event)
 
     def read(self, files: Sequence[str]) -> None:
         def stream(control: Control, post: Post) -> Iterator[events.Event]:

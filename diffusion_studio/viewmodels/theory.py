@@ -111,7 +111,7 @@ class TheoryViewModel(QObject):
         self._runs_dir, self._device = runs_dir, device
         self._history = History(TheorySpec())
         self._job = Slot(self)
-        self._job.event.connect(self._on_event)
+        self._job.told.connect(self._on_event)
         self.state = TheoryState(self._history.value)
 
     # parameters

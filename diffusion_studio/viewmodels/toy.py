@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from diffusion_studio.core.denoisers import Denoiser
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.tilted import Level
-from diffusion_studio.engine.toy_chain import ToyChain
+from diffusion_studio.engine.toy_chain import Make, ToyChain
 from diffusion_studio.engine.toy_export import (
     read_state,
 )
@@ -37,7 +37,7 @@ from diffusion_studio.models.score_mlp import ScoreDenoiser
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.toy_files import ToyFiles
-from diffusion_studio.viewmodels.toy_frames import field_of, particles_of, quick_particles, start_labels
+from diffusion_studio.viewmodels.toy_frames import Draft, Frame, particles_of, quick_particles, start_labels
 from diffusion_studio.viewmodels.toy_learning import ToyLearner
 from diffusion_studio.viewmodels.toy_memory import restored, to_remember
 from diffusion_studio.viewmodels.toy_meter import ToyMeter
@@ -77,7 +77,7 @@ class ToyViewModel(QObject):
         self._visible = False
         self._shown: tuple[Any, ...] = ()  # what the field on the screen was made of
         self.state = ToyState(start, look or Look(), playing=True)
-        self.player = ToyPlayer(ToyChain(start, start.guided()), self.restart, self)
+        self.player = ToyPlayer(ToyChain(start, start.guided()), self.restart, self._maker, self)
         self.learner, self.pointer = ToyLearner(self), ToyPointer(self)
         self.meter, self.files = ToyMeter(start.process, self), ToyFiles(self)
         self._measuring = QTimer(self, interval=MEASURE_EVERY)
@@ -275,25 +275,43 @@ class ToyViewModel(QObject):
             times=chain.times, first=chain.first, position=position, t=t,
             alpha_bar=chain.denoiser.tables.alpha_bar_at(t),
         )  # fmt: skip
-        self._show_field()
-        self._show_particles()
+        frame = self._frame()
+        self._show_field(frame)
+        self._show_particles(frame)
 
-    def _show_field(self) -> None:
-        look, spec, learned = self.state.look, self.spec, self._network()
-        made_of = (look.field, look.weighed, look.tilted, self.state.t, spec.followed, self._window, learned)
-        if made_of != self._shown and self._visible:
-            self._shown = made_of
-            goal = spec.guided().level(0, torch.float32)
-            field = field_of(look, self.level(), learned, self.state.t, self._window, goal)
-            self.field_changed.emit(field)
+    def _draft(self) -> Draft:
+        return Draft(self.state.look, self.spec, self._window, self._network(), self._starts)
+
+    def _maker(self) -> Make:
+        """Makes the picture of a state to come."""
+        draft, times, shown = self._draft(), self.chain.times, self._shown
+        return lambda position, state: draft.frame(times[position], state.x, shown)
+
+    def _frame(self) -> Frame | None:
+        """The picture of this state, if it was made before and is still what is asked for."""
+        made = self.chain.made
+        fits = isinstance(made, Frame) and self._preview is None and made.fits(self._draft())
+        return made if fits else None
+
+    def _show_field(self, frame: Frame | None = None) -> None:
+        draft, t = self._draft(), self.state.t
+        key = draft.field_key(t) if frame is None else frame.key
+        if key != self._shown and self._visible:
+            self._shown = key
+            self.field_changed.emit((frame and frame.field) or draft.field(t))
             if self.pointer.reading is not None:  # what lies under a pointer that rests is another now
                 self.point_at(self.pointer.reading.x, self.pointer.reading.y)
 
-    def _show_particles(self) -> None:
-        if self._visible:
-            look, level = self.state.look, self.level()
-            made = particles_of(self.player.chain, look, level, self._starts)
-            self.particles_changed.emit(quick_particles(self._preview, look, level, self._starts) or made)
+    def _show_particles(self, frame: Frame | None = None) -> None:
+        if not self._visible:
+            return
+        draft, t = self._draft(), self.state.t
+        if self._preview is not None:
+            shown = quick_particles(self._preview, draft.labels(t, self._preview.x))
+        else:
+            labels = draft.labels(t, self.chain.x) if frame is None else frame.labels
+            shown = particles_of(self.chain, draft.look, labels)
+        self.particles_changed.emit(shown)
 
     def _measure(self) -> None:
         if not self._visible or self._preview is not None:
@@ -311,7 +329,7 @@ class ToyViewModel(QObject):
 
     def _take_network(self, denoiser: ScoreDenoiser) -> None:
         self._learned = denoiser
-        if self.state.look.field != "exact":
+        if self.state.look.field != "exact" and not self.player.moving:  # else it is in the next picture
             self._show_field()
         if self.state.look.field == "learned" and isinstance(self.spec.process, Langevin):
             self.player.chain.replace_denoiser(self.denoiser())
@@ -348,6 +366,7 @@ class ToyViewModel(QObject):
 
     def _rest(self) -> None:
         self._measuring.stop()
+        self._show_field()  # of the newest network
         self._still.start()  # once for a whole drag of the timeline
 
     def _show_player(self) -> None:
@@ -390,11 +409,12 @@ class ToyViewModel(QObject):
     def shutdown(self) -> None:
         """Stops everything."""
         self._visible = False
-        self.player.set_awake(False)
+        self.player.shutdown()
         self._measuring.stop()
         self._still.stop()
         self.pointer.shutdown()
         self.learner.shutdown()
+        self.meter.shutdown()
         self.files.shutdown()
 
     def _update(self, **values: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +22,62 @@ from diffusion_studio.engine.toy_field import (
 )
 from diffusion_studio.engine.toy_process import Langevin, State
 from diffusion_studio.engine.toy_shapes import CLASSES
+from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.viewmodels.toy_state import Look, Particles
 
 TRAIL, WALK = 40, 12  # states of a short trail, at one level and down a chain
 TRAILS, WHOLE = 28, 24  # how many trails, short and whole
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """All that a picture is made of, but for the state of the particles."""
+
+    look: Look
+    spec: ToySpec
+    window: Window
+    learned: Denoiser | None  # what was learned, guided
+    starts: NDArray[np.int64]  # colours by starting point
+
+    def level(self, t: int) -> Level:
+        """p_t, tilted by guidance."""
+        return self.spec.guided().level(t, torch.float32)
+
+    def field_key(self, t: int) -> tuple[Any, ...]:
+        """What the field at t depends on; the network is the last of it."""
+        look = self.look
+        return look.field, look.weighed, look.tilted, t, self.spec.followed, self.window, self.learned
+
+    def field(self, t: int) -> FieldView:
+        goal = self.level(0)
+        return field_of(self.look, self.level(t), self.learned, t, self.window, goal)
+
+    def labels(self, t: int, x: torch.Tensor) -> NDArray[np.int64] | None:
+        return labels_of(x, self.look, self.level(t), self.starts)
+
+    def frame(self, t: int, x: torch.Tensor, shown: tuple[Any, ...]) -> Frame:
+        """The picture of a state, where the field of the key `shown` is on the screen."""
+        key = self.field_key(t)
+        field = self.field(t) if key != shown else None
+        if field is not None:
+            _ = field.lines  # drawn soon
+        return Frame(self, key, field, self.labels(t, x))
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A picture that was made before it is shown."""
+
+    draft: Draft
+    key: tuple[Any, ...]
+    field: FieldView | None  # None: the one on the screen
+    labels: NDArray[np.int64] | None
+
+    def fits(self, now: Draft) -> bool:
+        """Whether it is still what is asked for; a newer network is seen in the next picture."""
+        then = self.draft
+        same = then.spec is now.spec and then.starts is now.starts
+        return same and then.look == now.look and then.window == now.window
 
 
 def field_of(
@@ -58,10 +111,9 @@ def start_labels(x: torch.Tensor) -> NDArray[np.int64]:
     return found
 
 
-def particles_of(chain: ToyChain, look: Look, level: Level, starts: NDArray[np.int64]) -> Particles:
-    """The particles where the chain stands, with their trails."""
+def particles_of(chain: ToyChain, look: Look, labels: NDArray[np.int64] | None) -> Particles:
+    """The particles where the chain stands, of the colours `labels` (n,), with their trails."""
     x, position = chain.x, chain.position
-    labels = _labels(x, look, level, starts)
     count = min(WHOLE if look.trails == "whole" else TRAILS, len(x))
     short = TRAIL if isinstance(chain.spec.process, Langevin) else WALK
     since = {"off": position, "short": position - short, "whole": 0}[look.trails]
@@ -75,13 +127,8 @@ def particles_of(chain: ToyChain, look: Look, level: Level, starts: NDArray[np.i
     return Particles(x.numpy(), labels, paths, along, ages)
 
 
-def quick_particles(
-    state: State | None, look: Look, level: Level, starts: NDArray[np.int64]
-) -> Particles | None:
+def quick_particles(state: State, labels: NDArray[np.int64] | None) -> Particles:
     """The particles of a preview, without trails."""
-    if state is None:
-        return None
-    labels = _labels(state.x, look, level, starts[: len(state.x)])
     return Particles(state.x.numpy(), labels, np.empty((0, 0, 2), np.float32), ())
 
 
@@ -91,10 +138,12 @@ def _ages(chain: ToyChain, count: int) -> NDArray[np.float64]:
     return steps / max(chain.last - chain.first, 1)
 
 
-def _labels(x: torch.Tensor, look: Look, level: Level, starts: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """The colour of each particle."""
+def labels_of(
+    x: torch.Tensor, look: Look, level: Level, starts: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """The colour of each particle. (n,)"""
     if look.color == "start":
-        return starts
+        return starts[: len(x)]
     if look.color == "class" and len(torch.unique(level.classes)) > 1:
         with torch.inference_mode():
             found: NDArray[np.int64] = level.class_posterior(x).argmax(1).numpy()

@@ -36,7 +36,7 @@ class ToyLearner(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._slot = Slot(self)
-        self._slot.event.connect(self._on_event)
+        self._slot.told.connect(self._on_event)
         self.state = LearningState()
 
     def start(self, spec: ToySpec) -> None:

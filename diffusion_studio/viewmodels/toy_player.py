@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from diffusion_studio.engine.toy_chain import ToyChain
+from diffusion_studio.engine.helper_threads import work_alone
+from diffusion_studio.engine.toy_chain import Make, ToyChain
 
 FRAME = 15  # ms
 PATIENCE = 0.010  # seconds of one frame that may go into catching up
+SOON = 2  # ms until the next look at a state that is late
 
 
 class ToyPlayer(QObject):
@@ -19,18 +23,27 @@ class ToyPlayer(QObject):
     rested = Signal()  # nothing moves any more
     changed = Signal()  # playing, loop or speed
 
-    def __init__(self, chain: ToyChain, renew: Callable[[], None], parent: QObject | None = None) -> None:
-        """`renew` makes the chain again, to begin anew at the end of it."""
+    def __init__(
+        self, chain: ToyChain, renew: Callable[[], None], maker: Callable[[], Make],
+        parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        """`renew` makes the chain again, to begin anew at the end of it.
+
+        `maker` gives what makes the picture of the next state, beside the window.
+        """
         super().__init__(parent)
         self.chain = chain
         self.playing, self.loop, self.speed = True, True, 1.0
-        self._renew = renew
+        self._renew, self._maker = renew, maker
+        self._beside = ThreadPoolExecutor(1, "states to come", work_alone)
         self._target = chain.position
         self._place = float(chain.position)  # where playing stands, between two states
         self._factor = 1.0
         self._awake = False
         self._timer = QTimer(self, interval=FRAME, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
+        self._soon = QTimer(self, interval=SOON, singleShot=True)
+        self._soon.timeout.connect(self._tick)
 
     @property
     def moving(self) -> bool:
@@ -47,7 +60,10 @@ class ToyPlayer(QObject):
         self.chain = chain
         self._target = min(max(target, chain.first), chain.last)
         self._place = float(self._target)
-        chain.go(self._target, PATIENCE)
+        begun = perf_counter()
+        chain.go(self._target, 0.0)
+        if (perf_counter() - begun) * (self._target - chain.position) <= PATIENCE:
+            chain.go(self._target, PATIENCE)
         self._wake()
 
     def set_awake(self, awake: bool) -> None:
@@ -59,7 +75,7 @@ class ToyPlayer(QObject):
         """Goes to a state; what is not computed yet is computed over the next frames."""
         self._target = min(max(position, self.chain.first), self.chain.last)
         self._place = float(self._target)
-        self._approach()
+        self._approach(PATIENCE)
         self._wake()
         if not self.moving and self._awake:
             self.rested.emit()
@@ -107,6 +123,11 @@ class ToyPlayer(QObject):
         self.speed = speed
         self.changed.emit()
 
+    def shutdown(self) -> None:
+        """Stops for good."""
+        self.set_awake(False)
+        self._beside.shutdown()
+
     def _wake(self) -> None:
         moving = self.playing or self.chain.position != self._target
         if moving and self._awake:
@@ -114,9 +135,13 @@ class ToyPlayer(QObject):
                 self._timer.start()
         elif self._timer.isActive():
             self._timer.stop()
+            self._soon.stop()
             self.rested.emit()
 
     def _tick(self) -> None:
+        if not self.chain.ready:
+            self._soon.start()
+            return
         if self.playing and self.chain.position == self._target:
             self._place += (
                 self._factor * self.speed
@@ -138,10 +163,17 @@ class ToyPlayer(QObject):
         else:
             self.seek(self.chain.last)
 
-    def _approach(self) -> None:
+    def _approach(self, seconds: float = 0.0) -> None:
         before = self.chain.position
-        there = self.chain.go(self._target, PATIENCE)
+        there = self.chain.go(self._target, seconds)
         if self.chain.position != before:
             self.moved.emit()
+        self.chain.prepare(self._beside, self._following(), PATIENCE, self._maker())
         if there and not self.playing:
             self._wake()
+
+    def _following(self) -> int:
+        """The state that will be asked for after this one."""
+        if not self.playing or self.chain.position != self._target:
+            return self._target
+        return max(int(self._place + self._factor * self.speed), self._target + 1) if self._factor > 0 else 0

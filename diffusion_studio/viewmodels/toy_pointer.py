@@ -41,7 +41,7 @@ class ToyPointer(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._slot = Slot(self)
-        self._slot.event.connect(self._on_event)
+        self._slot.told.connect(self._on_event)
         self._rest = QTimer(self, interval=REST, singleShot=True)
         self._rest.timeout.connect(self._follow_flow)
         self._exact: MixtureDenoiser | None = None

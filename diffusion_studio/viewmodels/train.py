@@ -69,8 +69,8 @@ class TrainViewModel(QObject):
         self._device = device
         self._history = History(config or PRESETS[0].applied_to(RunConfig()))
         self._training, self._loading = Slot(self), Slot(self)
-        self._training.event.connect(self._on_training)
-        self._loading.event.connect(self._on_loading)
+        self._training.told.connect(self._on_training)
+        self._loading.told.connect(self._on_loading)
         self._tables = self.config.diffusion.tables()
         self._asked = self.config.objective  # what the running training minimises
         self._offered_batch = 0  # after running out of memory

@@ -235,7 +235,7 @@ class PlaneView(QWidget):
             places = affordable(places)
             labels = self._path_labels or [-1] * places.shape[1]
             if self._ages is not None:
-                paint_aged_trails(painter, places, self._ages)
+                paint_aged_trails(painter, places, self._ages[-len(places) :])
             else:
                 colors = [self._color(label) for label in labels[: places.shape[1]]]
                 paint_trails(painter, places, colors, self._fade)

@@ -12,15 +12,14 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
 
 from diffusion_studio.engine.toy_field import Contours, FieldView, Window
-from diffusion_studio.widgets.contours import contour_segments
 from diffusion_studio.widgets.raster import age_map, density_map, error_map, painted
-from diffusion_studio.widgets.theme import Palette, theme
+from diffusion_studio.widgets.theme import Palette, mix, theme
 
 Floats = NDArray[np.floating]
 CLASS_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#8A93A0", "#0072B2")
 _ERROR_DECADES = (-3.0, 1.0)  # log10 of ‖ŝ − s‖² / E‖s‖², from the first colour to the last
 _AGES = 16  # colours of a path by age
-_LONG, _MOST_OF_LONG = 20.0, 60_000.0  # pixels of a long line, and beyond them in all in one frame
+_LONG, _MOST_OF_LONG = 20.0, 100_000.0  # pixels of a long line, and beyond them in all in one frame
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,10 @@ def _picture(field: FieldView, palette: Palette):
     return painted(shares, density_map(palette))
 
 
-def contour_path(field: FieldView | Contours, width: float, height: float) -> QPainterPath:
+def contour_path(field: Contours, width: float, height: float) -> QPainterPath:
     """The contour lines of the density."""
     rows, columns = field.log_density.shape
-    segments = contour_segments(field.log_density, field.levels)
+    segments = field.lines
     if not len(segments):
         return QPainterPath()
     x = (segments[:, :, 0] + 0.5) * (width / columns)
@@ -128,13 +127,19 @@ def _segments(a: Floats, b: Floats) -> QPainterPath:
 
 
 def affordable(paths: Floats) -> Floats:
-    """As many of the paths (states, m, 2), in pixels, as a frame has time for.
+    """As many of the paths (states, m, 2), in pixels, as a frame has time for; of a wild one its last part.
 
     Lines within a few pixels cost nothing to speak of; long ones, all across each other, cost a second.
     """
     lengths = np.linalg.norm(np.diff(paths, axis=0), axis=-1)  # (states−1, m); NaN where nothing is drawn
-    cost = np.nansum(np.maximum(lengths - _LONG, 0.0), axis=0).cumsum()
-    return paths[:, : max(1, int((cost <= _MOST_OF_LONG).sum()))]
+    costs = np.nan_to_num(np.maximum(lengths - _LONG, 0.0))
+    if not costs.size:
+        return paths
+    count = int((costs.sum(0).cumsum() <= _MOST_OF_LONG).sum())
+    if count:
+        return paths[:, :count]
+    states = int((costs[::-1, 0].cumsum() <= _MOST_OF_LONG).sum()) + 1
+    return paths[-states:, :1]
 
 
 def paint_trails(painter: QPainter, paths: Floats, colors: Sequence[str], fade: bool = True) -> None:
@@ -151,7 +156,8 @@ def paint_trails(painter: QPainter, paths: Floats, colors: Sequence[str], fade: 
             part = paths[edges[piece] : edges[piece + 1] + 1, chosen]  # (states, m, 2)
             a, b = part[:-1].reshape(-1, 2), part[1:].reshape(-1, 2)
             known = np.isfinite(a).all(1) & np.isfinite(b).all(1)
-            painter.setPen(_line(color, 0.9 * (piece + 1) / pieces, 1.0 if pieces > 1 else 1.5))
+            faint = mix(theme().palette.background, color, (piece + 1) / pieces)
+            painter.setPen(_line(faint, 1.0, 1.0 if pieces > 1 else 1.5))
             painter.drawPath(_segments(a[known], b[known]))  # joined lines take ten times as long
 
 
@@ -169,7 +175,7 @@ def paint_aged_trails(painter: QPainter, paths: Floats, ages: Floats) -> None:
         chosen = np.flatnonzero(bins == number)
         a, b = paths[chosen].reshape(-1, 2), paths[chosen + 1].reshape(-1, 2)
         known = np.isfinite(a).all(1) & np.isfinite(b).all(1)
-        painter.setPen(_line(age_color((number + 0.5) / _AGES, theme().palette), 0.9, 1.3))
+        painter.setPen(_line(age_color((number + 0.5) / _AGES, theme().palette), 1.0, 1.3))
         painter.drawPath(_segments(a[known], b[known]))
 
 
@@ -183,6 +189,7 @@ def paint_dots(painter: QPainter, x: Floats, y: Floats, colors: Sequence[str], r
 
 
 def _line(color: str, alpha: float, width: float) -> QPen:
+    """A pen; long lines that let the ground through take twenty times as long as opaque ones."""
     tint = QColor(color)
     tint.setAlphaF(alpha)
     pen = QPen(tint, width)

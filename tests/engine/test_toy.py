@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -61,6 +63,40 @@ def test_that_a_state_does_not_depend_on_how_one_came_there(process, start, monk
             assert torch.equal(walker.x, seen[k])
     assert len(chain._kept.numbers) <= 8
     np.testing.assert_array_equal(chain.paths(0, chain.last)[:, 0], [seen[k][0].numpy() for k in seen])
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda p: p.kind)
+def test_that_states_prepared_beside_are_those_that_are_asked_for(process):
+    chain, other = chain_of(process=process, start="window"), chain_of(process=process, start="window")
+    with ThreadPoolExecutor(1) as beside:
+        # what is prepared, what is asked for, whether this is the last of what was prepared
+        asked = ((3, 3, True), (6, 4, False), (7, 6, True), (9, 5, False), (8, 8, False), (12, 20, False),
+                 (23, 23, True))  # fmt: skip
+        for ahead, k, prepared in asked:
+            chain.prepare(beside, ahead, 60.0, lambda number, state: (number, state.x))
+            assert chain.go(k, 0.0 if prepared else 60.0)
+            other.go(k)
+            assert torch.equal(chain.x, other.x)
+            assert (chain.made is not None) == prepared
+            if prepared:
+                assert chain.made[0] == k
+                assert chain.made[1] is chain.x
+        chain.go(12)
+        chain.prepare(beside, chain.last + 5, 60.0)
+        chain.go(chain.last)
+        chain.prepare(beside, chain.last + 5, 60.0)
+        assert chain.ready  # nothing comes after the last one
+
+
+def test_that_a_step_that_is_late_is_known_to_be():
+    chain, end = chain_of(process=Langevin()), threading.Event()
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(end.wait)
+        chain.prepare(beside, 1, 60.0)
+        assert not chain.ready
+        end.set()
+        chain.go(1)
+        assert chain.ready
 
 
 @pytest.mark.parametrize("kind", members(Sampler))

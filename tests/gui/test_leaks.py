@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from PySide6.QtCore import QThread, QTimer
+from PySide6.QtCore import QObject, QThread, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from support import leaks
@@ -74,3 +74,17 @@ def test_that_a_tidy_test_passes(qapp, monkeypatch):
         thread.quit()
         timer.stop()
         assert next(watch, "silent") == "silent"
+
+
+def test_that_no_signal_takes_the_name_of_a_method_of_qt(open_app):
+    """Qt would ask the signal where it means its method, and keep the object alive for ever."""
+    open_app(computed=False)  # every module of the window is imported
+    found = [QObject]
+    for kind in found:
+        found += kind.__subclasses__()
+    own = [kind for kind in found if kind.__module__.startswith("diffusion_studio.")]
+    assert len(own) > 50
+    for kind in own:
+        above = next(base for base in kind.__mro__ if base.__module__.startswith("PySide6."))
+        signals = [name for name, value in vars(kind).items() if isinstance(value, Signal)]
+        assert not [name for name in signals if hasattr(above, name)], kind

@@ -8,10 +8,10 @@ from PIL import Image
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QImage
 
+from diffusion_studio.engine.contours import contour_segments
 from diffusion_studio.engine.toy_field import FieldView, Window
 from diffusion_studio.engine.toy_shapes import CUSTOM
 from diffusion_studio.viewmodels import toy_player
-from diffusion_studio.widgets.contours import contour_segments
 from diffusion_studio.widgets.ink import ink_of_picture, ink_of_text
 from diffusion_studio.widgets.plane_arrows import Arrow, arrow_ends
 from diffusion_studio.widgets.plane_paint import affordable, age_color
@@ -185,7 +185,7 @@ def test_that_guidance_is_shown_in_arrows_lines_and_words(qtbot, page, model):
     assert (page.plane.picture() != plain).any()
     page._look(tilted=True)
     model._measure()
-    assert "energy distance" in page.plane._words["top"]
+    qtbot.waitUntil(lambda: "energy distance" in page.plane._words["top"])
     before = page.plane.grab().toImage()
     qtbot.mouseMove(page.plane, at(page, 0.5, 0.5))
     assert "∇ln p(y|x)" in page.plane._words["bottom"]
@@ -314,7 +314,7 @@ def test_that_contours_are_circles_on_a_cone():
 def test_that_a_flat_field_is_drawn_without_a_warning(page):
     flat = np.zeros((20, 20), np.float32)
     places = np.zeros((4, 2), np.float32)
-    page.plane.set_field(FieldView(Window(), flat, (0.0,), places, places))
+    page.plane.set_field(FieldView(flat, (0.0,), Window(), places, places))
     page.plane.grab()
     theme().set_mode("light")
     page.plane.grab()
@@ -343,16 +343,19 @@ def test_that_wild_trails_are_left_out_where_a_frame_has_no_time_for_them():
     random = np.random.default_rng(0)
     calm = random.normal(size=(600, 24, 2)).cumsum(0) * 5 + 270
     np.testing.assert_array_equal(affordable(calm), calm)
-    wild = random.normal(size=(600, 24, 2)) * 120 + 270
+    wild = random.normal(size=(600, 24, 2)) * 60 + 270
     kept = affordable(wild)
     assert 1 <= kept.shape[1] < 6
     np.testing.assert_array_equal(kept, wild[:, : kept.shape[1]])
+    one = random.uniform(0, 640, size=(3000, 2, 2))  # a single path is too much
+    np.testing.assert_array_equal(affordable(one), one[-affordable(one).shape[0] :, :1])
+    assert 100 < len(affordable(one)) < 1000
     calm[300:302] = np.nan  # out of sight
     assert affordable(calm).shape == calm.shape
 
 
-@pytest.mark.parametrize("ages", [None, np.linspace(0, 1, 600)])
+@pytest.mark.parametrize("ages", [None, np.linspace(0, 1, 2000)])
 def test_that_a_page_with_wild_trails_is_painted(page, ages):
-    wild = np.random.default_rng(0).normal(size=(600, 24, 2))
+    wild = np.random.default_rng(0).uniform(-3, 3, size=(2000, 24, 2))
     page.plane.set_trails(wild, tuple(range(8)) * 3, ages=ages)
     assert not page.plane.grab().isNull()

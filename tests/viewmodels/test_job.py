@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -49,7 +51,7 @@ def run(qtbot):
 
     def run(stream: Stream) -> list[Event]:
         job, told = Job(stream), []
-        job.event.connect(told.append)
+        job.told.connect(told.append)
         job.start()
         qtbot.waitUntil(lambda: job.done)
         assert job._thread.isFinished()
@@ -117,7 +119,7 @@ def test_that_cancelling_is_not_an_error(run):
 
 def test_that_a_stop_is_told_as_stopped(qtbot):
     job, told = Job(until_stopped), []
-    job.event.connect(told.append)
+    job.told.connect(told.append)
     job.start()
     qtbot.waitUntil(lambda: len(told) == 1)
     job.stop()
@@ -127,7 +129,7 @@ def test_that_a_stop_is_told_as_stopped(qtbot):
 
 def test_that_finish_stops_waits_and_tells_what_is_left(qapp):
     job, told = Job(until_stopped), []
-    job.event.connect(told.append)
+    job.told.connect(told.append)
     job.start()
     assert job.finish()
     assert finished(told).outcome == "stopped"
@@ -163,7 +165,7 @@ def test_that_the_generator_is_closed_before_finished_is_told(run):
 
     seen = []
     job = Job(stream)
-    job.event.connect(lambda event: seen.append(list(closed)))
+    job.told.connect(lambda event: seen.append(list(closed)))
     job.start()
     assert job.finish()
     assert [len(now) for now in seen] == [1]
@@ -172,7 +174,7 @@ def test_that_the_generator_is_closed_before_finished_is_told(run):
 
 def test_that_a_slot_tells_its_jobs_events_and_is_free_afterwards(qtbot):
     slot, told = Slot(), []
-    slot.event.connect(told.append)
+    slot.told.connect(told.append)
     slot.start(counting(3))
     assert slot.busy
     qtbot.waitUntil(lambda: not slot.busy)
@@ -182,7 +184,7 @@ def test_that_a_slot_tells_its_jobs_events_and_is_free_afterwards(qtbot):
 
 def test_that_a_slot_is_free_when_finished_is_told(qtbot):
     slot, busy = Slot(), []
-    slot.event.connect(lambda event: busy.append(slot.busy))
+    slot.told.connect(lambda event: busy.append(slot.busy))
     slot.start(counting(2))
     qtbot.waitUntil(lambda: len(busy) == 3)
     assert busy == [True, True, False]
@@ -190,7 +192,7 @@ def test_that_a_slot_is_free_when_finished_is_told(qtbot):
 
 def test_that_a_new_stream_stops_the_old_one_whose_late_events_are_not_told(qtbot):
     slot, told = Slot(), []
-    slot.event.connect(told.append)
+    slot.told.connect(told.append)
     slot.start(until_stopped)
     qtbot.waitUntil(lambda: told == [Warned("began")])
     slot.start(counting(2))
@@ -209,7 +211,7 @@ def test_that_of_many_new_streams_only_the_last_one_runs(qtbot):
 
         return stream
 
-    slot.event.connect(told.append)
+    slot.told.connect(told.append)
     slot.start(until_stopped)
     for name in "abcd":
         slot.start(named(name))
@@ -220,7 +222,7 @@ def test_that_of_many_new_streams_only_the_last_one_runs(qtbot):
 
 def test_that_stopping_a_slot_also_forgets_the_stream_that_waits(qtbot):
     slot, told = Slot(), []
-    slot.event.connect(told.append)
+    slot.told.connect(told.append)
     slot.start(until_stopped)
     slot.start(counting(2))
     slot.stop()
@@ -231,7 +233,7 @@ def test_that_stopping_a_slot_also_forgets_the_stream_that_waits(qtbot):
 
 def test_that_finishing_a_busy_slot_leaves_nothing(qapp):
     slot, told = Slot(), []
-    slot.event.connect(told.append)
+    slot.told.connect(told.append)
     slot.start(until_stopped)
     slot.start(counting(2))
     assert slot.finish()
@@ -248,7 +250,7 @@ def test_that_what_the_last_events_set_off_is_finished_too(qtbot):
         if told == [Warned("began"), Warned("told after the stop")]:
             slot.start(until_stopped)
 
-    slot.event.connect(once_more)
+    slot.told.connect(once_more)
     slot.start(until_stopped)
     qtbot.waitUntil(lambda: told == [Warned("began")])
     assert slot.finish()
@@ -263,3 +265,22 @@ def test_that_jobs_that_are_done_are_given_back(qtbot):
         qtbot.waitUntil(lambda: not slot.busy)
     qtbot.waitUntil(lambda: not slot.findChildren(Job))
     assert not slot.findChildren(QTimer)
+
+
+def test_that_nothing_of_an_ended_job_is_kept(qtbot):
+    """A signal with the name of one of Qt's own methods keeps its object alive for ever."""
+
+    class Large:
+        pass
+
+    large = Large()
+    left = weakref.ref(large)
+
+    def stream(control: Control, post: Post, held: Large = large) -> Iterator[Event]:
+        yield Warned(repr(held))
+
+    slot = Slot()
+    slot.start(stream)
+    qtbot.waitUntil(lambda: not slot.busy)
+    del large, stream
+    qtbot.waitUntil(lambda: gc.collect() >= 0 and left() is None)

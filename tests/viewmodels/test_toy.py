@@ -44,6 +44,12 @@ def collected(signal) -> list:
     return found
 
 
+def measured(qtbot, model) -> None:
+    """Measures the particles as they stand, to the end."""
+    model._measure()
+    qtbot.waitUntil(lambda: not model.meter.busy)
+
+
 def test_that_it_moves_as_soon_as_it_is_seen_and_rests_when_hidden(qapp, qtbot):
     model = ToyViewModel(SMALL)
     frames = collected(model.particles_changed)
@@ -144,16 +150,16 @@ def test_that_each_method_comes_back_with_its_parameters(made):
     assert model.spec.process.step == 0.05
 
 
-def test_that_measures_follow_and_the_last_other_method_stays_beside(made):
+def test_that_measures_follow_and_the_last_other_method_stays_beside(made, qtbot):
     model = made()
     found = collected(model.meter.measured)
     model.player.seek(20)
-    model._measure()
+    measured(qtbot, model)
     assert found[-1].now.last.position == 20
     assert found[-1].before is None
     model.choose_method("ddim")
     model.player.seek(200)
-    model._measure()
+    measured(qtbot, model)
     assert found[-1].before.title == "Langevin"
     assert found[-1].now.title == "DDIM"
     assert found[-1].now.last.occupancy != found[-1].before.last.occupancy
@@ -223,7 +229,7 @@ def test_that_the_place_under_the_pointer_is_read_exactly(made, qtbot):
     assert model.pointer.reading is None
 
 
-def test_that_points_can_be_the_reference(made):
+def test_that_points_can_be_the_reference(made, qtbot):
     model = made()
     fields = collected(model.field_changed)
     model.edit("reference", "points")
@@ -232,7 +238,8 @@ def test_that_points_can_be_the_reference(made):
     assert len(model.chain.denoiser.mixture) == model.spec.memorised
     model.point_at(0.4, -0.2)
     assert model.pointer.reading.exact is None  # points have no density
-    model._measure()
+    with qtbot.waitSignal(model.meter.measured):
+        model._measure()
     model.undo()
     assert len(fields) == 2
 
@@ -271,13 +278,14 @@ def test_that_a_slow_chain_is_previewed_while_it_catches_up(made, monkeypatch, q
     model = made(SMALL.model_copy(update={"process": Reverse(steps=80), "start": "noise", "count": 2000}))
     model.player.seek(80)
     monkeypatch.setattr(toy_player, "PATIENCE", 0.0)
-    shown, measured = collected(model.particles_changed), collected(model.meter.measured)
+    qtbot.waitUntil(lambda: not model.meter.busy)
+    shown, found = collected(model.particles_changed), collected(model.meter.measured)
     model.edit("guide.label", 1)
     assert model.chain.position < 80
     assert model.state.position == 80
     assert len(shown[-1].x) == 1500
-    model._measure()
-    assert not measured
+    measured(qtbot, model)
+    assert not found
     qtbot.waitUntil(lambda: model.chain.position == 80)
     assert len(shown[-1].x) == 2000
     assert model._preview is None

@@ -225,10 +225,10 @@ def tell(qtbot, script):
 
     def tell(model: TrainViewModel, *told: events.Event) -> None:
         known = []
-        model._training.event.connect(known.append)
+        model._training.told.connect(known.append)
         script.told += told
         qtbot.waitUntil(lambda: len(known) >= len(told))
-        model._training.event.disconnect(known.append)
+        model._training.told.disconnect(known.append)
 
     return tell
 

@@ -1,0 +1,28 @@
+"""How long Python stops everything to look for objects that only refer to each other.
+
+It looks through all objects there are, and torch alone brings 250,000: a fifth of a second in which the
+window stands still. What was imported stays, so there is nothing to be found in it.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import Any
+
+LONG = 0.02  # seconds; a frame that is seen to be late
+_begun = [0.0]
+
+
+def pass_over_what_stays() -> None:
+    """From now on Python looks only at younger objects; what survives a long look is passed over as well."""
+    gc.freeze()
+    if _after_a_long_one not in gc.callbacks:
+        gc.callbacks.append(_after_a_long_one)
+
+
+def _after_a_long_one(phase: str, details: dict[str, Any]) -> None:
+    if phase == "start":
+        _begun[0] = time.perf_counter()
+    elif details["generation"] == 2 and time.perf_counter() - _begun[0] > LONG:
+        gc.freeze()  # libraries were imported meanwhile

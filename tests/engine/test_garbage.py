@@ -1,0 +1,51 @@
+"""The pauses of Python's collector."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+from diffusion_studio.engine import garbage
+
+
+class Ring:
+    """Refers to itself: only the collector can free it."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture
+def thawed():
+    before = list(gc.callbacks)
+    yield
+    gc.callbacks[:] = before
+    gc.unfreeze()
+
+
+def test_that_what_is_there_is_passed_over_and_what_comes_is_collected(thawed):
+    old, gone = Ring(), Ring()
+    garbage.pass_over_what_stays()
+    assert gc.get_freeze_count() > 1000
+    young = Ring()
+    left = [weakref.ref(ring) for ring in (old, young)]
+    del old, young, gone
+    gc.collect()
+    assert left[0]() is not None
+    assert left[1]() is None
+
+
+def test_that_a_long_pause_is_the_last_of_its_kind(thawed, monkeypatch):
+    garbage.pass_over_what_stays()
+    garbage.pass_over_what_stays()
+    assert gc.callbacks.count(garbage._after_a_long_one) == 1
+    kept = [Ring() for _ in range(1000)]
+    gc.collect(0)
+    before = gc.get_freeze_count()
+    gc.collect(1)
+    assert gc.get_freeze_count() <= before  # a short look changes nothing
+    monkeypatch.setattr(garbage, "LONG", 0.0)
+    gc.collect()
+    assert gc.get_freeze_count() >= before + len(kept)

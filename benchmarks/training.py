@@ -157,8 +157,10 @@ def headless() -> dict[str, object]:
     return {"rate": rate}
 
 
-def lateness(live: Callable[[float], None], seconds: float = WATCHED) -> list[float]:
-    """Seconds by which each beat of a 10 ms timer comes too late."""
+def lateness(
+    live: Callable[[float], None], seconds: float = WATCHED, at: list[float] | None = None
+) -> list[float]:
+    """Seconds by which each beat of a 10 ms timer comes too late; `at` takes when it came."""
     from PySide6.QtCore import Qt, QTimer
 
     late: list[float] = []
@@ -169,6 +171,8 @@ def lateness(live: Callable[[float], None], seconds: float = WATCHED) -> list[fl
         now = time.perf_counter()
         late.append(max(0.0, now - clock[0] - 0.010))
         clock[0] = now
+        if at is not None:
+            at.append(now)
 
     timer.timeout.connect(tick)
     timer.start()

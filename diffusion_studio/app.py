@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QApplication
 
 from diffusion_studio.engine import places
 from diffusion_studio.engine.garbage import pass_over_what_stays
+from diffusion_studio.engine.memory import keep_freed_memory
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.widgets.theme import theme
 
@@ -72,6 +73,7 @@ class App(QObject):
 
     def __init__(self, path: str = "") -> None:
         super().__init__()
+        keep_freed_memory()  # before there are other threads
         self.shell = Shell(ITEMS)
         self.studio: Studio | None = None
         self._path = path

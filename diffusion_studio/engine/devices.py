@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
-from functools import cache
 from typing import Literal, cast
 
 import torch
 
 from diffusion_studio.engine.helper_threads import ALL
+from diffusion_studio.engine.memory import keep_freed_memory
 from diffusion_studio.models.unet import Precision
 
 DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
-_KEPT = ((-1, 1 << 29), (-2, 1 << 26), (-3, 1 << 25))  # bytes: M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD
 BF16_FROM = 28  # pixels: below, converting costs more than bf16 saves on a processor
-
-
-@cache
-def keep_freed_memory() -> bool:
-    """Tells the C library to keep memory that a network gives back, for it asks for the same again at once.
-
-    glibc returns it to the system after every call and fetches it page by page in the next: a fifth of the
-    time of a small U-Net. Other libraries are left as they are.
-
-    Returns:
-        Whether it was done.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    tune = getattr(ctypes.CDLL(None), "mallopt", None)
-    return tune is not None and all(tune(option, size) == 1 for option, size in _KEPT)
 
 
 def choose_device(choice: str = "auto") -> torch.device:

@@ -1,7 +1,13 @@
-"""Running out of memory, whoever notices it."""
+"""Memory that is kept for the next call, and running out of it, whoever notices."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from functools import cache
+
+# M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD in bytes; M_ARENA_MAX
+_KEPT = ((-1, 1 << 29), (-2, 1 << 26), (-3, 1 << 25), (-8, 1))
 TOO_MUCH = "There is not enough memory for this. Ask for fewer images, or close other programs."
 
 
@@ -10,3 +16,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = f"{type(error).__name__} {error}".lower()
     said = any(words in text for words in ("outofmemory", "out of memory", "can't allocate memory"))
     return said or isinstance(error, MemoryError)
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Tells the C library to keep memory that a network gives back, for it asks for the same again at once.
+
+    glibc returns it to the system after every call and fetches it page by page in the next: a fifth of the
+    time of a small U-Net. It also keeps a heap for each thread, each with holes of its own; one is enough.
+    Other libraries are left as they are.
+
+    Returns:
+        Whether it was done.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    return tune is not None and all(tune(option, value) == 1 for option, value in _KEPT)

@@ -10,7 +10,7 @@ from diffusion_studio.core.noise import CounterNoise
 from diffusion_studio.engine.toy_chain import ToyChain, first_state
 from diffusion_studio.engine.toy_process import Reverse, State
 
-STEPS, MOST = 10, 1500
+STEPS, MOST = 10, 1000
 
 
 def preview(chain: ToyChain, target: int) -> State | None:

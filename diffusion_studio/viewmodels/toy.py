@@ -282,8 +282,10 @@ class ToyViewModel(QObject):
     def _draft(self) -> Draft:
         return Draft(self.state.look, self.spec, self._window, self._network(), self._starts)
 
-    def _maker(self) -> Make:
-        """Makes the picture of a state to come."""
+    def _maker(self) -> Make | None:
+        """Makes the picture of a state to come; none while a preview stands for it."""
+        if self._preview is not None:
+            return None
         draft, times, shown = self._draft(), self.chain.times, self._shown
         return lambda position, state: draft.frame(times[position], state.x, shown)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
@@ -13,6 +12,7 @@ from diffusion_studio.engine.toy_chain import Make, ToyChain
 
 FRAME = 15  # ms
 PATIENCE = 0.010  # seconds of one frame that may go into catching up
+LITTLE = 100_000  # steps of particles that are worth trying at once
 SOON = 2  # ms until the next look at a state that is late
 
 
@@ -24,7 +24,7 @@ class ToyPlayer(QObject):
     changed = Signal()  # playing, loop or speed
 
     def __init__(
-        self, chain: ToyChain, renew: Callable[[], None], maker: Callable[[], Make],
+        self, chain: ToyChain, renew: Callable[[], None], maker: Callable[[], Make | None],
         parent: QObject | None = None,
     ) -> None:  # fmt: skip
         """`renew` makes the chain again, to begin anew at the end of it.
@@ -60,9 +60,7 @@ class ToyPlayer(QObject):
         self.chain = chain
         self._target = min(max(target, chain.first), chain.last)
         self._place = float(self._target)
-        begun = perf_counter()
-        chain.go(self._target, 0.0)
-        if (perf_counter() - begun) * (self._target - chain.position) <= PATIENCE:
+        if (self._target - chain.first) * len(chain.x) <= LITTLE:
             chain.go(self._target, PATIENCE)
         self._wake()
 

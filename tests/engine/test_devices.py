@@ -5,7 +5,8 @@ import sys
 import pytest
 import torch
 
-from diffusion_studio.engine.devices import choose_device, keep_freed_memory
+from diffusion_studio.engine.devices import choose_device
+from diffusion_studio.engine.memory import keep_freed_memory
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone returns memory so eagerly")

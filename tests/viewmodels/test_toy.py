@@ -283,7 +283,7 @@ def test_that_a_slow_chain_is_previewed_while_it_catches_up(made, monkeypatch, q
     model.edit("guide.label", 1)
     assert model.chain.position < 80
     assert model.state.position == 80
-    assert len(shown[-1].x) == 1500
+    assert len(shown[-1].x) == 1000
     measured(qtbot, model)
     assert not found
     qtbot.waitUntil(lambda: model.chain.position == 80)

@@ -19,7 +19,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, QThread, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from diffusion_studio.engine import places
-from diffusion_studio.engine.garbage import pass_over_what_stays
+from diffusion_studio.engine.garbage import nothing_looked_for, pass_over_what_stays
 from diffusion_studio.engine.memory import keep_freed_memory
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.widgets.theme import theme
@@ -46,12 +46,13 @@ class Imports(QThread):
 
     def run(self) -> None:
         try:
-            import diffusion_studio.viewmodels.runs
-            import diffusion_studio.viewmodels.sample
-            import diffusion_studio.viewmodels.theory
-            import diffusion_studio.viewmodels.toy
-            import diffusion_studio.viewmodels.train
-            import diffusion_studio.widgets.formula  # noqa: F401
+            with nothing_looked_for():
+                import diffusion_studio.viewmodels.runs
+                import diffusion_studio.viewmodels.sample
+                import diffusion_studio.viewmodels.theory
+                import diffusion_studio.viewmodels.toy
+                import diffusion_studio.viewmodels.train
+                import diffusion_studio.widgets.formula  # noqa: F401
         except Exception as error:
             log.exception("A library could not be loaded")
             self.failed.emit(str(error))
@@ -61,9 +62,15 @@ class LaterImports(QThread):
     """Imports what the first step of a training would import, and would hold the window up with."""
 
     def run(self) -> None:
-        import torch._dynamo  # noqa: F401  every optimizer asks for it
-
-        pass_over_what_stays()
+        patience = sys.getswitchinterval()
+        sys.setswitchinterval(0.00005)  # seconds: the window, which computes in many small steps, comes first
+        try:
+            with nothing_looked_for():
+                import torch._dynamo  # noqa: F401  every optimizer asks for it
+        except Exception:
+            log.exception("What training needs could not be imported")  # training will say so
+        finally:
+            sys.setswitchinterval(patience)
 
 
 class App(QObject):

@@ -8,10 +8,23 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 LONG = 0.02  # seconds; a frame that is seen to be late
 _begun = [0.0]
+
+
+@contextmanager
+def nothing_looked_for() -> Iterator[None]:
+    """For imports: no such pause in them, and none later for what they brought."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        pass_over_what_stays()
 
 
 def pass_over_what_stays() -> None:

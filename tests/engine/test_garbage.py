@@ -49,3 +49,14 @@ def test_that_a_long_pause_is_the_last_of_its_kind(thawed, monkeypatch):
     monkeypatch.setattr(garbage, "LONG", 0.0)
     gc.collect()
     assert gc.get_freeze_count() >= before + len(kept)
+
+
+def test_that_imports_are_not_looked_through(thawed):
+    with garbage.nothing_looked_for():
+        assert not gc.isenabled()
+        brought = [Ring() for _ in range(1000)]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= len(brought)
+    with pytest.raises(ImportError), garbage.nothing_looked_for():
+        raise ImportError
+    assert gc.isenabled()

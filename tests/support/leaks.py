@@ -26,6 +26,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = set(threading.enumerate())
     folders = _temporary_folders()
     yield
+    gc.unfreeze()  # what a window passes over is looked through again
     left = _after_grace(lambda: leftovers(started, before, folders))
     if left:
         pytest.fail("left behind: " + "; ".join(left), pytrace=False)

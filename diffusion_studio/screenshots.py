@@ -162,27 +162,53 @@ def _two_digits(folder: Path) -> list[Path]:
     return paths
 
 
+# name, card of the tour, its action, state to play to
+_PLANE = (
+    ("toy", 0, 0, 300),  # figure 6 of Luo, from above
+    ("toy-modes", 1, 0, 600),  # three failures of plain Langevin, and their cures
+    ("toy-annealed", 1, 1, 300),
+    ("toy-one-level", 2, 0, 300),
+    ("toy-one-level-chain", 2, 1, 300),
+    ("toy-all-levels", 2, 2, 300),
+    ("toy-all-levels-chain", 2, 3, 300),
+    ("toy-thin", 3, 0, 60),
+    ("toy-thin-noised", 3, 1, 300),
+    ("toy-thin-annealed", 3, 2, 300),
+)
+_ANIMATED = "toy"
+
+
 def _shoot_plane(app: object, folder: Path) -> None:
-    """The 2-D page at rest: figure 6 of Luo as a landscape and from above, annealing, and an error map."""
+    """The 2-D page at rest: figure 6 of Luo, the three failures with their cures, guidance; one animation."""
     from diffusion_studio.viewmodels.toy_tour import cards
 
     studio = app.studio  # type: ignore[attr-defined]
     model, page, tour = studio.toy, studio.toy_page, cards()
     studio.show_page("toy")
-    scenes = (("toy", 0, 0, 300), ("toy-annealed", 1, 1, 300), ("toy-error", 2, 0, 200))
-    for name, card, action, state in scenes:
-        for before in range(action + 1):
-            model.apply(tour[card].actions[before])
-            model.player.stop()
-            model.player.seek(state)
-            _wait(lambda: not model.player.moving)
+    for name, card, action, state in _PLANE:
         model.set_tour(card)
+        model.apply(tour[card].actions[action])
         _wait(lambda: not model.state.learning.running)
+        model.restart()
+        model.player.set_loop(False)
+        model.player.play()
+        _wait(lambda state=state: model.chain.position >= state)  # type: ignore[misc]
+        model.player.stop()
+        model.player.seek(state)
+        _wait(lambda: not model.player.moving and not model.meter.busy)
         _shoot(app, folder, name)
         if name == "toy":
             page.relief.setChecked(True)
             _shoot(app, folder, "toy-landscape")
             page.relief.setChecked(False)
+        if name == _ANIMATED:
+            app.shell.resize(*SIZES[0])  # type: ignore[attr-defined]
+            path = folder / f"{name}.gif"
+            page.export(path)
+            _wait(lambda: model.state.notice is not None)
+            model.dismiss_notice()
+            typer.echo(path)
+    model.player.set_loop(True)
     guided = (
         ("toy-guided", len(tour) - 2, 3, 60, (-0.6, 0.3)),
         ("toy-tilted", len(tour) - 1, 0, 200, (0.9, 0.2)),

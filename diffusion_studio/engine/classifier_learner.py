@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.tables import Tables, diffuse
+from diffusion_studio.engine.averaging import decay_at
 from diffusion_studio.engine.batches import Batch
 from diffusion_studio.models.noisy_classifier import NoisyClassifier, TrainedClassifier
 
@@ -59,7 +60,7 @@ class ClassifierLearner:
             group["lr"] = self._rate * min(1.0, (number + 1) / WARMUP)
         self._optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(self._averages, self._weights, 1 - min(EMA, (1 + number) / (10 + number)))
+            torch._foreach_lerp_(self._averages, self._weights, 1 - decay_at(number, EMA))
         return loss.detach()
 
     @property

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.tables import Tables
+from diffusion_studio.engine.averaging import decay_at
 from diffusion_studio.engine.batches import Batch
 from diffusion_studio.engine.checkpoints import CheckpointError
 from diffusion_studio.engine.config import ObjectiveSpec, TrainingSpec
@@ -113,8 +114,7 @@ class Learner:
         sound = torch.isfinite(norm).float()  # 0 or 1, read on the device alone
         self._optimizer.found_inf = 1 - sound  # type: ignore[attr-defined]
         self._optimizer.step()
-        decay = min(self.spec.ema_decay, (1 + number) / (10 + number))
-        gains = [sound * (1 - decay)] * len(self._parameters)
+        gains = [sound * (1 - decay_at(number, self.spec.ema_decay))] * len(self._parameters)
         with torch.no_grad():
             torch._foreach_lerp_(self._ema_parameters, self._parameters, gains)
 

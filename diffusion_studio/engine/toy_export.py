@@ -19,6 +19,7 @@ from diffusion_studio.engine.toy_chain import ToyChain
 MARK = "plane"  # the key under which a file holds the state of the plane
 STATES = 200  # kept in a file of numbers, at most
 MILLISECONDS = 50
+COLORS, PALETTE_FROM = 128, 6  # of a GIF; pictures that its palette is made from
 
 
 def save_picture(path: Path, pixels: NDArray[np.uint8], state: dict[str, Any]) -> None:
@@ -44,12 +45,23 @@ def save_animation(path: Path, frames: Sequence[NDArray[np.uint8]], state: dict[
             buffer, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=80
         )
     else:
-        flat = [picture.quantize(128, dither=Image.Dither.NONE) for picture in pictures]
+        palette = _palette(pictures)
+        flat = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
         flat[0].save(
             buffer, "GIF", save_all=True, append_images=flat[1:], duration=durations, loop=0,
             comment=json.dumps({MARK: state}).encode()[:60000],
         )  # fmt: skip
     write_atomically(path, buffer.getvalue())
+
+
+def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
+    """A picture with the colours of all: with one palette for all, a file is smaller and does not flicker."""
+    chosen = pictures[:: max(1, len(pictures) // PALETTE_FROM)]
+    width, height = pictures[0].size
+    together = Image.new("RGB", (width, height * len(chosen)))
+    for k, picture in enumerate(chosen):
+        together.paste(picture, (0, height * k))
+    return together.quantize(COLORS, dither=Image.Dither.NONE)
 
 
 def save_particles(path: Path, chain: ToyChain) -> None:

@@ -15,6 +15,7 @@ from diffusion_studio.core.denoisers import NO_LABEL
 from diffusion_studio.core.mixture import MixtureDenoiser
 from diffusion_studio.core.predictions import PredictionKind
 from diffusion_studio.core.tables import Tables
+from diffusion_studio.engine.averaging import decay_at
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.events import Event
 from diffusion_studio.engine.toy_losses import LOSSES, Batch
@@ -95,7 +96,7 @@ def learn(spec: ToySpec, control: Control, seed: int = 0) -> Iterator[Learned]:
         torch.nn.utils.clip_grad_norm_(weights, CLIP)
         optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(averages, weights, 1 - min(EMA, (1 + step) / (10 + step)))
+            torch._foreach_lerp_(averages, weights, 1 - decay_at(step, EMA))
         losses, since, step = losses + loss.detach(), since + 1, step + 1
         seconds += time.perf_counter() - begun
         if seconds - told >= TELL_EVERY or seconds >= plan.seconds:

@@ -15,6 +15,8 @@ from diffusion_studio.widgets.icons import set_icon
 from diffusion_studio.widgets.plot_series import Series, SeriesPlot
 from diffusion_studio.widgets.theme import label, tabular
 
+LEAST = 170  # pixels of the plot's card; below, its numbers would lie on each other
+LETTERS = 40  # of the actions in one line
 LOW = 620  # pixels below which the column says less
 ONE_LEVEL = ("Langevin", "adjusted Langevin")
 
@@ -68,16 +70,17 @@ class TourView(Card):
             if row is not None and row.widget() is not None:
                 row.widget().hide()
                 row.widget().deleteLater()
-        line = _row()
+        line, letters = _row(), 0
         for action in card.actions:
+            letters += len(action.title)
+            if letters > LETTERS and line.layout().count():
+                self._actions.addWidget(line)
+                line, letters = _row(), len(action.title)
             button = QPushButton(action.title)
             button.setProperty("link", True)
             button.clicked.connect(lambda _=False, action=action: self.action_requested.emit(action))
             button.setCursor(Qt.CursorShape.PointingHandCursor)
             line.layout().addWidget(button)
-            if len(" ".join(a.title for a in card.actions)) > 40:
-                self._actions.addWidget(line)
-                line = _row()
         self._actions.addWidget(line)
 
 
@@ -103,7 +106,7 @@ class ToyCards(QWidget):
         self.facts = label("", "small")
         self.facts.setFont(tabular(self.facts.font()))
         self.facts.setWordWrap(True)
-        distance = RemainderCard()
+        distance = RemainderCard(LEAST)
         distance.body.addWidget(self.plot, 1)
         distance.body.addWidget(self.facts)
         self.tour = TourView()
@@ -116,7 +119,8 @@ class ToyCards(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        low = self.height() < LOW
+        room = self.parentWidget() or self  # what is seen of the column
+        low = room.height() < LOW
         self.facts.setVisible(not low)
         self.tour.set_compact(low)
 

@@ -104,8 +104,8 @@ class ToyPlayer(QObject):
             self.seek(self.chain.last)
         self._place = float(self._target)
         self.playing = True
-        self.changed.emit()
         self._wake()
+        self.changed.emit()
 
     def stop(self) -> None:
         self.playing = False

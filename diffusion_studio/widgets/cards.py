@@ -64,16 +64,20 @@ class Card(QFrame):
 
 
 class RemainderCard(Card):
-    """A card that takes the height that the others leave."""
+    """A card that takes the height that the others leave, but `least` pixels."""
+
+    def __init__(self, least: int = 112, parent: QWidget | None = None) -> None:
+        super().__init__("", parent)
+        self._least = least
 
     def hasHeightForWidth(self) -> bool:
         return False
 
     def sizeHint(self) -> QSize:
-        return QSize(300, 112)
+        return QSize(300, self._least)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(190, 112)
+        return QSize(190, self._least)
 
 
 class DataCard(QFrame):

@@ -165,6 +165,18 @@ def test_that_measures_follow_and_the_last_other_method_stays_beside(made, qtbot
     assert found[-1].now.last.occupancy != found[-1].before.last.occupancy
 
 
+def test_that_what_plays_on_after_a_rest_is_measured_again(made, qtbot):
+    model = made(SMALL.model_copy(update={"process": Langevin(steps=5000)}))
+    model.player.seek(3)
+    qtbot.waitUntil(lambda: not model._still.isActive() and not model.meter.busy)
+    found = collected(model.meter.measured)
+    model.player.play()
+    qtbot.waitUntil(lambda: len(found) > 2)
+    positions = found[-1].now.positions
+    assert len(positions) > 2
+    assert positions == tuple(sorted(set(positions)))
+
+
 def test_that_modes_are_added_selected_and_removed(made):
     model = made()
     model.add_mode(2.0, 2.0)

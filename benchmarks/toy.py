@@ -197,12 +197,12 @@ def measure_memory() -> None:
         warned: list[str] = []
         qInstallMessageHandler(lambda kind, context, text: warned.append(text))
         warnings.showwarning = lambda message, *place: warned.append(str(message))
-        live(6)  # what training needs is imported meanwhile
         model.edit("count", 10_000)
         model.edit("learning.seconds", 600.0)
         model.settle()
         page.choose_field("learned")
         model.player.play()
+        wait(lambda: model.state.learning.trained)
         methods = itertools.cycle(("langevin", "annealed", "ddpm", "ddim", "sde", "flow", "forward"))
         trails = itertools.cycle(("short", "whole", "off"))
         guided = itertools.cycle((-1, 0, 0, -1))

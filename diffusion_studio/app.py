@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QSocketNotifier, QThread, QTimer, Signal
+from PySide6.QtCore import QObject, QSocketNotifier, QThread, Signal
 from PySide6.QtWidgets import QApplication
 
 from diffusion_studio.engine import places
@@ -35,7 +35,6 @@ ITEMS = (
     ("theory", "Theory", "theory"),
     ("runs", "Runs", "runs"),
 )
-LATER = 4000  # ms; the first picture is there
 LOG_LIMIT = 2_000_000  # bytes
 
 
@@ -58,21 +57,6 @@ class Imports(QThread):
             self.failed.emit(str(error))
 
 
-class LaterImports(QThread):
-    """Imports what the first step of a training would import, and would hold the window up with."""
-
-    def run(self) -> None:
-        patience = sys.getswitchinterval()
-        sys.setswitchinterval(0.00005)  # seconds: the window, which computes in many small steps, comes first
-        try:
-            with nothing_looked_for():
-                import torch._dynamo  # noqa: F401  every optimizer asks for it
-        except Exception:
-            log.exception("What training needs could not be imported")  # training will say so
-        finally:
-            sys.setswitchinterval(patience)
-
-
 class App(QObject):
     """The window and its life: shown, filled with pages, closed."""
 
@@ -88,9 +72,6 @@ class App(QObject):
         self._imports = Imports()
         self._imports.failed.connect(self._fail)
         self._imports.finished.connect(self._fill)
-        self._later = LaterImports()
-        self._rest = QTimer(self, interval=LATER, singleShot=True)
-        self._rest.timeout.connect(self._later.start)
         self.shell.painted.connect(self._imports.start)
         self.shell.closing.connect(self.shutdown)
         self.shell.rail.theme_requested.connect(theme().set_mode)
@@ -112,16 +93,13 @@ class App(QObject):
 
         self.studio = Studio(self.shell, self._path)
         pass_over_what_stays()
-        self._rest.start()
         self.ready.emit()
 
     def shutdown(self) -> None:
         """The one way out: closing the window, Ctrl+C and SIGTERM all end here."""
         self.shell.closing.disconnect(self.shutdown)  # a second signal finds nothing left to do
         self._imports.finished.disconnect(self._fill)
-        self._rest.stop()
         self._imports.wait()
-        self._later.wait()
         if self.studio is not None:
             self.studio.shutdown()
             self.studio = None

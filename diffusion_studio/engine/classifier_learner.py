@@ -10,6 +10,7 @@ from torch import Tensor
 from diffusion_studio.core.tables import Tables, diffuse
 from diffusion_studio.engine.averaging import decay_at
 from diffusion_studio.engine.batches import Batch
+from diffusion_studio.engine.garbage import import_optimizers
 from diffusion_studio.models.noisy_classifier import NoisyClassifier, TrainedClassifier
 
 EMA = 0.999
@@ -37,6 +38,7 @@ class ClassifierLearner:
         self._weights: list[Tensor] = list(self.network.parameters())
         self._averages: list[Tensor] = list(self._average.parameters())
         self._rate = learning_rate
+        import_optimizers()
         self._optimizer = torch.optim.AdamW(
             self._weights, lr=learning_rate, weight_decay=weight_decay, fused=True
         )

@@ -16,6 +16,7 @@ from diffusion_studio.engine.batches import Batch
 from diffusion_studio.engine.checkpoints import CheckpointError
 from diffusion_studio.engine.config import ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.devices import training_format
+from diffusion_studio.engine.garbage import import_optimizers
 from diffusion_studio.engine.minimised import Minimised, StepResult
 from diffusion_studio.engine.schedule_learner import DrawnNoise, ScheduleLearner
 from diffusion_studio.models.unet import Precision, UNetDenoiser, autocast
@@ -62,6 +63,7 @@ class Learner:
         self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
         self._parameters = list(self.unet.parameters())
         self._ema_parameters = list(self.ema_unet.parameters())
+        import_optimizers()
         self._optimizer = torch.optim.AdamW(
             self._parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
         )

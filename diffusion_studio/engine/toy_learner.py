@@ -18,6 +18,7 @@ from diffusion_studio.core.tables import Tables
 from diffusion_studio.engine.averaging import decay_at
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.events import Event
+from diffusion_studio.engine.garbage import import_optimizers
 from diffusion_studio.engine.toy_losses import LOSSES, Batch
 from diffusion_studio.engine.toy_shapes import CLASSES
 from diffusion_studio.engine.toy_spec import ToySpec
@@ -79,6 +80,7 @@ def learn(spec: ToySpec, control: Control, seed: int = 0) -> Iterator[Learned]:
     average = copy.deepcopy(network)
     scale = output_scale(tables, plan.predicts, detail_of(spec))
     draw = _Batches(spec, tables, generator)
+    import_optimizers()
     optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=0.0, fused=True)
     averages: list[Tensor] = list(average.parameters())
     weights: list[Tensor] = list(network.parameters())

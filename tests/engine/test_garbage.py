@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -60,3 +62,32 @@ def test_that_imports_are_not_looked_through(thawed):
     with pytest.raises(ImportError), garbage.nothing_looked_for():
         raise ImportError
     assert gc.isenabled()
+
+
+def test_that_turns_are_short_only_while_something_is_imported(thawed, monkeypatch):
+    turns = []
+    usual = sys.getswitchinterval()
+    monkeypatch.setattr(garbage, "_BROUGHT", "not_imported_yet")
+    monkeypatch.setattr(
+        garbage.importlib, "import_module", lambda name: turns.append(sys.getswitchinterval())
+    )
+    garbage.import_optimizers()
+    assert turns == [pytest.approx(garbage.SHORT_TURN, rel=0.1)]
+    assert sys.getswitchinterval() == usual
+    monkeypatch.setattr(garbage, "_BROUGHT", "sys")
+    garbage.import_optimizers()
+    assert len(turns) == 1
+
+
+def test_that_an_optimizer_imports_nothing_more():
+    """In a process of its own: the first step of a training brings hardly a module more."""
+    script = (
+        "import sys, torch\n"
+        "from diffusion_studio.engine.garbage import import_optimizers\n"
+        "import_optimizers()\nbefore = set(sys.modules)\nlayer = torch.nn.Linear(2, 2)\n"
+        "optimizer = torch.optim.AdamW(layer.parameters(), fused=True)\noptimizer.zero_grad()\n"
+        "layer(torch.zeros(1, 2)).sum().backward()\noptimizer.step()\n"
+        "print(len(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 20

@@ -44,6 +44,7 @@ from diffusion_studio.viewmodels.toy_meter import ToyMeter
 from diffusion_studio.viewmodels.toy_player import ToyPlayer
 from diffusion_studio.viewmodels.toy_pointer import ToyPointer
 from diffusion_studio.viewmodels.toy_state import (
+    LearningState,
     Look,
     ToyState,
     method_of,
@@ -89,7 +90,7 @@ class ToyViewModel(QObject):
         self.player.moved.connect(self._present)
         self.player.rested.connect(self._rest)
         self.player.changed.connect(self._show_player)
-        self.learner.changed.connect(lambda state: self._update(learning=state))
+        self.learner.changed.connect(self._show_learning)
         self.learner.learned.connect(self._take_network)
         self.learner.failed.connect(lambda text, trace: self._update(notice=Notice("error", text, trace)))
         self.files.told.connect(lambda notice: self._update(notice=notice))
@@ -328,6 +329,10 @@ class ToyViewModel(QObject):
         """Trains a small network on the shown distribution, from the beginning."""
         self._learned = None
         self.learner.start(self.spec)
+
+    def _show_learning(self, state: LearningState) -> None:
+        self.player.set_calm(state.running and not state.paused)
+        self._update(learning=state)
 
     def _take_network(self, denoiser: ScoreDenoiser) -> None:
         self._learned = denoiser

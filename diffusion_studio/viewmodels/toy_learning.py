@@ -10,12 +10,11 @@ from PySide6.QtCore import QObject, Signal
 from diffusion_studio.engine import events
 from diffusion_studio.engine.control import Control
 from diffusion_studio.engine.helper_threads import work_alone
-from diffusion_studio.engine.toy_learner import Learned, learn, score_error
+from diffusion_studio.engine.toy_learner import Learned, judged_levels, learn, score_error
 from diffusion_studio.engine.toy_spec import ToySpec
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.toy_state import LearningState
 
-JUDGED = 40  # noise levels at which the score error is measured
 JUDGE_EVERY = 1.0  # seconds of training between two such measurements
 
 
@@ -45,16 +44,17 @@ class ToyLearner(QObject):
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             work_alone()  # the other processor is the window's
             exact, judged = spec.denoiser(), 0.0
-            times = [max(spec.t, 1)] if spec.learning.levels == "one" else _times(spec)
+            one = spec.learning.levels == "one"
+            levels = {max(spec.t, 1): 1.0} if one else judged_levels(exact.tables.steps)
             last: Learned | None = None
             for last in learn(spec, control):
                 yield last
                 if last.seconds - judged >= JUDGE_EVERY:
                     judged = last.seconds
-                    error, size = score_error(exact, last.denoiser, times, 500)
+                    error, size = score_error(exact, last.denoiser, levels, 500)
                     yield Judged(error / size)
             if last is not None:
-                error, size = score_error(exact, last.denoiser, times)
+                error, size = score_error(exact, last.denoiser, levels)
                 yield Judged(error / size)
 
         level = max(spec.t, 1) if spec.learning.levels == "one" else None
@@ -96,9 +96,3 @@ class ToyLearner(QObject):
         if state != self.state:
             self.state = state
             self.changed.emit(state)
-
-
-def _times(spec: ToySpec) -> list[int]:
-    """Noise levels spread evenly over 1 … T."""
-    total = spec.tables().steps
-    return [1 + round(k * (total - 1) / (JUDGED - 1)) for k in range(JUDGED)]

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from diffusion_studio.engine.helper_threads import work_alone
 from diffusion_studio.engine.toy_chain import Make, ToyChain
 
-FRAME = 15  # ms
+FRAME, CALM = 15, 33  # ms between two pictures, and beside a training
 PATIENCE = 0.010  # seconds of one frame that may go into catching up
 LITTLE = 100_000  # steps of particles that are worth trying at once
 SOON = 2  # ms until the next look at a state that is late
@@ -120,6 +120,10 @@ class ToyPlayer(QObject):
     def set_speed(self, speed: float) -> None:
         self.speed = speed
         self.changed.emit()
+
+    def set_calm(self, calm: bool) -> None:
+        """Fewer pictures, so that what trains beside them has more of the processor."""
+        self._timer.setInterval(CALM if calm else FRAME)
 
     def shutdown(self) -> None:
         """Stops for good."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from diffusion_studio.engine.toy_export import (
     save_state,
 )
 from diffusion_studio.engine.toy_field import Window, error_view, exact_view, grid
-from diffusion_studio.engine.toy_learner import learn, score_error
+from diffusion_studio.engine.toy_learner import judged_levels, learn, score_error
 from diffusion_studio.engine.toy_losses import Batch, implicit, trace_of_jacobian
 from diffusion_studio.engine.toy_measures import measure
 from diffusion_studio.engine.toy_process import Forward, Langevin, Reverse
@@ -206,11 +207,34 @@ def test_that_a_network_learns_the_score(predicts):
     told = list(learn(spec, Control()))
     assert len(told) >= 3
     assert told[-1].step > told[0].step
-    times = list(range(100, 1000, 50))
+    times = dict.fromkeys(range(100, 1000, 50), 1 / 18)
     first, size = score_error(spec.denoiser(), told[0].denoiser, times)
     last, _ = score_error(spec.denoiser(), told[-1].denoiser, times)
     assert last < 0.2 * size
     assert last < first
+
+
+def test_that_a_few_levels_stand_for_all_of_them():
+    """The error of a score that is 5 % too large, and of one that is off by 0.3 in ε, over all t."""
+    spec = ToySpec()
+    exact, total = spec.denoiser(), spec.tables().steps
+    levels = judged_levels(total)
+    assert len(levels) < 90
+    assert sum(levels.values()) == pytest.approx(1)
+    assert all(levels[t] == pytest.approx(1 / total) for t in (1, 2, 3))
+
+    def learned(change):
+        def denoiser(x, t):
+            said = exact(x, t).score_hat
+            return SimpleNamespace(score_hat=change(said, t))
+
+        return denoiser
+
+    sigma = (1 - spec.tables().alpha_bar).sqrt()
+    for change in (lambda s, t: 1.05 * s, lambda s, t: s + 0.3 / float(sigma[t])):
+        few = score_error(exact, learned(change), levels, 400)
+        all_of_them = score_error(exact, learned(change), dict.fromkeys(range(1, total + 1), 1 / total), 400)
+        assert few == pytest.approx(all_of_them, rel=0.03)
 
 
 @pytest.mark.parametrize("predicts", ["eps", "x_0", "score", "v"])
@@ -244,7 +268,7 @@ def test_that_a_network_learns_without_looking_at_the_noise():
     learning = {"objective": "implicit", "seconds": 4.0, "width": 32}
     spec = ToySpec(modes=(Mode(sd_1=0.8, sd_2=0.5),), learning=learning)
     *_, last = learn(spec, Control())
-    error, size = score_error(spec.denoiser(), last.denoiser, list(range(100, 1000, 50)))
+    error, size = score_error(spec.denoiser(), last.denoiser, dict.fromkeys(range(100, 1000, 50), 1 / 18))
     assert error < 0.2 * size
 
 

@@ -165,6 +165,21 @@ def test_that_measures_follow_and_the_last_other_method_stays_beside(made, qtbot
     assert found[-1].now.last.occupancy != found[-1].before.last.occupancy
 
 
+def test_that_fewer_pictures_are_made_beside_a_training(made, qtbot):
+    model = made()
+    model.edit("learning.seconds", 30.0)
+    model.start_learning()
+    qtbot.waitUntil(lambda: model.state.learning.running)
+    assert model.player._timer.interval() == toy_player.CALM
+    model.learner.toggle_pause()
+    assert model.player._timer.interval() == toy_player.FRAME
+    model.learner.toggle_pause()
+    assert model.player._timer.interval() == toy_player.CALM
+    model.learner.stop()
+    qtbot.waitUntil(lambda: not model.state.learning.running)
+    assert model.player._timer.interval() == toy_player.FRAME
+
+
 def test_that_what_plays_on_after_a_rest_is_measured_again(made, qtbot):
     model = made(SMALL.model_copy(update={"process": Langevin(steps=5000)}))
     model.player.seek(3)

@@ -158,7 +158,7 @@ def judged_levels(total: int, count: int = JUDGED) -> dict[int, float]:
     """Noise levels that stand for all of 1 … T, and how much of them each stands for; shares sum to 1.
 
     They lie close together near the data, where the score is large and its error changes fast: as many
-    levels at even distances would give the first one forty times what it has.
+    levels at even distances would give the first one a dozen times what it has.
     """
     times = np.unique(np.round(np.geomspace(1, total, count)).astype(int))
     edges = np.concatenate([[0.5], (times[1:] + times[:-1]) / 2, [total + 0.5]])

@@ -65,6 +65,7 @@ class App(QObject):
     def __init__(self, path: str = "") -> None:
         super().__init__()
         keep_freed_memory()  # before there are other threads
+        pass_over_what_stays()  # and all that is imported from here on
         self.shell = Shell(ITEMS)
         self.studio: Studio | None = None
         self._path = path

@@ -22,13 +22,14 @@ _begun = [0.0]
 
 @contextmanager
 def nothing_looked_for() -> Iterator[None]:
-    """For imports: no such pause in them, and none later for what they brought."""
+    """For imports: no such pause in them, and in a window none later for what they brought."""
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
-        pass_over_what_stays()
+        if _after_a_long_one in gc.callbacks:  # a script that trains keeps Python's own ways
+            gc.freeze()
 
 
 def import_optimizers() -> None:

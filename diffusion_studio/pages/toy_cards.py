@@ -15,7 +15,7 @@ from diffusion_studio.widgets.icons import set_icon
 from diffusion_studio.widgets.plot_series import Series, SeriesPlot
 from diffusion_studio.widgets.theme import label, tabular
 
-LEAST = 170  # pixels of the plot's card; below, its numbers would lie on each other
+LEAST = 150  # pixels of the plot's card; below, its numbers would lie on each other
 LETTERS = 40  # of the actions in one line
 LOW = 620  # pixels below which the column says less
 ONE_LEVEL = ("Langevin", "adjusted Langevin")

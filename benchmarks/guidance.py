@@ -30,15 +30,15 @@ from sklearn.svm import SVC
 from benchmarks.digits import command, frechet
 from benchmarks.measuring import against, interleaved, paired_ratio, say_machine, table
 from benchmarks.sampling import CASES, CPU, chain_loop, source_for
-from diffusion_studio.core.guides import ByClassifier
+from diffusion_studio.core.guidance.guides import ByClassifier
 from diffusion_studio.core.samplers import DDIM
-from diffusion_studio.engine.classifier_files import read_card
-from diffusion_studio.engine.export import run_chain
-from diffusion_studio.engine.guidance_sweep import Judge, sweep
-from diffusion_studio.engine.neighbours import training_images
-from diffusion_studio.engine.quality import QualitySpace
-from diffusion_studio.engine.sample_spec import SampleSpec
-from diffusion_studio.engine.sampling import Chain, open_source
+from diffusion_studio.engine.chains.export import run_chain
+from diffusion_studio.engine.chains.neighbours import training_images
+from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.chains.sampling import Chain, open_source
+from diffusion_studio.engine.classifier.files import read_card
+from diffusion_studio.engine.evaluation.guidance_sweep import Judge, sweep
+from diffusion_studio.engine.runs.quality import QualitySpace
 
 KNOWS, GUESSES, OBEYS = 0.95, 0.20, 0.85  # budgets
 GAMMAS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)

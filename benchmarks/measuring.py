@@ -99,7 +99,7 @@ def say_machine() -> None:
     """One line about processor and libraries; what is measured runs as it does in the program."""
     import torch
 
-    from diffusion_studio.engine.devices import choose_device
+    from diffusion_studio.engine.machine.devices import choose_device
 
     choose_device()
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads")

@@ -69,7 +69,7 @@ def judged(path: Path) -> dict[str, float]:
     from sklearn.datasets import load_digits
     from sklearn.svm import SVC
 
-    from diffusion_studio.engine.quality import frechet_distance
+    from diffusion_studio.engine.runs.quality import frechet_distance
 
     digits = load_digits()
     with np.load(path) as data:
@@ -130,7 +130,7 @@ def measure_vdm(folder: Path, length: Length, more: dict[str, str]) -> None:
     """
     import torch
 
-    from diffusion_studio.engine.session import resumed_session
+    from diffusion_studio.engine.training.session import resumed_session
 
     run = folder / "vdm"
     if not (run / "config.json").is_file():
@@ -195,9 +195,9 @@ def measure_record(folder: Path, density: str) -> None:
     import torch
 
     from benchmarks.training import session_for
-    from diffusion_studio.engine.control import Control
-    from diffusion_studio.engine.metrics import Metrics
-    from diffusion_studio.engine.trainer import _Training
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.runs.metrics import Metrics
+    from diffusion_studio.engine.training.trainer import _Training
 
     changes = {"diffusion.steps": 4000, "objective.density.kind": density}
     session = session_for(folder / f"record-{density}", "digits", changes)
@@ -226,7 +226,7 @@ def measure_record(folder: Path, density: str) -> None:
 def measure_window_part() -> None:
     """How long the window is busy with one message of a training at T = 4,000, Train page visible."""
     from benchmarks.window import started, wait
-    from diffusion_studio.engine import events
+    from diffusion_studio.engine.jobs import events
 
     t = np.arange(20.5, 4000, 40)
 

@@ -162,11 +162,11 @@ def measure_training() -> None:
 
 
 def measure_score() -> None:
-    from diffusion_studio.engine.control import Control
-    from diffusion_studio.engine.helper_threads import work_alone
-    from diffusion_studio.engine.toy_learner import learn, score_error
-    from diffusion_studio.engine.toy_shapes import SHAPES
-    from diffusion_studio.engine.toy_spec import ToySpec
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.machine.helper_threads import work_alone
+    from diffusion_studio.engine.plane.learner import learn, score_error
+    from diffusion_studio.engine.plane.shapes import SHAPES
+    from diffusion_studio.engine.plane.spec import ToySpec
 
     rows = []
     work_alone()  # as in the window
@@ -257,11 +257,11 @@ def measure_memory() -> None:
 def measure_exactness() -> None:
     import torch
 
-    from diffusion_studio.core.flow import flow_log_likelihood, mixture_field
-    from diffusion_studio.core.langevin import langevin_step, stationary_variance
-    from diffusion_studio.core.mixture import Mixture, covariance
-    from diffusion_studio.engine.toy_shapes import SHAPES, mixture_of
-    from diffusion_studio.engine.toy_spec import ToySpec
+    from diffusion_studio.core.denoisers.mixture import Mixture, covariance
+    from diffusion_studio.core.steps.flow import flow_log_likelihood, mixture_field
+    from diffusion_studio.core.steps.langevin import langevin_step, stationary_variance
+    from diffusion_studio.engine.plane.shapes import SHAPES, mixture_of
+    from diffusion_studio.engine.plane.spec import ToySpec
 
     tables, rows = ToySpec().tables(), []
     score = posterior = flow = 0.0

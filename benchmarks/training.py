@@ -43,7 +43,7 @@ RGB = {"model.width": 32, "training.batch_size": 32}
 
 def config_for(source: str, changes: dict[str, object]):
     from diffusion_studio.core.describe import with_value
-    from diffusion_studio.engine.config import RunConfig
+    from diffusion_studio.engine.runs.config import RunConfig
 
     config = with_value(RunConfig(), "data.source", source)
     for key, value in changes.items():
@@ -54,7 +54,7 @@ def config_for(source: str, changes: dict[str, object]):
 def session_for(folder: Path, source: str, changes: dict[str, object]):
     import torch
 
-    from diffusion_studio.engine.session import new_session
+    from diffusion_studio.engine.training.session import new_session
 
     return new_session(folder, config_for(source, changes), torch.device("cpu"))
 
@@ -91,8 +91,8 @@ def bare_loop(session, steps: int) -> Callable[[], int]:
 
 def trainer_loop(session, steps: int) -> Callable[[], int]:
     """At least `steps` steps of the trainer, to its next event."""
-    from diffusion_studio.engine.control import Control
-    from diffusion_studio.engine.trainer import train
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.training.trainer import train
 
     stream = train(session, Control())
 
@@ -140,8 +140,8 @@ def images_per_second(steps: Callable[[], int], batch: int, wait: Callable[[floa
 
 def headless() -> dict[str, object]:
     """Trains without a window, as the command line does."""
-    from diffusion_studio.engine.control import Control
-    from diffusion_studio.engine.trainer import train
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.training.trainer import train
 
     with tempfile.TemporaryDirectory() as place:
         session = session_for(Path(place) / "run", "digits", {})

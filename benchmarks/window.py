@@ -65,7 +65,7 @@ def started(then: Callable[..., None]) -> None:
 
     application = QApplication([])
     from diffusion_studio.app import App
-    from diffusion_studio.widgets.theme import theme
+    from diffusion_studio.widgets.look.theme import theme
 
     theme()
     app = App()
@@ -133,9 +133,9 @@ def measure_scrubbing() -> None:
 
 def cheap_source():
     """A denoiser that costs next to nothing: the chain only has to be long and wide."""
-    from diffusion_studio.core.denoisers import FunctionDenoiser
-    from diffusion_studio.engine.config import DiffusionSpec
-    from diffusion_studio.engine.sampling import Source
+    from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
+    from diffusion_studio.engine.chains.sampling import Source
+    from diffusion_studio.engine.runs.config import DiffusionSpec
 
     denoiser = FunctionDenoiser(DiffusionSpec().tables(), lambda x_t, t: 0.9 * x_t)
     return Source("folder", "cheap", denoiser, SHAPE[1], SHAPE[0], ())

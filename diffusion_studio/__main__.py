@@ -20,7 +20,7 @@ def main() -> int:
 
 
 def _run() -> int:
-    from diffusion_studio.engine import places
+    from diffusion_studio.engine.files import places
 
     # torch makes a folder for compiled code when it is imported; not among everybody's temporary files
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(places.cache_dir() / "torch"))

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QSocketNotifier, QThread, Signal
 from PySide6.QtWidgets import QApplication
 
-from diffusion_studio.engine import places
-from diffusion_studio.engine.garbage import nothing_looked_for, pass_over_what_stays
-from diffusion_studio.engine.memory import keep_freed_memory
+from diffusion_studio.engine.files import places
+from diffusion_studio.engine.machine.garbage import nothing_looked_for, pass_over_what_stays
+from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.pages.shell import Shell
-from diffusion_studio.widgets.theme import theme
+from diffusion_studio.widgets.look.theme import theme
 
 if TYPE_CHECKING:
     from diffusion_studio.studio import Studio
@@ -46,12 +46,12 @@ class Imports(QThread):
     def run(self) -> None:
         try:
             with nothing_looked_for():
-                import diffusion_studio.viewmodels.runs
-                import diffusion_studio.viewmodels.sample
-                import diffusion_studio.viewmodels.theory
-                import diffusion_studio.viewmodels.toy
-                import diffusion_studio.viewmodels.train
-                import diffusion_studio.widgets.formula  # noqa: F401
+                import diffusion_studio.viewmodels.plane.model
+                import diffusion_studio.viewmodels.runs.model
+                import diffusion_studio.viewmodels.sample.model
+                import diffusion_studio.viewmodels.theory.model
+                import diffusion_studio.viewmodels.train.model
+                import diffusion_studio.widgets.equations.formula  # noqa: F401
         except Exception as error:
             log.exception("A library could not be loaded")
             self.failed.emit(str(error))

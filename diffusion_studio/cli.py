@@ -32,7 +32,7 @@ class _WithKeys(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         from diffusion_studio.core.describe import knobs
-        from diffusion_studio.engine.config import RunConfig
+        from diffusion_studio.engine.runs.config import RunConfig
 
         rows = [(k.path, _describe(k)) for k in knobs(RunConfig())]
         with formatter.section("Keys of --set, with bounds and defaults"):
@@ -44,7 +44,7 @@ class _WithClassifierKeys(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         from diffusion_studio.core.describe import knobs
-        from diffusion_studio.engine.classifier_training import ClassifierSpec
+        from diffusion_studio.engine.classifier.training import ClassifierSpec
 
         with formatter.section("Keys of --set, with bounds and defaults"):
             formatter.write_dl([(k.path, _describe(k)) for k in knobs(ClassifierSpec())], col_max=32)
@@ -63,9 +63,9 @@ class _WithSamplers(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         from diffusion_studio.core.describe import knobs, members
+        from diffusion_studio.core.process.spacing import Spacing
         from diffusion_studio.core.samplers import Sampler
-        from diffusion_studio.core.spacing import Spacing
-        from diffusion_studio.engine.sample_command import every_spec
+        from diffusion_studio.engine.chains.command import every_spec
 
         for title, family in (("Samplers", Sampler), ("Rules for --tau", Spacing)):
             with formatter.section(title):
@@ -105,7 +105,7 @@ def _sentences() -> Iterator[None]:
     except OSError as error:
         _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
     except Exception as error:
-        from diffusion_studio.engine.memory import TOO_MUCH, is_out_of_memory
+        from diffusion_studio.engine.machine.memory import TOO_MUCH, is_out_of_memory
 
         if not is_out_of_memory(error):
             raise
@@ -139,8 +139,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
 ) -> None:
     """Train a model on DATA. Ctrl+C stops and saves; without --steps or --seconds it trains until then."""
-    from diffusion_studio.engine.config import RunConfig
-    from diffusion_studio.engine.run import Run
+    from diffusion_studio.engine.runs.config import RunConfig
+    from diffusion_studio.engine.runs.run import Run
 
     if resume and run is None:
         _fail("--resume needs --run DIR.", 2)
@@ -181,12 +181,12 @@ def _with_source(config: Any, data: str, resume: bool) -> Any:
 
 
 def _train(config: Any, path: Path | None, device_name: str, resume: bool) -> None:
-    from diffusion_studio.engine.control import Control
-    from diffusion_studio.engine.devices import choose_device
-    from diffusion_studio.engine.places import runs_dir
-    from diffusion_studio.engine.run import new_run_path
-    from diffusion_studio.engine.session import new_session, resumed_session
-    from diffusion_studio.engine.trainer import train as training
+    from diffusion_studio.engine.files.places import runs_dir
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.machine.devices import choose_device
+    from diffusion_studio.engine.runs.run import new_run_path
+    from diffusion_studio.engine.training.session import new_session, resumed_session
+    from diffusion_studio.engine.training.trainer import train as training
 
     control, device = Control(), choose_device(device_name)
     path = path or new_run_path(runs_dir(), Path(config.data.source).name)
@@ -224,7 +224,7 @@ class _Detail(TextColumn):
 
 def _watch(stream: Iterator[Any], bar: Progress, control: Any) -> None:
     """Shows the events of a training; raises ValueError with the sentence of a failure."""
-    from diffusion_studio.engine import events
+    from diffusion_studio.engine.jobs import events
 
     task = bar.add_task("training", total=None)
     failure = ""
@@ -349,8 +349,8 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Sample from a trained model."""
-    from diffusion_studio.engine.export import check_suffix
-    from diffusion_studio.engine.sample_command import class_names_of, spec_of
+    from diffusion_studio.engine.chains.command import class_names_of, spec_of
+    from diffusion_studio.engine.chains.export import check_suffix
 
     try:
         check_suffix(out)
@@ -369,11 +369,11 @@ def sample(
 
 
 def _sample(name: str, out: Path, spec: Any, trajectory: bool, device_name: str) -> None:
-    from diffusion_studio.engine.control import Control
-    from diffusion_studio.engine.devices import choose_device
-    from diffusion_studio.engine.export import run_chain, save_samples
-    from diffusion_studio.engine.pictures import ANIMATIONS
-    from diffusion_studio.engine.sampling import Chain, open_named
+    from diffusion_studio.engine.chains.export import run_chain, save_samples
+    from diffusion_studio.engine.chains.sampling import Chain, open_named
+    from diffusion_studio.engine.files.pictures import ANIMATIONS
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.machine.devices import choose_device
 
     device, control = choose_device(device_name), Control()
     source = open_named(name, device)
@@ -406,7 +406,7 @@ def train_classifier(
 ) -> None:
     """Train a classifier of noisy images on the data of RUN, and keep it there: it can guide the chains of
     RUN to a class, even where the model itself knows none. Ctrl+C stops and saves."""
-    from diffusion_studio.engine.classifier_training import ClassifierSpec
+    from diffusion_studio.engine.classifier.training import ClassifierSpec
 
     limit = {"steps": steps or 0, "seconds": seconds or 0} if steps or seconds else {}
     given = [f"{key}={value}" for key, value in ({"seed": seed or 0} | limit).items()]
@@ -420,10 +420,10 @@ def train_classifier(
 
 def _train_classifier(path: Path, spec: Any, device_name: str) -> str:
     """What the trained classifier knows, in words."""
-    from diffusion_studio.engine.classifier_accuracy import accuracy_sentence
-    from diffusion_studio.engine.classifier_training import AccuracyMeasured, train_classifier
-    from diffusion_studio.engine.control import Control
-    from diffusion_studio.engine.devices import choose_device
+    from diffusion_studio.engine.classifier.accuracy import accuracy_sentence
+    from diffusion_studio.engine.classifier.training import AccuracyMeasured, train_classifier
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.machine.devices import choose_device
 
     control, device, known = Control(), choose_device(device_name), ""
 
@@ -459,7 +459,7 @@ def evaluate(
 ) -> None:
     """Measure a trained model; without --elbo or --quality, both. The run keeps images apart for the bound
     if it was trained with --set data.held_out=0.1."""
-    from diffusion_studio.engine.evaluation import EvaluationSpec
+    from diffusion_studio.engine.evaluation.evaluation import EvaluationSpec
 
     if out is not None and out.suffix.lower() != ".json":
         _fail(f"{out.name} should end in .json.", 2)
@@ -470,12 +470,12 @@ def evaluate(
 
 
 def _evaluate(path: Path, spec: Any, out: Path | None, device_name: str) -> None:
-    from diffusion_studio.engine import events
-    from diffusion_studio.engine.control import Control
-    from diffusion_studio.engine.devices import choose_device
-    from diffusion_studio.engine.evaluation import Evaluated, evaluate
-    from diffusion_studio.engine.evaluation_text import lines
-    from diffusion_studio.engine.files import to_json, write_atomically
+    from diffusion_studio.engine.evaluation.evaluation import Evaluated, evaluate
+    from diffusion_studio.engine.evaluation.text import lines
+    from diffusion_studio.engine.files.files import to_json, write_atomically
+    from diffusion_studio.engine.jobs import events
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.machine.devices import choose_device
 
     device, control = choose_device(device_name), Control()
     found = None
@@ -501,7 +501,7 @@ def _evaluate(path: Path, spec: Any, out: Path | None, device_name: str) -> None
 @app.command()
 def doctor() -> None:
     """Show versions, devices and missing libraries, and what to do about each."""
-    from diffusion_studio.engine.doctor import diagnose, report
+    from diffusion_studio.engine.machine.doctor import diagnose, report
 
     findings = diagnose()
     typer.echo(report(findings))

@@ -35,14 +35,14 @@ def command(
 
 def _train(seconds: float) -> Path:
     """A short training on the digits, through the engine."""
-    from diffusion_studio.engine.config import RunConfig
-    from diffusion_studio.engine.control import Control
-    from diffusion_studio.engine.devices import choose_device
-    from diffusion_studio.engine.places import runs_dir
-    from diffusion_studio.engine.presets import PRESETS
-    from diffusion_studio.engine.run import new_run_path
-    from diffusion_studio.engine.session import new_session
-    from diffusion_studio.engine.trainer import train
+    from diffusion_studio.engine.files.places import runs_dir
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.machine.devices import choose_device
+    from diffusion_studio.engine.runs.config import RunConfig
+    from diffusion_studio.engine.runs.run import new_run_path
+    from diffusion_studio.engine.training.presets import PRESETS
+    from diffusion_studio.engine.training.session import new_session
+    from diffusion_studio.engine.training.trainer import train
 
     config = PRESETS[0].applied_to(RunConfig())
     config = config.model_copy(update={"training": config.training.model_copy(update={"seconds": seconds})})
@@ -54,7 +54,7 @@ def _train(seconds: float) -> Path:
 
 def _take(folder: Path, run: Path) -> None:
     from diffusion_studio.app import App
-    from diffusion_studio.widgets.theme import theme
+    from diffusion_studio.widgets.look.theme import theme
 
     application = QApplication.instance() or QApplication(["diffusion-studio"])
     app = App()
@@ -152,8 +152,8 @@ def _two_digits(folder: Path) -> list[Path]:
     """Two of the built-in digits as files."""
     from diffusion_studio.data.load import load
     from diffusion_studio.data.spec import DIGITS, DataSpec
-    from diffusion_studio.engine.pictures import save_grid
-    from diffusion_studio.engine.places import cache_dir
+    from diffusion_studio.engine.files.pictures import save_grid
+    from diffusion_studio.engine.files.places import cache_dir
 
     images = load(DataSpec(source=DIGITS), cache_dir()).images.transpose(0, 2, 3, 1)
     paths = [folder / f"digit-{k}.png" for k in (3, 8)]
@@ -180,7 +180,7 @@ _ANIMATED = "toy"
 
 def _shoot_plane(app: object, folder: Path) -> None:
     """The 2-D page at rest: figure 6 of Luo, the three failures with their cures, guidance; one animation."""
-    from diffusion_studio.viewmodels.toy_tour import cards
+    from diffusion_studio.viewmodels.plane.tour import cards
 
     studio = app.studio  # type: ignore[attr-defined]
     model, page, tour = studio.toy, studio.toy_page, cards()
@@ -225,7 +225,7 @@ def _shoot_plane(app: object, folder: Path) -> None:
 
 def _shoot(app: object, folder: Path, name: str) -> None:
     """The window in both themes and sizes."""
-    from diffusion_studio.widgets.theme import theme
+    from diffusion_studio.widgets.look.theme import theme
 
     shell = app.shell  # type: ignore[attr-defined]
     for mode in MODES:

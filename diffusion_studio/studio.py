@@ -10,31 +10,31 @@ from typing import Any
 from pydantic import ValidationError
 from PySide6.QtCore import QByteArray, QObject
 
-from diffusion_studio.engine import places
-from diffusion_studio.engine.chain_tree import ChainTree
-from diffusion_studio.engine.config import RunConfig
-from diffusion_studio.engine.helper_threads import work_alone, work_with_all
-from diffusion_studio.engine.model_io import is_pipeline
-from diffusion_studio.engine.pictures import read_settings
-from diffusion_studio.engine.run import is_run
-from diffusion_studio.engine.toy_export import holds_state
+from diffusion_studio.engine.chains.chain_tree import ChainTree
+from diffusion_studio.engine.files import places
+from diffusion_studio.engine.files.pictures import read_settings
+from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
+from diffusion_studio.engine.plane.export import holds_state
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.model_io import is_pipeline
+from diffusion_studio.engine.runs.run import is_run
 from diffusion_studio.pages.page import Page
-from diffusion_studio.pages.runs_page import RunsPage
-from diffusion_studio.pages.sample_page import SamplePage
+from diffusion_studio.pages.plane.page import ToyPage
+from diffusion_studio.pages.runs.page import RunsPage
+from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.shell import Shell
-from diffusion_studio.pages.theory_page import TheoryPage
-from diffusion_studio.pages.toy_page import ToyPage
-from diffusion_studio.pages.train_page import TrainPage
-from diffusion_studio.viewmodels.memory import Memory
-from diffusion_studio.viewmodels.runs import RunsViewModel
-from diffusion_studio.viewmodels.sample import SampleViewModel
-from diffusion_studio.viewmodels.sample_state import SampleParameters, SampleState
-from diffusion_studio.viewmodels.theory import TheoryViewModel
-from diffusion_studio.viewmodels.toy import ToyViewModel
-from diffusion_studio.viewmodels.toy_memory import restored, to_remember
-from diffusion_studio.viewmodels.train import TrainViewModel
-from diffusion_studio.viewmodels.train_state import TrainState
-from diffusion_studio.widgets.theme import theme
+from diffusion_studio.pages.theory.page import TheoryPage
+from diffusion_studio.pages.train.page import TrainPage
+from diffusion_studio.viewmodels.plane.memory import restored, to_remember
+from diffusion_studio.viewmodels.plane.model import ToyViewModel
+from diffusion_studio.viewmodels.remembered import Memory
+from diffusion_studio.viewmodels.runs.model import RunsViewModel
+from diffusion_studio.viewmodels.sample.model import SampleViewModel
+from diffusion_studio.viewmodels.sample.state import SampleParameters, SampleState
+from diffusion_studio.viewmodels.theory.model import TheoryViewModel
+from diffusion_studio.viewmodels.train.model import TrainViewModel
+from diffusion_studio.viewmodels.train.state import TrainState
+from diffusion_studio.widgets.look.theme import theme
 
 log = logging.getLogger(__name__)
 FIRST_PAGE = "sample"  # it already shows a chain before anything was trained

@@ -9,14 +9,14 @@ from operator import index as whole
 
 from torch import Tensor
 
-from diffusion_studio.core.clipping import Clip
-from diffusion_studio.core.denoisers import Denoiser
-from diffusion_studio.core.guidance import MeanShift
-from diffusion_studio.core.noise import NoiseSource
-from diffusion_studio.core.predictions import Prediction
+from diffusion_studio.core.denoisers.denoiser import Denoiser
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.guidance.guidance import MeanShift
+from diffusion_studio.core.process.noise import NoiseSource
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler, Step
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.update import Update
+from diffusion_studio.core.steps.clipping import Clip
+from diffusion_studio.core.steps.update import Update
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from diffusion_studio.core.guidance import gradient_of
-from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.guidance.guidance import gradient_of
+from diffusion_studio.core.process.tables import Tables
 
 _SMALLEST = 4  # pixels: the last feature map is at most this wide
 _FREQUENCIES = 6

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from diffusion_studio.core.denoisers import NO_LABEL
-from diffusion_studio.core.predictions import Prediction, PredictionKind
-from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.denoisers.denoiser import NO_LABEL
+from diffusion_studio.core.denoisers.predictions import Prediction, PredictionKind
+from diffusion_studio.core.process.tables import Tables
 
 _FREQUENCIES = 6
 _AT_ONCE = 1024  # points; what they need in between fits into the cache, and leaves no large holes in memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.process.tables import Tables
 
 HIDDEN = 64
 

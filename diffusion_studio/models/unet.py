@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.denoisers.predictions import Prediction, PredictionKind
 from diffusion_studio.core.describe import Choice, knob
-from diffusion_studio.core.predictions import Prediction, PredictionKind
-from diffusion_studio.core.tables import Tables
+from diffusion_studio.core.process.tables import Tables
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel

@@ -7,8 +7,8 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
-from diffusion_studio.widgets.form import Form
-from diffusion_studio.widgets.theme import label
+from diffusion_studio.widgets.forms.form import Form
+from diffusion_studio.widgets.look.theme import label
 
 PANEL_WIDTH = 320
 

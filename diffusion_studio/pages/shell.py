@@ -17,9 +17,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from diffusion_studio.widgets.header import Header
-from diffusion_studio.widgets.rail import Rail
-from diffusion_studio.widgets.theme import label
+from diffusion_studio.widgets.frame.header import Header
+from diffusion_studio.widgets.frame.rail import Rail
+from diffusion_studio.widgets.look.theme import label
 
 Item = tuple[str, str, str]  # key, label, icon
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from PySide6.QtCore import QObject, QThread, QTimer, Signal
 
 from diffusion_studio.data.errors import Cancelled
-from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.events import Event, Finished
-from diffusion_studio.engine.helper_threads import work_with_all
-from diffusion_studio.engine.memory import TOO_MUCH, is_out_of_memory
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.events import Event, Finished
+from diffusion_studio.engine.machine.helper_threads import work_with_all
+from diffusion_studio.engine.machine.memory import TOO_MUCH, is_out_of_memory
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ def say(text: str) -> None:
 
 
 def qt_libraries() -> ModuleType:
-    """`diffusion_studio.engine.qt_libraries`, loaded by its path because the package is not installed yet."""
+    """The package's module of that name, loaded by its path because the package is not installed yet."""
     name = "diffusion_studio_qt_libraries"
     if name not in sys.modules:
-        path = ROOT / "diffusion_studio" / "engine" / "qt_libraries.py"
+        path = ROOT / "diffusion_studio" / "engine" / "machine" / "qt_libraries.py"
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)

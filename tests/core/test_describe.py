@@ -3,12 +3,12 @@
 import pytest
 
 from diffusion_studio.core.describe import Choice, get_value, knob, knobs, members, with_value
-from diffusion_studio.core.objectives import Loss
+from diffusion_studio.core.objective.losses import Loss
+from diffusion_studio.core.objective.time_density import TimeDensity
+from diffusion_studio.core.objective.weights import Weight
+from diffusion_studio.core.process.schedules import AnySchedule, LinearSchedule, Schedule
+from diffusion_studio.core.process.spacing import AnySpacing, Spacing, TrailingSpacing
 from diffusion_studio.core.samplers import DDIM, AnySampler, Sampler
-from diffusion_studio.core.schedules import AnySchedule, LinearSchedule, Schedule
-from diffusion_studio.core.spacing import AnySpacing, Spacing, TrailingSpacing
-from diffusion_studio.core.time_density import TimeDensity
-from diffusion_studio.core.weights import Weight
 
 
 class Sample(Choice):

@@ -6,7 +6,7 @@ from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 
 from diffusion_studio.core.samplers import DDIM
-from diffusion_studio.engine.run import Run
+from diffusion_studio.engine.runs.run import Run
 from support.image_folders import add_broken_files, build_mixed_folder
 from support.window import PATIENCE, drop, settle
 

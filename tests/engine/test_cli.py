@@ -19,12 +19,12 @@ from PIL import Image
 from diffusion_studio import __version__, cli
 from diffusion_studio.__main__ import COMMANDS
 from diffusion_studio.core.describe import knobs
-from diffusion_studio.engine.classifier_files import read_card
-from diffusion_studio.engine.classifier_training import ClassifierSpec
-from diffusion_studio.engine.config import RunConfig
-from diffusion_studio.engine.metrics import MetricsReader
-from diffusion_studio.engine.pictures import read_settings
-from diffusion_studio.engine.run import Run
+from diffusion_studio.engine.classifier.files import read_card
+from diffusion_studio.engine.classifier.training import ClassifierSpec
+from diffusion_studio.engine.files.pictures import read_settings
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.metrics import MetricsReader
+from diffusion_studio.engine.runs.run import Run
 from support.tiny import write_pictures
 
 TINY = (
@@ -238,7 +238,7 @@ def test_that_samples_for_which_there_is_no_room_are_refused_in_one_sentence(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("diffusion_studio.engine.sampling.Chain.steps", fail)
+    monkeypatch.setattr("diffusion_studio.engine.chains.sampling.Chain.steps", fail)
     code, _, errors = said("sample", run, "--out", tmp_path / "grid.png")
     assert code == 1 and "not enough memory" in complaint(errors)
     assert not (tmp_path / "grid.png").exists()
@@ -248,7 +248,7 @@ def test_that_other_errors_of_a_command_are_not_hidden(said, run, tmp_path, monk
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr("diffusion_studio.engine.sampling.Chain.steps", fail)
+    monkeypatch.setattr("diffusion_studio.engine.chains.sampling.Chain.steps", fail)
     with pytest.raises(RuntimeError, match="a mistake of ours"):
         said("sample", run, "--out", tmp_path / "grid.png")
 

@@ -18,9 +18,9 @@ from PySide6.QtWidgets import QApplication, QWidget
 from diffusion_studio import app as module
 from diffusion_studio.app import App
 from diffusion_studio.core.samplers import DDIM
-from diffusion_studio.engine import places
-from diffusion_studio.engine.run import Run, list_runs
-from diffusion_studio.widgets.theme import theme
+from diffusion_studio.engine.files import places
+from diffusion_studio.engine.runs.run import Run, list_runs
+from diffusion_studio.widgets.look.theme import theme
 from support.tiny import begin, finish, tiny_config, write_pictures
 from support.window import PATIENCE, drop, settle
 
@@ -37,7 +37,7 @@ FIRST_PAINT = """
 import sys
 from PySide6.QtWidgets import QApplication
 from diffusion_studio.app import App
-from diffusion_studio.widgets.theme import theme
+from diffusion_studio.widgets.look.theme import theme
 application = QApplication([])
 theme()
 app = App()

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffusion_studio.core.denoisers import Denoiser, FunctionDenoiser
-from diffusion_studio.core.exact import MemorisingDenoiser
-from diffusion_studio.core.predictions import Prediction
-from diffusion_studio.core.schedules import LinearSchedule
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.engine.sampling import Source
+from diffusion_studio.core.denoisers.denoiser import Denoiser, FunctionDenoiser
+from diffusion_studio.core.denoisers.exact import MemorisingDenoiser
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.process.schedules import LinearSchedule
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.chains.sampling import Source
 
 
 @dataclass(frozen=True, eq=False)

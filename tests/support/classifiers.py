@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.engine import events
-from diffusion_studio.engine.classifier_training import ClassifierSpec, train_classifier
-from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.run import Run
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.classifier.training import ClassifierSpec, train_classifier
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.run import Run
 from support.tiny import CPU, begin, finish, tiny_config
 
 BRIGHT, DARK = 153, 102  # ±0.2 in the range [−1, 1]

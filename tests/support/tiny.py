@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from diffusion_studio.core.schedules import LinearSchedule, Schedule
+from diffusion_studio.core.process.schedules import LinearSchedule, Schedule
 from diffusion_studio.data.spec import DIGITS
-from diffusion_studio.engine import events
-from diffusion_studio.engine.config import RunConfig
-from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.session import Session, new_session, resumed_session
-from diffusion_studio.engine.trainer import train
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.training.session import Session, new_session, resumed_session
+from diffusion_studio.engine.training.trainer import train
 
 E = TypeVar("E", bound=events.Event)
 CPU = torch.device("cpu")

@@ -12,9 +12,9 @@ from pathlib import Path
 import diffusers.models.unets.unet_2d  # noqa: F401 - takes its time
 import torch
 
-from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.run import is_run
-from diffusion_studio.engine.trainer import train
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.run import is_run
+from diffusion_studio.engine.training.trainer import train
 from support.tiny import begin, resume, tiny_config
 
 

@@ -11,7 +11,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
 from diffusion_studio.app import App
-from diffusion_studio.widgets.theme import theme
+from diffusion_studio.widgets.look.theme import theme
 
 PATIENCE = 30_000  # ms
 

@@ -11,9 +11,9 @@ import pytest
 from PySide6.QtCore import QThread, QTimer
 
 from diffusion_studio.data.errors import Cancelled
-from diffusion_studio.engine.control import Control
-from diffusion_studio.engine.events import Event, Finished, SamplingProgress, Warned
-from diffusion_studio.engine.memory import TOO_MUCH
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.events import Event, Finished, SamplingProgress, Warned
+from diffusion_studio.engine.machine.memory import TOO_MUCH
 from diffusion_studio.viewmodels.job import Job, Post, Slot, Stream
 
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB."

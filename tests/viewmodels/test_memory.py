@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from diffusion_studio.viewmodels import memory as module
-from diffusion_studio.viewmodels.memory import DELAY, Memory
+from diffusion_studio.viewmodels import remembered as module
+from diffusion_studio.viewmodels.remembered import DELAY, Memory
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QTimer
-from diffusion_studio.viewmodels.memory import Memory
+from diffusion_studio.viewmodels.remembered import Memory
 app = QCoreApplication([])
 memory = Memory(Path(sys.argv[1]))
 memory.set("page", "runs")

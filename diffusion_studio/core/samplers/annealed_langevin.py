@@ -8,12 +8,12 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from diffusion_studio.core.describe import knob
-from diffusion_studio.core.kernel import check_times
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.samplers.euler import RESCALED, rescaling
 from diffusion_studio.core.samplers.predictor_corrector import langevin_update
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.update import Term, Update
+from diffusion_studio.core.steps.kernel import check_times
+from diffusion_studio.core.steps.update import Term, Update
 
 
 class AnnealedLangevin(Sampler):

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.describe import Member
-from diffusion_studio.core.predictions import Prediction
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.update import Quantity, Update
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.steps.update import Quantity, Update
 
 
 @dataclass(eq=False)

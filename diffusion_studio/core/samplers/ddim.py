@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from diffusion_studio.core.describe import knob
-from diffusion_studio.core.kernel import posterior_variance, reverse_kernel
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.update import Update
+from diffusion_studio.core.steps.kernel import posterior_variance, reverse_kernel
+from diffusion_studio.core.steps.update import Update
 
 
 class DDIM(Sampler):

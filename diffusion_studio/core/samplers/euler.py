@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from diffusion_studio.core.kernel import check_times, noise_term
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.update import Term, Update
+from diffusion_studio.core.steps.kernel import check_times, noise_term
+from diffusion_studio.core.steps.update import Term, Update
 
 RESCALED = r"\sqrt{\bar\alpha_s/\bar\alpha_t}"
 

@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from diffusion_studio.core.kernel import check_times
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.samplers.euler import RESCALED, Euler, rescaling
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.update import Term, Update
+from diffusion_studio.core.steps.kernel import check_times
+from diffusion_studio.core.steps.update import Term, Update
 
 HIGHEST, LONGEST = 80.0, 10.0  # from a higher ς (Karras et al. begin at 80) a longer fall is left to Euler
 

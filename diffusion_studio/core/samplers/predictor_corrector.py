@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from diffusion_studio.core.describe import knob
-from diffusion_studio.core.kernel import posterior_variance, reverse_kernel
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler, Step, apply
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.update import Term, Update
+from diffusion_studio.core.steps.kernel import posterior_variance, reverse_kernel
+from diffusion_studio.core.steps.update import Term, Update
 
 
 def langevin_update(tables: Tables, t: int, size: float) -> Update:

@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import field_validator
 
 from diffusion_studio.core.describe import knob
-from diffusion_studio.core.kernel import reverse_kernel
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler
-from diffusion_studio.core.tables import Tables
-from diffusion_studio.core.update import Update
+from diffusion_studio.core.steps.kernel import reverse_kernel
+from diffusion_studio.core.steps.update import Update
 
 
 class SigmaCurve(Sampler):

@@ -1,0 +1,1 @@
+"""What a denoiser is and says, and those that are known in closed form."""

@@ -1,0 +1,1 @@
+"""What pushes a chain towards a class."""

@@ -1,0 +1,1 @@
+"""What a training minimises: losses, weights, densities of t, and the bound."""

@@ -1,0 +1,87 @@
+"""What is minimised: the prediction, and the loss of its error on the axis of ε."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.describe import Member, knob, one_of
+
+
+class Loss(Member):
+    """A loss of single errors. Concrete losses give `of`."""
+
+    def of(self, difference: Tensor) -> Tensor:
+        """The loss of each element of ε − ε̂. (B, …) → (B, …)"""
+        raise NotImplementedError
+
+
+class L2Loss(Loss):
+    kind: Literal["l2"] = "l2"
+
+    title: ClassVar[str] = "L2, squared"
+    summary: ClassVar[str] = "the square of the error; its best answer is the mean, which the theory needs."
+    formula: ClassVar[str] = r"\|\varepsilon-\hat\varepsilon\|^2"
+    source: ClassVar[str] = "Ho et al. 2020, eq. 14"
+
+    def of(self, difference: Tensor) -> Tensor:
+        return difference.square()
+
+
+class L1Loss(Loss):
+    kind: Literal["l1"] = "l1"
+
+    title: ClassVar[str] = "L1, absolute"
+    summary: ClassVar[str] = (
+        "the size of the error; its best answer is the median, so it is no longer a bound."
+    )
+    formula: ClassVar[str] = r"\|\varepsilon-\hat\varepsilon\|_1"
+    source: ClassVar[str] = "Chen et al. 2021 (WaveGrad), §3"
+
+    def of(self, difference: Tensor) -> Tensor:
+        return difference.abs()
+
+
+class HuberLoss(Loss):
+    kind: Literal["huber"] = "huber"
+    delta: float = knob(
+        1.0, title="turning point", symbol="δ", gt=0, le=10, scale="log",
+        help="Errors below it are squared, those above count in proportion.", source="Huber 1964",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "Huber"
+    summary: ClassVar[str] = "squared for small errors, absolute for large ones."
+    formula: ClassVar[str] = r"e^2 \;\text{or}\; 2\delta|e|-\delta^2 \;\text{where}\; |e|>\delta"
+    source: ClassVar[str] = "Huber 1964"
+
+    def of(self, difference: Tensor) -> Tensor:
+        return 2 * torch.nn.functional.huber_loss(
+            difference, torch.zeros_like(difference), reduction="none", delta=self.delta
+        )
+
+
+if TYPE_CHECKING:
+    AnyLoss = Loss
+else:
+    AnyLoss = one_of(Loss)
+
+
+def target(kind: PredictionKind, x_0: Tensor, noise: Tensor, root: Tensor, noise_root: Tensor) -> Tensor:
+    """What a network that predicts `kind` should say about x_t (MATHS §3).
+
+    Args:
+        x_0, noise: (B, …).
+        root, noise_root: √ᾱ_t and √(1−ᾱ_t), broadcast against them.
+    """
+    match kind:
+        case "eps":
+            return noise
+        case "x_0":
+            return x_0
+        case "score":
+            return -noise / noise_root
+        case "v":
+            return root * noise - noise_root * x_0

@@ -1,0 +1,300 @@
+"""Weights λ_t of the loss, all on one axis: the ε error (MATHS §5). One class per weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from pydantic import field_validator
+from torch import Tensor
+
+from diffusion_studio.core.curves import check_curve, curve_values
+from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.process.tables import Tables
+
+Variance = Literal["posterior", "forward"]
+_VARIANCE_WORDS = {"posterior": "β̃, posterior", "forward": "β, forward"}
+
+
+def error_scale(tables: Tables, kind: PredictionKind) -> Tensor:
+    """m_t with ε − ε̂ = ± m_t (y − ŷ), y the quantity `kind`; index 0 is 0. float64 (T+1,)
+
+    So a weight λ_t on the ε error is the weight λ_t m_t² on the error of y (MATHS §3).
+    """
+    alpha_bar = tables.alpha_bar[1:]
+    match kind:
+        case "eps":
+            scale = torch.ones_like(alpha_bar)
+        case "x_0":
+            scale = tables.snr[1:].sqrt()
+        case "score":
+            scale = (1 - alpha_bar).sqrt()
+        case "v":
+            scale = alpha_bar.sqrt()
+    return _from_1(scale)
+
+
+def weight_on(tables: Tables, weight: Tensor, kind: PredictionKind) -> Tensor:
+    """A weight on the ε error as the equal weight on another error. (T+1,) → (T+1,)"""
+    return weight * error_scale(tables, kind) ** 2
+
+
+def reverse_variance(tables: Tables, variance: Variance = "posterior") -> Tensor:
+    """σ_t² of the reverse step t → t−1: β̃_t or β_t; index 0 is 0. float64 (T+1,)
+
+    β̃_1 = 0, so at t = 1 it is β̃_2, as iDDPM clips it.
+    """
+    if variance == "forward":
+        return tables.beta
+    clipped = tables.beta_tilde.clone()
+    clipped[1] = clipped[2]
+    return clipped
+
+
+def _from_1(values: Tensor) -> Tensor:
+    """The values for t = 1 … T behind an unused 0. (T,) → (T+1,)"""
+    return torch.cat([torch.zeros(1, dtype=torch.float64), values])
+
+
+def ddpm_elbo_weight(tables: Tables, variance: Tensor) -> Tensor:
+    """β_t² / (2σ_t² (1−β_t)(1−ᾱ_t)) (S 18). `variance` is σ_t². (T+1,)"""
+    beta, sigma2 = tables.beta[1:], variance[1:]
+    return _from_1(beta**2 / (2 * sigma2 * (1 - beta) * (1 - tables.alpha_bar[1:])))
+
+
+def ddim_elbo_weight(tables: Tables, variance: Tensor) -> Tensor:
+    """(√ᾱ_{t−1} − c√ᾱ_t)² (1−ᾱ_t) / (2σ_t² ᾱ_t), c = √((1−ᾱ_{t−1}−σ_t²)/(1−ᾱ_t)). (T+1,)
+
+    The difference is multiplied out, so that nothing cancels in float64. At t = 1 there is no room for a
+    σ² > 0 beside c, so c = 0.
+    """
+    beta, sigma2 = tables.beta[1:], variance[1:]
+    now, before = tables.alpha_bar[1:], tables.alpha_bar[:-1]
+    c = ((1 - before - sigma2).clamp(min=0) / (1 - now)).sqrt()
+    difference = before * (beta + (1 - beta) * sigma2) / ((1 - now) * (before.sqrt() + c * now.sqrt()))
+    difference[0] = 1.0
+    return _from_1(difference**2 * (1 - now) / (2 * sigma2 * now))
+
+
+def printed_ddim_weight(tables: Tables, variance: Tensor) -> Tensor:
+    """(β_t + (1−β_t)σ_t²) / (2σ_t²(1−β_t)), as S 25 prints it: λ^DDPM + 1 at σ² = β̃. (T+1,)"""
+    beta, sigma2 = tables.beta[1:], variance[1:]
+    return _from_1((beta + (1 - beta) * sigma2) / (2 * sigma2 * (1 - beta)))
+
+
+def check_weight(weight: Tensor) -> None:
+    """Refuses a weight that cannot be trained with.
+
+    Raises:
+        ValueError: it is infinite or negative somewhere, or 0 everywhere.
+    """
+    values = weight[1:]
+    for wrong, word in ((~torch.isfinite(values), "not finite"), (values < 0, "negative")):
+        if bool(wrong.any()):
+            t = int(wrong.nonzero()[0]) + 1
+            raise ValueError(f"The weight λ_t is {word} at t = {t}; every weight must be a number ≥ 0.")
+    if not bool((values > 0).any()):
+        raise ValueError("The weight λ_t is 0 for every t, so nothing would be learned.")
+
+
+class Weight(Member):
+    """A weight of the loss over t. Concrete weights give `on_eps`."""
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        """λ_t on the ε error for t = 1 … T; index 0 is 0. float64 (T+1,)"""
+        raise NotImplementedError
+
+
+def _variance_knob() -> Variance:
+    value: Variance = knob(
+        "posterior", title="reverse variance", symbol="σ²", words=_VARIANCE_WORDS,
+        help="Variance of the reverse step that the bound is about. At t = 1 the posterior variance is 0; "
+             "β̃₂ stands in for it.",
+        source="iDDPM §3.1",
+    )  # fmt: skip
+    return value
+
+
+class SurrogateWeight(Weight):
+    kind: Literal["surrogate"] = "surrogate"
+
+    title: ClassVar[str] = "surrogate (1)"
+    summary: ClassVar[str] = "every noise error counts the same; what almost everybody trains."
+    formula: ClassVar[str] = r"\lambda_t = 1"
+    source: ClassVar[str] = "Ho et al. 2020, eq. 14"
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        return _from_1(torch.ones(tables.steps, dtype=torch.float64))
+
+
+class DDPMWeight(Weight):
+    kind: Literal["ddpm_elbo"] = "ddpm_elbo"
+    variance: Variance = _variance_knob()
+
+    title: ClassVar[str] = "DDPM ELBO"
+    summary: ClassVar[str] = "the loss is then the bound on −log p itself; small t count most."
+    formula: ClassVar[str] = r"\lambda_t = \frac{\beta_t^2}{2\sigma_t^2(1-\beta_t)(1-\bar\alpha_t)}"
+    source: ClassVar[str] = "S 18, L 130, C 2.8"
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        return ddpm_elbo_weight(tables, reverse_variance(tables, self.variance))
+
+
+class _DDIM(Weight):
+    """What both DDIM weights share."""
+
+    eta: float = knob(
+        1.0, title="stochasticity", symbol="η", gt=0, le=1,
+        help="σ_t² = η² β̃_t. At η = 1 the weight is the one of DDPM; it grows without bound as η falls to 0.",
+        source="DDIM eq. 16",
+    )  # fmt: skip
+
+    def _variance(self, tables: Tables) -> Tensor:
+        return self.eta**2 * reverse_variance(tables)
+
+
+class DDIMWeight(_DDIM):
+    kind: Literal["ddim_elbo"] = "ddim_elbo"
+
+    title: ClassVar[str] = "DDIM ELBO"
+    summary: ClassVar[str] = "the bound for the non-Markovian chain of DDIM, corrected."
+    formula: ClassVar[str] = (
+        r"\lambda_t = \frac{(\sqrt{\bar\alpha_{t-1}}-c\sqrt{\bar\alpha_t})^2(1-\bar\alpha_t)}"
+        r"{2\sigma_t^2\bar\alpha_t},\quad c=\sqrt{\frac{1-\bar\alpha_{t-1}-\sigma_t^2}{1-\bar\alpha_t}}"
+    )
+    source: ClassVar[str] = "S 25, corrected"
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        return ddim_elbo_weight(tables, self._variance(tables))
+
+
+class PrintedDDIMWeight(_DDIM):
+    kind: Literal["ddim_printed"] = "ddim_printed"
+
+    title: ClassVar[str] = "DDIM ELBO, as printed"
+    summary: ClassVar[str] = "S 25 with its slip: at η = 1 it is one more than the weight of DDPM."
+    formula: ClassVar[str] = r"\lambda_t = \frac{\beta_t+(1-\beta_t)\sigma_t^2}{2\sigma_t^2(1-\beta_t)}"
+    source: ClassVar[str] = "S 25, as printed"
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        return printed_ddim_weight(tables, self._variance(tables))
+
+
+class SNRDifferenceWeight(Weight):
+    kind: Literal["snr_difference"] = "snr_difference"
+
+    title: ClassVar[str] = "SNR difference"
+    summary: ClassVar[str] = "the bound written on the x₀ error: what the step loses of signal."
+    formula: ClassVar[str] = (
+        r"\lambda_t = \tfrac12\left(\frac{\mathrm{SNR}(t-1)}{\mathrm{SNR}(t)}-1\right)"
+        r"\;\;\text{on } \varepsilon"
+    )
+    source: ClassVar[str] = "L 110, VDM eq. 13"
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        snr = tables.snr[1:]
+        first = ddpm_elbo_weight(tables, reverse_variance(tables))[1:2]  # SNR(0) is infinite
+        return _from_1(torch.cat([first, (snr[:-1] - snr[1:]) / (2 * snr[1:])]))
+
+
+class ScoreWeight(Weight):
+    kind: Literal["score"] = "score"
+    variance: Variance = _variance_knob()
+
+    title: ClassVar[str] = "score weight"
+    summary: ClassVar[str] = "the bound written on the score error, β²/(2σ²α) there."
+    formula: ClassVar[str] = (
+        r"\lambda_t = \frac{\beta_t^2}{2\sigma_t^2\alpha_t}\cdot\frac{1}{1-\bar\alpha_t}"
+        r"\;\;\text{on } \varepsilon"
+    )
+    source: ClassVar[str] = "L 148"
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        on_score = tables.beta**2 / (2 * reverse_variance(tables, self.variance) * tables.alpha)
+        return _from_1((on_score / error_scale(tables, "score") ** 2)[1:])
+
+
+class MinSNRWeight(Weight):
+    kind: Literal["min_snr"] = "min_snr"
+    gamma: float = knob(
+        5.0, title="cap", symbol="γ", gt=0, le=1000, scale="log",
+        help="Signal-to-noise ratio above which the x₀ error counts no more.", source="Hang et al. 2023",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "min-SNR"
+    summary: ClassVar[str] = "holds the nearly clean images back; trains fast."
+    formula: ClassVar[str] = r"\lambda_t = \frac{\min(\mathrm{SNR}(t),\gamma)}{\mathrm{SNR}(t)}"
+    source: ClassVar[str] = "Hang et al. 2023, eq. 8"
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        snr = tables.snr[1:]
+        return _from_1(snr.clamp(max=self.gamma) / snr)
+
+
+class P2Weight(Weight):
+    kind: Literal["p2"] = "p2"
+    k: float = knob(
+        1.0, title="offset", symbol="k", gt=0, le=100, scale="log",
+        help="Keeps the weight finite where there is no signal.", source="Choi et al. 2022, eq. 8",
+    )  # fmt: skip
+    gamma: float = knob(
+        1.0, title="strength", symbol="γ", ge=0, le=5,
+        help="0 weighs all alike; more takes weight from nearly clean images.",
+        source="Choi et al. 2022, eq. 8",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "P2"
+    summary: ClassVar[str] = "gives weight to the noise levels at which content is made."
+    formula: ClassVar[str] = r"\lambda_t = \frac{1}{(k+\mathrm{SNR}(t))^{\gamma}}"
+    source: ClassVar[str] = "Choi et al. 2022, eq. 8"
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        return _from_1((self.k + tables.snr[1:]) ** -self.gamma)
+
+
+class UnitWeight(Weight):
+    kind: Literal["unit"] = "unit"
+    error: Literal["x_0", "score", "v"] = knob(
+        "v", title="error", words={"x_0": "x₀", "score": "score", "v": "v"},
+        help="Which error counts the same at every t: the plain squared loss of that prediction.",
+        source="Salimans & Ho 2022, §4",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "1 on another error"
+    summary: ClassVar[str] = "the plain loss of an x₀, score or v network."
+    formula: ClassVar[str] = (
+        r"\lambda_t = \mathrm{SNR}^{-1},\ (1-\bar\alpha_t)^{-1}\ \text{or}\ \bar\alpha_t^{-1}"
+    )
+    source: ClassVar[str] = "MATHS §3"
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        return _from_1(error_scale(tables, self.error)[1:] ** -2)
+
+
+class CurveWeight(Weight):
+    kind: Literal["curve"] = "curve"
+    points: tuple[float, ...] = knob(
+        (1.0, 1.0, 1.0, 1.0, 1.0), title="points", symbol="λ",
+        help="Heights of the curve at evenly spaced t from 1 to T, joined by straight lines; at least two.",
+        source="drawn by hand",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "by hand"
+    summary: ClassVar[str] = "any curve: drag its points."
+    formula: ClassVar[str] = r"\lambda_t = \text{your curve}"
+    source: ClassVar[str] = "drawn by hand"
+
+    @field_validator("points")
+    @classmethod
+    def _usable(cls, points: tuple[float, ...]) -> tuple[float, ...]:
+        return check_curve(points, "weight")
+
+    def on_eps(self, tables: Tables) -> Tensor:
+        return _from_1(curve_values(self.points, tables.steps))
+
+
+if TYPE_CHECKING:
+    AnyWeight = Weight
+else:
+    AnyWeight = one_of(Weight)

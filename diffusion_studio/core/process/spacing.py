@@ -1,0 +1,171 @@
+"""τ: which of the T times a reverse chain visits. One class per spacing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import field_validator
+
+from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.process.tables import Tables
+
+
+class Spacing(Member):
+    """A rule that picks the times of a reverse chain."""
+
+    def times(self, tables: Tables, count: int) -> tuple[int, ...]:
+        """The visited times, from noise to image.
+
+        Args:
+            tables: the forward process, with its T.
+            count: S, the number of steps, 1 … T.
+
+        Returns:
+            S + 1 strictly decreasing times that end in 0.
+
+        Raises:
+            ValueError: more steps than times.
+        """
+        total = tables.steps
+        if not 1 <= count <= total:
+            raise ValueError(f"The number of steps must lie between 1 and T = {total}; got {count}.")
+        return (*_strictly_decreasing(self._positions(tables, count), total), 0)
+
+    def _positions(self, tables: Tables, count: int) -> list[float]:
+        """S real times, from the largest to the smallest; `times` rounds them."""
+        raise NotImplementedError
+
+
+def _strictly_decreasing(positions: list[float], total: int) -> list[int]:
+    """Rounds to integers, moving neighbours apart where they would fall together."""
+    times: list[int] = []
+    for i, position in enumerate(positions):
+        smallest = len(positions) - i  # leaves room for the times still to come
+        largest = times[-1] - 1 if times else total
+        times.append(min(max(round(position), smallest), largest))
+    return times
+
+
+class TrailingSpacing(Spacing):
+    kind: Literal["trailing"] = "trailing"
+    title: ClassVar[str] = "trailing"
+    summary: ClassVar[str] = "even steps that always begin at T; the sound choice for few steps."
+    formula: ClassVar[str] = r"\tau_i = \mathrm{round}(i\,T/S)"
+    source: ClassVar[str] = "Lin et al. 2024, table 2"
+
+    def _positions(self, tables: Tables, count: int) -> list[float]:
+        total = tables.steps
+        return [total - i * total / count for i in range(count)]
+
+
+class LeadingSpacing(Spacing):
+    kind: Literal["leading"] = "leading"
+    title: ClassVar[str] = "leading"
+    summary: ClassVar[str] = "even steps that end at t = 1 and begin below T, as in the first DDIM code."
+    formula: ClassVar[str] = r"\tau_i = 1 + (i-1)\lfloor T/S \rfloor"
+    source: ClassVar[str] = "Lin et al. 2024, table 2"
+
+    def _positions(self, tables: Tables, count: int) -> list[float]:
+        return [1 + i * (tables.steps // count) for i in reversed(range(count))]
+
+
+class LinspaceSpacing(Spacing):
+    kind: Literal["linspace"] = "linspace"
+    title: ClassVar[str] = "linspace"
+    summary: ClassVar[str] = "even steps from T down to t = 1, both included."
+    formula: ClassVar[str] = r"\tau_i = 1 + \frac{i-1}{S-1}(T-1)"
+    source: ClassVar[str] = "Lin et al. 2024, table 2"
+
+    def _positions(self, tables: Tables, count: int) -> list[float]:
+        if count == 1:
+            return [tables.steps]
+        even = np.linspace(
+            0, tables.steps - 1, count
+        ).round()  # before 1 is added: halves fall as in diffusers
+        found: list[float] = (1 + even[::-1]).tolist()
+        return found
+
+
+class QuadraticSpacing(Spacing):
+    kind: Literal["quadratic"] = "quadratic"
+    title: ClassVar[str] = "quadratic"
+    summary: ClassVar[str] = "more steps near the image, where details form."
+    formula: ClassVar[str] = r"\tau_i = \mathrm{round}(T\,(i/S)^2)"
+    source: ClassVar[str] = "DDIM appendix D.2"
+
+    def _positions(self, tables: Tables, count: int) -> list[float]:
+        return [tables.steps * (i / count) ** 2 for i in range(count, 0, -1)]
+
+
+class LogSNRSpacing(Spacing):
+    kind: Literal["log_snr"] = "log_snr"
+    title: ClassVar[str] = "uniform in log SNR"
+    summary: ClassVar[str] = "every step raises the log SNR by as much, where the schedule is fine enough."
+    formula: ClassVar[str] = r"\ln \mathrm{SNR}(\tau_i) \;\text{evenly spaced}"
+    source: ClassVar[str] = "Lu et al. 2022a, §3.4"
+
+    def _positions(self, tables: Tables, count: int) -> list[float]:
+        values = -tables.log_snr[1:].numpy()  # rises with t
+        return _where(values, np.linspace(values[-1], values[0], count))
+
+
+class KarrasSpacing(Spacing):
+    kind: Literal["karras"] = "karras"
+    rho: float = knob(
+        7.0, title="bend", symbol="ρ", ge=1, le=20,
+        help="1 spaces the noise levels ς evenly; the larger it is, the more steps lie at low noise.",
+        source="Karras et al. 2022, eq. 5",
+    )  # fmt: skip
+    title: ClassVar[str] = "Karras"
+    summary: ClassVar[str] = "even steps in ς^(1/ρ): fine near the image, coarse near the noise."
+    formula: ClassVar[str] = (
+        r"\varsigma_i = (\varsigma_{max}^{1/\rho} + \frac{i}{S-1}"
+        r"(\varsigma_{min}^{1/\rho} - \varsigma_{max}^{1/\rho}))^{\rho}"
+    )
+    source: ClassVar[str] = "Karras et al. 2022, eq. 5"
+
+    def _positions(self, tables: Tables, count: int) -> list[float]:
+        values = tables.noise_level[1:].numpy() ** (1 / self.rho)
+        return _where(values, np.linspace(values[-1], values[0], count))
+
+
+def _where(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> list[float]:
+    """The real times 1 … T at which a rising quantity (T,) takes the wanted values."""
+    found: list[float] = np.interp(wanted, values, np.arange(1, len(values) + 1)).tolist()
+    return found
+
+
+class ExplicitSpacing(Spacing):
+    kind: Literal["explicit"] = "explicit"
+    values: tuple[int, ...] = knob(
+        (), title="times", symbol="τ", help="The times that the chain visits, increasing; 0 may be left out.",
+        source="S §3.3",
+    )  # fmt: skip
+    title: ClassVar[str] = "explicit"
+    summary: ClassVar[str] = "a list of times."
+    formula: ClassVar[str] = r"0 = \tau_0 < \tau_1 < \dots < \tau_S \leq T"
+    source: ClassVar[str] = "S §3.3"
+
+    @field_validator("values")
+    @classmethod
+    def _increasing(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        inner = values[1:] if values[:1] == (0,) else values
+        if any(a >= b for a, b in zip((0, *inner), inner, strict=False)):
+            raise ValueError("the times must increase and lie above 0")
+        return inner
+
+    def times(self, tables: Tables, count: int = 0) -> tuple[int, ...]:
+        total = tables.steps
+        if not self.values:
+            raise ValueError("The list of times is empty.")
+        if self.values[-1] > total:
+            raise ValueError(f"The time {self.values[-1]} lies beyond T = {total}.")
+        return (*reversed(self.values), 0)
+
+
+if TYPE_CHECKING:
+    AnySpacing = Spacing
+else:
+    AnySpacing = one_of(Spacing)

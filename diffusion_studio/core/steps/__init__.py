@@ -1,0 +1,1 @@
+"""Single steps along t: updates and their kernels, clipping, Langevin, the probability flow, inversion."""

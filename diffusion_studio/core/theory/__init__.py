@@ -1,0 +1,1 @@
+"""What the Theory page shows: the equations, and the slips of the references."""

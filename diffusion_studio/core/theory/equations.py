@@ -1,0 +1,140 @@
+"""Every equation of the references that is at work here: LaTeX, source, and where it acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffusion_studio.core.describe import Member, members
+from diffusion_studio.core.objective.losses import Loss
+from diffusion_studio.core.objective.time_density import TimeDensity
+from diffusion_studio.core.objective.weights import Weight
+from diffusion_studio.core.process.schedules import Schedule
+from diffusion_studio.core.samplers import Sampler
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation; `page` and `path` say where a person meets it."""
+
+    group: str
+    title: str
+    latex: str
+    source: str
+    page: str  # train, sample, theory
+    path: str = ""  # of the parameter, or a part of the Theory page
+    value: str = ""  # that the parameter must have
+
+
+_FIXED = (
+    Equation(
+        "Forward process", "Noise in one step",
+        r"q(x_t|x_{t-1}) = \mathcal{N}(\sqrt{1-\beta_t}\,x_{t-1},\,\beta_t I)", "S 6, L 31, C 2.2",
+        "train", "diffusion.schedule.kind",
+    ),
+    Equation(
+        "Forward process", "Noise at once",
+        r"x_t = \sqrt{\bar\alpha_t}\,\quantity{x0}{x_0} + \sqrt{1-\bar\alpha_t}\,\quantity{eps}{\varepsilon}",
+        "S 8, L 69, C 2.5, K 2.4", "train", "diffusion.steps",
+    ),
+    Equation(
+        "Forward process", "Signal-to-noise ratio",
+        r"\mathrm{SNR}(t) = \frac{\bar\alpha_t}{1-\bar\alpha_t}", "L 109", "theory", "schedules",
+    ),
+    Equation(
+        "Forward process", "Zero terminal SNR",
+        r"\sqrt{\bar\alpha_t}' = (\sqrt{\bar\alpha_t}-\sqrt{\bar\alpha_T})"
+        r"\frac{\sqrt{\bar\alpha_1}}{\sqrt{\bar\alpha_1}-\sqrt{\bar\alpha_T}}",
+        "Lin et al. 2024, algorithm 1", "train", "diffusion.zero_terminal",
+    ),
+    Equation(
+        "Four predictions", "Image from noise",
+        r"\quantity{x0}{\hat x_0} = \frac{x_t-\sqrt{1-\bar\alpha_t}\,\quantity{eps}{\hat\varepsilon}}"
+        r"{\sqrt{\bar\alpha_t}}",
+        "L 115, C 2.9", "train", "objective.predict",
+    ),
+    Equation(
+        "Four predictions", "Tweedie: image from score",
+        r"\quantity{x0}{\hat x_0} = \frac{x_t+(1-\bar\alpha_t)\,\quantity{score}{\hat s}}"
+        r"{\sqrt{\bar\alpha_t}}",
+        "L 133", "train", "objective.predict",
+    ),
+    Equation(
+        "Four predictions", "v",
+        r"v = \sqrt{\bar\alpha_t}\,\quantity{eps}{\varepsilon}-\sqrt{1-\bar\alpha_t}\,\quantity{x0}{x_0}",
+        "Salimans & Ho 2022", "train", "objective.predict",
+    ),
+    Equation(
+        "Four predictions", "Their errors are tied",
+        r"\|\quantity{eps}{\varepsilon}-\quantity{eps}{\hat\varepsilon}\|^2"
+        r" = \mathrm{SNR}\,\|\quantity{x0}{x_0}-\quantity{x0}{\hat x_0}\|^2"
+        r" = (1-\bar\alpha_t)\|\quantity{score}{s}-\quantity{score}{\hat s}\|^2"
+        r" = \bar\alpha_t\|v-\hat v\|^2",
+        "C 2.10, L 108, L 148", "theory", "weights",
+    ),
+    Equation(
+        "The bound", "Three terms",
+        r"-\log p(x_0) \leq L_0 + \sum_{t=2}^{T} L_{t-1} + L_T", "S 1, L 58, C 2.3, K 2.19", "theory", "elbo",
+    ),
+    Equation(
+        "The bound", "Reconstruction",
+        r"L_0 = -\mathbb{E}_{q(x_1|x_0)}\log p(x_0|x_1)", "L 58; Ho et al. 2020, eq. 13", "theory", "elbo",
+    ),
+    Equation(
+        "The bound", "Denoising matching",
+        r"L_{t-1} = \mathbb{E}\,D_{\mathrm{KL}}(q(x_{t-1}|x_t,x_0)\,\|\,p(x_{t-1}|x_t))",
+        "S 14, L 58, C 2.3", "theory", "elbo",
+    ),
+    Equation(
+        "The bound", "Prior matching",
+        r"L_T = D_{\mathrm{KL}}(q(x_T|x_0)\,\|\,\mathcal{N}(0,I))", "L 58, C 2.3", "theory", "elbo",
+    ),
+    Equation(
+        "The bound", "Over triples",
+        r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
+        "L 43", "theory", "elbo",
+    ),
+    Equation(
+        "The bound", "Posterior variance",
+        r"\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t", "S 13, L 85, C 2.8",
+        "theory", "schedules",
+    ),
+    Equation(
+        "The bound", "Learned variance",
+        r"\sigma_t^2 = \exp(v\ln\beta_t+(1-v)\ln\tilde\beta_t)", "iDDPM eq. 15", "train",
+        "objective.variance",
+    ),
+    Equation(
+        "The bound", "Learned variance, in a step",
+        r"x_s = \mu_{\tilde\beta}(x_t, \quantity{x0}{\hat x_0})"
+        r" + \sqrt{\tilde\beta_t}\,(\beta_{t|s}/\tilde\beta_t)^{v/2}\,\quantity{noise}{z}",
+        "iDDPM eq. 15", "sample", "sampler.kind", "ddpm",
+    ),
+    Equation(
+        "The bound", "Hybrid loss",
+        r"L_{\mathrm{hybrid}} = L_{\mathrm{simple}} + 0.001\,L_{\mathrm{vlb}}", "iDDPM eq. 16", "train",
+        "objective.variance",
+    ),
+    Equation(
+        "Guidance", "Classifier-free",
+        r"\quantity{eps}{\hat\varepsilon} = \quantity{guidance}{\gamma}\,\hat\varepsilon(x_t,y)"
+        r" + (1-\quantity{guidance}{\gamma})\,\hat\varepsilon(x_t,\varnothing)",
+        "L 170", "sample", "guidance",
+    ),
+)  # fmt: skip
+
+_FAMILIES: tuple[tuple[str, type[Member], str, str], ...] = (
+    ("Noise schedules", Schedule, "train", "diffusion.schedule.kind"),
+    ("Weights of the loss", Weight, "train", "objective.weight.kind"),
+    ("Losses", Loss, "train", "objective.loss.kind"),
+    ("Drawing t", TimeDensity, "train", "objective.density.kind"),
+    ("Samplers", Sampler, "sample", "sampler.kind"),
+)
+
+
+def equations() -> tuple[Equation, ...]:
+    """All of them, by group; the families' members add themselves."""
+    found = list(_FIXED)
+    for group, base, page, path in _FAMILIES:
+        for kind, cls in members(base).items():
+            found.append(Equation(group, cls.title, cls.formula, cls.source, page, path, kind))
+    return tuple(found)

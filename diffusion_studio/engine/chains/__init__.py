@@ -1,0 +1,1 @@
+"""Reverse chains: their description, their record, branches, export."""

@@ -1,0 +1,164 @@
+"""Samples and chains as files: PNG grid or strip, animation of the chain, NPZ with every number."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.engine.chains.sampling import Chain
+from diffusion_studio.engine.chains.trajectory import Trajectory, View
+from diffusion_studio.engine.files.files import write_atomically
+from diffusion_studio.engine.files.pictures import ANIMATIONS, mosaic, save_animation, save_grid
+from diffusion_studio.engine.jobs.control import Control
+
+SUFFIXES = (".png", *ANIMATIONS, ".npz")
+FRAMES = 100  # of an animation at most; longer chains are thinned out
+STRIP_ROWS, STRIP_COLUMNS = 16, 16  # of a strip at most
+
+ExportKind = Literal["state", "strip"]
+
+
+@dataclass(eq=False)
+class Samples:
+    """What a reverse chain made, in the range [−1, 1]."""
+
+    samples: NDArray[np.float32]  # (n, C, H, W)
+    labels: NDArray[np.int64]  # (n,), −1 without a class
+    times: tuple[int, ...]  # (S+1,)
+    x_t: list[NDArray[np.float32]] = field(default_factory=list)  # S+1 states, when kept
+    x0_hat: list[NDArray[np.float32]] = field(default_factory=list)  # S estimates, when kept
+
+
+def run_chain(
+    chain: Chain,
+    keep: bool,
+    progress: Callable[[int, int], None] | None = None,
+    control: Control | None = None,
+) -> Samples | None:
+    """Runs a chain to its end; None when stopped before.
+
+    Args:
+        keep: keep every state and estimate.
+    """
+    chain.check()
+    labels = chain.labels()
+    found = np.full(chain.spec.count, -1) if labels is None else labels.cpu().numpy()
+    samples = Samples(np.empty(0, np.float32), found, chain.times)
+    x = chain.start()
+    total = len(chain.times) - 1
+    if keep:
+        samples.x_t.append(_numpy(x))
+    for step in chain.steps(0, x):
+        x = step.x_s
+        if keep:
+            samples.x_t.append(_numpy(x))
+            samples.x0_hat.append(_numpy(step.prediction.x0_hat))
+        if progress is not None:
+            progress(step.index + 1, total)
+        if control is not None and control.stopped:
+            return None
+    samples.samples = _numpy(x).clip(-1, 1)
+    return samples
+
+
+def _numpy(x: torch.Tensor) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = x.to(torch.float32).cpu().contiguous().numpy()
+    return values
+
+
+def check_suffix(path: Path) -> None:
+    """Raises ValueError, with a sentence, for a file that would be of an unknown kind."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path.name} should end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+
+
+def save_samples(path: Path, samples: Samples, settings: dict[str, Any], trajectory: bool) -> None:
+    """Writes the samples in the format that the file's name asks for.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match path.suffix.lower():
+        case ".png":
+            save_grid(path, _pictures(samples.samples), settings, at_least=512)
+        case ".npz":
+            write_atomically(path, _npz(samples, trajectory))
+        case suffix if suffix in ANIMATIONS:
+            save_animation(path, _frames(samples), settings)
+        case _:
+            check_suffix(path)
+
+
+def save_trajectory(
+    path: Path, trajectory: Trajectory, view: View, position: int, settings: dict[str, Any],
+    kind: ExportKind = "state",
+) -> None:  # fmt: skip
+    """Writes what is seen: one state or the strip as PNG, the chain as an animation, every number as NPZ.
+
+    Raises:
+        ValueError: a file of an unknown kind, or a chain of which nothing is computed yet.
+        OSError: it cannot be written.
+    """
+    check_suffix(path)
+    if trajectory.ready < 2:
+        raise ValueError("The chain is not computed yet; wait for its first steps.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    states = range(trajectory.ready)
+    match path.suffix.lower():
+        case ".png" if kind == "strip":
+            columns = np.unique(np.linspace(0, states[-1], STRIP_COLUMNS).round().astype(int))
+            cells = [trajectory.picture(view, int(k))[:STRIP_ROWS] for k in columns]
+            images = np.stack(cells, axis=1).reshape(-1, *cells[0].shape[1:])
+            save_grid(path, images, settings, len(columns), at_least=256)
+        case ".png":
+            save_grid(path, trajectory.picture(view, min(position, states[-1])), settings, at_least=512)
+        case suffix if suffix in ANIMATIONS:
+            every = -(-len(states) // FRAMES)
+            shown = sorted({*states[::every], states[-1]})
+            save_animation(path, [mosaic(trajectory.picture(view, k)) for k in shown], settings)
+        case _:
+            write_atomically(path, _npz(_recorded(trajectory), True))
+
+
+def _recorded(trajectory: Trajectory) -> Samples:
+    """The computed part of a trajectory, in the precision in which it was kept."""
+    labels, last = trajectory.chain.labels(), trajectory.ready - 1
+    found = np.full(trajectory.chain.spec.count, -1) if labels is None else labels.cpu().numpy()
+    return Samples(
+        trajectory.x_t(last).clip(-1, 1), found, trajectory.times[: last + 1],
+        [trajectory.x_t(k) for k in range(last + 1)], [trajectory.x0_hat(k) for k in range(last)],
+    )  # fmt: skip
+
+
+def _pictures(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(n, C, H, W) in [−1, 1] → (n, H, W, C)"""
+    return to_uint8(values).transpose(0, 2, 3, 1)
+
+
+def _frames(samples: Samples) -> list[NDArray[np.uint8]]:
+    """The estimates x̂_0 from noise to image, then the image."""
+    every = -(-len(samples.x0_hat) // FRAMES)
+    estimates = samples.x0_hat[::every]
+    return [mosaic(_pictures(values)) for values in (*estimates, samples.samples)]
+
+
+def _npz(samples: Samples, trajectory: bool) -> bytes:
+    arrays: dict[str, NDArray[Any]] = {"samples": samples.samples, "labels": samples.labels}
+    if trajectory:
+        arrays |= {
+            "t": np.array(samples.times),
+            "x_t": np.stack(samples.x_t),
+            "x0_hat": np.stack(samples.x0_hat),
+        }
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()

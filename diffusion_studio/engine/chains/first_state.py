@@ -1,0 +1,98 @@
+"""The first state of a chain: noise, a noised image, or the noise that an image comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.process.tables import diffuse
+from diffusion_studio.core.steps.inversion import InversionStep, inversion, slerp
+from diffusion_studio.data.decode import Frame, decode
+from diffusion_studio.data.errors import BadImage
+from diffusion_studio.data.imageset import to_model_range
+from diffusion_studio.engine.chains.starts import InterpolatedStart, InvertedStart, NoisedStart
+
+if TYPE_CHECKING:
+    from diffusion_studio.engine.chains.sampling import Chain
+
+R = TypeVar("R")
+
+
+def read_images(files: Sequence[str], resolution: int, channels: int) -> Tensor:
+    """Image files, cropped and scaled as for training. (n, C, H, W) in [−1, 1]
+
+    Raises:
+        ValueError: a file that cannot be read, with its name and the reason.
+    """
+    frame = Frame(resolution, channels)
+    found = []
+    for file in files:
+        try:
+            found.append(decode(Path(file), frame).pixels.transpose(2, 0, 1))
+        except BadImage as error:
+            raise ValueError(
+                f"{Path(file).name} cannot be used: {error.reason} Choose another image."
+            ) from None
+    return torch.from_numpy(to_model_range(np.stack(found)))
+
+
+def first_state(chain: Chain) -> Generator[InversionStep, None, Tensor]:
+    """The state at the first of the chain's times; yields the steps of an inversion on the way."""
+    start = chain.spec.start
+    match start:
+        case NoisedStart():
+            x_0 = images_of(chain, chain.spec.count)
+            return diffuse(
+                x_0, chain.noise.start(chain.shape), chain.source.tables.alpha_bar_at(chain.times[0])
+            )
+        case InvertedStart(rounds=rounds):
+            x_0 = images_of(chain, chain.spec.count)
+            return (yield from inverted(chain, x_0, rounds))
+        case InterpolatedStart(rounds=rounds):
+            if len(start.images) != 2:
+                raise ValueError("Choose two images to go from one to the other.")
+            ends = images_of(chain, 2)
+            noise = yield from inverted(chain, ends, rounds)
+            shares = torch.linspace(0, 1, chain.spec.count).tolist()
+            return torch.cat([slerp(noise[:1], noise[1:], share) for share in shares])
+        case _:
+            return chain.noise.start(chain.shape)
+
+
+def images_of(chain: Chain, count: int) -> Tensor:
+    """The images that the chain begins at, repeated in turn. (count, C, H, W)
+
+    Raises:
+        ValueError: no image, or one that cannot be read.
+    """
+    files = chain.spec.start.files
+    if not files:
+        raise ValueError("Choose an image first: the chain is to begin at one.")
+    found = read_images(files, chain.source.resolution, chain.source.channels).to(chain.device)
+    return found[torch.arange(count, device=chain.device) % len(found)]
+
+
+def inverted(chain: Chain, x_0: Tensor, rounds: int) -> Generator[InversionStep, None, Tensor]:
+    """The noise that `x_0` comes from, over the chain's own times. (n, C, H, W)"""
+    labels = chain.labels()
+    labels = None if labels is None else labels[: len(x_0)]
+    x = x_0
+    for step in inversion(chain.denoiser, chain.times, x_0, labels, rounds):
+        x = step.x_t
+        yield step
+    return x
+
+
+def exhausted(stream: Generator[Any, None, R]) -> R:
+    """What a generator returns in the end."""
+    while True:
+        try:
+            next(stream)
+        except StopIteration as end:
+            value: R = end.value
+            return value

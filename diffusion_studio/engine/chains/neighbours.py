@@ -1,0 +1,91 @@
+"""Which training images a sample is nearest to: has the model learned, or does it remember?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffusion_studio.core.denoisers.exact import MemorisingDenoiser
+from diffusion_studio.data.imageset import ImageSet, to_model_range
+from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.engine.chains.sampling import MEMORISING
+from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.runs.checkpoints import checkpoint_step
+from diffusion_studio.engine.runs.run import Run, RunError, is_run
+
+AT_ONCE = 4096  # training images compared at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The nearest training images of each sample, the nearest first."""
+
+    indices: NDArray[np.int64]  # (n, k)
+    distances: NDArray[np.float64]  # root mean square difference of their pixels in [−1, 1], (n, k)
+
+
+def nearest(samples: NDArray[np.float32], images: ImageSet, count: int = 3) -> Neighbours:
+    """The `count` nearest training images of each sample.
+
+    Args:
+        samples: (n, C, H, W) in [−1, 1].
+    """
+    x = torch.from_numpy(np.ascontiguousarray(samples)).flatten(1)
+    parts = []
+    for start in range(0, len(images.images), AT_ONCE):
+        y = torch.from_numpy(to_model_range(images.images[start : start + AT_ONCE])).flatten(1)
+        parts.append(torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist"))
+    distances = torch.cat(parts, dim=1)
+    found = distances.topk(min(count, distances.shape[1]), largest=False)
+    return Neighbours(found.indices.numpy(), found.values.double().numpy() / x.shape[1] ** 0.5)
+
+
+def remembered(record: Trajectory, k: int, images: ImageSet, samples: int) -> NDArray[np.float32]:
+    """x̂_0 of the memorising denoiser at the record's own state k, for its first samples. (samples, C, H, W)
+
+    What a network that only remembered the training images would see in the same x_t; at the image itself,
+    the state before it is taken.
+    """
+    chain = record.chain
+    tables = chain.source.tables
+    k = min(k, record.steps - 1)
+    pixels = torch.from_numpy(to_model_range(images.images))
+    labels = torch.from_numpy(images.labels) if images.conditional_possible else None
+    denoiser = MemorisingDenoiser(tables, pixels, labels)
+    x = torch.from_numpy(record.x_t(k)[:samples])
+    asked = chain.labels() if labels is not None else None
+    prediction = denoiser(x, record.times[k], None if asked is None else asked[:samples].cpu())
+    values: NDArray[np.float32] = prediction.x0_hat.numpy()
+    return values
+
+
+def run_of(path: Path) -> Path:
+    """The run that a path stands for: itself, or the one that a checkpoint lies in.
+
+    Raises:
+        ValueError: no run, so that its training images are not known.
+    """
+    if is_run(path):
+        return path
+    if checkpoint_step(path) >= 0 and is_run(path.parent.parent):
+        return path.parent.parent
+    raise RunError(f"{path.name} does not say which images it was trained on.")
+
+
+def training_images(name: str) -> ImageSet:
+    """The images behind a denoiser, by the name that it is opened with.
+
+    Raises:
+        ValueError: they are not known, or not there any more.
+    """
+    if name.startswith(MEMORISING):
+        spec = DataSpec(source=name.removeprefix(MEMORISING))
+    else:
+        spec = Run.open(run_of(Path(name))).config.data
+    return load(spec, cache_dir())

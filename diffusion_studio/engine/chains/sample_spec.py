@@ -1,0 +1,78 @@
+"""One reverse chain, completely described but for its denoiser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.guidance.guides import (
+    AnyGuidanceCurve,
+    AnyGuide,
+    ClassifierFree,
+    ConstantGuidance,
+)
+from diffusion_studio.core.process.spacing import AnySpacing, TrailingSpacing
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.samplers import DDIM, AnySampler
+from diffusion_studio.core.steps.clipping import AnyClipping, Clip, as_clipping
+from diffusion_studio.engine.chains.starts import AnyStart, NoiseStart
+
+NO_CLASS = -2  # of `label`: no class is asked for
+
+
+class SampleSpec(Choice):
+    """One reverse chain, completely described but for its denoiser."""
+
+    sampler: AnySampler = knob(DDIM(), title="sampler", help="The rule of each reverse step.")
+    steps: int = knob(
+        50, title="steps", symbol="S", ge=1, le=4000, scale="log",
+        help="Reverse steps from noise to image; most samplers call the network once in each.",
+        source="S §3.3",
+    )  # fmt: skip
+    spacing: AnySpacing = knob(
+        TrailingSpacing(), title="times", symbol="τ", help="Which of the T times the chain visits."
+    )
+    start: AnyStart = knob(NoiseStart(), title="begins at", help="The first state of the chain.")
+    count: int = knob(
+        16, title="images", ge=1, le=4096, scale="log", help="How many chains run side by side."
+    )
+    label: int = knob(
+        -1, title="class", symbol="y", ge=-2, le=100_000, words={-1: "all in turn", NO_CLASS: "none"},
+        help="The class that is asked for; −1 asks for all of them in turn, −2 for none.", source="L 167",
+    )  # fmt: skip
+    guidance: float = knob(
+        1.0, title="guidance", symbol="γ", ge=0, le=20,
+        help="0 ignores the class, 1 is the plain conditional model, more exaggerates the class. Two "
+             "conventions are in use: Ho & Salimans' w is γ − 1, most programs' guidance scale is γ.",
+        formula=r"\hat\epsilon = \gamma\,\hat\epsilon(x_t,y) + (1-\gamma)\,\hat\epsilon(x_t,\varnothing)",
+        source="L 170",
+    )  # fmt: skip
+    guide: AnyGuide = knob(ClassifierFree(), title="guide", help="What pushes towards the class.")
+    curve: AnyGuidanceCurve = knob(
+        ConstantGuidance(), title="γ over the chain", symbol="γ_t", advanced=True,
+        help="How strongly guidance acts at each t.",
+    )  # fmt: skip
+    clip: Annotated[AnyClipping, BeforeValidator(as_clipping)] = knob(
+        Clip(), title="clip estimate", symbol="x̂₀", advanced=True,
+        help="What is done to an estimate of the image that leaves the range of pixels.",
+    )  # fmt: skip
+    seed: int = knob(0, title="seed", ge=0, le=2**31 - 1, help="Same seed, same noise, same image.")
+
+    def gamma(self, t: int, steps: int) -> float:
+        """γ_t of a chain of T = `steps`."""
+        gamma: float = self.curve.at(self.guidance, t / steps)
+        return gamma
+
+    def times(self, tables: Tables) -> tuple[int, ...]:
+        """The visited times, from noise to image; from where images are carried to, if chains begin there.
+
+        Raises:
+            ValueError: more steps than T, or a time beyond it.
+        """
+        times = self.spacing.times(tables, self.steps)
+        if self.start.height == 1:
+            return times
+        first = max(1, round(self.start.height * tables.steps))
+        return (first, *(t for t in times if t < first))

@@ -1,0 +1,207 @@
+"""The classifier of a run on disk: RUN/classifier/ with its weights (safetensors) and what is known of it.
+
+`classifier.json` names its weights and their checksum, and is replaced in one step once they are complete:
+whenever a save is interrupted, the classifier from before is still whole.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from diffusion_studio.core.describe import explain
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.classifier.accuracy import AccuracyCurve
+from diffusion_studio.engine.files.files import digest, fsync_folder, to_json, write_atomically, write_synced
+from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json, read_tensors
+from diffusion_studio.engine.runs.model_io import SCHEDULER_CONFIG, read_scheduler
+from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.models.noisy_classifier import NoisyClassifier, TrainedClassifier
+
+FOLDER, CARD = "classifier", "classifier.json"
+VERSION = 1
+_COMPARED = 9  # times at which two schedules are compared
+
+
+class ClassifierError(ValueError):
+    """A classifier that cannot be trained or used; the message says why, for a person."""
+
+
+class ClassifierCard(BaseModel):
+    """What is known about a trained classifier."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    version: int = VERSION
+    app: str
+    torch: str
+    class_names: tuple[str, ...] = Field(min_length=2)
+    resolution: int = Field(ge=1, le=4096)
+    channels: int = Field(ge=1, le=4)
+    width: int = Field(ge=8, le=1024, multiple_of=8)
+    steps: int  # T
+    alpha_bar: tuple[float, ...]  # at nine times from 1 to T
+    data: str  # fingerprint of the images that the run began with
+    images: str  # fingerprint of those that the classifier was trained on
+    step: int  # of its training
+    seconds: float
+    held_out: bool  # whether accuracy was measured on images that it was not trained on
+    accuracy: AccuracyCurve
+    weights: str = ""  # file
+    sha256: str = ""  # of that file
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedClassifier:
+    """A classifier that can guide a chain, with what is known about it."""
+
+    classifier: TrainedClassifier
+    card: ClassifierCard
+
+
+def fingerprint(tables: Tables) -> tuple[float, ...]:
+    """ᾱ at a few times: enough to tell two schedules apart."""
+    places = [1 + round(k * (tables.steps - 1) / (_COMPARED - 1)) for k in range(_COMPARED)]
+    return tuple(tables.alpha_bar_at(t) for t in places)
+
+
+def tables_of(run: Run) -> Tables:
+    """The forward process of a run's newest checkpoint.
+
+    Raises:
+        ValueError: it has none that is sound; the message is a sentence for a person.
+    """
+    checkpoint, _ = run.newest_checkpoint()
+    return read_scheduler(read_json(checkpoint / SCHEDULER_CONFIG))[0]
+
+
+def save_classifier(run: Path, weights: dict[str, Tensor], card: ClassifierCard) -> None:
+    """Puts a classifier in the place of the one before.
+
+    Raises:
+        OSError: the disk is full or not writable; what was there before is untouched.
+    """
+    folder = run / FOLDER
+    folder.mkdir(exist_ok=True)
+    data = safetensors.torch.save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    )
+    sha256 = digest(data)
+    path = folder / f"weights-{sha256[:12]}.safetensors"
+    write_synced(path, data)
+    fsync_folder(folder)
+    card = card.model_copy(update={"weights": path.name, "sha256": sha256})
+    write_atomically(folder / CARD, to_json(card.model_dump(mode="json")))
+    for old in folder.glob("weights-*.safetensors"):
+        if old != path:
+            old.unlink(missing_ok=True)
+
+
+def read_card(run: Path) -> ClassifierCard | None:
+    """What is known about the classifier of a run, or None where there is none.
+
+    Raises:
+        ClassifierError: it cannot be read; the message is a sentence for a person.
+    """
+    path = run / FOLDER / CARD
+    try:
+        content = json.loads(path.read_bytes())
+        if isinstance(content, dict) and content.get("version", 0) > VERSION:
+            raise ClassifierError(
+                f"The classifier of {run.name} was written by a newer Diffusion Studio "
+                f"({content.get('app')}). Update the app."
+            )
+        return ClassifierCard.model_validate(content)
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise _damaged(run, f"{CARD}: {explain(error)}") from None
+    except OSError as error:
+        raise _damaged(run, f"{CARD}: {error.strerror or error}.") from None
+    except ValueError as error:
+        if isinstance(error, ClassifierError):
+            raise
+        raise _damaged(run, f"{CARD} is not valid JSON.") from None
+
+
+def version_of(run: Path) -> str:
+    """Changes whenever a run gets another classifier; empty without one."""
+    try:
+        found = (run / FOLDER / CARD).stat()
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns}-{found.st_size}"
+
+
+def load_classifier(run: Run, device: torch.device, tables: Tables | None = None) -> LoadedClassifier | None:
+    """The classifier of a run, or None where there is none.
+
+    Args:
+        tables: the forward process that it is to guide; that of the newest checkpoint by default.
+
+    Raises:
+        ValueError: it is damaged, or belongs to other data or another schedule; the message is a sentence
+            for a person.
+    """
+    card = read_card(run.path)
+    if card is None:
+        return None
+    tables = tables or tables_of(run)
+    check_fit(card, run, tables)
+    network = _network(run.path, card)
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return LoadedClassifier(TrainedClassifier(network, tables, len(card.class_names)), card)
+
+
+def check_fit(card: ClassifierCard, run: Run, tables: Tables) -> None:
+    """Raises ClassifierError when a classifier cannot guide the chains of a run."""
+    data = run.config.data
+    again = f"Train it again: diffusion-studio train-classifier {run.path}."
+    if (card.resolution, card.channels) != (data.side, data.channels):
+        sides = f"{card.resolution}×{card.resolution}×{card.channels}"
+        raise ClassifierError(
+            f"The classifier of {run.name} is one of another data set: it takes images of {sides}, and the "
+            f"run makes {data.side}×{data.side}×{data.channels}. {again}"
+        )
+    known = run.manifest.get("fingerprint", card.data)
+    if run.manifest and (card.class_names != run.class_names or card.data != known):
+        raise ClassifierError(f"The classifier of {run.name} is one of another data set. {again}")
+    ours, theirs = fingerprint(tables), card.alpha_bar
+    alike = len(ours) == len(theirs) and all(abs(a - b) <= 1e-6 for a, b in zip(ours, theirs, strict=True))
+    if card.steps != tables.steps or not alike:
+        raise ClassifierError(f"The classifier of {run.name} was trained for another noise schedule. {again}")
+
+
+def _network(run: Path, card: ClassifierCard) -> NoisyClassifier:
+    """The network with its weights.
+
+    Raises:
+        ClassifierError: a file is missing or damaged.
+    """
+    path = run / FOLDER / Path(card.weights).name
+    try:
+        if digest(path.read_bytes()) != card.sha256:
+            raise _damaged(run, f"{path.name} was changed: its checksum is wrong.")
+        tensors = read_tensors(path)
+        network = NoisyClassifier(card.resolution, card.channels, len(card.class_names), card.width)
+        network.load_state_dict(tensors)
+    except OSError as error:
+        raise _damaged(run, f"{path.name}: {error.strerror or error}.") from None
+    except CheckpointError as error:
+        raise _damaged(run, str(error)) from None
+    except RuntimeError:
+        raise _damaged(run, f"the weights in {path.name} do not fit.") from None
+    return network
+
+
+def _damaged(run: Path, what: str) -> ClassifierError:
+    return ClassifierError(
+        f"The classifier of {run.name} is damaged ({what.rstrip('.')}); train it again: "
+        f"diffusion-studio train-classifier {run}."
+    )

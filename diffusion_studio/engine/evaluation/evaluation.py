@@ -1,0 +1,148 @@
+"""What a trained model is worth: the bound on −log p term by term, and the quality of its samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.data.imageset import ImageSet, to_uint8
+from diffusion_studio.data.load import load
+from diffusion_studio.engine.chains.export import run_chain
+from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.chains.sampling import Chain, open_source
+from diffusion_studio.engine.evaluation.measured_bound import BoundReport, measure_bound
+from diffusion_studio.engine.files.files import to_json, write_atomically
+from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.checkpoints import checkpoint_step
+from diffusion_studio.engine.runs.model_io import load_model
+from diffusion_studio.engine.runs.quality import Quality, QualitySpace
+from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.batches import split
+
+FILE = "evaluation.json"  # in the run folder
+
+
+@dataclass(frozen=True)
+class EvaluationSpec:
+    """What is measured, and on how much."""
+
+    elbo: bool = True
+    quality: bool = True
+    images: int = 64  # of the held-out split, for the bound
+    draws: int = 2  # of noise for each of them
+    samples: int = 500  # drawn with 50 DDIM steps, for the quality
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured about one checkpoint."""
+
+    run: str
+    step: int
+    held_out: bool  # whether the images of the bound were never trained on
+    elbo: BoundReport | None = None
+    quality: Quality | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Evaluated(events.Event):
+    """An evaluation is complete."""
+
+    evaluation: Evaluation
+    notes: tuple[str, ...] = ()
+
+
+def evaluate(
+    path: Path, spec: EvaluationSpec, device: torch.device, control: Control
+) -> Iterator[events.Event]:
+    """Measures the newest sound checkpoint of a run, and keeps the result in its folder.
+
+    Raises:
+        ValueError: no run, no checkpoint or no images; the message is a sentence for a person.
+    """
+    run = Run.open(path)
+    checkpoint, notes = run.newest_checkpoint()
+    try:
+        images = load(run.config.data, cache_dir(), None, lambda: control.stopped)
+    except Cancelled:
+        return
+    numbers, held_out = _evaluated(run, images)
+    if not held_out and spec.elbo:
+        notes += ("This run keeps no images apart, so the bound is measured on images it was trained on.",)
+    done = Evaluation(run.name, checkpoint_step(checkpoint), held_out)
+    if spec.elbo:
+        chosen = _even(numbers, spec.images)
+        model = load_model(checkpoint, device)
+        for found in measure_bound(model.denoiser, images, chosen, spec.draws, spec.seed, device):
+            if control.stopped:
+                return
+            if isinstance(found, BoundReport):
+                done = Evaluation(done.run, done.step, held_out, found)
+            else:
+                yield events.Preparing("measuring the bound", *found)
+    if spec.quality:
+        quality = yield from _quality(run.path, images, spec, device, control)
+        if quality is None:
+            return
+        done = Evaluation(done.run, done.step, held_out, done.elbo, quality)
+    _keep(run, done)
+    yield Evaluated(done, notes)
+
+
+def _evaluated(run: Run, images: ImageSet) -> tuple[NDArray[np.int64], bool]:
+    """The images that were kept apart, or all of them where none were."""
+    trained, kept = split(images.count, run.config.data.held_out, run.config.seed)
+    return (kept, True) if len(kept) else (trained, False)
+
+
+def _even(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    places = np.linspace(0, len(numbers) - 1, min(count, len(numbers))).astype(np.int64)
+    return numbers[np.unique(places)]
+
+
+def _quality(
+    path: Path, images: ImageSet, spec: EvaluationSpec, device: torch.device, control: Control
+) -> Generator[events.Event, None, Quality | None]:
+    """Draws samples and compares them with the training images."""
+    source = open_source(path, device)
+    steps = min(50, source.tables.steps)
+    chain = Chain(source, SampleSpec(steps=steps, count=spec.samples, seed=spec.seed), device)
+    yield events.Preparing("drawing samples", 0, 0)
+    samples = run_chain(chain, False, None, control)
+    if samples is None:
+        return None
+    run = Run.open(path)
+    trained, _ = split(images.count, run.config.data.held_out, run.config.seed)
+    return QualitySpace(images.images[trained]).measure(to_uint8(samples.samples))
+
+
+def _keep(run: Run, evaluation: Evaluation) -> None:
+    """Writes the result beside the run, with what was measured before of the same step."""
+    before = read_evaluation(run) or {}
+    fresh = evaluation.to_dict()
+    if before.get("step") == evaluation.step:
+        fresh |= {key: before.get(key) for key in ("elbo", "quality") if fresh[key] is None}
+    write_atomically(run.path / FILE, to_json(fresh))
+
+
+def read_evaluation(run: Run) -> dict[str, Any] | None:
+    """What was measured about a run, or None."""
+    try:
+        content = json.loads((run.path / FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,166 @@
+"""The bound of a trained model on images, term by term, and by both decompositions at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diffusion_studio.core.objective.elbo import (
+    bits_per_dim,
+    discretised_term,
+    gaussian_nll,
+    last_term,
+    matching_term,
+    prior_term,
+    reverse_mean,
+)
+from diffusion_studio.core.objective.weights import reverse_variance
+from diffusion_studio.core.process.noise import CounterNoise
+from diffusion_studio.core.process.tables import Tables, diffuse
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.models.unet import UNetDenoiser
+
+SERIES = 3  # noises of one triple: x_{t−2}, x_{t−1}, x_t
+
+
+@dataclass(frozen=True)
+class BoundReport:
+    """The bound on −log p, in bits per dimension; errors are standard errors over images and draws."""
+
+    images: int
+    draws: int
+    dims: int
+    variance: str  # of the reverse steps: "posterior" or "learned"
+    conditional: bool  # whether each image's class was told
+    total: float
+    total_error: float
+    reconstruction: float  # L_0
+    matching: float  # the sum of L_{t−1}, t = 2 … T
+    prior: float  # L_T
+    terms: tuple[float, ...]  # of the steps t = 1 … T: L_0, then L_{t−1}
+    term_errors: tuple[float, ...]
+    draw_spread: float  # standard deviation of one draw's total around its image's mean
+    forward_total: float  # the same bound with σ² = β
+    chain_total: float  # the other decomposition, over triples (L 43)
+    chain_error: float
+    chain_draw_spread: float
+
+
+def measure_bound(
+    denoiser: UNetDenoiser, images: ImageSet, numbers: NDArray[np.int64], draws: int, seed: int,
+    device: torch.device,
+) -> Iterator[tuple[int, int] | BoundReport]:  # fmt: skip
+    """(done, total) after each t, then the report.
+
+    The estimate x̂_0 is clipped to the range of pixels, as sampling does.
+
+    Args:
+        numbers: which images are measured, (n,).
+        draws: of noise per image, at least 2 to tell the scatter of the draws from that of the images.
+    """
+    tables = denoiser.tables
+    pixels = torch.from_numpy(images.images[numbers]).to(device).double()
+    x_0 = (pixels / 127.5 - 1).repeat(draws, 1, 1, 1)  # (r·n, C, H, W)
+    labels = None
+    if denoiser.classes:
+        labels = torch.from_numpy(images.labels[numbers]).to(device).repeat(draws)
+    steps, rows = tables.steps, len(x_0)
+    terms, forward, chain = (torch.zeros(steps, rows, dtype=torch.float64) for _ in range(3))
+    sums, noise = _Step(denoiser, tables, labels), CounterNoise(seed, device)
+    for t in range(1, steps + 1):
+        noises = [
+            CounterNoise(seed, device).step(SERIES * t + k, tuple(x_0.shape)).double() for k in range(3)
+        ]
+        row = t - 1
+        terms[row], forward[row], chain[row] = sums.at(t, x_0, noises)
+        yield t, steps
+    prior = prior_term(tables, x_0).cpu()
+    last = last_term(tables, x_0, noise.step(0, tuple(x_0.shape)).double()).cpu()
+    yield _report(
+        [bits_per_dim(v, x_0[0].numel()).numpy() for v in (terms, forward, chain, prior, last)],
+        draws, x_0[0].numel(), denoiser,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """Everything that one call of the network at time t tells about the bound."""
+
+    denoiser: UNetDenoiser
+    tables: Tables
+    labels: Tensor | None
+
+    def at(self, t: int, x_0: Tensor, noises: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """The term of the step t → t−1, the same with σ² = β, and that of L 43 for x_{t−1}. nats (B,)"""
+        before, x_t = self._pair(t, x_0, noises)
+        x0_hat, variance = self._model(x_t, t)
+        wide = float(self.tables.beta[t])
+        if t == 1:
+            found = discretised_term(x_0, x0_hat, variance)
+            return found.cpu(), discretised_term(x_0, x0_hat, wide).cpu(), found.cpu()
+        one = matching_term(self.tables, t, x_0, x0_hat, variance)
+        other = matching_term(self.tables, t, x_0, x0_hat, wide)
+        earlier, now = before
+        forward = gaussian_nll(
+            now - float(self.tables.alpha[t - 1]) ** 0.5 * earlier, float(self.tables.beta[t - 1])
+        )
+        reverse = gaussian_nll(now - reverse_mean(self.tables, t, x_t, x0_hat), variance)
+        return one.cpu(), other.cpu(), (reverse - forward).flatten(1).sum(1).cpu()
+
+    def _pair(self, t: int, x_0: Tensor, noises: list[Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """((x_{t−2}, x_{t−1}), x_t) of one forward chain; x_t alone where t = 1."""
+        if t == 1:
+            return (x_0, x_0), diffuse(x_0, noises[2], self.tables.alpha_bar_at(1))
+        earlier = diffuse(x_0, noises[0], self.tables.alpha_bar_at(t - 2))
+        now = diffuse(earlier, noises[1], float(self.tables.alpha[t - 1]))
+        return (earlier, now), diffuse(now, noises[2], float(self.tables.alpha[t]))
+
+    def _model(self, x_t: Tensor, t: int) -> tuple[Tensor, Tensor | float]:
+        prediction = self.denoiser(x_t.float(), t, self.labels)
+        x0_hat = prediction.x0_hat.double().clamp(-1, 1)
+        small = float(reverse_variance(self.tables)[t])
+        if prediction.fraction is None:
+            return x0_hat, small
+        wide, v = math.log(float(self.tables.beta[t])), prediction.fraction.double()
+        return x0_hat, (v * wide + (1 - v) * math.log(small)).exp()
+
+
+def _report(
+    bits: list[NDArray[np.float64]], draws: int, dims: int, denoiser: UNetDenoiser
+) -> BoundReport:  # fmt: skip
+    terms, forward, chain, prior, last = bits
+    totals = terms.sum(0) + prior
+    others = chain.sum(0) + last
+    learned = denoiser.learns_variance
+    return BoundReport(
+        images=len(totals) // draws, draws=draws, dims=dims,
+        variance="learned" if learned else "posterior", conditional=denoiser.classes > 0,
+        total=float(totals.mean()), total_error=_error(totals, draws),
+        reconstruction=float(terms[0].mean()), matching=float(terms[1:].sum(0).mean()),
+        prior=float(prior.mean()),
+        terms=tuple(terms.mean(1).tolist()),
+        term_errors=tuple(_error(row, draws) for row in terms),
+        draw_spread=_draw_spread(totals, draws),
+        forward_total=float((forward.sum(0) + prior).mean()),
+        chain_total=float(others.mean()), chain_error=_error(others, draws),
+        chain_draw_spread=_draw_spread(others, draws),
+    )  # fmt: skip
+
+
+def _error(values: NDArray[np.float64], draws: int) -> float:
+    """Standard error of the mean over images, each image's draws averaged first. (r·n,)"""
+    images = values.reshape(draws, -1).mean(0)
+    return float(images.std(ddof=1) / math.sqrt(len(images))) if len(images) > 1 else math.nan
+
+
+def _draw_spread(values: NDArray[np.float64], draws: int) -> float:
+    """Standard deviation of single draws around the mean of their image. (r·n,)"""
+    if draws < 2:
+        return math.nan
+    return float(math.sqrt(values.reshape(draws, -1).var(0, ddof=1).mean()))

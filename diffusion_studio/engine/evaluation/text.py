@@ -1,0 +1,43 @@
+"""An evaluation in a few lines."""
+
+from __future__ import annotations
+
+from diffusion_studio.engine.evaluation.evaluation import Evaluation
+from diffusion_studio.engine.evaluation.measured_bound import BoundReport
+from diffusion_studio.engine.runs.quality import Quality
+
+
+def lines(evaluation: Evaluation) -> list[str]:
+    """What was measured, for a terminal."""
+    found = [f"{evaluation.run}, step {evaluation.step:,}"]
+    if evaluation.elbo is not None:
+        found += _bound(evaluation.elbo, "held-out" if evaluation.held_out else "training")
+    if evaluation.quality is not None:
+        found += _quality(evaluation.quality)
+    return found
+
+
+def _bound(b: BoundReport, split: str) -> list[str]:
+    told = ", class told" if b.conditional else ""
+    return [
+        f"bound on −log p, bits per dimension ({b.images} {split} images, {b.draws} draws each{told}, "
+        f"σ² {b.variance})",
+        f"  total                    {b.total:8.4f} ± {b.total_error:.4f}",
+        f"  L_0, reconstruction      {b.reconstruction:8.4f}",
+        f"  L_1 … L_(T−1), matching  {b.matching:8.4f}",
+        f"  L_T, prior               {b.prior:8.4f}",
+        f"  total with σ² = β        {b.forward_total:8.4f}",
+        f"  by triples (L 43)        {b.chain_total:8.4f} ± {b.chain_error:.4f}",
+        f"  one draw scatters by     {b.draw_spread:8.4f}, by triples {b.chain_draw_spread:.4f}",
+    ]
+
+
+def _quality(q: Quality) -> list[str]:
+    spread = f"± {q.real_frechet_spread:.4f}"
+    return [
+        f"quality of {q.count} samples (beside: as many real images)",
+        f"  Fréchet distance         {q.frechet:8.4f}   real {q.real_frechet:.4f} {spread}",
+        f"  precision                {q.precision:8.3f}   real {q.real_precision:.3f}",
+        f"  recall                   {q.recall:8.3f}   real {q.real_recall:.3f}",
+        f"  nearest training image   {q.nearest:8.4f}   real {q.real_nearest:.4f}",
+    ]

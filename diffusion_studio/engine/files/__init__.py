@@ -1,0 +1,1 @@
+"""Files: where they go, how they are written, pictures."""

@@ -1,0 +1,125 @@
+"""Pictures on disk: grids as PNG with the settings inside, chains as animations."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from diffusion_studio.engine.files.files import write_atomically
+
+SETTINGS = "diffusion_studio"  # the PNG text chunk that holds the settings
+GAP = 2
+
+
+def mosaic(images: NDArray[np.uint8], columns: int = 0, background: int = 32) -> NDArray[np.uint8]:
+    """Images side by side in a nearly square grid.
+
+    Args:
+        images: (n, H, W, C).
+        columns: 0 chooses.
+
+    Returns:
+        (H', W', C)
+    """
+    n, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    grid = np.full(
+        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), background, np.uint8
+    )
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + GAP), (i % columns) * (width + GAP)
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def enlarged(image: NDArray[np.uint8], at_least: int = 256) -> NDArray[np.uint8]:
+    """A small picture with every pixel repeated, so that it can be looked at. (H, W, C)"""
+    factor = max(1, math.ceil(at_least / min(image.shape[:2])))
+    return image.repeat(factor, 0).repeat(factor, 1)
+
+
+def _pillow(image: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+
+
+def save_grid(
+    path: Path, images: NDArray[np.uint8], settings: dict[str, Any], columns: int = 0, at_least: int = 0
+) -> None:
+    """A grid of images as PNG with the settings in its text chunk.
+
+    Args:
+        images: (n, H, W, C).
+        at_least: small grids are enlarged, pixel by pixel, until their shorter side has so many pixels.
+    """
+    info = PngInfo()
+    info.add_itxt(SETTINGS, json.dumps(settings, ensure_ascii=False))
+    buffer = io.BytesIO()
+    _pillow(enlarged(mosaic(images, columns), at_least)).save(buffer, "PNG", pnginfo=info)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_settings(path: Path) -> dict[str, Any] | None:
+    """The settings inside a PNG that this app wrote, or None."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+            content = json.loads(image.text[SETTINGS])  # type: ignore[attr-defined]
+    except Exception:  # any other file: not ours
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def read_grid(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+    """The images of a grid that `save_grid` wrote, and the empty cells of its last row. (n, H, W, C)"""
+    with Image.open(path, formats=["PNG"]) as image:
+        pixels = np.asarray(image)
+    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    rows, columns = (pixels.shape[0] + GAP) // (height + GAP), (pixels.shape[1] + GAP) // (width + GAP)
+    cells = [
+        pixels[
+            r * (height + GAP) : r * (height + GAP) + height, c * (width + GAP) : c * (width + GAP) + width
+        ]
+        for r in range(rows)
+        for c in range(columns)
+    ]
+    return np.stack(cells)
+
+
+ANIMATIONS = (".gif", ".webp", ".apng")
+
+
+def save_animation(
+    path: Path, frames: Sequence[NDArray[np.uint8]], settings: dict[str, Any], milliseconds: int = 60
+) -> None:
+    """Pictures (H, W, C) as an endless GIF, WebP or APNG, by the file's name, that rests on the last one.
+
+    WebP and APNG lose no colour. The settings stand in a comment (GIF), in XMP (WebP) or in a text chunk.
+    """
+    pictures = [_pillow(enlarged(frame)) for frame in frames]
+    durations = [milliseconds] * (len(pictures) - 1) + [1500]
+    common: dict[str, Any] = {
+        "save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0
+    }  # fmt: skip
+    text = json.dumps(settings, ensure_ascii=False)
+    buffer = io.BytesIO()
+    match path.suffix.lower():
+        case ".gif":
+            pictures[0].save(buffer, "GIF", comment=json.dumps(settings).encode()[:60000], **common)
+        case ".webp":
+            common["append_images"] = [picture.convert("RGB") for picture in pictures[1:]]
+            pictures[0].convert("RGB").save(buffer, "WEBP", lossless=True, xmp=text.encode(), **common)
+        case _:
+            info = PngInfo()
+            info.add_itxt(SETTINGS, text)
+            pictures[0].save(buffer, "PNG", pnginfo=info, **common)
+    write_atomically(path, buffer.getvalue())

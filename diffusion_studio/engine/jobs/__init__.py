@@ -1,0 +1,1 @@
+"""What long work has in common: events and control."""

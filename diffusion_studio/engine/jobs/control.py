@@ -1,0 +1,57 @@
+"""Pause and stop, asked for from another thread and polled at each step."""
+
+from __future__ import annotations
+
+import threading
+
+from diffusion_studio.engine.runs.config import ObjectiveSpec
+
+
+class Control:
+    """Tokens that a long job polls."""
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+        self._go.set()
+        self._stop = threading.Event()
+        self._wish: ObjectiveSpec | None = None  # what should be minimised from the next step on
+        self._change = threading.Lock()  # a pause that comes with a stop may not outlast it
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._go.is_set()
+
+    def stop(self) -> None:
+        """Ask the job to end in good order; a paused one wakes up for it."""
+        with self._change:
+            self._stop.set()
+            self._go.set()
+
+    def pause(self) -> None:
+        with self._change:
+            if not self.stopped:
+                self._go.clear()
+
+    def resume(self) -> None:
+        self._go.set()
+
+    def change_objective(self, objective: ObjectiveSpec) -> None:
+        """Ask the training to go on with this objective; the last wish before a step counts."""
+        with self._change:
+            self._wish = objective
+
+    def take_objective(self) -> ObjectiveSpec | None:
+        """The objective that was asked for since the last time, or None."""
+        if self._wish is None:
+            return None
+        with self._change:
+            wish, self._wish = self._wish, None
+            return wish
+
+    def wait_while_paused(self) -> None:
+        """Blocks the job's own thread until it may go on."""
+        self._go.wait()

@@ -1,0 +1,154 @@
+"""Everything the engine tells: frozen events. `Finished` is always the last one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion_studio.engine.runs.config import ObjectiveSpec
+from diffusion_studio.engine.runs.quality import Quality
+
+Outcome = Literal["done", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened."""
+
+
+@dataclass(frozen=True)
+class Preparing(Event):
+    """Before the first step: reading images, building the network."""
+
+    what: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """Training begins, or goes on."""
+
+    run: Path
+    step: int
+    device: str
+    precision: str
+    parameters: int
+    steps_per_epoch: float
+
+
+@dataclass(frozen=True, eq=False)
+class Progress(Event):
+    """At most one every 33 ms; carries every loss since the last one."""
+
+    step: int
+    total_steps: int  # 0: no limit
+    seconds: float  # training time so far
+    total_seconds: float  # 0: no limit
+    images_per_second: float
+    first_loss_step: int
+    losses: NDArray[np.float32]  # loss of step first_loss_step, first_loss_step + 1, …
+
+    @property
+    def fraction(self) -> float:
+        """0 … 1; 0 when there is no limit."""
+        by_steps = self.step / self.total_steps if self.total_steps else 0.0
+        by_time = self.seconds / self.total_seconds if self.total_seconds else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Training time still to come, or None when there is no limit or no estimate yet."""
+        if self.fraction <= 0:
+            return None
+        return self.seconds * (1 - self.fraction) / self.fraction
+
+
+@dataclass(frozen=True, eq=False)
+class TimestepErrors(Event):
+    """Error by t, ρ(ε − ε̂) per element, as a debiased running mean in bins of t; and what weighs it."""
+
+    step: int
+    t: NDArray[np.float64]  # (bins,) centre of each bin, between 1 and T
+    error: NDArray[np.float64]  # (bins,) NaN where nothing was seen yet
+    spread: NDArray[np.float64]  # (bins,) standard deviation of single errors
+    count: NDArray[np.int64]  # (bins,) errors seen so far
+    weight: NDArray[np.float64] | None = None  # (bins,) λ_t on the ε error, mean over the bin
+    density: NDArray[np.float64] | None = None  # (bins,) p_t, mean over the bin
+    share: NDArray[np.float64] | None = None  # (bins,) of the loss; sums to 1
+    log_snr: NDArray[np.float64] | None = None  # (bins,) of a schedule that is learned
+
+
+@dataclass(frozen=True)
+class ObjectiveChanged(Event):
+    """Weight, density or loss were changed: what is minimised from this step on."""
+
+    step: int
+    message: str  # "weight: surrogate (1) → min-SNR"
+    objective: ObjectiveSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Preview(Event):
+    """Samples drawn with fixed noise from the EMA weights."""
+
+    step: int
+    images: NDArray[np.uint8]  # (n, H, W, C)
+    labels: tuple[str, ...]
+    path: Path | None
+    quality: Quality | None = None  # of these few samples
+
+
+@dataclass(frozen=True)
+class Saved(Event):
+    """A checkpoint is complete on disk."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Warned(Event):
+    """Something went wrong and was dealt with; `message` is a sentence for a person."""
+
+    message: str
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Paused(Event):
+    """Training waits; the model stays in memory."""
+
+    step: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """Training goes on after a pause."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The last event of every job. A failure carries a sentence and the traceback for the log."""
+
+    outcome: Outcome
+    message: str = ""
+    traceback: str = ""
+    step: int = 0
+    smaller_batch: int = 0  # offered after running out of memory
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingProgress(Event):
+    """A reverse chain has reached step `done` of `total`."""
+
+    done: int
+    total: int
+    doing: str = ""  # what else is done before the first step

@@ -1,0 +1,1 @@
+"""The machine: devices, memory, threads, the collector, what is missing on it."""

@@ -1,0 +1,150 @@
+"""Looks at this machine and says what works, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from diffusion_studio import __version__
+from diffusion_studio.engine.files.places import HOME_VARIABLE, log_dir, runs_dir
+from diffusion_studio.engine.machine import qt_libraries
+
+ENGINE_PACKAGES = ("torch", "diffusers", "safetensors", "numpy", "Pillow")
+WINDOW_PACKAGES = ("PySide6_Essentials", "pyqtgraph")
+ENOUGH_DISK = 2 * 1024**3  # bytes: a few dozen checkpoints of a small U-Net
+ENOUGH_MEMORY = 1024**3  # bytes: torch, the window and a small network
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `advice` is a sentence for when it is not `ok`."""
+
+    name: str
+    value: str
+    ok: bool = True
+    advice: str = ""
+
+
+def diagnose() -> tuple[Finding, ...]:
+    """Everything worth knowing about this machine. Imports torch (seconds), never Qt; changes nothing."""
+    looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("Software", _software),
+        ("Devices", _devices),
+        ("Qt libraries", _qt_libraries),
+        ("Memory", _memory),
+        ("Places", _places),
+    )
+    return tuple(finding for name, look in looks for finding in _safely(name, look))
+
+
+def report(findings: tuple[Finding, ...]) -> str:
+    """The findings as plain text, one line each; advice is indented below its finding."""
+    width = max((len(finding.name) for finding in findings), default=0)
+    lines = [line for finding in findings for line in _lines(finding, width)]
+    bad = sum(not finding.ok for finding in findings)
+    return "\n".join([*lines, "", f"{bad} of {len(findings)} need attention." if bad else "All is well."])
+
+
+def _lines(finding: Finding, width: int) -> Iterator[str]:
+    yield f"{'ok' if finding.ok else '!!'}  {finding.name:<{width}}  {finding.value}"
+    if finding.advice and not finding.ok:
+        yield f"{'':{width + 6}}{finding.advice}"
+
+
+def _safely(name: str, look: Callable[[], Iterator[Finding]]) -> tuple[Finding, ...]:
+    """The findings of `look`; where it breaks, that is the finding."""
+    try:
+        return tuple(look())
+    except Exception as error:  # a broken driver or package must not hide the other findings
+        return (Finding(name, f"{type(error).__name__}: {error}", ok=False, advice="Install it again."),)
+
+
+def _software() -> Iterator[Finding]:
+    yield Finding("Diffusion Studio", __version__)
+    yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
+    yield from (_package(name, "Start the set-up again.") for name in ENGINE_PACKAGES)
+    yield from (_package(name, "Only the window needs it.") for name in WINDOW_PACKAGES)
+
+
+def _package(name: str, advice: str) -> Finding:
+    """The installed version, read without importing the package."""
+    try:
+        return Finding(name, version(name))
+    except PackageNotFoundError:
+        return Finding(name, "not installed", ok=False, advice=advice)
+
+
+def _devices() -> Iterator[Finding]:
+    import torch
+
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    bfloat16 = any(value for name, value in capabilities.items() if "bf16" in name)
+    yield Finding("Processor", f"{torch.get_num_threads()} threads, bfloat16 {_yes(bfloat16)}")
+    for index in range(torch.cuda.device_count()):
+        yield Finding(f"cuda:{index}", _cuda(index))
+    if torch.backends.mps.is_available():
+        yield Finding("mps", "Apple graphics processor")
+    elif not torch.cuda.is_available():
+        yield Finding("Graphics processor", "none; the processor computes")
+
+
+def _cuda(index: int) -> str:
+    import torch
+
+    card = torch.cuda.get_device_properties(index)
+    bfloat16 = (card.major, card.minor) >= (8, 0)  # in hardware; torch also emulates it
+    return f"{card.name}, {_gigabytes(card.total_memory)}, bfloat16 {_yes(bfloat16)}"
+
+
+def _qt_libraries() -> Iterator[Finding]:
+    missing = qt_libraries.missing()
+    if not missing:
+        yield Finding("Qt libraries", "all there")
+        return
+    command = qt_libraries.install_command(missing, qt_libraries.this_linux())
+    advice = f"Install with: sudo {' '.join(command)}" if command else "Install them to open the window."
+    yield Finding("Qt libraries", "missing: " + ", ".join(lib.soname for lib in missing), False, advice)
+
+
+def _memory() -> Iterator[Finding]:
+    memory = psutil.virtual_memory()
+    value = f"{_gigabytes(memory.available)} free of {_gigabytes(memory.total)}"
+    yield Finding("Memory", value, memory.available >= ENOUGH_MEMORY, "Close other programs before training.")
+
+
+def _places() -> Iterator[Finding]:
+    place = runs_dir()
+    ground = _existing(place)
+    free = shutil.disk_usage(ground).free
+    yield Finding("Runs", str(place), _can_write(ground), f"Set {HOME_VARIABLE} to a folder you may write.")
+    yield Finding("Free disk", _gigabytes(free), free >= ENOUGH_DISK, "Delete runs that you no longer need.")
+    yield Finding("Logs", str(log_dir()))
+
+
+def _existing(path: Path) -> Path:
+    """The nearest folder at or above `path` that is there."""
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether a file can be made in `folder`: tried, for permissions alone do not tell on every system."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1024**3:.1f} GiB"
+
+
+def _yes(answer: bool) -> str:
+    return "yes" if answer else "no"

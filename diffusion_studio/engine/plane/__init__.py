@@ -1,0 +1,1 @@
+"""The plane, in which the truth is known."""

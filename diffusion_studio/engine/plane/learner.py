@@ -1,0 +1,181 @@
+"""Training of a small network on the shown distribution, live."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.averaging import decay_at
+from diffusion_studio.core.denoisers.denoiser import NO_LABEL
+from diffusion_studio.core.denoisers.mixture import MixtureDenoiser
+from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.events import Event
+from diffusion_studio.engine.machine.garbage import import_optimizers
+from diffusion_studio.engine.plane.losses import LOSSES, Batch
+from diffusion_studio.engine.plane.shapes import CLASSES
+from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
+
+BATCH = 512  # more steps are worth more than calmer ones
+TELL_EVERY = 0.06  # seconds between two pictures of the learned field
+EMA = 0.995
+CLIP = 1.0
+JUDGED = 80  # noise levels at which the score error is measured, at most
+NEVER_BELOW = 0.02  # share of the learning rate that is left at the end
+
+
+@dataclass(frozen=True, eq=False)
+class Learned(Event):
+    """The network as it is now."""
+
+    step: int
+    seconds: float
+    loss: float  # mean over the steps since the last event, on the network's own target
+    denoiser: ScoreDenoiser
+
+
+def output_scale(tables: Tables, kind: PredictionKind, detail: float) -> Tensor:
+    """How large the predicted quantity typically is at each t, so that the network's answer is near 1. (T+1,)
+
+    Args:
+        detail: the smallest standard deviation in the data; below it the score stops growing.
+    """
+    variance = 1 - tables.alpha_bar + tables.alpha_bar * detail**2  # of the narrowest part of p_t
+    match kind:
+        case "score":
+            return variance**-0.5
+        case "eps":
+            return ((1 - tables.alpha_bar) / variance).sqrt()
+        case _:
+            return torch.ones_like(variance)
+
+
+def detail_of(spec: ToySpec) -> float:
+    """The smallest standard deviation of the modes; points have none."""
+    if spec.reference == "points":
+        return 0.02
+    return max(min(min(m.sd_1, m.sd_2) for m in spec.modes), 0.02)
+
+
+def learn(spec: ToySpec, control: Control, seed: int = 0) -> Iterator[Learned]:
+    """Trains until the time is up or `control` stops; pausing keeps the network.
+
+    Denoising score matching (L 161): points of the data are noised, and the network is asked for what was
+    added. With `levels` "one" only the slider's t is seen, which is plain score matching at one level.
+    `objective` "implicit" takes the noised points alone (`toy_losses.implicit`).
+    """
+    plan, tables = spec.learning, spec.tables()
+    generator = torch.Generator().manual_seed(seed)
+    torch_state = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    network = ScoreMLP(plan.width, detail_of(spec), CLASSES if plan.dropped < 1 else 0)
+    torch.random.set_rng_state(torch_state)
+    average = copy.deepcopy(network)
+    scale = output_scale(tables, plan.predicts, detail_of(spec))
+    draw = _Batches(spec, tables, generator)
+    import_optimizers()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=0.0, fused=True)
+    averages: list[Tensor] = list(average.parameters())
+    weights: list[Tensor] = list(network.parameters())
+    step, seconds, told, losses = 0, 0.0, 0.0, torch.zeros(())
+    since = 0
+    while seconds < plan.seconds and not control.stopped:
+        control.wait_while_paused()
+        begun = time.perf_counter()
+        share = seconds / plan.seconds
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * _rate(share, step)
+        loss = LOSSES[plan.objective](network, draw(), plan.predicts, scale)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(weights, CLIP)
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, weights, 1 - decay_at(step, EMA))
+        losses, since, step = losses + loss.detach(), since + 1, step + 1
+        seconds += time.perf_counter() - begun
+        if seconds - told >= TELL_EVERY or seconds >= plan.seconds:
+            yield Learned(
+                step, seconds, float(losses) / since, _frozen(tables, average, plan.predicts, scale)
+            )
+            told, losses, since = seconds, torch.zeros(()), 0
+
+
+def _rate(share: float, step: int) -> float:
+    """Warm-up over 50 steps, then half a cosine over the training time."""
+    return min(1.0, (step + 1) / 50) * max(NEVER_BELOW, 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
+
+
+def _frozen(tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tensor) -> ScoreDenoiser:
+    """A copy that training no longer touches."""
+    return ScoreDenoiser(tables, copy.deepcopy(network).requires_grad_(False), kind, scale)
+
+
+class _Batches:
+    """Noised points with what was done to them."""
+
+    def __init__(self, spec: ToySpec, tables: Tables, generator: torch.Generator) -> None:
+        self.tables, self.generator = tables, generator
+        self.level = spec.mixture().at(1.0, torch.float32)
+        count = spec.learning.points
+        self.points = self.level.labelled_sample(count, generator) if count else None
+        self.dropped = spec.learning.dropped
+        self.t = max(spec.t, 1) if spec.learning.levels == "one" else None
+
+    def __call__(self) -> Batch:
+        if self.points is None:
+            x_0, component = self.level.labelled_sample(BATCH, self.generator)
+        else:
+            points, components = self.points
+            chosen = torch.randint(len(points), (BATCH,), generator=self.generator)
+            x_0, component = points[chosen], components[chosen]
+        if self.t is None:
+            t = torch.randint(1, self.tables.steps + 1, (BATCH,), generator=self.generator)
+        else:
+            t = torch.full((BATCH,), self.t)
+        noise = torch.randn(BATCH, 2, generator=self.generator)
+        alpha_bar, log_snr = self.tables.alpha_bar[t].float()[:, None], self.tables.log_snr[t].float()
+        return Batch(x_0, noise, t, alpha_bar, log_snr, self._labels(component))
+
+    def _labels(self, component: Tensor) -> Tensor | None:
+        """The class of each point, or ∅ where it is dropped. (B,)"""
+        if self.dropped == 1:
+            return None
+        hidden = torch.rand(len(component), generator=self.generator) < self.dropped
+        return self.level.classes[component].masked_fill(hidden, NO_LABEL)
+
+
+def judged_levels(total: int, count: int = JUDGED) -> dict[int, float]:
+    """Noise levels that stand for all of 1 … T, and how much of them each stands for; shares sum to 1.
+
+    They lie close together near the data, where the score is large and its error changes fast: as many
+    levels at even distances would give the first one a dozen times what it has.
+    """
+    times = np.unique(np.round(np.geomspace(1, total, count)).astype(int))
+    edges = np.concatenate([[0.5], (times[1:] + times[:-1]) / 2, [total + 0.5]])
+    return dict(zip(times.tolist(), (np.diff(edges) / total).tolist(), strict=True))
+
+
+def score_error(
+    exact: MixtureDenoiser, learned: ScoreDenoiser, levels: dict[int, float], count: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """E ‖ŝ − s‖² and E ‖s‖² under p_t, each averaged over `levels`: times and their shares."""
+    generator = torch.Generator().manual_seed(seed)
+    error = size = 0.0
+    with torch.inference_mode():
+        for t, share in levels.items():
+            level = exact.level(t, torch.float32)
+            x = level.sample(count, generator)
+            score = level.score(x)
+            error += share * float(((learned(x, t).score_hat - score) ** 2).sum(1).mean())
+            size += share * float((score**2).sum(1).mean())
+    return error, size

@@ -1,0 +1,72 @@
+"""Two ways to learn a score: from the noise that was added, or from the noisy points alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.denoisers.predictions import Prediction, PredictionKind
+from diffusion_studio.models.score_mlp import ScoreMLP
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Noised points with what was done to them."""
+
+    x_0: Tensor  # (B, 2)
+    noise: Tensor  # ε (B, 2)
+    t: Tensor  # (B,)
+    alpha_bar: Tensor  # (B, 1)
+    log_snr: Tensor  # (B,)
+    labels: Tensor | None = None  # (B,), −1 for ∅
+
+    @property
+    def x_t(self) -> Tensor:
+        return self.alpha_bar.sqrt() * self.x_0 + (1 - self.alpha_bar).sqrt() * self.noise
+
+
+def denoising(network: ScoreMLP, batch: Batch, kind: PredictionKind, scale: Tensor) -> Tensor:
+    """Mean squared error of what the network predicts (L 161; Vincent 2011)."""
+    a, b = batch.alpha_bar.sqrt(), (1 - batch.alpha_bar).sqrt()
+    answer, size = network(batch.x_t, batch.log_snr, batch.labels), scale[batch.t].float()[:, None]
+    match kind:
+        case "eps":
+            target, weight = batch.noise, torch.ones_like(size)
+        case "x_0":
+            target, weight = batch.x_0, torch.ones_like(size)
+        case "score":
+            target, weight = -batch.noise / b, b  # equal care for every level: the error of ε
+        case "v":
+            target, weight = a * batch.noise - b * batch.x_0, torch.ones_like(size)
+    loss: Tensor = ((weight * (size * answer - target)) ** 2).mean()
+    return loss
+
+
+def implicit(network: ScoreMLP, batch: Batch, kind: PredictionKind, scale: Tensor) -> Tensor:
+    """Mean of (1−ᾱ)(½ ‖ŝ‖² + tr ∇ŝ) (Hyvärinen 2005, theorem 1), with the exact trace.
+
+    Under p_t it is half of E (1−ᾱ) ‖ŝ − s‖² less a constant, so it has the minimum of `denoising` for ε.
+    """
+    x_t = batch.x_t.requires_grad_()
+    answer = scale[batch.t].float()[:, None] * network(x_t, batch.log_snr, batch.labels)
+    score = Prediction(kind, answer, x_t, batch.alpha_bar).score_hat
+    terms = 0.5 * (score**2).sum(1) + trace_of_jacobian(score, x_t)
+    return ((1 - batch.alpha_bar[:, 0]) * terms).mean()
+
+
+def trace_of_jacobian(field: Tensor, x: Tensor) -> Tensor:
+    """tr ∇f of each point, for f (B, 2) computed from x (B, 2) point by point. (B,)"""
+    found = torch.zeros_like(x[:, 0])
+    for i in range(x.shape[1]):
+        (slope,) = torch.autograd.grad(field[:, i].sum(), x, create_graph=True)
+        found = found + slope[:, i]
+    return found
+
+
+LOSSES: dict[str, Callable[[ScoreMLP, Batch, PredictionKind, Tensor], Tensor]] = {
+    "denoising": denoising,
+    "implicit": implicit,
+}

@@ -1,0 +1,184 @@
+"""Everything that can be chosen on the plane, as one frozen value."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from pydantic import model_validator
+
+from diffusion_studio.core.denoisers.denoiser import NO_LABEL
+from diffusion_studio.core.denoisers.memorised import MemorisedPoints, mixture_of_points
+from diffusion_studio.core.denoisers.mixture import Mixture, MixtureDenoiser
+from diffusion_studio.core.denoisers.tilted import ExactDenoiser, TiltedDenoiser
+from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.plane.guide import ToyGuide
+from diffusion_studio.engine.plane.process import AnyProcess, Langevin
+from diffusion_studio.engine.plane.shapes import CUSTOM, MOST_MODES, SHAPES, Modes, mixture_of, shape
+
+T = 1000
+
+Start = Literal["window", "noise", "data", "point"]
+START_WORDS = {
+    "window": "anywhere", "noise": "noise", "data": "data", "point": "one point",
+}  # fmt: skip
+
+
+Reference = Literal["law", "points"]
+
+
+class ToyLearning(Choice):
+    """How the small network learns."""
+
+    objective: Literal["denoising", "implicit"] = knob(
+        "denoising", title="learns by", words={"denoising": "denoising", "implicit": "implicit matching"},
+        help="Denoising: the network is asked for the noise that was added. Implicit score matching never "
+             "looks at the noise: it needs the noisy points alone, and the trace of the Jacobian of the "
+             "score, which is exact and cheap only in few dimensions. Both have the same minimum.",
+        formula=r"\mathbb E\left[\tfrac12\|\hat s\|^2 + \operatorname{tr}\nabla_{x_t}\hat s\right]",
+        source="Vincent 2011; Hyvärinen 2005, theorem 1",
+    )  # fmt: skip
+    predicts: Literal["eps", "x_0", "score", "v"] = knob(
+        "eps", title="predicts", words={"eps": "ε", "x_0": "x_0", "score": "score", "v": "v"},
+        help="Which of the four equivalent quantities the network gives.", source="L 115–151",
+    )  # fmt: skip
+    dropped: float = knob(
+        1.0, title="labels dropped", symbol="p", gt=0, le=1, words={1.0: "all"},
+        help="The share of points whose class the network is not told. Below 1 it learns the score of each "
+             "class and the unconditional one in one, as classifier-free guidance needs.",
+        source="L 170; Ho & Salimans 2022, §3.2",
+    )  # fmt: skip
+    levels: Literal["all", "one"] = knob(
+        "all", title="noise levels", words={"all": "all", "one": "only this t"},
+        help="Learn at every noise level, or only at the one of the slider, as plain score matching does.",
+        source="L 157, L 161",
+    )  # fmt: skip
+    points: int = knob(
+        0, title="data points", ge=0, le=100_000, words={0: "fresh"},
+        help="How many points there are to learn from, or fresh ones all the time. With few of them the "
+             "network learns them by heart.",
+    )  # fmt: skip
+    seconds: float = knob(20.0, title="time", unit="s", ge=1, le=600, scale="log", help="Training time.")
+    width: int = knob(
+        128, title="width", ge=8, le=512, scale="log", advanced=True,
+        help="Units in each of the three hidden layers.",
+    )  # fmt: skip
+    learning_rate: float = knob(
+        6e-3, title="learning rate", gt=0, le=1, scale="log", advanced=True,
+        help="Step length of the optimizer at the start; it falls to 0 by the end.",
+        source="Loshchilov & Hutter 2019",
+    )  # fmt: skip
+
+
+class ToySpec(Choice):
+    """A distribution, a noise level, a way for particles to move, and what is learned."""
+
+    shape: str = SHAPES[0].key
+    modes: Modes = SHAPES[0].make()
+    reference: Reference = knob(
+        "law", title="exact for", words={"law": "the mixture", "points": "its points"},
+        help="What the exact field knows: the mixture itself, or only finitely many points drawn from it. "
+             "With points it is the memorising denoiser, whose chains end at the points and nowhere else; "
+             "a network that learns them by heart comes to the same.",
+        formula=r"\hat x_0 = \sum_i w_i\, x^{(i)},\quad w_i \propto "
+                r"e^{-\|x_t-\sqrt{\bar\alpha_t}\,x^{(i)}\|^2/2(1-\bar\alpha_t)}",
+    )  # fmt: skip
+    memorised: int = knob(
+        100, title="points", symbol="N", ge=1, le=500, scale="log",
+        help="How many points the memorising denoiser knows.",
+    )  # fmt: skip
+    t: int = knob(
+        0, title="time", symbol="t", ge=0, le=T,
+        help="The noise level of the picture, from the data at 0 to pure noise at T. Chains that walk "
+             "through the levels take the slider with them.",
+        formula=r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon", source="L 69",
+    )  # fmt: skip
+    process: AnyProcess = knob(Langevin(), title="moves by", help="How the particles move.")
+    count: int = knob(
+        2000, title="particles", ge=1, le=100_000, scale="log", help="How many points move side by side."
+    )
+    start: Start = knob(
+        "window", title="start", words=START_WORDS,
+        help="Where the particles begin: anywhere in the window, as standard normal noise, as exact samples "
+             "(reverse chains then go up to the noise first, and back), or all at one point.",
+    )  # fmt: skip
+    start_x: float = knob(
+        0.0, title="point x", ge=-10, le=10, advanced=True, help="The one point from which all begin."
+    )
+    start_y: float = knob(
+        0.2, title="point y", ge=-10, le=10, advanced=True, help="The one point from which all begin."
+    )
+    seed: int = knob(
+        0, title="seed", ge=0, le=2**31 - 1, advanced=True, help="Same seed, same noise, same paths."
+    )
+    schedule: AnySchedule = knob(
+        CosineSchedule(), title="schedule", symbol="β", advanced=True, help="How fast noise is added."
+    )
+    guide: ToyGuide = ToyGuide()
+    learning: ToyLearning = ToyLearning()
+
+    @model_validator(mode="after")
+    def _possible(self) -> ToySpec:
+        if not 1 <= len(self.modes) <= MOST_MODES:
+            raise ValueError(f"there must be 1 to {MOST_MODES} modes, not {len(self.modes)}")
+        if self.shape not in {CUSTOM, *(s.key for s in SHAPES)}:
+            raise ValueError(f"there is no distribution named {self.shape!r}")
+        return self
+
+    @property
+    def title(self) -> str:
+        """The name of the distribution."""
+        return "drawn by hand" if self.shape == CUSTOM else shape(self.shape).title
+
+    def tables(self) -> Tables:
+        return _tables(self.schedule)
+
+    @property
+    def law(self) -> tuple[Any, ...]:
+        """All that p_t depends on, but for t."""
+        return self.modes, self.schedule, self.memorised if self.reference == "points" else 0
+
+    @property
+    def followed(self) -> tuple[Any, ...]:
+        """All that the exact guided score depends on, but for t."""
+        return self.law, self.guide if self.guides else None
+
+    def mixture(self) -> Mixture:
+        """p_0."""
+        return _denoiser(*self.law).mixture
+
+    def denoiser(self) -> MixtureDenoiser:
+        """The exact denoiser, without guidance."""
+        return _denoiser(*self.law)
+
+    @property
+    def guides(self) -> bool:
+        """Whether there is a class to be guided to: some component has it."""
+        return self.guide.label != NO_LABEL and bool((self.mixture().classes == self.guide.label).any())
+
+    def guided(self) -> ExactDenoiser:
+        """The exact denoiser that moves the particles: with guidance, where a class is chosen."""
+        return _guided(self.law, self.guide) if self.guides else self.denoiser()
+
+
+@lru_cache(maxsize=4)
+def _tables(schedule: AnySchedule) -> Tables:
+    return Tables.from_betas(schedule.betas(T))
+
+
+@lru_cache(maxsize=4)
+def _denoiser(modes: Modes, schedule: AnySchedule, points: int) -> MixtureDenoiser:
+    """That of the mixture, or of so many points drawn from it."""
+    mixture = mixture_of(modes)
+    if points == 0:
+        return MixtureDenoiser(_tables(schedule), mixture)
+    drawn, chosen = mixture.at(1.0).labelled_sample(points, torch.Generator().manual_seed(0))
+    return MemorisedPoints(_tables(schedule), mixture_of_points(drawn, mixture.classes[chosen]))
+
+
+@lru_cache(maxsize=4)
+def _guided(law: tuple[Any, ...], guide: ToyGuide) -> TiltedDenoiser:
+    return TiltedDenoiser(_denoiser(*law), guide.label, guide.gamma)

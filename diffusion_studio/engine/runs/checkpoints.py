@@ -1,0 +1,187 @@
+"""Checkpoints that are complete or not there: EMA weights in diffusers' layout, and all that resuming needs.
+
+step-00001200/
+  model_index.json  unet/  scheduler/   EMA weights; loads in diffusers' DDPMPipeline
+  studio.json                           what the model was trained for: classes, prediction
+  trainer/                              raw weights, optimizer (safetensors), counters (JSON)
+  manifest.json                         size and SHA-256 of every other file, written last
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from diffusion_studio.engine.files.files import digest, fsync_folder, to_json, write_synced
+
+MANIFEST = "manifest.json"
+_NAME = re.compile(r"step-(\d{8,})")
+_TEMPORARY = ".saving-"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message says why, for a person."""
+
+
+@dataclass(frozen=True, eq=False)
+class CheckpointContent:
+    """All files of a checkpoint but its manifest, by relative path."""
+
+    json: Mapping[str, Any]
+    tensors: Mapping[str, Mapping[str, Tensor]]
+
+    def files(self) -> Iterable[tuple[str, bytes]]:
+        """(relative path, content) of every file, one at a time."""
+        for name, value in self.json.items():
+            yield name, to_json(value)
+        for name, tensors in self.tensors.items():
+            plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+            yield name, safetensors.torch.save(plain, {"format": "pt"})
+
+
+def save_checkpoint(folder: Path, step: int, content: CheckpointContent) -> Path:
+    """Writes `folder/step-NNNNNNNN`; until it is complete it lies under another name.
+
+    Raises:
+        OSError: the disk is full or not writable; what was there before is untouched.
+    """
+    place = folder / f"step-{step:08d}"
+    if place.exists() and not problem_with(place):
+        return place
+    temporary = folder / f"{_TEMPORARY}{place.name}-{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        _write_files(temporary, step, content)
+        if place.exists():
+            place.rename(temporary.with_suffix(".replaced"))
+        temporary.rename(place)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    fsync_folder(folder)
+    return place
+
+
+def _write_files(temporary: Path, step: int, content: CheckpointContent) -> None:
+    manifest: dict[str, dict[str, Any]] = {}
+    for name, data in content.files():
+        path = temporary / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_synced(path, data)
+        manifest[name] = {"size": len(data), "sha256": digest(data)}
+    for sub in {path.parent for path in temporary.rglob("*") if path.is_file()}:
+        fsync_folder(sub)
+    write_synced(temporary / MANIFEST, to_json({"step": step, "files": manifest}))
+    fsync_folder(temporary)
+
+
+def checkpoint_step(path: Path) -> int:
+    """The step in a checkpoint's name; −1 for any other folder."""
+    match = _NAME.fullmatch(path.name)
+    return int(match[1]) if match else -1
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first (not yet verified)."""
+    if not folder.is_dir():
+        return []
+    found = [p for p in folder.iterdir() if checkpoint_step(p) >= 0 and p.is_dir()]
+    return sorted(found, key=checkpoint_step)
+
+
+def problem_with(path: Path) -> str:
+    """What is wrong with a checkpoint, as a sentence; empty when every file is as it was written."""
+    try:
+        files = json.loads((path / MANIFEST).read_bytes())["files"]
+        if not files:
+            raise ValueError("lists nothing")
+        for name, entry in files.items():
+            data = (path / name).read_bytes()
+            if len(data) != entry["size"]:
+                return f"{path.name}/{name} has {len(data)} bytes instead of {entry['size']}."
+            if digest(data) != entry["sha256"]:
+                return f"{path.name}/{name} was changed or damaged: its checksum is wrong."
+    except OSError as error:
+        return f"{path.name} is incomplete: {error.strerror or error}."
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"{path.name}/{MANIFEST} cannot be read."
+    return ""
+
+
+def newest_sound(folder: Path, after: int = -1) -> tuple[Path | None, tuple[str, ...]]:
+    """The newest checkpoint that verifies, and a sentence for each newer one that does not.
+
+    Args:
+        after: only checkpoints of later steps are looked at.
+    """
+    complaints: list[str] = []
+    for path in reversed(list_checkpoints(folder)):
+        if checkpoint_step(path) <= after:
+            break
+        problem = problem_with(path)
+        if not problem:
+            return path, tuple(complaints)
+        complaints.append(problem)
+    return None, tuple(complaints)
+
+
+def prune(folder: Path, keep: int, step: int) -> None:
+    """Deletes all but the newest `keep` checkpoints, and what an interrupted save left behind.
+
+    Args:
+        step: of the checkpoint just saved; damaged ones of later steps, which were passed over, go too.
+    """
+    found = list_checkpoints(folder)
+    old = [path for path in found if checkpoint_step(path) <= step][:-keep]
+    damaged = [path for path in found if checkpoint_step(path) > step and problem_with(path)]
+    for path in old + damaged:
+        shutil.rmtree(path, ignore_errors=True)
+    remove_leftovers(folder)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes unfinished checkpoints of an interrupted save."""
+    for path in folder.glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of a checkpoint.
+
+    Raises:
+        CheckpointError: it is missing or unreadable.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(
+            f"{path.name} is missing in {path.parent}: {error.strerror or error}."
+        ) from None
+    except ValueError:
+        raise CheckpointError(f"{path} is not valid JSON.") from None
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A safetensors file, read as bytes.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load(path.read_bytes())
+        return tensors
+    except OSError as error:
+        raise CheckpointError(
+            f"{path.name} is missing in {path.parent}: {error.strerror or error}."
+        ) from None
+    except Exception as error:  # the library raises several kinds for damaged bytes
+        raise CheckpointError(f"{path} is damaged: {error}.") from None

@@ -1,0 +1,199 @@
+"""Everything needed to repeat a training, as one frozen value."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+from torch import Tensor
+
+from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.objective.losses import AnyLoss, L2Loss
+from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule, with_zero_terminal_snr
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.objective.time_density import AnyTimeDensity, UniformDensity
+from diffusion_studio.core.objective.weights import AnyWeight, SurrogateWeight, check_weight
+from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.models.unet import UNetSpec
+
+ReverseVariance = Literal["fixed", "hybrid", "vlb"]
+
+
+class DiffusionSpec(Choice):
+    """The forward process."""
+
+    steps: int = knob(
+        1000, title="steps", symbol="T", ge=2, le=4000, scale="log",
+        help="Number of noising steps between an image and pure noise.", source="Ho et al. 2020, §4",
+    )  # fmt: skip
+    schedule: AnySchedule = knob(
+        CosineSchedule(), title="schedule", symbol="β", help="How fast noise is added."
+    )
+
+    zero_terminal: bool = knob(
+        False, title="zero SNR at T",
+        help="Stretch the schedule so that nothing of the image is left at T (zero terminal SNR). "
+             "Then ε says nothing at T, so the network must predict x₀ or v.",
+        formula=r"\mathrm{SNR}(T) = 0", source="Lin et al. 2024, algorithm 1",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _possible(self) -> DiffusionSpec:
+        self.tables()
+        return self
+
+    def tables(self) -> Tables:
+        """The float64 tables of this process."""
+        betas = self.schedule.betas(self.steps)
+        return Tables.from_betas(with_zero_terminal_snr(betas) if self.zero_terminal else betas)
+
+
+class ObjectiveSpec(Choice):
+    """What is minimised. Loss, weight and density may be changed while training."""
+
+    predict: PredictionKind = knob(
+        "eps", title="predict", words={"eps": "noise ε", "x_0": "image x₀", "score": "score s", "v": "v"},
+        help="What the network says about x_t. Each of the four can be turned into the others; they "
+             "differ in what is easy to learn.",
+        source="L 115–151",
+    )  # fmt: skip
+    variance: ReverseVariance = knob(
+        "fixed", title="variance", symbol="σ²",
+        words={"fixed": "fixed", "hybrid": "learned, L_hybrid", "vlb": "learned, L_vlb"},
+        help="Learned: the network also says how much noise each reverse step adds, between β̃ and β. "
+             "L_hybrid adds a thousandth of the bound for it; L_vlb minimises the bound itself, and λ_t "
+             "does not act.",
+        formula=r"\sigma_t^2 = e^{v\ln\beta_t + (1-v)\ln\tilde\beta_t}", source="iDDPM eq. 15, 16",
+    )  # fmt: skip
+    loss: AnyLoss = knob(L2Loss(), title="loss", symbol="ρ", help="How an error counts.")
+    weight: AnyWeight = knob(
+        SurrogateWeight(),
+        title="weight",
+        symbol="λ",
+        help="How much the error of each t counts, on the ε error.",
+    )
+    density: AnyTimeDensity = knob(
+        UniformDensity(), title="draw t", symbol="p", help="How often each t is drawn."
+    )
+
+    def weight_for(self, tables: Tables) -> Tensor:
+        """λ_t on the ε error, checked. float64 (T+1,)
+
+        Raises:
+            ValueError: a weight or a density that cannot be trained with; the message is a sentence.
+        """
+        weight = self.weight.on_eps(tables)
+        check_weight(weight)
+        self.density.probabilities(tables.steps)
+        return weight
+
+
+class TrainingSpec(Choice):
+    """How the network is trained."""
+
+    steps: int = knob(
+        0, title="steps", ge=0, le=100_000_000, words={0: "no limit"},
+        help="Training ends after this many steps; 0 sets no limit.",
+    )  # fmt: skip
+    seconds: float = knob(
+        0.0, title="time", unit="s", ge=0, le=10_000_000, words={0: "no limit"},
+        help="Training ends after this much training time; 0 sets no limit.",
+    )  # fmt: skip
+    batch_size: int = knob(
+        128, title="batch size", symbol="B", ge=1, le=4096, scale="log",
+        help="Images in each step. Fewer need less memory; more give a calmer gradient.",
+    )  # fmt: skip
+    learning_rate: float = knob(
+        3e-3, title="learning rate", gt=0, le=1, scale="log",
+        help="Step length of the optimizer. Too large and the loss jumps, too small and nothing happens; "
+             "wide networks need a smaller one.",
+        source="Loshchilov & Hutter 2019",
+    )  # fmt: skip
+    ema_decay: float = knob(
+        0.999, title="EMA decay", ge=0, lt=1,
+        help="Samples come from a running average of the weights; closer to 1 averages over more steps.",
+        formula=r"\bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta", source="Ho et al. 2020, appendix B",
+    )  # fmt: skip
+    label_dropout: float = knob(
+        0.1, title="drop label", symbol="p", ge=0, le=1,
+        help="How often a label is hidden, so that the network also learns without one; guidance needs both.",
+        source="Ho & Salimans 2022, algorithm 1",
+    )  # fmt: skip
+    warmup: int = knob(
+        50, title="warm-up", ge=0, le=100_000, advanced=True,
+        help="The learning rate grows from 0 over the first steps.",
+    )  # fmt: skip
+    decay_from: int = knob(
+        0, title="decay from", ge=0, le=10_000_000, advanced=True, words={0: "never"},
+        help="From this step on the learning rate falls like 1/√step, so that the weights come to rest.",
+        formula=r"\eta_k = \eta \big/ \sqrt{\max(k/k_0,\,1)}", source="Karras et al. 2024, eq. 67",
+    )  # fmt: skip
+    weight_decay: float = knob(
+        0.0, title="weight decay", ge=0, le=1, advanced=True,
+        help="Pulls weights towards 0 a little at each step.", source="Loshchilov & Hutter 2019",
+    )  # fmt: skip
+    gradient_clip: float = knob(
+        1.0, title="gradient clip", ge=0, le=1000, advanced=True, words={0: "off"},
+        help="Longest gradient that is followed; longer ones are shortened. 0 never clips.",
+    )  # fmt: skip
+    precision: Literal["auto", "fp32", "bf16"] = knob(
+        "auto", title="precision", advanced=True,
+        help="bf16 is faster where the processor has it and the images are not tiny; auto decides.",
+    )  # fmt: skip
+    checkpoint_every: int = knob(
+        1000, title="checkpoint after", ge=1, le=10_000_000, advanced=True,
+        help="Steps between checkpoints; what a crash can cost at most.",
+    )  # fmt: skip
+    checkpoint_minutes: float = knob(
+        5.0, title="checkpoint time", unit="min", ge=0.1, le=1440, advanced=True,
+        help="Longest training time between checkpoints.",
+    )  # fmt: skip
+    keep_checkpoints: int = knob(
+        3, title="keep checkpoints", ge=1, le=1000, advanced=True,
+        help="Older checkpoints are deleted once a newer one is complete.",
+    )  # fmt: skip
+    preview_count: int = knob(
+        16, title="preview images", ge=0, le=100, advanced=True,
+        help="Images drawn from time to time while training, always from the same noise. 0 draws none.",
+    )  # fmt: skip
+    preview_share: float = knob(
+        0.02, title="preview time", ge=0, le=0.5, advanced=True,
+        help="Largest share of the training time that previews may take.",
+    )  # fmt: skip
+
+
+class RunConfig(Choice):
+    """One training, completely described."""
+
+    seed: int = knob(
+        0, title="seed", ge=0, le=2**31 - 1,
+        help="Same seed, same data, same machine: the same training, number by number.",
+    )  # fmt: skip
+    data: DataSpec = DataSpec()
+    model: UNetSpec = UNetSpec()
+    diffusion: DiffusionSpec = DiffusionSpec()
+    objective: ObjectiveSpec = ObjectiveSpec()
+    training: TrainingSpec = TrainingSpec()
+
+    @model_validator(mode="after")
+    def _fitting(self) -> RunConfig:
+        if self.diffusion.zero_terminal and self.objective.predict in ("eps", "score"):
+            raise ValueError(
+                "Where the last state is pure noise, ε and score say nothing about the image there: "
+                "predict x₀ or v, or leave “zero SNR at T” off"
+            )
+        if self.objective.variance != "fixed" and self.objective.loss.kind != "l2":
+            raise ValueError("A learned variance needs the L2 loss: the bound knows no other")
+        if self.diffusion.schedule.kind == "learned":
+            self._check_learned()
+        self.objective.weight_for(self.diffusion.tables())
+        return self
+
+    def _check_learned(self) -> None:
+        """A learned schedule is trained by the bound, in which λ_t does not act."""
+        objective = self.objective
+        if objective.loss.kind != "l2":
+            raise ValueError("A learned schedule is trained by the bound, which knows only the L2 loss")
+        if objective.variance != "fixed" or self.diffusion.zero_terminal:
+            raise ValueError("A learned schedule needs a fixed variance, and no stretching to pure noise")

@@ -1,0 +1,228 @@
+"""The metrics database of a run: every loss, errors by timestep, and what happened when.
+
+One transaction per flush, readable while training writes. When a run goes on from an older checkpoint a
+new segment begins; the view `loss` follows the line that led to the newest step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion_studio.engine.runs.quality import Quality
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS segments (segment INTEGER PRIMARY KEY, first_step INTEGER NOT NULL,
+                                     started REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS losses (segment INTEGER NOT NULL, step INTEGER NOT NULL, value REAL,
+                                   PRIMARY KEY (segment, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS timesteps (segment INTEGER NOT NULL, step INTEGER NOT NULL,
+                                      t BLOB NOT NULL, error BLOB NOT NULL, spread BLOB NOT NULL,
+                                      count BLOB NOT NULL, weight BLOB, density BLOB, share BLOB,
+                                      log_snr BLOB,
+                                      PRIMARY KEY (segment, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS quality (segment INTEGER NOT NULL, step INTEGER NOT NULL, json TEXT NOT NULL,
+                                    PRIMARY KEY (segment, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (segment INTEGER NOT NULL, step INTEGER NOT NULL, at REAL NOT NULL,
+                                   kind TEXT NOT NULL, message TEXT NOT NULL);
+CREATE VIEW IF NOT EXISTS loss AS
+    SELECT step, value FROM losses AS l
+    WHERE NOT EXISTS (SELECT 1 FROM segments AS s WHERE s.segment > l.segment AND s.first_step < l.step)
+    ORDER BY step;
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class LossSegment:
+    """Losses between one start of the training and the next."""
+
+    steps: NDArray[np.int64]
+    losses: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TimestepRecord:
+    """Errors by timestep as they stood at one step."""
+
+    step: int
+    t: NDArray[np.float64]
+    error: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    count: NDArray[np.int64]
+    weight: NDArray[np.float64] | None = None  # λ_t on the ε error
+    density: NDArray[np.float64] | None = None  # p_t
+    share: NDArray[np.float64] | None = None  # of the loss; sums to 1
+    log_snr: NDArray[np.float64] | None = None  # of a learned schedule
+
+
+_ADDED = ("weight", "density", "share", "log_snr")  # columns that older databases lack
+
+
+class Metrics:
+    """The writer; one per training."""
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self.segment = self._begin(first_step)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _begin(self, first_step: int) -> int:
+        """Makes what is missing and opens a segment; its number."""
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(_SCHEMA)
+        known = {row[1] for row in self._db.execute("PRAGMA table_info(timesteps)")}
+        for name in _ADDED:
+            if name not in known:
+                self._db.execute(f"ALTER TABLE timesteps ADD COLUMN {name} BLOB")
+        row = self._db.execute("SELECT COALESCE(MAX(segment), 0) + 1 FROM segments").fetchone()
+        self._db.execute("INSERT INTO segments VALUES (?, ?, ?)", (row[0], first_step, time.time()))
+        return int(row[0])
+
+    def add(
+        self,
+        first_step: int,
+        losses: NDArray[np.float32],
+        record: TimestepRecord | None = None,
+    ) -> None:
+        """Writes the losses of consecutive steps, and the errors by timestep, in one transaction."""
+        values = [
+            (self.segment, first_step + i, float(v) if np.isfinite(v) else None) for i, v in enumerate(losses)
+        ]
+        self._db.execute("BEGIN")
+        try:
+            self._db.executemany("INSERT OR REPLACE INTO losses VALUES (?, ?, ?)", values)
+            if record is not None:
+                blobs = [np.ascontiguousarray(a).tobytes() for a in (record.t, record.error, record.spread)]
+                count = record.count.astype(np.int64).tobytes()
+                more = [_blob(getattr(record, name)) for name in _ADDED]
+                self._db.execute(
+                    "INSERT OR REPLACE INTO timesteps (segment, step, t, error, spread, count, weight, "
+                    "density, share, log_snr) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (self.segment, record.step, *blobs, count, *more),
+                )
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def note(self, step: int, kind: str, message: str) -> None:
+        """Marks something that happened at a step."""
+        self._db.execute(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?)", (self.segment, step, time.time(), kind, message)
+        )
+
+    def add_quality(self, step: int, quality: Quality) -> None:
+        """Writes the measures of the samples drawn at a step."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO quality VALUES (?, ?, ?)",
+            (self.segment, step, json.dumps(asdict(quality))),
+        )
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class MetricsReader:
+    """Reads a metrics database, also while a training writes it. An absent one reads as empty."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def _rows(self, query: str) -> list[tuple[object, ...]]:
+        if not self._path.is_file():
+            return []
+        address = f"{self._path.resolve().as_uri()}?mode=ro"
+        try:
+            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=2)) as db:
+                return db.execute(query).fetchall()
+        except sqlite3.DatabaseError:
+            return []
+
+    def losses(self) -> LossSegment:
+        """The losses along the line that led to the newest step."""
+        return _segment(self._rows("SELECT step, value FROM loss"))
+
+    def segments(self) -> list[LossSegment]:
+        """The losses of every start of the training, in order."""
+        numbers = self._rows("SELECT segment FROM segments ORDER BY segment")
+        query = "SELECT step, value FROM losses WHERE segment = {} ORDER BY step"
+        found = [_segment(self._rows(query.format(int(str(n))))) for (n,) in numbers]
+        return [segment for segment in found if len(segment.steps)]
+
+    def timesteps(self) -> TimestepRecord | None:
+        """The newest errors by timestep."""
+        newest = "ORDER BY segment DESC, step DESC LIMIT 1"
+        return next(iter(self._records(newest)), None)
+
+    def timestep_history(self, most: int = 200) -> list[TimestepRecord]:
+        """At most about `most` records, evenly spread along the line that led to the newest step."""
+        line = (
+            "FROM timesteps AS r WHERE NOT EXISTS (SELECT 1 FROM segments AS s "
+            "WHERE s.segment > r.segment AND s.first_step < r.step)"
+        )
+        keys = self._rows(f"SELECT segment, step {line} ORDER BY step")
+        every = max(1, -(-len(keys) // most))
+        chosen = [(int(str(a)), int(str(b))) for a, b in keys[::-1][::every]]
+        listed = ", ".join(f"({segment}, {step})" for segment, step in chosen)
+        return self._records(f"WHERE (segment, step) IN (VALUES {listed}) ORDER BY step") if chosen else []
+
+    def _records(self, where: str) -> list[TimestepRecord]:
+        columns = "step, t, error, spread, count"
+        rows = self._rows(f"SELECT {columns}, {', '.join(_ADDED)} FROM timesteps {where}")
+        if not rows:  # written before these columns were there
+            rows = self._rows(f"SELECT {columns} FROM timesteps {where}")
+        return [_record(row) for row in rows]
+
+    def quality(self) -> list[tuple[int, Quality]]:
+        """(step, measures) of the previews, along the line that led to the newest step."""
+        rows = self._rows(
+            "SELECT step, json FROM quality AS q WHERE NOT EXISTS (SELECT 1 FROM segments AS s "
+            "WHERE s.segment > q.segment AND s.first_step < q.step) ORDER BY step"
+        )
+        return [(int(str(step)), Quality(**json.loads(str(text)))) for step, text in rows]
+
+    def marks(self) -> list[tuple[int, str]]:
+        """(step, sentence) of every change of the objective, along the line that led to the newest step."""
+        rows = self._rows(
+            "SELECT step, message FROM events AS e WHERE kind = 'objective' AND NOT EXISTS (SELECT 1 FROM "
+            "segments AS s WHERE s.segment > e.segment AND s.first_step < e.step) ORDER BY at"
+        )
+        return [(int(str(step)), str(message)) for step, message in rows]
+
+    def events(self) -> list[tuple[int, str, str]]:
+        """(step, kind, message) in the order in which they happened."""
+        rows = self._rows("SELECT step, kind, message FROM events ORDER BY at")
+        return [(int(str(step)), str(kind), str(message)) for step, kind, message in rows]
+
+
+def _blob(values: NDArray[np.float64] | None) -> bytes | None:
+    return None if values is None else np.ascontiguousarray(values, np.float64).tobytes()
+
+
+def _record(row: tuple[object, ...]) -> TimestepRecord:
+    def numbers(blob: object) -> NDArray[np.float64]:
+        return np.frombuffer(bytes(blob), np.float64)  # type: ignore[call-overload]
+
+    step, t, error, spread, count, *more = row
+    found = [None if blob is None else numbers(blob) for blob in more]
+    counted = np.frombuffer(bytes(count), np.int64)  # type: ignore[call-overload]
+    return TimestepRecord(int(str(step)), numbers(t), numbers(error), numbers(spread), counted, *found)
+
+
+def _segment(rows: list[tuple[object, ...]]) -> LossSegment:
+    values = np.array([(step, np.nan if v is None else v) for step, v in rows], dtype=np.float64).reshape(
+        -1, 2
+    )
+    return LossSegment(values[:, 0].astype(np.int64), values[:, 1])

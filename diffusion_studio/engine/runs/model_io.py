@@ -1,0 +1,256 @@
+"""Models on disk, in diffusers' folder layout: written into checkpoints, read from any such folder.
+
+Only JSON and safetensors are read, and networks are built from their config alone: nothing in a folder is
+ever executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.process.schedules import CosineSchedule
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json, read_tensors
+from diffusion_studio.models.time_embedding import remember_times
+from diffusion_studio.models.unet import Precision, UNetDenoiser, quiet_diffusers
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
+
+UNET_CONFIG = "unet/config.json"
+UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
+SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
+MODEL_INDEX = "model_index.json"
+STUDIO = "studio.json"
+
+MOST_STEPS = 100_000
+_RENAMED = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
+_PREDICTIONS: dict[str, PredictionKind] = {
+    "epsilon": "eps", "sample": "x_0", "v_prediction": "v",
+    "score": "score",  # not known to diffusers, which refuses to sample it
+}  # fmt: skip
+_DIFFUSERS_NAME = {kind: name for name, kind in _PREDICTIONS.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model that can be sampled, with what is known about it."""
+
+    denoiser: UNetDenoiser
+    resolution: int
+    channels: int
+    classes: int
+    class_names: tuple[str, ...]
+
+
+def pipeline_json(
+    unet_config: Mapping[str, Any], tables: Tables, kind: PredictionKind = "eps", clip: bool = True
+) -> dict[str, Any]:
+    """The JSON files that make a folder load in diffusers' `DDPMPipeline`.
+
+    A score network is written with the prediction type "score": diffusers has no name for it, since
+    ε̂ = −√(1−ᾱ_t) ŝ depends on t, and says so when it is asked to sample.
+    """
+    import diffusers
+
+    version = diffusers.__version__
+    learned = unet_config["out_channels"] == 2 * unet_config["in_channels"]
+    return {
+        MODEL_INDEX: {
+            "_class_name": "DDPMPipeline",
+            "_diffusers_version": version,
+            "scheduler": ["diffusers", "DDPMScheduler"],
+            "unet": ["diffusers", "UNet2DModel"],
+        },
+        UNET_CONFIG: {"_class_name": "UNet2DModel", "_diffusers_version": version, **_plain(unet_config)},
+        SCHEDULER_CONFIG: {
+            "_class_name": "DDPMScheduler",
+            "_diffusers_version": version,
+            "num_train_timesteps": tables.steps,
+            "trained_betas": tables.beta[1:].tolist(),
+            "prediction_type": _DIFFUSERS_NAME[kind],
+            "variance_type": "learned_range" if learned else "fixed_small",
+            "clip_sample": clip,
+            "clip_sample_range": 1.0,
+            "timestep_spacing": "trailing",
+        },
+    }
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A library config without its private entries."""
+    return {key: value for key, value in config.items() if not key.startswith("_")}
+
+
+def is_pipeline(folder: Path) -> bool:
+    """Whether a folder looks like a model in diffusers' layout."""
+    return (folder / UNET_CONFIG).is_file() and (folder / SCHEDULER_CONFIG).is_file()
+
+
+def load_model(folder: Path, device: torch.device, precision: Precision = "fp32") -> LoadedModel:
+    """The model in a checkpoint, or in any folder of diffusers' `DDPMPipeline` layout.
+
+    Raises:
+        CheckpointError: a file is missing, damaged, or describes a model of another kind.
+    """
+    config = read_json(folder / UNET_CONFIG)
+    tables, kind = read_scheduler(read_json(folder / SCHEDULER_CONFIG))
+    unet = unet_from_config(config)
+    learned = read_json(folder / SCHEDULER_CONFIG).get("variance_type") == "learned_range"
+    resolution, channels = _square(unet.config.sample_size), _image_channels(unet, learned)
+    load_weights(unet, read_tensors(folder / UNET_WEIGHTS), folder)
+    names = _class_names(folder, unet)
+    denoiser = UNetDenoiser(tables, prepared(unet, device), len(names), kind, precision)
+    return LoadedModel(denoiser, resolution, channels, len(names), names)
+
+
+def _class_names(folder: Path, unet: UNet2DModel) -> tuple[str, ...]:
+    """The classes that can be asked for: by name in a checkpoint of this app, numbered in any other folder.
+
+    Raises:
+        CheckpointError: names that the network does not have.
+    """
+    known = int(unet.config.num_class_embeds or 0)
+    if not (folder / STUDIO).is_file():
+        return tuple(str(number) for number in range(known))
+    studio = read_json(folder / STUDIO)
+    names = studio.get("class_names") if isinstance(studio, dict) else None
+    if isinstance(studio, dict) and not studio.get("classes"):
+        names = []  # classes of the data that the network was not told
+    if not isinstance(names, list) or len(names) + 1 != max(known, 1):
+        raise CheckpointError(f"{folder / STUDIO} does not fit the network of {known} classes.")
+    return tuple(str(name) for name in names)
+
+
+def _image_channels(unet: UNet2DModel, learned_variance: bool) -> int:
+    """Channels of the images.
+
+    Raises:
+        CheckpointError: the network predicts something else beside that is not known here.
+    """
+    taken, given = unet.config.in_channels, unet.config.out_channels
+    if given != (2 * taken if learned_variance else taken):
+        raise CheckpointError(f"The network takes {taken} channels but gives {given}; they must be the same.")
+    return int(taken)
+
+
+def prepared(unet: UNet2DModel, device: torch.device) -> UNet2DModel:
+    """The network on its device, ready to sample and no more to be trained."""
+    unet = unet.to(device=device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    remember_times(unet)
+    return unet
+
+
+def unet_from_config(config: Any) -> UNet2DModel:
+    """A `UNet2DModel` with fresh weights from its config.
+
+    Raises:
+        CheckpointError: not the config of a `UNet2DModel`.
+    """
+    from diffusers import UNet2DModel
+
+    if not isinstance(config, dict) or config.get("_class_name") != "UNet2DModel":
+        name = config.get("_class_name") if isinstance(config, dict) else None
+        raise CheckpointError(
+            f"Only UNet2DModel networks can be opened; this folder holds {name or 'something else'}."
+        )
+    try:
+        with quiet_diffusers():
+            return UNet2DModel(**_plain(config))
+    except Exception as error:  # the library raises whatever a wrong value leads to
+        raise CheckpointError(f"The network's config is not valid: {_sentence(error)}") from None
+
+
+def load_weights(unet: UNet2DModel, tensors: dict[str, Tensor], folder: Path) -> None:
+    """Puts weights into a network.
+
+    Raises:
+        CheckpointError: they do not fit.
+    """
+    try:
+        unet.load_state_dict({_present_name(name): tensor for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"The weights in {folder} do not fit their config: {_sentence(error)}"
+        ) from None
+
+
+def _present_name(name: str) -> str:
+    """The name that a weight of an attention block has since diffusers 0.15."""
+    for old, new in _RENAMED.items():
+        name = name.replace(old, new) if ".attentions." in name else name
+    return name
+
+
+def tables_of(folder: Path) -> Tables:
+    """The forward process of a model on disk; its weights are not looked at.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    return read_scheduler(read_json(folder / SCHEDULER_CONFIG))[0]
+
+
+def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
+    """The forward process and the prediction of a diffusers scheduler config.
+
+    Raises:
+        CheckpointError: a schedule or a prediction that is not known here.
+    """
+    try:
+        kind = config.get("prediction_type", "epsilon")
+        if kind not in _PREDICTIONS:
+            raise ValueError(f"The prediction {kind!r} is not known here.")
+        return Tables.from_betas(_betas(config)), _PREDICTIONS[kind]
+    except (AttributeError, TypeError, OverflowError) as error:
+        raise CheckpointError(f"The scheduler's config is not understood: {_sentence(error)}") from None
+    except ValueError as error:
+        raise CheckpointError(f"The scheduler's config cannot be used: {_sentence(error)}") from None
+
+
+def _betas(config: dict[str, Any]) -> Tensor:
+    steps = int(config.get("num_train_timesteps", 1000))
+    if not 2 <= steps <= MOST_STEPS:
+        raise ValueError(f"It has {steps} steps; from 2 to {MOST_STEPS} can be walked through.")
+    if config.get("rescale_betas_zero_snr"):
+        raise ValueError("Its last step keeps nothing of the image (rescale_betas_zero_snr).")
+    listed = config.get("trained_betas")
+    if listed is not None and len(listed) != steps:
+        raise ValueError(f"It lists {len(listed)} variances for {steps} steps.")
+    if listed is not None:
+        return torch.tensor([float(beta) for beta in listed], dtype=torch.float64)
+    first, last = float(config.get("beta_start", 1e-4)), float(config.get("beta_end", 0.02))
+    match config.get("beta_schedule", "linear"):  # diffusers does not scale by T
+        case "linear":
+            return torch.linspace(first, last, steps, dtype=torch.float64)
+        case "scaled_linear":
+            return torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2
+        case "squaredcos_cap_v2":
+            return CosineSchedule().betas(steps)
+        case other:
+            raise ValueError(f"The beta schedule {other!r} is not known here.")
+
+
+def _sentence(error: Exception) -> str:
+    """The last line of an error, ending in a full stop."""
+    line = (str(error) or type(error).__name__).splitlines()[-1]
+    return f"{line.strip().rstrip('.')}."
+
+
+def _square(size: Any) -> int:
+    """The side of a square network.
+
+    Raises:
+        CheckpointError: not square, or unknown.
+    """
+    sides = set(size) if isinstance(size, list | tuple) else {size}
+    if len(sides) != 1 or not isinstance(next(iter(sides)), int):
+        raise CheckpointError(f"Only square networks can be opened; this one has the size {size}.")
+    return int(next(iter(sides)))

@@ -1,0 +1,241 @@
+"""A run: the folder on disk that holds one training."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+from pydantic import ValidationError
+
+import diffusion_studio
+from diffusion_studio.core.describe import explain
+from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints, newest_sound
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.files.files import to_json, write_atomically
+from diffusion_studio.engine.runs.metrics import MetricsReader
+
+SCHEMA = 1
+STATE = "trainer/state.json"  # counters inside a checkpoint
+
+
+class RunError(ValueError):
+    """A run folder that cannot be used; the message says why, for a person."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training on disk."""
+
+    path: Path
+    config: RunConfig
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, manifest: dict[str, Any]) -> Run:
+        """A new run folder with its config and the manifest of its images.
+
+        Raises:
+            RunError: there is already something else, or the folder cannot be made.
+        """
+        if is_run(path):
+            raise RunError(f"{path} already holds a run. Resume it, or choose another folder.")
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(f"{path} already exists and is not empty. Choose another folder.")
+        try:
+            for folder in (path / "checkpoints", path / "samples"):
+                folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path / "data.json", to_json(manifest))
+            run = cls(path, config)
+            run.write_config()
+        except OSError as error:
+            raise RunError(f"The run folder {path} cannot be written: {error.strerror or error}.") from None
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """An existing run.
+
+        Raises:
+            RunError: no run there, or its config cannot be read.
+        """
+        if not is_run(path):
+            raise RunError(f"{path} is not a run: it holds no config.json.")
+        try:
+            content = json.loads((path / "config.json").read_bytes())
+            if content.get("schema", 0) > SCHEMA:
+                raise RunError(
+                    f"{path} was written by a newer Diffusion Studio ({content.get('app')}). Update the app."
+                )
+            return cls(path, RunConfig.model_validate(content["config"]))
+        except ValidationError as error:
+            raise RunError(f"{path / 'config.json'} is not a valid config: {explain(error)}") from None
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            if isinstance(error, RunError):
+                raise
+            raise RunError(f"{path / 'config.json'} cannot be read: {error}.") from None
+
+    def write_config(self) -> None:
+        """Writes config.json."""
+        content = {
+            "schema": SCHEMA,
+            "app": diffusion_studio.__version__,
+            "torch": str(torch.__version__),
+            "config": self.config.model_dump(mode="json"),
+        }
+        write_atomically(self.path / "config.json", to_json(content))
+
+    def update_config(self) -> RunConfig:
+        """Writes config.json if the run goes on with other parameters than it holds; what it held."""
+        before = Run.open(self.path).config
+        if before != self.config:
+            self.write_config()
+        return before
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def sample_folder(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.sqlite"
+
+    @property
+    def metrics(self) -> MetricsReader:
+        return MetricsReader(self.metrics_path)
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """data.json: the images used, and what was skipped and why; empty when it cannot be read."""
+        try:
+            content = json.loads((self.path / "data.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.manifest.get("class_names", ()))
+
+    @property
+    def step(self) -> int:
+        """Step of the newest checkpoint; 0 before the first."""
+        found = list_checkpoints(self.checkpoint_folder)
+        return checkpoint_step(found[-1]) if found else 0
+
+    @property
+    def trained_seconds(self) -> float:
+        """Training time up to the newest checkpoint; 0 when it is not known."""
+        found = list_checkpoints(self.checkpoint_folder)
+        try:
+            return float(json.loads((found[-1] / STATE).read_bytes())["counters"]["seconds"])
+        except (IndexError, OSError, ValueError, KeyError, TypeError):
+            return 0.0
+
+    def newest_checkpoint(self) -> tuple[Path, tuple[str, ...]]:
+        """The newest sound checkpoint, with a sentence for each newer one that had to be passed over.
+
+        Raises:
+            RunError: there is none.
+        """
+        path, complaints = newest_sound(self.checkpoint_folder)
+        if path is None:
+            reason = " ".join(complaints) or "Nothing was saved yet."
+            raise RunError(f"{self.name} has no usable checkpoint. {reason}")
+        return path, complaints
+
+    def lock(self) -> filelock.BaseFileLock:
+        """A lock that one training holds; a killed process loses it by itself."""
+        return _lock(self.path)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(_size(path) for path in self.path.rglob("*"))
+
+
+def _lock(path: Path) -> filelock.BaseFileLock:
+    # not bound to a thread: a generator may be closed in another one than it began in
+    return filelock.FileLock(path / ".lock", timeout=0, thread_local=False)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 for a folder, and for what a training deletes meanwhile."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
+
+
+def is_run(path: Path) -> bool:
+    return (path / "config.json").is_file()
+
+
+def list_runs(folder: Path) -> list[Path]:
+    """Run folders right inside `folder`, newest first."""
+    if not folder.is_dir():
+        return []
+    found = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".") and is_run(p)]
+    return sorted(found, key=lambda p: (p / "config.json").stat().st_mtime, reverse=True)
+
+
+def new_run_path(folder: Path, data_name: str) -> Path:
+    """A free name like `2026-11-21_digits` in `folder`."""
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in data_name).strip("-") or "images"
+    stem = f"{datetime.date.today().isoformat()}_{safe[:40]}"
+    number, path = 1, folder / stem
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}"
+    return path
+
+
+def move_to_trash(path: Path) -> Path:
+    """Moves a run into the folder `.trash` beside it, from where it can be put back.
+
+    Raises:
+        RunError: not a run, or in use.
+    """
+    if not is_run(path):
+        raise RunError(f"{path} is not a run.")
+    trash = path.parent / ".trash"
+    number, target = 1, trash / path.name
+    while target.exists():
+        number += 1
+        target = trash / f"{path.name}-{number}"
+    try:
+        with _lock(path):
+            pass
+        trash.mkdir(exist_ok=True)
+        return Path(shutil.move(path, target))
+    except filelock.Timeout:
+        raise RunError(f"{path.name} is being trained; stop it first.") from None
+    except OSError as error:
+        raise RunError(f"{path.name} could not be moved: {error.strerror or error}.") from None
+
+
+def put_back(trashed: Path, path: Path) -> None:
+    """Moves a run from the trash back to where it was.
+
+    Raises:
+        RunError: something else lies there now, or it cannot be moved.
+    """
+    if path.exists():
+        raise RunError(f"{path} exists again; the run stays in {trashed}.")
+    try:
+        shutil.move(trashed, path)
+    except OSError as error:
+        raise RunError(f"{trashed.name} could not be put back: {error.strerror or error}.") from None

@@ -1,0 +1,182 @@
+"""The order of the data and every random draw of a step, as pure functions of (seed, step)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diffusion_studio.core.denoisers.denoiser import NO_LABEL
+from diffusion_studio.core.objective.time_density import LossHistory, TimeDensity, UniformDensity
+from diffusion_studio.data.imageset import ImageSet
+
+_ORDER, _DRAWS, _SPLIT = 11, 12, 13  # streams of the counter
+
+
+def split(count: int, held_out: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of the images that are trained on, and of those that are kept apart, both increasing."""
+    kept = min(round(held_out * count), count - 1)
+    philox = np.random.Philox(counter=[0, 0, 0, _SPLIT], key=seed)
+    order = np.random.Generator(philox).permutation(count)
+    return np.sort(order[kept:]), np.sort(order[:kept])
+
+
+class DataOrder:
+    """An endless sequence of image numbers: one permutation after another."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self._epoch = -1
+        self._permutation: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def slice(self, position: int, size: int) -> NDArray[np.int64]:
+        """The `size` numbers from `position` on. (size,)"""
+        parts: list[NDArray[np.int64]] = []
+        while size > 0:
+            epoch, start = divmod(position, self.count)
+            part = self._epoch_order(epoch)[start : start + size]
+            parts.append(part)
+            position, size = position + len(part), size - len(part)
+        return np.concatenate(parts)
+
+    def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._epoch:
+            philox = np.random.Philox(counter=[0, 0, epoch, _ORDER], key=self.seed)
+            self._permutation = np.random.Generator(philox).permutation(self.count)
+            self._epoch = epoch
+        return self._permutation
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One training batch on its device."""
+
+    x_0: Tensor  # (B, C, H, W) in [−1, 1]
+    t: Tensor  # int64 (B,), 1 … T
+    noise: Tensor  # (B, C, H, W)
+    labels: Tensor | None  # int64 (B,), the class or K for ∅
+    correction: Tensor | None = None  # 1 / (T p_t) of each loss, float32 (B,); None: 1
+
+
+class BatchSource:
+    """Batches from an image set: indexed, mirrored and converted all at once, on the device.
+
+    Args:
+        images: the data.
+        steps: T.
+        classes: K for a conditional network, 0 otherwise.
+        dropout: probability that a label is hidden.
+        numbers: which of the images are used, (N',); None: all.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        steps: int,
+        classes: int,
+        dropout: float,
+        flip: bool,
+        seed: int,
+        device: torch.device,
+        numbers: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._images = images
+        self._numbers = np.arange(images.count) if numbers is None else numbers
+        self._steps = steps
+        self._classes = classes
+        self._dropout = dropout
+        self._flip = flip
+        self._seed = seed
+        self._device = device
+        self._order = DataOrder(len(self._numbers), seed)
+        self._generator = torch.Generator(device)
+        self.density: TimeDensity = UniformDensity()
+        self.history: LossHistory | None = None
+        self._fixed: Tensor | None = None  # p_t of a density that does not learn, (T,)
+        self._even = torch.full((steps,), 1 / steps, dtype=torch.float64, device=device)
+
+    @property
+    def count(self) -> int:
+        """How many images are trained on."""
+        return len(self._numbers)
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """The images that are trained on. (N', C, H, W)"""
+        return self._images.images[self._numbers]
+
+    def set_density(self, density: TimeDensity) -> None:
+        """Draws t from this density from the next batch on."""
+        if density == self.density:
+            return
+        self.density = density
+        if not density.learns:
+            self.history = None
+        elif self.history is None:
+            self.history = LossHistory(self._steps, device=self._device)
+        uniform = isinstance(density, UniformDensity)
+        self._fixed = None if uniform or density.learns else self._probabilities()
+
+    def _probabilities(self) -> Tensor:
+        known = None if self.history is None else self.history.mean_square()
+        return self.density.probabilities(self._steps, known).to(self._device)
+
+    def probabilities(self) -> Tensor:
+        """p_1 … p_T of the next batch. float64 (T,)"""
+        if isinstance(self.density, UniformDensity):
+            return self._even
+        return self._fixed if self._fixed is not None else self._probabilities()
+
+    def learn(self, t: Tensor, losses: Tensor) -> None:
+        """Tells a density that learns the weighted losses (B,) at times t (B,)."""
+        if self.history is not None:
+            self.history.add(t, losses)
+
+    def batch(self, step: int, position: int, size: int) -> Batch:
+        """The batch of a step; `position` counts the images seen before it."""
+        self._generator.manual_seed(_step_seed(self._seed, step))
+        numbers = self._numbers[self._order.slice(position, size)]
+        pixels = torch.from_numpy(self._images.images[numbers]).to(self._device)
+        x_0 = pixels.to(torch.float32).div_(127.5).sub_(1)
+        if self._flip:
+            mirrored = self._uniform(size) < 0.5
+            x_0 = torch.where(mirrored[:, None, None, None], x_0.flip(3), x_0)
+        t, correction = self._times(size)
+        noise = torch.randn(x_0.shape, generator=self._generator, device=self._device)
+        return Batch(x_0, t, noise, self._labels(numbers, size), correction)
+
+    def _times(self, size: int) -> tuple[Tensor, Tensor | None]:
+        """Times 1 … T, one from each of `size` equal strata of the density (VDM, appendix I.1). int64 (size,)
+
+        With strata the losses of different batches can be compared better than with independent draws. The
+        second tensor is 1 / (T p_t), where the density asks for it.
+        """
+        strata = torch.arange(size, device=self._device)
+        shares = (strata + self._uniform(size)).to(torch.float64) / size
+        if isinstance(self.density, UniformDensity):
+            return (shares * self._steps).long().clamp_(max=self._steps - 1) + 1, None
+        p = self.probabilities()
+        edges = torch.cumsum(p, 0)
+        index = torch.searchsorted(edges, shares * edges[-1], right=True).clamp_(max=self._steps - 1)
+        correction = (1 / (self._steps * p[index])).float() if self.density.corrects else None
+        return index + 1, correction
+
+    def _labels(self, numbers: NDArray[np.int64], size: int) -> Tensor | None:
+        if not self._classes:
+            return None
+        labels = torch.from_numpy(self._images.labels[numbers]).to(self._device)
+        hidden = (self._uniform(size) < self._dropout) | (labels == NO_LABEL)
+        return torch.where(hidden, self._classes, labels)
+
+    def _uniform(self, size: int) -> Tensor:
+        return torch.rand(size, generator=self._generator, device=self._device)
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """A 63-bit seed that differs for every (seed, step)."""
+    words = np.random.SeedSequence([seed, _DRAWS, step]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))

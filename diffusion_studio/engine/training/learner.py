@@ -1,0 +1,178 @@
+"""The network, its optimizer and its running average: one training step, and the state that continues it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.averaging import decay_at
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.machine.devices import training_format
+from diffusion_studio.engine.machine.garbage import import_optimizers
+from diffusion_studio.engine.runs.checkpoints import CheckpointError
+from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
+from diffusion_studio.engine.training.batches import Batch
+from diffusion_studio.engine.training.minimised import Minimised, StepResult
+from diffusion_studio.engine.training.schedule_learner import DrawnNoise, ScheduleLearner
+from diffusion_studio.models.unet import Precision, UNetDenoiser, autocast
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True, eq=False)
+class LearnerState:
+    """Tensors that continue a training exactly, by parameter name."""
+
+    raw: dict[str, Tensor]
+    ema: dict[str, Tensor]
+    optimizer: dict[str, Tensor]  # "exp_avg.NAME", "exp_avg_sq.NAME", "step.NAME"
+
+
+class Learner:
+    """Trains one network (Ho et al. 2020, algorithm 1, with any prediction, loss and weight).
+
+    Args:
+        unet: freshly built; its weights are the start.
+        tables: the forward process.
+        spec: learning rate, EMA and so on; may be replaced between steps.
+        classes: K of a conditional network, or 0.
+        objective: what is minimised; `set_objective` changes it between steps.
+        schedule: a noise schedule that is learned beside the network, or None.
+    """
+
+    def __init__(
+        self, unet: UNet2DModel, tables: Tables, spec: TrainingSpec, classes: int, device: torch.device,
+        precision: Precision, objective: ObjectiveSpec | None = None,
+        schedule: ScheduleLearner | None = None,
+    ) -> None:  # fmt: skip
+        self.spec = spec
+        self.tables = tables
+        self.classes = classes
+        self.device = device
+        self.precision: Precision = precision
+        self.memory_format = training_format(device, precision)
+        self.unet = unet.to(device=device, memory_format=self.memory_format).train()
+        self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
+        self._parameters = list(self.unet.parameters())
+        self._ema_parameters = list(self.ema_unet.parameters())
+        import_optimizers()
+        self._optimizer = torch.optim.AdamW(
+            self._parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
+        )
+        self.schedule = schedule
+        if schedule is not None:
+            self.tables = schedule.tables()
+        self.set_objective(objective or ObjectiveSpec())
+
+    def set_objective(self, objective: ObjectiveSpec) -> None:
+        """Minimises this from the next step on."""
+        self.minimised = Minimised(objective, self.tables, self.device, self.schedule is not None)
+
+    def step(self, batch: Batch, number: int) -> StepResult:
+        """One gradient step; a gradient that is not finite changes nothing.
+
+        Args:
+            number: how many steps came before.
+
+        Returns:
+            Error and loss of each sample, on the device. float32 (B,)
+        """
+        drawn = None if self.schedule is None else self.schedule.draw(batch.t)
+        result = self._result(batch, drawn)
+        self._optimizer.zero_grad(set_to_none=True)
+        result.minimised.mean().backward()  # type: ignore[no-untyped-call]
+        if self.schedule is not None and drawn is not None:
+            self.schedule.step(batch, drawn, result.minimised)
+            self._take_tables(self.schedule.tables())
+        limit = self.spec.gradient_clip or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, limit, foreach=True)
+        self._follow(norm, number)
+        return result.detached()
+
+    def _take_tables(self, tables: Tables) -> None:
+        """Goes on with the schedule as it was learned until now."""
+        self.tables = tables
+        self.set_objective(self.minimised.spec)
+
+    def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
+        x_t = self.minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)
+        with autocast(self.device, self.precision):
+            (output,) = self.unet(x_t, batch.t - 1, batch.labels, return_dict=False)
+        return self.minimised(batch, x_t, output.float(), drawn)
+
+    def _follow(self, norm: Tensor, number: int) -> None:
+        """The optimizer's step and the running average (the optimizer skips where found_inf is 1)."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.learning_rate(number)
+            group["weight_decay"] = self.spec.weight_decay
+        sound = torch.isfinite(norm).float()  # 0 or 1, read on the device alone
+        self._optimizer.found_inf = 1 - sound  # type: ignore[attr-defined]
+        self._optimizer.step()
+        gains = [sound * (1 - decay_at(number, self.spec.ema_decay))] * len(self._parameters)
+        with torch.no_grad():
+            torch._foreach_lerp_(self._ema_parameters, self._parameters, gains)
+
+    def learning_rate(self, number: int) -> float:
+        """The learning rate of a step: it grows while warming up, and falls like 1/√step in the end."""
+        spec = self.spec
+        rise = min(1.0, (number + 1) / max(spec.warmup, 1))
+        fall = math.sqrt(max(number / spec.decay_from, 1.0)) if spec.decay_from else 1.0
+        return spec.learning_rate * rise / fall
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(p.numel() for p in self._parameters)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight is a number."""
+        sums = torch.stack([p.detach().sum() for p in self._parameters + self._ema_parameters])
+        return bool(torch.isfinite(sums).all())
+
+    def denoiser(self) -> UNetDenoiser:
+        """The EMA network as it stands; it moves on with the training."""
+        kind = self.minimised.spec.predict
+        return UNetDenoiser(self.tables, self.ema_unet, self.classes, kind, self.precision)
+
+    def state(self) -> LearnerState:
+        """Everything that continues this training exactly."""
+        names = [name for name, _ in self.unet.named_parameters()]
+        moments = {
+            f"{key}.{name}": self._optimizer.state[p][key]
+            for name, p in zip(names, self._parameters, strict=True)
+            for key in _MOMENTS
+            if self._optimizer.state[p]
+        }
+        if self.schedule is not None:
+            moments |= self.schedule.state()
+        return LearnerState(self.unet.state_dict(), self.ema_unet.state_dict(), moments)
+
+    def restore(self, state: LearnerState) -> None:
+        """Goes on from `state`.
+
+        Raises:
+            CheckpointError: it belongs to another network.
+        """
+        try:
+            self.unet.load_state_dict(state.raw)
+            self.ema_unet.load_state_dict(state.ema)
+            if state.optimizer:
+                for name, p in self.unet.named_parameters():
+                    self._optimizer.state[p] = {key: self._moment(state, key, name, p) for key in _MOMENTS}
+            if self.schedule is not None:
+                self.schedule.restore(state.optimizer)
+                self._take_tables(self.schedule.tables())
+        except (RuntimeError, KeyError) as error:
+            raise CheckpointError(f"The checkpoint belongs to another network: {error}") from None
+
+    def _moment(self, state: LearnerState, key: str, name: str, parameter: Tensor) -> Tensor:
+        value = state.optimizer[f"{key}.{name}"].to(self.device)
+        return value if key == "step" else torch.empty_like(parameter.detach()).copy_(value)

@@ -1,0 +1,52 @@
+"""Presets by effect: what a person wants to see, and how long they will wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from diffusion_studio.core.describe import get_value, with_value
+from diffusion_studio.engine.runs.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of parameter values."""
+
+    key: str
+    title: str
+    help: str
+    changes: Mapping[str, Any]
+
+    def applied_to(self, config: RunConfig) -> RunConfig:
+        for path, value in self.changes.items():
+            config = with_value(config, path, value)
+        return config
+
+    def matches(self, config: RunConfig) -> bool:
+        return all(get_value(config, path) == value for path, value in self.changes.items())
+
+
+PRESETS = (
+    Preset(
+        "minute", "In a minute", "See something in a minute: a small network that learns fast.",
+        {"training.seconds": 60.0, "training.steps": 0, "training.batch_size": 128,
+         "training.learning_rate": 3e-3, "training.ema_decay": 0.995},
+    ),
+    Preset(
+        "balanced", "Balanced", "Ten minutes: calmer steps and a longer average.",
+        {"training.seconds": 600.0, "training.steps": 0, "training.batch_size": 128,
+         "training.learning_rate": 1e-3, "training.ema_decay": 0.999},
+    ),
+    Preset(
+        "best", "Best", "An hour: small steps and a long average, for the best images.",
+        {"training.seconds": 3600.0, "training.steps": 0, "training.batch_size": 128,
+         "training.learning_rate": 5e-4, "training.ema_decay": 0.9995},
+    ),
+)  # fmt: skip
+
+
+def preset_of(config: RunConfig) -> str:
+    """Key of the preset that the config follows, or ""."""
+    return next((preset.key for preset in PRESETS if preset.matches(config)), "")

@@ -1,0 +1,109 @@
+"""Samples drawn from the EMA weights while training, always from the same noise."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffusion_studio.core.chain import reverse_chain
+from diffusion_studio.core.process.noise import CounterNoise
+from diffusion_studio.core.process.spacing import TrailingSpacing
+from diffusion_studio.core.samplers import DDIM
+from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.engine.files.pictures import save_grid
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.quality import Quality, QualitySpace
+from diffusion_studio.engine.training.session import Counters, Session
+
+STEPS = 20
+SEED = 0
+FIRST_AFTER = 2.0  # seconds of training
+
+
+class Previewer:
+    """Draws previews seldom enough to stay within their share of the time."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._spec = session.config.training
+        self._next = session.counters.seconds + FIRST_AFTER
+        self._drawn_step = -1
+        self._space: QualitySpace | None = None
+
+    def due(self, seconds: float) -> bool:
+        return self._spec.preview_count > 0 and self._spec.preview_share > 0 and seconds >= self._next
+
+    def wanted(self, step: int, control: Control) -> bool:
+        """Whether a last picture is worth drawing: none when somebody waits for the end."""
+        return self._spec.preview_count > 0 and step != self._drawn_step and not control.stopped
+
+    def draw(self, counters: Counters, control: Control) -> events.Preview | None:
+        """The preview of this moment, saved beside the earlier ones; None when a stop came first.
+
+        Raises:
+            OSError: it could not be saved.
+        """
+        start = time.perf_counter()
+        labels = self._labels()
+        images = self._sample(labels, control)
+        if images is None:
+            return None
+        self._drawn_step = counters.step
+        classes = self._session.images.class_names
+        names = tuple(classes[k] if k >= 0 else "" for k in labels)
+        try:
+            path = self._save(counters.step, images)
+            quality = self._quality(images)
+        finally:
+            spent = time.perf_counter() - start
+            self._next = counters.seconds + spent / max(self._spec.preview_share, 1e-3)
+        return events.Preview(counters.step, images, names, path, quality)
+
+    def _quality(self, images: NDArray[np.uint8]) -> Quality | None:
+        """How near the samples come to the training images; too few of them say nothing."""
+        if len(images) < 2 or self._session.batches.count < 4:
+            return None
+        if self._space is None:
+            self._space = QualitySpace(self._session.batches.images)
+        return self._space.measure(images.transpose(0, 3, 1, 2))
+
+    def _labels(self) -> NDArray[np.int64]:
+        """Every class in turn. (n,)"""
+        count, classes = self._spec.preview_count, self._session.learner.classes
+        return np.arange(count) % classes if classes else np.full(count, -1)
+
+    def _sample(self, labels: NDArray[np.int64], control: Control) -> NDArray[np.uint8] | None:
+        images, learner = self._session.images, self._session.learner
+        shape = (len(labels), images.channels, images.resolution, images.resolution)
+        noise = CounterNoise(SEED, learner.device)
+        times = TrailingSpacing().times(learner.tables, min(STEPS, learner.tables.steps))
+        start = noise.start(shape).contiguous(memory_format=learner.memory_format)
+        x = start
+        asked = torch.from_numpy(labels).to(learner.device)
+        for step in reverse_chain(learner.denoiser(), DDIM(), times, start, noise.step, asked):
+            if control.stopped:
+                return None
+            x = step.x_s
+        return to_uint8(x.cpu().numpy()).transpose(0, 2, 3, 1)
+
+    def _save(self, step: int, images: NDArray[np.uint8]) -> Path:
+        path = self._session.run.sample_folder / f"step-{step:08d}.png"
+        config = self._session.config.model_dump(mode="json")
+        save_grid(
+            path,
+            images,
+            {
+                "step": step,
+                "count": len(images),
+                "sampler": "DDIM",
+                "steps": STEPS,
+                "seed": SEED,
+                "config": config,
+            },
+        )
+        return path

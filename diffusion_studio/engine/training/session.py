@@ -1,0 +1,233 @@
+"""A training made ready: its run folder, images and learner, new or resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diffusion_studio.core.describe import get_value
+from diffusion_studio.core.process.schedules import LearnedSchedule
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.data.imageset import ImageSet, printable
+from diffusion_studio.data.load import load
+from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.machine.devices import choose_precision, is_fast
+from diffusion_studio.engine.runs import model_io
+from diffusion_studio.engine.runs.checkpoints import CheckpointContent, read_json, read_tensors
+from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
+from diffusion_studio.engine.runs.run import STATE, Run, RunError
+from diffusion_studio.engine.training.batches import BatchSource, split
+from diffusion_studio.engine.training.learner import Learner, LearnerState
+from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
+from diffusion_studio.engine.training.timestep_errors import TimestepAverages
+from diffusion_studio.models.snr import LearnedSNR
+from diffusion_studio.models.unet import Precision, build_unet
+
+RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
+DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
+FIXED = ("data", "model", "diffusion", "seed", "objective.predict", "objective.variance")
+"""What a run keeps for its whole life."""
+
+
+@dataclass
+class Counters:
+    """How far a training has come."""
+
+    step: int = 0
+    position: int = 0  # images seen
+    seconds: float = 0.0
+    skipped_steps: int = 0
+
+
+@dataclass
+class Session:
+    """One training in memory."""
+
+    run: Run
+    images: ImageSet
+    learner: Learner
+    batches: BatchSource
+    averages: TimestepAverages
+    counters: Counters = field(default_factory=Counters)
+    notes: tuple[str, ...] = ()  # sentences about what was found while making ready
+
+    @property
+    def config(self) -> RunConfig:
+        return self.run.config
+
+    def checkpoint(self) -> CheckpointContent:
+        """All that a checkpoint of this moment holds."""
+        state = self.learner.state()
+        names = [printable(name) for name in self.images.class_names]
+        studio = {
+            "schema": 1, "classes": self.learner.classes, "class_names": names,
+            "prediction": self.config.objective.predict, "step": self.counters.step,
+        }  # fmt: skip
+        trainer = {"counters": vars(self.counters), "timestep_errors": self.averages.state()}
+        pipeline = model_io.pipeline_json(
+            self.learner.unet.config, self.learner.tables, self.config.objective.predict
+        )
+        tensors = {model_io.UNET_WEIGHTS: state.ema, RAW: state.raw, OPTIMIZER: state.optimizer}
+        history = self.batches.history
+        if history is not None:
+            tensors[DENSITY] = {"losses": history.losses, "count": history.count}
+        return CheckpointContent(json={**pipeline, model_io.STUDIO: studio, STATE: trainer}, tensors=tensors)
+
+    def set_objective(self, objective: ObjectiveSpec) -> None:
+        """Goes on with another weight, density or loss from the next step on."""
+        config = self.config.model_copy(update={"objective": objective})
+        self.run = Run(self.run.path, config)
+        self.learner.set_objective(objective)
+        self.batches.set_density(objective.density)
+
+
+Reading = Callable[[int, int], None]
+
+
+def new_session(
+    path: Path, config: RunConfig, device: torch.device, reading: Reading | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Session:  # fmt: skip
+    """Reads the images, fixes every automatic choice and makes the run folder.
+
+    Raises:
+        Cancelled: `cancelled()` became true; there is no run folder then.
+        ValueError: data, config or folder that cannot be used; the message is a sentence for a person.
+    """
+    images = load(config.data, cache_dir(), reading, cancelled)
+    _heed(cancelled)  # what follows cannot be interrupted: the network's library takes a second to import
+    resolved = resolve(config, images, device)
+    precision = choose_precision(config.training.precision, device, images.resolution)
+    resolved = _with_training(resolved, precision=precision)
+    learner = _learner(resolved, images, device, precision)
+    _heed(cancelled)
+    run = Run.create(path, resolved, {**images.manifest(), "fingerprint": images.fingerprint})
+    return _session(run, images, learner, device)
+
+
+def _heed(cancelled: Callable[[], bool] | None) -> None:
+    if cancelled is not None and cancelled():
+        raise Cancelled
+
+
+def resolve(config: RunConfig, images: ImageSet, device: torch.device) -> RunConfig:
+    """The config with every automatic value of data and model filled in."""
+    data = config.data.model_copy(update={"resolution": images.resolution, "channels": images.channels})
+    model = config.model.resolved(images.resolution, is_fast(device))
+    model = model.model_copy(update={"conditional": model.conditional and images.conditional_possible})
+    return config.model_copy(update={"data": data, "model": model})
+
+
+def _with_training(config: RunConfig, **values: Any) -> RunConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update=values)})
+
+
+def _learner(config: RunConfig, images: ImageSet, device: torch.device, precision: Precision) -> Learner:
+    classes = images.classes if config.model.conditional else 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        learned = config.objective.variance != "fixed"
+        unet = build_unet(config.model, images.resolution, images.channels, classes, learned)
+    tables = config.diffusion.tables()
+    schedule = None
+    if isinstance(config.diffusion.schedule, LearnedSchedule):
+        chosen = config.diffusion.schedule
+        schedule = ScheduleLearner(LearnedSNR(tables.steps, -chosen.first, -chosen.last), device)
+    return Learner(unet, tables, config.training, classes, device, precision, config.objective, schedule)
+
+
+def _session(run: Run, images: ImageSet, learner: Learner, device: torch.device) -> Session:
+    config = run.config
+    tables: Tables = learner.tables
+    trained, _ = split(images.count, config.data.held_out, config.seed)
+    batches = BatchSource(
+        images,
+        tables.steps,
+        learner.classes,
+        config.training.label_dropout,
+        config.data.flip,
+        config.seed,
+        device,
+        trained,
+    )
+    batches.set_density(config.objective.density)
+    return Session(run, images, learner, batches, TimestepAverages(tables.steps))
+
+
+def resumed_session(
+    path: Path, device: torch.device, config: RunConfig | None = None, reading: Reading | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Session:  # fmt: skip
+    """Goes on from the newest sound checkpoint of a run, or from the start when there is none yet.
+
+    Args:
+        config: the run's config with other training parameters, or None for its own.
+
+    Raises:
+        Cancelled: `cancelled()` became true.
+        ValueError: a run that cannot be resumed; the message is a sentence for a person.
+    """
+    run = _reconfigured(Run.open(path), config)
+    images = load(run.config.data, cache_dir(), reading, cancelled)
+    _heed(cancelled)
+    precision = choose_precision(run.config.training.precision, device, images.resolution)
+    learner = _learner(run.config, images, device, precision)
+    session = _session(run, images, learner, device)
+    session.notes = data_notes(run, images)
+    try:
+        checkpoint, complaints = run.newest_checkpoint()
+    except RunError as error:
+        session.notes += (f"{error} Training begins again at step 0.",)
+        return session
+    session.notes += complaints
+    _restore(session, checkpoint)
+    return session
+
+
+def _reconfigured(run: Run, config: RunConfig | None) -> Run:
+    if config is None or config == run.config:
+        return run
+    for name in FIXED:
+        if get_value(config, name) != get_value(run.config, name):
+            what = name.rpartition(".")[2]
+            raise RunError(
+                f"The {what} of {run.name} cannot change after its first step; start a new run for that."
+            )
+    return Run(run.path, config)  # written once the training holds the run's lock
+
+
+def data_notes(run: Run, images: ImageSet) -> tuple[str, ...]:
+    """What changed in the data since the run began."""
+    now = tuple(printable(name) for name in images.class_names)
+    if run.config.model.conditional and run.manifest and run.class_names != now:
+        raise RunError(
+            f"{run.name} was trained on the classes {some_names(run.class_names)}, but {images.source} now "
+            f"has {some_names(now)}. Put the folder back as it was, or start a new run."
+        )
+    if run.manifest.get("fingerprint", images.fingerprint) != images.fingerprint:
+        return (f"The images in {images.source} changed since this run began; it goes on with the new ones.",)
+    return ()
+
+
+def some_names(names: tuple[str, ...]) -> str:
+    """Names in a sentence; how many when they are too many to read."""
+    return ", ".join(names) if 0 < len(names) <= 12 else f"of {len(names)} folders"
+
+
+def _restore(session: Session, checkpoint: Path) -> None:
+    ema = read_tensors(checkpoint / model_io.UNET_WEIGHTS)
+    raw, optimizer = read_tensors(checkpoint / RAW), read_tensors(checkpoint / OPTIMIZER)
+    session.learner.restore(LearnerState(raw, ema, optimizer))
+    if session.batches.history is not None and (checkpoint / DENSITY).is_file():
+        session.batches.history.restore(read_tensors(checkpoint / DENSITY))
+    state = read_json(checkpoint / STATE)
+    try:
+        session.counters = Counters(**state["counters"])
+        session.averages.restore(state["timestep_errors"])
+    except (KeyError, TypeError):
+        raise RunError(f"{checkpoint / STATE} was written by another version and cannot be read.") from None

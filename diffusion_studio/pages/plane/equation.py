@@ -1,0 +1,87 @@
+"""The equation of one step of the particles, with its numbers."""
+
+from __future__ import annotations
+
+import math
+
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.plane.process import Forward, Langevin, Reverse
+from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.pages.sample.step_equation import step_equation
+from diffusion_studio.widgets.equations.equation import Term
+
+
+def toy_equation(
+    spec: ToySpec, tables: Tables, times: tuple[int, ...], position: int
+) -> tuple[list[Term], list[Term], str]:
+    """Formula, numbers and caption of the step that begins at state `position`."""
+    formula, numbers, caption = _plain(spec, tables, times, position)
+    if spec.guides and not isinstance(spec.process, Forward):
+        caption += f" · guided: ∇log pₜ(x) + {spec.guide.gamma:g} ∇log pₜ(y|x), y = {spec.guide.label}"
+    return formula, numbers, caption
+
+
+def _plain(
+    spec: ToySpec, tables: Tables, times: tuple[int, ...], position: int
+) -> tuple[list[Term], list[Term], str]:
+    """The same without guidance."""
+    process = spec.process
+    if isinstance(process, Langevin):
+        return _langevin(process)
+    if position + 1 >= len(times):
+        return [Term("x_0" if times[-1] == 0 else "x_T", "xt")], [], "the end of the chain"
+    t, s = times[position], times[position + 1]
+    if s > t and isinstance(process, Reverse) and process.climb == "flow":
+        return _flow_up(tables, t, s)
+    if s > t:
+        return _forward(tables, t, s)
+    assert isinstance(process, Reverse)
+    before = times[position - 1] if position and times[position - 1] > t else None
+    formula, numbers = step_equation(process.sampler.update(tables, t, s, before), s)
+    return formula, numbers, f"t = {t} → s = {s} · {type(process.sampler).source}"
+
+
+def _langevin(process: Langevin) -> tuple[list[Term], list[Term], str]:
+    formula = [
+        Term("x", "xt"), Term(r"\leftarrow"), Term("x", "xt", "The present place", "x"), Term("+"),
+        Term("c", tooltip="The step", name="step"),
+        Term(r"\nabla\log p_t(x)", "score", "The score of the present noise level", "score"),
+    ]  # fmt: skip
+    numbers = [Term(text=f"x ← x + {process.step:.4g}"), Term(r"\hat s", "score")]
+    if process.heat > 0:
+        formula += [Term("+"), Term(r"\sqrt{2c}", tooltip="Size of the noise", name="step"),
+                    Term(r"\varepsilon", "eps", "Fresh noise", "heat")]  # fmt: skip
+        numbers += [
+            Term(text=f"+ {process.heat * math.sqrt(2 * process.step):.4g}"),
+            Term(r"\varepsilon", "eps"),
+        ]
+    caption = "Luo 2022, eq. 158" + (", with a Metropolis test" if process.adjusted else "")
+    return formula, numbers, caption
+
+
+def _forward(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], str]:
+    variance = tables.beta_between(t, s)
+    formula = [
+        Term("x_t", "xt"), Term("="), Term(r"\sqrt{\bar\alpha_t/\bar\alpha_s}"), Term("x_s", "xt"), Term("+"),
+        Term(r"\sqrt{1-\bar\alpha_t/\bar\alpha_s}"), Term(r"\varepsilon", "eps", "Fresh noise"),
+    ]  # fmt: skip
+    numbers = [
+        Term(text=f"x = {math.sqrt(1 - variance):.4f}"), Term("x_s", "xt"),
+        Term(text=f"+ {math.sqrt(variance):.4f}"), Term(r"\varepsilon", "eps"),
+    ]  # fmt: skip
+    return formula, numbers, f"s = {s} → t = {t} · Luo 2022, eq. 69"
+
+
+def _flow_up(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], str]:
+    scale = math.sqrt(tables.alpha_bar_at(t) / tables.alpha_bar_at(s))
+    rise = math.sqrt(tables.alpha_bar_at(t)) * (tables.noise_level_at(t) - tables.noise_level_at(s))
+    formula = [
+        Term("x_t", "xt"), Term("="), Term(r"\sqrt{\bar\alpha_t/\bar\alpha_s}"), Term("x_s", "xt"),
+        Term("+"), Term(r"\sqrt{\bar\alpha_t}(\varsigma_t-\varsigma_s)"),
+        Term(r"\hat\epsilon", "eps", "The estimated noise"),
+    ]  # fmt: skip
+    numbers = [
+        Term(text=f"x = {scale:.4f}"), Term("x_s", "xt"),
+        Term(text=f"+ {rise:.4f}"), Term(r"\hat\epsilon", "eps"),
+    ]  # fmt: skip
+    return formula, numbers, f"s = {s} → t = {t} · DDIM inversion, DDIM §4.3"

@@ -1,0 +1,238 @@
+"""The Runs page: all trainings on disk."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QIcon
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QStackedWidget,
+    QTableView,
+    QWidget,
+)
+
+from diffusion_studio.pages.page import Page, Workspace
+from diffusion_studio.viewmodels.runs.model import RunsState, RunSummary, RunsViewModel
+from diffusion_studio.viewmodels.train.state import duration
+from diffusion_studio.widgets.frame.banner import Banner
+from diffusion_studio.widgets.frame.empty import EmptyState
+from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.images.thumbnail import thumbnail
+
+COLUMNS = ("Run", "Data", "Step", "Loss", "Trained", "Size", "Saved")
+THUMBNAIL = 40  # px
+_Index = QModelIndex | QPersistentModelIndex
+
+
+class RunsPage(Page):
+    """The page's widgets, laid out and tied to the view-model."""
+
+    key, title = "runs", "Runs"
+    sample_requested = Signal(object)  # Path
+    resume_requested = Signal(object)
+    show_requested = Signal(object)
+    train_requested = Signal()
+
+    def __init__(self, model: RunsViewModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self._build()
+        self._connect()
+        self._render(model.state)
+
+    # --- widgets ----------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.workspace = Workspace()
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.workspace)
+        self.banner = Banner()
+        self.empty = EmptyState()
+        self.empty.set_content(
+            "runs", "No training yet",
+            "Every training that you start is kept here, with its curves and samples.", "Train a model",
+        )  # fmt: skip
+        self.rows = _Rows(self)
+        self.table = QTableView()
+        self.table.setModel(self.rows)
+        self.table.setAccessibleName("Trainings")
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
+        self.table.setShowGrid(False)
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(56)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.views = QStackedWidget()
+        self.views.addWidget(self.empty)
+        self.views.addWidget(self.table)
+        self.workspace.area.addWidget(self.banner)
+        self.workspace.area.addWidget(self.views, 1)
+        self._build_panel()
+
+    def _build_panel(self) -> None:
+        panel = self.workspace.panel
+        self.name = label("", "strong")
+        self.name.setWordWrap(True)
+        self.facts = label("", "muted")
+        self.facts.setWordWrap(True)
+        self.grid = ImageGrid(selectable=False)
+        self.grid.set_empty_text("No samples yet")
+        self.grid.setMinimumHeight(240)
+        panel.addWidget(label("Run", "section"))
+        panel.addWidget(self.name)
+        panel.addWidget(self.facts)
+        panel.addWidget(self.grid, 1)
+        self.sample = QPushButton("Walk through its chain")
+        self.sample.setProperty("primary", True)
+        self.resume = QPushButton("Resume training")
+        self.show_curves = QPushButton("Show its curves")
+        self.open_folder = QPushButton("Open its folder")
+        self.trash = QPushButton("Move to trash")
+        self.actions_of_run = (self.sample, self.resume, self.show_curves, self.open_folder, self.trash)
+        for button in self.actions_of_run:
+            self.workspace.foot.addWidget(button)
+
+    def _connect(self) -> None:
+        self.model.changed.connect(self._render)
+        self.table.selectionModel().currentRowChanged.connect(self._choose_row)
+        self.table.activated.connect(lambda _: self._emit(self.sample_requested))
+        self.sample.clicked.connect(lambda: self._emit(self.sample_requested))
+        self.resume.clicked.connect(lambda: self._emit(self.resume_requested))
+        self.show_curves.clicked.connect(lambda: self._emit(self.show_requested))
+        self.open_folder.clicked.connect(self._open_folder)
+        self.trash.clicked.connect(self._trash)
+        self.empty.primary_requested.connect(self.train_requested)
+        self.banner.closed.connect(self.model.dismiss_notice)
+        self.banner.action_triggered.connect(self.model.put_back)
+
+    # --- what the person does ---------------------------------------------------------------------------
+
+    def _choose_row(self, current: QModelIndex) -> None:
+        if current.isValid():
+            self.model.select(self.rows.runs[current.row()].path)
+
+    def _emit(self, signal: Any) -> None:
+        if self.model.state.selected is not None:
+            signal.emit(self.model.state.selected)
+
+    def _open_folder(self) -> None:
+        if self.model.state.selected is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.model.state.selected)))
+
+    def _trash(self) -> None:
+        if self.model.state.selected is not None:
+            self.model.trash(self.model.state.selected)
+
+    def undo(self) -> None:
+        self.model.put_back()
+
+    @property
+    def can_undo(self) -> bool:
+        return self.model.state.trashed is not None
+
+    # --- what the model tells ---------------------------------------------------------------------------
+
+    def _render(self, state: RunsState) -> None:
+        if state.runs is not self.rows.runs:
+            self.rows.set_runs(state.runs)
+        self.views.setCurrentWidget(self.table if state.runs or not state.listed else self.empty)
+        run = next((r for r in state.runs if r.path == state.selected), None)
+        self._render_run(run)
+        if run is not None:
+            row = state.runs.index(run)
+            if self.table.currentIndex().row() != row:
+                self.table.selectRow(row)
+        if state.notice is None:
+            self.banner.dismiss()
+        else:
+            self.banner.show_message(
+                state.notice.kind, state.notice.text, state.notice.action, state.notice.details
+            )
+        self.header_changed.emit()
+
+    def _render_run(self, run: RunSummary | None) -> None:
+        for button in self.actions_of_run:
+            button.setEnabled(run is not None)
+        if run is None:
+            self.name.setText("Nothing chosen")
+            self.facts.setText("")
+            self.grid.set_images(None)
+            return
+        self.name.setText(run.name)
+        self.facts.setText(run.problem or f"{run.path}")
+        self.grid.set_images(run.picture)
+        sound = not run.problem
+        self.sample.setEnabled(sound and run.step > 0)
+        self.resume.setEnabled(sound)
+        self.show_curves.setEnabled(sound)
+
+    def chips(self) -> list[tuple[str, str]]:
+        state = self.model.state
+        total = sum(run.size for run in state.runs)
+        return [("runs", str(len(state.runs))), ("on disk", _megabytes(total))] if state.runs else []
+
+
+class _Rows(QAbstractTableModel):
+    """The runs as rows."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.runs: tuple[RunSummary, ...] = ()
+
+    def set_runs(self, runs: tuple[RunSummary, ...]) -> None:
+        self.beginResetModel()
+        self.runs = runs
+        self.endResetModel()
+
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.runs)
+
+    def columnCount(self, parent: _Index | None = None) -> int:
+        return len(COLUMNS)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return COLUMNS[section]
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        run = self.runs[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return _cells(run)[index.column()]
+        if role == Qt.ItemDataRole.DecorationRole and index.column() == 0 and run.picture is not None:
+            picture = thumbnail(run.picture, THUMBNAIL)
+            icon = QIcon(picture)
+            icon.addPixmap(picture, QIcon.Mode.Selected)  # not tinted in the chosen row
+            return icon
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return run.problem or str(run.path)
+        return None
+
+
+def _cells(run: RunSummary) -> tuple[str, ...]:
+    loss = "" if math.isnan(run.loss) else f"{run.loss:.4f}"
+    when = datetime.datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M")
+    return (
+        run.name, run.data, f"{run.step:,}", loss, duration(run.seconds) if run.seconds else "",
+        _megabytes(run.size), when,
+    )  # fmt: skip
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,119 @@
+"""What can be done with a chain: branch, compare, name, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QToolButton, QWidget
+
+from diffusion_studio.engine.chains.export import ExportKind
+from diffusion_studio.viewmodels.sample.model import SampleViewModel
+from diffusion_studio.widgets.look.icons import set_icon
+
+EXPORTS: list[tuple[str, str, str, ExportKind]] = [
+    ("Picture of this step …", "png", "PNG (*.png)", "state"),
+    ("Strip of the chain …", "png", "PNG (*.png)", "strip"),
+    ("Animation of the chain …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng)", "state"),
+    ("Every number …", "npz", "NumPy (*.npz)", "state"),
+]
+
+
+class SampleActions(QObject):
+    """The buttons beside the transport, with their menus and dialogs."""
+
+    def __init__(self, model: SampleViewModel, page: QWidget) -> None:
+        super().__init__(page)
+        self.model, self._page = model, page
+        self._build_branching()
+        self._build_export()
+
+    @property
+    def buttons(self) -> tuple[QToolButton, ...]:
+        return self.branch_button, self.compare_button, self.export_button
+
+    def _build_branching(self) -> None:
+        self.branch_button, self.compare_button = QToolButton(), QToolButton()
+        self.branch_button.setText("Branch")
+        self.branch_button.setToolTip(
+            "A second future from this step on (B): then change the sampler, σ, τ, the class or the seed"
+        )
+        set_icon(self.branch_button, "branch")
+        self.compare_button.setText("A/B")
+        self.compare_button.setToolTip(
+            "A second chain with the same start and the same noise, beside this one with their difference (C)"
+        )
+        set_icon(self.compare_button, "duplicate")
+        self.compare_menu = QMenu(self.compare_button)
+        self.compare_menu.aboutToShow.connect(self._fill_compare_menu)
+        self.compare_button.setMenu(self.compare_menu)
+        self.compare_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        for button in (self.branch_button, self.compare_button):
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.branch_button.clicked.connect(self.model.branch)
+
+    def _build_export(self) -> None:
+        self.export_button = QToolButton()
+        self.export_button.setText("Export")
+        self.export_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        set_icon(self.export_button, "export")
+        self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.export_button)
+        for text, suffix, filters, kind in EXPORTS:
+            menu.addAction(text, lambda s=suffix, f=filters, k=kind: self.ask_for_export(s, f, k))
+        menu.addSeparator()
+        menu.addAction("Copy the command line", self.copy_command)
+        self.export_button.setMenu(menu)
+
+    # --- what the person does ---------------------------------------------------------------------------
+
+    def ask_for_export(self, suffix: str, filters: str, kind: ExportKind) -> None:
+        """Asks where to write."""
+        name = f"{self.model.state.model or 'chain'}.{suffix}"
+        dialog = QFileDialog(self._page, "Export", str(Path.home() / name), filters)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(suffix)
+        dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[1].rstrip(")")))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self.model.export(Path(path), kind))
+        dialog.open()
+
+    def copy_command(self) -> None:
+        """Puts the command line that makes these samples again on the clipboard."""
+        QGuiApplication.clipboard().setText(self.model.command())
+
+    def ask_for_name(self, track: int) -> None:
+        """Asks for the name of a branch; an empty one says what it changes. The main chain keeps its own."""
+        if track == 0:
+            return
+        dialog = QInputDialog(self._page)
+        dialog.setWindowTitle("Name of the branch")
+        dialog.setLabelText("Name (empty: what it changes)")
+        dialog.setTextValue(self.model.parameters.tree.branches[track - 1].name)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.textValueSelected.connect(lambda name: self.model.rename_track(track, name))
+        dialog.open()
+
+    def toggle_compare(self) -> None:
+        tree = self.model.parameters.tree
+        if tree.compared >= 0:
+            self.model.compare_with(-1)
+        else:
+            self.model.compare_new()
+
+    def _fill_compare_menu(self) -> None:
+        menu, tree = self.compare_menu, self.model.parameters.tree
+        menu.clear()
+        menu.addAction("New chain B with the same start and noise", self.model.compare_new)
+        others = [track for track in tree.tracks if track != tree.active]
+        if others:
+            menu.addSeparator()
+        for track in others:
+            action = menu.addAction(f"Compare with: {tree.label_of(track)}")
+            action.setCheckable(True)
+            action.setChecked(track == tree.compared)
+            action.triggered.connect(lambda _=False, track=track: self.model.compare_with(track))
+        if tree.compared >= 0:
+            menu.addSeparator()
+            menu.addAction("End the comparison", lambda: self.model.compare_with(-1))

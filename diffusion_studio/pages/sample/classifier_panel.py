@@ -1,0 +1,154 @@
+"""The classifier of noisy images: trained here, with its loss and where it stops knowing."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from diffusion_studio.engine.classifier.accuracy import AccuracyCurve
+from diffusion_studio.viewmodels.sample.classifier import ClassifierState
+from diffusion_studio.viewmodels.train.series import LossSeries
+from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.frame.cards import Card, RemainderCard
+from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.plots import LossPlot, RunCurve
+from diffusion_studio.widgets.plots.curve import Line, XYPlot
+
+LEARNED = (
+    "It sees a noisy image xₜ and its t, and says which class it shows. Its gradient leads a chain to a "
+    "class, even of a model that never saw a label; where noise hides the class it can only guess, and "
+    "leads nowhere."
+)
+EXACT = (
+    "Nothing to train here: which image xₜ came from is known exactly, and so is its class. No classifier "
+    "of these images can know more; where even this one guesses, the class is not decided yet."
+)
+USE = "It leads the chain where the guide is “by a classifier”."
+PLOT_HZ = 4.0  # drawing takes time from the training
+TIMES = [
+    ("30", "30 s", "Enough for small images"),
+    ("120", "2 min", ""),
+    ("600", "10 min", "For large images"),
+]
+
+
+class ClassifierPanel(QWidget):
+    """What it is for and its training above, its curves below."""
+
+    train_requested = Signal(float)  # seconds
+    pause_requested = Signal()  # or go on
+    stop_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(12)
+        column.addWidget(self._build_training())
+        self.accuracy = XYPlot("Accuracy over t", max_hz=PLOT_HZ)
+        self.accuracy.set_axes("t", "accuracy")
+        self.accuracy.setToolTip(
+            "On images that it never learned from: how often the likeliest class is right"
+        )
+        self.loss = LossPlot("Cross-entropy", decay=0.95, max_hz=PLOT_HZ)
+        self._accuracy_card, self._loss_card = RemainderCard(), RemainderCard()
+        for card, plot, share in ((self._accuracy_card, self.accuracy, 3), (self._loss_card, self.loss, 2)):
+            card.body.addWidget(plot)
+            column.addWidget(card, share)
+        column.addStretch(0)
+        self._drawn: tuple[AccuracyCurve | None, int, bool] | None = None
+        self.show_state(ClassifierState())
+        self.show_losses(LossSeries())
+
+    def _build_training(self) -> Card:
+        card = Card("Classifier of noisy images")
+        card.setToolTip(LEARNED)
+        card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.card, self.words, self.knowledge = card, label(LEARNED, "muted"), label("")
+        self.notice, self.detail = label("", "muted"), label("", "small")
+        for text in (self.words, self.knowledge, self.notice):
+            text.setWordWrap(True)
+        self.detail.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.button = QPushButton("Train a classifier")
+        self.button.setProperty("primary", True)
+        self.pause, self.halt = QPushButton("Pause"), QPushButton("Stop && save")
+        self.seconds = Segmented()
+        self.seconds.set_options(TIMES)
+        self.seconds.setAccessibleName("Training time")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        for widget in (self.button, self.pause, self.halt, self.seconds):
+            widget.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+            row.addWidget(widget)
+        row.addStretch(1)
+        for widget in (self.words, self.knowledge, self.notice):
+            card.body.addWidget(widget)
+        card.body.addLayout(row)
+        card.body.addWidget(self.bar)
+        card.body.addWidget(self.detail)
+        self.button.clicked.connect(lambda: self.train_requested.emit(float(self.seconds.value)))
+        self.pause.clicked.connect(self.pause_requested)
+        self.halt.clicked.connect(self.stop_requested)
+        return card
+
+    # --- what is shown ----------------------------------------------------------------------------------
+
+    def show_state(self, state: ClassifierState) -> None:
+        busy = state.busy
+        self._say(self.words, "" if busy else EXACT if state.exact else USE if state.trained else LEARNED)
+        self._say(self.knowledge, state.knowledge.replace(" %", "\u00a0%"))
+        self._say(self.notice, state.notice)
+        self.button.setText("Train it again" if state.trained else "Train a classifier")
+        for widget in (self.button, self.seconds):
+            widget.setVisible(not busy and not state.exact and state.run is not None)
+        for widget in (self.pause, self.halt, self.bar):
+            widget.setVisible(busy)
+        self._say(self.detail, state.detail if busy else "")
+        self.pause.setText("Resume" if state.phase == "paused" else "Pause")
+        self.pause.setEnabled(state.phase in ("running", "paused"))
+        self.halt.setEnabled(state.phase != "stopping")
+        self.bar.setValue(round(1000 * state.fraction))
+        self.card.set_title("Classifier of noisy images", state.run.name if state.run and busy else "")
+        drawn = (state.curve, state.classes, state.exact)
+        if drawn != self._drawn:  # progress is told many times a second
+            self._drawn = drawn
+            self._show_accuracy(*drawn)
+
+    def show_losses(self, losses: LossSeries) -> None:
+        self._loss_card.setVisible(len(losses.steps) > 0)
+        self.loss.set_runs([RunCurve("", losses.steps, losses.values)])
+
+    def set_time(self, t: int) -> None:
+        """Marks the t of the state that is shown."""
+        self.accuracy.set_mark(t)
+
+    def _show_accuracy(self, curve: AccuracyCurve | None, classes: int, exact: bool) -> None:
+        """Learned is dashed, exact is solid; guessing is dotted."""
+        self._accuracy_card.setVisible(curve is not None)
+        if curve is None:
+            self.accuracy.set_lines({})
+            return
+        dash = Qt.PenStyle.SolidLine if exact else Qt.PenStyle.DashLine
+        chance = [1 / classes] * 2
+        self.accuracy.set_lines(
+            {
+                "exact posterior" if exact else "classifier": Line(curve.t, curve.accuracy, "guidance", dash),
+                "guessing": Line([curve.t[0], max(curve.t[-1], 2)], chance, "muted", Qt.PenStyle.DotLine),
+            }
+        )
+
+    @staticmethod
+    def _say(place: QLabel, text: str) -> None:
+        place.setText(text)
+        place.setVisible(bool(text))

@@ -1,0 +1,229 @@
+"""The right-hand column of the Sample page: curves, σ and τ by hand, and what was remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+
+from diffusion_studio.pages.sample.classifier_panel import ClassifierPanel
+from diffusion_studio.pages.sample.guidance_panel import GuidancePanel
+from diffusion_studio.viewmodels.sample.chain_views import ChainCurves, StepNoise
+from diffusion_studio.viewmodels.sample.side_models import ErrorFound, NearestFound
+from diffusion_studio.widgets.editors.gamma_editor import GammaEditor
+from diffusion_studio.widgets.editors.sigma_editor import SigmaEditor
+from diffusion_studio.widgets.editors.sigma_points import Points
+from diffusion_studio.widgets.editors.tau_editor import TauEditor
+from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.plots import ChainPlot, Curve
+from diffusion_studio.widgets.plots.curve import Line, XYPlot
+
+TALL = 640  # pixels
+GUIDANCE = "‖ε̂(y) − ε̂(∅)‖"
+CURVES, BY_HAND, NEAREST = "curves", "by hand", "nearest"
+TRADE, CLASSIFIER = "guidance", "classifier"
+TABS = [
+    (CURVES, "Curves", "ᾱ, σ, SNR, the size of ε̂ and the way to the image, over the chain"),
+    (BY_HAND, "σ τ γ", "Draw the noise of each step, the visited times, and guidance over the chain"),
+    (NEAREST, "Memory", "The training images nearest to each sample: learned, or remembered?"),
+    (TRADE, "Guidance", "One noise under every γ, and what guidance trades"),
+    (CLASSIFIER, "Classifier", "A classifier of noisy images: where does it stop knowing?"),
+]
+
+
+class SampleSide(QWidget):
+    """Views of the same chain, one at a time."""
+
+    seek_requested = Signal(int)
+    points_edited = Signal(list)
+    times_edited = Signal(list)
+    gammas_edited = Signal(list)  # [(t, γ_t), …]
+    sigma_wanted = Signal()  # a curve to draw
+    edit_finished = Signal()
+    tab_changed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.tabs = Segmented(stretch=True)
+        self.tabs.set_options(TABS)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self._build_curves())
+        self.stack.addWidget(self._build_editors())
+        self.stack.addWidget(self._build_nearest())
+        self.trade = GuidancePanel()
+        self.stack.addWidget(self.trade)
+        self.classifier = ClassifierPanel()
+        self.stack.addWidget(self.classifier)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(12)
+        layout.addWidget(self.tabs)
+        layout.addWidget(self.stack, 1)
+        self.tabs.changed.connect(self.show_tab)
+        self.show_tab(CURVES)
+
+    @property
+    def tab(self) -> str:
+        return self.tabs.value
+
+    def show_tab(self, key: str) -> None:
+        keys = [tab[0] for tab in TABS]
+        if key in keys:
+            self.tabs.set_value(key)
+            self.stack.setCurrentIndex(keys.index(key))
+            self.tab_changed.emit(key)
+
+    # --- widgets ----------------------------------------------------------------------------------------
+
+    def _build_curves(self) -> QWidget:
+        self.schedule_plot = ChainPlot("Schedule")
+        self.snr_plot = ChainPlot("log SNR")
+        self.eps_plot = ChainPlot("Size of ε̂ per pixel")
+        self.distance_plot = ChainPlot("When is the image decided?")
+        self.apart_plot = ChainPlot("A and B apart")
+        self.error_plot = XYPlot("Image back from its noise")
+        self.error_plot.set_axes("steps S", "root mean square", x_log=True, y_log=True)
+        self.error_plot.set_empty_text("The image is inverted and brought back …")
+        self.schedule_plot.set_limits((0.0, 1.0))
+        self._cards = {plot: _card(plot) for plot in (*self.chain_plots, self.error_plot)}
+        for plot in self.chain_plots:
+            plot.seek_requested.connect(self.seek_requested)
+        column = _column(*self._cards.values())
+        self.set_extras(comparing=False, inverting=False)  # not before: what has no parent is a window
+        return column
+
+    @property
+    def chain_plots(self) -> tuple[ChainPlot, ...]:
+        return self.schedule_plot, self.snr_plot, self.eps_plot, self.distance_plot, self.apart_plot
+
+    def set_extras(self, comparing: bool, inverting: bool) -> None:
+        """Which plots take part: there is room for three or four."""
+        extra = comparing or inverting
+        self._cards[self.apart_plot].setVisible(comparing)
+        self._cards[self.error_plot].setVisible(inverting)
+        self._cards[self.eps_plot].setVisible(not extra)
+        self._extra = extra
+        self._show_snr()
+
+    def _show_snr(self) -> None:
+        """The log SNR takes part where the window is high enough for a fourth plot."""
+        self._cards[self.snr_plot].setVisible(not self._extra and self.height() >= TALL)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_snr()
+
+    def _build_editors(self) -> QWidget:
+        self.sigma_editor = SigmaEditor()
+        self.tau_editor = TauEditor()
+        self.sigma_editor.points_edited.connect(self.points_edited)
+        self.sigma_editor.edit_requested.connect(self.sigma_wanted)
+        self.gamma_editor = GammaEditor()
+        self.tau_editor.times_edited.connect(self.times_edited)
+        self.gamma_editor.points_edited.connect(self.gammas_edited)
+        for editor in (self.sigma_editor, self.tau_editor, self.gamma_editor):
+            editor.edit_finished.connect(self.edit_finished)
+        hint = label("Drag a dot. Double-click adds one, right-click or Delete removes it.", "muted")
+        hint.setWordWrap(True)
+        self._gamma_card = _card(self.gamma_editor)
+        return _column(_card(self.sigma_editor), _card(self.tau_editor), self._gamma_card, hint)
+
+    def _build_nearest(self) -> QWidget:
+        self.nearest = ImageGrid(selectable=False)
+        self.nearest.set_empty_text("Looking through the training images …")
+        self.nearest_words = label("", "muted")
+        self.nearest_words.setWordWrap(True)
+        card = Card()
+        card.body.addWidget(self.nearest, 1)
+        card.body.addWidget(self.nearest_words)
+        return _column(card)
+
+    # --- what is shown ----------------------------------------------------------------------------------
+
+    def set_cursor(self, position: int) -> None:
+        for plot in self.chain_plots:
+            plot.set_cursor(position)
+
+    def show_curves(self, curves: ChainCurves, learned: bool) -> None:
+        """Learned curves are dashed, exact ones solid."""
+        schedule = {
+            "ᾱ": Curve(curves.alpha_bar, "x0", label="ᾱ  image left"),
+            "σ": Curve(curves.sigma, "eps", curves.sigma_learned, "σ  noise added"),
+        }
+        largest = float(np.nanmax(curves.sigma)) if np.isfinite(curves.sigma).any() else 0.0
+        self.schedule_plot.set_limits((0.0, max(1.0, largest)))
+        self.schedule_plot.set_curves(curves.times, schedule)
+        snr = np.where(np.isfinite(curves.log_snr), curves.log_snr, np.nan)
+        self.snr_plot.set_curves(curves.times, {"log SNR": Curve(snr, "xt", label="ln ᾱ/(1−ᾱ)")})
+        sizes = {"‖ε̂‖": Curve(curves.eps_norm, "eps", learned, "‖ε̂‖")}
+        if curves.guidance_norm is not None:
+            sizes[GUIDANCE] = Curve(curves.guidance_norm, "guidance", learned, GUIDANCE)
+        self.eps_plot.set_curves(curves.times, sizes)
+        distance = Curve(curves.distance, "x0", learned, "to the last x̂_0")
+        self.distance_plot.set_curves(curves.times, {"distance": distance})
+        if curves.apart is not None:
+            apart = Curve(curves.apart, "guidance", learned, "root mean square of x_t")
+            known = np.isfinite(curves.apart)
+            if known.any():
+                self.apart_plot.set_curves(np.asarray(curves.times), {"apart": apart})
+
+    def show_noise(self, noise: StepNoise) -> None:
+        self.sigma_editor.set_steps(noise.times, noise.ceiling, noise.sigma, noise.named)
+        self.sigma_editor.set_points(noise.points)
+
+    def show_gammas(self, times: Sequence[int], gammas: Sequence[float], drawn: Points | None) -> None:
+        """γ_t of each step (S,) at the times (S+1,), its points where it is drawn; no step: no guidance."""
+        self._gamma_card.setVisible(bool(gammas))
+        if gammas:
+            self.gamma_editor.set_steps(times, gammas)
+            self.gamma_editor.set_points(drawn)
+
+    def show_times(self, alpha_bar: np.ndarray, times: Sequence[int]) -> None:
+        self.tau_editor.set_schedule(alpha_bar)
+        self.tau_editor.set_times(times)
+
+    def show_errors(self, errors: Sequence[ErrorFound]) -> None:
+        if errors:
+            line = Line([e.steps for e in errors], [e.error for e in errors], "x0", dots=True)
+            self.error_plot.set_lines({"error of the way back": line})
+        else:
+            self.error_plot.set_lines({})
+
+    def show_nearest(self, found: NearestFound) -> None:
+        self.nearest.set_columns(found.columns)
+        titles = ["here", "exact", *("123456"[: found.columns - 2])]
+        self.nearest.set_column_titles(titles)
+        self.nearest.set_images(found.images)
+        self.nearest.set_captions(list(found.captions))
+        self.nearest_words.setText(
+            "here: the estimate of the image · exact: what a network that only remembers the training images "
+            "would see in the same state · 1 2 3: the nearest training images. Numbers: root mean square "
+            f"difference per pixel to “here”; the smallest is {found.closest:.3f}."
+        )
+
+    def show_nearest_failure(self, sentence: str) -> None:
+        self.nearest.set_images(None)
+        self.nearest.set_empty_text(sentence)
+        self.nearest_words.setText("")
+
+
+def _card(widget: QWidget) -> Card:
+    card = Card()
+    card.body.addWidget(widget)
+    return card
+
+
+def _column(*widgets: QWidget) -> QWidget:
+    column = QWidget()
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(12)
+    for widget in widgets:
+        layout.addWidget(widget, 1 if isinstance(widget, Card) else 0)
+    return column

@@ -1,0 +1,129 @@
+"""The equation of one reverse step: its terms as LaTeX, and the same line with its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffusion_studio.core.guidance.guides import Guide
+from diffusion_studio.core.steps.update import SYMBOLS, Quantity, Update
+from diffusion_studio.widgets.equations.equation import Term
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How a quantity looks and what is said of it."""
+
+    color: str
+    tooltip: str
+
+
+MEANINGS: dict[Quantity, Meaning] = {
+    "x_t": Meaning("xt", "The present state of the chain"),
+    "x0_hat": Meaning("x0", "The estimate of the image at this step"),
+    "eps_hat": Meaning("eps", "The estimate of the noise at this step"),
+    "x0_before": Meaning("x0", "The estimate of the image at the step before"),
+    "eps_next": Meaning("eps", "The estimate of the noise at the end of an Euler step"),
+    "noise": Meaning("noise", "Fresh noise of this step"),
+    "class_gradient": Meaning("guidance", "Where the class becomes more likely, says the classifier"),
+    "learned_noise": Meaning(
+        "noise", "Fresh noise of this step, wider in each pixel as the network says: v is 0 at β̃ and 1 at β"
+    ),
+    "learned_gradient": Meaning(
+        "guidance", "What the classifier adds to the mean, times the variance of each pixel"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Acts:
+    """Where a term of the equation acts."""
+
+    controls: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    words: str = ""
+
+
+_GUIDANCE = ("guidance", "guide.kind", "curve.kind", "guide.form")
+_GUIDE_CURVE = "‖ε̂(y) − ε̂(∅)‖"
+_SIGMA = ("sampler.eta", "sampler.variance", "sampler.points", "sampler.size", "sampler.ratio")
+ACTS = {
+    "x_s": Acts(words="the next state: x_t one step on"),
+    "x_t": Acts(("seed",), (), "the state: view x_t (T)"),
+    "x0_hat": Acts(("clip.kind", "guidance"), ("ᾱ",), "the image: view x̂₀ (X), curve ᾱ"),
+    "x0_before": Acts(("steps",), (), "the image one step before"),
+    "eps_hat": Acts(("guidance", *_SIGMA), ("‖ε̂‖",), "the noise: view ε̂ (E), curve ‖ε̂‖"),
+    "eps_next": Acts(("guidance",), ("‖ε̂‖",), "ε̂ after a first Euler step"),
+    "noise": Acts(("seed", *_SIGMA), ("σ",), "fresh noise: view z (N), curve σ"),
+    "class_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient: view γ (G)"),
+    "unguided": Acts(("guide.negative", "guide.step"), (), "ε̂ without the class"),
+    "direction": Acts(_GUIDANCE, (_GUIDE_CURVE,), "what guidance adds: view γ (G)"),
+    "learned_noise": Acts(
+        ("seed", "sampler.variance"), ("σ",), "fresh noise, its size learned: view z (N), curve σ"
+    ),
+    "learned_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient, times σ²: view γ (G)"),
+}
+
+
+def step_equation(update: Update, s: int) -> tuple[list[Term], list[Term]]:
+    """The formula of the step down to s, and the line with its numbers."""
+    state = Term("x_s", "xt", "The next state", "x_s")
+    formula, numbers = [state, Term("=")], [Term(text=f"x{_subscript(s)} =")]
+    _add(update, formula, numbers)
+    if update.inner is not None and update.when != "probe" and update.repeats:
+        inner_formula, inner_numbers = [Term(r"x \leftarrow")], [Term(text="x ←")]
+        _add(update.inner, inner_formula, inner_numbers)
+        times = Term(text=f"{update.repeats} ×", color_key="muted")
+        then = Term(text="then", color_key="muted")
+        parts = [(formula, numbers), ([times, *inner_formula], [times, *inner_numbers])]
+        first, second = parts if update.when == "after" else reversed(parts)
+        return [*first[0], then, *second[0]], [*first[1], then, *second[1]]
+    return formula, numbers
+
+
+def with_guidance(
+    formula: list[Term], numbers: list[Term], guide: Guide, gamma: float
+) -> tuple[list[Term], list[Term]]:
+    """A step's equation with what guidance makes of ε̂."""
+    if guide.parts is None:
+        return formula, numbers
+    unguided, direction = guide.parts
+    whereas = Term(text="with", color_key="muted")
+    eps = Term(r"\hat\epsilon", "eps", "The guided estimate of the noise", "eps_hat")
+    plain = Term(unguided, "eps", "The estimate of the noise at γ = 0", "unguided")
+    push = Term(direction, "guidance", "What guidance adds for each unit of γ", "direction")
+    strength = Term(r"\gamma_t", "guidance", f"{gamma:.4g}", "direction")
+    return (
+        [*formula, whereas, eps, Term("="), plain, Term("+"), strength, push],
+        [*numbers, whereas, eps, Term("="), plain, Term(text=f"+ {_number(gamma)}"), push],
+    )
+
+
+def _add(update: Update, formula: list[Term], numbers: list[Term]) -> None:
+    """Appends every term of the update."""
+    for place, term in enumerate(update.terms):
+        meaning = MEANINGS[term.quantity]
+        minus = term.value < 0
+        latex, sign = _signed(term.formula, minus)
+        if place or sign == "-":
+            formula.append(Term(sign))
+        if latex:
+            formula.append(Term(latex, tooltip=f"{abs(term.value):.4g}", name=term.quantity))
+        formula.append(Term(SYMBOLS[term.quantity], meaning.color, meaning.tooltip, term.quantity))
+        lead = ("− " if minus else "") if not place else ("− " if minus else "+ ")
+        numbers.append(Term(text=f"{lead}{_number(abs(term.value))}"))
+        numbers.append(Term(SYMBOLS[term.quantity], meaning.color))
+
+
+def _signed(latex: str, minus: bool) -> tuple[str, str]:
+    """A coefficient without the minus that it carries itself, and its sign in the sum."""
+    if minus and r"\frac{-" in latex:
+        return latex.replace(r"\frac{-", r"\frac{", 1), "-"
+    return latex, "+"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if 0.001 <= value < 100 or value == 0 else f"{value:.2e}"
+
+
+def _subscript(number: int) -> str:
+    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

@@ -1,0 +1,194 @@
+"""The measured bound of a run: every term over t, the three sums, and both decompositions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+
+from diffusion_studio.viewmodels.theory.model import TheoryState
+from diffusion_studio.widgets.chain.measure_row import MeasureRow
+from diffusion_studio.widgets.equations.equation import EquationView
+from diffusion_studio.widgets.forms.controls import QuietCombo
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.empty import EmptyState
+from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.plots import Line, XYPlot
+
+BOUND = (
+    r"-\log p(x_0) \leq L_0 + \sum_{t=2}^{T} L_{t-1} + L_T",
+    r"\sum \mathbb{E}\,\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
+)
+
+_NO_RUN = "No run yet", "Train a model first; then this page tells how many bits a pixel costs under it."
+_NOT_MEASURED = (
+    "Not measured yet",
+    "How many bits does a pixel cost under this model? Every image is sent through every timestep, and the "
+    "terms of the bound are summed.",
+    "Measure the bound",
+)
+
+
+class RunChoice(QuietCombo):
+    """The runs, newest first."""
+
+    run_chosen = Signal(str)
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.setAccessibleName(what)
+        self._runs: tuple[tuple[str, str], ...] = ()
+        self.activated.connect(lambda i: self.run_chosen.emit(str(self.itemData(i))))
+
+    def show_state(self, state: TheoryState) -> None:
+        if state.runs != self._runs:
+            self._runs = state.runs
+            self.clear()
+            for path, name in state.runs:
+                self.addItem(name, path)
+        self.setCurrentIndex(self.findData(state.run))
+        self.setEnabled(state.phase == "idle" and bool(state.runs))
+
+
+class LearnedView(QWidget):
+    """Which run's learned schedule stands among the others."""
+
+    run_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        self.runs = RunChoice("Run whose learned schedule is drawn")
+        self.runs.run_chosen.connect(self.run_chosen)
+        self.words = label("", "muted")
+        self.words.setWordWrap(True)
+        for widget in (label("Learned by a run", "section"), self.runs, self.words):
+            column.addWidget(widget)
+
+    def show_state(self, state: TheoryState) -> None:
+        self.runs.show_state(state)
+        self.runs.setVisible(bool(state.runs))
+        self.words.setText(_learned_words(state))
+
+
+def _learned_words(state: TheoryState) -> str:
+    learned = state.learned
+    if learned is None:
+        return "Train with the schedule “learned” to see its ω(t), dashed, among the others."
+    cut = "" if learned.tables.steps == state.spec.steps else f", cut into {state.spec.steps:,} steps"
+    return f"ω(t) at step {learned.step:,}, T = {learned.tables.steps:,}{cut}: the dashed line."
+
+
+class BoundView(QWidget):
+    """What `evaluate` found about a run, and the button that asks for it."""
+
+    run_chosen = Signal(str)
+    measure_requested = Signal()
+    stop_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(12)
+        self.runs = RunChoice("Run whose bound is shown")
+        self.runs.setMinimumWidth(220)
+        self.runs.run_chosen.connect(self.run_chosen)
+        self.head = MeasureRow("Send held-out images through every timestep and sum the terms", self.runs)
+        self.head.measure_requested.connect(self.measure_requested)
+        self.head.stop_requested.connect(self.stop_requested)
+        column.addWidget(self.head)
+        self.plot = XYPlot("Terms of the bound over t")
+        self.plot.set_axes("t", "bits per dimension and step", x_log=True, y_log=True)
+        self.empty = EmptyState()
+        self.empty.primary_requested.connect(self.measure_requested)
+        self.card = Card()
+        self.card.body.addWidget(self.plot)
+        column.addWidget(self.empty, 1)
+        column.addWidget(self.card, 1)
+        self.sums = Card("In bits per dimension")
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(24)
+        self._grid.setVerticalSpacing(4)
+        self.sums.body.addLayout(self._grid)
+        column.addWidget(self.sums)
+
+    def show_state(self, state: TheoryState) -> None:
+        """Shows the state; the curves only where they changed."""
+        self.runs.show_state(state)
+        busy = state.phase != "idle"
+        self.empty.set_content("theory", *(_NOT_MEASURED if state.run else _NO_RUN))
+        self.head.show_progress(
+            busy, state.fraction, state.detail, can_measure=bool(state.run), can_stop=state.phase == "running"
+        )
+
+    def show_evaluation(self, evaluation: Mapping[str, Any] | None) -> None:
+        """Draws the terms, and the sums below them."""
+        elbo = (evaluation or {}).get("elbo")
+        self.sums.setVisible(elbo is not None)
+        self.card.setVisible(elbo is not None)
+        self.empty.setVisible(elbo is None)
+        if elbo is None or evaluation is None:
+            self.plot.set_lines({})
+            return
+        terms = np.asarray(elbo["terms"], np.float64)
+        error = np.asarray(elbo["term_errors"], np.float64)
+        t = np.arange(1, len(terms) + 1, dtype=np.float64)
+        dash = Qt.PenStyle.DashLine
+        lines = {"term of the step t → t−1": Line(t, terms, "weight", dash)}
+        if np.isfinite(error).all():
+            dots = Qt.PenStyle.DotLine
+            lines["+ 2 standard errors"] = Line(t, terms + 2 * error, "muted", dots)
+            lines["− 2 standard errors"] = Line(t, np.maximum(terms - 2 * error, 1e-9), "muted", dots)
+        self.plot.set_lines(lines)
+        self._show_sums(evaluation, elbo)
+
+    def _show_sums(self, evaluation: Mapping[str, Any], elbo: Mapping[str, Any]) -> None:
+        while self._grid.count():
+            item = self._grid.takeAt(0)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.deleteLater()
+        split = "held-out" if evaluation.get("held_out") else "training"
+        draws = "1 draw" if elbo["draws"] == 1 else f"{elbo['draws']} draws"
+        told = ", class told" if elbo.get("conditional") else ""
+        self.sums.set_title(
+            "In bits per dimension",
+            f"step {evaluation.get('step', 0):,} · {elbo['images']} {split} images, "
+            f"{draws}{told} · σ² {elbo['variance']}",
+        )
+        one = _with(elbo["total"], elbo["total_error"]), _number(elbo["draw_spread"])
+        two = _with(elbo["chain_total"], elbo["chain_error"]), _number(elbo["chain_draw_spread"])
+        heads = ("", "bound", "one draw scatters by", "")
+        rows = (heads, ("L 58: three terms", *one, BOUND[0]), ("L 43: triples", *two, BOUND[1]))
+        for row, cells in enumerate(rows):
+            for place, text in enumerate(cells):
+                self._grid.addWidget(_cell(text, row, place), row, place)
+        names = ("reconstruction", "matching", "prior", "forward_total")
+        words = ("reconstruction L₀", "matching Σ L", "prior", "the bound with σ² = β instead")
+        parts = [f"{word} {_number(elbo[name])}" for name, word in zip(names, words, strict=True)]
+        self._grid.addWidget(_cell("   ·   ".join(parts), 1, 0), len(rows), 0, 1, 4)
+        self._grid.setColumnStretch(3, 1)
+
+
+def _cell(text: str, row: int, column: int) -> QWidget:
+    if column == 3 and text:
+        view = EquationView()
+        view.set_equation(text)
+        return view
+    cell = label(text, "muted") if row == 0 else label(text)
+    cell.setFont(tabular(cell.font()))
+    return cell
+
+
+def _number(value: float) -> str:
+    return "–" if value is None or not np.isfinite(value) else f"{value:.4f}"
+
+
+def _with(value: float, error: float) -> str:
+    return f"{_number(value)} ± {_number(error)}"

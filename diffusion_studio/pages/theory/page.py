@@ -1,0 +1,279 @@
+"""The Theory page: schedules and weights side by side, the measured bound, errata, and every equation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QWidget
+
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.objective.weights import Weight
+from diffusion_studio.core.process.schedules import Schedule
+from diffusion_studio.core.theory.equations import equations
+from diffusion_studio.core.theory.errata import ERRATA
+from diffusion_studio.pages.page import Page, Workspace, restored_sizes
+from diffusion_studio.pages.theory.bound import BoundView, LearnedView
+from diffusion_studio.pages.theory.parts import EquationsView, ErrataView
+from diffusion_studio.viewmodels.theory.model import (
+    NamedCurve,
+    TheoryState,
+    TheoryViewModel,
+    learned_curves,
+    schedule_curves,
+    weight_curves,
+)
+from diffusion_studio.widgets.equations.equation import EquationView
+from diffusion_studio.widgets.forms.form import Form
+from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.frame.banner import Banner
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.plots import Line, XYPlot
+
+PARTS = (
+    ("schedules", "Schedules", "β, ᾱ, SNR and β̃ of every noise schedule"),
+    ("weights", "Weights", "Every λ_t on one axis"),
+    ("elbo", "Bound", "The ELBO of a run, term by term"),
+    ("errata", "Errata", "Where the references err"),
+    ("equations", "Equations", "All of them, with source and place"),
+)
+_COLOURS = ("sky", "guidance", "x0", "eps", "score", "text", "muted", "warning", "weight", "accent", "danger")
+_WIDE, _THIN = 2.4, 1.2  # of a line, px
+_DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DashDotLine)
+_PLOTS = (
+    ("beta", "β_t, added in each step", True),
+    ("alpha_bar", "ᾱ_t, signal that is left", False),
+    ("log_snr", "ln SNR(t)", False),
+    ("beta_tilde", "β̃_t, posterior variance", True),
+)
+_SECTIONS = {
+    "schedules": (("Schedule", ["steps", "schedule", "zero_terminal"]),),
+    "weights": (("Weights", ["error", "axis"]), ("Schedule", ["steps", "schedule", "zero_terminal"])),
+}
+
+
+class TheoryPage(Page):
+    """The page's widgets, laid out and tied to the view-model."""
+
+    key, title = "theory", "Theory"
+    go_requested = Signal(str, str)  # page, path of a parameter
+
+    def __init__(self, model: TheoryViewModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self._shown: TheoryState | None = None
+        self._lists: dict[str, QWidget] = {}
+        self._build()
+        self._connect()
+        self.show_part("schedules")
+        self._render(model.state)
+
+    # --- widgets ----------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.workspace = Workspace()
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.workspace)
+        self.banner = Banner()
+        self.parts = Segmented()
+        self.parts.set_options(PARTS)
+        head = QHBoxLayout()
+        head.addWidget(self.parts)
+        head.addStretch(1)
+        area = self.workspace.area
+        area.addWidget(self.banner)
+        area.addLayout(head)
+        self.stack = QStackedWidget()
+        self._views = {"schedules": self._build_schedules(), "weights": self._build_weights()}
+        self.bound = self._views["elbo"] = BoundView()
+        for view in self._views.values():
+            self.stack.addWidget(view)
+        area.addWidget(self.stack, 1)
+        self._build_panel()
+
+    def _build_schedules(self) -> QWidget:
+        view = QWidget()
+        grid = QGridLayout(view)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(12)
+        self.schedules: dict[str, XYPlot] = {}
+        for number, (key, name, log) in enumerate(_PLOTS):
+            plot = self.schedules[key] = XYPlot(name)
+            plot.set_axes("t", name, y_log=log)
+            card = Card()
+            card.body.addWidget(plot)
+            grid.addWidget(card, number // 2, number % 2)
+        return view
+
+    def _build_weights(self) -> QWidget:
+        self.weights = XYPlot("Weights over t")
+        card = Card()
+        card.body.addWidget(self.weights)
+        return card
+
+    def _build_panel(self) -> None:
+        self.forms: dict[str, Form] = {}
+        for part, sections in _SECTIONS.items():
+            form = self.forms[part] = Form(sections)
+            form.edited.connect(self.model.edit)
+            form.edit_finished.connect(self.model.settle)
+            self.workspace.panel.addWidget(form)
+        self.learned = LearnedView()
+        self.workspace.panel.addWidget(self.learned)
+        self.words = label("")
+        self.words.setWordWrap(True)
+        self.workspace.panel.addWidget(self.words)
+        self.workspace.panel.addStretch(1)
+        self.equation = EquationView()
+        self.workspace.foot.addWidget(label("Chosen schedule", "section"))
+        self.workspace.foot.addWidget(self.equation)
+
+    def _connect(self) -> None:
+        self.model.changed.connect(self._render)
+        self.parts.changed.connect(self.show_part)
+        self.bound.run_chosen.connect(self.model.choose_run)
+        self.learned.run_chosen.connect(self.model.choose_run)
+        self.bound.measure_requested.connect(self.model.measure)
+        self.bound.stop_requested.connect(self.model.stop)
+        self.banner.closed.connect(self.model.dismiss_notice)
+
+    # --- parts ------------------------------------------------------------------------------------------
+
+    @property
+    def part(self) -> str:
+        return self.parts.value or "schedules"
+
+    def show_part(self, part: str) -> None:
+        """Shows one of the parts; the long lists are built when they are first asked for."""
+        if part not in {key for key, _, _ in PARTS}:
+            return
+        self.parts.set_value(part)
+        if part not in self._views:
+            self._views[part] = self._build_list(part)
+            self.stack.addWidget(self._views[part])
+        self.stack.setCurrentWidget(self._views[part])
+        for key, form in self.forms.items():
+            form.setVisible(key == part)
+        self.learned.setVisible(part == "schedules")
+        self.words.setText(_WORDS.get(part, ""))
+        self.equation.parentWidget().setVisible(part in self.forms)
+        if part == "elbo":
+            self.model.refresh()
+
+    def _build_list(self, part: str) -> QWidget:
+        if part == "errata":
+            return ErrataView(ERRATA)
+        view = EquationsView(equations())
+        view.go_requested.connect(self._go)
+        return view
+
+    def _go(self, page: str, path: str) -> None:
+        if page == self.key:
+            self.show_part(path)
+        else:
+            self.go_requested.emit(page, path)
+
+    # --- what the model tells ---------------------------------------------------------------------------
+
+    def _render(self, state: TheoryState) -> None:
+        before, self._shown = self._shown, state
+        if before is None or _drawn(before) != _drawn(state):
+            self._render_spec(state)
+        if before is None or before.evaluation is not state.evaluation:
+            self.bound.show_evaluation(state.evaluation)
+        if before is None or before.notice != state.notice:
+            self._render_notice(state)
+        self.bound.show_state(state)
+        self.learned.show_state(state)
+        self.header_changed.emit()
+
+    def _render_spec(self, state: TheoryState) -> None:
+        spec = state.spec
+        for form in self.forms.values():
+            form.set_choice(spec)
+            for path in form.paths:
+                form.set_error(path, state.error[1] if state.error and state.error[0] == path else None)
+        curves = schedule_curves(spec)
+        learned = learned_curves(spec, state.learned) if state.learned is not None else {}
+        for key, plot in self.schedules.items():
+            plot.set_lines(_schedule_lines(curves[key], learned.get(key)))
+        x = "log SNR" if spec.axis == "log_snr" else "t"
+        name = {"eps": "ε", "x_0": "x₀", "score": "score", "v": "v"}[spec.error]
+        self.weights.set_axes(x, f"λ on the {name} error", y_log=True)
+        self.weights.set_lines(_weight_lines(weight_curves(spec)))
+        schedule = type(spec.schedule)
+        self.equation.set_equation(schedule.formula, caption=f"{schedule.title} · {schedule.source}")
+
+    def _render_notice(self, state: TheoryState) -> None:
+        if state.notice is None:
+            self.banner.dismiss()
+        else:
+            notice = state.notice
+            self.banner.show_message(notice.kind, notice.text, notice.action, notice.details)
+
+    # --- header and memory ------------------------------------------------------------------------------
+
+    def chips(self) -> list[tuple[str, str]]:
+        return [("T", f"{self.model.state.spec.steps:,}")] if self.part in self.forms else []
+
+    def undo(self) -> None:
+        self.model.undo()
+
+    def redo(self) -> None:
+        self.model.redo()
+
+    @property
+    def can_undo(self) -> bool:
+        return self.model.state.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        return self.model.state.can_redo
+
+    def layout_state(self) -> dict[str, Any]:
+        return {"workspace": self.workspace.sizes(), "part": self.part}
+
+    def restore_layout(self, state: dict[str, Any]) -> None:
+        restored_sizes(self.workspace, state.get("workspace"))
+        if isinstance(state.get("part"), str):
+            self.show_part(state["part"])
+
+
+def _drawn(state: TheoryState) -> tuple[Any, ...]:
+    """What the curves and the forms follow from."""
+    return state.spec, state.error, state.learned
+
+
+_WORDS = {
+    "elbo": "The bound says how many bits a pixel costs when the model is used to send images: the lower, "
+    "the better. Most of it comes from the first steps, where the last details are decided. Keep images "
+    "apart (Train, Images, Advanced) to measure it on ones that were never trained on.",
+    "errata": "A slip of a sign or a root is easily copied from text to code. Each card computes both "
+    "versions, and beside them what both must equal.",
+    "equations": "Every formula at work in this program. The button goes to the parameter it belongs to.",
+}
+
+
+def _schedule_lines(curves: tuple[NamedCurve, ...], learned: NamedCurve | None) -> dict[str, Line]:
+    """The chosen one is wider; what a run has learned is dashed."""
+    order = list(members(Schedule))
+    lines = {}
+    for curve in curves:
+        colour = _COLOURS[order.index(curve.key) % len(_COLOURS)]
+        lines[curve.name] = Line(curve.x, curve.y, colour, width=_WIDE if curve.chosen else _THIN)
+    if learned is not None:
+        dash = Qt.PenStyle.DashLine
+        lines[learned.name] = Line(learned.x, learned.y, "weight", dash, width=_WIDE)
+    return lines
+
+
+def _weight_lines(curves: tuple[NamedCurve, ...]) -> dict[str, Line]:
+    order = list(members(Weight))
+    lines = {}
+    for curve in curves:
+        number = order.index(curve.key)
+        dash = _DASHES[number % len(_DASHES)]
+        lines[curve.name] = Line(curve.x, curve.y, _COLOURS[number % len(_COLOURS)], dash)
+    return lines

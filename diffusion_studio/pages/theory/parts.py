@@ -1,0 +1,168 @@
+"""The parts of the Theory page that are lists: errata as cards, equations as rows."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from diffusion_studio.core.theory.equations import Equation
+from diffusion_studio.core.theory.errata import Deciding, Erratum
+from diffusion_studio.widgets.equations.equation import EquationView
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.look.theme import label, tabular
+
+WIDEST = 1100  # px; wider lines are hard to read
+_PAGES = {"train": "Train", "sample": "Sample", "theory": "Theory"}
+
+
+class Scrolled(QScrollArea):
+    """A column that scrolls, no wider than can be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inner = QWidget()
+        row = QHBoxLayout(inner)
+        row.setContentsMargins(0, 0, 8, 0)
+        middle = QWidget()
+        middle.setMaximumWidth(WIDEST)
+        row.addWidget(middle)
+        self.column = QVBoxLayout(middle)
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.column.setSpacing(12)
+        self.setWidget(inner)
+
+
+def shown_number(value: float) -> str:
+    """Four digits, or a power of ten where they do not tell."""
+    return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
+
+
+def subscripted(text: str) -> str:
+    """Plain text as rich text, with indices like x_t and x_{t−1} lowered."""
+    return re.sub(r"_(?:\{([^}]*)\}|(\w))", r"<sub>\1\2</sub>", html.escape(text, quote=False))
+
+
+class ErratumCard(Card):
+    """As printed beside corrected, why, and the numbers that decide it."""
+
+    def __init__(self, erratum: Erratum) -> None:
+        super().__init__()
+        self.set_title(subscripted(erratum.title), erratum.place)
+        sides = QHBoxLayout()
+        sides.setSpacing(24)
+        for name, latex in (("as printed", erratum.printed), ("corrected", erratum.corrected)):
+            side = QVBoxLayout()
+            side.setSpacing(4)
+            side.addWidget(label(name, "section"))
+            equation = EquationView()
+            equation.set_equation(latex)
+            side.addWidget(equation)
+            side.addStretch(1)
+            sides.addLayout(side, 1)
+        self.body.addLayout(sides)
+        words = label(subscripted(erratum.why))
+        words.setWordWrap(True)
+        self.body.addWidget(words)
+        self.body.addLayout(self._table(erratum.truth, erratum.numbers()))
+
+    def _table(self, truth: str, numbers: Sequence[Deciding]) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(24)
+        grid.setVerticalSpacing(4)
+        for column, head in enumerate(("", "as printed", "corrected", truth)):
+            grid.addWidget(self._cell(head, column > 0, "muted"), 0, column)
+        for row, line in enumerate(numbers, start=1):
+            cells = (line.what, *(shown_number(v) for v in (line.printed, line.corrected, line.truth)))
+            wrong = abs(line.printed - line.truth) > 1e-3 * abs(line.truth)
+            for column, text in enumerate(cells):
+                role = "strong" if column == 2 else None
+                grid.addWidget(self._cell(text, column > 0, role, column == 1 and wrong), row, column)
+        grid.setColumnStretch(4, 1)
+        return grid
+
+    def _cell(self, text: str, number: bool, role: str | None, struck: bool = False) -> QWidget:
+        text = subscripted(text)
+        cell = label(text, role) if role else label(text)  # type: ignore[arg-type]
+        font = tabular(cell.font())
+        font.setStrikeOut(struck)
+        cell.setFont(font)
+        if number:
+            cell.setAlignment(Qt.AlignmentFlag.AlignRight)
+        return cell
+
+
+class ErrataView(Scrolled):
+    """All errata, one card below the other; filled when first shown."""
+
+    def __init__(self, errata: Sequence[Erratum]) -> None:
+        super().__init__()
+        intro = label(
+            "Where the references err: as printed against corrected, with the numbers that decide it, "
+            "computed here. The linear schedule with T = 1000, unless another T is named."
+        )
+        intro.setWordWrap(True)
+        self.column.addWidget(intro)
+        for erratum in errata:
+            self.column.addWidget(ErratumCard(erratum))
+        self.column.addStretch(1)
+
+
+class EquationsView(Scrolled):
+    """Every equation with its source, and a button that goes to where it acts."""
+
+    go_requested = Signal(str, str)  # page, path of the parameter
+
+    def __init__(self, equations: Sequence[Equation]) -> None:
+        super().__init__()
+        for group, members in groupby(equations, key=lambda e: e.group):
+            card = Card(group)
+            for number, equation in enumerate(members):
+                if number:
+                    card.body.addWidget(_rule())
+                card.body.addLayout(self._row(equation))
+            self.column.addWidget(card)
+        self.column.addStretch(1)
+
+    def _row(self, equation: Equation) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(16)
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        for text, role in ((equation.title, None), (equation.source, "muted")):
+            line = label(text, role) if role else label(text)  # type: ignore[arg-type]
+            line.setWordWrap(True)
+            line.setFixedWidth(190)
+            words.addWidget(line)
+        words.addStretch(1)
+        view = EquationView()
+        view.set_equation(equation.latex)
+        button = QPushButton(f"Show on {_PAGES[equation.page]}")
+        button.setAccessibleName(f"Show where it acts: {equation.title}")
+        button.clicked.connect(lambda _=False, e=equation: self.go_requested.emit(e.page, e.path))
+        row.addLayout(words)
+        row.addWidget(view, 1)
+        row.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+        return row
+
+
+def _rule() -> QFrame:
+    line = QFrame()
+    line.setProperty("edge", "top")
+    line.setFixedHeight(1)
+    return line

@@ -1,0 +1,63 @@
+"""Files of the 2-D page, written beside the window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.plane.chain import ToyChain
+from diffusion_studio.engine.plane.export import save_animation, save_particles, save_picture, save_state
+from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.notice import Notice
+
+
+class ToyFiles(QObject):
+    """Writes one file after the other, and tells how it went."""
+
+    told = Signal(object)  # Notice
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._slot = Slot(self)
+        self._slot.told.connect(self._on_event)
+
+    @property
+    def busy(self) -> bool:
+        return self._slot.busy
+
+    def export(
+        self, path: Path, state: dict[str, Any], chain: ToyChain, frames: Sequence[NDArray[np.uint8]]
+    ) -> None:
+        """Writes what the ending of `path` says; `chain` is this job's own."""
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            try:
+                match path.suffix.lower():
+                    case ".png":
+                        save_picture(path, frames[0], state)
+                    case ".gif" | ".webp":
+                        save_animation(path, frames, state)
+                    case ".npz":
+                        save_particles(path, chain)
+                    case _:
+                        save_state(path, state)
+            except OSError as error:
+                raise ValueError(f"{path} could not be written: {error.strerror or error}.") from error
+            yield events.Finished("done", f"Saved {path}.")
+
+        self._slot.start(stream)
+
+    def shutdown(self) -> None:
+        self._slot.finish(60_000)
+
+    def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Finished):
+            kind = "error" if event.outcome == "failed" else "info"
+            self.told.emit(Notice(kind, event.message, event.traceback))

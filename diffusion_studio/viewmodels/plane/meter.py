@@ -1,0 +1,82 @@
+"""Measures the particles now and then, and keeps the last run of another method beside the present one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal
+
+from diffusion_studio.core.denoisers.tilted import Level
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.helper_threads import work_alone
+from diffusion_studio.engine.plane.chain import ToyChain
+from diffusion_studio.engine.plane.measures import Measures, measure
+from diffusion_studio.engine.plane.process import Langevin, Process
+from diffusion_studio.viewmodels.job import Post, Slot, Stream
+from diffusion_studio.viewmodels.plane.state import Comparison, Course, method_title
+
+
+@dataclass(frozen=True)
+class Measured(events.Event):
+    """What was found in a state of one run."""
+
+    found: Measures
+    run: int
+    length: int  # steps of that run
+
+
+class ToyMeter(QObject):
+    """The course of the present run, and of the one before. It computes beside the window."""
+
+    measured = Signal(object)  # Comparison
+
+    def __init__(self, process: Process, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._now, self._before = Course(method_title(process)), None
+        self._run = 0
+        self._next: Stream | None = None
+        self._slot = Slot(self)
+        self._slot.told.connect(self._on_event)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being measured."""
+        return self._slot.busy
+
+    def begin(self, process: Process) -> None:
+        """Another run begins."""
+        title = method_title(process)
+        if title != self._now.title and self._now.last is not None:
+            self._before = self._now
+        self._now = Course(title)
+        self._run += 1
+
+    def measure(self, chain: ToyChain, level: Level) -> None:
+        """Compares the particles where the chain stands with p_t; of many requests the last one is kept."""
+        process, x, position, length, run = chain.spec.process, chain.x, chain.position, chain.last, self._run
+        step, heat = (process.step, process.heat) if isinstance(process, Langevin) else (0.0, 1.0)
+        t = chain.times[position]
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            work_alone()
+            yield Measured(measure(level, x, position, t, step, heat), run, length)
+
+        if self._slot.busy:
+            self._next = stream
+        else:
+            self._slot.start(stream)
+
+    def shutdown(self) -> None:
+        self._next = None
+        self._slot.finish()
+
+    def _on_event(self, event: events.Event) -> None:
+        match event:
+            case Measured(found=found, run=run, length=length) if run == self._run:
+                self._now = self._now.with_measures(found)
+                self.measured.emit(Comparison(self._now, self._before, length))
+            case events.Finished() if self._next is not None:
+                stream, self._next = self._next, None
+                self._slot.start(stream)

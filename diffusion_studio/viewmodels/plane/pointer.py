@@ -1,0 +1,112 @@
+"""What is known about the place under the pointer: some at once, the likelihood after a rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from diffusion_studio.core.denoisers.denoiser import Denoiser
+from diffusion_studio.core.denoisers.memorised import MemorisedPoints
+from diffusion_studio.core.denoisers.mixture import MixtureDenoiser
+from diffusion_studio.core.denoisers.tilted import TiltedDenoiser
+from diffusion_studio.core.steps.flow import flow_log_likelihood, mixture_field
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.helper_threads import work_alone
+from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.plane.state import GuideReading, PointReading
+
+REST = 250  # ms
+FLOW_STEPS = 200
+
+
+@dataclass(frozen=True)
+class FlowKnown(events.Event):
+    """ln p_0 of a point along the probability flow."""
+
+    x: float
+    y: float
+    value: float
+
+
+class ToyPointer(QObject):
+    """Reads densities and scores at a point."""
+
+    changed = Signal(object)  # PointReading, or None
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._slot = Slot(self)
+        self._slot.told.connect(self._on_event)
+        self._rest = QTimer(self, interval=REST, singleShot=True)
+        self._rest.timeout.connect(self._follow_flow)
+        self._exact: MixtureDenoiser | None = None
+        self.reading: PointReading | None = None
+
+    def point_at(self, x: float, y: float, t: int, spec: ToySpec, learned: Denoiser | None) -> None:
+        """The pointer is at (x, y), and the picture shows p_t."""
+        exact = spec.denoiser()
+        place = torch.tensor([[x, y]], dtype=torch.float64)
+        log_density, score = exact.level(t).log_density_and_score(place)
+        points = isinstance(exact, MemorisedPoints)  # they have no density at t = 0
+        known = None if points else float(exact.level(0).log_density(place))
+        guess = None
+        if learned is not None:
+            guess = tuple(learned(place.float(), max(t, 1)).score_hat[0].tolist())
+        self._exact = exact
+        sx, sy = score[0].tolist()
+        self._tell(
+            PointReading(x, y, t, float(log_density), (sx, sy), guess, None, known, _guide(spec, t, place))
+        )
+        if points:
+            self._rest.stop()
+        else:
+            self._rest.start()
+
+    def leave(self) -> None:
+        """The pointer is elsewhere."""
+        self._rest.stop()
+        self._tell(None)
+
+    def shutdown(self) -> None:
+        self._rest.stop()
+        self._slot.finish()
+
+    def _follow_flow(self) -> None:
+        reading, exact = self.reading, self._exact
+        if reading is None or exact is None:
+            return
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            work_alone()
+            place = torch.tensor([[reading.x, reading.y]], dtype=torch.float64)
+            value = flow_log_likelihood(mixture_field(exact.mixture), place, FLOW_STEPS)
+            yield FlowKnown(reading.x, reading.y, float(value))
+
+        self._slot.start(stream)
+
+    def _on_event(self, event: events.Event) -> None:
+        match event:
+            case FlowKnown(x=x, y=y, value=value):
+                if self.reading is not None and (self.reading.x, self.reading.y) == (x, y):
+                    self._tell(replace(self.reading, flow=value))
+
+    def _tell(self, reading: PointReading | None) -> None:
+        self.reading = reading
+        self.changed.emit(reading)
+
+
+def _guide(spec: ToySpec, t: int, place: torch.Tensor) -> GuideReading | None:
+    """What guidance does at `place` (1, 2), exactly."""
+    denoiser = spec.guided()
+    if not isinstance(denoiser, TiltedDenoiser):
+        return None
+    level = denoiser.level(t)
+    gx, gy = level.class_gradient(place)[0].tolist()
+    sx, sy = level.score(place)[0].tolist()
+    share = float(level.base.log_class(place, level.label).exp())
+    return GuideReading((gx, gy), (sx, sy), share, level.label, level.gamma)

@@ -1,0 +1,213 @@
+"""What the 2-D page shows, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.process.spacing import LogSNRSpacing
+from diffusion_studio.core.samplers import Sampler
+from diffusion_studio.engine.plane.measures import Measures
+from diffusion_studio.engine.plane.process import Forward, Langevin, Process, Reverse
+from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.viewmodels.notice import Notice
+
+FieldKind = Literal["exact", "learned", "error"]
+ColorBy = Literal["class", "start", "age", "none"]
+Trails = Literal["off", "short", "whole"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to move that is offered by name."""
+
+    key: str
+    title: str
+    help: str
+    process: Process
+
+
+def methods() -> tuple[Method, ...]:
+    """All of them, in the order of the buttons."""
+    known = members(Sampler)
+    found = [
+        Method("langevin", "Langevin", "Follow the score of one noise level, with noise (L 158)", Langevin())
+    ]
+    for key, title, text, kind in (
+        ("annealed", "Annealed", "Langevin at every noise level in turn, from coarse to fine (L 160)",
+         "annealed_langevin"),
+        ("ddpm", "DDPM", "Ancestral sampling: every step adds noise again (Ho et al. 2020)", "ddpm"),
+        ("ddim", "DDIM", "The start alone decides, for η = 0 (DDIM eq. 12)", "ddim"),
+        ("sde", "Reverse SDE", "Euler–Maruyama on the reverse SDE (Song et al. 2021)", "reverse_sde"),
+        ("flow", "Flow", "The probability flow, second order (Song et al. 2021)", "heun"),
+    ):  # fmt: skip
+        if kind in known:
+            found.append(Method(key, title, text, _reverse(known[kind]())))
+    found.append(Method("forward", "Forward", "Exact samples, noised step by step (L 69)", Forward()))
+    return tuple(found)
+
+
+def _reverse(sampler: Sampler) -> Process:
+    """A reverse chain; solvers of higher order need times that are even in log SNR."""
+    if sampler.order > 1:
+        return Reverse(sampler=sampler, spacing=LogSNRSpacing(), steps=100)
+    return Reverse(sampler=sampler)
+
+
+def method_of(process: Process) -> str:
+    """The key of the method that a process belongs to; "" for samplers that have no button."""
+    if not isinstance(process, Reverse):
+        return process.kind
+    kinds = {
+        "annealed_langevin": "annealed",
+        "ddpm": "ddpm",
+        "ddim": "ddim",
+        "reverse_sde": "sde",
+        "heun": "flow",
+    }
+    return kinds.get(process.sampler.kind, "")
+
+
+def method_title(process: Process) -> str:
+    """ "Langevin", "DDIM": what the curves are called."""
+    if isinstance(process, Langevin):
+        return "adjusted Langevin" if process.adjusted else "Langevin"
+    if not isinstance(process, Reverse):
+        return type(process).title
+    annealed = process.sampler.kind == "annealed_langevin"
+    return "annealed" if annealed else type(process.sampler).title
+
+
+@dataclass(frozen=True)
+class Look:
+    """How it is shown; nothing that is computed depends on it."""
+
+    field: FieldKind = "exact"
+    color: ColorBy = "class"
+    trails: Trails = "short"
+    density: bool = True
+    contours: bool = True
+    arrows: bool = True
+    particles: bool = True
+    tilted: bool = True  # with guidance: p_0(x) p_0(y|x)^γ as lines
+    weighed: bool = False  # error map weighted by p_t
+    surface: bool = False  # as a landscape
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """The particles of one state."""
+
+    x: NDArray[np.float32]  # (n, 2)
+    labels: NDArray[np.int64] | None  # (n,) index of a colour
+    paths: NDArray[np.float32]  # (states, m, 2), up to now
+    path_labels: tuple[int, ...]
+    ages: NDArray[np.float64] | None = (
+        None  # (states,) when each state was, 0 at the start of the chain and 1 at its end
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What was measured along one run of a method."""
+
+    title: str
+    positions: tuple[int, ...] = ()
+    energy: tuple[float, ...] = ()
+    last: Measures | None = None
+
+    def with_measures(self, found: Measures) -> Course:
+        """The course with one more measurement; a later state replaces what stood after it."""
+        kept = [i for i, p in enumerate(self.positions) if p < found.position]
+        return Course(
+            self.title, (*(self.positions[i] for i in kept), found.position),
+            (*(self.energy[i] for i in kept), found.energy), found,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The present run, and the last one of another method."""
+
+    now: Course
+    before: Course | None
+    length: int  # steps
+
+
+@dataclass(frozen=True)
+class GuideReading:
+    """What guidance does at a place."""
+
+    gradient: tuple[float, float]  # ∇ ln p(y | x_t)
+    guided: tuple[float, float]
+    share: float  # p(y | x_t)
+    label: int
+    gamma: float
+
+
+@dataclass(frozen=True)
+class PointReading:
+    """What is known about the place under the pointer."""
+
+    x: float
+    y: float
+    t: int
+    log_density: float
+    score: tuple[float, float]
+    learned: tuple[float, float] | None = None
+    flow: float | None = None  # log p_0 along the probability flow
+    exact: float | None = None  # log p_0 in closed form
+    guide: GuideReading | None = None
+
+
+@dataclass(frozen=True)
+class LearningState:
+    """What the small network is doing."""
+
+    running: bool = False
+    paused: bool = False
+    step: int = 0
+    seconds: float = 0.0
+    total: float = 0.0
+    loss: float = float("nan")
+    error: float = float("nan")  # mean squared score error over all t, in units of the score's own
+    trained: bool = False
+    t: int | None = None  # the one level it learned; None for all
+    labelled: bool = True  # whether it is told of classes
+
+
+@dataclass(frozen=True)
+class ToyState:
+    """Everything on the 2-D page but pictures and curves."""
+
+    spec: ToySpec
+    look: Look = field(default_factory=Look)
+    times: tuple[int, ...] = ()
+    first: int = 0
+    position: int = 0
+    t: int = 0  # of the picture
+    alpha_bar: float = 1.0
+    playing: bool = False
+    loop: bool = True
+    speed: float = 1.0
+    selected: int = -1
+    brush: bool = False
+    tour: int = 0  # number of the card
+    learning: LearningState = field(default_factory=LearningState)
+    errors: tuple[tuple[str, str], ...] = ()
+    notice: Notice | None = None
+    can_undo: bool = False
+    can_redo: bool = False
+
+    @property
+    def last(self) -> int:
+        return max(len(self.times) - 1, 0)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the chain takes the noise level with it."""
+        return not isinstance(self.spec.process, Langevin)

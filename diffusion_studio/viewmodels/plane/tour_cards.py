@@ -1,0 +1,53 @@
+"""What a card of the tour is, and what it can change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from diffusion_studio.engine.plane.guide import ToyGuide
+from diffusion_studio.engine.plane.process import Process
+from diffusion_studio.engine.plane.shapes import shape
+from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.viewmodels.plane.state import Look
+
+Setting = tuple[ToySpec, Look]
+Change = Callable[[ToySpec, Look], Setting]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to try."""
+
+    title: str
+    change: Change
+    learns: bool = False  # also starts a training
+
+
+@dataclass(frozen=True)
+class TourCard:
+    """A few sentences, their source, and what to try."""
+
+    title: str
+    text: str
+    source: str
+    actions: tuple[Action, ...]
+
+
+def setting(shape_key: str | None = None, process: Process | None = None, **values: object) -> Change:
+    """A change to parameters and, by `look_…`, to how they are shown."""
+    looks = {k.removeprefix("look_"): v for k, v in values.items() if k.startswith("look_")}
+    learns = {k.removeprefix("learning_"): v for k, v in values.items() if k.startswith("learning_")}
+    plain = {k: v for k, v in values.items() if not k.startswith(("look_", "learning_"))}
+
+    def change(spec: ToySpec, look: Look) -> Setting:
+        update: dict[str, object] = {"guide": ToyGuide(), "reference": "law", **plain}
+        if shape_key is not None:
+            update |= {"shape": shape_key, "modes": shape(shape_key).make()}
+        if process is not None:
+            update["process"] = process
+        if learns:
+            update["learning"] = spec.learning.model_copy(update=learns)
+        return spec.model_copy(update=update), replace(look, **looks)  # type: ignore[arg-type]
+
+    return change

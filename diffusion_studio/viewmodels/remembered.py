@@ -1,0 +1,51 @@
+"""What the window remembers from one start to the next, also after a crash."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer
+
+from diffusion_studio.engine.files.files import to_json, write_atomically
+
+log = logging.getLogger(__name__)
+DELAY = 500  # ms from a change to the disk
+
+
+class Memory(QObject):
+    """A small JSON file, written half a second after the last change. A damaged one starts afresh."""
+
+    def __init__(self, path: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._path = path
+        self._values = _read(path)
+        self._timer = QTimer(self, singleShot=True, interval=DELAY)
+        self._timer.timeout.connect(self.flush)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._values.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        if self._values.get(key) != value:
+            self._values[key] = value
+            self._timer.start()
+
+    def flush(self) -> None:
+        """Writes now; a disk that refuses only costs the layout."""
+        self._timer.stop()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path, to_json(self._values))
+        except (OSError, ValueError) as error:  # ValueError: text that is no Unicode, like some file names
+            log.warning("The window's settings could not be saved: %s", error)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}

@@ -1,0 +1,155 @@
+"""Behind the Runs page: all trainings on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.files.pictures import read_grid, read_settings
+from diffusion_studio.engine.runs.run import Run, RunError, list_runs, move_to_trash, put_back
+from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.notice import Notice
+
+RECENT = 100  # losses that the shown average covers
+
+
+@dataclass(frozen=True, eq=False)
+class RunSummary:
+    """One line of the list."""
+
+    path: Path
+    name: str
+    data: str
+    step: int
+    loss: float  # mean of the newest losses; NaN when there are none
+    size: int  # bytes
+    seconds: float
+    changed: float  # when its newest checkpoint was written
+    picture: NDArray[np.uint8] | None  # newest samples (n, H, W, C)
+    problem: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class RunsListed(events.Event):
+    """What lies on disk."""
+
+    runs: tuple[RunSummary, ...]
+
+
+@dataclass(frozen=True)
+class RunsState:
+    """Everything on the Runs page."""
+
+    runs: tuple[RunSummary, ...] = ()
+    listed: bool = False
+    selected: Path | None = None
+    trashed: tuple[Path, Path] | None = None  # (where it lies now, where it was)
+    notice: Notice | None = None
+
+
+class RunsViewModel(QObject):
+    """The state behind the Runs page."""
+
+    changed = Signal(object)  # RunsState
+    trash_changed = Signal()
+
+    def __init__(self, runs_dir: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._runs_dir = runs_dir
+        self._listing = Slot(self)
+        self._listing.told.connect(self._on_listing)
+        self.state = RunsState()
+
+    def refresh(self) -> None:
+        """Reads the list again, beside the window."""
+        folder = self._runs_dir
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            yield RunsListed(tuple(summary_of(path) for path in list_runs(folder) if not control.stopped))
+
+        self._listing.start(stream)
+
+    def _on_listing(self, event: events.Event) -> None:
+        match event:
+            case RunsListed(runs=runs):
+                paths = [run.path for run in runs]
+                selected = self.state.selected if self.state.selected in paths else next(iter(paths), None)
+                self._update(runs=runs, listed=True, selected=selected)
+            case events.Finished(outcome="failed", message=message, traceback=traceback):
+                self._update(notice=Notice("error", message, traceback), listed=True)
+
+    def select(self, path: Path) -> None:
+        self._update(selected=path)
+
+    def trash(self, path: Path) -> None:
+        """Moves a run to the trash; it can be put back."""
+        try:
+            where = move_to_trash(path)
+        except RunError as error:
+            self._update(notice=Notice("error", str(error)))
+            return
+        notice = Notice("info", f"{path.name} was moved to the trash.", action="Put it back")
+        self._update(trashed=(where, path), notice=notice)
+        self.refresh()
+        self.trash_changed.emit()
+
+    def put_back(self) -> None:
+        """Undoes the last move to the trash."""
+        if self.state.trashed is None:
+            return
+        where, path = self.state.trashed
+        try:
+            put_back(where, path)
+        except RunError as error:
+            self._update(notice=Notice("error", str(error)))
+            return
+        self._update(trashed=None, notice=None, selected=path)
+        self.refresh()
+        self.trash_changed.emit()
+
+    def dismiss_notice(self) -> None:
+        if self.state.notice is not None:
+            self._update(notice=None)
+
+    def shutdown(self) -> None:
+        self._listing.finish()
+
+    def _update(self, **values: Any) -> None:
+        self.state = replace(self.state, **values)
+        self.changed.emit(self.state)
+
+
+def summary_of(path: Path) -> RunSummary:
+    """One run as the list shows it; an unreadable one says why."""
+    changed = (path / "config.json").stat().st_mtime
+    try:
+        run = Run.open(path)
+    except RunError as error:
+        return RunSummary(path, path.name, "", 0, np.nan, 0, 0.0, changed, None, str(error))
+    losses = run.metrics.losses().losses[-RECENT:]
+    losses = losses[np.isfinite(losses)]
+    loss = float(losses.mean()) if len(losses) else np.nan
+    data = Path(run.config.data.source).name
+    return RunSummary(
+        path, run.name, data, run.step, loss, run.size, run.trained_seconds, changed, _newest_picture(run)
+    )
+
+
+def _newest_picture(run: Run) -> NDArray[np.uint8] | None:
+    paths = sorted(run.sample_folder.glob("step-*.png"))
+    if not paths:
+        return None
+    side = run.config.data.resolution
+    try:
+        grid = read_grid(paths[-1], side, side)
+    except (OSError, ValueError):
+        return None
+    return grid[: (read_settings(paths[-1]) or {}).get("count", len(grid))]

@@ -1,0 +1,178 @@
+"""What is seen of a chain: pictures of one state, the whole chain as a strip, and curves over it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion_studio.core.samplers import SigmaCurve
+from diffusion_studio.core.steps.kernel import posterior_variance
+from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.engine.chains.records import place_of
+from diffusion_studio.engine.chains.sampling import Chain
+from diffusion_studio.engine.chains.trajectory import Trajectory, View
+
+STRIP_COLUMNS, STRIP_ROWS = 12, 8
+_COLD, _WARM = np.array([86, 180, 233], np.float32), np.array([230, 159, 0], np.float32)  # sky, orange
+_ZERO = np.array([44, 49, 58], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The pictures of one state."""
+
+    images: NDArray[np.uint8]  # (n, H, W, C)
+    captions: tuple[str, ...]
+    rough: bool = False  # from a chain of a few steps, until the whole one is there
+    other: NDArray[np.uint8] | None = None  # of the track that it is compared with
+    difference: NDArray[np.uint8] | None = None  # (n, H, W, 3)
+    distances: tuple[str, ...] = ()  # between both, sample by sample
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """The whole chain: rows are samples, columns are states."""
+
+    images: NDArray[np.uint8]  # (rows · columns, H, W, C)
+    columns: tuple[int, ...]  # the states
+    titles: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ChainCurves:
+    """Curves over the chain, one value for each state; NaN where it is not known."""
+
+    times: tuple[int, ...]
+    alpha_bar: NDArray[np.float64]
+    log_snr: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    eps_norm: NDArray[np.float64]  # of one sample, or the mean
+    distance: NDArray[np.float64]  # the same, to the end
+    apart: NDArray[np.float64] | None = None  # the same, to the compared track
+    guidance_norm: NDArray[np.float64] | None = None  # the same, of what γ multiplies; None without guidance
+    sigma_learned: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class StepNoise:
+    """σ over the steps of a chain, what it may be, and what the named choices would be. All (S,)"""
+
+    times: tuple[int, ...]  # (S+1,)
+    ceiling: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    named: Mapping[str, NDArray[np.float64]]
+    points: tuple[tuple[float, float], ...] | None  # of the curve that a person draws
+
+
+def frame_of(record: Trajectory, position: int, view: View, other: Trajectory | None) -> Frame:
+    """The pictures of a state, and of the nearest one in time of another track."""
+    images = record.picture(view, position)
+    captions = captions_of(record)
+    if other is None or other.ready == 0:
+        return Frame(images, captions)
+    theirs = min(place_of(other.times, record.times[position]), other.ready - 1)
+    difference = record.values(view, position) - other.values(view, theirs)
+    sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
+    return Frame(
+        images, captions, False, other.picture(view, theirs), diverging(difference),
+        tuple(f"{size:.3f}" for size in sizes),
+    )  # fmt: skip
+
+
+def guided_frame(record: Trajectory, position: int) -> Frame:
+    """x̂_0 of a state with guidance, without it, and what guidance changes."""
+    guided, unguided = record.x0_hat(position), record.unguided(position)
+    difference = guided - unguided
+    sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
+    return Frame(
+        record.picture("x0_hat", position), captions_of(record), False, record.picture("unguided", position),
+        diverging(difference), tuple(f"{size:.3f}" for size in sizes),
+    )  # fmt: skip
+
+
+def diverging(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Signed values as colours: blue below zero, dark at zero, orange above; all on one scale.
+
+    Args:
+        values: (n, C, H, W); channels are averaged.
+
+    Returns:
+        (n, H, W, 3)
+    """
+    mean = values.mean(1)[..., None]
+    share = mean / max(float(np.abs(mean).max()), 0.05)
+    warm, cold = np.clip(share, 0, 1), np.clip(-share, 0, 1)
+    colours = _ZERO * (1 - warm - cold) + _WARM * warm + _COLD * cold
+    pixels: NDArray[np.uint8] = np.rint(colours).astype(np.uint8)
+    return pixels
+
+
+def captions_of(record: Trajectory) -> tuple[str, ...]:
+    """The class asked of each sample; none for a model without classes."""
+    labels, names = record.chain.labels(), record.chain.class_names
+    return () if labels is None else tuple(names[int(k)] if k >= 0 else "∅" for k in labels)
+
+
+def strip_of(record: Trajectory, view: View) -> Strip | None:
+    """The chain so far, thinned out to a few columns; None before there are two states."""
+    last = record.ready - 1
+    if last < 1:
+        return None
+    columns = np.unique(np.linspace(0, last, min(STRIP_COLUMNS, last + 1)).round().astype(int))
+    rows = min(STRIP_ROWS, record.chain.spec.count)
+    cells = np.stack([to_uint8(record.shown(view, int(k))[:rows]) for k in columns], axis=1)
+    images = cells.reshape(-1, *cells.shape[2:]).transpose(0, 2, 3, 1)
+    titles = tuple(str(record.times[k]) for k in columns)
+    return Strip(np.ascontiguousarray(images), tuple(map(int, columns)), titles)
+
+
+def curves_of(
+    record: Trajectory, distances: NDArray[np.float64] | None, apart: NDArray[np.float64] | None,
+    sample: int | None,
+) -> ChainCurves:  # fmt: skip
+    """Curves of one sample, or the mean over all.
+
+    Args:
+        distances: of each estimate to the last one (S, n).
+        apart: of each state to that of the compared track (S+1, n).
+    """
+    tables, times, known = record.chain.source.tables, record.times, record.estimates
+
+    def of(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        chosen: NDArray[np.float64] = values.mean(1) if sample is None else values[:, sample]
+        return chosen
+
+    eps, distance = np.full(len(times), np.nan), np.full(len(times), np.nan)
+    eps[:known] = of(record.eps_norm[:known])
+    guidance = None
+    if record.is_guided:
+        guidance = np.full(len(times), np.nan)
+        guidance[:known] = of(record.guidance_norm[:known])
+    if distances is not None:
+        distance[: len(distances)] = of(distances)
+    at = list(times)
+    return ChainCurves(
+        times, tables.alpha_bar[at].numpy(), tables.log_snr[at].numpy(),
+        np.append(record.sigma, np.nan), eps, distance, None if apart is None else of(apart), guidance,
+        record.chain.spec.sampler.uses_learned_variance,
+    )  # fmt: skip
+
+
+def step_noise_of(chain: Chain) -> StepNoise:
+    """σ of a chain's own steps with its limits; those of a parent are not its to change."""
+    tables, times = chain.source.tables, chain.times
+    steps = list(itertools.pairwise(times))
+    posterior = np.array([posterior_variance(tables, t, s) for t, s in steps]) ** 0.5
+    large = np.array([tables.beta_between(t, s) if s else 0.0 for t, s in steps]) ** 0.5
+    sampler = chain.spec.sampler
+    return StepNoise(
+        times,
+        np.array([1 - tables.alpha_bar_at(s) for _, s in steps]) ** 0.5,
+        np.array([update.added_sigma for update in chain.updates]),
+        {"η = 1, β̃": posterior, "σ̂": large},
+        sampler.points if isinstance(sampler, SigmaCurve) else None,
+    )

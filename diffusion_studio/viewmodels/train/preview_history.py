@@ -1,0 +1,73 @@
+"""The samples that a training drew, from the first to the newest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion_studio.engine.files.pictures import read_grid, read_settings
+from diffusion_studio.engine.jobs.events import Preview
+from diffusion_studio.engine.runs.quality import Quality
+from diffusion_studio.engine.runs.run import Run
+
+MOST = 400
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    step: int
+    images: NDArray[np.uint8] | None
+    path: Path | None
+
+
+class PreviewHistory:
+    """Previews by step; older ones are read from disk again when they are asked for."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._entries: list[_Entry] = []
+        self.labels: tuple[str, ...] = ()
+        self.quality: dict[int, Quality] = {}  # by step
+        self._side = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def step(self, index: int) -> int:
+        return self._entries[index].step
+
+    def add(self, preview: Preview) -> None:
+        self._entries.append(_Entry(preview.step, preview.images, preview.path))
+        self.labels = preview.labels
+        if preview.quality is not None:
+            self.quality[preview.step] = preview.quality
+        if len(self._entries) > MOST:  # thin out the older half, keep both ends
+            older = self._entries[: MOST // 2]
+            self._entries = older[::2] + self._entries[MOST // 2 :]
+
+    def images(self, index: int) -> NDArray[np.uint8] | None:
+        """The images of one preview, or None when they are gone. (n, H, W, C)"""
+        entry = self._entries[index]
+        if entry.images is not None or entry.path is None:
+            return entry.images
+        try:
+            grid = read_grid(entry.path, self._side, self._side)
+        except (OSError, ValueError):
+            return None
+        settings = read_settings(entry.path) or {}
+        return grid[: settings.get("count", len(grid))]
+
+    def restore(self, run: Run) -> None:
+        """Begins with what the run's folder holds."""
+        self.clear()
+        self._side = run.config.data.resolution
+        self.quality = dict(run.metrics.quality())
+        for path in sorted(run.sample_folder.glob("step-*.png"))[-MOST:]:
+            number = path.stem.removeprefix("step-")
+            if number.isdecimal():
+                self._entries.append(_Entry(int(number), None, path))

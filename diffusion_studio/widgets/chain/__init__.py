@@ -1,0 +1,1 @@
+"""A chain in time: timeline, tracks, transport."""

@@ -1,0 +1,178 @@
+"""The noise σ_t of each step, drawn by hand below the ceiling that keeps the marginals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import ArrayLike
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QKeyEvent, QPainter
+from PySide6.QtWidgets import QWidget
+
+from diffusion_studio.widgets.editors.ceiling import CeilingPlot
+from diffusion_studio.widgets.editors.sigma_points import Ceiling, curve
+from diffusion_studio.widgets.forms.segmented import draw_symbol, symbol_width
+from diffusion_studio.widgets.look.theme import theme
+from diffusion_studio.widgets.plots.chain import Curve
+from diffusion_studio.widgets.plots.legend import LegendEntry
+from diffusion_studio.widgets.plots.math import Floats, tick_text
+
+SIGMA, CEILING = "σ_t", "√(1−ᾱ_s)"
+_NEAR = 12.0  # pixels from the curve
+_DOTS_UP_TO = 120
+
+
+class SigmaEditor(CeilingPlot):
+    """σ_t over t with its ceiling, what is above it hatched; named curves for comparison; points to drag."""
+
+    edit_requested = Signal()  # a click on the curve while there are no points yet
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._named: dict[str, Floats] = {}
+        super().__init__("Noise of each step", "σ", "eps", 0.005, parent)
+        self._zone = _zone_item()
+        self._line = pg.PlotCurveItem()
+        self._steps = pg.ScatterPlotItem(size=4, pen=None, pxMode=True)
+        self._names: list[_Name] = []
+        for z, item in ((-4, self._zone), (3, self._line), (4, self._steps)):
+            item.setZValue(z)
+            self.canvas.addItem(item, ignoreBounds=True)
+        self._restyle()
+
+    def set_steps(
+        self, times: Sequence[int], ceiling: ArrayLike, sigma: ArrayLike, named: Mapping[str, ArrayLike]
+    ) -> None:
+        """The steps between the decreasing `times` (S+1,): the greatest σ of each (S,), its σ (S,), and
+        the σ that other rules would give (S,).
+
+        Raises ValueError when the numbers do not fit.
+        """
+        arrays = {CEILING: ceiling, SIGMA: sigma, **named}
+        steps = {name: np.asarray(values, np.float64) for name, values in arrays.items()}
+        if any(values.shape != (max(0, len(times) - 1),) for values in steps.values()):
+            raise ValueError(f"expected {max(0, len(times) - 1)} values for {len(times)} times")
+        starts = np.asarray(times[:-1], np.float64)
+        self._ceiling = Ceiling(starts, steps[CEILING])
+        self._named = {name: steps[name] for name in named}
+        colors = {CEILING: "weight", SIGMA: "eps"}
+        ended = {name: np.append(values, np.nan)[: len(times)] for name, values in steps.items()}
+        curves = {name: Curve(v, colors.get(name, "muted"), name in named) for name, v in ended.items()}
+        self.set_curves(np.asarray(times, np.float64), curves)
+
+    def _on_plain_click(self, scene: QPointF) -> bool:
+        near = self._points is None and self._is_near_curve(scene)
+        if near:
+            self.edit_requested.emit()
+        return near
+
+    def _is_near_curve(self, scene: QPointF) -> bool:
+        t, y = self._ceiling.times, np.asarray(self._curves[SIGMA].values)[:-1] if self._curves else ()
+        if not len(t):
+            return False
+        places = self._scene_of(t, np.asarray(y, np.float64))  # (S, 2), x rising
+        there = float(np.interp(scene.x(), places[:, 0], places[:, 1]))
+        inside = places[0, 0] - _NEAR <= scene.x() <= places[-1, 0] + _NEAR
+        return bool(inside and abs(there - scene.y()) <= _NEAR)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if enter and self._points is None:
+            self.edit_requested.emit()
+        else:
+            super().keyPressEvent(event)
+
+    # words
+
+    def describe(self) -> str:
+        if not len(self._ceiling.times):
+            return "No steps yet."
+        sigma = np.asarray(self._curves[SIGMA].values, np.float64)[:-1]
+        share = float(np.nanmax(sigma)) if np.isfinite(sigma).any() else 0.0
+        text = f"{super().describe()} σ is at most {tick_text(share)}."
+        if self._points is None:
+            return text + " It follows a rule; Enter draws it by hand."
+        return text + f" It is drawn by hand with {len(self._points)} points."
+
+    def _entries(self) -> list[LegendEntry]:
+        return [
+            LegendEntry("σ_t", "eps", sample=True),
+            LegendEntry("σ² > 1−ᾱ_s:", "weight", sample=True, block=True),
+            LegendEntry("no kernel keeps the marginals", "weight"),
+        ]
+
+    # drawing
+
+    def _draw(self) -> None:
+        shown = np.concatenate([[1.0], self._ceiling.values, *self._named.values()])
+        self._limits = (0.0, 1.06 * float(shown.max()))
+        super()._draw()
+        self._draw_zone(self._limits[1])
+        self._draw_steps()
+        self._draw_names()
+
+    def _draw_zone(self, top: float) -> None:
+        t, ceiling = self._ceiling.times, self._ceiling.values
+        self._zone.setVisible(len(t) > 0)
+        if len(t):
+            x = np.concatenate([t, [0, 0, t[0], t[0]]])
+            y = np.concatenate([ceiling, [ceiling[-1], top, top, ceiling[0]]])
+            brush = QBrush(self._color("weight", 0.55), Qt.BrushStyle.BDiagPattern)
+            self._zone.setData(x, y, brush=brush)
+
+    def _draw_steps(self) -> None:
+        t = self._ceiling.times if len(self._ceiling.times) <= _DOTS_UP_TO else np.empty(0)
+        sigma = np.asarray(self._curves[SIGMA].values, np.float64)[: len(t)] if self._curves else t
+        self._steps.setData(x=t, y=sigma, brush=pg.mkBrush(self._color("eps")))
+
+    def _draw_names(self) -> None:
+        """A word on each named curve, each at another place."""
+        while len(self._names) > len(self._named):
+            self.canvas.removeItem(self._names.pop())
+        while len(self._names) < len(self._named):
+            self._names.append(_Name())
+            self.canvas.addItem(self._names[-1], ignoreBounds=True)
+        t = self._ceiling.times
+        for k, (item, (name, values)) in enumerate(zip(self._names, self._named.items(), strict=True)):
+            item.setVisible(len(t) > 0)
+            item.show_text(name, self.canvas.font())
+            if len(t):
+                at = t[0] * (0.96 - 0.3 * (k % 3))
+                item.setPos(at, float(np.interp(-at, -t, values)))
+
+    def _place_points(self) -> None:
+        super()._place_points()
+        if not hasattr(self, "_line"):
+            return
+        self._line.setVisible(self._points is not None)
+        if self._points is not None:
+            t = np.array([0.0, *(t for t, _ in self._points), self._x.max() if len(self._x) else 1000.0])
+            pen = pg.mkPen(self._color("eps", 0.6), width=1)
+            self._line.setData(t, curve(self._points, t), pen=pen, antialias=True)
+
+
+def _zone_item() -> pg.PlotCurveItem:
+    return pg.PlotCurveItem(pen=pg.mkPen(None), fillLevel="enclosed", antialias=False)
+
+
+class _Name(pg.GraphicsObject):
+    """A word on a curve, its left end above the place where it stands; draws hats well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text, self._font = "", QFont()
+        self.setFlag(self.GraphicsItemFlag.ItemIgnoresTransformations)
+
+    def show_text(self, text: str, font: QFont) -> None:
+        self.prepareGeometryChange()
+        self._text, self._font = text, font
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        height = QFontMetricsF(self._font).height()
+        return QRectF(0, -height - 2, symbol_width(self._text, self._font) + 2, height)
+
+    def paint(self, painter: QPainter, option: object, widget: QWidget | None = None) -> None:
+        color = QColor(theme().palette.muted)
+        draw_symbol(painter, self.boundingRect(), self._text, self._font, color)

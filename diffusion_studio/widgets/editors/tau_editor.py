@@ -1,0 +1,121 @@
+"""The times τ of a chain on the curve of the schedule, to be moved, added and taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import ArrayLike
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QWidget
+
+from diffusion_studio.widgets.editors.points import PointPlot
+from diffusion_studio.widgets.editors.sigma_points import Points
+from diffusion_studio.widgets.plots.canvas import Reading
+from diffusion_studio.widgets.plots.legend import LegendEntry
+from diffusion_studio.widgets.plots.math import tick_text
+from diffusion_studio.widgets.plots.table import Table
+
+
+class TauEditor(PointPlot):
+    """√ᾱ over t, with a dot for each time of the chain; 0, the image, is always one of them."""
+
+    times_edited = Signal(list)  # rising, without 0
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._image_left = np.array([1.0, 0.0])  # √ᾱ of t = 0 … T
+        super().__init__("Times of the chain", "x0", 0.0, parent)
+        self._end = pg.ScatterPlotItem(size=7, pen=None, pxMode=True)
+        self.canvas.addItem(self._end, ignoreBounds=True)
+        self._restyle()
+
+    def set_schedule(self, alpha_bar: ArrayLike) -> None:
+        """The schedule's ᾱ at t = 0 … T: (T+1,)."""
+        self._image_left = np.sqrt(np.asarray(alpha_bar, np.float64))
+        self._show_points(self._on_curve([round(t) for t, _ in self._points or ()]))
+        self._changed()
+
+    def set_times(self, times: Sequence[int]) -> None:
+        """The decreasing times of the states (S+1,), the last is 0. Raises ValueError for others."""
+        rising = sorted(times)
+        if (
+            list(times) != sorted(set(times), reverse=True)
+            or rising[:1] != [0]
+            or rising[-1] >= len(self._image_left)
+        ):
+            raise ValueError(f"times must decrease from at most {len(self._image_left) - 1} to 0")
+        self._raw_x = self._x = np.asarray(times, np.float64)
+        self._show_points(self._on_curve(rising[1:]))
+        self._changed()
+
+    def _on_curve(self, times: Sequence[int]) -> Points:
+        last = len(self._image_left) - 1
+        return tuple((float(t), float(self._image_left[t])) for t in times if t <= last)
+
+    def _times(self) -> list[int]:
+        return [round(t) for t, _ in self._points or ()]
+
+    def _with_moved(self, i: int, t: float, y: float) -> Points:
+        times = self._times()
+        low = times[i - 1] + 1 if i > 0 else 1
+        high = times[i + 1] - 1 if i + 1 < len(times) else len(self._image_left) - 1
+        times[i] = min(max(round(t), low), high)
+        return self._on_curve(times)
+
+    def _with_added(self, t: float, y: float) -> tuple[Points, int] | None:
+        new = min(max(round(t), 1), len(self._image_left) - 1)
+        times = self._times()
+        if new in times:
+            return None
+        times = sorted([*times, new])
+        return self._on_curve(times), times.index(new)
+
+    def _without(self, i: int) -> Points:
+        times = self._times()
+        return self._on_curve([*times[:i], *times[i + 1 :]] if len(times) > 1 else times)
+
+    def _announce(self) -> None:
+        self.times_edited.emit(self._times())
+
+    # words
+
+    def describe(self) -> str:
+        times = self._times()
+        if not times:
+            return "No times yet."
+        text = f"{len(times)} steps from t = {times[-1]} to 0."
+        gaps = np.diff([0, *times])
+        if len(gaps) > 1:
+            text += f" They are between {gaps.min()} and {gaps.max()} long."
+        return text
+
+    def as_table(self) -> Table:
+        rows = [(i, int(t), float(self._image_left[int(t)])) for i, t in enumerate(self._raw_x)]
+        return ["step", "t", "√ᾱ"], rows
+
+    def _words(self, i: int) -> str:
+        t = self._times()[i]
+        return f"t = {t}, √ᾱ = {tick_text(float(self._image_left[t]))}"
+
+    def _reading_at(self, x: float) -> Reading | None:
+        t = min(max(round(x), 0), len(self._image_left) - 1)
+        y = float(self._image_left[t])
+        return Reading(float(t), f"t = {t}\n√ᾱ  {tick_text(y)}", ((y, "x0"),))
+
+    def _entries(self) -> list[LegendEntry]:
+        count = len(self._points or ())
+        steps = f"τ  {count} step{'s' if count != 1 else ''}"
+        return [LegendEntry("√ᾱ_t", "x0", Qt.PenStyle.SolidLine, True), LegendEntry(steps)]
+
+    # drawing
+
+    def _draw(self) -> None:
+        self.canvas.view.invertX(True)
+        self.canvas.bottom.set_ends("noise  t = {}", "{}  image")
+        t = np.arange(len(self._image_left), dtype=np.float64)
+        self._curve("schedule", t, self._image_left, "x0", z=2)
+        self._set_range((0.0, max(t[-1], 1.0)), (-0.04, 1.06))
+        self._end.setData(x=[0.0], y=self._image_left[:1], brush=pg.mkBrush(self._color("muted")))
+        self._place_points()
+        self._place_cursor()

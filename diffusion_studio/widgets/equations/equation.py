@@ -1,0 +1,334 @@
+"""An equation in the palette's colours: terms that flow over lines, the numbers of this step below them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QByteArray, QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from diffusion_studio.widgets.equations.formula import (
+    begins_summand,
+    cached_formula,
+    formula_html,
+    formula_svg,
+    prewarm,
+    split_terms,
+    tint,
+)
+from diffusion_studio.widgets.look.theme import Palette, tabular, theme
+
+__all__ = ["EquationView", "Term", "formula_html", "formula_svg", "prewarm", "terms"]
+
+_RENDERED = 20.0  # the size every formula is rendered at; painting scales it
+_SMALLEST = 11.0  # no formula is shrunk below this to fit
+
+
+@dataclass(frozen=True)
+class Term:
+    """One piece of an equation: LaTeX, or plain `text` where digits change many times a second.
+
+    `color_key` is a quantity ("x0", "eps", …) or a colour of the palette ("muted", "accent", …).
+    """
+
+    latex: str = ""
+    color_key: str | None = None
+    tooltip: str = ""
+    name: str = ""
+    text: str = ""
+
+
+def terms(source: str | Sequence[Term]) -> tuple[Term, ...]:
+    """`source` as terms; LaTeX is cut at its top-level sums and relations."""
+    if isinstance(source, str):
+        return tuple(Term(part) for part in split_terms(source))
+    return tuple(source)
+
+
+@dataclass(frozen=True)
+class _Style:
+    size: float
+    color_key: str
+    gap: float = 0.28  # between terms, in sizes
+    leading: float = 0.35  # between lines, in sizes
+
+
+_FORMULA = _Style(18.0, "text")
+_NUMBERS = _Style(13.0, "muted")
+_CAPTION = _Style(12.0, "muted")
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A measured term: width, height above and below the baseline, and what to draw."""
+
+    term: Term
+    width: float
+    ascent: float
+    descent: float
+    color: str
+    font: QFont
+    picture: QSvgRenderer | None = None
+
+
+@dataclass(frozen=True)
+class _Placed:
+    box: _Box
+    x: float
+    baseline: float
+
+    @property
+    def rect(self) -> QRectF:
+        box = self.box
+        return QRectF(self.x, self.baseline - box.ascent, box.width, box.ascent + box.descent)
+
+
+class EquationView(QWidget):
+    """Draws an equation, its current numbers and a caption; says which term the pointer is on.
+
+    In LaTeX, `\\quantity{eps}{\\hat\\varepsilon}` takes that quantity's colour.
+    """
+
+    term_hovered = Signal(str)  # the term's name, "" when the pointer leaves it
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._formula: tuple[Term, ...] = ()
+        self._numbers: tuple[Term, ...] = ()
+        self._caption: tuple[Term, ...] = ()
+        self._marked: frozenset[str] = frozenset()
+        self._placed: list[_Placed] = []
+        self._height = 0.0
+        self._hovered = ""
+        self._pictures: dict[bytes, QSvgRenderer] = {}
+        self._rendering = QTimer(self)
+        self._rendering.setSingleShot(True)
+        self._rendering.timeout.connect(self._render_next)
+        self.setMouseTracking(True)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        theme().changed.connect(self._refresh)
+
+    _waiting = False  # for formulas to be rendered
+
+    def set_equation(
+        self, latex: str | Sequence[Term], numbers: str | Sequence[Term] = (), caption: str = ""
+    ) -> None:
+        """Show the formula, its numbers below it and a caption under both."""
+        state = (terms(latex), terms(numbers), tuple(Term(text=word) for word in caption.split()))
+        if state != (self._formula, self._numbers, self._caption):
+            self._formula, self._numbers, self._caption = state
+            self.setAccessibleName("Equation")
+            self.setAccessibleDescription(self._spoken())
+            self._refresh()
+
+    def set_numbers(self, numbers: str | Sequence[Term]) -> None:
+        """Change the numbers alone: cheap enough for every frame if those that change are plain text."""
+        new = terms(numbers)
+        if new != self._numbers:
+            self._numbers = new
+            self.setAccessibleDescription(self._spoken())
+            self._refresh()
+
+    def mark(self, *names: str) -> None:
+        """Underline the terms with these names: those that a control touches."""
+        self._marked = frozenset(names)
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(280, self.heightForWidth(self.width() if self.testAttribute(_RESIZED) else 280))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, 24)
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        return round(self._arrange(width)[1])
+
+    def _spoken(self) -> str:
+        pieces = [t.text or t.latex for t in (*self._formula, *self._numbers, *self._caption)]
+        return " ".join(pieces)
+
+    # layout
+
+    def _refresh(self) -> None:
+        if self._missing() is not None:
+            self._waiting = True
+            self._rendering.start(0)  # what stands there stays until the new formula is ready
+            return
+        height, waited, self._waiting = self._height, self._waiting, False
+        self._placed, self._height = self._arrange(self.width())
+        if waited or round(height) != round(self._height):  # a layout may have asked while it waited
+            self.setMinimumHeight(round(self._height))
+            self.updateGeometry()
+        self.update()
+
+    def _missing(self) -> tuple[str, str] | None:
+        palette = theme().palette
+        for group, style in self._groups():
+            for term in group:
+                key = _source(term, style, palette)
+                if key[0] and cached_formula(*key, _RENDERED) is None and key not in _UNREADABLE:
+                    return key
+        return None
+
+    def _render_next(self) -> None:
+        """Render one formula, then go back to the event loop."""
+        missing = self._missing()
+        if missing is not None:
+            try:
+                formula_svg(*missing, _RENDERED)
+            except ValueError:
+                _UNREADABLE.add(missing)
+        self._refresh()
+
+    def _groups(self) -> list[tuple[tuple[Term, ...], _Style]]:
+        unit = self.fontInfo().pixelSize() / 13.0
+        groups = [(self._formula, _FORMULA), (self._numbers, _NUMBERS), (self._caption, _CAPTION)]
+        return [(group, replace(style, size=style.size * unit)) for group, style in groups if group]
+
+    def _arrange(self, width: float) -> tuple[list[_Placed], float]:
+        placed: list[_Placed] = []
+        y = 0.0
+        for group, style in self._groups():
+            y += 6.0 if placed else 0.0
+            boxes = [self._box(term, style, width) for term in group]
+            lines, y = _flow(boxes, style, width, y)
+            placed += lines
+        return placed, y + 2.0
+
+    def _box(self, term: Term, style: _Style, width: float) -> _Box:
+        latex, color = _source(term, style, theme().palette)
+        svg = cached_formula(latex, color, _RENDERED) if latex else None
+        if svg is None:
+            return _text_box(term, style, color, self.font())
+        picture = self._picture(svg)
+        box = picture.viewBoxF()
+        scale = style.size / _RENDERED
+        scale = max(min(scale, width / max(box.width(), 1.0)), min(scale, _SMALLEST / _RENDERED))
+        above, below = -box.top() * scale, box.bottom() * scale
+        return _Box(term, box.width() * scale, above, below, color, self.font(), picture)
+
+    def _picture(self, svg: bytes) -> QSvgRenderer:
+        if svg not in self._pictures:
+            if len(self._pictures) > 64:
+                self._pictures.clear()
+            self._pictures[svg] = QSvgRenderer(QByteArray(svg))
+        return self._pictures[svg]
+
+    # painting and pointing
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for placed in self._placed:
+            _paint(painter, placed)
+            name = placed.box.term.name
+            if name and (name == self._hovered or name in self._marked):
+                rect = placed.rect
+                line = QRectF(rect.left(), rect.bottom() + 1, rect.width(), 2)
+                painter.fillRect(line, QColor(theme().palette.accent))
+        painter.end()
+
+    def resizeEvent(self, event: object) -> None:
+        if self._missing() is None:
+            self._placed, self._height = self._arrange(self.width())
+            self.setMinimumHeight(round(self._height))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        term = self.term_at(event.position())
+        self._hover(term.name if term else "")
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._hover("")
+
+    def term_at(self, position: QPointF) -> Term | None:
+        """The term under a point of the widget."""
+        margins = (-2.0, -2.0, 2.0, 2.0)
+        return next((p.box.term for p in self._placed if p.rect.adjusted(*margins).contains(position)), None)
+
+    def _hover(self, name: str) -> None:
+        if name != self._hovered:
+            self._hovered = name
+            self.term_hovered.emit(name)
+            self.update()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            term = self.term_at(QPointF(event.pos()))
+            QToolTip.showText(event.globalPos(), term.tooltip if term else "", self)
+            return True
+        if event.type() == QEvent.Type.FontChange:
+            self._refresh()
+        return super().event(event)
+
+
+_RESIZED = Qt.WidgetAttribute.WA_Resized
+_UNREADABLE: set[tuple[str, str]] = set()  # drawn as they were written
+
+
+def _source(term: Term, style: _Style, palette: Palette) -> tuple[str, str]:
+    """The LaTeX to render ("" for text) and its colour."""
+    color = _ink(palette, term.color_key or style.color_key)
+    inks = {key: palette.ink(key) for key in palette.quantity}
+    return (tint(term.latex, inks) if not term.text else ""), color
+
+
+def _ink(palette: Palette, key: str) -> str:
+    return palette.ink(key) if key in palette.quantity else str(getattr(palette, key))
+
+
+def _text_box(term: Term, style: _Style, color: str, font: QFont) -> _Box:
+    font = tabular(font)
+    font.setPixelSize(max(1, round(style.size)))
+    metrics = QFontMetricsF(font)
+    width = metrics.horizontalAdvance(term.text or term.latex)
+    return _Box(term, width, metrics.ascent(), metrics.descent(), color, font)
+
+
+def _flow(boxes: Sequence[_Box], style: _Style, width: float, y: float) -> tuple[list[_Placed], float]:
+    """Boxes in lines no wider than `width`, on common baselines, from `y` down."""
+    gap = style.size * style.gap
+    lines: list[list[tuple[float, _Box]]] = [[]]
+    x = 0.0
+    for summand in _summands(boxes):
+        whole = sum(box.width + gap for box in summand) - gap
+        for i, box in enumerate(summand):
+            wanted = whole if i == 0 and whole <= width else box.width
+            if lines[-1] and x + wanted > width:
+                lines.append([])
+                x = 0.0
+            lines[-1].append((x, box))
+            x += box.width + gap
+    placed: list[_Placed] = []
+    for i, line in enumerate(lines):
+        y += (style.size * style.leading if i else 0.0) + max((b.ascent for _, b in line), default=0.0)
+        placed += [_Placed(box, x, y) for x, box in line]
+        y += max((b.descent for _, b in line), default=0.0)
+    return placed, y
+
+
+def _summands(boxes: Sequence[_Box]) -> list[list[_Box]]:
+    """Boxes grouped so that a line rather breaks before a sum or relation than inside a product."""
+    groups: list[list[_Box]] = []
+    for box in boxes:
+        if not groups or begins_summand(box.term.text or box.term.latex):
+            groups.append([])
+        groups[-1].append(box)
+    return groups
+
+
+def _paint(painter: QPainter, placed: _Placed) -> None:
+    box = placed.box
+    if box.picture is not None:
+        box.picture.render(painter, placed.rect)
+        return
+    painter.setFont(box.font)
+    painter.setPen(QColor(box.color))
+    painter.drawText(QPointF(placed.x, placed.baseline), box.term.text or box.term.latex)

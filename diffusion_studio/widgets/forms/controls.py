@@ -1,0 +1,371 @@
+"""One control per type of knob: it shows a value and emits what a person edits, never what it was given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFocusEvent, QFontMetrics, QKeyEvent, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLineEdit, QSizePolicy, QWidget
+
+from diffusion_studio.core.describe import Knob
+from diffusion_studio.widgets.forms.numbers import (
+    Number,
+    SliderScale,
+    format_number,
+    format_numbers,
+    parse_number,
+    parse_numbers,
+    stepped,
+)
+from diffusion_studio.widgets.forms.slider import ThinSlider
+from diffusion_studio.widgets.look.theme import tabular, theme
+
+VALUE_WIDTH = 66
+_STEPS = {Qt.Key.Key_Up: 1, Qt.Key.Key_Down: -1, Qt.Key.Key_PageUp: 10, Qt.Key.Key_PageDown: -10}
+
+
+class Control(QWidget):
+    """The base of all controls."""
+
+    edited = Signal(object)  # the new value
+    settled = Signal()  # the edit is complete
+    complained = Signal(str)  # what was typed cannot be taken; "" when all is well again
+    reset_requested = Signal()
+
+    def __init__(self, knob: Knob) -> None:
+        super().__init__()
+        self.knob = knob
+        self._value: Any = None
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+
+    @property
+    def value(self) -> Any:
+        return self._value
+
+    def set_knob(self, knob: Knob) -> None:
+        """Take a changed description (help, options); the type stays."""
+        self.knob = knob
+
+    def show_value(self, value: Any) -> None:
+        """Show `value` without emitting anything."""
+        raise NotImplementedError
+
+    def _take(self, value: Any, settled: bool = True) -> None:
+        """A person chose `value`."""
+        if value != self._value:
+            self._value = value
+            self.edited.emit(value)
+            if settled:
+                self.settled.emit()
+
+    def _add(self, widget: QWidget, stretch: int = 0) -> None:
+        row = self.layout()
+        assert isinstance(row, QHBoxLayout)
+        row.addWidget(widget, stretch)
+
+
+class ValueEdit(QLineEdit):
+    """A line of text with its unit; arrow keys step, Escape and leaving take back what was not entered."""
+
+    stepped = Signal(int)
+    entered = Signal(str)  # Enter, or leaving the field after a change
+    abandoned = Signal()
+
+    def __init__(self, unit: str = "") -> None:
+        super().__init__()
+        self._unit = unit
+        self._shown = ""
+        self.setTextMargins(0, 0, self.unit_width(), 0)
+        self.returnPressed.connect(self._enter)
+
+    def unit_width(self) -> int:
+        """The room that the unit takes."""
+        return QFontMetrics(self.font()).horizontalAdvance(self._unit) + 4 if self._unit else 0
+
+    def show_text(self, text: str) -> None:
+        """Show `text` as what stands, replacing what is being typed."""
+        self._shown = text
+        if text != self.text():
+            self.setText(text)
+            self.setCursorPosition(0)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = Qt.Key(event.key())
+        if key in _STEPS:
+            self.stepped.emit(
+                _STEPS[key] * (10 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1)
+            )
+        elif key == Qt.Key.Key_Escape and self.text() != self._shown:
+            self._abandon()
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if event.reason() != Qt.FocusReason.MouseFocusReason:
+            self.selectAll()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        if event.reason() == Qt.FocusReason.PopupFocusReason or self.text() == self._shown:
+            return
+        self._enter()
+        if self.text() != self._shown:
+            self._abandon()
+
+    def _enter(self) -> None:
+        if self.text() != self._shown:
+            self.entered.emit(self.text())
+
+    def _abandon(self) -> None:
+        self.show_text(self._shown)
+        self.abandoned.emit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._unit and not self.text()[:1].isalpha():
+            painter = QPainter(self)
+            palette = theme().palette
+            painter.setPen(QColor(palette.muted if self.isEnabled() else palette.faint))
+            right = QRect(self.rect()).adjusted(0, 0, -9, 0)
+            painter.drawText(right, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._unit)
+            painter.end()
+
+
+class NumberControl(Control):
+    """A thin slider, where both bounds are known, and a value field."""
+
+    def __init__(self, knob: Knob) -> None:
+        super().__init__(knob)
+        self._scale = SliderScale.of(knob)
+        self.slider: ThinSlider | None = None
+        self.edit = ValueEdit(knob.unit)
+        self.edit.setFont(tabular(self.edit.font()))
+        self.edit.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.edit.setFixedWidth(VALUE_WIDTH + self.edit.unit_width())
+        self.edit.entered.connect(self._on_entered)
+        self.edit.abandoned.connect(lambda: self.complained.emit(""))
+        self.edit.stepped.connect(self._on_stepped)
+        if self._scale is not None:
+            self._add_slider(self._scale)
+        else:
+            self._add(QWidget(), 1)
+        self._add(self.edit)
+
+    def _add_slider(self, scale: SliderScale) -> None:
+        slider = self.slider = ThinSlider()
+        slider.setRange(0, scale.positions)
+        slider.setPageStep(max(1, scale.positions // 10))
+        slider.setSingleStep(max(1, scale.positions // 100))
+        slider.valueChanged.connect(self._on_slid)
+        slider.settled.connect(self.settled)
+        slider.reset_requested.connect(self.reset_requested)
+        self._add(slider, 1)
+
+    def _text(self, value: Number) -> str:
+        return self.knob.word(value) or format_number(value)
+
+    def show_value(self, value: Number) -> None:
+        same = value == self._value
+        self._value = value
+        if not same or not self.edit.isModified():
+            self.edit.show_text(self._text(value))
+        self._place_slider()
+
+    def _place_slider(self) -> None:
+        if self.slider is None or self._scale is None:
+            return
+        if self._scale.value(self.slider.value()) != self._value:
+            self.slider.blockSignals(True)
+            self.slider.setValue(self._scale.position(self._value))
+            self.slider.blockSignals(False)
+            self.slider.update()
+
+    def _on_slid(self, position: int) -> None:
+        assert self._scale is not None
+        value = self._scale.value(position)
+        self.edit.show_text(self._text(value))
+        self.complained.emit("")
+        self._take(value, settled=False)
+
+    def _on_entered(self, text: str) -> None:
+        try:
+            value = parse_number(text, self.knob)
+        except ValueError as error:
+            self.complained.emit(str(error))
+            return
+        self._set(value)
+
+    def _on_stepped(self, steps: int) -> None:
+        self._set(stepped(self._value, steps, self.knob))
+
+    def _set(self, value: Number) -> None:
+        self.complained.emit("")
+        self.edit.show_text(self._text(value))
+        self.edit.setModified(False)
+        if value != self._value:
+            self._take(value)
+            self._place_slider()
+
+
+class QuietCombo(QComboBox):
+    """A combo box that leaves the wheel to the panel around it until it has the focus."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(6)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class ChoiceControl(Control):
+    """A combo box over the options of a choice or the members of a family."""
+
+    def __init__(self, knob: Knob) -> None:
+        super().__init__(knob)
+        self.combo = QuietCombo()
+        self._add(self.combo, 1)
+        self._fill()
+        self.combo.activated.connect(lambda index: self._take(self.knob.options[index][0]))
+
+    def set_knob(self, knob: Knob) -> None:
+        changed = knob.options != self.knob.options
+        super().set_knob(knob)
+        if changed:
+            self._fill()
+
+    def _fill(self) -> None:
+        self.combo.clear()
+        for _, text in self.knob.options:
+            self.combo.addItem(text)
+
+    def show_value(self, value: Any) -> None:
+        self._value = value
+        index = next((i for i, (option, _) in enumerate(self.knob.options) if option == value), -1)
+        self.combo.setCurrentIndex(index)
+
+
+class Switch(QCheckBox):
+    """A check box drawn as a switch."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(36, 24)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def hitButton(self, pos: object) -> bool:
+        return True
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        palette = theme().palette
+        on = palette.accent if self.isChecked() else palette.hover
+        track = QRect(2, (self.height() - 16) // 2, 30, 16)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QColor(palette.text) if self.hasFocus() else Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(on if self.isEnabled() else palette.line))
+        painter.drawRoundedRect(track, 8, 8)
+        painter.setPen(Qt.PenStyle.NoPen)
+        knob = palette.on_accent if self.isChecked() else palette.muted
+        painter.setBrush(QColor(knob if self.isEnabled() else palette.faint))
+        painter.drawEllipse(track.left() + (16 if self.isChecked() else 2), track.top() + 2, 12, 12)
+        painter.end()
+
+
+class SwitchControl(Control):
+    """On or off."""
+
+    def __init__(self, knob: Knob) -> None:
+        super().__init__(knob)
+        self.switch = Switch()
+        self._add(self.switch)
+        self._add(QWidget(), 1)
+        self.switch.clicked.connect(lambda checked: self._take(bool(checked)))
+
+    def show_value(self, value: bool) -> None:
+        self._value = value
+        self.switch.setChecked(bool(value))
+
+
+class TextControl(Control):
+    """A line of text."""
+
+    def __init__(self, knob: Knob) -> None:
+        super().__init__(knob)
+        self.edit = ValueEdit(knob.unit)
+        self._add(self.edit, 1)
+        self.edit.entered.connect(self._on_entered)
+        self.edit.abandoned.connect(lambda: self.complained.emit(""))
+
+    def show_value(self, value: Any) -> None:
+        same = value == self._value
+        self._value = value
+        if not same or not self.edit.isModified():
+            self.edit.show_text(self._text(value))
+
+    def _text(self, value: Any) -> str:
+        return "" if value is None else str(value)
+
+    def _read(self, text: str) -> Any:
+        return text
+
+    def _on_entered(self, text: str) -> None:
+        try:
+            value = self._read(text)
+        except ValueError as error:
+            self.complained.emit(str(error))
+            return
+        self.complained.emit("")
+        self.edit.show_text(self._text(value))
+        self.edit.setModified(False)
+        self._take(value)
+
+
+class NumbersControl(TextControl):
+    """A line of numbers with commas between."""
+
+    def __init__(self, knob: Knob) -> None:
+        super().__init__(knob)
+        self.edit.setFont(tabular(self.edit.font()))
+        self.edit.setPlaceholderText(knob.word(()) or "numbers, with commas")
+
+    def _text(self, value: Any) -> str:
+        return format_numbers(tuple(value or ()))
+
+    def _read(self, text: str) -> tuple[Number, ...]:
+        return () if text.strip().lower() == self.knob.word(()) else parse_numbers(text)
+
+
+class PointsControl(TextControl):
+    """The points of a curve, "t:value", with commas between."""
+
+    def _text(self, value: Any) -> str:
+        return value if isinstance(value, str) else ", ".join(f"{x:g}:{y:g}" for x, y in value or ())
+
+
+_CONTROLS: dict[str, type[Control]] = {
+    "int": NumberControl,
+    "float": NumberControl,
+    "bool": SwitchControl,
+    "choice": ChoiceControl,
+    "family": ChoiceControl,
+    "text": TextControl,
+    "numbers": NumbersControl,
+    "points": PointsControl,
+}
+
+
+def control_for(knob: Knob) -> Control:
+    """A control that can edit `knob`."""
+    return _CONTROLS[knob.type](knob)

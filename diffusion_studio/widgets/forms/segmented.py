@@ -1,0 +1,267 @@
+"""An exclusive choice among a few words or symbols, and the drawing of symbols with hats and indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from diffusion_studio.widgets.look.theme import theme
+
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑₖₙₛₜᵢ₊₋₌", "0123456789aeknsti+−=", strict=True))
+_HAT, _BAR = "\u0302", "\u0304"
+_PAD = 3  # between the track and the chosen segment
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Characters drawn alike: a stretch of text, an index, or one letter with a mark over it."""
+
+    text: str
+    index: bool = False
+    mark: str = ""
+
+
+def _runs(text: str) -> list[_Run]:
+    """`text` cut into runs; "x̂₀" and "x̂_0" both give a hatted x and an index 0."""
+    found: list[_Run] = []
+    after_underscore = False
+    for char in text:
+        if char in (_HAT, _BAR) and found:
+            last = found.pop()
+            if last.text[:-1]:
+                found.append(replace(last, text=last.text[:-1]))
+            found.append(replace(last, text=last.text[-1], mark=char))
+        elif char == "_":
+            after_underscore = True
+        else:
+            index = after_underscore or char in _SUBSCRIPTS
+            after_underscore = False
+            char = _SUBSCRIPTS.get(char, char)
+            if found and not found[-1].mark and found[-1].index == index:
+                found[-1] = replace(found[-1], text=found[-1].text + char)
+            else:
+                found.append(_Run(char, index))
+    return found
+
+
+def _font_of(run: _Run, font: QFont) -> QFont:
+    if not run.index:
+        return font
+    small = QFont(font)
+    if font.pixelSize() > 0:
+        small.setPixelSize(max(8, round(font.pixelSize() * 0.75)))
+    else:
+        small.setPointSizeF(font.pointSizeF() * 0.75)
+    return small
+
+
+def symbol_width(text: str, font: QFont) -> float:
+    """The width in pixels of `text` as `draw_symbol` draws it."""
+    return sum(QFontMetricsF(_font_of(run, font)).horizontalAdvance(run.text) for run in _runs(text))
+
+
+def draw_symbol(painter: QPainter, rect: QRectF, text: str, font: QFont, color: QColor) -> None:
+    """Draw `text` in the middle of `rect`; hats, bars and indices sit well in every font."""
+    metrics = QFontMetricsF(font)
+    x = rect.center().x() - symbol_width(text, font) / 2
+    baseline = rect.center().y() + (metrics.capHeight() or metrics.xHeight()) / 2
+    pen = QPen(color, max(1.1, metrics.lineWidth()))
+    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    painter.setPen(pen)
+    for run in _runs(text):
+        own = _font_of(run, font)
+        drop = metrics.xHeight() * 0.35 if run.index else 0.0
+        painter.setFont(own)
+        painter.drawText(QPointF(x, baseline + drop), run.text)
+        width = QFontMetricsF(own).horizontalAdvance(run.text)
+        if run.mark:
+            box = QFontMetricsF(own).tightBoundingRect(run.text)
+            _draw_mark(painter, run.mark, x + box.center().x(), baseline + box.top() - 2.0, metrics.xHeight())
+        x += width
+
+
+def _draw_mark(painter: QPainter, mark: str, x: float, y: float, x_height: float) -> None:
+    half = x_height * 0.36
+    if mark == _BAR:
+        painter.drawLine(QPointF(x - half, y), QPointF(x + half, y))
+    else:
+        rise = x_height * 0.34
+        painter.drawPolyline([QPointF(x - half, y), QPointF(x, y - rise), QPointF(x + half, y)])
+
+
+@dataclass(frozen=True)
+class _Option:
+    key: str
+    label: str
+    tooltip: str
+    enabled: bool = True
+    reason: str = ""
+
+
+class Segmented(QWidget):
+    """One of a few options; the arrow keys move the choice once Tab has brought the focus here."""
+
+    changed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None, *, stretch: bool = False) -> None:
+        super().__init__(parent)
+        self._options: list[_Option] = []
+        self._quantities: Mapping[str, str] = {}
+        self._value = ""
+        self._hovered = -1
+        self._stretch = stretch
+        self.setProperty("keepsArrows", True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setMouseTracking(True)
+        horizontal = QSizePolicy.Policy.Expanding if stretch else QSizePolicy.Policy.Fixed
+        self.setSizePolicy(horizontal, QSizePolicy.Policy.Fixed)
+        theme().changed.connect(self.update)
+
+    @property
+    def value(self) -> str:
+        """The key of the choice, or an empty text while there are no options."""
+        return self._value
+
+    def set_options(self, options: Sequence[tuple[str, str, str]]) -> None:
+        """Offer `options` (key, label, tooltip); keeps the choice where it is still offered."""
+        self._options = [_Option(*option) for option in options]
+        keys = [option.key for option in self._options]
+        self._value = self._value if self._value in keys else next(iter(keys), "")
+        self.updateGeometry()
+        self._describe()
+
+    def set_quantities(self, quantities: Mapping[str, str]) -> None:
+        """Show the chosen label in the colour of its quantity: {"x0_hat": "x0", …}."""
+        self._quantities = dict(quantities)
+        self.update()
+
+    def set_option_enabled(self, key: str, enabled: bool, reason: str = "") -> None:
+        """Offer `key` or grey it out; `reason` then stands in its tooltip."""
+        self._options = [
+            replace(o, enabled=enabled, reason=reason) if o.key == key else o for o in self._options
+        ]
+        self.update()
+
+    def set_value(self, key: str) -> None:
+        """Show `key` as chosen, "" for none, without a signal. Raises ValueError for an unknown one."""
+        if key and key not in [option.key for option in self._options]:
+            raise ValueError(f"no option {key!r}")
+        if key != self._value:
+            self._value = key
+            self._describe()
+
+    def segment_rect(self, key: str) -> QRectF:
+        """Where the option `key` is drawn."""
+        return self._rects()[[option.key for option in self._options].index(key)]
+
+    def sizeHint(self) -> QSize:
+        width = sum(self._natural_widths()) + 2 * _PAD
+        return QSize(round(width), max(32, self.fontMetrics().height() + 16))
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colors = theme().palette
+        painter.setPen(QPen(QColor(colors.accent), 1) if self.hasFocus() else Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(colors.fill))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 7, 7)
+        for place, (option, rect) in enumerate(zip(self._options, self._rects(), strict=True)):
+            if option.key == self._value:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(QColor(colors.background if colors.dark else colors.card))
+                painter.drawRoundedRect(rect, 5, 5)
+            draw_symbol(painter, rect, option.label, self.font(), QColor(self._ink(place, option)))
+        painter.end()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._choose(self._at(event.position()))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._hover(self._at(event.position()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._hover(-1)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        forward = (Qt.Key.Key_Right, Qt.Key.Key_Down)
+        if event.key() in forward or event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Up):
+            self._move(1 if event.key() in forward else -1)
+        else:
+            super().keyPressEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            place = self._at(QPointF(event.pos()))
+            option = self._options[place] if place >= 0 else None
+            QToolTip.showText(event.globalPos(), (option.reason or option.tooltip) if option else "", self)
+            return True
+        return super().event(event)
+
+    def _move(self, by: int) -> None:
+        keys = ["", *(option.key for option in self._options)]
+        place = keys.index(self._value) - 1 + by
+        while 0 <= place < len(self._options):
+            if self._options[place].enabled:
+                return self._choose(place)
+            place += by
+
+    def _choose(self, place: int) -> None:
+        if place < 0 or not self.isEnabled() or not self._options[place].enabled:
+            return
+        if (key := self._options[place].key) != self._value:
+            self.set_value(key)
+            self.changed.emit(key)
+
+    def _hover(self, place: int) -> None:
+        if place != self._hovered:
+            self._hovered = place
+            self.update()
+
+    def _at(self, point: QPointF) -> int:
+        return next((i for i, rect in enumerate(self._rects()) if rect.contains(point)), -1)
+
+    def _ink(self, place: int, option: _Option) -> str:
+        colors = theme().palette
+        if not option.enabled or not self.isEnabled():
+            return colors.faint
+        if option.key == self._value:
+            return colors.ink(self._quantities[option.key]) if option.key in self._quantities else colors.text
+        return colors.text if place == self._hovered else colors.muted
+
+    def _natural_widths(self) -> list[float]:
+        return [max(32.0, symbol_width(option.label, self.font()) + 24) for option in self._options]
+
+    def _rects(self) -> list[QRectF]:
+        widths = self._natural_widths()
+        spare = (self.width() - 2 * _PAD - sum(widths)) / max(1, len(widths))
+        rects, x = [], float(_PAD)
+        for width in widths:
+            width += spare if self._stretch else 0.0
+            rects.append(QRectF(x, _PAD, width, self.height() - 2 * _PAD))
+            x += width
+        return rects
+
+    def _describe(self) -> None:
+        chosen = next((option.label for option in self._options if option.key == self._value), "none")
+        offered = ", ".join(option.label for option in self._options)
+        self.setAccessibleDescription(f"{chosen} chosen of {offered}")
+        self.update()

@@ -1,0 +1,117 @@
+"""The bar above a page: its title, what it works on, and what can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWidget
+
+from diffusion_studio.widgets.look.icons import set_icon
+from diffusion_studio.widgets.look.theme import GRID, label, tabular
+
+_LONGEST = 40  # characters of a chip's value; the tooltip has all of it
+
+
+class Header(QWidget):
+    """Title and chips on the left, page buttons and undo and redo on the right."""
+
+    undo_requested = Signal()
+    redo_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setProperty("panel", True)
+        self.setProperty("edge", "bottom")
+        self.setFixedHeight(6 * GRID)
+        self._title = label(role="title")
+        self._chips: list[_Chip] = []
+        self._chip_row = _row(GRID)
+        self._slot = _row(GRID)
+        self._undo = self._step_button("undo", "Undo", QKeySequence.StandardKey.Undo, self.undo_requested)
+        self._redo = self._step_button("redo", "Redo", QKeySequence.StandardKey.Redo, self.redo_requested)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(20, 0, 20, 0)
+        row.setSpacing(2 * GRID)
+        row.addWidget(self._title)
+        row.addLayout(self._chip_row)
+        row.addStretch(1)
+        row.addLayout(self._slot)
+        steps = _row(GRID // 2)
+        steps.addWidget(self._undo)
+        steps.addWidget(self._redo)
+        row.addLayout(steps)
+
+    def set_title(self, text: str) -> None:
+        self._title.setText(text)
+
+    def set_chips(self, chips: Sequence[tuple[str, str]]) -> None:
+        """Show `chips` (label, value) in a row; one with an empty label shows its value alone."""
+        while len(self._chips) > len(chips):
+            gone = self._chips.pop()
+            self._chip_row.removeWidget(gone)
+            gone.hide()
+            gone.deleteLater()
+        while len(self._chips) < len(chips):
+            self._chips.append(_Chip(self))
+            self._chip_row.addWidget(self._chips[-1])
+        for chip, (name, value) in zip(self._chips, chips, strict=True):
+            chip.set(name, value)
+
+    def add_action_widget(self, widget: QWidget) -> None:
+        """Put `widget` to the left of undo."""
+        self._slot.addWidget(widget)
+
+    def set_undo(self, enabled: bool, text: str = "") -> None:
+        """Whether something can be undone, and what: "stochasticity η"."""
+        self._set_step(self._undo, "Undo", enabled, text)
+
+    def set_redo(self, enabled: bool, text: str = "") -> None:
+        self._set_step(self._redo, "Redo", enabled, text)
+
+    def _step_button(
+        self, icon: str, verb: str, key: QKeySequence.StandardKey, signal: Signal
+    ) -> QToolButton:
+        button = QToolButton(self)
+        button.setProperty("flat", True)
+        button.setProperty("keys", QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText))
+        button.clicked.connect(signal)
+        set_icon(button, icon)
+        self._set_step(button, verb, False, "")
+        return button
+
+    def _set_step(self, button: QToolButton, verb: str, enabled: bool, text: str) -> None:
+        button.setEnabled(enabled)
+        what = f"{verb} {text}".strip()
+        button.setAccessibleName(what)
+        button.setToolTip(f"{what} ({button.property('keys')})" if enabled else f"Nothing to {verb.lower()}")
+
+
+class _Chip(QFrame):
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("chip", True)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self._name, self._value = label(role="muted"), label()
+        self._value.setFont(tabular(self._value.font()))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 4, 10, 4)
+        row.setSpacing(6)
+        row.addWidget(self._name)
+        row.addWidget(self._value)
+
+    def set(self, name: str, value: str) -> None:
+        shown = value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
+        self._name.setText(name)
+        self._name.setVisible(bool(name))
+        self._value.setText(shown)
+        self.setToolTip(f"{name} {value}".strip() if shown != value else "")
+
+
+def _row(spacing: int) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(spacing)
+    return row

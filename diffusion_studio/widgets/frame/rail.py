@@ -1,0 +1,151 @@
+"""The rail at the left edge: one item per page, the theme at its foot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
+from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from diffusion_studio.widgets.look.icons import set_icon
+from diffusion_studio.widgets.look.theme import GRID, theme
+
+_MODES = (("light", "Light", "sun"), ("dark", "Dark", "moon"), ("system", "Follow the system", "system"))
+_STEPS = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
+
+
+class Rail(QWidget):
+    """Chooses a page; the arrow keys move between its items once one has the focus."""
+
+    selected = Signal(str)
+    theme_requested = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setProperty("panel", True)
+        self.setProperty("edge", "right")
+        self.setAccessibleName("Pages")
+        self._items: dict[str, _Item] = {}
+        self._current = ""
+        self._theme_button = _ThemeButton(self)
+        self._theme_button.requested.connect(self.theme_requested)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(GRID - 3, GRID + 4, GRID - 3, GRID + 4)
+        self._layout.setSpacing(GRID // 2)
+        self._layout.addStretch(1)
+        self._layout.addWidget(self._theme_button, 0, Qt.AlignmentFlag.AlignHCenter)
+
+    @property
+    def current(self) -> str:
+        """The key of the selected item, or an empty text."""
+        return self._current
+
+    def set_items(self, items: Sequence[tuple[str, str, str]]) -> None:
+        """Show `items` (key, label, icon name) from top to bottom and select the first."""
+        for old in self._items.values():
+            self._layout.removeWidget(old)
+            old.deleteLater()
+        self._items = {key: _Item(key, text, name, self) for key, text, name in items}
+        for place, item in enumerate(self._items.values()):
+            item.chosen.connect(self._choose)
+            item.stepped.connect(self._step)
+            self._layout.insertWidget(place, item)
+        self._order_tabs()
+        self._current = ""
+        if items:
+            self.set_current(items[0][0])
+        self.setFixedWidth(self._width())
+
+    def set_current(self, key: str) -> None:
+        """Show the item `key` as selected, without a signal. Raises KeyError for an unknown one."""
+        self._items[key].setChecked(True)
+        for other, item in self._items.items():
+            item.set_chosen(other == key)
+        self._current = key
+
+    def button(self, key: str) -> QToolButton:
+        """The button of the item `key`, for a tooltip or a shortcut."""
+        return self._items[key]
+
+    def _order_tabs(self) -> None:
+        order = [*self._items.values(), self._theme_button]
+        for before, after in pairwise(order):
+            QWidget.setTabOrder(before, after)
+
+    def _choose(self, key: str) -> None:
+        changed = key != self._current
+        self.set_current(key)
+        if changed:
+            self.selected.emit(key)
+
+    def _step(self, key: str, by: int) -> None:
+        keys = list(self._items)
+        wanted = keys[(keys.index(key) + by) % len(keys)]
+        self._items[wanted].setFocus(Qt.FocusReason.TabFocusReason)
+        self._choose(wanted)
+
+    def _width(self) -> int:
+        hints = (item.sizeHint().width() for item in self._items.values())
+        return max(72, max(hints, default=0) + 2 * (GRID - 3))
+
+
+class _Item(QToolButton):
+    chosen = Signal(str)
+    stepped = Signal(str, int)
+
+    def __init__(self, key: str, text: str, icon_name: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._key, self._icon_name = key, icon_name
+        self.setProperty("rail", True)
+        self.setCheckable(True)
+        self.setText(text)
+        self.setAccessibleName(text)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(56)
+        self.set_chosen(False)
+        self.clicked.connect(lambda: self.chosen.emit(key))
+
+    def set_chosen(self, chosen: bool) -> None:
+        self.setChecked(chosen)
+        set_icon(self, self._icon_name, "text" if chosen else "muted", 20)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        by = _STEPS.get(Qt.Key(event.key()))
+        if by is None:
+            super().keyPressEvent(event)
+        else:
+            self.stepped.emit(self._key, by)
+
+
+class _ThemeButton(QToolButton):
+    """Opens the choice of light, dark or the system's scheme."""
+
+    requested = Signal(str)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("flat", True)
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._menu = QMenu(self)
+        self._group = QActionGroup(self)
+        self._actions = {mode: self._action(mode, text) for mode, text, _ in _MODES}
+        self.setMenu(self._menu)
+        theme().changed.connect(self._show_mode)
+        self._show_mode()
+
+    def _action(self, mode: str, text: str) -> QAction:
+        action = self._menu.addAction(text)
+        action.setCheckable(True)
+        action.triggered.connect(lambda: self.requested.emit(mode))
+        return self._group.addAction(action)
+
+    def _show_mode(self) -> None:
+        mode, text, icon_name = next(entry for entry in _MODES if entry[0] == theme().mode)
+        set_icon(self, icon_name, "muted", 18)
+        self._actions[mode].setChecked(True)
+        self.setToolTip(f"Colours: {text.lower()}")
+        self.setAccessibleName(f"Colours: {text.lower()}")

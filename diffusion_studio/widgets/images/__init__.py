@@ -1,0 +1,1 @@
+"""Images: grids, mosaics, thumbnails, dropping."""

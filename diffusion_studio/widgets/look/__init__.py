@@ -1,0 +1,1 @@
+"""Theme, icons and the files that travel with the application."""

@@ -1,0 +1,221 @@
+"""What all plots share: theme, throttled painting, reading under the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QElapsedTimer, QEvent, QObject, QPointF, QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from diffusion_studio.widgets.look.theme import theme
+from diffusion_studio.widgets.plots.canvas import Canvas, Reading, Readout
+from diffusion_studio.widgets.plots.export import ExportingWidget
+from diffusion_studio.widgets.plots.legend import LegendEntry, LegendLine, color_of
+from diffusion_studio.widgets.plots.math import Floats
+
+_REST = 25  # a plot that takes long to draw rests so many times as long
+_SMOOTH_UP_TO = 4000  # points; longer curves are drawn without antialiasing
+
+
+class BasePlot(ExportingWidget):
+    """A plot under a legend line. Setters store; a visible plot repaints at most `max_hz` times a second."""
+
+    def __init__(self, name: str, max_hz: float = 10.0, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.max_hz = max_hz
+        self.legend = LegendLine()
+        self.canvas = Canvas()
+        self.header = QHBoxLayout()
+        self.header.setSpacing(8)
+        self.header.addWidget(self.legend, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addLayout(self.header)
+        column.addWidget(self.canvas, 1)
+        self._items: dict[str, pg.GraphicsObject] = {}
+        self._used: set[str] = set()
+        self._dirty = self._zoomed = self._keyboard = False
+        self._clock = QElapsedTimer()
+        self._cost = 0.0  # ms that the last drawing took
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.paint_now)
+        self.readout = Readout(self.canvas)
+        self.canvas.viewport().setMouseTracking(True)
+        self.canvas.viewport().installEventFilter(self)
+        self.canvas.view.sigRangeChangedManually.connect(self._on_zoom)
+        theme().changed.connect(self._restyle)
+        self._restyle()
+
+    def add_header_widget(self, widget: QWidget) -> None:
+        """Put a small control at the right of the legend line."""
+        self.header.addWidget(widget)
+
+    def sizeHint(self) -> QSize:
+        return QSize(480, 240)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(160, 96)
+
+    # for subclasses
+
+    def _draw(self) -> None:
+        """Put the stored data on the canvas."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """What the plot shows, in a sentence."""
+        raise NotImplementedError
+
+    def _reading_at(self, x: float) -> Reading | None:
+        """What to tell when the pointer is at `x`."""
+        return None
+
+    def _entries(self) -> Sequence[LegendEntry]:
+        return ()
+
+    # painting
+
+    def _changed(self) -> None:
+        """The data or the look changed: paint when it is due."""
+        self._dirty = True
+        if self.isVisible() and not self._timer.isActive():
+            interval = max(1000 / self.max_hz, _REST * self._cost)
+            elapsed = self._clock.elapsed() if self._clock.isValid() else interval
+            self._timer.start(max(0, round(interval - elapsed)))
+
+    def paint_now(self) -> None:
+        """Draw what is stored, if it has changed."""
+        if not self._dirty:
+            return
+        self._timer.stop()
+        self._dirty = False
+        self._clock.start()
+        self._used.clear()
+        self.legend.set_entries(self._entries())
+        self._draw()
+        self.setAccessibleDescription(self.describe())
+        for key in set(self._items) - self._used:
+            self.canvas.removeItem(self._items.pop(key))
+        self.canvas.scene().prepareForPaint()  # now, or the first painting asks for a second one
+        self._cost = self._clock.nsecsElapsed() / 1e6
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._dirty and not self._timer.isActive():
+            self._timer.start(0)
+
+    def _restyle(self) -> None:
+        self.canvas.restyle()
+        self.readout.restyle()
+        self._changed()
+
+    def _curve(
+        self, key: str, x: Floats, y: Floats, color_key: str, dash: Qt.PenStyle = Qt.PenStyle.SolidLine,
+        alpha: float = 1.0, z: float = 0.0, width: float = 1.5,
+    ) -> None:  # fmt: skip
+        """Draw or move a line."""
+        smooth = len(x) <= _SMOOTH_UP_TO
+        pen = pg.mkPen(self._color(color_key, alpha), width=width if smooth else 1)
+        pen.setStyle(dash)
+        pen.setCosmetic(True)
+        item = self._item(key, pg.PlotCurveItem)
+        item.setZValue(z)
+        if len(x) == 1 or np.count_nonzero(np.isfinite(y)) == 1:
+            pen.setWidth(5)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            pen.setStyle(Qt.PenStyle.SolidLine)
+            last = np.flatnonzero(np.isfinite(y))[-1:]
+            x, y = np.repeat(x[last], 2), np.repeat(y[last], 2)
+        item.setData(x, y, pen=pen, antialias=smooth, connect="finite")
+
+    def _area(self, key: str, x: Floats, y: Floats, color_key: str, alpha: float, z: float = -5.0) -> None:
+        """Fill a closed outline."""
+        item = self._item(key, pg.PlotCurveItem)
+        item.setZValue(z)
+        brush = pg.mkBrush(self._color(color_key, alpha))
+        item.setData(x, y, pen=pg.mkPen(None), fillLevel="enclosed", brush=brush, antialias=False)
+
+    def _color(self, key: str, alpha: float = 1.0) -> QColor:
+        color = QColor(color_of(theme().palette, key))
+        color.setAlphaF(alpha)
+        return color
+
+    def _item(self, key: str, kind: type[pg.GraphicsObject]) -> pg.GraphicsObject:
+        self._used.add(key)
+        if key not in self._items:
+            self._items[key] = kind()
+            self.canvas.addItem(self._items[key], ignoreBounds=True)
+        return self._items[key]
+
+    def _set_range(self, x: tuple[float, float], y: tuple[float, float]) -> None:
+        """Show this part of the plane, unless a person has zoomed in `x`."""
+        view = self.canvas.view
+        x = x if x[1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
+        y = y if y[1] > y[0] else (y[0] - 0.5, y[0] + 0.5)
+        view.setLimits(xMin=x[0], xMax=x[1])
+        if not self._zoomed:
+            view.setXRange(*x, padding=0)
+        view.setYRange(*y, padding=0)
+
+    def _pixels(self) -> int:
+        return max(64, round(self.canvas.view.width()) or self.width())
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        reasons = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        self._keyboard = event.reason() in reasons
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._keyboard = False
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._keyboard:
+            painter = QPainter(self)
+            under = self.legend.geometry()
+            painter.fillRect(under.left(), under.bottom(), 24, 2, QColor(theme().palette.accent))
+            painter.end()
+
+    # pointing
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.MouseMove:
+            self._point_at(event.position())  # type: ignore[attr-defined]  # a QMouseEvent
+        elif event.type() == QEvent.Type.Leave:
+            self.readout.show(None)
+        elif event.type() == QEvent.Type.MouseButtonDblClick:
+            self.reset_view()
+        return False
+
+    def _point_at(self, position: QPointF) -> None:
+        view = self.canvas.view
+        scene = self.canvas.mapToScene(position.toPoint())
+        inside = view.sceneBoundingRect().contains(scene)
+        self.readout.show(self._reading_at(view.mapSceneToView(scene).x()) if inside else None)
+
+    def _render(self, painter: QPainter) -> None:
+        self.readout.show(None)
+        dots = [item for item in self.canvas.items() if isinstance(item, pg.ScatterPlotItem)]
+        for item in dots:
+            item.setExportMode(True)  # as shapes, not as pictures
+        super()._render(painter)
+        for item in dots:
+            item.setExportMode(False)
+
+    def _on_zoom(self, *_: object) -> None:
+        self._zoomed = True
+        self._changed()
+
+    def reset_view(self) -> None:
+        """Show all of the data again."""
+        self._zoomed = False
+        self._changed()

@@ -1,0 +1,108 @@
+"""The surface of a plot: quiet axes, no menus, and what stands under the pointer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QFontMetrics
+from PySide6.QtWidgets import QSizePolicy
+
+from diffusion_studio.widgets.look.theme import tabular, theme
+from diffusion_studio.widgets.plots.axis import QuietAxis
+from diffusion_studio.widgets.plots.legend import color_of
+from diffusion_studio.widgets.plots.math import lowered
+
+
+class Canvas(pg.PlotWidget):
+    """pyqtgraph's widget with the axes, menus and buttons of ours."""
+
+    def __init__(self) -> None:
+        self.left, self.bottom = QuietAxis("left"), QuietAxis("bottom")
+        super().__init__(background=None, axisItems={"left": self.left, "bottom": self.bottom})
+        self.setCacheMode(pg.GraphicsView.CacheModeFlag.CacheNone)  # there is no background to cache
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+        self.viewport().setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.view = self.getPlotItem().getViewBox()
+        self.view.setZValue(0)  # over the grid, which the axes draw
+        self.left.setZValue(-10)
+        self.bottom.setZValue(-10)
+        self.view.setMouseEnabled(x=True, y=False)
+        self.view.disableAutoRange()
+        self.view.setDefaultPadding(0)
+        self.getPlotItem().setContentsMargins(0, 6, 2, 0)
+        self.getPlotItem().layout.setSpacing(0)
+
+    def show_whole_dots(self) -> None:
+        """Do not cut off dots at the ends; for plots whose curves all lie inside."""
+        self.view.setFlag(pg.ViewBox.GraphicsItemFlag.ItemClipsChildrenToShape, False)
+        self.view.setMouseEnabled(x=False, y=False)
+        self.getPlotItem().setContentsMargins(0, 6, 8, 0)
+
+    def restyle(self) -> None:
+        """Take the theme's colours and the widget's font."""
+        palette, font = theme().palette, tabular(self.font())
+        font.setPixelSize(max(9, round(self.fontInfo().pixelSize() * 0.88)))
+        for axis in (self.left, self.bottom):
+            axis.setStyle(tickFont=font)
+            axis.setPen(pg.mkPen(None))
+            axis.setTextPen(palette.muted)
+            axis.setTickPen(pg.mkPen(palette.line, width=1))
+        metrics = QFontMetrics(font)
+        self.left.setWidth(metrics.horizontalAdvance("0.0000") + 8)
+        self.bottom.setHeight(metrics.height() + 6)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What stands under the pointer: the place it snaps to, its lines of text, dots on the curves."""
+
+    x: float
+    text: str
+    dots: tuple[tuple[float, str], ...] = ()  # (y, colour key)
+
+
+class Readout:
+    """The vertical line at the pointer, dots on the curves, words beside it."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas = canvas
+        self._line = pg.InfiniteLine(angle=90, movable=False)
+        self._dots = pg.ScatterPlotItem(size=7, pen=None, pxMode=True)
+        self._words = pg.TextItem()
+        for z, item in ((20, self._line), (21, self._dots), (22, self._words)):
+            item.setZValue(z)
+            item.hide()
+            canvas.addItem(item, ignoreBounds=True)
+
+    def restyle(self) -> None:
+        palette = theme().palette
+        self._line.setPen(pg.mkPen(palette.muted, width=1))
+        self._words.setFont(tabular(self._canvas.font()))
+        self._words.fill = pg.mkBrush(palette.card)
+        self._words.border = pg.mkPen(palette.line)
+
+    @property
+    def text(self) -> str:
+        """The words shown now, "" if none."""
+        return str(self._words.toPlainText()) if self._words.isVisible() else ""
+
+    def show(self, reading: Reading | None) -> None:
+        """Show a reading; None hides it."""
+        for item in (self._line, self._dots, self._words):
+            item.setVisible(reading is not None)
+        if reading is None:
+            return
+        palette, view = theme().palette, self._canvas.view
+        self._line.setValue(reading.x)
+        brushes = [pg.mkBrush(color_of(palette, key)) for _, key in reading.dots]
+        self._dots.setData(x=[reading.x] * len(brushes), y=[y for y, _ in reading.dots], brush=brushes)
+        self._words.setText(lowered(reading.text), color=palette.text)
+        left = view.mapViewToScene(QPointF(reading.x, 0)).x() - view.sceneBoundingRect().left()
+        self._words.setAnchor((1.06, 0) if left > 0.6 * view.width() else (-0.06, 0))
+        self._words.setPos(reading.x, view.viewRange()[1][1])

@@ -1,0 +1,113 @@
+"""The menu of a plot: reset, table, and files of what one sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QPoint, QRect, Qt, Signal
+from PySide6.QtGui import QColor, QContextMenuEvent, QImage, QPainter
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+
+from diffusion_studio.widgets.look.theme import theme
+from diffusion_studio.widgets.plots.table import Table, TableDialog, write_csv
+
+
+class ExportingWidget(QWidget):
+    """A widget whose data can be shown as a table and written as SVG, PNG and CSV."""
+
+    exported = Signal(str)  # the path written
+    export_failed = Signal(str)  # a sentence
+
+    _menu: QMenu | None = None
+
+    def as_table(self) -> Table:
+        """The data: headers and rows."""
+        raise NotImplementedError
+
+    def paint_now(self) -> None:
+        """Bring the picture up to date."""
+        raise NotImplementedError
+
+    def reset_view(self) -> None:
+        """Show all of the data again."""
+        raise NotImplementedError
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if self._menu is None:
+            self._menu = self._make_menu()
+        self._menu.popup(event.globalPos())
+
+    def _make_menu(self) -> QMenu:
+        """The menu of the right button and of the menu key."""
+        menu = QMenu(self)
+        menu.addAction("Reset view", self.reset_view)
+        menu.addAction("Show as table", self.show_table)
+        menu.addSeparator()
+        for kind in ("SVG", "PNG", "CSV"):
+            menu.addAction(f"Export {kind}…", lambda k=kind: self._ask_and_export(k))
+        return menu
+
+    def show_table(self) -> TableDialog:
+        """Open the data as a table."""
+        dialog = TableDialog(self.accessibleName(), self.as_table(), self)
+        dialog.open()
+        return dialog
+
+    def _ask_and_export(self, kind: str) -> None:
+        dialog = QFileDialog(self, f"Export {kind}", "", f"{kind} (*.{kind.lower()})")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(kind.lower())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.export)
+        dialog.open()
+
+    def export(self, path: str | Path) -> None:
+        """Write the plot, as the ending of `path` says (svg, png, csv); tell by signal how it went."""
+        writers = {".svg": self.export_svg, ".png": self.export_png, ".csv": self.export_csv}
+        write = writers.get(Path(path).suffix.lower())
+        try:
+            if write is None:
+                raise OSError("the name must end in .svg, .png or .csv")
+            write(path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self.export_failed.emit(f"{Path(path).name} was not written: {reason}.")
+        else:
+            self.exported.emit(str(path))
+
+    def export_csv(self, path: str | Path) -> None:
+        write_csv(path, self.as_table())
+
+    def export_svg(self, path: str | Path) -> None:
+        """Write the plot as SVG.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        Path(path).touch()
+        generator = QSvgGenerator()
+        generator.setFileName(str(path))
+        generator.setSize(self.size())
+        generator.setViewBox(QRect(0, 0, self.width(), self.height()))
+        generator.setTitle(self.accessibleName())
+        generator.setDescription(self.accessibleDescription())
+        self._render(QPainter(generator))
+
+    def export_png(self, path: str | Path, ratio: float = 2.0) -> None:
+        """Write the plot as PNG, `ratio` device pixels per pixel.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        image = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
+        image.setDevicePixelRatio(ratio)
+        self._render(QPainter(image))
+        if not image.save(str(path), "PNG"):
+            raise OSError("the file cannot be written")
+
+    def _render(self, painter: QPainter) -> None:
+        self.paint_now()
+        painter.fillRect(self.rect(), QColor(theme().palette.card))
+        self.render(painter, QPoint(0, 0), renderFlags=QWidget.RenderFlag.DrawChildren)
+        painter.end()

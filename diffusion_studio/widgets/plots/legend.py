@@ -1,0 +1,110 @@
+"""The line above a plot: its title, then its curves by name in their own colour and dash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from diffusion_studio.widgets.look.theme import Palette, theme
+from diffusion_studio.widgets.plots.math import lowered
+
+_SAMPLE = 18.0
+_GAP = 12.0
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """A word of the legend; with `color_key` in that colour, with `sample` after a piece of its line."""
+
+    text: str
+    color_key: str | None = None
+    dash: Qt.PenStyle = Qt.PenStyle.SolidLine
+    sample: bool = False
+    block: bool = False  # the sample is a piece of a bar
+    width: float = 1.5  # of the line, px
+
+
+def color_of(palette: Palette, key: str | None) -> str:
+    """The colour of a line: a quantity's, or one of the palette's own."""
+    return palette.quantity[key] if key in palette.quantity else str(getattr(palette, key or "text"))
+
+
+def ink_of(palette: Palette, key: str | None) -> str:
+    """The same as text, readable."""
+    return palette.ink(key) if key and key in palette.quantity else str(getattr(palette, key or "text"))
+
+
+class LegendLine(QWidget):
+    """Paints a title and entries; wraps where there is no room."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._entries: tuple[LegendEntry, ...] = ()
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        theme().changed.connect(self.update)
+
+    def set_entries(self, entries: Sequence[LegendEntry]) -> None:
+        entries = [replace(entry, text=lowered(entry.text)) for entry in entries]
+        if tuple(entries) != self._entries:
+            self._entries = tuple(entries)
+            self.setAccessibleName(self.text())
+            self.updateGeometry()
+            self.update()
+
+    def text(self) -> str:
+        return " ".join(entry.text for entry in self._entries)
+
+    def sizeHint(self) -> QSize:
+        return QSize(200, self.heightForWidth(max(self.width(), 200)))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(60, self._line_height())
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        places = self._places(width)
+        return round(places[-1][0].bottom()) if places else self._line_height()
+
+    def _line_height(self) -> int:
+        return round(QFontMetricsF(self.font()).height()) + 4
+
+    def _places(self, width: float) -> list[tuple[QRectF, LegendEntry]]:
+        metrics, height = QFontMetricsF(self.font()), self._line_height()
+        places: list[tuple[QRectF, LegendEntry]] = []
+        x = y = 0.0
+        for entry in self._entries:
+            wide = metrics.horizontalAdvance(entry.text) + (_SAMPLE + 5 if entry.sample else 0) + 1
+            if x and x + wide > width:
+                x, y = 0.0, y + height
+            places.append((QRectF(x, y, wide, height), entry))
+            x += wide + _GAP
+        return places
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        palette = theme().palette
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for rect, entry in self._places(self.width()):
+            if entry.sample:
+                self._paint_sample(painter, QPointF(rect.left(), rect.center().y()), entry, palette)
+                rect = rect.adjusted(_SAMPLE + 5, 0, 0, 0)
+            painter.setPen(QColor(ink_of(palette, entry.color_key)))
+            painter.drawText(rect, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, entry.text)
+        painter.end()
+
+    def _paint_sample(self, painter: QPainter, left: QPointF, entry: LegendEntry, palette: Palette) -> None:
+        color = QColor(color_of(palette, entry.color_key))
+        if entry.block:
+            color.setAlphaF(0.45)
+            painter.fillRect(QRectF(left.x() + 4, left.y() - 5, 10, 10), color)
+            return
+        painter.setPen(QPen(color, entry.width, entry.dash))
+        painter.drawLine(left, left + QPointF(_SAMPLE, 0))

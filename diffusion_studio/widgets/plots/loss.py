@@ -1,0 +1,253 @@
+"""The loss over training: raw band, debiased mean, runs and their branches, marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import ArrayLike
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+
+from diffusion_studio.widgets.plots.base import BasePlot
+from diffusion_studio.widgets.plots.canvas import Reading
+from diffusion_studio.widgets.plots.legend import LegendEntry
+from diffusion_studio.widgets.plots.math import Floats, band, debiased_average, thin, tick_text
+from diffusion_studio.widgets.plots.table import Table
+
+MOST_RUNS = 4
+MOST_LINES = 6  # of words beside marks, one below the other
+_LOOKS = (
+    ("eps", Qt.PenStyle.SolidLine),
+    ("sky", Qt.PenStyle.DashLine),
+    ("guidance", Qt.PenStyle.DotLine),
+    ("x0", Qt.PenStyle.DashDotLine),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class RunCurve:
+    """The losses of one run: `steps` and `raw`, both (N,).
+
+    `segments` holds the index at which each branch begins; without it, a branch begins wherever the
+    steps go back, as they do after resuming from an older checkpoint.
+    """
+
+    name: str
+    steps: ArrayLike
+    raw: ArrayLike
+    segments: tuple[int, ...] = ()
+    restarts: tuple[float, ...] = ()  # steps after which another loss is measured: the average begins anew
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line with a word: resumed, checkpoint."""
+
+    step: float
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """A stretch of a run with its average; `left` at the step where a later branch began."""
+
+    steps: Floats
+    raw: Floats
+    mean: Floats
+    abandoned_from: float = np.inf
+
+
+def branches(run: RunCurve, decay: float) -> list[Branch]:
+    """The stretches of `run`; the average of each goes on from those steps that led to it."""
+    steps, raw = np.asarray(run.steps, np.float64), np.asarray(run.raw, np.float64)
+    starts = sorted({0, *(run.segments or (np.flatnonzero(np.diff(steps) < 0) + 1).tolist())})
+    found: list[Branch] = []
+    past = np.empty(0, dtype=np.int64)
+    ends = [*starts[1:], len(steps)]
+    for k, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        if start >= end:
+            continue
+        past = past[steps[past] < steps[start]]
+        line = np.concatenate([past, np.arange(start, end)])
+        mean = _averages(steps[line], raw[line], decay, run.restarts)[len(past) :]
+        left = steps[ends[k]] if ends[k] < len(steps) else np.inf
+        found.append(Branch(steps[start:end], raw[start:end], mean, float(left)))
+        past = line
+    return found
+
+
+def _averages(steps: Floats, raw: Floats, decay: float, restarts: Sequence[float]) -> Floats:
+    """The running average of each stretch between restarts. (N,)
+
+    It looks back over 1 / (1 − decay) steps, but over a twelfth of the stretch at most: in the first steps,
+    where a loss falls fastest, a longer memory would draw the line above all that is measured.
+    """
+    cuts = np.searchsorted(steps, sorted(restarts), side="right")
+    parts = [part for part in np.split(raw, cuts) if len(part)]
+    return np.concatenate(
+        [debiased_average(part, min(decay, max(0.0, 1 - 12 / len(part)))) for part in parts]
+    )
+
+
+class LossPlot(BasePlot):
+    """Up to four runs over each other, on a logarithmic axis where all losses are positive."""
+
+    def __init__(
+        self,
+        title: str = "Loss ‖ε − ε̂‖²",
+        decay: float = 0.98,
+        max_hz: float = 10.0,
+        parent: QWidget | None = None,
+    ) -> None:
+        self._title, self._decay = title, decay
+        self._runs: tuple[RunCurve, ...] = ()
+        self._known: dict[RunCurve, list[Branch]] = {}
+        self._marks: tuple[Mark, ...] = ()
+        super().__init__("Loss over the steps of training", max_hz, parent)
+        self.canvas.bottom.set_ends("step {}", "{}")
+
+    def set_runs(self, runs: Sequence[RunCurve]) -> None:
+        """Show these runs, at most four of them."""
+        if len(runs) > MOST_RUNS:
+            raise ValueError(f"At most {MOST_RUNS} runs fit over each other.")
+        self._runs = tuple(runs)
+        self._changed()
+
+    def set_marks(self, marks: Sequence[Mark]) -> None:
+        """Draw these vertical lines."""
+        self._marks = tuple(marks)
+        self._changed()
+
+    def set_title(self, title: str) -> None:
+        self._title = title
+        self._changed()
+
+    @property
+    def _branches(self) -> list[list[Branch]]:
+        """The branches of each run, computed once per run and only when asked for."""
+        self._known = {run: self._known.get(run) or branches(run, self._decay) for run in self._runs}
+        return list(self._known.values())
+
+    @property
+    def log(self) -> bool:
+        """Whether all finite losses are positive, so that the axis can be logarithmic."""
+        return all(not (b.raw <= 0).any() for b in self._all())
+
+    def describe(self) -> str:
+        sentences = [
+            self._describe(run, found) for run, found in zip(self._runs, self._branches, strict=True)
+        ]
+        return " ".join(s for s in sentences if s) or "No losses yet."
+
+    def _describe(self, run: RunCurve, found: list[Branch]) -> str:
+        known = [b for b in found if np.isfinite(b.mean).any()]
+        if not known:
+            return ""
+        first, last = (b.mean[np.isfinite(b.mean)][i] for b, i in ((known[0], 0), (known[-1], -1)))
+        verb = "falls" if last < first else "rises" if last > first else "stays"
+        who = f"Loss of {run.name}" if len(self._runs) > 1 else "Loss"
+        start, end = (tick_text(float(v)) for v in (known[0].steps[0], known[-1].steps[-1]))
+        return f"{who} {verb} from {first:.3g} at step {start} to {last:.3g} at step {end}."
+
+    def as_table(self) -> Table:
+        rows: list[tuple[object, ...]] = []
+        for run, found in zip(self._runs, self._branches, strict=True):
+            for branch in found:
+                columns = (branch.steps.tolist(), branch.raw.tolist(), branch.mean.tolist())
+                rows += [(run.name, int(s), r, m) for s, r, m in zip(*columns, strict=True)]
+        return ["run", "step", "loss", "debiased mean"], rows
+
+    def _entries(self) -> list[LegendEntry]:
+        entries = [LegendEntry(self._title), LegendEntry("band = raw, line = debiased mean", "muted")]
+        if len(self._runs) > 1:
+            looks = zip(self._runs, _LOOKS, strict=False)
+            entries += [LegendEntry(run.name, key, dash, True) for run, (key, dash) in looks]
+        return entries
+
+    def _all(self) -> list[Branch]:
+        return [branch for found in self._branches for branch in found]
+
+    # drawing
+
+    def _draw(self) -> None:
+        self.canvas.left.set_log(self.log)
+        ends = [(b.steps[0], b.steps[-1]) for b in self._all()]
+        span = (min(e[0] for e in ends), max(e[1] for e in ends)) if ends else (0.0, 1.0)
+        shown = self._shown(span)
+        reach: list[Floats] = []
+        for i, found in enumerate(self._branches):
+            for k, branch in enumerate(found):
+                reach += self._draw_branch(f"{i}.{k}", branch, _LOOKS[i], shown)
+        values = np.concatenate(reach) if reach else np.empty(0)
+        values = values[np.isfinite(values)]
+        low, high = (float(values.min()), float(values.max())) if len(values) else (-1.0, 0.0)
+        room = 0.06 * (high - low) or 0.3
+        self._set_range(span, (low - room, high + room))
+        self._draw_marks()
+
+    def _shown(self, span: tuple[float, float]) -> tuple[float, float]:
+        if not self._zoomed:
+            return span
+        low, high = self.canvas.view.viewRange()[0]
+        return low, high
+
+    def _draw_branch(
+        self, key: str, branch: Branch, look: tuple[str, Qt.PenStyle], shown: tuple[float, float]
+    ) -> list[Floats]:
+        first, last = np.searchsorted(branch.steps, shown, side="left")
+        cut = slice(max(int(first) - 1, 0), int(last) + 1)
+        steps, raw, mean = branch.steps[cut], self._y(branch.raw[cut]), self._y(branch.mean[cut])
+        faded = 0.45 if np.isfinite(branch.abandoned_from) else 1.0
+        edges, low, high = band(steps, raw, min(self._pixels() // 3, max(len(steps) // 6, 1)))
+        known = np.isfinite(low)
+        if len(steps) > 1:
+            outline_x = np.repeat(edges, 2)[1:-1]
+            top, bottom = (np.repeat(np.where(known, v, self._fill(mean)), 2) for v in (high, low))
+            outline = np.concatenate([outline_x, outline_x[::-1]]), np.concatenate([top, bottom[::-1]])
+            self._area(f"band {key}", *outline, look[0], (0.20 if len(self._runs) == 1 else 0.13) * faded)
+        few = thin(len(steps), 2 * self._pixels())
+        self._curve(f"mean {key}", steps[few], mean[few], look[0], look[1], faded, z=5)
+        return [low[known], high[known]]
+
+    def _y(self, values: Floats) -> Floats:
+        if not self.log:
+            return values
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log10(values)
+
+    def _fill(self, mean: Floats) -> float:
+        finite = mean[np.isfinite(mean)]
+        return float(finite[-1]) if len(finite) else 0.0
+
+    def _draw_marks(self) -> None:
+        for i, mark in enumerate(self._marks):
+            line = self._item(f"mark {i}", pg.InfiniteLine)
+            line.setPos(mark.step)
+            line.setPen(pg.mkPen(self._color("muted", 0.7), width=1, style=Qt.PenStyle.DotLine))
+            words = self._item(f"mark text {i}", pg.TextItem)
+            words.setText(mark.text, color=self._color("muted"))
+            (left, right), (low, high) = self.canvas.view.viewRange()
+            beyond = mark.step > (left + right) / 2  # no room to the right of the line
+            words.setAnchor((1 if beyond else 0, 0))
+            line_height = 16 * (high - low) / max(self.canvas.view.height(), 1.0)
+            words.setPos(mark.step, high - i % MOST_LINES * line_height)
+
+    def _reading_at(self, x: float) -> Reading | None:
+        words: list[str] = []
+        dots: list[tuple[float, str]] = []
+        step = x
+        for run, found, (key, _) in zip(self._runs, self._branches, _LOOKS, strict=False):
+            live = [b for b in found if len(b.steps) and b.steps[0] <= x < b.abandoned_from] or found[-1:]
+            if not live or (len(self._runs) > 1 and x > live[-1].steps[-1]):
+                continue
+            branch = live[-1]
+            i = int(np.abs(branch.steps - x).argmin())
+            step = float(branch.steps[i])
+            name = f"{run.name}  " if len(self._runs) > 1 else ""
+            words.append(f"{name}{branch.mean[i]:.3g}  (raw {branch.raw[i]:.3g})")
+            if np.isfinite(y := float(self._y(branch.mean[i : i + 1])[0])):
+                dots.append((y, key))
+        return Reading(step, "\n".join([f"step {tick_text(step)}", *words]), tuple(dots)) if words else None

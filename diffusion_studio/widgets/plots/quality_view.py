@@ -1,0 +1,107 @@
+"""How near samples come to the training images: one preview in numbers, the distance over training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+
+from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.plots.legend import LegendEntry
+from diffusion_studio.widgets.plots.loss import LossPlot, Mark, RunCurve
+
+
+@dataclass(frozen=True)
+class Measures:
+    """The measures of the samples of one step; `real` are those of as many real images."""
+
+    step: int
+    count: int
+    frechet: float
+    real_frechet: float
+    real_spread: float
+    precision: float
+    real_precision: float
+    recall: float
+    real_recall: float
+    nearest: float
+    real_nearest: float
+
+
+class DistancePlot(LossPlot):
+    """The Fréchet distance of the previews over training, beside the one of real images."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Fréchet distance", decay=0.0, max_hz=4, parent=parent)
+        self.setAccessibleName("Fréchet distance over the steps of training")
+
+    def _area(self, *_: object, **__: object) -> None:
+        """No band: each value is one preview."""
+
+    def _entries(self) -> list[LegendEntry]:
+        dash = Qt.PenStyle.DashLine
+        return [
+            LegendEntry(self._title), LegendEntry("samples", "eps", sample=True),
+            LegendEntry("real images", "sky", dash, True),
+        ]  # fmt: skip
+
+
+class QualityView(QWidget):
+    """Passive: it shows what it is given."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.plot = DistancePlot()
+        self.plot.setFixedHeight(132)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.plot, 1)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(0, 1)
+        self._head = label("", "muted")
+        grid.addWidget(self._head, 0, 2, Qt.AlignmentFlag.AlignRight)
+        self._cells = []
+        for row, name in enumerate(("Fréchet distance", "precision", "recall", "nearest training image"), 1):
+            value, real = label(), label("", "muted")
+            for cell in (value, real):
+                cell.setFont(tabular(cell.font()))
+                cell.setAlignment(Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(label(name, "muted"), row, 0)
+            grid.addWidget(value, row, 1)
+            grid.addWidget(real, row, 2)
+            self._cells.append((value, real))
+        column.addLayout(grid)
+
+    def set_history(self, history: Sequence[Measures], marks: Sequence[tuple[int, str]]) -> None:
+        """Draw the distance of every preview."""
+        steps = [m.step for m in history]
+        self.plot.set_marks([Mark(float(step), "") for step, _ in marks])
+        self.plot.set_runs([
+            RunCurve("samples", steps, [m.frechet for m in history]),
+            RunCurve("real images", steps, [m.real_frechet for m in history]),
+        ] if steps else [])  # fmt: skip
+
+    def show_measures(self, m: Measures | None) -> None:
+        """Say the numbers of one preview; None hides them."""
+        self.setVisible(m is not None)
+        if m is None:
+            return
+        self._head.setText(f"{m.count} real")
+        self._head.setToolTip(
+            f"The same measures for {m.count} real images against the others. With so few, every number is "
+            "rough: compare it with this column, not with figures from elsewhere."
+        )
+        rows = (
+            (f"{m.frechet:.2f}", f"{m.real_frechet:.2f} ± {m.real_spread:.2f}"),
+            (f"{m.precision:.2f}", f"{m.real_precision:.2f}"),
+            (f"{m.recall:.2f}", f"{m.real_recall:.2f}"),
+            (f"{m.nearest:.2f}", f"{m.real_nearest:.2f}"),
+        )
+        for cells, texts in zip(self._cells, rows, strict=True):
+            for cell, text in zip(cells, texts, strict=True):
+                cell.setText(text)

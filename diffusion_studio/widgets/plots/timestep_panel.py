@@ -1,0 +1,125 @@
+"""The per-timestep panel: four curves over t, their axis, a slider through the training, and a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QSlider, QToolButton, QVBoxLayout, QWidget
+
+from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.plots.timestep import Axis, TimestepPlot
+
+AXES = (
+    ("t", "t", "Timestep, image on the left"),
+    ("step", "step", "Reverse step, from noise to image"),
+    ("log_snr", "log SNR", "Signal-to-noise ratio, ln"),
+)
+HEIGHTS = (("linear", "lin", "Linear heights"), ("log", "log", "Logarithmic heights"))
+FROZEN, NOTHING = "freeze", ""
+
+
+class TimestepPanel(QWidget):
+    """The plot with what steers it; it shows what it is given."""
+
+    axis_changed = Signal(str)
+    moment_changed = Signal(int)  # index into the history
+    compare_requested = Signal(str)  # "freeze", "" for nothing, or a choice's key
+    choices_requested = Signal()  # the menu opens: `set_choices` may follow
+
+    def __init__(self, max_hz: float = 10.0, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.plot = TimestepPlot(max_hz=max_hz)
+        self.axis, self.heights = Segmented(), Segmented()
+        self.axis.set_options(AXES)
+        self.heights.set_options(HEIGHTS)
+        self.compare = QToolButton()
+        self.compare.setText("Compare")
+        self.compare.setToolTip("Hold this moment, or lay another run over it")
+        self.compare.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.compare.setMenu(QMenu(self.compare))
+        self.compare.menu().aboutToShow.connect(self.choices_requested)
+        for widget in (self.heights, self.axis):
+            self.plot.add_header_widget(widget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.plot, 1)
+        column.addLayout(self._build_history())
+        self.axis.changed.connect(self._change_axis)
+        self.heights.changed.connect(lambda key: self.plot.set_log(key == "log"))
+        self.set_choices([])
+        self.set_history([], [])
+
+    def _build_history(self) -> QHBoxLayout:
+        self.history = QSlider(Qt.Orientation.Horizontal)
+        self.history.setAccessibleName("Step of training whose errors are shown")
+        self.history.setToolTip("Look back at the errors of earlier steps")
+        self.history.valueChanged.connect(self._move)
+        self.moment = label("", "muted")
+        self.moment.setFont(tabular(self.moment.font()))
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(label("first", "muted"))
+        row.addWidget(self.history, 1)
+        row.addWidget(label("now", "muted"))
+        row.addWidget(self.moment)
+        row.addWidget(self.compare)
+        return row
+
+    # what it shows
+
+    def set_choices(self, choices: Sequence[tuple[str, str]]) -> None:
+        """What can be compared with: (key, name) of other runs."""
+        menu = self.compare.menu()
+        menu.clear()
+        for key, name in ((FROZEN, "Hold this moment"), *choices, (NOTHING, "Compare with nothing")):
+            if key == NOTHING or (choices and key == choices[0][0]):
+                menu.addSeparator()
+            action = QAction(name, menu)
+            action.triggered.connect(lambda _=False, key=key: self.compare_requested.emit(key))
+            menu.addAction(action)
+
+    def set_history(self, steps: Sequence[int], marks: Sequence[tuple[int, str]]) -> None:
+        """The steps of training at which the errors are known, and what was changed when."""
+        follows = self.follows
+        self._steps, self._marks = list(steps), list(marks)
+        self.history.blockSignals(True)
+        self.history.setRange(0, max(len(steps) - 1, 0))
+        self.history.setEnabled(len(steps) > 1)
+        if follows:
+            self.history.setValue(self.history.maximum())
+        self.history.blockSignals(False)
+        self._say()
+
+    @property
+    def follows(self) -> bool:
+        """Whether the newest errors are shown as they come."""
+        return self.history.value() >= self.history.maximum()
+
+    def set_axis(self, axis: str) -> None:
+        self.axis.set_value(axis)
+        self._change_axis(axis)
+
+    def _change_axis(self, axis: str) -> None:
+        shown: Axis = "log_snr" if axis == "log_snr" else "step" if axis == "step" else "t"
+        self.plot.set_axis(shown)
+        self.axis_changed.emit(axis)
+
+    def _move(self, index: int) -> None:
+        self._say()
+        self.moment_changed.emit(index)
+
+    def _say(self) -> None:
+        """The shown step, and the newest change before it."""
+        if not self._steps:
+            self.moment.setText("")
+            return
+        step = self._steps[min(self.history.value(), len(self._steps) - 1)]
+        changed = [(at, text) for at, text in self._marks if at <= step]
+        since = f" · from step {changed[-1][0]:,}: {changed[-1][1]}" if changed else ""
+        self.moment.setText(f"step {step:,}")
+        self.moment.setToolTip(f"step {step:,}{since}")
+        self.history.setToolTip(f"Look back at the errors of earlier steps{since}")

@@ -1,0 +1,398 @@
+"""Every sampler: identities between them, what they say of themselves, and where they lead."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from diffusion_studio.core.chain import plan, reverse_chain
+from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
+from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDenoiser
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.process.noise import CounterNoise
+from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule, Schedule
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.samplers import (
+    DDIM,
+    DDPM,
+    AnnealedLangevin,
+    DPMSolver2M,
+    DPMSolver2MSDE,
+    Euler,
+    EulerAncestral,
+    Heun,
+    PredictorCorrector,
+    Sampler,
+    SigmaCurve,
+)
+from diffusion_studio.core.steps.clipping import Clip, Unclipped
+
+SAMPLERS = members(Sampler)
+SCHEDULES = {kind: cls() for kind, cls in members(Schedule).items() if kind != "explicit"}
+TABLES = {kind: Tables.from_betas(schedule.betas(200)) for kind, schedule in SCHEDULES.items()}
+OFF = Unclipped()
+
+
+@pytest.fixture(params=list(TABLES))
+def tables(request):
+    return TABLES[request.param]
+
+
+def times_of(tables, count=20):
+    return tuple(tables.steps - i * tables.steps // count for i in range(count + 1))
+
+
+def run(denoiser, sampler, times, x, seed=0, clip=OFF):
+    return list(reverse_chain(denoiser, sampler, times, x, CounterNoise(seed).step, clip=clip))
+
+
+def curved(tables):
+    """A denoiser that bends, so that no two different steps agree by accident."""
+    return FunctionDenoiser(tables, lambda x, t: torch.tanh(x) * (0.3 + 0.5 * t / tables.steps) + 0.1 * x)
+
+
+def start(n=6, d=5):
+    return CounterNoise(1).start((n, d)).double()
+
+
+def same(a, b, tolerance=1e-10):
+    """Both chains visit the same states, up to a relative tolerance."""
+    for x, y in zip(a, b, strict=True):
+        torch.testing.assert_close(x.x_s, y.x_s, rtol=tolerance, atol=tolerance)
+
+
+def test_that_euler_is_ddim_without_noise(tables):
+    x, times = start(), times_of(tables)
+    same(run(curved(tables), Euler(), times, x), run(curved(tables), DDIM(), times, x))
+
+
+def test_that_euler_ancestral_is_ancestral_sampling(tables):
+    """ς_up² = ς_s²(ς_t²−ς_s²)/ς_t² is β̃ in the other coordinates, ς_down what is left of ε̂."""
+    x, times = start(), times_of(tables)
+    same(run(curved(tables), EulerAncestral(), times, x), run(curved(tables), DDPM(), times, x))
+
+
+def test_that_the_solver_without_noise_is_the_deterministic_one(tables):
+    x, times = start(), times_of(tables)
+    same(run(curved(tables), DPMSolver2MSDE(eta=0), times, x), run(curved(tables), DPMSolver2M(), times, x))
+
+
+def test_that_the_first_step_of_each_solver_is_one_of_the_family(tables):
+    """Of first order, DPM-Solver++ is DDIM: η = 0 without noise, η = 1 with it."""
+    x, times = start(), times_of(tables)
+    for solver, ddim in ((DPMSolver2M(), DDIM()), (DPMSolver2MSDE(), DDIM(eta=1))):
+        same(run(curved(tables), solver, times, x)[:1], run(curved(tables), ddim, times, x)[:1], 1e-9)
+
+
+def test_that_a_curve_through_the_named_sigmas_is_ddim(tables):
+    times = times_of(tables)
+    for eta in (0.0, 0.4, 1.0):
+        points = [(t, DDIM(eta=eta).update(tables, t, s).sigma) for t, s in itertools.pairwise(times)]
+        x = start()
+        same(
+            run(curved(tables), SigmaCurve(points=points), times, x),
+            run(curved(tables), DDIM(eta=eta), times, x),
+        )
+
+
+def test_that_a_forbidden_curve_is_refused_with_the_reason(tables):
+    curve = SigmaCurve(points=[(0, 0.0), (tables.steps, 1.2)])
+    with pytest.raises(ValueError, match="between 0 and 1 − ᾱ_s"):
+        plan(tables, curve, times_of(tables))
+
+
+@pytest.mark.parametrize("points", [[], [(3, -0.1)], [(-1, 0.1)], [(3, 0.1), (3, 0.2)]])
+def test_that_a_curve_that_is_none_is_refused(points):
+    with pytest.raises(ValueError, match="the curve of σ"):
+        SigmaCurve(points=points)
+
+
+def test_that_heun_takes_the_mean_of_both_slopes():
+    """Against the textbook rule, written out in (x/√ᾱ, ς)."""
+    tables = TABLES["cosine"]
+    denoiser, t, s = curved(tables), 120, 90
+    x = start()
+    root_t, root_s = (tables.alpha_bar_at(k) ** 0.5 for k in (t, s))
+    step = float(tables.noise_level[s] - tables.noise_level[t])
+    slope = denoiser(x, t).eps_hat
+    end = root_s * (x / root_t + step * slope)
+    expected = root_s * (x / root_t + step * (slope + denoiser(end, s).eps_hat) / 2)
+    torch.testing.assert_close(run(denoiser, Heun(), (t, s), x)[-1].x_s, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_that_every_sampler_says_what_it_costs(kind):
+    tables, asked = TABLES["linear"], []
+    base = curved(tables)
+
+    def count(x, t):
+        asked.append(t)
+        return base(x, t).value
+
+    sampler = SAMPLERS[kind]()
+    run(FunctionDenoiser(tables, count), sampler, times_of(tables, 10), start())
+    assert len(asked) == sampler.calls(10)
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_that_every_sampler_says_whether_noise_takes_part(kind):
+    tables, sampler = TABLES["cosine"], SAMPLERS[kind]()
+    ends = [run(curved(tables), sampler, times_of(tables), start(), seed)[-1].x_s for seed in (0, 1)]
+    assert torch.equal(*ends) == sampler.is_deterministic
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_that_every_step_is_the_sum_of_its_terms(kind):
+    """What the equation shows is what was computed; and the fresh noise is what the last digits come from."""
+    tables, sampler = TABLES["cosine"], SAMPLERS[kind]()
+    times = times_of(tables)
+    zero = lambda t, shape, draw=0: torch.zeros(shape)  # noqa: E731
+    for step in run(curved(tables), sampler, times, start()):
+        assert len(step.draws) == step.update.draws
+        if step.update.inner is None or kind == "heun":
+            quantities = {
+                "x_t": step.x_t, "x0_hat": step.prediction.x0_hat, "eps_hat": step.prediction.eps_hat,
+                "noise": step.noise,
+            }  # fmt: skip
+            known = {"x_t", "x0_hat", "eps_hat", "noise"}
+            if set(step.update.values) <= known:
+                torch.testing.assert_close(step.update.apply(quantities), step.x_s, rtol=0, atol=0)
+        added = sampler.added_noise(step.update, step.draws)
+        if added is not None and kind not in ("predictor_corrector", "annealed_langevin"):
+            bare = next(reverse_chain(curved(tables), sampler, (step.t, step.s), step.x_t, zero, clip=OFF))
+            if kind != "dpm2m_sde":  # which remembers the step before
+                torch.testing.assert_close(bare.x_s + added, step.x_s, rtol=1e-6, atol=1e-6)
+
+
+class Learned:
+    """A denoiser with a learned variance: v is what `fraction` says of x_t."""
+
+    def __init__(self, tables, fraction):
+        self.tables, self._base, self._fraction = tables, curved(tables), fraction
+
+    def __call__(self, x_t, t, labels=None):
+        eps_hat = self._base(x_t, t).value
+        return Prediction("eps", eps_hat, x_t, self.tables.alpha_bar_at(t), fraction=self._fraction(x_t))
+
+
+@pytest.mark.parametrize("steps", [20, 200])
+@pytest.mark.parametrize(("v", "fixed"), [(0, "posterior"), (1, "fixed_large")])
+def test_that_a_learned_variance_ends_in_the_two_fixed_ones(tables, steps, v, fixed):
+    x, times = start(), times_of(tables, steps)
+    learned = Learned(tables, lambda x: torch.full_like(x, v))
+    a = run(learned, DDPM(variance="learned"), times, x)
+    b = run(curved(tables), DDPM(variance=fixed), times, x)
+    same(a, b, 0 if v == 0 else 1e-12)
+    sigma = [step.update.learned_sigma(step.prediction.fraction) for step in a]
+    assert sigma == pytest.approx([step.update.sigma for step in b], rel=1e-6)
+    assert a[-1].draws == ()
+
+
+@pytest.mark.parametrize("clip", [OFF, Clip(), Clip(rederive=False)])
+def test_that_a_learned_variance_is_that_of_iddpm_in_every_pixel(tables, clip):
+    """Equation 15, written out, for the pairs of a shortened chain."""
+    denoiser, sampler = Learned(tables, torch.sigmoid), DDPM(variance="learned")
+    for step in run(denoiser, sampler, times_of(tables), start(), clip=clip)[:-1]:
+        v, a_t, a_s = torch.sigmoid(step.x_t), *(tables.alpha_bar_at(k) for k in (step.t, step.s))
+        large = 1 - a_t / a_s
+        small = large * (1 - a_s) / (1 - a_t)
+        sigma = torch.exp(v * math.log(large) + (1 - v) * math.log(small)).sqrt()
+        mean = (
+            a_s**0.5 * step.prediction.x0_hat
+            + math.sqrt(1 - a_s - small) * step.prediction.eps_hat
+        )  # fmt: skip
+        torch.testing.assert_close(step.x_s, mean + sigma * step.noise, rtol=1e-10, atol=1e-10)
+        added = sampler.added_noise(step.update, step.draws, v)
+        torch.testing.assert_close(added, sigma * step.noise, rtol=1e-10, atol=1e-12)
+        assert step.update.learned_sigma(v) == pytest.approx(float(sigma.square().mean().sqrt()), rel=1e-6)
+        quantities = {
+            "x0_hat": step.prediction.x0_hat, "eps_hat": step.prediction.eps_hat,
+            "learned_noise": step.update.widening(v) * step.noise,
+        }  # fmt: skip
+        assert torch.equal(step.update.apply(quantities), step.x_s)
+
+
+def test_that_a_variance_that_was_not_learned_is_refused(tables):
+    with pytest.raises(ValueError, match="learned no variance"):
+        run(curved(tables), DDPM(variance="learned"), times_of(tables), start())
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_that_every_sampler_can_go_on_in_the_middle(kind):
+    tables, sampler = TABLES["cosine"], SAMPLERS[kind]()
+    times, noise = times_of(tables), CounterNoise(0)
+    whole = run(curved(tables), sampler, times, start())
+    rest = reverse_chain(
+        curved(tables), sampler, times, whole[7].x_t, noise.step, clip=OFF, first=7, past=whole[6].past
+    )
+    for a, b in zip(whole[7:], rest, strict=True):
+        assert torch.equal(a.x_s, b.x_s)
+        assert a.update == b.update
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_that_every_sampler_refuses_times_out_of_order(kind):
+    for times in ((50, 50), (30, 40), (201, 40), (5, -1)):
+        with pytest.raises(ValueError, match=r"0 ≤ s < t ≤ 200"):
+            plan(TABLES["linear"], SAMPLERS[kind](), times)
+
+
+def test_that_times_are_whole_numbers_of_any_kind():
+    tables, x = TABLES["linear"], start()
+    wanted = run(curved(tables), DDIM(eta=1), (200, 90, 0), x)
+    same(run(curved(tables), DDIM(eta=1), torch.tensor([200, 90, 0]), x), wanted, 0)
+    with pytest.raises(TypeError):
+        run(curved(tables), DDIM(eta=1), (200.0, 90.5, 0.0), x)
+
+
+def test_that_noise_may_be_left_out_where_none_is_added():
+    tables, x = TABLES["linear"], start()
+    chain = list(reverse_chain(curved(tables), Heun(), times_of(tables), x, clip=OFF))
+    same(chain, run(curved(tables), Heun(), times_of(tables), x), 0)
+    with pytest.raises(ValueError, match="DDPM adds fresh noise: say where it comes from"):
+        next(reverse_chain(curved(tables), DDPM(), times_of(tables), x))
+
+
+def test_that_any_function_can_stand_in_for_clipping():
+    tables, x = TABLES["linear"], start()
+    clip = lambda prediction: prediction.with_x0(prediction.x0_hat.clamp(-1, 1))  # noqa: E731
+    same(
+        run(curved(tables), DDIM(), times_of(tables), x, clip=clip),
+        run(curved(tables), DDIM(), times_of(tables), x, clip=Clip()),
+        0,
+    )
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+@pytest.mark.parametrize("shape", [(3,), (3, 2), (3, 1, 4, 4)])
+def test_that_every_sampler_keeps_shape_and_precision(kind, shape):
+    tables, x = TABLES["cosine"], CounterNoise(1).start(shape)
+    for dtype in (torch.float32, torch.float64):
+        for step in run(curved(tables), SAMPLERS[kind](), times_of(tables), x.to(dtype)):
+            found = (step.x_t, step.x_s, step.prediction.x0_hat, step.prediction.eps_hat, *step.draws)
+            assert {(tuple(value.shape), value.dtype) for value in found} == {(shape, dtype)}
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_that_every_sampler_reaches_the_data(kind):
+    """The whole chain on N(m, a²) with the exact denoiser ends in N(m, a²)."""
+    tables = Tables.from_betas(LinearSchedule().betas(1000))
+    denoiser = GaussianDenoiser(tables, 0.3, 0.5)
+    x = CounterNoise(2).start((40_000, 1)).double()
+    sampler = AnnealedLangevin(repeats=5) if kind == "annealed_langevin" else SAMPLERS[kind]()  # it lags
+    end = run(denoiser, sampler, tuple(range(1000, -1, -1)), x)[-1].x_s
+    assert float(end.mean()) == pytest.approx(0.3, abs=4 * 0.5 / 200)
+    assert float(end.std()) == pytest.approx(0.5, abs=0.015)
+
+
+@pytest.mark.parametrize("schedule", [LinearSchedule(), CosineSchedule()])
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_that_every_sampler_ends_on_a_training_image(kind, schedule):
+    """With the memorising denoiser, 1,000 steps lead at least 99 % of the chains onto an image."""
+    tables = Tables.from_betas(schedule.betas(1000))
+    images = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    x = CounterNoise(5).start((200, 1, 4, 4)).double()
+    end = run(MemorisingDenoiser(tables, images), SAMPLERS[kind](), tuple(range(1000, -1, -1)), x)[-1].x_s
+    squares = ((end[:, None] - images[None]) ** 2).flatten(2).mean(2)
+    assert float((squares.min(1).values.sqrt() < 1e-2).double().mean()) >= 0.99
+
+
+# --- orders of convergence ---------------------------------------------------------------------------------
+
+FINE = Tables.from_betas(CosineSchedule().betas(40_000))
+HIGH, LOW = 32_000, 4_000
+
+
+def even(count):
+    """Times between HIGH and LOW, evenly spaced in ln ς as far as whole numbers go."""
+    levels = torch.log(FINE.noise_level[1:])
+    wanted = torch.linspace(float(levels[HIGH - 1]), float(levels[LOW - 1]), count + 1, dtype=torch.float64)
+    return tuple((torch.searchsorted(levels, wanted) + 1).clamp(LOW, HIGH).tolist())
+
+
+def mixture(tables):
+    """The exact denoiser of ½ N(−0.6, 0.2²) + ½ N(0.7, 0.3²) in one dimension."""
+    means = torch.tensor([-0.6, 0.7], dtype=torch.float64)
+    variances = torch.tensor([0.04, 0.09], dtype=torch.float64)
+
+    def estimate(x, t):
+        a = tables.alpha_bar_at(t)
+        spread = a * variances + 1 - a
+        far = x - a**0.5 * means
+        weights = torch.softmax(-(far**2) / (2 * spread) - spread.log() / 2, dim=1)
+        return (weights * (means + a**0.5 * variances / spread * far)).sum(1, keepdim=True)
+
+    return FunctionDenoiser(tables, estimate, "x_0")
+
+
+def slope(sampler, denoiser, exact, counts):
+    x = torch.linspace(-1.6, 1.6, 9, dtype=torch.float64)[:, None]
+    errors = [float((run(denoiser, sampler, even(n), x)[-1].x_s - exact(x)).abs().mean()) for n in counts]
+    logs = torch.tensor([[math.log(n), math.log(e)] for n, e in zip(counts, errors, strict=True)])
+    centred = logs - logs.mean(0)
+    return -float((centred[:, 0] * centred[:, 1]).sum() / (centred[:, 0] ** 2).sum())
+
+
+@pytest.mark.parametrize(("sampler", "order"), [(Euler(), 1), (DDIM(), 1), (Heun(), 2), (DPMSolver2M(), 2)])
+def test_the_order_of_convergence_on_a_gaussian(sampler, order):
+    """x̃(ς') = x̃(ς) √(a²+ς'²)/√(a²+ς²)."""
+    a = 0.5
+    gain = math.sqrt(
+        (a**2 + float(FINE.noise_level[LOW]) ** 2) / (a**2 + float(FINE.noise_level[HIGH]) ** 2)
+        * FINE.alpha_bar_at(LOW) / FINE.alpha_bar_at(HIGH)
+    )  # fmt: skip
+    found = slope(sampler, GaussianDenoiser(FINE, 0.0, a), lambda x: gain * x, (25, 50, 100, 200))
+    assert found == pytest.approx(order, abs=0.15)
+    assert sampler.order == order
+
+
+@pytest.mark.parametrize(("sampler", "order"), [(Euler(), 1), (Heun(), 2), (DPMSolver2M(), 2)])
+def test_the_order_of_convergence_on_a_mixture(sampler, order):
+    """Against the classical Runge–Kutta method of fourth order in (x̃, ς), with far smaller steps."""
+    denoiser = mixture(FINE)
+
+    def exact(x):
+        times = even(2_000)
+        scaled = x / FINE.alpha_bar_at(HIGH) ** 0.5
+
+        def slope_at(y, t):
+            return denoiser(y * FINE.alpha_bar_at(t) ** 0.5, t).eps_hat
+
+        for t, s in itertools.pairwise(times[::2]):
+            middle = times[2 * times[::2].index(t) + 1]
+            # whole times lie unevenly in ς: Simpson's weights for the three levels that there are
+            h = [float(FINE.noise_level[k]) for k in (t, middle, s)]
+            k1 = slope_at(scaled, t)
+            k2 = slope_at(scaled + (h[1] - h[0]) * k1, middle)
+            k2 = slope_at(scaled + (h[1] - h[0]) * (k1 + k2) / 2, middle)
+            k3 = slope_at(scaled + (h[2] - h[0]) * k2, s)
+            p, q = h[1] - h[0], h[2] - h[1]
+            w = (p + q) / 6
+            scaled = scaled + w * ((2 - q / p) * k1 + (p + q) ** 2 / (p * q) * k2 + (2 - p / q) * k3)
+        return scaled * FINE.alpha_bar_at(LOW) ** 0.5
+
+    assert slope(sampler, denoiser, exact, (25, 50, 100, 200)) == pytest.approx(order, abs=0.15)
+
+
+def test_that_the_size_of_langevin_steps_is_what_the_settings_say():
+    tables = TABLES["cosine"]
+    corrector = PredictorCorrector(ratio=0.2).update(tables, 100, 80).inner
+    annealed = AnnealedLangevin(size=0.3).update(tables, 100, 80).inner
+    for inner, c in (
+        (corrector, 0.08 * (1 - tables.alpha_bar_at(80))),
+        (annealed, 0.3 * (1 - tables.alpha_bar_at(100))),
+    ):
+        assert inner.sigma == pytest.approx(math.sqrt(2 * c), rel=1e-12)
+
+
+def test_that_heun_leaves_the_fall_from_pure_noise_to_euler():
+    """A cosine schedule falls from ς = 20,000 in one step; the mean of both slopes would blow x̂_0 up."""
+    tables = Tables.from_betas(CosineSchedule().betas(1000))
+    assert Heun().update(tables, 1000, 980) == Euler().update(tables, 1000, 980)
+    assert Heun().update(tables, 980, 960).inner is not None
+    images = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    x = CounterNoise(5).start((50, 1, 4, 4)).double()
+    end = run(MemorisingDenoiser(tables, images), Heun(), times_of(tables, 50), x)[-1].x_s
+    assert float(end.abs().max()) < 1.2

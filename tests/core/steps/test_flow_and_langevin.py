@@ -1,0 +1,97 @@
+"""The likelihood along the flow, and the laws of Langevin chains, against their closed forms."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from diffusion_studio.core.denoisers.mixture import Mixture, covariance
+from diffusion_studio.core.distances import effective_modes, energy_distance, sliced_wasserstein
+from diffusion_studio.core.steps.flow import flow_log_likelihood, mixture_field
+from diffusion_studio.core.steps.langevin import adjusted_step, langevin_step, stationary_variance
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def ring(count: int, sd: float = 0.2) -> Mixture:
+    angle = torch.arange(count, dtype=torch.float64) * (6.283185307179586 / count)
+    means = 1.8 * torch.stack([angle.cos(), angle.sin()], 1)
+    covariances = torch.stack([covariance(sd, sd * (0.5 + k / count), float(k)) for k in range(count)])
+    return Mixture(means, covariances, 1.0 + torch.arange(count), torch.arange(count))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
+def test_that_the_flow_s_likelihood_is_the_density(count):
+    mixture = ring(count)
+    x = mixture.at(1.0).sample(500, seeded(count))
+    found = flow_log_likelihood(mixture_field(mixture), x)
+    assert float((found - mixture.at(1.0).log_density(x)).abs().max()) < 1e-3
+
+
+@pytest.mark.parametrize("step", [0.01, 0.05, 0.2, 0.4])
+def test_that_the_chain_s_variance_is_its_closed_form(step):
+    """100,000 chains on one tilted Gaussian, run until their start is forgotten."""
+    shape = covariance(0.9, 0.5, 0.6)
+    mixture = Mixture(
+        torch.zeros(1, 2, dtype=torch.float64), shape[None], torch.ones(1), torch.zeros(1, dtype=torch.int64)
+    )
+    level, g = mixture.at(1.0), seeded(1)
+    values, vectors = torch.linalg.eigh(shape)
+    known = stationary_variance(values, step)
+    x = torch.randn(100_000, 2, generator=g, dtype=torch.float64) @ (vectors * known.sqrt()).T
+    x = 0.9 * x  # not yet at rest
+    for _ in range(round(6 / step)):
+        x = langevin_step(x, level.score(x), step, torch.randn(x.shape, generator=g, dtype=torch.float64))
+    found = (x @ vectors).var(0)
+    assert float((found / known - 1).abs().max()) < 0.01
+
+
+def test_that_too_long_a_step_is_refused():
+    with pytest.raises(ValueError, match="runs away"):
+        stationary_variance(torch.tensor([1.0, 0.1]), 0.2)
+
+
+def test_that_the_adjusted_chain_keeps_the_law_that_the_plain_one_widens():
+    mixture = Mixture(
+        torch.zeros(1, 2, dtype=torch.float64),
+        torch.eye(2, dtype=torch.float64)[None] * 0.25,
+        torch.ones(1),
+        torch.zeros(1, dtype=torch.int64),
+    )
+    level, g, step = mixture.at(1.0), seeded(2), 0.2
+    plain = adjusted = level.sample(40_000, g)
+    for _ in range(60):
+        noise = torch.randn(plain.shape, generator=g, dtype=torch.float64)
+        plain = langevin_step(plain, level.score(plain), step, noise)
+        adjusted = adjusted_step(level, adjusted, step, noise, torch.rand(len(plain), generator=g))
+    assert float(adjusted.var(0).mean()) == pytest.approx(0.25, rel=0.015)
+    assert float(plain.var(0).mean()) == pytest.approx(stationary_variance(0.25, step), rel=0.015)
+
+
+def test_that_without_noise_every_chain_ends_on_a_mode():
+    mixture = ring(3)
+    level = mixture.at(1.0)
+    x = level.sample(200, seeded(3))
+    for _ in range(4000):
+        x = langevin_step(x, level.score(x), 0.005, None)
+    assert float(level.score(x).norm(dim=1).max()) < 1e-6
+
+
+def test_that_the_energy_distance_is_that_of_all_pairs():
+    x, y = ring(5).at(1.0).sample(400, seeded(4)), ring(3).at(0.5).sample(300, seeded(5))
+    direct = 2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean()
+    assert energy_distance(x, y) == pytest.approx(float(direct), rel=2e-3)
+    assert energy_distance(x, x) == pytest.approx(0, abs=1e-12)
+
+
+def test_that_the_sliced_distance_of_a_shift_is_known():
+    """Every shadow moves by the cosine of its direction; its mean square is a half."""
+    x = torch.randn(500, 2, generator=seeded(6))
+    assert sliced_wasserstein(x, x + torch.tensor([0.3, 0.0])) == pytest.approx(0.3 / 2**0.5, rel=1e-3)
+
+
+def test_that_equal_shares_count_as_so_many_modes():
+    assert effective_modes(torch.full((8,), 0.125)) == pytest.approx(8)
+    assert effective_modes(torch.tensor([1.0, 0.0])) == pytest.approx(1)

@@ -1,0 +1,131 @@
+"""DDIM run upwards, and the way back."""
+
+import math
+
+import pytest
+import torch
+
+from diffusion_studio.core.chain import reverse_chain
+from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
+from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDenoiser
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.process.noise import CounterNoise
+from diffusion_studio.core.process.schedules import LinearSchedule, Schedule
+from diffusion_studio.core.process.spacing import TrailingSpacing
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.samplers import DDIM
+from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold, Unclipped
+from diffusion_studio.core.steps.inversion import inversion, slerp
+
+NOISE = CounterNoise(0)
+
+
+def there_and_back(denoiser, x_0, count, rounds=0):
+    times = TrailingSpacing().times(denoiser.tables, count)
+    *_, up = inversion(denoiser, times, x_0, rounds=rounds)
+    *_, down = reverse_chain(denoiser, DDIM(), times, up.x_t, NOISE.step, clip=Unclipped())
+    return up.x_t, down.x_s
+
+
+def cloudy(tables, images, std=0.3):
+    """The exact denoiser of a mixture of N(image, std² I)."""
+
+    def estimate(x, t):
+        a = tables.alpha_bar_at(t)
+        spread = a * std**2 + 1 - a
+        far = x[:, None] - a**0.5 * images
+        weights = torch.softmax(-far.square().flatten(2).sum(2) / (2 * spread), dim=1)
+        near = images + a**0.5 * std**2 / spread * far
+        return (weights[:, :, None, None, None] * near).sum(1)
+
+    return FunctionDenoiser(tables, estimate, "x_0")
+
+
+def denoisers():
+    images = torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    for kind, schedule in members(Schedule).items():
+        if kind == "explicit":
+            continue
+        tables = Tables.from_betas(schedule().betas(1000))
+        yield GaussianDenoiser(tables, 0.1, 0.6), torch.linspace(-1, 1, 9, dtype=torch.float64)[:, None]
+        yield cloudy(tables, images), images + 0.1
+
+
+@pytest.mark.parametrize(("denoiser", "x_0"), list(denoisers()))
+def test_that_the_way_back_misses_the_image_less_and_less(denoiser, x_0):
+    errors = [
+        float((there_and_back(denoiser, x_0, count)[1] - x_0).square().mean().sqrt())
+        for count in (10, 20, 50, 100, 200, 500, 1000)
+    ]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.02
+
+
+def test_that_the_noise_found_is_the_exact_one():
+    """On N(0, a²) the flow is known: x_T = x_0 √(ᾱ_T a² + 1 − ᾱ_T)/a."""
+    tables, a = Tables.from_betas(LinearSchedule().betas(1000)), 0.6
+    x_0 = torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
+    noise, _ = there_and_back(GaussianDenoiser(tables, 0.0, a), x_0, 1000)
+    last = tables.alpha_bar_at(1000)
+    expected = x_0 * math.sqrt(last * a**2 + 1 - last) / a
+    torch.testing.assert_close(noise, expected, rtol=0.01, atol=0.0)
+
+
+def test_that_further_rounds_make_the_inverse_exact():
+    tables = Tables.from_betas(LinearSchedule().betas(1000))
+    denoiser, x_0 = GaussianDenoiser(tables, 0.1, 0.6), torch.linspace(-1, 1, 9, dtype=torch.float64)[:, None]
+    errors = [
+        float((there_and_back(denoiser, x_0, 50, rounds)[1] - x_0).abs().max()) for rounds in (0, 1, 3, 12)
+    ]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-3 * errors[0]
+
+
+def test_that_images_of_the_data_come_back_from_the_memorising_denoiser():
+    tables = Tables.from_betas(LinearSchedule().betas(1000))
+    images = torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    _, back = there_and_back(MemorisingDenoiser(tables, images), images, 1000)
+    torch.testing.assert_close(back, images, rtol=0, atol=1e-6)
+
+
+def test_that_the_way_between_two_noises_keeps_their_length():
+    a, b = NOISE.start((2, 3, 8, 8)).double(), NOISE.step(3, (2, 3, 8, 8)).double()
+    torch.testing.assert_close(slerp(a, b, 0.0), a)
+    torch.testing.assert_close(slerp(a, b, 1.0), b)
+    middle = slerp(a, b, 0.5).flatten(1).norm(dim=1)
+    torch.testing.assert_close(middle, (a.flatten(1).norm(dim=1) + b.flatten(1).norm(dim=1)) / 2)
+    torch.testing.assert_close(slerp(a, 2 * a, 0.5), 1.5 * a)  # the same direction
+
+
+def prediction():
+    x_t = NOISE.start((3, 1, 4, 4)).double()
+    return Prediction("eps", 2 * NOISE.step(1, (3, 1, 4, 4)).double(), x_t, 0.4)
+
+
+def test_the_two_conventions_of_clipping():
+    raw = prediction()
+    again, kept = Clip()(raw), Clip(rederive=False)(raw)
+    for clipped in (again, kept):
+        torch.testing.assert_close(clipped.x0_hat, raw.x0_hat.clamp(-1, 1))
+    torch.testing.assert_close(0.4**0.5 * again.x0_hat + 0.6**0.5 * again.eps_hat, raw.x_t)
+    assert torch.equal(kept.eps_hat, raw.eps_hat)
+    assert Unclipped()(raw) is raw
+
+
+def test_that_a_dynamic_threshold_is_as_precise_as_its_input():
+    raw = prediction()
+    limit = torch.quantile(raw.x0_hat[0].abs(), 0.9)
+    assert float(limit) > 1
+    found = DynamicThreshold(share=0.9)(raw).x0_hat[0]
+    assert torch.equal(found, raw.x0_hat[0].clamp(-limit, limit) / limit)
+
+
+def test_that_a_dynamic_threshold_scales_each_image_by_its_own_quantile():
+    raw = prediction()
+    found = DynamicThreshold(share=0.9)(raw).x0_hat
+    for image, expected in zip(found, raw.x0_hat, strict=True):
+        limit = max(1.0, float(torch.quantile(expected.abs(), 0.9)))
+        torch.testing.assert_close(image, expected.clamp(-limit, limit) / limit)
+    tame = raw.with_x0(0.5 * found)
+    torch.testing.assert_close(DynamicThreshold()(tame).x0_hat, tame.x0_hat)

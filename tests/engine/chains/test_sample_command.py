@@ -1,0 +1,153 @@
+"""Chains on the command line, there and back."""
+
+import shlex
+
+import pytest
+
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.guidance.guides import (
+    ByClassifier,
+    ByEarlierSelf,
+    ClassifierFree,
+    DrawnGuidance,
+    GuidanceCurve,
+    Guide,
+    IntervalGuidance,
+)
+from diffusion_studio.core.process.spacing import ExplicitSpacing, KarrasSpacing
+from diffusion_studio.core.samplers import DDIM, DPMSolver2MSDE, Heun, SigmaCurve
+from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold
+from diffusion_studio.engine.chains.command import class_names_of, command_of, every_spec, spec_of
+from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.chains.starts import InterpolatedStart, InvertedStart, NoisedStart
+from diffusion_studio.engine.runs.checkpoints import list_checkpoints
+from support.classifiers import make_run
+
+OPTIONS = {
+    "--sampler",
+    "--steps",
+    "--eta",
+    "--tau",
+    "--sigma",
+    "--clip",
+    "--count",
+    "--label",
+    "--guidance",
+    "--seed",
+}
+NAMES = ("ape", "bee", "cat")
+
+
+def parsed(command):
+    words, found = shlex.split(command)[3:], {"invert": [], "sets": []}
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        name = option.removeprefix("--").replace("-", "_")
+        if name in ("invert", "set"):
+            from pathlib import Path
+
+            found["sets" if name == "set" else "invert"].append(Path(value) if name == "invert" else value)
+        elif name != "out":
+            kinds = {"steps": int, "count": int, "label": int, "seed": int, "eta": float, "guidance": float}
+            found[name] = kinds.get(name, str)(value)
+    return spec_of(**found)
+
+
+SPECS = [
+    SampleSpec(),
+    SampleSpec(sampler=DDIM(eta=0.3), steps=7, count=3, label=4, guidance=2.5, seed=9),
+    SampleSpec(sampler=SigmaCurve(points=((0, 0.1), (500, 0.25)))),
+    SampleSpec(sampler=DPMSolver2MSDE(eta=0.5), spacing=KarrasSpacing(rho=5)),
+    SampleSpec(
+        sampler=Heun(), spacing=ExplicitSpacing(values=(1, 50, 900)), clip=DynamicThreshold(share=0.9)
+    ),
+    SampleSpec(clip=Clip(rederive=False)),
+    SampleSpec(start=InvertedStart(images=("/a b.png",), rounds=3), count=1),
+    SampleSpec(start=NoisedStart(images=("/a.png",), share=0.7)),
+    SampleSpec(start=InterpolatedStart(images=("/a.png", "/b.png"))),
+    SampleSpec(guidance=3, guide=ByClassifier(form="mean"), sampler=DDIM(eta=1)),
+    SampleSpec(label=-2, guidance=3, guide=ClassifierFree(negative=3, second=5, share=0.25)),
+    SampleSpec(guide=ByEarlierSelf(step=700)),
+    SampleSpec(curve=IntervalGuidance(low=1e-5, high=1 / 3, outside=0)),
+    SampleSpec(curve=DrawnGuidance(points=((0, 0.1), (1 / 3, 2), (1, 0)))),
+    *every_spec(),
+]
+
+
+def test_that_every_guide_and_every_curve_is_among_them():
+    for name, family in (("guide", Guide), ("curve", GuidanceCurve)):
+        assert {getattr(spec, name).kind for spec in every_spec()} == set(members(family))
+
+
+@pytest.mark.parametrize("spec", [s for s in SPECS if s.spacing != ExplicitSpacing()])
+def test_that_the_command_repeats_the_chain(spec):
+    assert parsed(command_of("runs/my run", spec)) == spec
+
+
+def test_that_a_number_is_a_level_curve():
+    assert spec_of(sigma="0.2").sampler.sigma_at(700) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"eta": -0.1}, "η cannot be negative"),
+        ({"tau": "5,3"}, "must increase"),
+        ({"tau": "nonsense"}, "spacing"),
+        ({"sampler": "no such"}, "sampler"),
+        ({"sampler": "ddim", "sigma": "0.1"}, "leave out --sampler"),
+        ({"sigma": "-0.1"}, "negative"),
+        ({"sigma": "x:y"}, "number"),
+        ({"clip": "some"}, "clip"),
+        ({"sets": ["sampler.eta"]}, "KEY=VALUE"),
+        ({"sampler": "heun", "eta": 0.5}, "no parameter 'sampler.eta'"),
+        ({"guidance": float("nan")}, "guidance: input should be a finite number"),
+        ({"guidance": float("inf")}, "guidance: input should be a finite number"),
+        ({"guidance": 21}, "guidance: input should be less than or equal to 20"),
+        ({"classifier": "sum"}, "form: input should be 'eps' or 'mean'"),
+        ({"classifier": "eps", "negative": 3}, "needs a network that knows labels"),
+        ({"guidance_curve": "often"}, "takes constant, interval, drawn, an interval like 0.2-0.8"),
+        ({"guidance_curve": "0.2-nan"}, "an interval like 0.2-0.8"),
+        ({"guidance_curve": "0.8-0.2"}, "ends at 0.2 before it begins at 0.8"),
+        ({"guidance_curve": "0.5-1.5"}, "less than or equal to 1"),
+        ({"guidance_curve": "0:1,2:1"}, "lies between 0 and 1"),
+        ({"guidance_curve": "0:x"}, "number"),
+        ({"guidance_curve": "0:nan"}, "finite number"),
+        ({"guidance_curve": "0:1,1"}, "curve"),
+        ({"label": "dog", "names": lambda: NAMES}, "There is no class 'dog'. The classes are ape, bee, cat."),
+        ({"negative": "dog"}, "There are no classes with names here"),
+    ],
+)
+def test_that_what_cannot_be_gets_its_sentence(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        spec_of(**options)
+
+
+@pytest.mark.parametrize(
+    ("text", "curve"),
+    [
+        ("interval", IntervalGuidance()),
+        ("0.1-0.5", IntervalGuidance(low=0.1, high=0.5)),
+        (" 0 - 1e-1 ", IntervalGuidance(low=0, high=0.1)),
+        ("0:1, 0.5:2, 1:0", DrawnGuidance(points=((0, 1), (0.5, 2), (1, 0)))),
+    ],
+)
+def test_that_a_curve_of_guidance_is_read(text, curve):
+    assert spec_of(guidance_curve=text).curve == curve
+
+
+def test_that_classes_go_by_number_or_name():
+    assert spec_of(label="bee", negative="cat", names=lambda: NAMES).label == 1
+    assert spec_of(label="bee", negative="cat", names=lambda: NAMES).guide == ClassifierFree(negative=2)
+    assert spec_of(label="-2", negative="7").guide == ClassifierFree(negative=7)
+    assert spec_of(label="2", names=lambda: ("2", "3", "4")).label == 2  # a number is a number
+
+
+def test_where_the_names_of_classes_come_from(tmp_path, pictures):
+    run = make_run(tmp_path / "run", pictures, conditional=False)
+    assert class_names_of(str(run)) == NAMES  # of an unconditional run, for its classifier
+    checkpoint = list_checkpoints(run / "checkpoints")[0]
+    assert class_names_of(str(checkpoint)) == NAMES
+    moved = checkpoint.rename(tmp_path / "model")
+    assert class_names_of(str(moved)) == NAMES
+    assert class_names_of(f"memorising:{pictures}") == NAMES
+    assert class_names_of(str(tmp_path)) == ()

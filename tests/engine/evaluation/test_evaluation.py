@@ -1,0 +1,192 @@
+"""Evaluation: measures of samples, and the bound of a model against the functions that define it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_studio.cli import main
+from diffusion_studio.core.denoisers.exact import GaussianDenoiser
+from diffusion_studio.core.objective.elbo import bits_per_dim, discretised_term, matching_term, prior_term
+from diffusion_studio.core.objective.weights import reverse_variance
+from diffusion_studio.core.process.noise import CounterNoise
+from diffusion_studio.core.process.schedules import LinearSchedule
+from diffusion_studio.core.process.tables import Tables, diffuse
+from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec, evaluate, read_evaluation
+from diffusion_studio.engine.evaluation.measured_bound import SERIES, BoundReport, measure_bound
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.quality import QualitySpace, covered, frechet_distance, radii
+from diffusion_studio.engine.runs.run import Run, RunError
+from support.tiny import CPU, begin, finish, only, tiny_config
+
+
+class ExactNetwork:
+    """An exact denoiser in the clothes of a trained network."""
+
+    classes, learns_variance = 0, False
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._exact = GaussianDenoiser(tables, std=0.5)
+
+    def __call__(self, x_t, t, labels=None):
+        return self._exact(x_t, t)
+
+
+def bound_of(session, tables: Tables, count: int = 6, draws: int = 2) -> BoundReport:
+    numbers = np.arange(count)
+    *_, report = measure_bound(ExactNetwork(tables), session.images, numbers, draws, 5, CPU)
+    return report
+
+
+def test_that_the_measured_bound_is_the_sum_of_its_terms(pictures, tmp_path):
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    tables = Tables.from_betas(LinearSchedule().betas(12))
+    report = bound_of(session, tables)
+    x_0 = (torch.from_numpy(session.images.images[:6]).double() / 127.5 - 1).repeat(2, 1, 1, 1)
+    noise, variance, exact = CounterNoise(5), reverse_variance(tables), GaussianDenoiser(tables, std=0.5)
+    total = prior_term(tables, x_0)
+    for t in range(1, 13):
+        a, b, c = (noise.step(SERIES * t + k, tuple(x_0.shape)).double() for k in range(3))
+        x_t = diffuse(x_0, c, tables.alpha_bar_at(1))
+        if t > 1:
+            before = diffuse(x_0, a, tables.alpha_bar_at(t - 2))
+            now = diffuse(before, b, float(tables.alpha[t - 1]))
+            x_t = diffuse(now, c, float(tables.alpha[t]))
+        x0_hat = exact(x_t, t).x0_hat.clamp(-1, 1)
+        s2 = float(variance[t])
+        found = discretised_term(x_0, x0_hat, s2) if t == 1 else matching_term(tables, t, x_0, x0_hat, s2)
+        assert report.terms[t - 1] == pytest.approx(float(bits_per_dim(found, 64).mean()), rel=1e-4)
+        total = total + found
+    assert report.total == pytest.approx(float(bits_per_dim(total, 64).mean()), rel=1e-5)
+    assert report.total == pytest.approx(report.reconstruction + report.matching + report.prior, rel=1e-9)
+    per_image = bits_per_dim(total, 64).reshape(2, 6).mean(0)
+    assert report.total_error == pytest.approx(float(per_image.std()) / math.sqrt(6), rel=1e-3)
+    assert len(report.terms) == len(report.term_errors) == 12
+
+
+def test_that_both_decompositions_measure_the_same_and_triples_scatter_more(pictures, tmp_path):
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    report = bound_of(session, Tables.from_betas(LinearSchedule().betas(20)), count=12, draws=12)
+    scatter = math.hypot(report.chain_draw_spread, report.draw_spread) / math.sqrt(144)
+    assert abs(report.chain_total - report.total) < 5 * scatter
+    assert report.chain_draw_spread > report.draw_spread
+
+
+@pytest.mark.parametrize("variance", ["fixed", "hybrid"])
+def test_that_a_run_is_evaluated_and_remembers_it(variance, pictures, tmp_path):
+    config = tiny_config(pictures, T=8, held_out=0.5, objective={"variance": variance})
+    finish(begin(tmp_path / "run", config))
+    spec = EvaluationSpec(images=4, samples=8)
+    told = list(evaluate(tmp_path / "run", spec, CPU, Control()))
+    (done,) = only(told, Evaluated)
+    evaluation = done.evaluation
+    assert done.notes == ()
+    assert evaluation.held_out
+    assert evaluation.elbo.images == 4
+    assert evaluation.elbo.variance == ("posterior" if variance == "fixed" else "learned")
+    assert len(evaluation.elbo.terms) == 8
+    assert evaluation.quality.count == 8
+    assert math.isfinite(evaluation.elbo.total)
+    assert len(only(told, events.Preparing)) >= 8
+    kept = read_evaluation(Run.open(tmp_path / "run"))
+    assert kept["elbo"]["total"] == evaluation.elbo.total
+    list(evaluate(tmp_path / "run", EvaluationSpec(elbo=False, samples=4), CPU, Control()))
+    kept = read_evaluation(Run.open(tmp_path / "run"))
+    assert kept["elbo"]["total"] == evaluation.elbo.total
+    assert kept["quality"]["count"] == 4
+
+
+def test_that_training_images_are_named_as_such(pictures, tmp_path):
+    finish(begin(tmp_path / "run", tiny_config(pictures, T=4)))
+    told = list(evaluate(tmp_path / "run", EvaluationSpec(images=2, quality=False), CPU, Control()))
+    (done,) = only(told, Evaluated)
+    assert not done.evaluation.held_out
+    assert "keeps no images apart" in done.notes[0]
+
+
+def test_that_a_stopped_evaluation_tells_nothing(pictures, tmp_path):
+    finish(begin(tmp_path / "run", tiny_config(pictures, T=4)))
+    control = Control()
+    control.stop()
+    assert only(evaluate(tmp_path / "run", EvaluationSpec(quality=True), CPU, control), Evaluated) == []
+
+
+def test_that_a_run_without_a_checkpoint_says_so(pictures, tmp_path):
+    begin(tmp_path / "run", tiny_config(pictures))
+    with pytest.raises(RunError, match="Nothing was saved"):
+        list(evaluate(tmp_path / "run", EvaluationSpec(), CPU, Control()))
+
+
+def test_that_the_command_line_evaluates(pictures, tmp_path, capsys):
+    finish(begin(tmp_path / "run", tiny_config(pictures, T=4)))
+    out = tmp_path / "found.json"
+    assert main(["evaluate", str(tmp_path / "run"), "--elbo", "--images", "2", "--out", str(out)]) == 0
+    assert "reconstruction" in capsys.readouterr().out
+    content = json.loads(out.read_text())
+    assert content["quality"] is None
+    assert len(content["elbo"]["terms"]) == 4
+    assert main(["evaluate", str(tmp_path / "nothing")]) == 1
+    assert main(["evaluate", str(tmp_path / "run"), "--out", "found.txt"]) == 2
+
+
+# --- quality ------------------------------------------------------------------------------------------------
+
+
+def random_images(count: int, seed: int = 0, side: int = 6) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 1, side, side), dtype=np.uint8)
+
+
+def test_that_the_frechet_distance_is_its_closed_form():
+    random = np.random.default_rng(1)
+    a = random.normal(size=(200_000, 2)) * [1.0, 2.0]
+    b = random.normal(size=(200_000, 2)) * [3.0, 2.0] + [0.0, 4.0]
+    assert frechet_distance(a, b) == pytest.approx(math.sqrt(4 + 16), rel=0.01)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+
+
+@given(st.integers(2, 40), st.integers(2, 5))
+def test_that_a_set_is_covered_by_itself(count, dims):
+    points = np.random.default_rng(count).normal(size=(count, dims))
+    assert covered(points, points, radii(points)) == 1
+
+
+@pytest.mark.parametrize("count", [12, 300])
+def test_that_training_images_are_perfect_samples_of_themselves(count):
+    images = random_images(count)
+    quality = QualitySpace(images).measure(images)
+    assert quality.frechet == pytest.approx(0, abs=1e-3)
+    assert quality.precision == quality.recall == 1
+    assert quality.nearest == pytest.approx(0, abs=1e-6)
+    assert quality.real_nearest > 0
+
+
+def test_that_bad_samples_are_told_from_good_ones_beside_their_reference():
+    space = QualitySpace(random_images(400))
+    good, bad = space.measure(random_images(50, seed=3)), space.measure(random_images(50, seed=3) // 4)
+    assert abs(good.frechet - good.real_frechet) < 6 * good.real_frechet_spread
+    assert bad.frechet > 2 * good.frechet
+    assert bad.precision < good.precision
+
+
+def test_that_many_pixels_and_few_images_are_no_trouble():
+    space = QualitySpace(random_images(20, side=16))
+    assert space.components == 19
+    assert space.explained == pytest.approx(1, abs=1e-6)
+
+
+def test_that_previews_are_measured_while_training(pictures, tmp_path):
+    config = tiny_config(pictures, steps=30, preview_count=4, preview_share=0.5)
+    session = begin(tmp_path / "run", config)
+    told = only(finish(session), events.Preview)
+    assert told[-1].quality.count == 4
+    (*_, (step, quality)) = session.run.metrics.quality()
+    assert step == told[-1].step
+    assert quality == told[-1].quality

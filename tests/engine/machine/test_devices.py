@@ -1,0 +1,34 @@
+"""What is done for the processor that computes."""
+
+import sys
+
+import pytest
+import torch
+
+from diffusion_studio.engine.machine.devices import choose_device
+from diffusion_studio.engine.machine.memory import keep_freed_memory
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone returns memory so eagerly")
+def test_that_memory_which_is_asked_for_again_is_not_fetched_page_by_page():
+    resource = pytest.importorskip("resource")
+    if not keep_freed_memory():
+        pytest.skip("another C library")
+
+    def use() -> None:
+        kept = [torch.full((1 << 19,), 1.0) for _ in range(4)]  # 2 MB each, as a network's features are
+        del kept
+
+    for _ in range(5):
+        use()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(50):
+        use()
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert faults < 50 * 2048 / 20  # 2,048 pages of 4 kB each time, if they were given back
+
+
+def test_that_a_device_that_is_not_there_is_refused_with_what_is():
+    assert choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match=r"Available: .*cpu"):
+        choose_device("abacus")

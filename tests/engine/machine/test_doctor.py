@@ -1,0 +1,79 @@
+"""What the doctor finds, and that one broken thing hides no other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from diffusion_studio.engine.machine import doctor, qt_libraries
+from diffusion_studio.engine.machine.doctor import Finding, diagnose, report
+
+
+@pytest.fixture
+def findings() -> dict[str, Finding]:
+    return {finding.name: finding for finding in diagnose()}
+
+
+def test_that_a_working_machine_is_described(findings):
+    assert {"Python", "torch", "diffusers", "Processor", "Qt libraries", "Runs", "Free disk", "Logs"} <= set(
+        findings
+    )
+    assert findings["torch"].ok
+    assert "threads" in findings["Processor"].value
+
+
+def test_that_every_complaint_comes_with_advice(monkeypatch):
+    monkeypatch.setattr(doctor, "version", _raise(doctor.PackageNotFoundError("torch")))
+    monkeypatch.setattr(qt_libraries, "missing", lambda: qt_libraries.LIBRARIES[:2])
+    monkeypatch.setattr(doctor, "ENOUGH_DISK", 2**80)
+    monkeypatch.setattr(doctor, "ENOUGH_MEMORY", 2**80)
+    monkeypatch.setattr(doctor, "_can_write", lambda folder: False)
+    complaints = [finding for finding in diagnose() if not finding.ok]
+    assert {"torch", "PySide6_Essentials", "Qt libraries", "Free disk", "Memory", "Runs"} <= {
+        finding.name for finding in complaints
+    }
+    assert all(finding.advice for finding in complaints)
+
+
+def test_that_a_broken_part_is_a_finding_of_its_own(monkeypatch):
+    monkeypatch.setattr(doctor.psutil, "virtual_memory", _raise(OSError("no /proc")))
+    findings = {finding.name: finding for finding in diagnose()}
+    assert findings["Memory"].value == "OSError: no /proc"
+    assert not findings["Memory"].ok
+    assert "Runs" in findings
+
+
+def test_that_a_folder_without_permission_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", _raise(PermissionError("read only")))
+    assert not doctor._can_write(tmp_path)
+
+
+def test_that_the_report_shows_each_finding_and_advice_where_needed():
+    text = report(
+        (Finding("Disk", "1.0 GiB", False, "Delete runs."), Finding("torch", "2.13", True, "Unseen."))
+    )
+    assert text.splitlines() == [
+        "!!  Disk   1.0 GiB",
+        "           Delete runs.",
+        "ok  torch  2.13",
+        "",
+        "1 of 2 need attention.",
+    ]
+    assert report((Finding("torch", "2.13"),)).endswith("All is well.")
+
+
+def test_that_looking_does_not_import_qt():
+    code = (
+        "import sys; from diffusion_studio.engine.machine.doctor import diagnose; diagnose(); "
+        "sys.exit(any(name.startswith('PySide6') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=100).returncode == 0
+
+
+def _raise(error: Exception):
+    def fail(*args, **kwargs):
+        raise error
+
+    return fail

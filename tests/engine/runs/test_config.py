@@ -1,0 +1,162 @@
+"""Every parameter is described, bounded and written to JSON and back; automatic sizes can be built."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_studio.core.describe import Choice, Knob, get_value, knobs, members, with_value
+from diffusion_studio.core.samplers import Sampler
+from diffusion_studio.core.process.schedules import LinearSchedule, Schedule
+from diffusion_studio.core.process.spacing import Spacing
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.engine.runs.config import DiffusionSpec, RunConfig
+from diffusion_studio.engine.machine.devices import available_devices, choose_device, choose_precision, device_name
+from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.training.session import resolve
+from diffusion_studio.models.unet import UNetSpec, build_unet
+from support.tiny import CPU, tiny_config
+
+CONFIGS: list[Choice] = [RunConfig(), SampleSpec()]
+for family, path in ((Sampler, "sampler.kind"), (Spacing, "spacing.kind")):
+    CONFIGS += [with_value(SampleSpec(), path, kind) for kind in members(family)]
+CONFIGS += [with_value(RunConfig(), "diffusion.schedule.kind", kind) for kind in members(Schedule)]
+ALL = pytest.mark.parametrize("config", CONFIGS, ids=lambda c: ", ".join(kinds(c)))
+
+
+def kinds(config: Choice) -> list[str]:
+    return [str(get_value(config, knob.path)) for knob in knobs(config) if knob.type == "family"]
+
+
+@ALL
+def test_that_every_parameter_is_described(config: Choice) -> None:
+    for knob in knobs(config):
+        assert knob.help.endswith("."), knob
+        assert "  " not in knob.help, knob
+        assert len(knob.help) > 12, knob
+        assert knob.title, knob
+        assert knob.title == knob.title.strip(), knob
+        assert len(knob.options) > 1 or knob.type not in ("choice", "family"), knob
+        assert knob.scale == "linear" or (knob.low is not None and (knob.low > 0 or knob.open_low)), knob
+
+
+@ALL
+def test_that_every_number_is_bounded_and_its_bounds_hold(config: Choice) -> None:
+    numbers = [knob for knob in knobs(config) if knob.type in ("int", "float")]
+    assert numbers
+    for knob in numbers:
+        assert knob.low is not None, knob
+        assert knob.high is not None, knob
+        assert knob.low <= knob.default <= knob.high, knob
+        for value in just_outside(knob):
+            with pytest.raises(ValueError, match=knob.path.split(".")[-1]):
+                with_value(config, knob.path, value)
+
+
+def just_outside(knob: Knob) -> list[float]:
+    assert knob.low is not None
+    assert knob.high is not None
+    step = 1 if knob.type == "int" else 1e-6
+    below = knob.low if knob.open_low else knob.low - step
+    return [below, knob.high if knob.open_high else knob.high + step]
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "many", ""])
+@pytest.mark.parametrize("path", ["training.learning_rate", "training.batch_size", "seed"])
+def test_that_what_is_no_number_is_refused(path: str, text: str) -> None:
+    with pytest.raises(ValueError, match=path):
+        with_value(RunConfig(), path, text)
+
+
+@ALL
+def test_that_a_config_goes_through_json(config: Choice) -> None:
+    text = json.dumps(config.model_dump(mode="json"))
+    assert type(config).model_validate(json.loads(text)) == config
+    assert type(config).model_validate_json(text) == config
+
+
+@ALL
+def test_that_every_value_can_be_set_by_its_path(config: Choice) -> None:
+    for knob in knobs(config):
+        assert with_value(config, knob.path, get_value(config, knob.path)) == config
+
+
+def test_that_a_list_of_variances_is_given_one_path_after_the_other() -> None:
+    """Until it is there, the explicit schedule is the linear one."""
+    config = with_value(RunConfig(), "diffusion.steps", 3)
+    config = with_value(config, "diffusion.schedule.kind", "explicit")
+    assert torch.equal(config.diffusion.tables().beta[1:], LinearSchedule().betas(3))
+    config = with_value(config, "diffusion.schedule.values", "0.1 0.2 0.9")
+    assert config.diffusion.tables().beta[1:].tolist() == [0.1, 0.2, 0.9]
+
+
+def test_that_a_schedule_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="lists 2 variances, but T is 1000"):
+        DiffusionSpec.model_validate({"schedule": {"kind": "explicit", "values": [0.1, 0.2]}})
+
+
+@given(st.integers(1, 60).map(lambda n: 4 * n), st.booleans())
+def test_that_an_automatic_network_fits_every_resolution(resolution: int, fast: bool) -> None:
+    spec = UNetSpec().resolved(resolution, fast)
+    halvings = len(spec.multipliers) - 1
+    assert resolution % 2**halvings == 0
+    assert resolution >> halvings >= 3
+    assert spec.width % 8 == 0
+    assert spec.layers >= 1
+    assert spec.attention >= 0
+    assert all(multiple >= 1 for multiple in spec.multipliers)
+    assert spec.resolved(resolution, not fast) == spec, "a resolved size stays as it is on another device"
+
+
+@pytest.mark.parametrize("resolution", [4, 8, 12, 16, 20, 28, 32])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_that_an_automatic_network_can_be_built(resolution: int, conditional: bool) -> None:
+    count = 6
+    images = ImageSet(
+        np.zeros((count, 3, resolution, resolution), np.uint8),
+        np.arange(count) % 2,
+        ("a", "b"),
+        (),
+        (),
+        "",
+        "",
+    )
+    config = tiny_config(conditional=conditional)
+    automatic = with_value(with_value(config, "model.multipliers", ()), "model.attention", -1)
+    spec = resolve(automatic, images, CPU)
+    assert (spec.data.resolution, spec.data.channels) == (resolution, 3)
+    assert spec.model.width == 8
+    unet = build_unet(spec.model, resolution, 3, 2 if conditional else 0)
+    x = torch.randn(2, 3, resolution, resolution)
+    labels = torch.tensor([0, 2]) if conditional else None
+    assert unet(x, torch.tensor([0, 49]), labels).sample.shape == x.shape
+
+
+@pytest.mark.parametrize("attention", [0, 4, 8, 64])
+@pytest.mark.parametrize("width", [8, 24])
+def test_that_every_width_and_attention_can_be_built(width: int, attention: int) -> None:
+    spec = UNetSpec(width=width, multipliers=(1, 2), layers=1, attention=attention).resolved(8, False)
+    unet = build_unet(spec, 8, 1, 0)
+    assert unet(torch.zeros(1, 1, 8, 8), 3).sample.shape == (1, 1, 8, 8)
+
+
+def test_that_only_devices_that_are_there_are_chosen() -> None:
+    assert choose_device("cpu") == CPU
+    assert choose_device("auto").type == available_devices()[0]
+    missing = next(name for name in ("mps", "cuda") if name not in available_devices())
+    with pytest.raises(ValueError, match=f"no device '{missing}' that PyTorch can use. Available: .*cpu"):
+        choose_device(missing)
+    assert device_name(CPU).startswith("CPU · ")
+
+
+def test_that_precision_follows_the_machine_and_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has, resolution, expected in ((True, 8, "fp32"), (True, 28, "bf16"), (False, 28, "fp32")):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has: has)
+        assert choose_precision("auto", CPU, resolution) == expected
+    assert choose_precision("bf16", CPU, 8) == "bf16"
+    assert choose_precision("fp32", CPU, 64) == "fp32"

@@ -1,0 +1,34 @@
+"""Presets are valid, differ, and are known again."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffusion_studio.core.describe import with_value
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.training.presets import PRESETS, preset_of
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
+def test_that_a_preset_is_known_again(preset):
+    config = preset.applied_to(RunConfig(seed=3))
+    assert preset_of(config) == preset.key
+    assert config.seed == 3
+    assert RunConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
+def test_that_every_value_of_a_preset_counts(preset):
+    config = preset.applied_to(RunConfig())
+    for path in preset.changes:
+        assert preset_of(with_value(config, path, 7 if path.endswith(("steps", "size")) else 0.125)) == ""
+
+
+def test_that_a_preset_takes_the_place_of_another_whatever_the_order():
+    for first in PRESETS:
+        for second in PRESETS:
+            assert second.applied_to(first.applied_to(RunConfig())) == second.applied_to(RunConfig())
+
+
+def test_that_keys_and_titles_differ():
+    assert len({p.key for p in PRESETS}) == len({p.title for p in PRESETS}) == len(PRESETS)

@@ -1,0 +1,145 @@
+"""The Runs page in its window: what lies on disk, and what can be done with it."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+
+from diffusion_studio.engine.files import places
+from diffusion_studio.engine.runs.run import Run
+from support.tiny import begin, finish, tiny_config
+from support.window import PATIENCE, settle
+
+
+@pytest.fixture
+def run(isolated_home):
+    """A run of two steps in the folder of runs."""
+    path = places.runs_dir() / "mine"
+    finish(begin(path, tiny_config(steps=2, preview_count=4, preview_share=0.5)))
+    return path
+
+
+@pytest.fixture
+def app(qtbot, open_app):
+    app = open_app()
+    app.studio.show_page("runs")
+    listed(qtbot, app)
+    return app
+
+
+def listed(qtbot, app) -> None:
+    qtbot.waitUntil(lambda: app.studio.runs.state.listed and not app.studio.runs._listing.busy)
+
+
+def click(qtbot, button) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def cells(page) -> list[list[str]]:
+    rows = page.rows
+    return [[rows.data(rows.index(r, c)) for c in range(rows.columnCount())] for r in range(rows.rowCount())]
+
+
+def test_that_without_runs_it_leads_to_training(qtbot, app):
+    page = app.studio.runs_page
+    assert page.views.currentWidget() is page.empty
+    assert not any(button.isEnabled() for button in page.actions_of_run)
+    page.empty.primary_requested.emit()
+    assert app.shell.current_page is app.studio.train_page
+
+
+def test_that_a_run_is_listed_with_its_facts(qtbot, run, app):
+    page = app.studio.runs_page
+    ((name, data, step, loss, *_),) = cells(page)
+    assert (name, data, step) == ("mine", "digits", "2")
+    assert float(loss) > 0
+    assert app.studio.runs.state.selected == run
+    assert page.grid.count == 4
+    assert all(button.isEnabled() for button in page.actions_of_run)
+    assert ("runs", "1") in page.chips()
+
+
+def test_that_a_broken_run_says_why_and_offers_nothing_that_cannot_be(qtbot, run, open_app):
+    (run / "config.json").write_text("{")
+    app = open_app()
+    app.studio.show_page("runs")
+    listed(qtbot, app)
+    page = app.studio.runs_page
+    assert "config.json" in page.facts.text()
+    assert not page.sample.isEnabled()
+    assert not page.resume.isEnabled()
+    assert page.trash.isEnabled()
+
+
+def test_that_its_chain_is_walked_through(qtbot, run, app):
+    click(qtbot, app.studio.runs_page.sample)
+    settle(qtbot, app)
+    assert app.shell.current_page is app.studio.sample_page
+    assert app.studio.sampling.state.model == "mine"
+
+
+def test_that_its_curves_are_shown(qtbot, run, app):
+    click(qtbot, app.studio.runs_page.show_curves)
+    assert app.shell.current_page is app.studio.train_page
+    assert app.studio.training.losses.steps.tolist() == [1, 2]
+    assert app.studio.train_page.views.currentWidget() is app.studio.train_page.columns
+    assert app.studio.train_page.grid.count == 4
+
+
+def test_that_it_is_resumed(qtbot, run, app):
+    click(qtbot, app.studio.runs_page.resume)
+    assert app.shell.current_page is app.studio.train_page
+    qtbot.waitUntil(lambda: not app.studio.training.state.busy, timeout=PATIENCE)
+    assert Run.open(run).step == 4
+    app.studio.show_page("runs")
+    qtbot.waitUntil(lambda: [row[2] for row in cells(app.studio.runs_page)] == ["4"])
+
+
+def test_that_it_goes_to_the_trash_and_comes_back(qtbot, run, app):
+    page, studio = app.studio.runs_page, app.studio
+    assert str(run) in [choice.key for choice in studio.sampling.state.choices]
+    click(qtbot, page.trash)
+    listed(qtbot, app)
+    assert not run.exists()
+    assert page.views.currentWidget() is page.empty
+    assert str(run) not in [choice.key for choice in studio.sampling.state.choices]
+    assert "trash" in page.banner.text
+    assert app.shell.header._undo.isEnabled()
+    click(qtbot, page.banner._action)
+    listed(qtbot, app)
+    assert Run.open(run).step == 2
+    assert cells(page)[0][0] == "mine"
+    assert str(run) in [choice.key for choice in studio.sampling.state.choices]
+    assert not page.banner.isVisible()
+    assert not app.shell.header._undo.isEnabled()
+
+
+def test_that_undo_puts_it_back_too(qtbot, run, app):
+    click(qtbot, app.studio.runs_page.trash)
+    qtbot.keyClick(app.shell, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert run.exists()
+
+
+def test_that_a_run_in_training_stays(qtbot, run, app):
+    page = app.studio.runs_page
+    with Run.open(run).lock():
+        click(qtbot, page.trash)
+    assert "is being trained" in page.banner.text
+    assert run.exists()
+
+
+def test_that_of_several_runs_the_chosen_one_stays_chosen(qtbot, run, app):
+    for name in ("a", "b"):
+        finish(begin(places.runs_dir() / name, tiny_config(steps=1)))
+    page, model = app.studio.runs_page, app.studio.runs
+    model.refresh()
+    listed(qtbot, app)
+    assert len(cells(page)) == 3
+    assert model.state.selected == run
+    row = [line[0] for line in cells(page)].index("a")
+    page.table.selectRow(row)
+    assert model.state.selected.name == "a"
+    model.refresh()
+    listed(qtbot, app)
+    assert model.state.selected.name == "a"
+    assert page.table.currentIndex().row() == row

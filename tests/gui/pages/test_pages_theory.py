@@ -1,0 +1,88 @@
+"""The Theory page in its window."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+
+from diffusion_studio.core.process.schedules import LearnedSchedule
+from diffusion_studio.core.theory.equations import equations
+from diffusion_studio.core.theory.errata import ERRATA
+from diffusion_studio.pages.theory.page import PARTS
+from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, subscripted
+from support.tiny import begin, finish, tiny_config
+from support.window import PATIENCE
+
+
+@pytest.fixture
+def app(open_app):
+    app = open_app()
+    app.studio.show_page("theory")
+    return app
+
+
+def test_that_every_part_is_shown(app, qtbot):
+    page = app.studio.theory_page
+    for key, _, _ in PARTS:
+        page.show_part(key)
+        assert page.stack.currentWidget() is page._views[key]
+    assert len(page.findChildren(ErratumCard)) == len(ERRATA)
+    assert "linear β" in page.schedules["beta"].describe()
+
+
+def test_that_an_equation_leads_to_where_it_acts(app, qtbot):
+    page = app.studio.theory_page
+    page.show_part("equations")
+    view = page.findChild(EquationsView)
+    for equation in equations():
+        app.studio.show_page("theory")
+        view.go_requested.emit(equation.page, equation.path)
+        current = app.shell.current_page
+        assert current.key == equation.page
+        if equation.page == "train":
+            assert current.form.field(equation.path).isVisible()
+        elif equation.page == "theory":
+            assert current.part == equation.path
+
+
+def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
+    from diffusion_studio.engine.files.places import runs_dir
+
+    finish(begin(runs_dir() / "mine", tiny_config(T=4, held_out=0.1)))
+    page = app.studio.theory_page
+    page.show_part("elbo")
+    assert page.bound.head.button.isEnabled()
+    page.bound.head.button.click()
+    qtbot.waitUntil(lambda: app.studio.theory.state.phase == "idle", timeout=PATIENCE)
+    assert page.bound.sums.isVisible()
+    assert "lowest" in page.bound.plot.describe()
+
+
+def test_that_without_a_run_there_is_nothing_to_measure(app):
+    page = app.studio.theory_page
+    page.show_part("elbo")
+    assert page.bound.empty._title.text() == "No run yet"
+    assert not page.bound.empty._primary.isVisible()
+    assert not page.bound.head.button.isEnabled()
+
+
+def test_that_a_learned_schedule_is_drawn_dashed(app):
+    from diffusion_studio.engine.files.places import runs_dir
+
+    plain, learned = runs_dir() / "plain", runs_dir() / "omega"
+    finish(begin(learned, tiny_config(T=20, schedule=LearnedSchedule())))
+    finish(begin(plain, tiny_config(T=20)))
+    page = app.studio.theory_page
+    app.studio.theory.refresh(plain)
+    page.learned.run_chosen.emit(str(plain))
+    assert all(line.dash is Qt.PenStyle.SolidLine for line in page.schedules["beta"]._lines.values())
+    page.learned.run_chosen.emit(str(learned))
+    for plot in page.schedules.values():
+        dashed = [name for name, line in plot._lines.items() if line.dash is Qt.PenStyle.DashLine]
+        assert dashed == ["ω of omega"]
+    assert page.bound.runs.currentData() == page.learned.runs.currentData() == str(learned)
+    assert "T = 20, cut into 1,000 steps" in page.learned.words.text()
+
+
+def test_that_indices_are_lowered():
+    assert subscripted("q(x_{t−1} | x_t) < 1") == "q(x<sub>t−1</sub> | x<sub>t</sub>) &lt; 1"

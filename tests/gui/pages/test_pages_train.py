@@ -1,0 +1,107 @@
+"""The Train page in its window: a training from the first click to the last checkpoint."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.viewmodels.train import model as module
+from support.window import PATIENCE
+
+TINY = {
+    "model.width": 8, "model.multipliers": (1, 2), "model.layers": 1, "model.attention": 0,
+    "diffusion.steps": 50, "training.batch_size": 16, "training.seconds": 0.0, "training.preview_share": 0.5,
+}  # fmt: skip
+
+
+@pytest.fixture
+def app(open_app):
+    app = open_app()
+    app.studio.show_page("train")
+    return app
+
+
+@pytest.fixture
+def page(app):
+    for path, value in TINY.items():
+        app.studio.training.edit(path, value)
+    app.studio.training.settle()
+    return app.studio.train_page
+
+
+def click(qtbot, button) -> None:
+    assert button.isVisible()
+    assert button.isEnabled()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def test_that_a_training_is_steered_by_its_buttons(qtbot, app, page):
+    model, card = page.model, page.progress
+    assert page.views.currentWidget() is page.empty
+    click(qtbot, card._start)
+    assert page.views.currentWidget() is page.columns
+    assert not page.form.field("seed").control.isEnabled()
+    assert not page.presets.isEnabled()
+    qtbot.waitUntil(lambda: model.state.phase == "running" and model.state.step > 0, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.grid.count > 0, timeout=PATIENCE)
+    click(qtbot, card._pause)
+    qtbot.waitUntil(lambda: model.state.phase == "paused", timeout=PATIENCE)
+    paused_at = model.state.step
+    click(qtbot, card._resume)
+    qtbot.waitUntil(lambda: model.state.step > paused_at, timeout=PATIENCE)
+    click(qtbot, card._stop)
+    assert card._stop.text() == "Saving…"
+    qtbot.waitUntil(lambda: model.state.phase == "idle", timeout=PATIENCE)
+    assert Run.open(model.state.run).step == model.state.saved_step
+    assert page.form.field("seed").control.isEnabled()
+    assert page.presets.isEnabled()
+    assert page.again.isVisible()
+    assert ("saved", f"step {model.state.saved_step:,}") in page.chips()
+    click(qtbot, page.sample_now)
+    assert app.shell.current_page is app.studio.sample_page
+    qtbot.waitUntil(lambda: app.studio.sampling.state.model == model.state.run.name, timeout=PATIENCE)
+
+
+def test_that_a_training_that_could_not_begin_leaves_the_page_as_it_was(qtbot, page, tmp_path):
+    page.model.open_data(str(tmp_path / "gone"))
+    qtbot.waitUntil(lambda: page.model.state.reading is None)
+    assert not page.progress._start.isEnabled()
+    page.model.start()
+    qtbot.waitUntil(lambda: not page.model.state.busy)
+    assert page.views.currentWidget() is page.empty
+    assert not page.again.isVisible()
+    assert not page.sample_now.isVisible()
+    assert "gone" in page.banner.text
+
+
+def test_that_the_smaller_batch_is_offered_and_taken(qtbot, page, monkeypatch):
+    original = module.train
+
+    def short_of_memory(session, control):
+        if session.config.training.batch_size > 8:
+            yield events.Finished("failed", "There is not enough memory.", "", 0, smaller_batch=8)
+        yield from original(session, control)
+
+    monkeypatch.setattr(module, "train", short_of_memory)
+    page.model.start()
+    qtbot.waitUntil(page.banner.isVisible, timeout=PATIENCE)
+    assert page.banner._action.text() == "Try a batch of 8"
+    qtbot.waitUntil(lambda: not page.model.state.busy)
+    click(qtbot, page.banner._action)
+    qtbot.waitUntil(lambda: page.model.state.step > 0, timeout=PATIENCE)
+    assert page.model.config.training.batch_size == 8
+    assert not page.banner.isVisible()
+    page.model.stop()
+    qtbot.waitUntil(lambda: not page.model.state.busy, timeout=PATIENCE)
+
+
+def test_that_presets_follow_the_parameters(qtbot, app):
+    page = app.studio.train_page
+    assert page.presets.value == "minute"
+    page.presets.changed.emit("best")
+    assert page.presets.value == "best"
+    assert page.model.config.training.seconds == 3600
+    app.shell.header.undo_requested.emit()
+    assert page.presets.value == "minute"

@@ -1,0 +1,152 @@
+import threading
+import xml.etree.ElementTree as ET
+
+import pytest
+from PySide6.QtCore import QByteArray, QPointF
+from PySide6.QtGui import QImage
+from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtTest import QTest
+
+from diffusion_studio.widgets.equations import formula
+from diffusion_studio.widgets.equations.equation import EquationView, Term, formula_html, formula_svg, prewarm
+from diffusion_studio.widgets.equations.formula import cached_formula, split_terms, tint
+from diffusion_studio.widgets.look.theme import theme
+
+STEP = (
+    Term(r"x_s =", name="xs"),
+    Term(r"\sqrt{\bar\alpha_s}"),
+    Term(r"\hat{x}_0", "x0", "The estimate of the image.", "x0"),
+    Term(r"+\sqrt{1-\bar\alpha_s-\sigma^2}"),
+    Term(r"\hat\varepsilon", "eps", name="eps"),
+    Term(r"+\sigma z"),
+)
+
+
+@pytest.fixture
+def view(qtbot):
+    theme().set_mode("dark")
+    made = EquationView()
+    qtbot.addWidget(made)
+    made.resize(280, 200)
+    made.show()
+    yield made
+    theme().set_mode("system")
+
+
+def settled(qtbot, view):
+    qtbot.waitUntil(lambda: view._missing() is None and not view._rendering.isActive())
+    return view
+
+
+def colors(image: QImage) -> set[str]:
+    return {image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())}
+
+
+@pytest.mark.parametrize("latex", [r"\frac{1}{\sqrt{\bar\alpha_t}}", "β", r"\sum_{t=2}^T L_{t-1}", "= a + b"])
+def test_that_a_formula_is_valid_svg_in_its_colour(qapp, latex):
+    svg = formula_svg(latex, "#12ab34", 20)
+    fills = {e.get("fill") for e in ET.fromstring(svg) if e.get("fill") not in (None, "none")}
+    assert fills == {"#12ab34"}
+    assert QSvgRenderer(QByteArray(svg)).isValid()
+
+
+def test_that_a_formula_is_rendered_once(monkeypatch):
+    formula_svg("x_1", "#000000")
+    monkeypatch.setattr(formula, "_render", lambda *args: pytest.fail("rendered again"))
+    assert formula_svg("x_1", "#000000") == cached_formula("x_1", "#000000")
+
+
+def test_that_threads_may_render_at_the_same_time():
+    formulas = [rf"x_{{{i}}}^{{{i}}}" for i in range(6)]
+    workers = [threading.Thread(target=prewarm, args=(formulas, ["#111111", "#222222"])) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(cached_formula(f, c) for f in formulas for c in ("#111111", "#222222"))
+
+
+def test_that_what_is_no_formula_is_shown_as_it_was_written(qapp, monkeypatch):
+    def refuse(*args):
+        raise ValueError("no formula")
+
+    monkeypatch.setattr(formula, "_render", refuse)
+    assert formula_html(r"\broken<", "#000000") == r"<i>\broken&lt;</i>"
+
+
+def test_that_a_long_formula_is_cut_at_its_top_level_only():
+    latex = r"x = \frac{a+b}{c-d} + \left(e = f\right) - g_{i+1} \leq -h"
+    assert split_terms(latex) == ["x", r"= \frac{a+b}{c-d}", r"+ \left(e = f\right)", "- g_{i+1}", r"\leq -h"]
+    assert split_terms("-a+b") == ["-a", "+b"]
+    assert split_terms("") == []
+
+
+def test_that_quantities_inside_latex_take_their_colours():
+    source = r"\quantity{eps}{\varepsilon}+\quantity{other}{y}"
+    assert tint(source, {"eps": "#E69F00"}) == r"\textcolor{#E69F00}{\varepsilon}+{y}"
+
+
+def test_that_terms_are_drawn_in_their_quantity_and_follow_the_theme(qtbot, view):
+    view.set_equation(STEP)
+    settled(qtbot, view)
+    dark = theme().palette
+    assert {dark.text, dark.ink("x0").lower(), dark.ink("eps").lower()} <= colors(view.grab().toImage())
+    theme().set_mode("light")
+    settled(qtbot, view)
+    assert theme().palette.ink("eps").lower() in colors(view.grab().toImage())
+
+
+def test_that_terms_wrap_rather_than_leave_the_widget(qtbot, view):
+    view.set_equation(STEP)
+    settled(qtbot, view)
+    narrow, wide = view.heightForWidth(150), view.heightForWidth(900)
+    assert narrow > wide
+    assert all(p.rect.right() <= 280 for p in view._placed)
+    line = [p.baseline for p in view._placed]
+    assert line == sorted(line) and len(set(line)) == 2
+
+
+def test_that_a_line_breaks_before_a_summand_not_inside_it(qtbot, view):
+    view.set_equation(STEP)
+    settled(qtbot, view)
+    view.resize(170, 200)
+    firsts = {p.baseline: p.box.term.latex for p in reversed(view._placed)}
+    assert list(firsts.values())[::-1] == ["x_s =", r"+\sqrt{1-\bar\alpha_s-\sigma^2}", r"+\sigma z"]
+
+
+def test_that_pointing_at_a_term_tells_its_name(qtbot, view):
+    view.set_equation(STEP)
+    settled(qtbot, view)
+    heard = []
+    view.term_hovered.connect(heard.append)
+    spot = next(p.rect.center() for p in view._placed if p.box.term.name == "x0")
+    QTest.mouseMove(view, spot.toPoint())
+    assert view.term_at(spot).tooltip == "The estimate of the image."
+    QTest.mouseMove(view, QPointF(279, 199).toPoint())
+    assert heard == ["x0", ""]
+
+
+def test_that_numbers_in_plain_text_need_no_rendering(qtbot, view, monkeypatch):
+    numbers = (Term(text="= 0.619"), Term(r"\hat{x}_0", "x0"))
+    view.set_equation(STEP, numbers, "Song et al. 2021, eq. 12")
+    settled(qtbot, view)
+    monkeypatch.setattr(formula, "_render", lambda *args: pytest.fail("rendered"))
+    for i in range(50):
+        view.set_numbers((Term(text=f"= {i / 50:.3f}"), numbers[1]))
+        assert not view._rendering.isActive()
+    assert "0.980" in view.accessibleDescription()
+
+
+def test_that_an_unreadable_formula_does_not_stop_the_view(qtbot, view, monkeypatch):
+    def refuse(*args):
+        raise ValueError("no formula")
+
+    monkeypatch.setattr(formula, "_render", refuse)
+    view.set_equation(r"\nothing known here")
+    settled(qtbot, view)
+    assert view._placed and not view.grab().isNull()
+
+
+def test_that_an_empty_equation_takes_no_room(view):
+    view.set_equation("")
+    assert view.heightForWidth(200) <= 4

@@ -1,0 +1,540 @@
+"""The Train page without its widgets: hand-made events, and real trainings of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QThread
+
+from diffusion_studio.core.describe import knobs
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.presets import PRESETS
+from diffusion_studio.viewmodels.train import model as module
+from diffusion_studio.viewmodels.train.model import TrainViewModel
+from diffusion_studio.viewmodels.train.state import duration, progress_text
+from diffusion_studio.viewmodels.train.timestep_history import MOST, TimestepHistory
+from support.tiny import begin, finish, tiny_config, write_pictures
+
+FOREVER = {"steps": 0, "checkpoint_every": 10_000}
+
+
+@pytest.fixture
+def make(qapp, tmp_path):
+    """Makes view-models and shuts them down."""
+    models = []
+
+    def make(config: RunConfig | None = None) -> TrainViewModel:
+        models.append(TrainViewModel(tmp_path / "runs", config, device="cpu"))
+        return models[-1]
+
+    yield make
+    for model in models:
+        model.shutdown()
+
+
+@pytest.fixture
+def wait(qtbot):
+    """Waits until a model is in a phase, or has read its images."""
+
+    def wait(model: TrainViewModel, phase: str = "idle") -> TrainViewModel:
+        qtbot.waitUntil(lambda: model.state.phase == phase and model.state.reading is None, timeout=30_000)
+        return model
+
+    return wait
+
+
+def phases(model: TrainViewModel) -> list[str]:
+    """Every phase in turn."""
+    seen = [model.state.phase]
+    model.changed.connect(lambda state: seen.append(state.phase) if seen[-1] != state.phase else None)
+    return seen
+
+
+# --- data -------------------------------------------------------------------------------------------------
+
+
+def test_that_the_digits_are_there_at_once(make, wait):
+    model = make()
+    model.load_data()
+    card = wait(model).state.data
+    assert (card.name, card.count, card.size) == ("Digits", 1797, "8×8 grey")
+    assert card.class_names == tuple("0123456789")
+    assert card.thumbnails.shape == (16, 8, 8, 1)
+    assert card.thumbnails.dtype == np.uint8
+
+
+def test_that_a_folder_is_opened_and_undo_brings_the_data_before_back(make, wait, tmp_path):
+    folder = write_pictures(tmp_path / "zoo")
+    (folder / "ape" / "broken.png").write_bytes(b"no")
+    model = make()
+    model.load_data()
+    wait(model)
+    model.open_data(str(folder))
+    card = wait(model).state.data
+    assert (card.name, card.count, card.class_names) == ("zoo", 12, ("ape", "bee", "cat"))
+    ((file, reason),) = card.skipped
+    assert file.endswith("broken.png")
+    assert reason
+    model.undo()
+    assert wait(model).state.data.name == "Digits"
+    model.redo()
+    assert wait(model).state.data.name == "zoo"
+
+
+def test_that_a_folder_that_cannot_be_read_is_a_notice(make, wait, tmp_path):
+    model = make()
+    model.open_data(str(tmp_path / "gone"))
+    wait(model)
+    assert model.state.data is None
+    assert model.state.notice.kind == "error"
+    assert "gone" in model.state.notice.text
+    assert "Traceback" in model.state.notice.details
+    model.undo()
+    assert wait(model).state.data.name == "Digits"
+    assert model.state.notice is None
+
+
+def test_that_of_two_folders_only_the_last_one_is_shown(make, wait, tmp_path):
+    first, last = write_pictures(tmp_path / "first"), write_pictures(tmp_path / "last")
+    model, names = make(), []
+    model.changed.connect(lambda state: names.append(state.data.name if state.data else ""))
+    model.open_data(str(first))
+    model.open_data(str(last))
+    wait(model)
+    assert "first" not in names
+    assert model.state.data.name == "last"
+
+
+def test_that_cancelled_reading_shows_no_images_of_another_folder(make, wait, tmp_path, monkeypatch):
+    model = make()
+    model.load_data()
+    wait(model)
+
+    def endless(spec, cache, report, cancelled):
+        while not cancelled():
+            QThread.msleep(1)
+        raise Cancelled
+
+    monkeypatch.setattr(module, "load", endless)
+    model.open_data(str(tmp_path))
+    model.cancel_loading()
+    wait(model)
+    assert model.state.data is None
+    assert "Undo" in model.state.notice.text
+
+
+# --- parameters -------------------------------------------------------------------------------------------
+
+
+def test_that_one_drag_is_one_step(make):
+    model = make()
+    before = model.config
+    for rate in (1e-3, 2e-4, 3e-4):
+        model.edit("training.learning_rate", rate)
+    model.settle()
+    assert model.config.training.learning_rate == 3e-4
+    assert model.state.can_undo
+    model.undo()
+    assert model.config == model.state.config == before
+    assert (model.state.can_undo, model.state.can_redo) == (False, True)
+    model.redo()
+    assert model.config.training.learning_rate == 3e-4
+
+
+def test_that_a_preset_is_one_step_and_a_changed_one_is_none(make):
+    model = make()
+    assert model.state.preset == PRESETS[0].key
+    model.choose_preset("best")
+    assert model.state.preset == "best"
+    model.edit("training.batch_size", 7)
+    model.settle()
+    assert model.state.preset == ""
+    model.undo()
+    assert model.state.preset == "best"
+    model.undo()
+    assert model.state.preset == PRESETS[0].key
+
+
+def test_that_a_value_that_cannot_be_gets_its_sentence_and_changes_nothing(make):
+    model = make()
+    before = model.config
+    model.edit("training.batch_size", 0)
+    ((path, sentence),) = model.state.errors
+    assert path == "training.batch_size"
+    assert "greater than or equal to 1" in sentence
+    assert model.config == before
+    model.edit("training.batch_size", 8)
+    assert model.state.errors == ()
+
+
+def test_that_another_resolution_reads_the_images_again(make, wait):
+    model = make()
+    model.load_data()
+    wait(model)
+    model.edit("data.resolution", 16)
+    assert model.state.reading is not None
+    assert wait(model).state.data.size == "16×16 grey"
+    model.edit("seed", 3)
+    assert model.state.reading is None
+
+
+# --- hand-made events -------------------------------------------------------------------------------------
+
+
+class Script:
+    """Takes the place of a training: tells what it is given, and nothing else."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.told: list[events.Event] = []
+        self.configs: list[RunConfig] = []
+        monkeypatch.setattr(module, "new_session", self._session)
+        monkeypatch.setattr(
+            module, "resumed_session", lambda path, _, config, *__: self._session(path, config)
+        )
+        monkeypatch.setattr(module, "train", self._train)
+
+    def _session(self, path: Path, config: RunConfig, *_: object) -> None:
+        self.configs.append(config)
+        if not (path / "config.json").exists():
+            Run.create(path, config, {})
+
+    def _train(self, session: object, control: Control) -> Iterator[events.Event]:
+        while not control.stopped or self.told:
+            if self.told:
+                yield self.told.pop(0)
+            else:
+                QThread.msleep(1)
+        yield events.Finished("stopped", "Step 5, everything is saved.", step=5)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    return Script(monkeypatch)
+
+
+@pytest.fixture
+def tell(qtbot, script):
+    """Lets the training tell something and waits until the model knows."""
+
+    def tell(model: TrainViewModel, *told: events.Event) -> None:
+        known = []
+        model._training.told.connect(known.append)
+        script.told += told
+        qtbot.waitUntil(lambda: len(known) >= len(told))
+        model._training.told.disconnect(known.append)
+
+    return tell
+
+
+def started(model: TrainViewModel, step: int = 0) -> events.Started:
+    return events.Started(model.state.run, step, "CPU", "fp32", 1234, 10.0)
+
+
+def progress(step: int, *losses: float) -> events.Progress:
+    values = np.array(losses, np.float32)
+    return events.Progress(step, 100, 3.0, 0.0, 500.0, step - len(losses) + 1, values)
+
+
+def test_that_a_training_is_told_from_start_to_end(make, tell):
+    model = make()
+    seen = phases(model)
+    model.start()
+    assert model.state.busy
+    tell(model, started(model), progress(2, 0.9, 0.8), progress(4, 0.7, 0.6))
+    assert (model.state.phase, model.state.step, model.state.fraction) == ("running", 4, 0.04)
+    assert model.state.device == "CPU"
+    np.testing.assert_allclose(model.losses.values, [0.9, 0.8, 0.7, 0.6], rtol=1e-6)
+    assert model.losses.steps.tolist() == [1, 2, 3, 4]
+    tell(model, events.Paused(4))
+    tell(model, events.Resumed(4))
+    tell(model, events.Saved(4, Path("x")))
+    assert model.state.saved_step == 4
+    model.stop()
+    assert model.state.phase == "stopping"
+    tell(model, events.Finished("stopped", "Step 5, everything is saved."))
+    assert seen == ["idle", "preparing", "running", "paused", "running", "stopping", "idle"]
+    assert model.state.detail == "Step 5, everything is saved."
+
+
+def test_that_nothing_told_after_the_stop_changes_the_phase(make, tell):
+    model = make()
+    model.start()
+    model.stop()
+    seen = phases(model)
+    tell(
+        model, started(model), progress(1, 0.5), events.Paused(1), events.Resumed(1), events.Finished("done")
+    )
+    assert seen == ["stopping", "idle"]
+
+
+def test_that_edits_are_refused_while_it_trains_with_a_sentence(make, tell, tmp_path):
+    model = make()
+    model.start()
+    tell(model, started(model))
+    before = model.config
+    for refused in (
+        lambda: model.edit("seed", 9), lambda: model.choose_preset("best"), model.undo, model.redo,
+        lambda: model.open_data(str(tmp_path)), lambda: model.resume_run(tmp_path),
+        lambda: model.show_run(tmp_path),
+    ):  # fmt: skip
+        model.dismiss_notice()
+        refused()
+        assert model.config == before
+        assert model.state.notice.kind == "info"
+        assert "going on" in model.state.notice.text
+    fixed = {knob.path for knob in knobs(before)} - set(model.fixed_reasons())
+    assert fixed == {"objective.loss.kind", "objective.weight.kind", "objective.density.kind"}
+    model.stop()
+    tell(model, events.Finished("stopped"))
+    assert model.fixed_reasons() == {}
+    model.edit("seed", 9)
+    assert model.config.seed == 9
+
+
+def test_that_a_second_start_does_nothing(make, tell):
+    model = make()
+    model.start()
+    run = model.state.run
+    model.start()
+    tell(model, started(model))
+    assert model.state.run == run
+
+
+def test_that_too_little_memory_offers_a_smaller_batch_and_begins_again_with_it(qtbot, make, tell, script):
+    model = make()
+    model.start()
+    message = "There is not enough memory for a batch of 128 images. Try again with a batch of 64."
+    tell(model, events.Finished("failed", message, "Traceback …", 0, smaller_batch=64))
+    notice = model.state.notice
+    assert (notice.kind, notice.text, notice.action) == ("error", message, "Try a batch of 64")
+    first = model.state.run
+    model.accept_notice()
+    qtbot.waitUntil(lambda: len(script.configs) == 2)
+    assert model.state.notice is None
+    assert [config.training.batch_size for config in script.configs] == [128, 64]
+    assert model.state.run != first
+    model.stop()
+    tell(model, events.Finished("stopped"))
+    model.undo()
+    assert model.config.training.batch_size == 128
+
+
+def test_that_a_run_with_something_learned_goes_on_with_the_smaller_batch(
+    qtbot, make, tell, script, tmp_path
+):
+    path = tmp_path / "runs" / "mine"
+    finish(begin(path, tiny_config(steps=2)))
+    model = make()
+    model.resume_run(path)
+    tell(model, events.Finished("failed", "There is not enough memory.", "", 2, smaller_batch=8))
+    model.accept_notice()
+    qtbot.waitUntil(lambda: len(script.configs) == 2)
+    assert model.state.run == path
+    assert [config.training.batch_size for config in script.configs] == [16, 8]
+
+
+def test_that_other_failures_offer_nothing(make, tell):
+    model = make()
+    model.start()
+    tell(model, events.Finished("failed", "The disk is gone.", "Traceback"))
+    assert (model.state.notice.text, model.state.notice.action) == ("The disk is gone.", "")
+    model.accept_notice()
+    assert not model.state.busy
+    assert model.state.notice is None
+
+
+def test_that_the_reason_of_a_pause_is_shown(make, tell):
+    model = make()
+    model.start()
+    reason = "The loss was not a number 5 times in a row, so training was paused."
+    tell(model, started(model), events.Paused(9, reason))
+    assert model.state.phase == "paused"
+    assert (model.state.notice.kind, model.state.notice.text) == ("warning", reason)
+
+
+def test_that_a_warning_is_shown_and_dismissed(make, tell):
+    model = make()
+    model.start()
+    tell(model, events.Warned("The disk is nearly full."))
+    assert model.state.notice.text == "The disk is nearly full."
+    model.dismiss_notice()
+    assert model.state.notice is None
+
+
+def test_that_weight_and_density_change_while_it_trains(make, wait, qtbot):
+    """The wish goes to the training once the edit is complete; the training marks it."""
+    model = make(tiny_config(steps=0, checkpoint_every=10_000))
+    model.start()
+    wait(model, "running")
+    model.edit("objective.weight.kind", "min_snr")
+    model.edit("objective.weight.gamma", 2.0)
+    model.edit("objective.weight.gamma", 3.0)
+    model.settle()
+    qtbot.waitUntil(lambda: len(model.state.marks) == 1, timeout=20_000)
+    ((step, text),) = model.state.marks
+    assert text == "weight: surrogate (1) → min-SNR γ 3"
+    assert 0 < step <= model.state.step + 1
+    model.edit("objective.density.kind", "importance")
+    model.settle()
+    qtbot.waitUntil(lambda: len(model.state.marks) == 2, timeout=20_000)
+    model.stop()
+    wait(model)
+    run = Run.open(model.state.run)
+    assert run.config.objective == model.config.objective
+    assert tuple(run.metrics.marks()) == model.state.marks
+    other = make()
+    other.show_run(run.path)
+    assert other.state.marks == model.state.marks
+    assert other.comparison(str(run.path)).total == 50
+
+
+def test_that_a_weight_that_cannot_be_gets_its_sentence_while_it_trains(make, wait):
+    model = make(tiny_config(steps=0, checkpoint_every=10_000))
+    model.start()
+    wait(model, "running")
+    model.edit("objective.weight.kind", "curve")
+    model.edit("objective.weight.points", (1.0, -2.0))
+    ((path, sentence),) = model.state.errors
+    assert path == "objective.weight.points"
+    assert "point 2 is -2" in sentence
+    model.stop()
+    wait(model)
+
+
+def test_that_a_long_history_of_errors_is_thinned_out_and_keeps_its_ends():
+    history, numbers = TimestepHistory(), np.ones(4)
+    for step in range(1, 3000):
+        history.add(events.TimestepErrors(step, numbers, numbers, numbers, np.ones(4, np.int64)))
+        assert history.newest.step == step
+    assert history.steps[0] == 1
+    assert len(history) <= MOST
+    assert history.steps == sorted(set(history.steps))
+
+
+def test_that_previews_and_timesteps_are_passed_on(make, tell):
+    model, told = make(), []
+    model.timesteps_changed.connect(told.append)
+    model.start()
+    numbers = np.ones(4)
+    errors = events.TimestepErrors(3, numbers, numbers, numbers, np.ones(4, np.int64))
+    preview = events.Preview(3, np.zeros((2, 8, 8, 1), np.uint8), ("0", "1"), None)
+    tell(model, errors, preview)
+    assert model.timesteps.newest is errors
+    assert told[-1] is model.timesteps
+    assert model.previews.step(0) == 3
+    assert model.previews.images(0).shape == (2, 8, 8, 1)
+
+
+# --- real trainings ---------------------------------------------------------------------------------------
+
+
+def test_that_a_real_training_runs_pauses_goes_on_and_stops(qtbot, make, wait):
+    model = make(tiny_config(**FOREVER))
+    seen, saved = phases(model), []
+    model.saved.connect(saved.append)
+    model.start()
+    wait(model, "running")
+    qtbot.waitUntil(lambda: model.state.step > 0)
+    model.pause()
+    wait(model, "paused")
+    step = model.state.step
+    assert Run.open(model.state.run).step == step == model.state.saved_step
+    model.resume()
+    qtbot.waitUntil(lambda: model.state.step > step)
+    model.stop()
+    wait(model)
+    run = Run.open(model.state.run)
+    assert seen == ["idle", "preparing", "running", "paused", "running", "stopping", "idle"]
+    assert run.step == model.state.saved_step == len(model.losses.values)
+    assert set(saved) == {run.path}
+    assert model.losses.segments == (0,)
+    with run.lock():
+        pass
+
+
+def test_that_a_run_is_resumed_with_its_curve_and_config(make, wait, tmp_path):
+    path = tmp_path / "runs" / "mine"
+    finish(begin(path, tiny_config(steps=3, preview_count=4, preview_share=0.5)))
+    model = make()
+    model.resume_run(path)
+    assert model.losses.steps.tolist() == [1, 2, 3]
+    wait(model)
+    run = Run.open(path)
+    assert run.step == 6  # its limit was reached, so it gets as much again
+    assert model.config.training.steps == 6
+    assert model.losses.steps.tolist() == [1, 2, 3, 4, 5, 6]
+    assert model.state.data.name == "Digits"
+    assert len(model.previews) >= 1
+
+
+def test_that_a_run_on_disk_is_shown_without_training(make, tmp_path):
+    path = tmp_path / "runs" / "mine"
+    finish(begin(path, tiny_config(steps=3, preview_count=4, preview_share=0.5)))
+    model, told = make(), []
+    model.timesteps_changed.connect(told.append)
+    before = model.config
+    model.show_run(path)
+    assert (model.state.run, model.state.step, model.state.run_steps) == (path, 3, 50)
+    assert model.losses.steps.tolist() == [1, 2, 3]
+    assert model.previews.images(len(model.previews) - 1).shape == (4, 8, 8, 1)
+    assert len(told) == 1
+    assert np.isfinite(model.log_snr(told[0].newest.t)).all()
+    assert model.config == before
+    assert not model.state.busy
+
+
+@pytest.mark.parametrize("method", ["resume_run", "show_run"])
+def test_that_a_run_that_is_gone_does_no_harm(make, tmp_path, method):
+    model = make()
+    getattr(model, method)(tmp_path / "gone")
+    assert model.state.run is None
+    assert not model.state.busy
+
+
+def test_that_a_training_that_could_not_begin_leaves_no_run_behind(make, wait, tmp_path):
+    model = make(tiny_config(tmp_path / "gone"))
+    model.start()
+    wait(model)
+    assert model.state.notice.kind == "error"
+    assert "gone" in model.state.notice.text
+    assert model.state.run is None
+
+
+def test_that_a_failure_in_the_training_is_told_with_its_traceback(make, wait, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(module, "new_session", broken)
+    model = make(tiny_config())
+    model.start()
+    wait(model)
+    assert "device-side assert" in model.state.notice.text
+    assert "RuntimeError" in model.state.notice.details
+
+
+def test_that_shutting_down_saves(qtbot, make):
+    model = make(tiny_config(**FOREVER))
+    model.start()
+    qtbot.waitUntil(lambda: model.state.step > 0, timeout=30_000)
+    model.shutdown()
+    assert not model.state.busy
+    assert Run.open(model.state.run).step == model.state.saved_step > 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599.6, "1 h 00 min"), (3900, "1 h 05 min")],
+)
+def test_that_durations_are_words(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_that_progress_is_a_sentence():
+    assert progress_text(progress(4, 0.5)) == "step 4 of 100 · 500 images/s · 1 min 12 s left"

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 ITEMS = (
     ("train", "Train", "train"),
     ("sample", "Sample", "sample"),
-    ("toy", "2-D", "toy"),
+    ("plane", "2-D", "plane"),
     ("theory", "Theory", "theory"),
     ("runs", "Runs", "runs"),
 )

@@ -164,18 +164,18 @@ def _two_digits(folder: Path) -> list[Path]:
 
 # name, card of the tour, its action, state to play to
 _PLANE = (
-    ("toy", 0, 0, 300),  # figure 6 of Luo, from above
-    ("toy-modes", 1, 0, 600),  # three failures of plain Langevin, and their cures
-    ("toy-annealed", 1, 1, 300),
-    ("toy-one-level", 2, 0, 300),
-    ("toy-one-level-chain", 2, 1, 300),
-    ("toy-all-levels", 2, 2, 300),
-    ("toy-all-levels-chain", 2, 3, 300),
-    ("toy-thin", 3, 0, 60),
-    ("toy-thin-noised", 3, 1, 300),
-    ("toy-thin-annealed", 3, 2, 300),
+    ("plane", 0, 0, 300),  # figure 6 of Luo, from above
+    ("plane-modes", 1, 0, 600),  # three failures of plain Langevin, and their cures
+    ("plane-annealed", 1, 1, 300),
+    ("plane-one-level", 2, 0, 300),
+    ("plane-one-level-chain", 2, 1, 300),
+    ("plane-all-levels", 2, 2, 300),
+    ("plane-all-levels-chain", 2, 3, 300),
+    ("plane-thin", 3, 0, 60),
+    ("plane-thin-noised", 3, 1, 300),
+    ("plane-thin-annealed", 3, 2, 300),
 )
-_ANIMATED = "toy"
+_ANIMATED = "plane"
 
 
 def _shoot_plane(app: object, folder: Path) -> None:
@@ -183,8 +183,8 @@ def _shoot_plane(app: object, folder: Path) -> None:
     from diffusion_studio.viewmodels.plane.tour import cards
 
     studio = app.studio  # type: ignore[attr-defined]
-    model, page, tour = studio.toy, studio.toy_page, cards()
-    studio.show_page("toy")
+    model, page, tour = studio.plane, studio.plane_page, cards()
+    studio.show_page("plane")
     for name, card, action, state in _PLANE:
         model.set_tour(card)
         model.apply(tour[card].actions[action])
@@ -197,9 +197,9 @@ def _shoot_plane(app: object, folder: Path) -> None:
         model.player.seek(state)
         _wait(lambda: not model.player.moving and not model.meter.busy)
         _shoot(app, folder, name)
-        if name == "toy":
+        if name == "plane":
             page.relief.setChecked(True)
-            _shoot(app, folder, "toy-landscape")
+            _shoot(app, folder, "plane-landscape")
             page.relief.setChecked(False)
         if name == _ANIMATED:
             app.shell.resize(*SIZES[0])  # type: ignore[attr-defined]
@@ -210,8 +210,8 @@ def _shoot_plane(app: object, folder: Path) -> None:
             typer.echo(path)
     model.player.set_loop(True)
     guided = (
-        ("toy-guided", len(tour) - 2, 3, 60, (-0.6, 0.3)),
-        ("toy-tilted", len(tour) - 1, 0, 200, (0.9, 0.2)),
+        ("plane-guided", len(tour) - 2, 3, 60, (-0.6, 0.3)),
+        ("plane-tilted", len(tour) - 1, 0, 200, (0.9, 0.2)),
     )
     for name, card, action, state, point in guided:
         model.set_tour(card)

@@ -19,14 +19,14 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.model_io import is_pipeline
 from diffusion_studio.engine.runs.run import is_run
 from diffusion_studio.pages.page import Page
-from diffusion_studio.pages.plane.page import ToyPage
+from diffusion_studio.pages.plane.page import PlanePage
 from diffusion_studio.pages.runs.page import RunsPage
 from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.pages.theory.page import TheoryPage
 from diffusion_studio.pages.train.page import TrainPage
 from diffusion_studio.viewmodels.plane.memory import restored, to_remember
-from diffusion_studio.viewmodels.plane.model import ToyViewModel
+from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
@@ -53,16 +53,16 @@ class Studio(QObject):
         runs = places.runs_dir()
         self.training = TrainViewModel(runs, _config(self.memory.get("config")), parent=self)
         self.sampling = SampleViewModel(runs, _parameters(self.memory.get("sample")), parent=self)
-        self.toy = ToyViewModel(*restored(self.memory.get("toy")), parent=self)
+        self.plane = PlaneViewModel(*restored(self.memory.get("plane")), parent=self)
         self.theory = TheoryViewModel(runs, parent=self)
         self.runs = RunsViewModel(runs, self)
         self.train_page = TrainPage(self.training)
         self.sample_page = SamplePage(self.sampling)
-        self.toy_page = ToyPage(self.toy)
+        self.plane_page = PlanePage(self.plane)
         self.theory_page = TheoryPage(self.theory)
         self.runs_page = RunsPage(self.runs)
         pages: tuple[Page, ...] = (
-            self.train_page, self.sample_page, self.toy_page, self.theory_page, self.runs_page
+            self.train_page, self.sample_page, self.plane_page, self.theory_page, self.runs_page
         )  # fmt: skip
         self.pages = {p.key: p for p in pages}
         for key, page in self.pages.items():
@@ -83,7 +83,7 @@ class Studio(QObject):
         self.training.changed.connect(self._remember_training)
         self.training.saved.connect(self.sampling.model_saved)
         self.sampling.changed.connect(self._remember_sampling)
-        self.toy.changed.connect(lambda state: self.memory.set("toy", to_remember(state)))
+        self.plane.changed.connect(lambda state: self.memory.set("plane", to_remember(state)))
         self.train_page.sample_requested.connect(self._sample_trained)
         self.theory_page.go_requested.connect(self._go)
         self.runs_page.sample_requested.connect(self._sample_run)
@@ -113,8 +113,8 @@ class Studio(QObject):
         files = [Path(path) for path in paths if Path(path).is_file()]
         ours = len(files) == 1 and read_settings(files[0]) is not None
         if len(files) == 1 and holds_state(files[0]):
-            self.toy.open_state(files[0])
-            self.show_page("toy")
+            self.plane.open_state(files[0])
+            self.show_page("plane")
         elif files and (ours or self._current() is self.sample_page):
             self.sampling.open_images(files)
             self.show_page("sample")
@@ -229,7 +229,7 @@ class Studio(QObject):
         self._remember_window()
         self._remember_layouts()
         self.sample_page.shutdown()
-        models = (self.training, self.sampling, self.toy, self.theory, self.runs)
+        models = (self.training, self.sampling, self.plane, self.theory, self.runs)
         for model in models:  # a last checkpoint is told to the others
             model.shutdown()
         self.memory.flush()

@@ -13,6 +13,7 @@ from diffusion_studio.engine.files.files import to_json, write_atomically
 
 log = logging.getLogger(__name__)
 DELAY = 500  # ms from a change to the disk
+_BEFORE = "toy"  # what the plane was called until version 0.1
 
 
 class Memory(QObject):
@@ -48,4 +49,13 @@ def _read(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    return values if isinstance(values, dict) else {}
+    return _renamed(values) if isinstance(values, dict) else {}
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier version remembered, under today's names."""
+    if _BEFORE in values:
+        values.setdefault("plane", values.pop(_BEFORE))
+    if values.get("page") == _BEFORE:
+        values["page"] = "plane"
+    return values

@@ -109,11 +109,11 @@ def test_that_a_library_that_does_not_load_is_said_in_the_window(qtbot, monkeypa
 
 def test_that_rail_and_keys_lead_to_every_page(qtbot, open_app):
     app = open_app()
-    for number, key in enumerate(("train", "sample", "toy", "theory", "runs"), start=1):
+    for number, key in enumerate(("train", "sample", "plane", "theory", "runs"), start=1):
         qtbot.keyClick(app.shell, Qt.Key(Qt.Key.Key_0 + number), Qt.KeyboardModifier.ControlModifier)
         assert app.shell.current_page is app.studio.pages[key]
         assert app.shell.rail.current == key
-    for key in ("sample", "theory", "train", "toy", "runs"):
+    for key in ("sample", "theory", "train", "plane", "runs"):
         qtbot.mouseClick(app.shell.rail.button(key), Qt.MouseButton.LeftButton)
         assert app.shell.current_page is app.studio.pages[key]
         assert app.shell.header._title.text() == app.studio.pages[key].title

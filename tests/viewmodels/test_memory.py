@@ -41,6 +41,15 @@ def test_that_it_is_written_half_a_second_after_the_last_change(qtbot, path, mem
     assert on_disk(path) == {"page": "sample"}
 
 
+def test_that_the_plane_is_where_an_earlier_version_left_it(qapp, path):
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"toy": {"gamma": 2}, "page": "toy", "theme": "dark"}))
+    memory = Memory(path)
+    assert memory.get("plane") == {"gamma": 2}
+    assert memory.get("page") == "plane"
+    assert memory.get("theme") == "dark"
+
+
 def test_that_a_value_that_stays_the_same_is_not_written(qapp, path, memory):
     memory.set("page", "train")
     memory.flush()

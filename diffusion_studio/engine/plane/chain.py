@@ -17,7 +17,7 @@ from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.engine.plane.process import Forward, Reverse, State
 from diffusion_studio.engine.plane.shelf import Shelf
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 
 BUDGET = 16_000_000  # bytes of kept states
 FOLLOWED = 240  # particles whose whole path is kept
@@ -34,7 +34,7 @@ class Ahead:
     made: object  # of the last of them
 
 
-def first_state(spec: ToySpec) -> Tensor:
+def first_state(spec: PlaneSpec) -> Tensor:
     """Where the particles begin. float32 (n, 2)"""
     shape = (spec.count, 2)
     match "data" if isinstance(spec.process, Forward) else spec.start:
@@ -53,16 +53,16 @@ def first_state(spec: ToySpec) -> Tensor:
             return CounterNoise(spec.seed).start(shape)
 
 
-def _climbs(spec: ToySpec) -> bool:
+def _climbs(spec: PlaneSpec) -> bool:
     """Whether the particles go up to the noise first."""
     return isinstance(spec.process, Forward | Reverse)
 
 
-def _alpha_bar(spec: ToySpec) -> float:
+def _alpha_bar(spec: PlaneSpec) -> float:
     return spec.tables().alpha_bar_at(spec.t)
 
 
-class ToyChain:
+class PlaneChain:
     """The states of all particles, computed when asked for.
 
     Every state is a function of the first one and of counted noise. Some are kept, the others are computed
@@ -75,7 +75,7 @@ class ToyChain:
         x: that state (n, 2); None begins anew.
     """
 
-    def __init__(self, spec: ToySpec, denoiser: Denoiser, first: int = 0, x: Tensor | None = None) -> None:
+    def __init__(self, spec: PlaneSpec, denoiser: Denoiser, first: int = 0, x: Tensor | None = None) -> None:
         self.spec, self.denoiser = spec, denoiser
         up = spec.start == "data" or isinstance(spec.process, Forward)
         self.times = spec.process.times(denoiser.tables, spec.t, up)
@@ -129,9 +129,9 @@ class ToyChain:
         """Whether nothing is being computed that the next step would have to wait for."""
         return self._coming is None or self._coming.done()
 
-    def again(self) -> ToyChain:
+    def again(self) -> PlaneChain:
         """The same chain from its first state, for another thread."""
-        return ToyChain(self.spec, self.denoiser, self.first, self._kept[self.first].x)
+        return PlaneChain(self.spec, self.denoiser, self.first, self._kept[self.first].x)
 
     def replace_denoiser(self, denoiser: Denoiser) -> None:
         """Goes on from here with another score; states that are computed from now on follow it."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.pictures import read_settings, save_grid
-from diffusion_studio.engine.plane.chain import ToyChain
+from diffusion_studio.engine.plane.chain import PlaneChain
 
 MARK = "plane"  # the key under which a file holds the state of the plane
 STATES = 200  # kept in a file of numbers, at most
@@ -64,7 +64,7 @@ def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
     return together.quantize(COLORS, dither=Image.Dither.NONE)
 
 
-def save_particles(path: Path, chain: ToyChain) -> None:
+def save_particles(path: Path, chain: PlaneChain) -> None:
     """Up to 200 states of all particles as NPZ: x (states, n, 2), t (states,), step (states,).
 
     Raises:

@@ -16,7 +16,7 @@ from diffusion_studio.engine.plane.shapes import CLASSES
 from diffusion_studio.models.score_mlp import ScoreDenoiser
 
 
-class ToyGuide(Choice):
+class PlaneGuide(Choice):
     """A class, and how strongly the score is pushed towards it."""
 
     label: int = knob(
@@ -34,7 +34,7 @@ class ToyGuide(Choice):
 
 
 @lru_cache(maxsize=2)
-def guided_network(base: ScoreDenoiser, guide: ToyGuide) -> Denoiser:
+def guided_network(base: ScoreDenoiser, guide: PlaneGuide) -> Denoiser:
     """The network with guidance; as it is, where it was never told of classes."""
     return LearnedGuidance(base, guide.label, guide.gamma) if base.knows_classes else base
 

@@ -22,7 +22,7 @@ from diffusion_studio.engine.jobs.events import Event
 from diffusion_studio.engine.machine.garbage import import_optimizers
 from diffusion_studio.engine.plane.losses import LOSSES, Batch
 from diffusion_studio.engine.plane.shapes import CLASSES
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
 
 BATCH = 512  # more steps are worth more than calmer ones
@@ -59,19 +59,19 @@ def output_scale(tables: Tables, kind: PredictionKind, detail: float) -> Tensor:
             return torch.ones_like(variance)
 
 
-def detail_of(spec: ToySpec) -> float:
+def detail_of(spec: PlaneSpec) -> float:
     """The smallest standard deviation of the modes; points have none."""
     if spec.reference == "points":
         return 0.02
     return max(min(min(m.sd_1, m.sd_2) for m in spec.modes), 0.02)
 
 
-def learn(spec: ToySpec, control: Control, seed: int = 0) -> Iterator[Learned]:
+def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Learned]:
     """Trains until the time is up or `control` stops; pausing keeps the network.
 
     Denoising score matching (L 161): points of the data are noised, and the network is asked for what was
     added. With `levels` "one" only the slider's t is seen, which is plain score matching at one level.
-    `objective` "implicit" takes the noised points alone (`toy_losses.implicit`).
+    `objective` "implicit" takes the noised points alone (`plane_losses.implicit`).
     """
     plan, tables = spec.learning, spec.tables()
     generator = torch.Generator().manual_seed(seed)
@@ -123,7 +123,7 @@ def _frozen(tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tens
 class _Batches:
     """Noised points with what was done to them."""
 
-    def __init__(self, spec: ToySpec, tables: Tables, generator: torch.Generator) -> None:
+    def __init__(self, spec: PlaneSpec, tables: Tables, generator: torch.Generator) -> None:
         self.tables, self.generator = tables, generator
         self.level = spec.mixture().at(1.0, torch.float32)
         count = spec.learning.points

@@ -7,13 +7,13 @@ import torch
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.steps.clipping import Unclipped
-from diffusion_studio.engine.plane.chain import ToyChain, first_state
+from diffusion_studio.engine.plane.chain import PlaneChain, first_state
 from diffusion_studio.engine.plane.process import Reverse, State
 
 STEPS, MOST = 10, 1000
 
 
-def preview(chain: ToyChain, target: int) -> State | None:
+def preview(chain: PlaneChain, target: int) -> State | None:
     """The first particles of a reverse chain near its state `target`, in at most 10 steps.
 
     None where the chain begins at the data, or is no reverse chain: there nothing shorter is like it.

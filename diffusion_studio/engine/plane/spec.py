@@ -15,7 +15,7 @@ from diffusion_studio.core.denoisers.tilted import ExactDenoiser, TiltedDenoiser
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule
 from diffusion_studio.core.process.tables import Tables
-from diffusion_studio.engine.plane.guide import ToyGuide
+from diffusion_studio.engine.plane.guide import PlaneGuide
 from diffusion_studio.engine.plane.process import AnyProcess, Langevin
 from diffusion_studio.engine.plane.shapes import CUSTOM, MOST_MODES, SHAPES, Modes, mixture_of, shape
 
@@ -30,7 +30,7 @@ START_WORDS = {
 Reference = Literal["law", "points"]
 
 
-class ToyLearning(Choice):
+class PlaneLearning(Choice):
     """How the small network learns."""
 
     objective: Literal["denoising", "implicit"] = knob(
@@ -73,7 +73,7 @@ class ToyLearning(Choice):
     )  # fmt: skip
 
 
-class ToySpec(Choice):
+class PlaneSpec(Choice):
     """A distribution, a noise level, a way for particles to move, and what is learned."""
 
     shape: str = SHAPES[0].key
@@ -117,11 +117,11 @@ class ToySpec(Choice):
     schedule: AnySchedule = knob(
         CosineSchedule(), title="schedule", symbol="β", advanced=True, help="How fast noise is added."
     )
-    guide: ToyGuide = ToyGuide()
-    learning: ToyLearning = ToyLearning()
+    guide: PlaneGuide = PlaneGuide()
+    learning: PlaneLearning = PlaneLearning()
 
     @model_validator(mode="after")
-    def _possible(self) -> ToySpec:
+    def _possible(self) -> PlaneSpec:
         if not 1 <= len(self.modes) <= MOST_MODES:
             raise ValueError(f"there must be 1 to {MOST_MODES} modes, not {len(self.modes)}")
         if self.shape not in {CUSTOM, *(s.key for s in SHAPES)}:
@@ -180,5 +180,5 @@ def _denoiser(modes: Modes, schedule: AnySchedule, points: int) -> MixtureDenois
 
 
 @lru_cache(maxsize=4)
-def _guided(law: tuple[Any, ...], guide: ToyGuide) -> TiltedDenoiser:
+def _guided(law: tuple[Any, ...], guide: PlaneGuide) -> TiltedDenoiser:
     return TiltedDenoiser(_denoiser(*law), guide.label, guide.gamma)

@@ -24,7 +24,7 @@ ONE_LEVEL = ("Langevin", "adjusted Langevin")
 class TourView(Card):
     """One card of the tour, with its neighbours a click away."""
 
-    action_requested = Signal(object)  # viewmodels.toy_tour.Action
+    action_requested = Signal(object)  # viewmodels.plane_tour.Action
     card_requested = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -93,7 +93,7 @@ def _row() -> QWidget:
     return holder
 
 
-class ToyCards(QWidget):
+class PlaneCards(QWidget):
     """Occupancy, distance and tour."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -6,13 +6,13 @@ import math
 
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.plane.process import Forward, Langevin, Reverse
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.pages.sample.step_equation import step_equation
 from diffusion_studio.widgets.equations.equation import Term
 
 
-def toy_equation(
-    spec: ToySpec, tables: Tables, times: tuple[int, ...], position: int
+def plane_equation(
+    spec: PlaneSpec, tables: Tables, times: tuple[int, ...], position: int
 ) -> tuple[list[Term], list[Term], str]:
     """Formula, numbers and caption of the step that begins at state `position`."""
     formula, numbers, caption = _plain(spec, tables, times, position)
@@ -22,7 +22,7 @@ def toy_equation(
 
 
 def _plain(
-    spec: ToySpec, tables: Tables, times: tuple[int, ...], position: int
+    spec: PlaneSpec, tables: Tables, times: tuple[int, ...], position: int
 ) -> tuple[list[Term], list[Term], str]:
     """The same without guidance."""
     process = spec.process

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diffusion_studio.engine.plane.measures import Measures
-from diffusion_studio.viewmodels.plane.state import PointReading, ToyState
+from diffusion_studio.viewmodels.plane.state import PlaneState, PointReading
 from diffusion_studio.widgets.plane.arrows import Arrow
 
 NO_CLASS = "Choose a class above: guidance leads to it."
@@ -11,7 +11,7 @@ NOT_THERE = "No mode has this class. Click a mode to see and change its class."
 NOT_TOLD = "The network was told of no classes. Lower “labels dropped”, and learn again."
 
 
-def why_not(state: ToyState) -> str:
+def why_not(state: PlaneState) -> str:
     """Why γ changes nothing now; "" when it does."""
     if state.spec.guides:
         return ""
@@ -43,7 +43,7 @@ def guide_words(reading: PointReading) -> str:
     )
 
 
-def end_words(state: ToyState, found: Measures | None) -> str:
+def end_words(state: PlaneState, found: Measures | None) -> str:
     """How far the particles are from the density whose score they follow."""
     guide = state.spec.guide
     if not state.spec.guides:

@@ -13,17 +13,17 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QToolButton, 
 
 from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes
-from diffusion_studio.pages.plane.cards import ToyCards, facts
-from diffusion_studio.pages.plane.equation import toy_equation
+from diffusion_studio.pages.plane.cards import PlaneCards, facts
+from diffusion_studio.pages.plane.equation import plane_equation
 from diffusion_studio.pages.plane.guidance import end_words
-from diffusion_studio.pages.plane.panel import ToyPanel
-from diffusion_studio.pages.plane.picture import ToyPicture
+from diffusion_studio.pages.plane.panel import PlanePanel
+from diffusion_studio.pages.plane.picture import PlanePicture
 from diffusion_studio.pages.plane.recorder import Recorder
 from diffusion_studio.pages.plane.tools import FileButton, LookButton
-from diffusion_studio.viewmodels.plane.model import ToyViewModel
+from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 from diffusion_studio.viewmodels.plane.state import (
     Comparison,
-    ToyState,
+    PlaneState,
     method_of,
     methods,
 )
@@ -47,15 +47,15 @@ EQUATION_EVERY = 150  # ms
 FIELD_KEYS = {Qt.Key.Key_1: "exact", Qt.Key.Key_2: "learned", Qt.Key.Key_3: "error"}
 
 
-class ToyPage(Page):
+class PlanePage(Page):
     """The page's widgets, laid out and tied to the view-model."""
 
-    key, title = "toy", "2-D"
+    key, title = "plane", "2-D"
 
-    def __init__(self, model: ToyViewModel, parent: QWidget | None = None) -> None:
+    def __init__(self, model: PlaneViewModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
-        self._shown: ToyState | None = None
+        self._shown: PlaneState | None = None
         self._animation = Path()
         self._measured: Measures | None = None
         self._stale = True  # whether the equation shows another step
@@ -75,10 +75,10 @@ class ToyPage(Page):
         self.fields, self.methods = Segmented(), Segmented()
         self.fields.set_options(FIELDS)
         self.methods.set_options([(m.key, m.title, m.help) for m in methods()])
-        self.picture = ToyPicture()
+        self.picture = PlanePicture()
         self.plane, self.surface = self.picture.plane, self.picture.surface
         self.look_button, self.file_button = LookButton(), FileButton()
-        self.cards = ToyCards()
+        self.cards = PlaneCards()
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.addWidget(self.picture)
         self.columns.addWidget(_scrolling(self.cards))
@@ -103,7 +103,7 @@ class ToyPage(Page):
         area.addLayout(self._second)
         area.addWidget(self.columns, 1)
         area.addWidget(self.transport)
-        self.panel = ToyPanel()
+        self.panel = PlanePanel()
         self.workspace.panel.addWidget(self.panel)
         self.workspace.panel.addStretch(1)
         self.equation = EquationView()
@@ -244,7 +244,7 @@ class ToyPage(Page):
 
     # --- what the model tells ---------------------------------------------------------------------------
 
-    def _render(self, state: ToyState) -> None:
+    def _render(self, state: PlaneState) -> None:
         before, self._shown = self._shown, state
         if before is None or _choices_of(before) != _choices_of(state):
             self.panel.show_state(state)
@@ -273,40 +273,40 @@ class ToyPage(Page):
         if before is None or _header_of(before) != _header_of(state):
             self.header_changed.emit()
 
-    def _show_guidance(self, state: ToyState) -> None:
+    def _show_guidance(self, state: PlaneState) -> None:
         self.picture.show_guidance(end_words(state, self._measured))
 
-    def _render_plane(self, state: ToyState) -> None:
+    def _render_plane(self, state: PlaneState) -> None:
         many = len(state.spec.modes) > 30 or state.brush
         self.plane.brush = state.brush
         self.plane.set_modes(() if many else state.spec.modes, state.selected, state.alpha_bar**0.5)
 
-    def _render_look(self, state: ToyState) -> None:
+    def _render_look(self, state: PlaneState) -> None:
         look = state.look
         self.fields.set_value(look.field)
         self.relief.setChecked(look.surface)
         self.look_button.show_look(look)
         self.picture.show_look(look)
 
-    def _render_notice(self, state: ToyState) -> None:
+    def _render_notice(self, state: PlaneState) -> None:
         if state.notice is None:
             self.banner.dismiss()
         else:
             notice = state.notice
             self.banner.show_message(notice.kind, notice.text, notice.action, notice.details)
 
-    def _render_equation(self, before: ToyState | None, state: ToyState) -> None:
+    def _render_equation(self, before: PlaneState | None, state: PlaneState) -> None:
         """The numbers of the step; a few times a second are enough while they run."""
         self._stale |= before is None or _step_of(before) != _step_of(state)
         resting = state.playing and self._clock.isValid() and self._clock.elapsed() < EQUATION_EVERY
         if self._stale and not resting:
             chain = self.model.chain
             tables = chain.denoiser.tables
-            self.equation.set_equation(*toy_equation(chain.spec, tables, chain.times, chain.position))
+            self.equation.set_equation(*plane_equation(chain.spec, tables, chain.times, chain.position))
             self._stale = False
             self._clock.start()
 
-    def _render_transport(self, before: ToyState | None, state: ToyState) -> None:
+    def _render_transport(self, before: PlaneState | None, state: PlaneState) -> None:
         transport = self.transport
         if before is None or (before.times, before.spec) != (state.times, state.spec):
             transport.set_levels(state.times, _ends(state))
@@ -369,7 +369,7 @@ def _scrolling(inner: QWidget) -> QScrollArea:
     return area
 
 
-def _ends(state: ToyState) -> tuple[str, str]:
+def _ends(state: PlaneState) -> tuple[str, str]:
     kind = state.spec.process.kind
     if kind == "langevin":
         return "start", f"{state.last} steps at t = {state.spec.t}"
@@ -378,18 +378,18 @@ def _ends(state: ToyState) -> tuple[str, str]:
     return ("data", "noise, and back to the data") if state.spec.start == "data" else ("noise", "data")
 
 
-def _choices_of(state: ToyState) -> tuple[Any, ...]:
+def _choices_of(state: PlaneState) -> tuple[Any, ...]:
     return state.spec, state.selected, state.brush
 
 
-def _step_of(state: ToyState) -> tuple[Any, ...]:
+def _step_of(state: PlaneState) -> tuple[Any, ...]:
     position = 0 if not state.follows else state.position
     return state.spec.process, state.times, position, state.spec.schedule, state.spec.guide
 
 
-def _guide_of(state: ToyState) -> tuple[Any, ...]:
+def _guide_of(state: PlaneState) -> tuple[Any, ...]:
     return state.spec.guide, state.spec.modes, state.look.field, state.learning.labelled
 
 
-def _header_of(state: ToyState) -> tuple[Any, ...]:
+def _header_of(state: PlaneState) -> tuple[Any, ...]:
     return state.can_undo, state.can_redo, state.look.field, state.spec.count

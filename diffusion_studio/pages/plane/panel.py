@@ -17,10 +17,10 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.engine.plane.shapes import CUSTOM, SHAPES, Modes, modes_from_picture
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.pages.page import titled
 from diffusion_studio.pages.plane.guidance import why_not
-from diffusion_studio.viewmodels.plane.state import LearningState, ToyState
+from diffusion_studio.viewmodels.plane.state import LearningState, PlaneState
 from diffusion_studio.widgets.forms.controls import QuietCombo
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.look.icons import set_icon
@@ -39,7 +39,7 @@ ONLY_POINTS = "The mixture is known itself; choose “its points” to know only
 MODE = ("x", "y", "sd_1", "sd_2", "angle", "weight", "label")
 
 
-class ToyPanel(QWidget):
+class PlanePanel(QWidget):
     """Says what a person chooses; shows what the state is."""
 
     shape_chosen = Signal(str)
@@ -53,7 +53,7 @@ class ToyPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._shown: ToySpec | None = None  # but for the modes
+        self._shown: PlaneSpec | None = None  # but for the modes
         self._build_shapes()
         self.note = label("", "small")
         self.note.setWordWrap(True)
@@ -167,7 +167,7 @@ class ToyPanel(QWidget):
 
     # --- what is shown ----------------------------------------------------------------------------------
 
-    def show_state(self, state: ToyState) -> None:
+    def show_state(self, state: PlaneState) -> None:
         """Distribution, mode and parameters."""
         spec, plain = state.spec, state.spec.model_copy(update={"modes": (), "shape": ""})
         if plain != self._shown:  # not at every move of a mode
@@ -205,7 +205,7 @@ class ToyPanel(QWidget):
         self.progress.setVisible(bool(words))
 
 
-def _about(state: ToyState) -> str:
+def _about(state: PlaneState) -> str:
     modes = len(state.spec.modes)
     if state.brush:
         return "Draw with the left button; each stroke joins those before it."

@@ -21,7 +21,7 @@ from diffusion_studio.widgets.plane.surface import SurfaceView
 _PATHS = 12  # on the landscape
 
 
-class ToyPicture(QStackedWidget):
+class PlanePicture(QStackedWidget):
     """Two views of the same."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

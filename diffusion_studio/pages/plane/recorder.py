@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from diffusion_studio.viewmodels.plane.player import ToyPlayer
+from diffusion_studio.viewmodels.plane.player import PlanePlayer
 
 FRAMES = 90  # at most
 
@@ -18,7 +18,9 @@ class Recorder(QObject):
 
     done = Signal(object)  # list of (H, W, 3)
 
-    def __init__(self, player: ToyPlayer, picture: Callable[[], NDArray[np.uint8]], parent: QObject) -> None:
+    def __init__(
+        self, player: PlanePlayer, picture: Callable[[], NDArray[np.uint8]], parent: QObject
+    ) -> None:
         super().__init__(parent)
         self._player, self._picture = player, picture
         self._left: list[int] = []

@@ -12,13 +12,13 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.plane.chain import ToyChain
+from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.export import save_animation, save_particles, save_picture, save_state
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 
 
-class ToyFiles(QObject):
+class PlaneFiles(QObject):
     """Writes one file after the other, and tells how it went."""
 
     told = Signal(object)  # Notice
@@ -33,7 +33,7 @@ class ToyFiles(QObject):
         return self._slot.busy
 
     def export(
-        self, path: Path, state: dict[str, Any], chain: ToyChain, frames: Sequence[NDArray[np.uint8]]
+        self, path: Path, state: dict[str, Any], chain: PlaneChain, frames: Sequence[NDArray[np.uint8]]
     ) -> None:
         """Writes what the ending of `path` says; `chain` is this job's own."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.denoisers.tilted import Level, TiltedMixture
-from diffusion_studio.engine.plane.chain import ToyChain
+from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.field import (
     FieldView,
     Window,
@@ -22,7 +22,7 @@ from diffusion_studio.engine.plane.field import (
 )
 from diffusion_studio.engine.plane.process import Langevin, State
 from diffusion_studio.engine.plane.shapes import CLASSES
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.plane.state import Look, Particles
 
 TRAIL, WALK = 40, 12  # states of a short trail, at one level and down a chain
@@ -34,7 +34,7 @@ class Draft:
     """All that a picture is made of, but for the state of the particles."""
 
     look: Look
-    spec: ToySpec
+    spec: PlaneSpec
     window: Window
     learned: Denoiser | None  # what was learned, guided
     starts: NDArray[np.int64]  # colours by starting point
@@ -111,7 +111,7 @@ def start_labels(x: torch.Tensor) -> NDArray[np.int64]:
     return found
 
 
-def particles_of(chain: ToyChain, look: Look, labels: NDArray[np.int64] | None) -> Particles:
+def particles_of(chain: PlaneChain, look: Look, labels: NDArray[np.int64] | None) -> Particles:
     """The particles where the chain stands, of the colours `labels` (n,), with their trails."""
     x, position = chain.x, chain.position
     count = min(WHOLE if look.trails == "whole" else TRAILS, len(x))
@@ -132,7 +132,7 @@ def quick_particles(state: State, labels: NDArray[np.int64] | None) -> Particles
     return Particles(state.x.numpy(), labels, np.empty((0, 0, 2), np.float32), ())
 
 
-def _ages(chain: ToyChain, count: int) -> NDArray[np.float64]:
+def _ages(chain: PlaneChain, count: int) -> NDArray[np.float64]:
     """When the last `count` states were, from 0 at the start of the chain to 1 at its end. (count,)"""
     steps = np.arange(chain.position - count + 1, chain.position + 1) - chain.first
     return steps / max(chain.last - chain.first, 1)

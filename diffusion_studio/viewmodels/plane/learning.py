@@ -11,7 +11,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.helper_threads import work_alone
 from diffusion_studio.engine.plane.learner import Learned, judged_levels, learn, score_error
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.plane.state import LearningState
 
@@ -25,7 +25,7 @@ class Judged(events.Event):
     error: float  # E ‖ŝ − s‖² in units of E ‖s‖²
 
 
-class ToyLearner(QObject):
+class PlaneLearner(QObject):
     """Starts, pauses and stops a training; tells of every newer network."""
 
     changed = Signal(object)  # LearningState
@@ -38,7 +38,7 @@ class ToyLearner(QObject):
         self._slot.told.connect(self._on_event)
         self.state = LearningState()
 
-    def start(self, spec: ToySpec) -> None:
+    def start(self, spec: PlaneSpec) -> None:
         """Learns the distribution of `spec` from the beginning."""
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:

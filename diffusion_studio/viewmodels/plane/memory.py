@@ -9,23 +9,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from diffusion_studio.engine.plane.spec import ToySpec
-from diffusion_studio.viewmodels.plane.state import Look, ToyState
+from diffusion_studio.engine.plane.spec import PlaneSpec
+from diffusion_studio.viewmodels.plane.state import Look, PlaneState
 
 log = logging.getLogger(__name__)
 
 
-def to_remember(state: ToyState) -> dict[str, Any]:
+def to_remember(state: PlaneState) -> dict[str, Any]:
     """What is kept of a state: parameters and look."""
     return {"spec": state.spec.model_dump(mode="json"), "look": dataclasses.asdict(state.look)}
 
 
-def restored(value: Any) -> tuple[ToySpec | None, Look | None]:
+def restored(value: Any) -> tuple[PlaneSpec | None, Look | None]:
     """The opposite of `to_remember`; what cannot be read is left out."""
     if not isinstance(value, dict):
         return None, None
     try:
-        spec = ToySpec.model_validate(value.get("spec"))
+        spec = PlaneSpec.model_validate(value.get("spec"))
     except ValidationError:
         log.warning("The remembered state of the 2-D page was not valid; the defaults are used.")
         return None, None

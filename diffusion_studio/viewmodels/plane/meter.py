@@ -11,7 +11,7 @@ from diffusion_studio.core.denoisers.tilted import Level
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.helper_threads import work_alone
-from diffusion_studio.engine.plane.chain import ToyChain
+from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.measures import Measures, measure
 from diffusion_studio.engine.plane.process import Langevin, Process
 from diffusion_studio.viewmodels.job import Post, Slot, Stream
@@ -27,7 +27,7 @@ class Measured(events.Event):
     length: int  # steps of that run
 
 
-class ToyMeter(QObject):
+class PlaneMeter(QObject):
     """The course of the present run, and of the one before. It computes beside the window."""
 
     measured = Signal(object)  # Comparison
@@ -53,7 +53,7 @@ class ToyMeter(QObject):
         self._now = Course(title)
         self._run += 1
 
-    def measure(self, chain: ToyChain, level: Level) -> None:
+    def measure(self, chain: PlaneChain, level: Level) -> None:
         """Compares the particles where the chain stands with p_t; of many requests the last one is kept."""
         process, x, position, length, run = chain.spec.process, chain.x, chain.position, chain.last, self._run
         step, heat = (process.step, process.heat) if isinstance(process, Langevin) else (0.0, 1.0)

@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.denoisers.tilted import Level
 from diffusion_studio.core.describe import with_value
-from diffusion_studio.engine.plane.chain import Make, ToyChain
+from diffusion_studio.engine.plane.chain import Make, PlaneChain
 from diffusion_studio.engine.plane.export import (
     read_state,
 )
@@ -32,21 +32,21 @@ from diffusion_studio.engine.plane.shapes import (
     modes_from_points,
     shape,
 )
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.models.score_mlp import ScoreDenoiser
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.notice import Notice
-from diffusion_studio.viewmodels.plane.files import ToyFiles
+from diffusion_studio.viewmodels.plane.files import PlaneFiles
 from diffusion_studio.viewmodels.plane.frames import Draft, Frame, particles_of, quick_particles, start_labels
-from diffusion_studio.viewmodels.plane.learning import ToyLearner
+from diffusion_studio.viewmodels.plane.learning import PlaneLearner
 from diffusion_studio.viewmodels.plane.memory import restored, to_remember
-from diffusion_studio.viewmodels.plane.meter import ToyMeter
-from diffusion_studio.viewmodels.plane.player import ToyPlayer
-from diffusion_studio.viewmodels.plane.pointer import ToyPointer
+from diffusion_studio.viewmodels.plane.meter import PlaneMeter
+from diffusion_studio.viewmodels.plane.player import PlanePlayer
+from diffusion_studio.viewmodels.plane.pointer import PlanePointer
 from diffusion_studio.viewmodels.plane.state import (
     LearningState,
     Look,
-    ToyState,
+    PlaneState,
     method_of,
     methods,
 )
@@ -57,18 +57,18 @@ STILL = 60  # ms of rest before a measurement
 BRUSH = 0.16  # standard deviation of a drawn dot
 
 
-class ToyViewModel(QObject):
+class PlaneViewModel(QObject):
     """The state behind the 2-D page. All methods are called on the window's thread."""
 
-    changed = Signal(object)  # ToyState
+    changed = Signal(object)  # PlaneState
     field_changed = Signal(object)  # FieldView
     particles_changed = Signal(object)  # Particles
 
     def __init__(
-        self, spec: ToySpec | None = None, look: Look | None = None, parent: QObject | None = None
+        self, spec: PlaneSpec | None = None, look: Look | None = None, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        start = spec or ToySpec()
+        start = spec or PlaneSpec()
         self._history = History(start)
         self._learned: ScoreDenoiser | None = None
         self._preview: State | None = None  # shown until the chain has caught up
@@ -77,10 +77,10 @@ class ToyViewModel(QObject):
         self._starts: NDArray[np.int64] = np.empty(0, np.int64)
         self._visible = False
         self._shown: tuple[Any, ...] = ()  # what the field on the screen was made of
-        self.state = ToyState(start, look or Look(), playing=True)
-        self.player = ToyPlayer(ToyChain(start, start.guided()), self.restart, self._maker, self)
-        self.learner, self.pointer = ToyLearner(self), ToyPointer(self)
-        self.meter, self.files = ToyMeter(start.process, self), ToyFiles(self)
+        self.state = PlaneState(start, look or Look(), playing=True)
+        self.player = PlanePlayer(PlaneChain(start, start.guided()), self.restart, self._maker, self)
+        self.learner, self.pointer = PlaneLearner(self), PlanePointer(self)
+        self.meter, self.files = PlaneMeter(start.process, self), PlaneFiles(self)
         self._measuring = QTimer(self, interval=MEASURE_EVERY)
         self._still = QTimer(self, interval=STILL, singleShot=True)
         self._connect()
@@ -98,11 +98,11 @@ class ToyViewModel(QObject):
         self._still.timeout.connect(self._measure)
 
     @property
-    def spec(self) -> ToySpec:
+    def spec(self) -> PlaneSpec:
         return self._history.value
 
     @property
-    def chain(self) -> ToyChain:
+    def chain(self) -> PlaneChain:
         return self.player.chain
 
     def level(self, dtype: torch.dtype = torch.float32) -> Level:
@@ -128,7 +128,7 @@ class ToyViewModel(QObject):
         self._history.settle()
         self._show_spec()
 
-    def set_spec(self, spec: ToySpec, look: Look | None = None) -> None:
+    def set_spec(self, spec: PlaneSpec, look: Look | None = None) -> None:
         """Another state of the laboratory, as one step that can be undone."""
         if look is not None:
             self.set_look(look)
@@ -208,7 +208,7 @@ class ToyViewModel(QObject):
     def redo(self) -> None:
         self._move(self._history.redo)
 
-    def _change(self, spec: ToySpec) -> None:
+    def _change(self, spec: PlaneSpec) -> None:
         self._move(lambda: self._history.change(spec))
 
     def _move(self, change: Callable[[], None]) -> None:
@@ -241,22 +241,22 @@ class ToyViewModel(QObject):
         spec, network = self.spec, self._learned
         return guided_network(network, spec.guide) if network is not None and spec.guides else network
 
-    def _go_on(self, before: ToySpec, spec: ToySpec) -> None:
+    def _go_on(self, before: PlaneSpec, spec: PlaneSpec) -> None:
         """A chain for the changed parameters: one level goes on from here, a walk is walked again."""
         same = _start(before) == _start(spec) and type(before.process) is type(spec.process)
         if same and isinstance(spec.process, Langevin):
             here = min(self.player.chain.position, spec.process.steps)
-            self._begin(ToyChain(spec, self.denoiser(), here, self.player.chain.x), anew=False)
+            self._begin(PlaneChain(spec, self.denoiser(), here, self.player.chain.x), anew=False)
         else:
-            chain = ToyChain(spec, self.denoiser())
+            chain = PlaneChain(spec, self.denoiser())
             stays = same and chain.last == self.player.chain.last
             self._begin(chain, self.player.target if stays else 0)
 
     def restart(self) -> None:
         """The same from its beginning."""
-        self._begin(ToyChain(self.spec, self.denoiser()))
+        self._begin(PlaneChain(self.spec, self.denoiser()))
 
-    def _begin(self, chain: ToyChain, target: int = 0, anew: bool = True) -> None:
+    def _begin(self, chain: PlaneChain, target: int = 0, anew: bool = True) -> None:
         if anew:
             self._starts = start_labels(chain.x)
             self.meter.begin(chain.spec.process)
@@ -431,11 +431,11 @@ class ToyViewModel(QObject):
             self.changed.emit(state)
 
 
-def _start(spec: ToySpec) -> tuple[Any, ...]:
+def _start(spec: PlaneSpec) -> tuple[Any, ...]:
     return spec.count, spec.start, spec.start_x, spec.start_y, spec.seed
 
 
-def _law(spec: ToySpec) -> tuple[Any, ...]:
+def _law(spec: PlaneSpec) -> tuple[Any, ...]:
     """What the particles' paths depend on."""
     level = spec.t if isinstance(spec.process, Langevin) else None
     return _start(spec), spec.followed, spec.process, level

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from diffusion_studio.engine.machine.helper_threads import work_alone
-from diffusion_studio.engine.plane.chain import Make, ToyChain
+from diffusion_studio.engine.plane.chain import Make, PlaneChain
 
 FRAME, CALM = 15, 33  # ms between two pictures, and beside a training
 PATIENCE = 0.010  # seconds of one frame that may go into catching up
@@ -16,7 +16,7 @@ LITTLE = 100_000  # steps of particles that are worth trying at once
 SOON = 2  # ms until the next look at a state that is late
 
 
-class ToyPlayer(QObject):
+class PlanePlayer(QObject):
     """Stands at a state of a chain, and goes to others; runs only while something moves and is seen."""
 
     moved = Signal()  # the chain stands at another state
@@ -24,7 +24,7 @@ class ToyPlayer(QObject):
     changed = Signal()  # playing, loop or speed
 
     def __init__(
-        self, chain: ToyChain, renew: Callable[[], None], maker: Callable[[], Make | None],
+        self, chain: PlaneChain, renew: Callable[[], None], maker: Callable[[], Make | None],
         parent: QObject | None = None,
     ) -> None:  # fmt: skip
         """`renew` makes the chain again, to begin anew at the end of it.
@@ -55,7 +55,7 @@ class ToyPlayer(QObject):
         """The state that is on its way."""
         return self._target
 
-    def begin(self, chain: ToyChain, target: int) -> None:
+    def begin(self, chain: PlaneChain, target: int) -> None:
         """Another chain, to stand at state `target`; told by nobody else than the caller."""
         self.chain = chain
         self._target = min(max(target, chain.first), chain.last)

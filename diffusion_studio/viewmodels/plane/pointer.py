@@ -16,7 +16,7 @@ from diffusion_studio.core.steps.flow import flow_log_likelihood, mixture_field
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.helper_threads import work_alone
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.plane.state import GuideReading, PointReading
 
@@ -33,7 +33,7 @@ class FlowKnown(events.Event):
     value: float
 
 
-class ToyPointer(QObject):
+class PlanePointer(QObject):
     """Reads densities and scores at a point."""
 
     changed = Signal(object)  # PointReading, or None
@@ -47,7 +47,7 @@ class ToyPointer(QObject):
         self._exact: MixtureDenoiser | None = None
         self.reading: PointReading | None = None
 
-    def point_at(self, x: float, y: float, t: int, spec: ToySpec, learned: Denoiser | None) -> None:
+    def point_at(self, x: float, y: float, t: int, spec: PlaneSpec, learned: Denoiser | None) -> None:
         """The pointer is at (x, y), and the picture shows p_t."""
         exact = spec.denoiser()
         place = torch.tensor([[x, y]], dtype=torch.float64)
@@ -100,7 +100,7 @@ class ToyPointer(QObject):
         self.changed.emit(reading)
 
 
-def _guide(spec: ToySpec, t: int, place: torch.Tensor) -> GuideReading | None:
+def _guide(spec: PlaneSpec, t: int, place: torch.Tensor) -> GuideReading | None:
     """What guidance does at `place` (1, 2), exactly."""
     denoiser = spec.guided()
     if not isinstance(denoiser, TiltedDenoiser):

@@ -13,7 +13,7 @@ from diffusion_studio.core.process.spacing import LogSNRSpacing
 from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.engine.plane.process import Forward, Langevin, Process, Reverse
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.notice import Notice
 
 FieldKind = Literal["exact", "learned", "error"]
@@ -181,10 +181,10 @@ class LearningState:
 
 
 @dataclass(frozen=True)
-class ToyState:
+class PlaneState:
     """Everything on the 2-D page but pictures and curves."""
 
-    spec: ToySpec
+    spec: PlaneSpec
     look: Look = field(default_factory=Look)
     times: tuple[int, ...] = ()
     first: int = 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from diffusion_studio.engine.plane.guide import ToyGuide
+from diffusion_studio.engine.plane.guide import PlaneGuide
 from diffusion_studio.engine.plane.process import Process
 from diffusion_studio.engine.plane.shapes import shape
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.plane.state import Look
 
-Setting = tuple[ToySpec, Look]
-Change = Callable[[ToySpec, Look], Setting]
+Setting = tuple[PlaneSpec, Look]
+Change = Callable[[PlaneSpec, Look], Setting]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def setting(shape_key: str | None = None, process: Process | None = None, **valu
     learns = {k.removeprefix("learning_"): v for k, v in values.items() if k.startswith("learning_")}
     plain = {k: v for k, v in values.items() if not k.startswith(("look_", "learning_"))}
 
-    def change(spec: ToySpec, look: Look) -> Setting:
-        update: dict[str, object] = {"guide": ToyGuide(), "reference": "law", **plain}
+    def change(spec: PlaneSpec, look: Look) -> Setting:
+        update: dict[str, object] = {"guide": PlaneGuide(), "reference": "law", **plain}
         if shape_key is not None:
             update |= {"shape": shape_key, "modes": shape(shape_key).make()}
         if process is not None:

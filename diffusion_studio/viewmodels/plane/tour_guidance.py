@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diffusion_studio.core.samplers import DDIM, DDPM
-from diffusion_studio.engine.plane.guide import ToyGuide
+from diffusion_studio.engine.plane.guide import PlaneGuide
 from diffusion_studio.engine.plane.process import Langevin, Process, Reverse
 from diffusion_studio.viewmodels.plane.tour_cards import Action, TourCard, setting
 
@@ -15,7 +15,7 @@ def _towards(
 ) -> Action:
     look = {"look_field": "exact", "look_trails": "short", "look_tilted": True}
     change = setting(
-        "three", process, guide=ToyGuide(label=LABEL, gamma=gamma), start=start, t=0, count=3000,
+        "three", process, guide=PlaneGuide(label=LABEL, gamma=gamma), start=start, t=0, count=3000,
         **{**look, **values},
     )  # fmt: skip
     return Action(title, change, learns)

@@ -7,29 +7,29 @@ import pytest
 import torch
 
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.plane.chain import ToyChain
+from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.learner import learn
 from diffusion_studio.engine.plane.measures import Measures, measure
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.plane.state import Look
 from diffusion_studio.viewmodels.plane.tour import cards
 
 
-def spec_of(card: int, action: int, **values) -> ToySpec:
-    spec, _ = cards()[card].actions[action].change(ToySpec(), Look())
+def spec_of(card: int, action: int, **values) -> PlaneSpec:
+    spec, _ = cards()[card].actions[action].change(PlaneSpec(), Look())
     return spec.model_copy(update=values)
 
 
-def ended(spec: ToySpec, denoiser=None) -> tuple[ToyChain, Measures]:
-    chain = ToyChain(spec, denoiser or spec.guided())
+def ended(spec: PlaneSpec, denoiser=None) -> tuple[PlaneChain, Measures]:
+    chain = PlaneChain(spec, denoiser or spec.guided())
     chain.go(chain.last)
     level = spec.denoiser().level(chain.times[-1], torch.float32)
     return chain, measure(level, chain.x, chain.last, chain.times[-1])
 
 
-def reached(spec: ToySpec, state: int) -> list[int]:
+def reached(spec: PlaneSpec, state: int) -> list[int]:
     """The mode nearest to each particle."""
-    chain = ToyChain(spec, spec.denoiser())
+    chain = PlaneChain(spec, spec.denoiser())
     chain.go(state)
     return sorted(spec.mixture().at(1.0).posterior(chain.x.double()).argmax(1).tolist())
 

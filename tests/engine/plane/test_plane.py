@@ -15,8 +15,8 @@ from PIL import Image
 from diffusion_studio.core.describe import members, with_value
 from diffusion_studio.core.samplers import DDIM, DDPM, DPMSolver2M, Sampler
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.plane import chain as toy_chain
-from diffusion_studio.engine.plane.chain import ToyChain
+from diffusion_studio.engine.plane import chain as plane_chain
+from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.export import (
     read_state,
     save_animation,
@@ -36,7 +36,7 @@ from diffusion_studio.engine.plane.shapes import (
     modes_from_picture,
     modes_from_points,
 )
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
 
 PROCESSES = [
@@ -49,15 +49,15 @@ PROCESSES = [
 ]
 
 
-def chain_of(**values) -> ToyChain:
-    spec = ToySpec(**{"count": 50, **values})
-    return ToyChain(spec, spec.denoiser())
+def chain_of(**values) -> PlaneChain:
+    spec = PlaneSpec(**{"count": 50, **values})
+    return PlaneChain(spec, spec.denoiser())
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids=lambda p: p.kind)
 @pytest.mark.parametrize("start", ["window", "noise", "data", "point"])
 def test_that_a_state_does_not_depend_on_how_one_came_there(process, start, monkeypatch):
-    monkeypatch.setattr(toy_chain, "BUDGET", 3000)  # few states are kept
+    monkeypatch.setattr(plane_chain, "BUDGET", 3000)  # few states are kept
     chain, other = chain_of(process=process, start=start), chain_of(process=process, start=start)
     seen = {}
     for k in range(chain.last + 1):
@@ -141,7 +141,7 @@ def test_that_a_chain_goes_on_from_a_state_of_another():
     chain = chain_of()
     chain.go(30)
     spec = chain.spec.model_copy(update={"process": Langevin(step=0.02)})
-    later = ToyChain(spec, spec.denoiser(), 30, chain.x)
+    later = PlaneChain(spec, spec.denoiser(), 30, chain.x)
     assert later.first == later.position == 30
     later.go(10)
     assert later.position == 30  # what was before belongs to the other chain
@@ -156,7 +156,7 @@ def test_that_every_shape_is_a_mixture_near_the_middle(shape):
 
 
 def test_that_a_field_is_the_density_and_its_contours_enclose_what_they_say():
-    level = ToySpec().mixture().at(0.9, torch.float32)
+    level = PlaneSpec().mixture().at(0.9, torch.float32)
     window = Window(-4, -4, 4, 4)
     view = exact_view(level, window)
     cell = (8 / 96) ** 2
@@ -171,7 +171,7 @@ def test_that_a_field_is_the_density_and_its_contours_enclose_what_they_say():
 
 
 def test_that_a_perfect_network_has_no_error_and_a_scaled_one_the_right_one():
-    spec = ToySpec(t=300)
+    spec = PlaneSpec(t=300)
     exact, level = spec.denoiser(), spec.denoiser().level(300, torch.float32)
     assert error_view(level, exact, 300, Window()).relative < 1e-9
 
@@ -186,7 +186,7 @@ def test_that_a_perfect_network_has_no_error_and_a_scaled_one_the_right_one():
 
 
 def test_that_exact_samples_measure_as_exact():
-    level = ToySpec().mixture().at(1.0, torch.float32)
+    level = PlaneSpec().mixture().at(1.0, torch.float32)
     x = level.sample(1500, torch.Generator().manual_seed(5))
     found = measure(level, x, 0, 0, step=0.01)
     assert found.energy < 5 * found.band + 1e-3
@@ -207,7 +207,7 @@ def test_that_many_modes_are_measured_by_class():
 
 @pytest.mark.parametrize("predicts", ["eps", "x_0", "score", "v"])
 def test_that_a_network_learns_the_score(predicts):
-    spec = ToySpec(modes=(Mode(sd_1=0.8, sd_2=0.5),))
+    spec = PlaneSpec(modes=(Mode(sd_1=0.8, sd_2=0.5),))
     learning = spec.learning.model_copy(update={"predicts": predicts, "seconds": 3.0, "width": 32})
     spec = spec.model_copy(update={"learning": learning})
     told = list(learn(spec, Control()))
@@ -222,7 +222,7 @@ def test_that_a_network_learns_the_score(predicts):
 
 def test_that_a_few_levels_stand_for_all_of_them():
     """The error of a score that is 5 % too large, and of one that is off by 0.3 in ε, over all t."""
-    spec = ToySpec()
+    spec = PlaneSpec()
     exact, total = spec.denoiser(), spec.tables().steps
     levels = judged_levels(total)
     assert len(levels) < 90
@@ -246,7 +246,7 @@ def test_that_a_few_levels_stand_for_all_of_them():
 @pytest.mark.parametrize("predicts", ["eps", "x_0", "score", "v"])
 def test_that_the_implicit_loss_is_the_distance_to_the_score_up_to_a_constant(predicts):
     """E (1−ᾱ)(½‖ŝ‖² + tr ∇ŝ) = ½ E (1−ᾱ)(‖ŝ − s‖² − ‖s‖²), for any ŝ."""
-    spec = ToySpec(t=400)
+    spec = PlaneSpec(t=400)
     tables, exact = spec.tables(), spec.denoiser().level(400, torch.float32)
     count, generator = 200_000, torch.Generator().manual_seed(0)
     t, alpha_bar = torch.full((count,), 400), torch.full((count, 1), tables.alpha_bar_at(400))
@@ -264,7 +264,7 @@ def test_that_the_implicit_loss_is_the_distance_to_the_score_up_to_a_constant(pr
 
 def test_that_the_trace_is_that_of_the_jacobian():
     x = torch.randn(7, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    level = ToySpec().mixture().at(0.5)
+    level = PlaneSpec().mixture().at(0.5)
     place = x.clone().requires_grad_()
     found = trace_of_jacobian(level.score(place), place).detach()
     assert float((found - level.score_and_divergence(x)[1]).abs().max()) < 1e-10
@@ -272,17 +272,17 @@ def test_that_the_trace_is_that_of_the_jacobian():
 
 def test_that_a_network_learns_without_looking_at_the_noise():
     learning = {"objective": "implicit", "seconds": 4.0, "width": 32}
-    spec = ToySpec(modes=(Mode(sd_1=0.8, sd_2=0.5),), learning=learning)
+    spec = PlaneSpec(modes=(Mode(sd_1=0.8, sd_2=0.5),), learning=learning)
     *_, last = learn(spec, Control())
     error, size = score_error(spec.denoiser(), last.denoiser, dict.fromkeys(range(100, 1000, 50), 1 / 18))
     assert error < 0.2 * size
 
 
 def test_that_with_points_everything_is_about_the_points():
-    spec = ToySpec(reference="points", memorised=30, count=200, start="noise", process=Reverse(steps=100))
+    spec = PlaneSpec(reference="points", memorised=30, count=200, start="noise", process=Reverse(steps=100))
     points = spec.mixture().means
     assert len(points) == 30
-    chain = ToyChain(spec, spec.denoiser())
+    chain = PlaneChain(spec, spec.denoiser())
     chain.go(chain.last)
     assert float(torch.cdist(chain.x.double(), points).min(1).values.quantile(0.9)) < 0.01
     moved = spec.model_copy(update={"modes": (Mode(x=1.0),)})
@@ -292,7 +292,7 @@ def test_that_with_points_everything_is_about_the_points():
 
 def test_that_learning_stops_when_told():
     control = Control()
-    stream = learn(ToySpec(), control)
+    stream = learn(PlaneSpec(), control)
     next(stream)
     control.stop()
     assert len(list(stream)) == 0
@@ -312,7 +312,7 @@ def test_that_a_drawn_line_and_a_picture_become_modes():
 
 
 def test_that_files_open_again(tmp_path):
-    state = {"spec": ToySpec(t=7).model_dump(mode="json")}
+    state = {"spec": PlaneSpec(t=7).model_dump(mode="json")}
     pixels = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
     save_picture(tmp_path / "a.png", pixels, state)
     save_state(tmp_path / "a.json", state)
@@ -341,4 +341,4 @@ def test_that_a_learned_variance_is_refused_in_the_plane():
 @pytest.mark.parametrize("broken", [{"shape": "nowhere"}, {"modes": []}, {"modes": [{}] * 161}])
 def test_that_a_state_that_cannot_be_is_refused(broken):
     with pytest.raises(ValueError, match=r"mode|named"):
-        ToySpec.model_validate(ToySpec().model_dump() | broken)
+        PlaneSpec.model_validate(PlaneSpec().model_dump() | broken)

@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QImage
 from diffusion_studio.engine.plane.contours import contour_segments
 from diffusion_studio.engine.plane.field import FieldView, Window
 from diffusion_studio.engine.plane.shapes import CUSTOM
-from diffusion_studio.viewmodels.plane import player as toy_player
+from diffusion_studio.viewmodels.plane import player as plane_player
 from diffusion_studio.widgets.look.theme import DARK, LIGHT, theme
 from diffusion_studio.widgets.plane.arrows import Arrow, arrow_ends
 from diffusion_studio.widgets.plane.ink import ink_of_picture, ink_of_text
@@ -23,10 +23,10 @@ Key = Qt.Key
 
 @pytest.fixture
 def page(open_app, monkeypatch):
-    monkeypatch.setattr(toy_player, "PATIENCE", 60.0)  # a seek arrives at once, however busy the machine
+    monkeypatch.setattr(plane_player, "PATIENCE", 60.0)  # a seek arrives at once, however busy the machine
     app = open_app(computed=False)
-    app.studio.show_page("toy")
-    page = app.studio.toy_page
+    app.studio.show_page("plane")
+    page = app.studio.plane_page
     page.model.player.stop()
     page.model.edit("count", 200)
     page.model.settle()
@@ -53,8 +53,8 @@ def at(page, x: float, y: float) -> QPoint:
 
 def test_that_the_page_moves_when_it_is_opened(open_app, qtbot):
     app = open_app(computed=False)
-    app.studio.show_page("toy")
-    model = app.studio.toy
+    app.studio.show_page("plane")
+    model = app.studio.plane
     qtbot.waitUntil(lambda: model.state.position > 2)
     app.studio.show_page("runs")
     position = model.state.position
@@ -273,17 +273,17 @@ def test_that_the_pointer_reads_the_plane(qtbot, page):
 
 def test_that_the_page_comes_back_as_it_was_left(open_app):
     app = open_app(computed=False)
-    app.studio.show_page("toy")
-    model = app.studio.toy
+    app.studio.show_page("plane")
+    model = app.studio.plane
     model.player.stop()
     model.choose_shape("moons")
     model.choose_method("ddim")
-    app.studio.toy_page.plane.set_zoom(2.0)
+    app.studio.plane_page.plane.set_zoom(2.0)
     app.shell.close()
     again = open_app(computed=False)
-    assert again.studio.toy.spec == model.spec
-    assert again.studio.toy_page.plane.zoom == 2.0
-    assert again.shell.current_page is again.studio.toy_page
+    assert again.studio.plane.spec == model.spec
+    assert again.studio.plane_page.plane.zoom == 2.0
+    assert again.shell.current_page is again.studio.plane_page
 
 
 def test_that_both_themes_have_maps_of_even_lightness(qapp):

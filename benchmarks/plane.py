@@ -1,6 +1,6 @@
 """How smoothly the plane moves, how fast it learns, how much memory it keeps.
 
-    python -m benchmarks.toy [frames] [large] [drag] [train] [score] [memory] [exact]
+    python -m benchmarks.plane [frames] [large] [drag] [train] [score] [memory] [exact]
 
 frames  10,000 particles, the exact score of eight modes, field and contours drawn: frames a second, and the
         time between two paints. One step a frame; Langevin (a still field), DDPM (a new one every frame).
@@ -8,7 +8,7 @@ large   the same with 100,000 particles.
 drag    from a mode or γ being moved to the field, contours and arrows being painted.
 train   how often the learned field is redrawn while the network trains, playing beside it.
 score   20 seconds of training on each preset mixture: E‖ŝ−s‖² as a share of E‖s‖², under p_t, over all t.
-memory  minutes of play with everything on, guidance in turns too (default 10; TOY_MINUTES sets another
+memory  minutes of play with everything on, guidance in turns too (default 10; PLANE_MINUTES sets another
         number): resident memory, warnings, and how late a timer of 10 ms comes.
 exact   the largest errors of score, posterior, likelihood and Langevin's variance.
 """
@@ -70,10 +70,10 @@ def opened(app):
     app.shell.resize(*SIZE)
     app.show()
     wait(lambda: app.studio is not None)
-    app.studio.show_page("toy")
+    app.studio.show_page("plane")
     wait(lambda: not app.studio.sampling.state.busy and app.studio.training.state.reading is None)
     live(0.5)
-    return app.studio.toy, app.studio.toy_page
+    return app.studio.plane, app.studio.plane_page
 
 
 def smooth(count: int, frames_a_second: float, worst: float | None):
@@ -166,13 +166,13 @@ def measure_score() -> None:
     from diffusion_studio.engine.machine.helper_threads import work_alone
     from diffusion_studio.engine.plane.learner import learn, score_error
     from diffusion_studio.engine.plane.shapes import SHAPES
-    from diffusion_studio.engine.plane.spec import ToySpec
+    from diffusion_studio.engine.plane.spec import PlaneSpec
 
     rows = []
     work_alone()  # as in the window
     for shape in SHAPES:
         if not shape.fine:
-            spec = ToySpec(shape=shape.key, modes=shape.make())
+            spec = PlaneSpec(shape=shape.key, modes=shape.make())
             *_, last = learn(spec, Control())
             error, size = score_error(
                 spec.denoiser(), last.denoiser, dict.fromkeys(range(1, 1001), 0.001), 500
@@ -189,7 +189,7 @@ def lateness_row(title: str, late: list[float]) -> tuple[object, ...]:
 
 
 def measure_memory() -> None:
-    minutes = float(os.environ.get("TOY_MINUTES", "10"))
+    minutes = float(os.environ.get("PLANE_MINUTES", "10"))
 
     def run(app) -> None:
         from PySide6.QtCore import QTimer, qInstallMessageHandler
@@ -261,9 +261,9 @@ def measure_exactness() -> None:
     from diffusion_studio.core.steps.flow import flow_log_likelihood, mixture_field
     from diffusion_studio.core.steps.langevin import langevin_step, stationary_variance
     from diffusion_studio.engine.plane.shapes import SHAPES, mixture_of
-    from diffusion_studio.engine.plane.spec import ToySpec
+    from diffusion_studio.engine.plane.spec import PlaneSpec
 
-    tables, rows = ToySpec().tables(), []
+    tables, rows = PlaneSpec().tables(), []
     score = posterior = flow = 0.0
     for shape in SHAPES:
         if shape.fine:
@@ -313,7 +313,7 @@ if __name__ == "__main__":
     wanted = sys.argv[1:] or list(CHOICES)
     if len(wanted) > 1:  # a process has one application at most
         for name in wanted:
-            subprocess.run([sys.executable, "-m", "benchmarks.toy", name], check=True)
+            subprocess.run([sys.executable, "-m", "benchmarks.plane", name], check=True)
     else:
         say_machine()
         with tempfile.TemporaryDirectory() as place:

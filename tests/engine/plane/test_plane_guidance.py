@@ -7,34 +7,34 @@ import torch
 
 from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.plane.chain import ToyChain
+from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.field import Window, contours_of, exact_view
-from diffusion_studio.engine.plane.guide import ToyGuide, guided_network
+from diffusion_studio.engine.plane.guide import PlaneGuide, guided_network
 from diffusion_studio.engine.plane.learner import learn
 from diffusion_studio.engine.plane.measures import measure
 from diffusion_studio.engine.plane.preview import preview
 from diffusion_studio.engine.plane.process import Forward, Langevin, Reverse
 from diffusion_studio.engine.plane.shapes import Mode
-from diffusion_studio.engine.plane.spec import ToySpec
+from diffusion_studio.engine.plane.spec import PlaneSpec
 
 CLOSE = (Mode(x=-0.5, sd_1=0.5, sd_2=0.5, label=0), Mode(x=0.5, sd_1=0.5, sd_2=0.5, label=1))
 
 
 def end_of(gamma: float, process, count: int = 3000, **values):
-    spec = ToySpec(
-        modes=CLOSE, guide=ToyGuide(label=1, gamma=gamma), process=process, count=count,
+    spec = PlaneSpec(
+        modes=CLOSE, guide=PlaneGuide(label=1, gamma=gamma), process=process, count=count,
         **{"start": "noise", **values},
     )  # fmt: skip
-    chain = ToyChain(spec, spec.guided())
+    chain = PlaneChain(spec, spec.guided())
     chain.go(chain.last)
     return measure(spec.guided().level(0, torch.float32), chain.x, chain.last, 0)
 
 
 def test_that_only_a_class_that_some_mode_has_guides():
-    assert not ToySpec().guides
-    assert ToySpec().guided() is ToySpec().denoiser()
-    assert ToySpec(guide=ToyGuide(label=2)).guides
-    assert not ToySpec(guide=ToyGuide(label=7)).guides
+    assert not PlaneSpec().guides
+    assert PlaneSpec().guided() is PlaneSpec().denoiser()
+    assert PlaneSpec(guide=PlaneGuide(label=2)).guides
+    assert not PlaneSpec(guide=PlaneGuide(label=7)).guides
 
 
 def test_that_at_gamma_1_a_chain_ends_in_the_class():
@@ -58,7 +58,7 @@ def test_that_variety_falls_with_guidance():
 
 
 def test_that_the_field_is_that_of_the_tilted_density():
-    spec = ToySpec(modes=CLOSE, guide=ToyGuide(label=1, gamma=4.0))
+    spec = PlaneSpec(modes=CLOSE, guide=PlaneGuide(label=1, gamma=4.0))
     level, window = spec.guided().level(300, torch.float32), Window()
     view = exact_view(level, window)
     places = torch.from_numpy(view.places)
@@ -69,20 +69,20 @@ def test_that_the_field_is_that_of_the_tilted_density():
 
 
 def test_that_a_preview_is_near_where_the_chain_will_stand():
-    spec = ToySpec(process=Reverse(sampler=DDIM(), steps=200), count=2000, start="noise")
-    chain = ToyChain(spec, spec.denoiser())
+    spec = PlaneSpec(process=Reverse(sampler=DDIM(), steps=200), count=2000, start="noise")
+    chain = PlaneChain(spec, spec.denoiser())
     quick = preview(chain, 200)
     chain.go(200)
     found = measure(spec.denoiser().level(0, torch.float32), quick.x, 200, 0)
     assert found.energy < 0.05
     assert float((quick.x - chain.x[: len(quick.x)]).norm(dim=1).median()) < 0.2  # the same noise
-    assert preview(ToyChain(spec.model_copy(update={"process": Forward()}), spec.denoiser()), 50) is None
-    assert preview(ToyChain(spec.model_copy(update={"start": "data"}), spec.denoiser()), 50) is None
+    assert preview(PlaneChain(spec.model_copy(update={"process": Forward()}), spec.denoiser()), 50) is None
+    assert preview(PlaneChain(spec.model_copy(update={"start": "data"}), spec.denoiser()), 50) is None
 
 
 def test_that_a_network_that_was_told_of_classes_is_guided():
-    spec = ToySpec(
-        modes=(Mode(x=-1.0, label=0), Mode(x=1.0, label=1)), guide=ToyGuide(label=1, gamma=1.0),
+    spec = PlaneSpec(
+        modes=(Mode(x=-1.0, label=0), Mode(x=1.0, label=1)), guide=PlaneGuide(label=1, gamma=1.0),
         learning={"seconds": 3.0, "width": 32, "dropped": 0.3, "predicts": "v"},
     )  # fmt: skip
     *_, last = learn(spec, Control())
@@ -91,7 +91,7 @@ def test_that_a_network_that_was_told_of_classes_is_guided():
     spec = spec.model_copy(update={"process": Reverse(steps=60), "count": 500, "start": "noise"})
     shares = []
     for denoiser in (guided, last.denoiser):
-        chain = ToyChain(spec, denoiser)
+        chain = PlaneChain(spec, denoiser)
         chain.go(chain.last)
         shares.append(float((chain.x[:, 0] > 0).float().mean()))
     assert shares[0] > 0.95

@@ -10,24 +10,24 @@ import torch
 
 from diffusion_studio.engine.plane.process import Forward, Langevin, Reverse
 from diffusion_studio.engine.plane.shapes import CUSTOM, Mode
-from diffusion_studio.engine.plane.spec import ToySpec
-from diffusion_studio.viewmodels.plane import player as toy_player
+from diffusion_studio.engine.plane.spec import PlaneSpec
+from diffusion_studio.viewmodels.plane import player as plane_player
 from diffusion_studio.viewmodels.plane.memory import restored, to_remember
-from diffusion_studio.viewmodels.plane.model import ToyViewModel
+from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 from diffusion_studio.viewmodels.plane.state import Look, method_of, methods
 from diffusion_studio.viewmodels.plane.tour import cards
 
-SMALL = ToySpec(count=60, process=Langevin(steps=80))
+SMALL = PlaneSpec(count=60, process=Langevin(steps=80))
 
 
 @pytest.fixture
 def made(qapp, monkeypatch):
     """Makes visible view-models and shuts them down; a seek arrives at once, however busy the machine."""
-    monkeypatch.setattr(toy_player, "PATIENCE", 60.0)
+    monkeypatch.setattr(plane_player, "PATIENCE", 60.0)
     models = []
 
-    def make(spec: ToySpec = SMALL, look: Look | None = None, seen: bool = True) -> ToyViewModel:
-        model = ToyViewModel(spec, look)
+    def make(spec: PlaneSpec = SMALL, look: Look | None = None, seen: bool = True) -> PlaneViewModel:
+        model = PlaneViewModel(spec, look)
         models.append(model)
         model.player.stop()
         model.set_visible(seen)
@@ -51,7 +51,7 @@ def measured(qtbot, model) -> None:
 
 
 def test_that_it_moves_as_soon_as_it_is_seen_and_rests_when_hidden(qapp, qtbot):
-    model = ToyViewModel(SMALL)
+    model = PlaneViewModel(SMALL)
     frames = collected(model.particles_changed)
     assert model.state.playing
     qtbot.wait(60)
@@ -170,14 +170,14 @@ def test_that_fewer_pictures_are_made_beside_a_training(made, qtbot):
     model.edit("learning.seconds", 30.0)
     model.start_learning()
     qtbot.waitUntil(lambda: model.state.learning.running)
-    assert model.player._timer.interval() == toy_player.CALM
+    assert model.player._timer.interval() == plane_player.CALM
     model.learner.toggle_pause()
-    assert model.player._timer.interval() == toy_player.FRAME
+    assert model.player._timer.interval() == plane_player.FRAME
     model.learner.toggle_pause()
-    assert model.player._timer.interval() == toy_player.CALM
+    assert model.player._timer.interval() == plane_player.CALM
     model.learner.stop()
     qtbot.waitUntil(lambda: not model.state.learning.running)
-    assert model.player._timer.interval() == toy_player.FRAME
+    assert model.player._timer.interval() == plane_player.FRAME
 
 
 def test_that_what_plays_on_after_a_rest_is_measured_again(made, qtbot):
@@ -304,7 +304,7 @@ def test_that_guidance_moves_field_and_particles_and_tells_three_arrows(made):
 def test_that_a_slow_chain_is_previewed_while_it_catches_up(made, monkeypatch, qtbot):
     model = made(SMALL.model_copy(update={"process": Reverse(steps=80), "start": "noise", "count": 2000}))
     model.player.seek(80)
-    monkeypatch.setattr(toy_player, "PATIENCE", 0.0)
+    monkeypatch.setattr(plane_player, "PATIENCE", 0.0)
     qtbot.waitUntil(lambda: not model.meter.busy)
     shown, found = collected(model.particles_changed), collected(model.meter.measured)
     model.edit("guide.label", 1)
@@ -336,7 +336,7 @@ def test_that_every_card_of_the_tour_can_be_tried(made, card):
     model = made()
     for action in card.actions:
         spec, look = action.change(model.spec, model.state.look)
-        assert ToySpec.model_validate(spec.model_dump()) == spec
+        assert PlaneSpec.model_validate(spec.model_dump()) == spec
         assert look.field in ("exact", "learned", "error")
         small = spec.model_copy(update={"count": min(spec.count, 30)})
         model.set_spec(small, look)

@@ -14,21 +14,24 @@ from support.architecture import violations
 PACKAGE = Path(diffusion_studio.__file__).parent
 
 BAD = {
-    "core/a.py": ("from ..engine import b", "core must not import engine"),
-    "core/b.py": ("def late():\n    import diffusion_studio.pages.main", "core must not import pages"),
-    "core/c.py": ("import PySide6.QtCore", "core must not import Qt"),
-    "core/d.py": (
+    "core/steps/a.py": ("from ...engine import b", "core must not import engine"),
+    "core/process/b.py": (
+        "def late():\n    import diffusion_studio.pages.main",
+        "core must not import pages",
+    ),
+    "core/curves.py": ("import PySide6.QtCore", "core must not import Qt"),
+    "core/theory/d.py": (
         "import importlib\nimportlib.import_module('diffusion_studio.cli')",
         "core must not import cli",
     ),
     "models/a.py": ("from diffusion_studio.data import folder", "models must not import data"),
     "data/a.py": ("from diffusion_studio import models", "data must not import models"),
     "data/b.py": ("import numpy as np\nnp.load('x', allow_pickle=True)", "no pickle"),
-    "engine/a.py": ("from pickle import load", "no pickle"),
-    "engine/b.py": ("import torch\ntorch.load('x')", "no pickle"),
-    "engine/c.py": ("from torch import load", "reads pickles"),
-    "engine/d.py": ("def f(p):\n    return p.DDPMPipeline.from_pretrained('x')", "from_pretrained"),
-    "engine/e.py": ("from pyqtgraph import PlotItem", "engine must not import Qt"),
+    "engine/runs/a.py": ("from pickle import load", "no pickle"),
+    "engine/runs/b.py": ("import torch\ntorch.load('x')", "no pickle"),
+    "engine/runs/c.py": ("from torch import load", "reads pickles"),
+    "engine/runs/d.py": ("def f(p):\n    return p.DDPMPipeline.from_pretrained('x')", "from_pretrained"),
+    "engine/runs/e.py": ("from pyqtgraph import PlotItem", "engine must not import Qt"),
     "viewmodels/a.py": ("from PySide6.QtWidgets import QWidget", "only PySide6.QtCore"),
     "viewmodels/b.py": ("from PySide6 import QtGui", "only PySide6.QtCore"),
     "viewmodels/c.py": ("from ..widgets.plot import Plot", "viewmodels must not import widgets"),
@@ -43,14 +46,26 @@ BAD = {
     "app.py": ("from diffusion_studio.cli import main", "app must not import cli"),
     "cli.py": ("from .viewmodels import job", "cli must not import viewmodels"),
     "helpers/a.py": ("", "not in the map of layers"),
+    "engine/attic/a.py": ("", "attic is not in the map of the rooms of engine"),
+    "core/loose.py": ("", "loose is not in the map of the rooms of core"),
+    "engine/files/a.py": ("from ..runs.run import Run", "in engine, files must not import runs"),
+    "engine/machine/a.py": ("from diffusion_studio.engine.runs import run", "machine must not import runs"),
+    "engine/plane/a.py": ("from diffusion_studio.engine import training", "plane must not import training"),
+    "engine/jobs/a.py": (
+        "def late():\n    from ..chains.trajectory import Trajectory",
+        "in engine, jobs must not import chains",
+    ),
+    "core/process/a.py": ("from ..denoisers.exact import a", "in core, process must not import denoisers"),
+    "core/samplers/a.py": ("from diffusion_studio.core import chain", "samplers must not import chain"),
     "__init__.py": ("from diffusion_studio.core import steps", "must not import core"),
 }
 
 GOOD = {
-    "core/a.py": "from . import b\nfrom .b import c\nimport torch, math",
-    "models/a.py": "from ..core.a import b",
+    "core/steps/a.py": "from . import b\nfrom .b import c\nimport torch, math\nfrom ..denoisers.a import d",
+    "models/a.py": "from ..core.chain import b",
     "data/a.py": "import numpy as np\nnp.load('x', allow_pickle=False)",
-    "engine/a.py": "from diffusion_studio import __version__\nfrom diffusion_studio.models.a import b",
+    "engine/runs/a.py": "from diffusion_studio import __version__\nfrom diffusion_studio.models.a import b\n"
+    "from ..files import c",
     "viewmodels/a.py": "from PySide6.QtCore import Qt\nfrom PySide6 import QtCore\nfrom ..engine import b",
     "widgets/a.py": "import pyqtgraph\nfrom ..engine.a import b\ndef f(d):\n    d.open()\n    d.drag.exec()",
     "pages/a.py": "from ..widgets import a\nfrom ..viewmodels import a",
@@ -77,6 +92,13 @@ def test_that_a_broken_rule_is_found(name, tmp_path):
 
 def test_that_all_that_is_allowed_passes(tmp_path):
     assert violations(_package(tmp_path, GOOD)) == []
+
+
+def test_that_a_folder_of_too_many_modules_is_found(tmp_path):
+    files = {f"widgets/plots/m{number}.py": "" for number in range(17)} | {"widgets/plots/__init__.py": ""}
+    assert violations(_package(tmp_path, files)) == [
+        "widgets/plots: holds 17 modules, more than 16; give it rooms"
+    ]
 
 
 def test_that_nothing_below_the_window_imports_qt():

@@ -20,6 +20,33 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 HIGHEST_FOR = {"cli": RANK["engine"]}  # the command line needs no window
+ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "core": (
+        ("describe", "curves", "distances", "averaging"),
+        ("process",),
+        ("denoisers",),
+        ("objective", "steps"),
+        ("guidance", "samplers"),
+        ("chain",),
+        ("theory",),
+    ),
+    "engine": (
+        ("files",),
+        ("machine", "runs"),
+        ("jobs",),
+        ("plane", "training"),
+        ("classifier",),
+        ("chains",),
+        ("evaluation",),
+    ),
+}
+"""The rooms of a layer (its folders, and modules that stand in none), lowest first; those of a line do not
+know each other."""
+ROOM_RANK = {
+    layer: {name: rank for rank, names in enumerate(rooms) for name in names}
+    for layer, rooms in ROOMS.items()
+}
+MOST_MODULES = 16  # in one folder
 QT = ("PySide6", "shiboken6", "pyqtgraph", "PyQt5", "PyQt6", "qtpy")
 WITHOUT_QT = ("", "core", "models", "data", "engine", "cli")
 PICKLES = ("pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal")
@@ -37,25 +64,31 @@ class Use:
     """A module that is imported, or a dotted name that is called, at one line of one file."""
 
     layer: str
+    room: str  # of the layer; empty where it has none
     place: str
     name: str
 
 
 def violations(package: Path) -> list[str]:
     """One line for each broken rule in the package's folder: `engine/x.py:3: ...`."""
-    found: list[str] = []
+    found = list(_crowded(package))
     for path in sorted(package.rglob("*.py")):
         relative = path.relative_to(package)
         layer = "" if relative == Path("__init__.py") else relative.parts[0].removesuffix(".py")
         if layer and layer not in RANK:
             found.append(f"{relative.as_posix()}: {layer} is not in the map of layers")
             continue
+        room = "" if len(relative.parts) < 2 else relative.parts[1].removesuffix(".py")
+        if layer in ROOMS and room not in ROOM_RANK[layer] and room != "__init__":
+            found.append(f"{relative.as_posix()}: {room} is not in the map of the rooms of {layer}")
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for line, name in _imports(tree, [package.name, *relative.parts[:-1]]):
-            use = Use(layer, f"{relative.as_posix()}:{line}", name)
-            found += [*_layering(use, package.name), *_libraries(use)]
+            use = Use(layer, room, f"{relative.as_posix()}:{line}", name)
+            found += [*_layering(use, package.name), *_rooms(use, package.name), *_libraries(use)]
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-            found += _calls(Use(layer, f"{relative.as_posix()}:{call.lineno}", _dotted(call.func)), call)
+            use = Use(layer, room, f"{relative.as_posix()}:{call.lineno}", _dotted(call.func))
+            found += _calls(use, call)
     return list(dict.fromkeys(found))
 
 
@@ -84,6 +117,24 @@ def _layering(use: Use, package: str) -> Iterator[str]:
     highest = HIGHEST_FOR.get(use.layer, RANK.get(use.layer, 0) - 1)
     if RANK[target] > highest:
         yield f"{use.place}: {use.layer or package} must not import {target} ({use.name})"
+
+
+def _rooms(use: Use, package: str) -> Iterator[str]:
+    """What stands in a room knows its own room and lower ones."""
+    rank = ROOM_RANK.get(use.layer, {})
+    root, layer, target, *_ = *use.name.split("."), "", ""
+    if (root, layer) != (package, use.layer) or target not in rank or target == use.room:
+        return
+    if rank[target] >= rank.get(use.room, -1):
+        yield f"{use.place}: in {use.layer}, {use.room} must not import {target} ({use.name})"
+
+
+def _crowded(package: Path) -> Iterator[str]:
+    for folder in sorted({path.parent for path in package.rglob("*.py")}):
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        if len(modules) > MOST_MODULES:
+            name = folder.relative_to(package).as_posix()
+            yield f"{name}: holds {len(modules)} modules, more than {MOST_MODULES}; give it rooms"
 
 
 def _libraries(use: Use) -> Iterator[str]:

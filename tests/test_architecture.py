@@ -101,6 +101,11 @@ def test_that_a_folder_of_too_many_modules_is_found(tmp_path):
     ]
 
 
+def test_that_every_folder_of_modules_is_a_package():
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
+
+
 def test_that_nothing_below_the_window_imports_qt():
     """Imports every such module where any import of Qt fails: what the source does not show, shows here."""
     script = "import sys, importlib\nsys.modules |= dict.fromkeys(('PySide6', 'shiboken6', 'pyqtgraph'))\n"

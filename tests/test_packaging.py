@@ -235,6 +235,7 @@ def test_that_the_wheel_holds_the_package_and_its_resources(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     resources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "resources").rglob("*.svg")}
     assert {f"diffusion_studio/{name}" for name in resources} <= names
-    assert "diffusion_studio/core/describe.py" in names
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "diffusion_studio").rglob("*.py")}
+    assert modules <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "packaging/")) for name in names)

@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import model_validator
 from torch import Tensor
 
+from diffusion_studio.core.denoisers.predictions import PredictionKind
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.objective.losses import AnyLoss, L2Loss
-from diffusion_studio.core.denoisers.predictions import PredictionKind
-from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule, with_zero_terminal_snr
-from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.objective.time_density import AnyTimeDensity, UniformDensity
 from diffusion_studio.core.objective.weights import AnyWeight, SurrogateWeight, check_weight
+from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule, with_zero_terminal_snr
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.models.unet import UNetSpec
 

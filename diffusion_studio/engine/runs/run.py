@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 import diffusion_studio
 from diffusion_studio.core.describe import explain
+from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints, newest_sound
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1

@@ -24,8 +24,8 @@ from diffusion_studio.viewmodels.train.state import duration
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.empty import EmptyState
 from diffusion_studio.widgets.images.grid import ImageGrid
-from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.images.thumbnail import thumbnail
+from diffusion_studio.widgets.look.theme import label
 
 COLUMNS = ("Run", "Data", "Step", "Loss", "Trained", "Size", "Saved")
 THUMBNAIL = 40  # px

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.engine.files.pictures import read_grid, read_settings
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.files.pictures import read_grid, read_settings
 from diffusion_studio.engine.runs.run import Run, RunError, list_runs, move_to_trash, put_back
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice

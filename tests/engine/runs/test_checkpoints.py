@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from diffusion_studio.engine.runs import checkpoints
-from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.files import files
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.runs import checkpoints
 from diffusion_studio.engine.runs.checkpoints import (
     CheckpointContent,
     CheckpointError,

@@ -11,13 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_studio.core.describe import Choice, Knob, get_value, knobs, members, with_value
-from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.core.process.schedules import LinearSchedule, Schedule
 from diffusion_studio.core.process.spacing import Spacing
+from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.data.imageset import ImageSet
-from diffusion_studio.engine.runs.config import DiffusionSpec, RunConfig
-from diffusion_studio.engine.machine.devices import available_devices, choose_device, choose_precision, device_name
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.machine.devices import (
+    available_devices,
+    choose_device,
+    choose_precision,
+    device_name,
+)
+from diffusion_studio.engine.runs.config import DiffusionSpec, RunConfig
 from diffusion_studio.engine.training.session import resolve
 from diffusion_studio.models.unet import UNetSpec, build_unet
 from support.tiny import CPU, tiny_config

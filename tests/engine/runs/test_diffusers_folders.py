@@ -14,13 +14,13 @@ from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.schedulers import scheduling_ddpm
 
 from diffusion_studio.core.chain import reverse_chain
-from diffusion_studio.core.steps.clipping import Clip
 from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.noise import CounterNoise
-from diffusion_studio.core.samplers import DDIM, DDPM, Sampler
 from diffusion_studio.core.process.schedules import ExplicitSchedule, LinearSchedule, Schedule
 from diffusion_studio.core.process.spacing import LeadingSpacing, Spacing, TrailingSpacing
+from diffusion_studio.core.samplers import DDIM, DDPM, Sampler
+from diffusion_studio.core.steps.clipping import Clip
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
 from diffusion_studio.engine.runs.model_io import is_pipeline, load_model, read_scheduler
 from diffusion_studio.models.unet import quiet_diffusers

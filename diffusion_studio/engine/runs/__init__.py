@@ -1,0 +1,1 @@
+"""A run on disk: config, run folder, checkpoints, metrics, models in files."""

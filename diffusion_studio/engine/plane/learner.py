@@ -67,7 +67,7 @@ def detail_of(spec: PlaneSpec) -> float:
 
 
 def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Learned]:
-    """Trains until the time is up or `control` stops; pausing keeps the network.
+    """Trains until its time is up, its steps are taken, or `control` stops; pausing keeps the network.
 
     Denoising score matching (L 161): points of the data are noised, and the network is asked for what was
     added. With `levels` "one" only the slider's t is seen, which is plain score matching at one level.
@@ -88,10 +88,10 @@ def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Learned]
     weights: list[Tensor] = list(network.parameters())
     step, seconds, told, losses = 0, 0.0, 0.0, torch.zeros(())
     since = 0
-    while seconds < plan.seconds and not control.stopped:
+    while plan.share(step, seconds) < 1 and not control.stopped:
         control.wait_while_paused()
         begun = time.perf_counter()
-        share = seconds / plan.seconds
+        share = plan.share(step, seconds)
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * _rate(share, step)
         loss = LOSSES[plan.objective](network, draw(), plan.predicts, scale)
@@ -103,7 +103,7 @@ def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Learned]
             torch._foreach_lerp_(averages, weights, 1 - decay_at(step, EMA))
         losses, since, step = losses + loss.detach(), since + 1, step + 1
         seconds += time.perf_counter() - begun
-        if seconds - told >= TELL_EVERY or seconds >= plan.seconds:
+        if seconds - told >= TELL_EVERY or plan.share(step, seconds) == 1:
             yield Learned(
                 step, seconds, float(losses) / since, _frozen(tables, average, plan.predicts, scale)
             )
@@ -111,8 +111,8 @@ def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Learned]
 
 
 def _rate(share: float, step: int) -> float:
-    """Warm-up over 50 steps, then half a cosine over the training time."""
-    return min(1.0, (step + 1) / 50) * max(NEVER_BELOW, 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
+    """Warm-up over 50 steps, then half a cosine over the training."""
+    return min(1.0, (step + 1) / 50) * max(NEVER_BELOW, 0.5 * (1 + math.cos(math.pi * share)))
 
 
 def _frozen(tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tensor) -> ScoreDenoiser:

@@ -62,6 +62,11 @@ class PlaneLearning(Choice):
              "network learns them by heart.",
     )  # fmt: skip
     seconds: float = knob(20.0, title="time", unit="s", ge=1, le=600, scale="log", help="Training time.")
+    steps: int = knob(
+        0, title="steps", ge=0, le=10_000_000, advanced=True, words={0: "no limit"},
+        help="Learning ends after this many steps, if they take less than the training time; 0 sets no "
+             "limit.",
+    )  # fmt: skip
     width: int = knob(
         128, title="width", ge=8, le=512, scale="log", advanced=True,
         help="Units in each of the three hidden layers.",
@@ -71,6 +76,11 @@ class PlaneLearning(Choice):
         help="Step length of the optimizer at the start; it falls to 0 by the end.",
         source="Loshchilov & Hutter 2019",
     )  # fmt: skip
+
+    def share(self, step: int, seconds: float) -> float:
+        """How much of the training has passed, by time or by steps, whichever is further. 0 … 1"""
+        by_steps = step / self.steps if self.steps else 0.0
+        return min(1.0, max(by_steps, seconds / self.seconds))
 
 
 class PlaneSpec(Choice):

@@ -290,6 +290,15 @@ def test_that_with_points_everything_is_about_the_points():
     assert spec.model_copy(update={"reference": "law"}).mixture().means.shape == (3, 2)
 
 
+def test_that_learning_ends_after_its_steps():
+    """Long before its time; the same steps give the same network, however fast they were."""
+    learning = {"steps": 130, "seconds": 600, "width": 16}
+    first, second = (list(learn(PlaneSpec(learning=learning), Control()))[-1] for _ in range(2))
+    assert first.step == second.step == 130
+    x = torch.randn(9, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(first.denoiser(x, 400).eps_hat, second.denoiser(x, 400).eps_hat)
+
+
 def test_that_learning_stops_when_told():
     control = Control()
     stream = learn(PlaneSpec(), control)

@@ -7,6 +7,7 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
+from diffusion_studio.viewmodels.history import Undoable
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.look.theme import label
 
@@ -14,11 +15,19 @@ PANEL_WIDTH = 320
 
 
 class Page(QWidget):
-    """One page: picture in the middle, parameters on the right."""
+    """One page: picture in the middle, parameters on the right.
+
+    Args:
+        undoable: what undo and redo act on; None for a page without parameters.
+    """
 
     header_changed = Signal()
     key = ""
     title = ""
+
+    def __init__(self, undoable: Undoable | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._undoable = undoable
 
     def chips(self) -> list[tuple[str, str]]:
         """(name, value) pairs for the header."""
@@ -26,17 +35,21 @@ class Page(QWidget):
 
     def undo(self) -> None:
         """Takes back the last change of a parameter."""
+        if self._undoable is not None:
+            self._undoable.undo()
 
     def redo(self) -> None:
         """Makes it again."""
+        if self._undoable is not None:
+            self._undoable.redo()
 
     @property
     def can_undo(self) -> bool:
-        return False
+        return self._undoable is not None and self._undoable.state.can_undo
 
     @property
     def can_redo(self) -> bool:
-        return False
+        return self._undoable is not None and self._undoable.state.can_redo
 
     def open_path(self, path: str) -> None:
         """A folder was dropped onto the window while this page is shown."""

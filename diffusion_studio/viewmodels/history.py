@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -60,3 +60,24 @@ class History(Generic[T]):
 
     def _move(self, value: T) -> None:
         self.value = self._settled = value
+
+
+class HasPast(Protocol):
+    """The part of a state that says whether there is something to take back, or to make again."""
+
+    @property
+    def can_undo(self) -> bool: ...
+
+    @property
+    def can_redo(self) -> bool: ...
+
+
+class Undoable(Protocol):
+    """A view-model whose changes can be taken back."""
+
+    @property
+    def state(self) -> HasPast: ...
+
+    def undo(self) -> None: ...
+
+    def redo(self) -> None: ...

@@ -53,7 +53,7 @@ class PlanePage(Page):
     key, title = "plane", "2-D"
 
     def __init__(self, model: PlaneViewModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(model, parent)
         self.model = model
         self._shown: PlaneState | None = None
         self._animation = Path()
@@ -331,20 +331,6 @@ class PlanePage(Page):
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state
         return [("score", state.look.field), ("particles", f"{state.spec.count:,}".replace(",", "\u2009"))]
-
-    def undo(self) -> None:
-        self.model.undo()
-
-    def redo(self) -> None:
-        self.model.redo()
-
-    @property
-    def can_undo(self) -> bool:
-        return self.model.state.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        return self.model.state.can_redo
 
     def layout_state(self) -> dict[str, Any]:
         return {"workspace": self.workspace.sizes(), "columns": self.columns.sizes(), "zoom": self.plane.zoom}

@@ -42,7 +42,7 @@ class RunsPage(Page):
     train_requested = Signal()
 
     def __init__(self, model: RunsViewModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent=parent)
         self.model = model
         self._build()
         self._connect()

@@ -71,7 +71,7 @@ class SamplePage(Page):
     key, title = "sample", "Sample"
 
     def __init__(self, model: SampleViewModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(model, parent)
         self.model = model
         self.nearest, self.reconstruction = NearestModel(self), ReconstructionModel(self)
         self.thumbnails, self.trade = ThumbnailModel(self), TradeModel(self)
@@ -466,20 +466,6 @@ class SamplePage(Page):
         if state.device:
             chips.append(("device", state.device))
         return chips
-
-    def undo(self) -> None:
-        self.model.undo()
-
-    def redo(self) -> None:
-        self.model.redo()
-
-    @property
-    def can_undo(self) -> bool:
-        return self.model.state.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        return self.model.state.can_redo
 
     def open_path(self, path: str) -> None:
         self.model.open_folder(Path(path))

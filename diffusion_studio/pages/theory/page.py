@@ -60,7 +60,7 @@ class TheoryPage(Page):
     go_requested = Signal(str, str)  # page, path of a parameter
 
     def __init__(self, model: TheoryViewModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(model, parent)
         self.model = model
         self._shown: TheoryState | None = None
         self._lists: dict[str, QWidget] = {}
@@ -217,20 +217,6 @@ class TheoryPage(Page):
 
     def chips(self) -> list[tuple[str, str]]:
         return [("T", f"{self.model.state.spec.steps:,}")] if self.part in self.forms else []
-
-    def undo(self) -> None:
-        self.model.undo()
-
-    def redo(self) -> None:
-        self.model.redo()
-
-    @property
-    def can_undo(self) -> bool:
-        return self.model.state.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        return self.model.state.can_redo
 
     def layout_state(self) -> dict[str, Any]:
         return {"workspace": self.workspace.sizes(), "part": self.part}

@@ -64,7 +64,7 @@ class TrainPage(Page):
     sample_requested = Signal()
 
     def __init__(self, model: TrainViewModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(model, parent)
         self.model = model
         self._build()
         self._connect()
@@ -369,19 +369,13 @@ class TrainPage(Page):
             chips.append(("saved", f"step {state.saved_step:,}"))
         return chips
 
-    def undo(self) -> None:
-        self.model.undo()
-
-    def redo(self) -> None:
-        self.model.redo()
-
     @property
     def can_undo(self) -> bool:
-        return self.model.state.can_undo and not self.model.state.busy
+        return super().can_undo and not self.model.state.busy
 
     @property
     def can_redo(self) -> bool:
-        return self.model.state.can_redo and not self.model.state.busy
+        return super().can_redo and not self.model.state.busy
 
     def layout_state(self) -> dict[str, Any]:
         return {

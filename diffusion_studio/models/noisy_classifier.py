@@ -1,4 +1,4 @@
-"""A classifier of noisy images: p(y | x_t), with the noise level as a second input (L 166)."""
+"""A classifier of noisy images: p(y | x_t), with the noise level as a second input (Luo eq. 166)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A learned noise schedule: SNR(t) = exp(−ω(t)), ω a monotone network (VDM, §I.2; L 111–114)."""
+"""A learned noise schedule: SNR(t) = exp(−ω(t)), ω a monotone network (VDM §I.2; Luo eq. 111–114)."""
 
 from __future__ import annotations
 

@@ -26,27 +26,27 @@ class UNetSpec(Choice):
     conditional: bool = knob(
         True, title="use labels", symbol="y",
         help="Tell the network the class of each image, when the data has classes; then you can ask for one.",
-        source="L 167–170",
+        source="Luo eq. 167–170",
     )  # fmt: skip
     width: int = knob(
         0, title="width", unit="ch", ge=0, le=512, words={0: "auto"},
         help="Channels of the first level; 0 chooses from the resolution and the device.",
-        source="DDPM appendix B",
+        source="Ho et al. 2020, appendix B",
     )  # fmt: skip
     multipliers: tuple[int, ...] = knob(
         (), title="levels", advanced=True, words={(): "auto"},
         help="Width of each level as a multiple of the first; each level halves the image. Empty chooses.",
-        source="DDPM appendix B",
+        source="Ho et al. 2020, appendix B",
     )  # fmt: skip
     layers: int = knob(
         0, title="blocks per level", ge=0, le=4, advanced=True, words={0: "auto"},
-        help="Residual blocks in each level; 0 chooses.", source="DDPM appendix B",
+        help="Residual blocks in each level; 0 chooses.", source="Ho et al. 2020, appendix B",
     )  # fmt: skip
     attention: int = knob(
         -1, title="attention up to", unit="px", ge=-1, le=64, advanced=True,
         words={-1: "auto", 0: "none"},
         help="Self-attention on feature maps of at most this size; 0 for none, −1 chooses.",
-        source="DDPM appendix B",
+        source="Ho et al. 2020, appendix B",
     )  # fmt: skip
 
     def resolved(self, resolution: int, fast_device: bool) -> UNetSpec:

@@ -1,4 +1,4 @@
-"""Denoisers that are known exactly: the ground truth of every test (MATHS §8)."""
+"""Denoisers that are known exactly: the ground truth of every test."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class KnowsClasses(Denoiser, Protocol):
 class PosteriorClassifier:
     """The exact classifier of a denoiser that knows its own posterior over classes.
 
-    Its gradient is the difference of two scores, ∇log p(y|x_t) = s(x_t, y) − s(x_t) (Bayes; L 165).
+    Its gradient is the difference of two scores, ∇log p(y|x_t) = s(x_t, y) − s(x_t) (Bayes; Luo eq. 165).
 
     Args:
         denoiser: exact, knows labels.

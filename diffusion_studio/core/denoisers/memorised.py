@@ -1,4 +1,4 @@
-"""The memorising denoiser of points in the plane, with everything that a mixture can be asked (MATHS §8)."""
+"""The memorising denoiser of points in the plane, with everything that a mixture can be asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gaussian mixtures in the plane: p_t, its score and its posteriors, all in closed form (MATHS §8)."""
+"""Gaussian mixtures in the plane: p_t, its score and its posteriors, all in closed form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One prediction, four equivalent readings: ε̂, x̂_0, score and v (MATHS §3)."""
+"""One prediction, four equivalent readings: ε̂, x̂_0, score and v (Luo eq. 115–151)."""
 
 from __future__ import annotations
 

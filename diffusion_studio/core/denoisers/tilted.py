@@ -56,7 +56,7 @@ class TiltedMixture:
         return replace(self, base=self.base.blurred(variance))
 
     def class_gradient(self, x: Tensor) -> Tensor:
-        """∇ ln p_t(y | x), which is s(x, y) − s(x) (L 165). (B, 2)"""
+        """∇ ln p_t(y | x), which is s(x, y) − s(x) (Luo eq. 165). (B, 2)"""
         return self.base.tilted_score(x, self.label, 1.0) - self.base.score(x)
 
     def score(self, x: Tensor) -> Tensor:
@@ -143,9 +143,9 @@ def _cells(low: Tensor, high: Tensor, count: int) -> Tensor:
 
 
 class TiltedDenoiser:
-    """The exact guided denoiser of a mixture: classifier guidance with the exact posterior (L 166).
+    """The exact guided denoiser of a mixture: classifier guidance with the exact posterior (Luo eq. 166).
 
-    Classifier-free guidance with the exact scores is the same (L 170).
+    Classifier-free guidance with the exact scores is the same (Luo eq. 170).
 
     Args:
         plain: the exact denoiser.

@@ -1,4 +1,4 @@
-"""Guidance: a denoiser pushed towards a class, by itself or by a classifier (MATHS §8; L 166–170)."""
+"""Guidance: a denoiser pushed towards a class, by itself or by a classifier (Luo eq. 166–170)."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class GuidedDenoiser:
 
 @dataclass(frozen=True, eq=False)
 class ClassifierGuidedDenoiser:
-    """ε̂ = ε̂(x_t) − γ_t √(1−ᾱ_t) ∇log p(y | x_t) (Dhariwal & Nichol 2021, algorithm 2; L 166).
+    """ε̂ = ε̂(x_t) − γ_t √(1−ᾱ_t) ∇log p(y | x_t) (Dhariwal & Nichol 2021, algorithm 2; Luo eq. 166).
 
     The base is asked without a label, so it need not know any.
     """

@@ -67,17 +67,17 @@ class ClassifierFree(Guide):
         help="The class that guidance leads away from; −1 leads away from the unconditional image. With "
              "“none” as class, a γ above 1 asks for anything but this one.",
         formula=r"\hat\epsilon = \gamma\,\hat\epsilon(x_t,y) + (1-\gamma)\,\hat\epsilon(x_t,y_-)",
-        source="L 170",
+        source="Luo eq. 170",
     )  # fmt: skip
     second: int = knob(
         NO_LABEL, title="mix with", symbol="y₂", ge=-1, le=100_000, words={-1: "none"},
         help="A second class that is asked for at the same time.",
-        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)", source="L 170",
+        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)", source="Luo eq. 170",
     )  # fmt: skip
     share: float = knob(
         0.5, title="share of it", symbol="m", ge=0, le=1,
         help="How much of the second class is in the mixture.",
-        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)", source="L 170",
+        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)", source="Luo eq. 170",
     )  # fmt: skip
 
     needs: ClassVar[Need] = "labels"
@@ -87,7 +87,7 @@ class ClassifierFree(Guide):
         r"\hat\epsilon = \hat\epsilon(x_t,\varnothing) + "
         r"\gamma\,(\hat\epsilon(x_t,y) - \hat\epsilon(x_t,\varnothing))"
     )
-    source: ClassVar[str] = "L 170; Ho & Salimans 2022"
+    source: ClassVar[str] = "Luo eq. 170; Ho & Salimans 2022"
 
     @property
     def parts(self) -> tuple[str, str] | None:
@@ -121,7 +121,7 @@ class ByClassifier(Guide):
         r"\hat\epsilon \leftarrow \hat\epsilon - "
         r"\gamma\sqrt{1-\bar\alpha_t}\,\nabla_{x_t}\log p(y|x_t)"
     )
-    source: ClassVar[str] = "L 166; Dhariwal & Nichol 2021"
+    source: ClassVar[str] = "Luo eq. 166; Dhariwal & Nichol 2021"
 
     @property
     def parts(self) -> tuple[str, str] | None:
@@ -158,7 +158,7 @@ class ByEarlierSelf(Guide):
         r"\hat\epsilon = \hat\epsilon_{\text{early}} + "
         r"\gamma\,(\hat\epsilon - \hat\epsilon_{\text{early}})"
     )
-    source: ClassVar[str] = "Karras et al. 2024, “Guiding a diffusion model with a bad version of itself”"
+    source: ClassVar[str] = "Karras et al. 2024"
 
     @property
     def parts(self) -> tuple[str, str] | None:

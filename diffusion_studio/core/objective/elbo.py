@@ -1,6 +1,6 @@
-"""The bound on −log p(x_0), term by term, in nats per image (MATHS §6).
+"""The bound on −log p(x_0), term by term, in nats per image.
 
-−log p(x_0) ≤ L_0 + Σ_{t=2..T} L_{t−1} + L_T (L 58): reconstruction, denoising matching, prior matching.
+−log p(x_0) ≤ L_0 + Σ_{t=2..T} L_{t−1} + L_T (Luo eq. 58): reconstruction, denoising matching, prior matching.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def term(
     return matching_term(tables, t, x_0, x0_hat, variance)
 
 
-# --- the other decomposition, over triples x_{t−1}, x_t, x_{t+1} (L 43–45) ---------------------------------
+# --- the other decomposition, over triples x_{t−1}, x_t, x_{t+1} (Luo eq. 43–45) ---------------------------
 
 
 def reverse_mean(tables: Tables, t: int, x_t: Tensor, x0_hat: Tensor) -> Tensor:
@@ -140,9 +140,9 @@ def triple(tables: Tables, t: int, x_0: Tensor, noises: tuple[Tensor, Tensor, Te
 def consistency_term(
     model: ReverseModel, tables: Tables, t: int, x_0: Tensor, noises: tuple[Tensor, Tensor, Tensor]
 ) -> Tensor:
-    """ln q(x_t|x_{t−1}) − ln p(x_t|x_{t+1}) for one triple (L 43): its mean is a term of the bound. nats (B,)
+    """ln q(x_t|x_{t−1}) − ln p(x_t|x_{t+1}) for one triple (Luo eq. 43). nats (B,)
 
-    It needs x_t itself, so its variance is larger than that of `term`.
+    Its mean is a term of the bound. It needs x_t itself, so its variance is larger than that of `term`.
     """
     before, now, after = triple(tables, t, x_0, noises)
     x0_hat, variance = model(after, t + 1)
@@ -154,7 +154,7 @@ def consistency_term(
 def printed_consistency_term(
     model: ReverseModel, tables: Tables, t: int, x_0: Tensor, noises: tuple[Tensor, Tensor, Tensor]
 ) -> Tensor:
-    """KL(q(x_t|x_{t−1}) ‖ p(x_t|x_{t+1})) as L 45 prints it: not a term of the bound. nats (B,)
+    """KL(q(x_t|x_{t−1}) ‖ p(x_t|x_{t+1})) as Luo eq. 45 prints it: not a term of the bound. nats (B,)
 
     It draws x_t from q(x_t|x_{t−1}) although x_{t+1}, which came from x_t, is given.
     """
@@ -166,7 +166,7 @@ def printed_consistency_term(
 
 
 def last_term(tables: Tables, x_0: Tensor, noise: Tensor) -> Tensor:
-    """KL(q(x_T|x_{T−1}) ‖ N(0, I)) for one x_{T−1}, the prior term of L 45. nats (B,)"""
+    """KL(q(x_T|x_{T−1}) ‖ N(0, I)) for one x_{T−1}, the prior term of Luo eq. 45. nats (B,)"""
     before = diffuse(x_0, noise, tables.alpha_bar_at(tables.steps - 1))
     alpha = float(tables.alpha[tables.steps])
     return gaussian_kl(alpha**0.5 * before, 1 - alpha, 1.0).flatten(1).sum(1)

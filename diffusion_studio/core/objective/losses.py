@@ -39,7 +39,7 @@ class L1Loss(Loss):
         "the size of the error; its best answer is the median, so it is no longer a bound."
     )
     formula: ClassVar[str] = r"\|\varepsilon-\hat\varepsilon\|_1"
-    source: ClassVar[str] = "Chen et al. 2021 (WaveGrad), §3"
+    source: ClassVar[str] = "Chen et al. 2021, §3"
 
     def of(self, difference: Tensor) -> Tensor:
         return difference.abs()
@@ -70,7 +70,7 @@ else:
 
 
 def target(kind: PredictionKind, x_0: Tensor, noise: Tensor, root: Tensor, noise_root: Tensor) -> Tensor:
-    """What a network that predicts `kind` should say about x_t (MATHS §3).
+    """What a network that predicts `kind` should say about x_t.
 
     Args:
         x_0, noise: (B, …).

@@ -1,4 +1,4 @@
-"""Weights λ_t of the loss, all on one axis: the ε error (MATHS §5). One class per weight."""
+"""Weights λ_t of the loss, all on one axis: the ε error. One class per weight."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VARIANCE_WORDS = {"posterior": "β̃, posterior", "forward": "β, forward"}
 def error_scale(tables: Tables, kind: PredictionKind) -> Tensor:
     """m_t with ε − ε̂ = ± m_t (y − ŷ), y the quantity `kind`; index 0 is 0. float64 (T+1,)
 
-    So a weight λ_t on the ε error is the weight λ_t m_t² on the error of y (MATHS §3).
+    So a weight λ_t on the ε error is the weight λ_t m_t² on the error of y.
     """
     alpha_bar = tables.alpha_bar[1:]
     match kind:
@@ -58,7 +58,7 @@ def _from_1(values: Tensor) -> Tensor:
 
 
 def ddpm_elbo_weight(tables: Tables, variance: Tensor) -> Tensor:
-    """β_t² / (2σ_t² (1−β_t)(1−ᾱ_t)) (S 18). `variance` is σ_t². (T+1,)"""
+    """β_t² / (2σ_t² (1−β_t)(1−ᾱ_t)) (Stratos eq. 18). `variance` is σ_t². (T+1,)"""
     beta, sigma2 = tables.beta[1:], variance[1:]
     return _from_1(beta**2 / (2 * sigma2 * (1 - beta) * (1 - tables.alpha_bar[1:])))
 
@@ -78,7 +78,7 @@ def ddim_elbo_weight(tables: Tables, variance: Tensor) -> Tensor:
 
 
 def printed_ddim_weight(tables: Tables, variance: Tensor) -> Tensor:
-    """(β_t + (1−β_t)σ_t²) / (2σ_t²(1−β_t)), as S 25 prints it: λ^DDPM + 1 at σ² = β̃. (T+1,)"""
+    """(β_t + (1−β_t)σ_t²) / (2σ_t²(1−β_t)), as Stratos eq. 25 prints it: λ^DDPM + 1 at σ² = β̃. (T+1,)"""
     beta, sigma2 = tables.beta[1:], variance[1:]
     return _from_1((beta + (1 - beta) * sigma2) / (2 * sigma2 * (1 - beta)))
 
@@ -135,7 +135,7 @@ class DDPMWeight(Weight):
     title: ClassVar[str] = "DDPM ELBO"
     summary: ClassVar[str] = "the loss is then the bound on −log p itself; small t count most."
     formula: ClassVar[str] = r"\lambda_t = \frac{\beta_t^2}{2\sigma_t^2(1-\beta_t)(1-\bar\alpha_t)}"
-    source: ClassVar[str] = "S 18, L 130, C 2.8"
+    source: ClassVar[str] = "Stratos eq. 18; Luo eq. 130; Course eq. 2.8"
 
     def on_eps(self, tables: Tables) -> Tensor:
         return ddpm_elbo_weight(tables, reverse_variance(tables, self.variance))
@@ -163,7 +163,7 @@ class DDIMWeight(_DDIM):
         r"\lambda_t = \frac{(\sqrt{\bar\alpha_{t-1}}-c\sqrt{\bar\alpha_t})^2(1-\bar\alpha_t)}"
         r"{2\sigma_t^2\bar\alpha_t},\quad c=\sqrt{\frac{1-\bar\alpha_{t-1}-\sigma_t^2}{1-\bar\alpha_t}}"
     )
-    source: ClassVar[str] = "S 25, corrected"
+    source: ClassVar[str] = "Stratos eq. 25, corrected"
 
     def on_eps(self, tables: Tables) -> Tensor:
         return ddim_elbo_weight(tables, self._variance(tables))
@@ -173,9 +173,11 @@ class PrintedDDIMWeight(_DDIM):
     kind: Literal["ddim_printed"] = "ddim_printed"
 
     title: ClassVar[str] = "DDIM ELBO, as printed"
-    summary: ClassVar[str] = "S 25 with its slip: at η = 1 it is one more than the weight of DDPM."
+    summary: ClassVar[str] = (
+        "Stratos' equation 25 with its slip: at η = 1 it is one more than the weight of DDPM."
+    )
     formula: ClassVar[str] = r"\lambda_t = \frac{\beta_t+(1-\beta_t)\sigma_t^2}{2\sigma_t^2(1-\beta_t)}"
-    source: ClassVar[str] = "S 25, as printed"
+    source: ClassVar[str] = "Stratos eq. 25, as printed"
 
     def on_eps(self, tables: Tables) -> Tensor:
         return printed_ddim_weight(tables, self._variance(tables))
@@ -190,7 +192,7 @@ class SNRDifferenceWeight(Weight):
         r"\lambda_t = \tfrac12\left(\frac{\mathrm{SNR}(t-1)}{\mathrm{SNR}(t)}-1\right)"
         r"\;\;\text{on } \varepsilon"
     )
-    source: ClassVar[str] = "L 110, VDM eq. 13"
+    source: ClassVar[str] = "Luo eq. 110; VDM eq. 13"
 
     def on_eps(self, tables: Tables) -> Tensor:
         snr = tables.snr[1:]
@@ -208,7 +210,7 @@ class ScoreWeight(Weight):
         r"\lambda_t = \frac{\beta_t^2}{2\sigma_t^2\alpha_t}\cdot\frac{1}{1-\bar\alpha_t}"
         r"\;\;\text{on } \varepsilon"
     )
-    source: ClassVar[str] = "L 148"
+    source: ClassVar[str] = "Luo eq. 148"
 
     def on_eps(self, tables: Tables) -> Tensor:
         on_score = tables.beta**2 / (2 * reverse_variance(tables, self.variance) * tables.alpha)
@@ -266,7 +268,7 @@ class UnitWeight(Weight):
     formula: ClassVar[str] = (
         r"\lambda_t = \mathrm{SNR}^{-1},\ (1-\bar\alpha_t)^{-1}\ \text{or}\ \bar\alpha_t^{-1}"
     )
-    source: ClassVar[str] = "MATHS §3"
+    source: ClassVar[str] = "Course eq. 2.10"
 
     def on_eps(self, tables: Tables) -> Tensor:
         return _from_1(error_scale(tables, self.error)[1:] ** -2)

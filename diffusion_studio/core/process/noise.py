@@ -55,7 +55,7 @@ class CounterNoise:
 
 
 def _key(*words: int) -> int:
-    """Mixes whole numbers into the 64 bits of a seed (SplitMix64: Steele, Lea and Flood 2014)."""
+    """Mixes whole numbers into the 64 bits of a seed (SplitMix64: Steele et al. 2014)."""
     key = 0
     for word in words:
         key = (key + word + 0x9E3779B97F4A7C15) & _WORD

@@ -13,7 +13,7 @@ from torch import Tensor
 from diffusion_studio.core.curves import curve_values
 from diffusion_studio.core.describe import Member, knob, one_of
 
-LARGEST_BETA = 0.999  # iDDPM, below eq. 17: keeps the last steps from dividing by zero
+LARGEST_BETA = 0.999  # iDDPM after eq. 17: keeps the last steps from dividing by zero
 SMALLEST_ALPHA = 2.0**-24  # 1 − β_T is the last number below 1 in float32
 
 
@@ -105,7 +105,7 @@ class CosineSchedule(Schedule):
         r"\bar\alpha_t = \frac{f(t)}{f(0)},\quad "
         r"f(t)=\cos^2\!\left(\frac{t/T+0.008}{1.008}\cdot\frac{\pi}{2}\right)"
     )
-    source: ClassVar[str] = "Nichol & Dhariwal 2021, eq. 17"
+    source: ClassVar[str] = "iDDPM eq. 17"
 
     def betas(self, steps: int) -> Tensor:
         f = torch.cos((_time(steps) + self.offset) / (1 + self.offset) * math.pi / 2) ** 2
@@ -138,7 +138,7 @@ class SigmoidSchedule(Schedule):
 class ExplicitSchedule(Schedule):
     kind: Literal["explicit"] = "explicit"
     values: tuple[float, ...] = knob(
-        (), title="variances", symbol="β", words={(): "linear β"}, source="MATHS §2",
+        (), title="variances", symbol="β", words={(): "linear β"}, source="Ho et al. 2020, eq. 2",
         help="β_1 … β_T, one for each step; none: those of the linear schedule.",
     )  # fmt: skip
 
@@ -201,12 +201,12 @@ class LearnedSchedule(Schedule):
     first: float = knob(
         8.0, title="ln SNR at t = 1", ge=0, le=14,
         help="Where the learned curve begins; training moves it by the bound.",
-        source="Kingma et al. 2021, §I.2",
+        source="VDM §I.2",
     )  # fmt: skip
     last: float = knob(
         -8.0, title="ln SNR at T", ge=-14, lt=0,
         help="Where the learned curve ends; training moves it by the bound.",
-        source="Kingma et al. 2021, §I.2",
+        source="VDM §I.2",
     )  # fmt: skip
 
     title: ClassVar[str] = "learned"
@@ -215,7 +215,7 @@ class LearnedSchedule(Schedule):
         "inside so that it scatters less."
     )
     formula: ClassVar[str] = r"\mathrm{SNR}(t) = e^{-\omega_\eta(t)},\;\omega_\eta\;\text{rising}"
-    source: ClassVar[str] = "L 111–114; Kingma et al. 2021 (VDM)"
+    source: ClassVar[str] = "Luo eq. 111–114; VDM §I.2"
 
     def betas(self, steps: int) -> Tensor:
         """The straight line of ln SNR that training begins with."""

@@ -104,7 +104,7 @@ class LogSNRSpacing(Spacing):
     title: ClassVar[str] = "uniform in log SNR"
     summary: ClassVar[str] = "every step raises the log SNR by as much, where the schedule is fine enough."
     formula: ClassVar[str] = r"\ln \mathrm{SNR}(\tau_i) \;\text{evenly spaced}"
-    source: ClassVar[str] = "Lu et al. 2022a, §3.4"
+    source: ClassVar[str] = "DPM-Solver §3.4"
 
     def _positions(self, tables: Tables, count: int) -> list[float]:
         values = -tables.log_snr[1:].numpy()  # rises with t
@@ -116,7 +116,7 @@ class KarrasSpacing(Spacing):
     rho: float = knob(
         7.0, title="bend", symbol="ρ", ge=1, le=20,
         help="1 spaces the noise levels ς evenly; the larger it is, the more steps lie at low noise.",
-        source="Karras et al. 2022, eq. 5",
+        source="EDM eq. 5",
     )  # fmt: skip
     title: ClassVar[str] = "Karras"
     summary: ClassVar[str] = "even steps in ς^(1/ρ): fine near the image, coarse near the noise."
@@ -124,7 +124,7 @@ class KarrasSpacing(Spacing):
         r"\varsigma_i = (\varsigma_{max}^{1/\rho} + \frac{i}{S-1}"
         r"(\varsigma_{min}^{1/\rho} - \varsigma_{max}^{1/\rho}))^{\rho}"
     )
-    source: ClassVar[str] = "Karras et al. 2022, eq. 5"
+    source: ClassVar[str] = "EDM eq. 5"
 
     def _positions(self, tables: Tables, count: int) -> list[float]:
         values = tables.noise_level[1:].numpy() ** (1 / self.rho)
@@ -141,12 +141,12 @@ class ExplicitSpacing(Spacing):
     kind: Literal["explicit"] = "explicit"
     values: tuple[int, ...] = knob(
         (), title="times", symbol="τ", help="The times that the chain visits, increasing; 0 may be left out.",
-        source="S §3.3",
+        source="Stratos §3.3",
     )  # fmt: skip
     title: ClassVar[str] = "explicit"
     summary: ClassVar[str] = "a list of times."
     formula: ClassVar[str] = r"0 = \tau_0 < \tau_1 < \dots < \tau_S \leq T"
-    source: ClassVar[str] = "S §3.3"
+    source: ClassVar[str] = "Stratos §3.3"
 
     @field_validator("values")
     @classmethod

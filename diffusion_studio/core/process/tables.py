@@ -102,7 +102,7 @@ class Tables:
 
 
 def diffuse(x_0: Tensor, noise: Tensor, alpha_bar: Tensor | float) -> Tensor:
-    """x_t = √ᾱ x_0 + √(1−ᾱ) ε (L 69). `alpha_bar` is a number or broadcasts against x_0."""
+    """x_t = √ᾱ x_0 + √(1−ᾱ) ε (Luo eq. 69). `alpha_bar` is a number or broadcasts against x_0."""
     if isinstance(alpha_bar, Tensor):
         return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise
     return math.sqrt(alpha_bar) * x_0 + math.sqrt(1 - alpha_bar) * noise

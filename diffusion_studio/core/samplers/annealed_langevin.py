@@ -24,12 +24,12 @@ class AnnealedLangevin(Sampler):
     size: float = knob(
         0.4, title="step size", symbol="c", gt=0, le=1, scale="log",
         help="Size of a Langevin step, as a share of the variance of the level, so that it shrinks with it.",
-        formula=r"c_t = c\,(1-\bar\alpha_t)", source="L 160–161",
+        formula=r"c_t = c\,(1-\bar\alpha_t)", source="Luo eq. 160–161",
     )  # fmt: skip
     title: ClassVar[str] = "annealed Langevin"
     summary: ClassVar[str] = "Langevin dynamics at each noise level in turn, from coarse to fine."
     formula: ClassVar[str] = r"x \leftarrow x + c_t\,\hat s(x, t) + \sqrt{2c_t}\,z"
-    source: ClassVar[str] = "L 160–161; Song & Ermon 2019, algorithm 1"
+    source: ClassVar[str] = "Luo eq. 160–161; Song & Ermon 2019, algorithm 1"
 
     def calls(self, steps: int) -> int:
         return self.repeats * steps

@@ -1,4 +1,4 @@
-"""DDIM (Song, Meng & Ermon 2021)."""
+"""DDIM: the family of kernels from the deterministic to the ancestral."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DPM-Solver++(2M) and its stochastic form (Lu et al. 2022)."""
+"""DPM-Solver++(2M) and its stochastic form."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class DPMSolver2M(Sampler):
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,x_t + \sqrt{\bar\alpha_s}\,(1-e^{-h})\,"
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r})"
     )
-    source: ClassVar[str] = "Lu et al. 2022b, algorithm 2"
+    source: ClassVar[str] = "DPM-Solver++ algorithm 2"
 
     @property
     def is_deterministic(self) -> bool:
@@ -77,7 +77,7 @@ class DPMSolver2MSDE(Sampler):
     eta: float = knob(
         1.0, title="stochasticity", symbol="η", ge=0, le=1,
         help="0 is DPM-Solver++(2M); at 1 each step forgets as much as the reverse SDE does.",
-        formula=r"\sigma_t^2 = (1-\bar\alpha_s)(1-e^{-2\eta^2 h})", source="Lu et al. 2022b, §4",
+        formula=r"\sigma_t^2 = (1-\bar\alpha_s)(1-e^{-2\eta^2 h})", source="DPM-Solver++ §4",
     )  # fmt: skip
     title: ClassVar[str] = "DPM++ (2M) SDE"
     summary: ClassVar[str] = "the same solver for the reverse SDE: fresh noise in every step."
@@ -85,7 +85,7 @@ class DPMSolver2MSDE(Sampler):
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,e^{-h}x_t + \sqrt{\bar\alpha_s}\,(1-e^{-2h})\,"
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r}) + \sigma_t z"
     )
-    source: ClassVar[str] = "Lu et al. 2022b, §4, SDE-DPM-Solver++(2M)"
+    source: ClassVar[str] = "DPM-Solver++ §4"
 
     @property
     def is_deterministic(self) -> bool:

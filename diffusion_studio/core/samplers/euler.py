@@ -26,7 +26,7 @@ class Euler(Sampler):
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,\hat\epsilon"
     )
-    source: ClassVar[str] = "Karras et al. 2022, algorithm 1 without lines 6–8"
+    source: ClassVar[str] = "EDM algorithm 1 without lines 6–8"
 
     @property
     def is_deterministic(self) -> bool:
@@ -51,7 +51,7 @@ class EulerAncestral(Sampler):
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_{down}-\varsigma_t)\,\hat\epsilon"
         r" + \sqrt{\bar\alpha_s}\,\varsigma_{up}\,z"
     )
-    source: ClassVar[str] = "k-diffusion, sample_euler_ancestral; ς_up as in DDPM"
+    source: ClassVar[str] = "k-diffusion"
 
     def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
         check_times(tables, t, s)

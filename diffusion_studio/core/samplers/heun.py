@@ -1,4 +1,4 @@
-"""Heun's method on the probability flow (Karras et al. 2022)."""
+"""Heun's method on the probability flow (EDM)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Heun(Sampler):
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,(\hat\epsilon+\hat\epsilon')/2"
     )
-    source: ClassVar[str] = "Karras et al. 2022, algorithm 1"
+    source: ClassVar[str] = "EDM algorithm 1"
 
     @property
     def is_deterministic(self) -> bool:

@@ -1,4 +1,4 @@
-"""Predictor–corrector: an ancestral step, then Langevin steps at the level it reached (Song et al. 2021)."""
+"""Predictor–corrector: an ancestral step, then Langevin steps at the level it reached (score SDE)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from diffusion_studio.core.steps.update import Term, Update
 
 
 def langevin_update(tables: Tables, t: int, size: float) -> Update:
-    """x ← x + c ŝ + √(2c) z at the level of t, with c = size · (1−ᾱ_t) (L 158, 160–161)."""
+    """x ← x + c ŝ + √(2c) z at the level of t, with c = size · (1−ᾱ_t) (Luo eq. 158, 160–161)."""
     room = 1 - tables.alpha_bar_at(t)
     return Update((
         Term("x_t", 1.0, ""),
@@ -33,12 +33,12 @@ class PredictorCorrector(Sampler):
         0.16, title="noise to score", symbol="r", gt=0, le=1,
         help="Size of a Langevin step: c = 2r² times the variance of the level. The size that the score has "
              "on average stands in for the one measured.",
-        formula=r"c = 2r^2(1-\bar\alpha_s)", source="Song et al. 2021, algorithm 5",
+        formula=r"c = 2r^2(1-\bar\alpha_s)", source="score SDE algorithm 5",
     )  # fmt: skip
     title: ClassVar[str] = "PC sampling"
     summary: ClassVar[str] = "a predictor, the ancestral step, then correctors, Langevin steps."
     formula: ClassVar[str] = r"x_s \leftarrow x_s + c\,\hat s(x_s, s) + \sqrt{2c}\,z"
-    source: ClassVar[str] = "Song et al. 2021, algorithm 3"
+    source: ClassVar[str] = "score SDE algorithm 3"
 
     def calls(self, steps: int) -> int:
         return steps + self.corrections * (steps - 1)

@@ -1,4 +1,4 @@
-"""The reverse SDE by Euler–Maruyama (Song et al. 2021)."""
+"""The reverse SDE by Euler–Maruyama (score SDE)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ReverseSDE(Sampler):
     formula: ClassVar[str] = (
         r"x_s = (1+\frac{b}{2})\,x_t + b\,\hat s + \sqrt{b}\,z, \quad b = \ln(\bar\alpha_s/\bar\alpha_t)"
     )
-    source: ClassVar[str] = "Song et al. 2021, eq. 6; Euler–Maruyama"
+    source: ClassVar[str] = "score SDE eq. 6"
 
     def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
         """`b` is the integral of β over the step; the score is −ε̂/√(1−ᾱ_t)."""

@@ -20,7 +20,7 @@ class SigmaCurve(Sampler):
         ((0.0, 0.0),), title="curve", symbol="σ_t",
         help="Noise of the step that begins at t, as points t:σ with straight lines between them. "
              "It must stay below √(1−ᾱ_s).",
-        formula=r"0 \leq \sigma_t^2 \leq 1-\bar\alpha_s", source="S Lemma 3.1",
+        formula=r"0 \leq \sigma_t^2 \leq 1-\bar\alpha_s", source="Stratos lemma 3.1",
     )  # fmt: skip
 
     title: ClassVar[str] = "σ by hand"
@@ -28,7 +28,7 @@ class SigmaCurve(Sampler):
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\sigma_t^2}\,\hat\epsilon + \sigma_t z"
     )
-    source: ClassVar[str] = "S Lemma 3.1"
+    source: ClassVar[str] = "Stratos lemma 3.1"
 
     @field_validator("points")
     @classmethod

@@ -34,7 +34,7 @@ class Unclipped(Clipping):
     title: ClassVar[str] = "off"
     summary: ClassVar[str] = "the estimate stays as the network gives it."
     formula: ClassVar[str] = r"\hat x_0"
-    source: ClassVar[str] = "L 115"
+    source: ClassVar[str] = "Luo eq. 115"
 
     def __call__(self, prediction: Prediction) -> Prediction:
         return prediction

@@ -1,4 +1,4 @@
-"""The likelihood along the probability flow, with the exact divergence (MATHS §8)."""
+"""The likelihood along the probability flow, with the exact divergence; score SDE eq. 39, 40."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def flow_log_likelihood(
         (B,)
 
     Source:
-        Song et al. 2021, eqs. 39 and 40.
+        score SDE eq. 39, 40.
     """
 
     def slope(state: Tensor, u: float) -> Tensor:

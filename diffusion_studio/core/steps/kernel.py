@@ -1,4 +1,4 @@
-"""The one family of reverse kernels that keep the marginals (S Lemma 3.1, MATHS §4)."""
+"""The one family of reverse kernels that keep the marginals (Stratos lemma 3.1)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from diffusion_studio.core.denoisers.tilted import Level
 
 
 def langevin_step(x: Tensor, score: Tensor, step: float, noise: Tensor | None, heat: float = 1.0) -> Tensor:
-    """x + c s(x) + heat √(2c) ε (L 158).
+    """x + c s(x) + heat √(2c) ε (Luo eq. 158).
 
     Args:
         x: (B, 2).

@@ -28,17 +28,17 @@ class Equation:
 _FIXED = (
     Equation(
         "Forward process", "Noise in one step",
-        r"q(x_t|x_{t-1}) = \mathcal{N}(\sqrt{1-\beta_t}\,x_{t-1},\,\beta_t I)", "S 6, L 31, C 2.2",
-        "train", "diffusion.schedule.kind",
+        r"q(x_t|x_{t-1}) = \mathcal{N}(\sqrt{1-\beta_t}\,x_{t-1},\,\beta_t I)",
+        "Stratos eq. 7; Luo eq. 31; Course eq. 2.4", "train", "diffusion.schedule.kind",
     ),
     Equation(
         "Forward process", "Noise at once",
         r"x_t = \sqrt{\bar\alpha_t}\,\quantity{x0}{x_0} + \sqrt{1-\bar\alpha_t}\,\quantity{eps}{\varepsilon}",
-        "S 8, L 69, C 2.5, K 2.4", "train", "diffusion.steps",
+        "Stratos eq. 8; Luo eq. 69; Course eq. 2.5; Kuppa eq. 2.4", "train", "diffusion.steps",
     ),
     Equation(
         "Forward process", "Signal-to-noise ratio",
-        r"\mathrm{SNR}(t) = \frac{\bar\alpha_t}{1-\bar\alpha_t}", "L 109", "theory", "schedules",
+        r"\mathrm{SNR}(t) = \frac{\bar\alpha_t}{1-\bar\alpha_t}", "Luo eq. 109", "theory", "schedules",
     ),
     Equation(
         "Forward process", "Zero terminal SNR",
@@ -50,13 +50,13 @@ _FIXED = (
         "Four predictions", "Image from noise",
         r"\quantity{x0}{\hat x_0} = \frac{x_t-\sqrt{1-\bar\alpha_t}\,\quantity{eps}{\hat\varepsilon}}"
         r"{\sqrt{\bar\alpha_t}}",
-        "L 115, C 2.9", "train", "objective.predict",
+        "Luo eq. 115; Course eq. 2.9", "train", "objective.predict",
     ),
     Equation(
         "Four predictions", "Tweedie: image from score",
         r"\quantity{x0}{\hat x_0} = \frac{x_t+(1-\bar\alpha_t)\,\quantity{score}{\hat s}}"
         r"{\sqrt{\bar\alpha_t}}",
-        "L 133", "train", "objective.predict",
+        "Luo eq. 133", "train", "objective.predict",
     ),
     Equation(
         "Four predictions", "v",
@@ -69,34 +69,37 @@ _FIXED = (
         r" = \mathrm{SNR}\,\|\quantity{x0}{x_0}-\quantity{x0}{\hat x_0}\|^2"
         r" = (1-\bar\alpha_t)\|\quantity{score}{s}-\quantity{score}{\hat s}\|^2"
         r" = \bar\alpha_t\|v-\hat v\|^2",
-        "C 2.10, L 108, L 148", "theory", "weights",
+        "Course eq. 2.10; Luo eq. 108, 148", "theory", "weights",
     ),
     Equation(
         "The bound", "Three terms",
-        r"-\log p(x_0) \leq L_0 + \sum_{t=2}^{T} L_{t-1} + L_T", "S 1, L 58, C 2.3, K 2.19", "theory", "elbo",
+        r"-\log p(x_0) \leq L_0 + \sum_{t=2}^{T} L_{t-1} + L_T",
+        "Stratos eq. 1; Luo eq. 58; Course proposition 2.3; Kuppa eq. 2.19, 2.20", "theory", "elbo",
     ),
     Equation(
         "The bound", "Reconstruction",
-        r"L_0 = -\mathbb{E}_{q(x_1|x_0)}\log p(x_0|x_1)", "L 58; Ho et al. 2020, eq. 13", "theory", "elbo",
+        r"L_0 = -\mathbb{E}_{q(x_1|x_0)}\log p(x_0|x_1)",
+        "Luo eq. 58; Ho et al. 2020, eq. 13", "theory", "elbo",
     ),
     Equation(
         "The bound", "Denoising matching",
         r"L_{t-1} = \mathbb{E}\,D_{\mathrm{KL}}(q(x_{t-1}|x_t,x_0)\,\|\,p(x_{t-1}|x_t))",
-        "S 14, L 58, C 2.3", "theory", "elbo",
+        "Stratos eq. 1; Luo eq. 58; Course proposition 2.3", "theory", "elbo",
     ),
     Equation(
         "The bound", "Prior matching",
-        r"L_T = D_{\mathrm{KL}}(q(x_T|x_0)\,\|\,\mathcal{N}(0,I))", "L 58, C 2.3", "theory", "elbo",
+        r"L_T = D_{\mathrm{KL}}(q(x_T|x_0)\,\|\,\mathcal{N}(0,I))",
+        "Luo eq. 58; Course proposition 2.3", "theory", "elbo",
     ),
     Equation(
         "The bound", "Over triples",
         r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
-        "L 43", "theory", "elbo",
+        "Luo eq. 43", "theory", "elbo",
     ),
     Equation(
         "The bound", "Posterior variance",
-        r"\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t", "S 13, L 85, C 2.8",
-        "theory", "schedules",
+        r"\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t",
+        "Stratos eq. 13; Luo eq. 85; Course remark 2.8", "theory", "schedules",
     ),
     Equation(
         "The bound", "Learned variance",
@@ -118,7 +121,7 @@ _FIXED = (
         "Guidance", "Classifier-free",
         r"\quantity{eps}{\hat\varepsilon} = \quantity{guidance}{\gamma}\,\hat\varepsilon(x_t,y)"
         r" + (1-\quantity{guidance}{\gamma})\,\hat\varepsilon(x_t,\varnothing)",
-        "L 170", "sample", "guidance",
+        "Luo eq. 170", "sample", "guidance",
     ),
 )  # fmt: skip
 

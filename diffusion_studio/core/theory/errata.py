@@ -1,4 +1,4 @@
-"""Where the references err: as printed, corrected, and the numbers that decide it (MATHS §9)."""
+"""Where the references err: as printed, corrected, and the numbers that decide it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Erratum:
     """One slip of a reference."""
 
     key: str
-    place: str  # S 25
+    place: str  # Stratos eq. 25
     title: str
     printed: str  # LaTeX
     corrected: str  # LaTeX
@@ -65,7 +65,7 @@ def _ddim_weight() -> tuple[Deciding, ...]:
 
 
 def _posterior_variance() -> tuple[Deciding, ...]:
-    """K 2.5 against Bayes' rule: 1/σ² = α_t/β_t + 1/(1 − ᾱ_{t−1})."""
+    """Kuppa theorem 2.5 against Bayes' rule: 1/σ² = α_t/β_t + 1/(1 − ᾱ_{t−1})."""
     tables = _linear()
     found = []
     for t in (2, 10, 100, 1000):
@@ -142,7 +142,7 @@ def _nodes(dims: int, std: float) -> tuple[torch.Tensor, ...]:
 
 
 def _other_decomposition() -> tuple[Deciding, ...]:
-    """The bound for an exact denoiser of N(0, 0.36), by L 45, by L 43, and by L 58."""
+    """The bound for an exact denoiser of N(0, 0.36), by Luo eq. 45, by 43, and by 58."""
     found = []
     for steps in (5, 10, 20):
         tables, std = _linear(steps), 0.6
@@ -168,7 +168,7 @@ def _other_decomposition() -> tuple[Deciding, ...]:
 
 ERRATA = (
     Erratum(
-        "ddim_weight", "S 25 and footnote 2", "The weight of DDIM's bound",
+        "ddim_weight", "Stratos eq. 25, footnote 2", "The weight of DDIM's bound",
         r"\lambda_t = \frac{\beta_t+(1-\beta_t)\sigma_t^2}{2\sigma_t^2(1-\beta_t)}",
         r"\lambda_t = \frac{(\sqrt{\bar\alpha_{t-1}}-c\sqrt{\bar\alpha_t})^2(1-\bar\alpha_t)}"
         r"{2\sigma_t^2\bar\alpha_t},\; c=\sqrt{\frac{1-\bar\alpha_{t-1}-\sigma_t^2}{1-\bar\alpha_t}}",
@@ -178,7 +178,7 @@ ERRATA = (
         "λ of DDPM", _ddim_weight,
     ),
     Erratum(
-        "posterior_variance", "K, theorem 2.5", "The variance of q(x_{t−1} | x_t, x₀)",
+        "posterior_variance", "Kuppa theorem 2.5", "The variance of q(x_{t−1} | x_t, x₀)",
         r"\sigma_q^2 = \frac{(1-\alpha_t)(1-\sqrt{\bar\alpha_{t-1}})}{1-\bar\alpha_t}",
         r"\sigma_q^2 = \frac{(1-\alpha_t)(1-\bar\alpha_{t-1})}{1-\bar\alpha_t} = \tilde\beta_t",
         "A root too many. (The text also writes α for both α and ᾱ; read as printed, its fractions cancel to "
@@ -186,7 +186,7 @@ ERRATA = (
         "Bayes' rule", _posterior_variance,
     ),
     Erratum(
-        "ddim_marginal", "K, DDIM", "The conditional that keeps the marginals",
+        "ddim_marginal", "Kuppa §2.1.6", "The conditional that keeps the marginals",
         r"\mathcal{N}(\sqrt{\bar\alpha_{t-1}}x_0+\sqrt{1-\bar\alpha_{t-1}}\,\varepsilon,\;\sigma_t^2)",
         r"\mathcal{N}(\sqrt{\bar\alpha_{t-1}}x_0+\sqrt{1-\bar\alpha_{t-1}-\sigma_t^2}\,\varepsilon,"
         r"\;\sigma_t^2)",
@@ -195,7 +195,7 @@ ERRATA = (
         "1 − ᾱ_{t−1}", _ddim_marginal,
     ),
     Erratum(
-        "noise_mean", "C, noise form of μ", "The mean of a reverse step",
+        "noise_mean", "Course §2.4, noise form of μ", "The mean of a reverse step",
         r"\mu = \frac{1}{\sqrt{\bar\alpha_t}}\left(x_t-\frac{1-\alpha_t}{\sqrt{1-\bar\alpha_t}}"
         r"\varepsilon\right)",
         r"\mu = \frac{1}{\sqrt{\alpha_t}}\left(x_t-\frac{1-\alpha_t}{\sqrt{1-\bar\alpha_t}}"
@@ -206,7 +206,7 @@ ERRATA = (
         "posterior mean", _noise_mean,
     ),
     Erratum(
-        "stressed_times", "C, remark 2.7", "Which times training on x₀ stresses",
+        "stressed_times", "Course remark 2.7", "Which times training on x₀ stresses",
         r"\text{the } x_0 \text{ error stresses small } t",
         r"\|x_0-\hat x_0\|^2 = \frac{1-\bar\alpha_t}{\bar\alpha_t}\|\varepsilon-\hat\varepsilon\|^2,"
         r"\;\text{which grows with } t",
@@ -215,7 +215,7 @@ ERRATA = (
         "(1 − ᾱ)/ᾱ", _stressed_times,
     ),
     Erratum(
-        "marginal_score", "L 151", "The score of x_t",
+        "marginal_score", "Luo eq. 151", "The score of x_t",
         r"\nabla\log p(x_t) = -\frac{\varepsilon_0}{\sqrt{1-\bar\alpha_t}}",
         r"\nabla\log p(x_t) = -\frac{\mathbb{E}[\varepsilon_0\,|\,x_t]}{\sqrt{1-\bar\alpha_t}}",
         "What is printed is the score of q(x_t | x₀), for the one noise that was added. The score of p(x_t) "
@@ -224,7 +224,7 @@ ERRATA = (
         "1 / Var(x_t), data N(0, ¼)", _marginal_score,
     ),
     Erratum(
-        "monotone", "S 2.3", "Whether the weight falls with t",
+        "monotone", "Stratos §2.3", "Whether the weight falls with t",
         r"\lambda_t \text{ is larger for small } t",
         r"\lambda_2 > \lambda_{350} < \lambda_{1000}\;\text{(linear schedule)}",
         "True of the left end only. For the linear schedule with σ² = β̃ the weight falls from 0.6 at t = 2 "
@@ -233,13 +233,13 @@ ERRATA = (
         "λ of DDPM", _monotone,
     ),
     Erratum(
-        "other_decomposition", "L 45", "The bound over neighbours",
+        "other_decomposition", "Luo eq. 45", "The bound over neighbours",
         r"\mathbb{E}_{q(x_{t-1},x_{t+1}|x_0)}\,D_{\mathrm{KL}}(q(x_t|x_{t-1})\,\|\,p(x_t|x_{t+1}))",
         r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
         "Going from 43 to 45 the text averages over x_t as if x_{t+1} were not known, but x_{t+1} was made "
         "from that very x_t. The KL divergence draws a fresh x_t instead, and the sum is no longer the "
-        "bound. The form of line 43 is right; it needs x_t itself, which is why its estimate scatters so "
-        "much more than that of L 58.",
-        "the bound by L 58", _other_decomposition,
+        "bound. The form of Luo eq. 43 is right; it needs x_t itself, which is why its estimate scatters so "
+        "much more than that of Luo eq. 58.",
+        "the bound by Luo eq. 58", _other_decomposition,
     ),
 )  # fmt: skip

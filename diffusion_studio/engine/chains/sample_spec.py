@@ -29,7 +29,7 @@ class SampleSpec(Choice):
     steps: int = knob(
         50, title="steps", symbol="S", ge=1, le=4000, scale="log",
         help="Reverse steps from noise to image; most samplers call the network once in each.",
-        source="S §3.3",
+        source="Stratos §3.3",
     )  # fmt: skip
     spacing: AnySpacing = knob(
         TrailingSpacing(), title="times", symbol="τ", help="Which of the T times the chain visits."
@@ -40,14 +40,15 @@ class SampleSpec(Choice):
     )
     label: int = knob(
         -1, title="class", symbol="y", ge=-2, le=100_000, words={-1: "all in turn", NO_CLASS: "none"},
-        help="The class that is asked for; −1 asks for all of them in turn, −2 for none.", source="L 167",
+        help="The class that is asked for; −1 asks for all of them in turn, −2 for none.",
+        source="Luo eq. 167",
     )  # fmt: skip
     guidance: float = knob(
         1.0, title="guidance", symbol="γ", ge=0, le=20,
         help="0 ignores the class, 1 is the plain conditional model, more exaggerates the class. Two "
              "conventions are in use: Ho & Salimans' w is γ − 1, most programs' guidance scale is γ.",
         formula=r"\hat\epsilon = \gamma\,\hat\epsilon(x_t,y) + (1-\gamma)\,\hat\epsilon(x_t,\varnothing)",
-        source="L 170",
+        source="Luo eq. 170",
     )  # fmt: skip
     guide: AnyGuide = knob(ClassifierFree(), title="guide", help="What pushes towards the class.")
     curve: AnyGuidanceCurve = knob(

@@ -50,7 +50,7 @@ class NoiseStart(Start):
     title: ClassVar[str] = "noise"
     summary: ClassVar[str] = "every chain begins at its own noise."
     formula: ClassVar[str] = r"x_T \sim \mathcal N(0, I)"
-    source: ClassVar[str] = "S eq. 8"
+    source: ClassVar[str] = "Stratos eq. 8"
 
 
 class NoisedStart(Start):
@@ -63,7 +63,7 @@ class NoisedStart(Start):
     title: ClassVar[str] = "image, noised"
     summary: ClassVar[str] = "an image is noised to t and denoised again: how much of it survives?"
     formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon"
-    source: ClassVar[str] = "S eq. 8; Meng et al. 2022"
+    source: ClassVar[str] = "Stratos eq. 8; Meng et al. 2022"
 
     @property
     def files(self) -> tuple[str, ...]:

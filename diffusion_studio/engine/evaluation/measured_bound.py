@@ -47,7 +47,7 @@ class BoundReport:
     term_errors: tuple[float, ...]
     draw_spread: float  # standard deviation of one draw's total around its image's mean
     forward_total: float  # the same bound with σ² = β
-    chain_total: float  # the other decomposition, over triples (L 43)
+    chain_total: float  # the other decomposition, over triples (Luo eq. 43)
     chain_error: float
     chain_draw_spread: float
 
@@ -97,7 +97,7 @@ class _Step:
     labels: Tensor | None
 
     def at(self, t: int, x_0: Tensor, noises: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """The term of the step t → t−1, the same with σ² = β, and that of L 43 for x_{t−1}. nats (B,)"""
+        """The term of the step t → t−1, the same with σ² = β, that of Luo eq. 43 for x_{t−1}. nats (B,)"""
         before, x_t = self._pair(t, x_0, noises)
         x0_hat, variance = self._model(x_t, t)
         wide = float(self.tables.beta[t])

@@ -27,7 +27,7 @@ def _bound(b: BoundReport, split: str) -> list[str]:
         f"  L_1 … L_(T−1), matching  {b.matching:8.4f}",
         f"  L_T, prior               {b.prior:8.4f}",
         f"  total with σ² = β        {b.forward_total:8.4f}",
-        f"  by triples (L 43)        {b.chain_total:8.4f} ± {b.chain_error:.4f}",
+        f"  by triples (Luo eq. 43)  {b.chain_total:8.4f} ± {b.chain_error:.4f}",
         f"  one draw scatters by     {b.draw_spread:8.4f}, by triples {b.chain_draw_spread:.4f}",
     ]
 

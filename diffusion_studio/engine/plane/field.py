@@ -114,7 +114,7 @@ def learned_view(level: Level, denoiser: Denoiser, t: int, window: Window, most:
 
 
 def error_view(level: Level, denoiser: Denoiser, t: int, window: Window, most: int = 64) -> FieldView:
-    """Where the learned score errs: the Fisher divergence cell by cell (L 157)."""
+    """Where the learned score errs: the Fisher divergence cell by cell (Luo eq. 157)."""
     base = exact_view(level, window, most)
     rows, columns = base.log_density.shape
     with torch.inference_mode():

@@ -29,7 +29,7 @@ class PlaneGuide(Choice):
              "Ho & Salimans write w = γ − 1. The gradient of ln p(y|x) by the exact classifier and the "
              "difference of the two exact scores are one and the same here.",
         formula=r"s(x_t) + \gamma\,\nabla\log p(y|x_t) = (1-\gamma)\,s(x_t) + \gamma\,s(x_t, y)",
-        source="L 166, L 170",
+        source="Luo eq. 166, 170",
     )  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def guided_network(base: ScoreDenoiser, guide: PlaneGuide) -> Denoiser:
 
 
 class LearnedGuidance:
-    """A network that knows classes, guided classifier-free (L 170); it needs no labels when asked.
+    """A network that knows classes, guided classifier-free (Luo eq. 170); it needs no labels when asked.
 
     Args:
         base: the network.

@@ -69,8 +69,8 @@ def detail_of(spec: PlaneSpec) -> float:
 def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Learned]:
     """Trains until its time is up, its steps are taken, or `control` stops; pausing keeps the network.
 
-    Denoising score matching (L 161): points of the data are noised, and the network is asked for what was
-    added. With `levels` "one" only the slider's t is seen, which is plain score matching at one level.
+    Denoising score matching (Luo eq. 161): points of the data are noised, and the network is asked for what
+    was added. With `levels` "one" only the slider's t is seen, which is plain score matching at one level.
     `objective` "implicit" takes the noised points alone (`plane_losses.implicit`).
     """
     plan, tables = spec.learning, spec.tables()

@@ -29,7 +29,7 @@ class Batch:
 
 
 def denoising(network: ScoreMLP, batch: Batch, kind: PredictionKind, scale: Tensor) -> Tensor:
-    """Mean squared error of what the network predicts (L 161; Vincent 2011)."""
+    """Mean squared error of what the network predicts (Luo eq. 161; Vincent 2011)."""
     a, b = batch.alpha_bar.sqrt(), (1 - batch.alpha_bar).sqrt()
     answer, size = network(batch.x_t, batch.log_snr, batch.labels), scale[batch.t].float()[:, None]
     match kind:

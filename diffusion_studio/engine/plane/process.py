@@ -60,7 +60,7 @@ class Process(Member):
 def forward_steps(
     tables: Tables, times: Sequence[int], first: int, state: State, noise: CounterNoise
 ) -> Iterator[State]:
-    """x_t | x_s ~ N(√(ᾱ_t/ᾱ_s) x_s, (1−ᾱ_t/ᾱ_s) I) from one time to the next (MATHS §2)."""
+    """x_t | x_s ~ N(√(ᾱ_t/ᾱ_s) x_s, (1−ᾱ_t/ᾱ_s) I) from one time to the next (docs/NOTATION.md)."""
     x = state.x
     for k, (s, t) in enumerate(pairwise(times[first:]), start=first):
         variance = tables.beta_between(t, s)
@@ -74,12 +74,12 @@ class Langevin(Process):
     step: float = knob(
         0.01, title="step", symbol="c", gt=0, le=1, scale="log",
         help="How far one step goes. Short steps are slow; long ones widen the law and end in leaps.",
-        formula=r"x \leftarrow x + c\,\nabla\log p_t(x) + \sqrt{2c}\,\epsilon", source="L 158",
+        formula=r"x \leftarrow x + c\,\nabla\log p_t(x) + \sqrt{2c}\,\epsilon", source="Luo eq. 158",
     )  # fmt: skip
     heat: float = knob(
         1.0, title="noise", ge=0, le=1,
         help="1 samples from p_t; 0 leaves the noise out, and every particle climbs to a mode.",
-        source="L 158",
+        source="Luo eq. 158",
     )  # fmt: skip
     adjusted: bool = knob(
         False, title="Metropolis test",
@@ -92,7 +92,7 @@ class Langevin(Process):
     title: ClassVar[str] = "Langevin"
     summary: ClassVar[str] = "follows the score of one noise level, with noise."
     formula: ClassVar[str] = r"x \leftarrow x + c\,\nabla\log p_t(x) + \sqrt{2c}\,\epsilon"
-    source: ClassVar[str] = "L 158"
+    source: ClassVar[str] = "Luo eq. 158"
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:
         return (t,) * (self.steps + 1)
@@ -124,7 +124,7 @@ class Reverse(Process):
     sampler: AnySampler = knob(DDIM(), title="sampler", help="The rule of each reverse step.")
     steps: int = knob(
         200, title="steps", symbol="S", ge=1, le=1000, scale="log",
-        help="Reverse steps from the noise to the data.", source="S §3.3",
+        help="Reverse steps from the noise to the data.", source="Stratos §3.3",
     )  # fmt: skip
     spacing: AnySpacing = knob(
         TrailingSpacing(), title="times", symbol="τ", help="Which of the T times the chain visits.",
@@ -139,7 +139,7 @@ class Reverse(Process):
     title: ClassVar[str] = "reverse chain"
     summary: ClassVar[str] = "walks from pure noise down to the data, one level after the other."
     formula: ClassVar[str] = r"x_T \to \dots \to x_t \to x_s \to \dots \to x_0"
-    source: ClassVar[str] = "S §3, L 139"
+    source: ClassVar[str] = "Stratos §3; Luo eq. 139"
 
     @model_validator(mode="after")
     def _no_learned_variance(self) -> Reverse:
@@ -187,12 +187,12 @@ class Forward(Process):
     kind: Literal["forward"] = "forward"
     steps: int = knob(
         200, title="steps", symbol="S", ge=1, le=1000, scale="log",
-        help="Steps from the data to the noise.", source="L 69",
+        help="Steps from the data to the noise.", source="Luo eq. 69",
     )  # fmt: skip
     title: ClassVar[str] = "forward noising"
     summary: ClassVar[str] = "adds noise to exact samples until nothing of them is left."
     formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon"
-    source: ClassVar[str] = "L 69"
+    source: ClassVar[str] = "Luo eq. 69"
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:
         return tuple(round(k * tables.steps / self.steps) for k in range(self.steps + 1))

@@ -39,7 +39,7 @@ class Mode(Choice):
     )
     weight: float = knob(
         1.0, title="weight", symbol="π_k", gt=0, le=100, scale="log",
-        help="How much of the whole this mode is, in proportion to the others.", source="L 159",
+        help="How much of the whole this mode is, in proportion to the others.", source="Luo eq. 159",
     )  # fmt: skip
     label: int = knob(0, title="class", symbol="y", ge=0, lt=CLASSES, help="The class of its points.")
 

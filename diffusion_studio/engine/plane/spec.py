@@ -43,18 +43,18 @@ class PlaneLearning(Choice):
     )  # fmt: skip
     predicts: Literal["eps", "x_0", "score", "v"] = knob(
         "eps", title="predicts", words={"eps": "ε", "x_0": "x_0", "score": "score", "v": "v"},
-        help="Which of the four equivalent quantities the network gives.", source="L 115–151",
+        help="Which of the four equivalent quantities the network gives.", source="Luo eq. 115–151",
     )  # fmt: skip
     dropped: float = knob(
         1.0, title="labels dropped", symbol="p", gt=0, le=1, words={1.0: "all"},
         help="The share of points whose class the network is not told. Below 1 it learns the score of each "
              "class and the unconditional one in one, as classifier-free guidance needs.",
-        source="L 170; Ho & Salimans 2022, §3.2",
+        source="Luo eq. 170; Ho & Salimans 2022, §3.2",
     )  # fmt: skip
     levels: Literal["all", "one"] = knob(
         "all", title="noise levels", words={"all": "all", "one": "only this t"},
         help="Learn at every noise level, or only at the one of the slider, as plain score matching does.",
-        source="L 157, L 161",
+        source="Luo eq. 157, 161",
     )  # fmt: skip
     points: int = knob(
         0, title="data points", ge=0, le=100_000, words={0: "fresh"},
@@ -104,7 +104,7 @@ class PlaneSpec(Choice):
         0, title="time", symbol="t", ge=0, le=T,
         help="The noise level of the picture, from the data at 0 to pure noise at T. Chains that walk "
              "through the levels take the slider with them.",
-        formula=r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon", source="L 69",
+        formula=r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon", source="Luo eq. 69",
     )  # fmt: skip
     process: AnyProcess = knob(Langevin(), title="moves by", help="How the particles move.")
     count: int = knob(

@@ -56,7 +56,7 @@ class ObjectiveSpec(Choice):
         "eps", title="predict", words={"eps": "noise ε", "x_0": "image x₀", "score": "score s", "v": "v"},
         help="What the network says about x_t. Each of the four can be turned into the others; they "
              "differ in what is easy to learn.",
-        source="L 115–151",
+        source="Luo eq. 115–151",
     )  # fmt: skip
     variance: ReverseVariance = knob(
         "fixed", title="variance", symbol="σ²",
@@ -127,7 +127,7 @@ class TrainingSpec(Choice):
     decay_from: int = knob(
         0, title="decay from", ge=0, le=10_000_000, advanced=True, words={0: "never"},
         help="From this step on the learning rate falls like 1/√step, so that the weights come to rest.",
-        formula=r"\eta_k = \eta \big/ \sqrt{\max(k/k_0,\,1)}", source="Karras et al. 2024, eq. 67",
+        formula=r"\eta_k = \eta \big/ \sqrt{\max(k/k_0,\,1)}", source="EDM2 eq. 67",
     )  # fmt: skip
     weight_decay: float = knob(
         0.0, title="weight decay", ge=0, le=1, advanced=True,

@@ -150,7 +150,7 @@ class BatchSource:
         return Batch(x_0, t, noise, self._labels(numbers, size), correction)
 
     def _times(self, size: int) -> tuple[Tensor, Tensor | None]:
-        """Times 1 … T, one from each of `size` equal strata of the density (VDM, appendix I.1). int64 (size,)
+        """Times 1 … T, one from each of `size` equal strata of the density (VDM §I.1). int64 (size,)
 
         With strata the losses of different batches can be compared better than with independent draws. The
         second tensor is 1 / (T p_t), where the density asks for it.

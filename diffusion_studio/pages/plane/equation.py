@@ -55,7 +55,7 @@ def _langevin(process: Langevin) -> tuple[list[Term], list[Term], str]:
             Term(text=f"+ {process.heat * math.sqrt(2 * process.step):.4g}"),
             Term(r"\varepsilon", "eps"),
         ]
-    caption = "Luo 2022, eq. 158" + (", with a Metropolis test" if process.adjusted else "")
+    caption = "Luo eq. 158" + (", with a Metropolis test" if process.adjusted else "")
     return formula, numbers, caption
 
 
@@ -69,7 +69,7 @@ def _forward(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], st
         Term(text=f"x = {math.sqrt(1 - variance):.4f}"), Term("x_s", "xt"),
         Term(text=f"+ {math.sqrt(variance):.4f}"), Term(r"\varepsilon", "eps"),
     ]  # fmt: skip
-    return formula, numbers, f"s = {s} → t = {t} · Luo 2022, eq. 69"
+    return formula, numbers, f"s = {s} → t = {t} · Luo eq. 69"
 
 
 def _flow_up(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], str]:

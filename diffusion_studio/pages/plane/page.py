@@ -40,7 +40,7 @@ FIELDS = [
     (
         "error",
         "Error",
-        "Where the learned score errs: the Fisher divergence, cell by cell, L 157 (3)",
+        "Where the learned score errs: the Fisher divergence, cell by cell, Luo eq. 157 (3)",
     ),
 ]
 EQUATION_EVERY = 150  # ms

@@ -142,7 +142,7 @@ class SamplePage(Page):
         self.browse.setAccessibleName("Open a run or a model folder")
         self.labels = QuietCombo()
         self.labels.setAccessibleName("Class")
-        self.labels.setToolTip("The class that is asked for (L 167)")
+        self.labels.setToolTip("The class that is asked for (Luo eq. 167)")
         chosen, self.class_row = QWidget(), QWidget()
         _row(chosen, self.sources, self.browse)
         _row(self.class_row, label("class  y", "muted"), self.labels)

@@ -165,7 +165,7 @@ class BoundView(QWidget):
         one = _with(elbo["total"], elbo["total_error"]), _number(elbo["draw_spread"])
         two = _with(elbo["chain_total"], elbo["chain_error"]), _number(elbo["chain_draw_spread"])
         heads = ("", "bound", "one draw scatters by", "")
-        rows = (heads, ("L 58: three terms", *one, BOUND[0]), ("L 43: triples", *two, BOUND[1]))
+        rows = (heads, ("Luo eq. 58: three terms", *one, BOUND[0]), ("Luo eq. 43: triples", *two, BOUND[1]))
         for row, cells in enumerate(rows):
             for place, text in enumerate(cells):
                 self._grid.addWidget(_cell(text, row, place), row, place)

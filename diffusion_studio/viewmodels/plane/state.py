@@ -35,19 +35,24 @@ def methods() -> tuple[Method, ...]:
     """All of them, in the order of the buttons."""
     known = members(Sampler)
     found = [
-        Method("langevin", "Langevin", "Follow the score of one noise level, with noise (L 158)", Langevin())
+        Method(
+            "langevin",
+            "Langevin",
+            "Follow the score of one noise level, with noise (Luo eq. 158)",
+            Langevin(),
+        )
     ]
     for key, title, text, kind in (
-        ("annealed", "Annealed", "Langevin at every noise level in turn, from coarse to fine (L 160)",
+        ("annealed", "Annealed", "Langevin at every noise level in turn, from coarse to fine (Luo eq. 160)",
          "annealed_langevin"),
         ("ddpm", "DDPM", "Ancestral sampling: every step adds noise again (Ho et al. 2020)", "ddpm"),
         ("ddim", "DDIM", "The start alone decides, for η = 0 (DDIM eq. 12)", "ddim"),
-        ("sde", "Reverse SDE", "Euler–Maruyama on the reverse SDE (Song et al. 2021)", "reverse_sde"),
-        ("flow", "Flow", "The probability flow, second order (Song et al. 2021)", "heun"),
+        ("sde", "Reverse SDE", "Euler–Maruyama on the reverse SDE (score SDE)", "reverse_sde"),
+        ("flow", "Flow", "The probability flow, second order (score SDE)", "heun"),
     ):  # fmt: skip
         if kind in known:
             found.append(Method(key, title, text, _reverse(known[kind]())))
-    found.append(Method("forward", "Forward", "Exact samples, noised step by step (L 69)", Forward()))
+    found.append(Method("forward", "Forward", "Exact samples, noised step by step (Luo eq. 69)", Forward()))
     return tuple(found)
 
 

@@ -38,7 +38,7 @@ def cards() -> tuple[TourCard, ...]:
             "The arrows are the score: they point where the density grows. Langevin dynamics follows them "
             "and adds noise. Started many times at one point, it finds different modes; without noise it "
             "would always find the same one.",
-            "Luo 2022, figure 6",
+            "Luo figure 6",
             (
                 Action(
                     "Many chains from one point",
@@ -77,7 +77,7 @@ def cards() -> tuple[TourCard, ...]:
             "The score forgets the weights of modes that are far apart: the logarithm splits the weight "
             "off, and the gradient drops it. Each particle stays with the mode it started nearest to. With "
             "noise at many levels the modes melt together first, and the weights come back.",
-            "Luo 2022, eq. 159 and after",
+            "Luo eq. 159",
             (
                 Action(
                     "Two far modes, plain",
@@ -101,7 +101,7 @@ def cards() -> tuple[TourCard, ...]:
             "Between the modes its arrows are invented (look at the error map), and a chain that comes "
             "down from noise by them goes astray. Learned at all levels, the score is right wherever the "
             "chain comes by, and the bars meet.",
-            "Luo 2022, after eq. 157; Song & Ermon 2019, §3.2.1",
+            "Luo after eq. 157; Song & Ermon 2019, §3.2.1",
             (
                 Action("Learn at one level", setting(**one_level, look_field="error"), learns=True),
                 Action("A chain by one level", setting(**one_level | down), learns=True),
@@ -114,7 +114,7 @@ def cards() -> tuple[TourCard, ...]:
             "Data often lie on a curve or a surface with nothing beside it. There the density is zero, its "
             "logarithm is not defined, and the score grows without bound: plain steps leap away. A little "
             "noise gives the curve a width, and every place a score.",
-            "Luo 2022, after eq. 157; Song & Ermon 2019, §3.2.1",
+            "Luo after eq. 157; Song & Ermon 2019, §3.2.1",
             (
                 Action(
                     "No noise",
@@ -135,7 +135,7 @@ def cards() -> tuple[TourCard, ...]:
             "DDIM has a free number at each step: how much fresh noise. Whatever it is, the cloud at every "
             "t is the same pₜ. Watch the energy distance stay within that of exact samples, for η = 0 as "
             "for η = 1; only the paths differ.",
-            "Stratos, lemma 3.1; DDIM eq. 12",
+            "Stratos lemma 3.1; DDIM eq. 12",
             (
                 Action("η = 0", setting("ring", Reverse(sampler=DDIM()), count=4000, start="noise", **still)),
                 Action(
@@ -152,7 +152,7 @@ def cards() -> tuple[TourCard, ...]:
             "ODE and SDE reach the same data",
             "The probability flow has no noise, the reverse SDE has noise all the way. Both carry pure "
             "noise to the same p₀. Whole paths show the difference: smooth lines here, random walks there.",
-            "Song et al. 2021, §4.3",
+            "score SDE §4.3",
             (
                 Action(
                     "The flow",
@@ -230,7 +230,7 @@ def cards() -> tuple[TourCard, ...]:
             "A chain need not visit every t. With few steps it matters which ones: steps that crowd near "
             "the data draw details, steps near the noise place the modes. Compare the energy distance at "
             "the end.",
-            "Stratos §3.3; Karras et al. 2022, eq. 5",
+            "Stratos §3.3; EDM eq. 5",
             tuple(few),
         ),
         TourCard(
@@ -238,7 +238,7 @@ def cards() -> tuple[TourCard, ...]:
             "Exact samples go up to the noise, and a reverse chain brings them back. Colours by starting "
             "point show what is remembered. After fresh noise only the whole comes back, each point "
             "elsewhere. Up and down along the flow, nearly every point returns to its place.",
-            "Luo 2022, eq. 69; DDIM §4.3",
+            "Luo eq. 69; DDIM §4.3",
             (
                 Action(
                     "By the flow and back",

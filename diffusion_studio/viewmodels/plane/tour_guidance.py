@@ -29,7 +29,7 @@ def guidance_cards() -> tuple[TourCard, ...]:
             "The score is pushed towards one class: s + γ ∇ ln p(y|x). At γ = 1 the particles are exact "
             "samples of the class. With larger γ they crowd together, away from the other classes: look at "
             "the spread. Point at the plane to see the three arrows.",
-            "Luo 2022, eq. 166; Ho & Salimans 2022, §4",
+            "Luo eq. 166; Ho & Salimans 2022, §4",
             tuple(_towards(f"γ = {gamma:g}", gamma, Reverse(sampler=DDIM())) for gamma in (0, 1, 4, 12)),
         ),
         TourCard(

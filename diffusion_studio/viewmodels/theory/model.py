@@ -60,7 +60,8 @@ class TheorySpec(Choice):
     error: PredictionKind = knob(
         "eps", title="weight on",
         words={"eps": "ε error", "x_0": "x₀ error", "score": "score error", "v": "v error"},
-        help="The same weights, turned exactly to the error of another prediction.", source="C 2.10, L 148",
+        help="The same weights, turned exactly to the error of another prediction.",
+        source="Course eq. 2.10; Luo eq. 148",
     )  # fmt: skip
     axis: Literal["t", "log_snr"] = knob(
         "t", title="axis", words={"t": "t", "log_snr": "log SNR"}, help="What the curves are drawn over."

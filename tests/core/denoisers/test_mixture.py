@@ -92,7 +92,7 @@ def test_that_a_label_asks_for_the_score_of_one_class():
 
 
 def test_that_bayes_ties_the_conditional_scores_to_the_classifier():
-    """∇ ln p(x|y) = ∇ ln p(x) + ∇ ln p(y|x) (L 163)."""
+    """∇ ln p(x|y) = ∇ ln p(x) + ∇ ln p(y|x) (Luo eq. 163)."""
     mixture, a = random_mixture(5, 9), 0.8
     level, x = mixture.at(a), points(mixture, a).requires_grad_()
     for y in range(3):

@@ -1,4 +1,4 @@
-"""The four predictions are one (MATHS §3)."""
+"""The four predictions are one."""
 
 import pytest
 import torch

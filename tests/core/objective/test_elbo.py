@@ -95,7 +95,7 @@ def test_that_the_bound_comes_down_to_the_exact_value_as_t_grows():
 
 @pytest.mark.parametrize("schedule", [LinearSchedule(), CosineSchedule()], ids=lambda s: s.kind)
 def test_that_both_decompositions_have_the_same_sum_and_the_printed_l45_does_not(schedule):
-    """L 58 against L 43; L 45 as printed takes x_t and x_{t+1} for independent given x_{t−1}."""
+    """Luo eq. 58 against 43; 45 as printed takes x_t and x_{t+1} for independent given x_{t−1}."""
     tables = Tables.from_betas(schedule.betas(10))
     variance = reverse_variance(tables, "forward")
     model = fixed_variance(GaussianDenoiser(tables, std=STD), variance)

@@ -50,7 +50,7 @@ def test_that_the_corrected_ddim_weight_is_the_one_of_ddpm_at_the_posterior_vari
 
 
 def test_that_the_printed_ddim_weight_is_one_too_large(tables):
-    """The erratum, proved: S 25 at σ² = β̃ is λ^DDPM + 1, against S's own Corollary 3.2."""
+    """The erratum, proved: Stratos eq. 25 at σ² = β̃ is λ^DDPM + 1, against the note's own corollary 3.2."""
     printed = printed_ddim_weight(tables, tables.beta_tilde)[2:]  # at t = 1, β̃ = 0
     close(printed, ddpm_elbo_weight(tables, tables.beta_tilde)[2:] + 1)
 
@@ -111,7 +111,7 @@ def test_that_every_weight_can_be_trained_with_and_leaves_t_0_alone(tables, kind
 
 
 def test_that_the_weight_of_the_bound_is_not_monotone_for_the_linear_schedule():
-    """S 2.3 says "larger for small t"; it holds at the left end only (MATHS §5)."""
+    """Stratos §2.3 says "larger for small t"; it holds at the left end only."""
     weight = DDPMWeight().on_eps(Tables.from_betas(SCHEDULES["linear"].betas(1000)))
     lowest = int(weight[2:].argmin()) + 2
     assert float(weight[2]) == pytest.approx(0.6, abs=0.01)
@@ -122,7 +122,7 @@ def test_that_the_weight_of_the_bound_is_not_monotone_for_the_linear_schedule():
 
 
 def test_that_training_on_x0_stresses_late_times():
-    """C 2.7 says it stresses small t; relative to the ε error it does the opposite."""
+    """Course remark 2.7 says it stresses small t; relative to the ε error it does the opposite."""
     tables = Tables.from_betas(SCHEDULES["linear"].betas(1000))
     assert bool((UnitWeight(error="x_0").on_eps(tables)[1:].diff() > 0).all())
 

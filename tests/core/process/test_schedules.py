@@ -1,4 +1,4 @@
-"""Every schedule, whatever T: what holds for all of them (MATHS §2)."""
+"""Every schedule, whatever T: what holds for all of them."""
 
 import math
 

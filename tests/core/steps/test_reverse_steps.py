@@ -1,4 +1,4 @@
-"""The family of reverse steps (MATHS §4), against closed forms."""
+"""The family of reverse steps, against closed forms."""
 
 import itertools
 import math
@@ -76,7 +76,7 @@ def test_that_ddpm_has_the_posterior_of_the_forward_chain(tables):
 
 
 def test_that_ddim_with_eta_one_is_ddpm(tables):
-    """S Corollary 3.2, on the full sequence and on a sub-sequence."""
+    """Stratos corollary 3.2, on the full sequence and on a sub-sequence."""
     for spacing in (range(100, -1, -1), TrailingSpacing().times(tables, 9)):
         for t, s in itertools.pairwise(spacing):
             assert DDIM(eta=1).update(tables, t, s) == DDPM().update(tables, t, s)

@@ -128,7 +128,7 @@ def test_that_pointing_at_a_term_tells_its_name(qtbot, view):
 
 def test_that_numbers_in_plain_text_need_no_rendering(qtbot, view, monkeypatch):
     numbers = (Term(text="= 0.619"), Term(r"\hat{x}_0", "x0"))
-    view.set_equation(STEP, numbers, "Song et al. 2021, eq. 12")
+    view.set_equation(STEP, numbers, "score SDE eq. 12")
     settled(qtbot, view)
     monkeypatch.setattr(formula, "_render", lambda *args: pytest.fail("rendered"))
     for i in range(50):

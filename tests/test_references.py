@@ -1,0 +1,74 @@
+"""What the code cites is in docs/REFERENCES.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import diffusion_studio
+from tests.support.citations import keys, sources, unknown_names, wrong
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(diffusion_studio.__file__).parent
+KNOWN = keys((ROOT / "docs" / "REFERENCES.md").read_text(encoding="utf-8"))
+MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if path.name != "REFERENCES.md"
+}
+
+
+def test_that_every_source_names_a_reference():
+    found = [
+        (f"{name}:{line}", source)
+        for name, path in MODULES.items()
+        for line, source in sources(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert len(found) > 150
+    assert [(where, bad) for where, source in found for bad in wrong(source, KNOWN)] == []
+
+
+@pytest.mark.parametrize("name", [*MODULES, *PAGES])
+def test_that_prose_cites_what_the_references_know(name: str):
+    text = (MODULES | PAGES)[name].read_text(encoding="utf-8")
+    assert unknown_names(text, KNOWN) == []
+    assert re.search(r"\b(?:[SLK] \d|C \d\.|MATHS)", text) is None, "a shorthand that nobody else knows"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "Luo eq. 130",
+        "Luo eq. 115–151",
+        "Luo eq. 157, 161",
+        "Ho et al. 2020, appendix B",
+        "Ho et al. 2020, §3.2; DDIM eq. 16",
+        "Stratos lemma 3.1",
+        "Stratos eq. 25, as printed",
+        "VDM §I.2",
+        "EDM algorithm 1 without lines 6–8",
+        "Vincent 2011",
+        "drawn by hand",
+    ],
+)
+def test_that_a_citation_is_read(source: str):
+    assert wrong(source, KNOWN) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "L 130", "Luo 130a", "Luo, eq. 130", "Ho et al. 2020 eq. 2", "Nobody 2020", "Luo eq. 130; S 18"],
+)
+def test_that_what_is_no_citation_is_found(source: str):
+    assert wrong(source, KNOWN) != []
+
+
+def test_that_names_in_prose_are_found():
+    known = frozenset({"Luo", "Vincent 2011", "Ho et al. 2020"})
+    assert unknown_names("(Vincent 2011), Luo eq. 3, Ho et al. 2020, eq. 4, and Luo after eq. 5", known) == []
+    assert unknown_names("Song\n    et al. 2021 say", known) == ["Song et al. 2021"]
+    assert unknown_names("as L eq. 45 prints", known) == ["as L eq. 4"]

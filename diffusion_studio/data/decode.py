@@ -5,61 +5,23 @@ from __future__ import annotations
 import contextlib
 import struct
 import threading
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
-from diffusion_studio.data.errors import BadImage, NotAnImage
+from diffusion_studio.data import jpeg, png, tiff
+from diffusion_studio.data.errors import BadImage
+from diffusion_studio.data.formats import HEAD, format_of, opened
+from diffusion_studio.data.samples import Samples, in_srgb, upright
 from diffusion_studio.data.spec import Fit
 
 MAX_MEGAPIXELS = 100
 _LARGE_PIXELS = 16_000_000
 _LARGE = threading.BoundedSemaphore(2)  # so many large pictures are unpacked at a time
-
-_PNG = b"\x89PNG\r\n\x1a\n"
-_CUT_OFF = "The file is cut off: its end is missing."
-_WRONG_CHECKSUM = "A checksum inside the file is wrong: the file is damaged."
-_UNKNOWN = "It is not an image: its content is not one of PNG, JPEG, WebP, BMP, GIF, TIFF."
-
-# First bytes and reader of each format. The readers are called by name: a file cannot choose another one.
-_READERS: tuple[tuple[bytes, Callable[[BinaryIO], ImageFile.ImageFile]], ...] = (
-    (_PNG, PngImagePlugin.PngImageFile),
-    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
-    (b"RIFF", WebPImagePlugin.WebPImageFile),
-    (b"BM", BmpImagePlugin.BmpImageFile),
-    (b"GIF87a", GifImagePlugin.GifImageFile),
-    (b"GIF89a", GifImagePlugin.GifImageFile),
-    (b"II*\0", TiffImagePlugin.TiffImageFile),
-    (b"MM\0*", TiffImagePlugin.TiffImageFile),
-    (b"II+\0", TiffImagePlugin.TiffImageFile),
-    (b"MM\0+", TiffImagePlugin.TiffImageFile),
-)
-
-# The orientation tag of a camera (EXIF 0x0112) and what sets the picture upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 @dataclass(frozen=True)
@@ -79,6 +41,8 @@ class Picture:
     pixels: NDArray[np.uint8]  # (H, W, C)
     width: int
     height: int
+    brightest: int = 255  # highest value of any channel before it was brought to the frame
+    deep: bool = False  # whether the file holds more than eight bits a sample
 
 
 def decode(path: Path, frame: Frame) -> Picture:
@@ -111,7 +75,14 @@ def decode_file(file: BinaryIO, frame: Frame) -> Picture:
 
 
 def _decode(file: BinaryIO, frame: Frame) -> Picture:
-    image = _open(file)
+    name = format_of(file.read(HEAD))
+    header = png.check(file) if name == "PNG" else None
+    if name == "WebP":
+        _check_riff(file)
+    deep = _deep_tiff(file, frame) if name == "TIFF" else None
+    if deep is not None:
+        return _framed(deep, frame, *deep.size, deep=True)
+    image = opened(name, file)
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1_000_000:
         megapixels = round(width * height / 1e6)
@@ -120,79 +91,81 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
     image.draft("", (2 * frame.resolution, 2 * frame.resolution))
     large = image.width * image.height > _LARGE_PIXELS
     with _LARGE if large else contextlib.nullcontext():
-        image.load()
-        plain = _plain(_upright(image), frame.background)
-        if frame.channels == 1:
-            plain = plain.convert("L")
-        square = fit_to(plain, frame)
-    mode = "L" if frame.channels == 1 else "RGB"
-    pixels = np.array(square.convert(mode), dtype=np.uint8)
-    return Picture(pixels.reshape(frame.resolution, frame.resolution, frame.channels), width, height)
+        if header is not None and header.is_deep:
+            assert isinstance(image, PngImagePlugin.PngImageFile)
+            found = _turned(image, png.read_deep(file, image, frame.background))
+            return _framed(found, frame, width, height, deep=True)
+        loaded = _loaded(image, file, header)
+        is_deep = loaded.mode.startswith("I")
+        plain = _plain(_turned(image, loaded), frame.background)
+        return _framed(plain, frame, width, height, deep=is_deep)
 
 
-def _open(file: BinaryIO) -> ImageFile.ImageFile:
-    """The header of the picture, its format told by its first bytes."""
-    head = file.read(16)
-    if not head:
-        raise BadImage("The file is empty.")
-    reader = next((r for signature, r in _READERS if head.startswith(signature)), None)
-    if reader is None or (head.startswith(b"RIFF") and head[8:12] != b"WEBP"):
-        raise NotAnImage(_UNKNOWN)
-    if head.startswith(_PNG):
-        _check_png(file)
-    if head.startswith(b"RIFF"):
-        _check_riff(file, head)
+def _framed(plain: Image.Image, frame: Frame, width: int, height: int, *, deep: bool) -> Picture:
+    """A picture in mode L or RGB, brought to the frame."""
+    brightest = max(high for _, high in _extrema(plain))
+    if frame.channels == 1:
+        plain = plain.convert("L")
+    square = fit_to(plain, frame).convert("L" if frame.channels == 1 else "RGB")
+    pixels = np.array(square, dtype=np.uint8).reshape(frame.resolution, frame.resolution, frame.channels)
+    return Picture(pixels, width, height, brightest, deep)
+
+
+def _extrema(image: Image.Image) -> tuple[tuple[int, int], ...]:
+    """(lowest, highest) of each channel."""
+    found = image.getextrema()
+    return (found,) if isinstance(found[0], int | float) else found  # type: ignore[return-value]
+
+
+def _deep_tiff(file: BinaryIO, frame: Frame) -> Image.Image | None:
     file.seek(0)
-    return reader(file)
+    with _LARGE:
+        return tiff.read_deep(file, frame.background, MAX_MEGAPIXELS * 1_000_000)
 
 
-def _check_png(file: BinaryIO) -> None:
-    """Walk the chunks and compare their checksums, which the decoder leaves unread for the pixels."""
-    file.seek(len(_PNG))
-    kind = b""
-    while kind != b"IEND":
-        header = file.read(8)
-        if len(header) < 8:
-            raise BadImage(_CUT_OFF)
-        length, kind = struct.unpack(">I4s", header)
-        checksum = zlib.crc32(kind)
-        while length > 0:
-            block = file.read(min(length, 1 << 20))
-            if not block:
-                raise BadImage(_CUT_OFF)
-            checksum = zlib.crc32(block, checksum)
-            length -= len(block)
-        stored = file.read(4)
-        if len(stored) < 4:
-            raise BadImage(_CUT_OFF)
-        if stored != struct.pack(">I", checksum):
-            raise BadImage(_WRONG_CHECKSUM)
+def _loaded(image: ImageFile.ImageFile, file: BinaryIO, header: png.Header | None) -> Image.Image:
+    """The pixels, with what the format hides put right."""
+    if header is not None:
+        assert isinstance(image, PngImagePlugin.PngImageFile)
+        png.skip_cover(image)
+        image.load()
+        return png.with_true_transparency(image, header)
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        return jpeg.loaded(image, file)
+    image.load()
+    return image
 
 
-def _check_riff(file: BinaryIO, head: bytes) -> None:
-    (length,) = struct.unpack("<I", head[4:8])
+def _check_riff(file: BinaryIO) -> None:
+    file.seek(4)
+    (length,) = struct.unpack("<I", file.read(4))
     if file.seek(0, 2) < length + 8:
-        raise BadImage(_CUT_OFF)
+        raise BadImage(png.CUT_OFF)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _turned(image: Image.Image, found: Image.Image) -> Image.Image:
+    """`found` turned as the camera's data in `image` say."""
     try:
         orientation = image.getexif().get(0x0112)
     except Exception:  # a picture with damaged camera data is still a picture
-        return image
-    method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return image if method is None else image.transpose(method)
+        return found
+    return upright(found, orientation)
 
 
 def _plain(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """The picture in mode L or RGB: eight bits, no palette, no transparency."""
+    """The picture in mode L or RGB: eight bits, sRGB, no palette, no transparency."""
+    profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bits(np.asarray(image)))
+        values = np.asarray(image)
+        white = 65535 if values.dtype.itemsize == 2 else 0
+        return in_srgb(Samples(values[..., None], 1, white).picture(background), profile)
     if image.mode == "LAB":
         return _from_lab(image)
     if image.has_transparency_data:
-        return _composite(image.convert("RGBA"), background)
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        return _composite(in_srgb(image.convert("RGBA"), profile), background)
+    if image.mode == "CMYK":
+        return in_srgb(image, profile).convert("RGB")
+    return in_srgb(image.convert("L" if image.mode in ("1", "L") else "RGB"), profile)
 
 
 def _composite(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
@@ -209,35 +182,6 @@ def _from_lab(image: Image.Image) -> Image.Image:
     converted = ImageCms.applyTransform(image, transform)
     assert converted is not None  # None only with inPlace
     return converted
-
-
-def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Grey values of 16 or 32 bits as 0..255.
-
-    16-bit values are divided by 257. Wider integers that fit 8 or 16 bits are read as such, floats in [0, 1]
-    or [0, 255] likewise; anything else is stretched from its lowest to its highest value.
-    """
-    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    low, high = float(values.min()), float(values.max())
-    if not np.isfinite([low, high]).all():  # one NaN makes both of them NaN
-        raise BadImage("The picture holds values that are not finite numbers.")
-    start, scale = _range(low, high, integer=np.issubdtype(values.dtype, np.integer))
-    wide = values.astype(np.float64)
-    wide -= start
-    wide *= scale
-    return np.rint(wide, out=wide).astype(np.uint8)
-
-
-def _range(low: float, high: float, *, integer: bool) -> tuple[float, float]:
-    """The value that becomes 0, and the factor that brings the rest to 0..255."""
-    if low >= 0 and high <= 1 and not integer:
-        return 0.0, 255.0
-    if low >= 0 and high <= 255:
-        return 0.0, 1.0
-    if low >= 0 and high <= 65535 and integer:
-        return 0.0, 1 / 257
-    return low, 255 / (high - low) if high > low else 0.0
 
 
 def fit_to(image: Image.Image, frame: Frame) -> Image.Image:
@@ -267,20 +211,17 @@ def _resize(image: Image.Image, size: tuple[int, int], box: tuple[int, int, int,
 
 def _explain(error: Exception) -> str:
     """A sentence for whatever the reader of a format raised."""
-    text = str(error).strip().rstrip(".") or type(error).__name__
-    lowered = text.lower()
+    lowered = str(error).lower()  # never shown: it speaks of the reader's depths
     if isinstance(error, MemoryError):
         return "There is not enough memory to open it."
     if isinstance(error, OSError) and error.strerror:
         return f"The file cannot be read: {error.strerror.lower()}."
     if isinstance(error, EOFError) or "truncated" in lowered or "end of file" in lowered:
-        return _CUT_OFF
+        return png.CUT_OFF
     if "cannot load this image" in lowered:  # the header ended without a word of any pixels
         return "The file is cut off: it ends before its pixels."
     if "checksum" in lowered:
-        return _WRONG_CHECKSUM
+        return png.WRONG_CHECKSUM
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"The picture has too many pixels; the limit is {MAX_MEGAPIXELS} megapixels."
-    if not any(letter.isalpha() for letter in text):  # a bare number out of the reader's depths
-        return "The picture is damaged: its header makes no sense."
-    return f"The picture is damaged: {text}."
+    return "The picture is damaged: what it says of itself makes no sense."

@@ -141,18 +141,29 @@ def test_that_sixteen_bits_are_rounded() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (np.array([0, 100, 200, 255], np.int32), [0, 100, 200, 255]),
-        (np.array([0, 257, 25700, 65535], np.int32), [0, 1, 100, 255]),
-        (np.array([-100, 0, 100, 410], np.int32), [0, 50, 100, 255]),
         (np.array([0, 0.2, 0.4, 1], np.float32), [0, 51, 102, 255]),
         (np.array([0, 51, 102, 255], np.float32), [0, 51, 102, 255]),
-        (np.array([-1, -0.6, -0.2, 1], np.float32), [0, 51, 102, 255]),
-        (np.array([7000, 7000, 7000, 7000], np.float32), [0, 0, 0, 0]),
+        (np.array([-0.01, 0.2, 0.4, 1.2], np.float32), [0, 51, 102, 255]),
     ],
 )
-def test_that_wide_values_are_scaled_by_their_range(values: np.ndarray, expected: list[int]) -> None:
+def test_that_floats_are_scaled_by_their_range(values: np.ndarray, expected: list[int]) -> None:
     image = Image.fromarray(np.tile(values, (4, 1)))
     assert pixels(image, Frame(4, 1), "TIFF")[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("values", [[-1, -0.6, -0.2, 1], [7000, 7000, 7000, 7000], [0, 1, 2, 300]])
+def test_that_floats_of_another_range_are_refused(values: list[float]) -> None:
+    image = Image.fromarray(np.tile(np.array(values, np.float32), (4, 1)))
+    reason = reason_of(saved(image, "TIFF").getvalue())
+    assert reason.startswith("Its values are floating-point numbers from ")
+    assert reason.endswith("only 0 to 1 or 0 to 255 say what is black and what is white.")
+
+
+def test_that_signed_integers_are_refused_by_name() -> None:
+    image = Image.fromarray(np.tile(np.array([0, 100, 200, 255], np.int32), (4, 1)))
+    assert reason_of(saved(image, "TIFF").getvalue()) == (
+        "It is a TIFF of 32-bit signed integers; what is black and what is white in them is not known."
+    )
 
 
 def test_that_values_that_are_no_numbers_are_refused() -> None:
@@ -232,8 +243,8 @@ SENTENCES = {
     "truncated png": "The file is cut off: its end is missing.",
     "truncated jpeg": "The file is cut off: its end is missing.",
     "empty": "The file is empty.",
-    "text": "It is not an image: its content is not one of PNG, JPEG, WebP, BMP, GIF, TIFF.",
-    "random bytes": "It is not an image: its content is not one of PNG, JPEG, WebP, BMP, GIF, TIFF.",
+    "text": "It is not an image: its content is not one of PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF.",
+    "random bytes": "It is not an image: its content is not one of PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF.",
     "wrong checksum": "A checksum inside the file is wrong: the file is damaged.",
     "bomb": "The picture has 400 megapixels; the limit is 100.",
 }

@@ -1,0 +1,116 @@
+"""The format of a picture, told by its first bytes and never by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import BinaryIO, Literal
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    features,
+)
+
+from diffusion_studio.data.errors import BadImage, NotAnImage
+
+Format = Literal["PNG", "JPEG", "WebP", "BMP", "GIF", "TIFF", "AVIF"]
+HEAD = 32  # bytes that tell a format
+
+_SIGNATURES: tuple[tuple[bytes, Format], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"BM", "BMP"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+
+# The readers are called by name: a file cannot choose another one.
+_READERS: dict[Format, Callable[[BinaryIO], ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+}
+
+_READ = "PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF"
+_UNKNOWN = f"It is not an image: its content is not one of {_READ}."
+
+_AVIF_BRANDS = {b"avif", b"avis"}
+_OTHER_BRANDS = {
+    b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"heim": "HEIC", b"heis": "HEIC",
+    b"mif1": "HEIF", b"msf1": "HEIF", b"crx ": "Canon CR3",
+}  # fmt: skip
+_OTHER_SIGNATURES = (
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"8BPS", "Photoshop"),
+    (b"\x76\x2f\x31\x01", "OpenEXR"),
+    (b"#?RADIANCE", "Radiance HDR"),
+    (b"DDS ", "DDS"),
+    (b"\0\0\x01\0", "icon"),
+    (b"qoif", "QOI"),
+    (b"<svg", "SVG"),
+    (b"%PDF", "PDF"),
+    (b"%!PS", "PostScript"),
+    (b"II\xbc", "JPEG XR"),
+)
+
+
+def format_of(head: bytes) -> Format:
+    """The format of a file that begins with these bytes.
+
+    Raises:
+        BadImage: the file is empty.
+        NotAnImage: a kind that is not read, by its name where it is known.
+    """
+    if not head:
+        raise BadImage("The file is empty.")
+    for signature, name in _SIGNATURES:
+        if head.startswith(signature):
+            return name
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WebP"
+    brand = head[8:12] if head[4:8] == b"ftyp" else b""
+    if brand in _AVIF_BRANDS or (brand in _OTHER_BRANDS and b"avif" in head[16:]):
+        return "AVIF"
+    raise NotAnImage(_refusal(_other(head, brand)))
+
+
+def _other(head: bytes, brand: bytes) -> str:
+    """The name of a kind of picture that is not read, or nothing."""
+    if brand in _OTHER_BRANDS:
+        return _OTHER_BRANDS[brand]
+    if head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace():
+        return "Netpbm"
+    return next((name for signature, name in _OTHER_SIGNATURES if head.startswith(signature)), "")
+
+
+def _refusal(name: str) -> str:
+    return f"It is a picture of the kind {name}; the kinds that are read are {_READ}." if name else _UNKNOWN
+
+
+def opened(name: Format, file: BinaryIO) -> ImageFile.ImageFile:
+    """The header of a picture, by the reader of its format.
+
+    Raises:
+        BadImage: this installation lacks what the format needs.
+    """
+    if name in ("AVIF", "WebP") and not features.check(name.lower()):
+        raise BadImage(f"It is a picture of the kind {name}, which this installation of Pillow cannot read.")
+    file.seek(0)
+    return _READERS[name](file)

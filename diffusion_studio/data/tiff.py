@@ -1,0 +1,110 @@
+"""TIFF files beyond eight bits a sample, which Pillow reads wrongly or not at all, by tifffile."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from diffusion_studio.data.errors import BadImage
+from diffusion_studio.data.samples import Alpha, Colours, Samples, in_srgb, upright
+
+MOST_BYTES = 2**31  # of the samples of one picture
+_UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4  # sample formats
+_WHITE_IS_ZERO, _GREY, _RGB, _CMYK = 0, 1, 2, 5  # photometric interpretations
+_COLOURS: dict[int, Colours] = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _CMYK: 4}
+_ALPHA: dict[int, Alpha] = {1: "premultiplied", 2: "straight"}
+_PLAIN_BITS = {1, 2, 4, 8}
+_COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}  # none, LZW, Deflate, PackBits, LZMA, Zstandard
+_ICC, _ORIENTATION, _BITS = 34675, 274, 258
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is wrong is said by the sentence
+logging.getLogger("tifffile").propagate = False
+
+
+def read_deep(file: BinaryIO, background: tuple[int, int, int], most_pixels: int) -> Image.Image | None:
+    """The first page as a picture of eight bits, upright, opaque; None where Pillow reads it rightly.
+
+    Raises:
+        BadImage: a kind that is not read; its name is in the reason.
+    """
+    with tifffile.TiffFile(file) as opened:
+        page = opened.pages.first
+        if _is_plain(page):
+            return None
+        kind = _kind(page)
+        _check(page, kind, most_pixels)
+        image = _samples(page, kind).picture(background)
+        profile = page.tags.valueof(_ICC)
+        image = in_srgb(image, profile if isinstance(profile, bytes) else None)
+        return upright(image.convert("RGB") if image.mode == "CMYK" else image, _orientation(page))
+
+
+def _bits(page: tifffile.TiffPage) -> tuple[int, ...]:
+    """Bits of each sample."""
+    value = page.tags.valueof(_BITS, default=1)
+    return tuple(int(bits) for bits in value) if isinstance(value, tuple) else (int(value),)
+
+
+def _is_plain(page: tifffile.TiffPage) -> bool:
+    """Whether Pillow reads such a page rightly: samples of at most eight bits, without a sign."""
+    bits = set(_bits(page))
+    if page.sampleformat not in (_UNSIGNED, _UNDEFINED) or not bits <= _PLAIN_BITS:
+        return False
+    return bits == {8} or page.samplesperpixel == 1
+
+
+def _kind(page: tifffile.TiffPage) -> str:
+    """ "a TIFF of 16-bit signed integers"."""
+    bits = "/".join(str(n) for n in dict.fromkeys(_bits(page)))
+    what = {_UNSIGNED: "integers", _SIGNED: "signed integers", _FLOAT: "floating-point numbers"}
+    return f"a TIFF of {bits}-bit {what.get(page.sampleformat, 'numbers of another kind')}"
+
+
+def _check(page: tifffile.TiffPage, kind: str, most_pixels: int) -> None:
+    """Raises BadImage, naming the kind, when the page is not read."""
+    if page.imagewidth * page.imagelength > most_pixels:
+        megapixels = round(page.imagewidth * page.imagelength / 1e6)
+        raise BadImage(f"The picture has {megapixels} megapixels; the limit is {most_pixels // 1_000_000}.")
+    if page.sampleformat not in (_UNSIGNED, _FLOAT):
+        raise BadImage(f"It is {kind}; what is black and what is white in them is not known.")
+    if len(set(_bits(page))) > 1:
+        raise BadImage(f"It is {kind}, a kind that is not read.")
+    if page.photometric not in _COLOURS:
+        raise BadImage(f"It is {kind} in {_name(page.photometric)} colours, a kind that is not read.")
+    if page.compression not in _COMPRESSIONS:
+        raise BadImage(f"It is {kind} compressed by {_name(page.compression)}, a kind that is not read.")
+    if page.axes not in ("YX", "YXS", "SYX") or page.dtype is None:
+        raise BadImage(f"It is {kind} of more than one plane, a kind that is not read.")
+    if page.size * page.dtype.itemsize > MOST_BYTES:
+        raise BadImage(f"It is {kind} of too many samples to be unpacked.")
+
+
+def _name(value: Any) -> str:
+    """The name of a value in tifffile's lists, or its number."""
+    return str(getattr(value, "name", value)).replace("_", " ")
+
+
+def _samples(page: tifffile.TiffPage, kind: str) -> Samples:
+    values = page.asarray()
+    if page.axes == "SYX":
+        values = np.moveaxis(values, 0, -1)
+    values = values.reshape(*values.shape[:2], -1)  # (H, W, S)
+    colours = _COLOURS[int(page.photometric)]
+    if values.shape[2] < colours:
+        raise BadImage(f"It is {kind} of {values.shape[2]} channels, a kind that is not read.")
+    channels, alpha = list(range(colours)), None
+    for number, extra in enumerate(page.extrasamples[: values.shape[2] - colours]):
+        if int(extra) in _ALPHA and alpha is None:
+            alpha = _ALPHA[int(extra)]
+            channels.append(colours + number)
+    white = 0 if page.sampleformat == _FLOAT else 2 ** _bits(page)[0] - 1
+    return Samples(values[..., channels], colours, white, alpha, page.photometric == _WHITE_IS_ZERO)
+
+
+def _orientation(page: tifffile.TiffPage) -> object:
+    value = page.tags.valueof(_ORIENTATION)
+    return int(value) if isinstance(value, int) else None

@@ -73,7 +73,7 @@ def test_that_it_goes_on_to_the_same_weights(run):
     """Bit for bit on the kind of machine that wrote it; another one adds up in another order."""
     assert cli.main(["train", "digits", "--run", str(run), "--resume", "--steps", "12"]) == 0
     checkpoint = run / "checkpoints" / "step-00000012"
-    now, before = read_tensors(checkpoint / RAW), read_tensors(BEFORE / "resumed_raw.safetensors")
+    now, before = read_tensors(checkpoint, RAW), read_tensors(BEFORE, "resumed_raw.safetensors")
     assert now.keys() == before.keys()
     for name, tensor in before.items():
         torch.testing.assert_close(now[name], tensor, rtol=1e-3, atol=1e-4)

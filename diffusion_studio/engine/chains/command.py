@@ -124,7 +124,7 @@ def class_names_of(name: str) -> tuple[str, ...]:
     owner = path.parent.parent if checkpoint_step(path) >= 0 else path
     if is_run(owner):
         return Run.open(owner).class_names
-    studio = read_json(path / STUDIO) if (path / STUDIO).is_file() else {}
+    studio = read_json(path, STUDIO) if (path / STUDIO).is_file() else {}
     found = studio.get("class_names") if isinstance(studio, dict) else None
     return tuple(map(str, found)) if isinstance(found, list) else ()
 

@@ -6,7 +6,6 @@ whenever a save is interrupted, the classifier from before is still whole.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,15 @@ from torch import Tensor
 from diffusion_studio.core.describe import explain
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.classifier.accuracy import AccuracyCurve
-from diffusion_studio.engine.files.files import digest, fsync_folder, to_json, write_atomically, write_synced
+from diffusion_studio.engine.files.files import (
+    digest,
+    digest_of,
+    fsync_folder,
+    to_json,
+    write_atomically,
+    write_synced,
+)
+from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, json_inside, regular
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json, read_tensors
 from diffusion_studio.engine.runs.model_io import SCHEDULER_CONFIG, read_scheduler
 from diffusion_studio.engine.runs.run import Run
@@ -78,7 +85,7 @@ def tables_of(run: Run) -> Tables:
         ValueError: it has none that is sound; the message is a sentence for a person.
     """
     checkpoint, _ = run.newest_checkpoint()
-    return read_scheduler(read_json(checkpoint / SCHEDULER_CONFIG))[0]
+    return read_scheduler(read_json(checkpoint, SCHEDULER_CONFIG))[0]
 
 
 def save_classifier(run: Path, weights: dict[str, Tensor], card: ClassifierCard) -> None:
@@ -109,10 +116,10 @@ def read_card(run: Path) -> ClassifierCard | None:
     Raises:
         ClassifierError: it cannot be read; the message is a sentence for a person.
     """
-    path = run / FOLDER / CARD
     try:
-        content = json.loads(path.read_bytes())
-        if isinstance(content, dict) and content.get("version", 0) > VERSION:
+        content = json_inside(run / FOLDER, CARD)
+        version = content.get("version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > VERSION:
             raise ClassifierError(
                 f"The classifier of {run.name} was written by a newer Diffusion Studio "
                 f"({content.get('app')}). Update the app."
@@ -127,7 +134,7 @@ def read_card(run: Path) -> ClassifierCard | None:
     except ValueError as error:
         if isinstance(error, ClassifierError):
             raise
-        raise _damaged(run, f"{CARD} is not valid JSON.") from None
+        raise _damaged(run, f"{CARD}: {error}") from None
 
 
 def version_of(run: Path) -> str:
@@ -186,9 +193,9 @@ def _network(run: Path, card: ClassifierCard) -> NoisyClassifier:
     """
     path = run / FOLDER / Path(card.weights).name
     try:
-        if digest(path.read_bytes()) != card.sha256:
+        if digest_of(regular(inside(path.parent, path.name), MOST_TENSORS)) != card.sha256:
             raise _damaged(run, f"{path.name} was changed: its checksum is wrong.")
-        tensors = read_tensors(path)
+        tensors = read_tensors(path.parent, path.name)
         network = NoisyClassifier(card.resolution, card.channels, len(card.class_names), card.width)
         network.load_state_dict(tensors)
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from diffusion_studio.engine.chains.sampling import Chain, open_source
 from diffusion_studio.engine.evaluation.measured_bound import BoundReport, measure_bound
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step
@@ -142,7 +142,7 @@ def _keep(run: Run, evaluation: Evaluation) -> None:
 def read_evaluation(run: Run) -> dict[str, Any] | None:
     """What was measured about a run, or None."""
     try:
-        content = json.loads((run.path / FILE).read_bytes())
+        content = json_inside(run.path, FILE)
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

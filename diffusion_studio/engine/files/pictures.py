@@ -15,9 +15,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from diffusion_studio.engine.files.files import write_atomically
+from diffusion_studio.engine.files.reading import regular
 
 SETTINGS = "diffusion_studio"  # the PNG text chunk that holds the settings
 GAP = 2
+MOST_PICTURE = 256 << 20  # bytes
 
 
 def mosaic(images: NDArray[np.uint8], columns: int = 0, background: int = 32) -> NDArray[np.uint8]:
@@ -71,7 +73,7 @@ def save_grid(
 def read_settings(path: Path) -> dict[str, Any] | None:
     """The settings inside a PNG that this app wrote, or None."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with Image.open(regular(path, MOST_PICTURE), formats=["PNG"]) as image:
             image.load()
             content = json.loads(image.text[SETTINGS])  # type: ignore[attr-defined]
     except Exception:  # any other file: not ours
@@ -81,7 +83,7 @@ def read_settings(path: Path) -> dict[str, Any] | None:
 
 def read_grid(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     """The images of a grid that `save_grid` wrote, and the empty cells of its last row. (n, H, W, C)"""
-    with Image.open(path, formats=["PNG"]) as image:
+    with Image.open(regular(path, MOST_PICTURE), formats=["PNG"]) as image:
         pixels = np.asarray(image)
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     rows, columns = (pixels.shape[0] + GAP) // (height + GAP), (pixels.shape[1] + GAP) // (width + GAP)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.pictures import read_settings, save_grid
+from diffusion_studio.engine.files.reading import MOST_JSON, parsed, regular
 from diffusion_studio.engine.plane.chain import PlaneChain
 
 MARK = "plane"  # the key under which a file holds the state of the plane
@@ -101,7 +102,7 @@ def read_state(path: Path) -> dict[str, Any]:
         content = read_settings(path)
     else:
         try:
-            content = json.loads(path.read_bytes())
+            content = parsed(regular(path, MOST_JSON).read_bytes())
         except (OSError, ValueError):
             content = None
     state = content.get(MARK) if isinstance(content, dict) else None

@@ -9,7 +9,6 @@ step-00001200/
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -21,7 +20,8 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from diffusion_studio.engine.files.files import digest, fsync_folder, to_json, write_synced
+from diffusion_studio.engine.files.files import digest, digest_of, fsync_folder, to_json, write_synced
+from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, json_inside, read_inside, regular
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"step-(\d{8,})")
@@ -101,19 +101,38 @@ def list_checkpoints(folder: Path) -> list[Path]:
 def problem_with(path: Path) -> str:
     """What is wrong with a checkpoint, as a sentence; empty when every file is as it was written."""
     try:
-        files = json.loads((path / MANIFEST).read_bytes())["files"]
+        files = json_inside(path, MANIFEST)["files"]
         if not files:
             raise ValueError("lists nothing")
-        for name, entry in files.items():
-            data = (path / name).read_bytes()
-            if len(data) != entry["size"]:
-                return f"{path.name}/{name} has {len(data)} bytes instead of {entry['size']}."
-            if digest(data) != entry["sha256"]:
-                return f"{path.name}/{name} was changed or damaged: its checksum is wrong."
+        found = (
+            _problem_of_file(path, name, entry["size"], entry["sha256"]) for name, entry in files.items()
+        )
+        return next(filter(None, found), "")
+    except FileNotFoundError as error:
+        return f"{path.name} is incomplete: {error.strerror}."
     except OSError as error:
-        return f"{path.name} is incomplete: {error.strerror or error}."
+        return f"{path.name}/{MANIFEST} cannot be read: {error.strerror or error}."
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"{path.name}/{MANIFEST} cannot be read."
+
+
+def _problem_of_file(path: Path, name: str, size: int, sha256: str) -> str:
+    """What is wrong with one file of a checkpoint.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    try:
+        file = regular(inside(path, name), MOST_TENSORS)
+        found = file.stat().st_size
+        if found != size:
+            return f"{path.name}/{name} has {found} bytes instead of {size}."
+        if digest_of(file) != sha256:
+            return f"{path.name}/{name} was changed or damaged: its checksum is wrong."
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        return f"{path.name}/{name} cannot be read: {error.strerror or error}."
     return ""
 
 
@@ -154,34 +173,37 @@ def remove_leftovers(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def read_json(path: Path) -> Any:
+def read_json(folder: Path, name: str) -> Any:
     """A JSON file of a checkpoint.
 
     Raises:
         CheckpointError: it is missing or unreadable.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json_inside(folder, name)
     except OSError as error:
-        raise CheckpointError(
-            f"{path.name} is missing in {path.parent}: {error.strerror or error}."
-        ) from None
-    except ValueError:
-        raise CheckpointError(f"{path} is not valid JSON.") from None
+        raise _unreadable(folder, name, error) from None
+    except ValueError as error:
+        raise CheckpointError(f"{folder / name} cannot be read: {error}.") from None
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     """A safetensors file, read as bytes.
 
     Raises:
         CheckpointError: it is missing or damaged.
     """
     try:
-        tensors: dict[str, Tensor] = safetensors.torch.load(path.read_bytes())
+        tensors: dict[str, Tensor] = safetensors.torch.load(read_inside(folder, name, MOST_TENSORS))
         return tensors
     except OSError as error:
-        raise CheckpointError(
-            f"{path.name} is missing in {path.parent}: {error.strerror or error}."
-        ) from None
+        raise _unreadable(folder, name, error) from None
     except Exception as error:  # the library raises several kinds for damaged bytes
-        raise CheckpointError(f"{path} is damaged: {error}.") from None
+        raise CheckpointError(f"{folder / name} is damaged: {error}.") from None
+
+
+def _unreadable(folder: Path, name: str, error: OSError) -> CheckpointError:
+    path, reason = folder / name, error.strerror or error
+    if isinstance(error, FileNotFoundError):
+        return CheckpointError(f"{path.name} is missing in {path.parent}: {reason}.")
+    return CheckpointError(f"{path} cannot be read: {reason}.")

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.engine.files.reading import ANY_SIZE, inside, regular
 from diffusion_studio.engine.runs.quality import Quality
 
 _SCHEMA = """
@@ -66,10 +67,14 @@ _ADDED = ("weight", "density", "share", "log_snr")  # columns that older databas
 
 
 class Metrics:
-    """The writer; one per training."""
+    """The writer; one per training.
+
+    Raises:
+        sqlite3.Error: the database cannot be written, or is none of its folder's own.
+    """
 
     def __init__(self, path: Path, first_step: int) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(_own_file(path), isolation_level=None, check_same_thread=False)
         try:
             self.segment = self._begin(first_step)
         except BaseException:
@@ -141,13 +146,11 @@ class MetricsReader:
         self._path = path
 
     def _rows(self, query: str) -> list[tuple[object, ...]]:
-        if not self._path.is_file():
-            return []
-        address = f"{self._path.resolve().as_uri()}?mode=ro"
         try:
+            address = f"{regular(_own_file(self._path), ANY_SIZE).resolve().as_uri()}?mode=ro"
             with contextlib.closing(sqlite3.connect(address, uri=True, timeout=2)) as db:
                 return db.execute(query).fetchall()
-        except sqlite3.DatabaseError:
+        except (OSError, sqlite3.DatabaseError):
             return []
 
     def losses(self) -> LossSegment:
@@ -205,6 +208,14 @@ class MetricsReader:
         """(step, kind, message) in the order in which they happened."""
         rows = self._rows("SELECT step, kind, message FROM events ORDER BY at")
         return [(int(str(step)), str(kind), str(message)) for step, kind, message in rows]
+
+
+def _own_file(path: Path) -> Path:
+    """The database, unless it is a link to one of somebody else, who would get our tables."""
+    try:
+        return inside(path.parent, path.name)
+    except OSError as error:
+        raise sqlite3.OperationalError(f"{path.name}: {error.strerror}") from None
 
 
 def _blob(values: NDArray[np.float64] | None) -> bytes | None:

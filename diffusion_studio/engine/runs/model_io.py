@@ -100,12 +100,12 @@ def load_model(folder: Path, device: torch.device, precision: Precision = "fp32"
     Raises:
         CheckpointError: a file is missing, damaged, or describes a model of another kind.
     """
-    config = read_json(folder / UNET_CONFIG)
-    tables, kind = read_scheduler(read_json(folder / SCHEDULER_CONFIG))
+    config = read_json(folder, UNET_CONFIG)
+    tables, kind = read_scheduler(read_json(folder, SCHEDULER_CONFIG))
     unet = unet_from_config(config)
-    learned = read_json(folder / SCHEDULER_CONFIG).get("variance_type") == "learned_range"
+    learned = read_json(folder, SCHEDULER_CONFIG).get("variance_type") == "learned_range"
     resolution, channels = _square(unet.config.sample_size), _image_channels(unet, learned)
-    load_weights(unet, read_tensors(folder / UNET_WEIGHTS), folder)
+    load_weights(unet, read_tensors(folder, UNET_WEIGHTS), folder)
     names = _class_names(folder, unet)
     denoiser = UNetDenoiser(tables, prepared(unet, device), len(names), kind, precision)
     return LoadedModel(denoiser, resolution, channels, len(names), names)
@@ -120,7 +120,7 @@ def _class_names(folder: Path, unet: UNet2DModel) -> tuple[str, ...]:
     known = int(unet.config.num_class_embeds or 0)
     if not (folder / STUDIO).is_file():
         return tuple(str(number) for number in range(known))
-    studio = read_json(folder / STUDIO)
+    studio = read_json(folder, STUDIO)
     names = studio.get("class_names") if isinstance(studio, dict) else None
     if isinstance(studio, dict) and not studio.get("classes"):
         names = []  # classes of the data that the network was not told
@@ -195,7 +195,7 @@ def tables_of(folder: Path) -> Tables:
     Raises:
         CheckpointError: it cannot be read.
     """
-    return read_scheduler(read_json(folder / SCHEDULER_CONFIG))[0]
+    return read_scheduler(read_json(folder, SCHEDULER_CONFIG))[0]
 
 
 def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:

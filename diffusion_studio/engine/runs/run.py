@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import json
+import math
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +17,14 @@ from pydantic import ValidationError
 import diffusion_studio
 from diffusion_studio.core.describe import explain
 from diffusion_studio.engine.files.files import to_json, write_atomically
+from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints, newest_sound
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1
 STATE = "trainer/state.json"  # counters inside a checkpoint
+MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 
 
 class RunError(ValueError):
@@ -67,7 +69,7 @@ class Run:
         if not is_run(path):
             raise RunError(f"{path} is not a run: it holds no config.json.")
         try:
-            content = json.loads((path / "config.json").read_bytes())
+            content = json_inside(path, "config.json")
             if content.get("schema", 0) > SCHEMA:
                 raise RunError(
                     f"{path} was written by a newer Diffusion Studio ({content.get('app')}). Update the app."
@@ -75,10 +77,14 @@ class Run:
             return cls(path, RunConfig.model_validate(content["config"]))
         except ValidationError as error:
             raise RunError(f"{path / 'config.json'} is not a valid config: {explain(error)}") from None
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            if isinstance(error, RunError):
-                raise
+        except RunError:
+            raise
+        except OSError as error:
+            raise RunError(f"{path / 'config.json'} cannot be read: {error.strerror or error}.") from None
+        except ValueError as error:
             raise RunError(f"{path / 'config.json'} cannot be read: {error}.") from None
+        except (KeyError, AttributeError, TypeError):
+            raise RunError(f"{path / 'config.json'} cannot be read: it is no config of a run.") from None
 
     def write_config(self) -> None:
         """Writes config.json."""
@@ -121,14 +127,15 @@ class Run:
     def manifest(self) -> dict[str, Any]:
         """data.json: the images used, and what was skipped and why; empty when it cannot be read."""
         try:
-            content = json.loads((self.path / "data.json").read_bytes())
+            content = json_inside(self.path, "data.json", MOST_MANIFEST)
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return tuple(self.manifest.get("class_names", ()))
+        names = self.manifest.get("class_names")
+        return tuple(map(str, names)) if isinstance(names, list) else ()
 
     @property
     def step(self) -> int:
@@ -141,8 +148,9 @@ class Run:
         """Training time up to the newest checkpoint; 0 when it is not known."""
         found = list_checkpoints(self.checkpoint_folder)
         try:
-            return float(json.loads((found[-1] / STATE).read_bytes())["counters"]["seconds"])
-        except (IndexError, OSError, ValueError, KeyError, TypeError):
+            seconds = float(json_inside(found[-1], STATE)["counters"]["seconds"])
+            return seconds if math.isfinite(seconds) else 0.0
+        except (IndexError, OSError, ValueError, KeyError, TypeError, OverflowError):
             return 0.0
 
     def newest_checkpoint(self) -> tuple[Path, tuple[str, ...]]:

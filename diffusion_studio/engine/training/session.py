@@ -220,12 +220,12 @@ def some_names(names: tuple[str, ...]) -> str:
 
 
 def _restore(session: Session, checkpoint: Path) -> None:
-    ema = read_tensors(checkpoint / model_io.UNET_WEIGHTS)
-    raw, optimizer = read_tensors(checkpoint / RAW), read_tensors(checkpoint / OPTIMIZER)
+    ema = read_tensors(checkpoint, model_io.UNET_WEIGHTS)
+    raw, optimizer = read_tensors(checkpoint, RAW), read_tensors(checkpoint, OPTIMIZER)
     session.learner.restore(LearnerState(raw, ema, optimizer))
     if session.batches.history is not None and (checkpoint / DENSITY).is_file():
-        session.batches.history.restore(read_tensors(checkpoint / DENSITY))
-    state = read_json(checkpoint / STATE)
+        session.batches.history.restore(read_tensors(checkpoint, DENSITY))
+    state = read_json(checkpoint, STATE)
     try:
         session.counters = Counters(**state["counters"])
         session.averages.restore(state["timestep_errors"])

@@ -32,6 +32,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.checkpoints import list_checkpoints
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.batches import split
+from support import hostile
 from support.chains import tables
 from support.classifiers import QUICK, best_accuracy, make_run, train_on, write_two_patterns
 from support.tiny import CPU, losses_told, only, write_pictures
@@ -307,6 +308,8 @@ def damage(run: Path, what: str) -> None:
             edit_card(run, accuracy={"t": [1], "accuracy": [float("nan")]})
         case "another network":
             edit_card(run, width=16)
+        case "odd version":
+            edit_card(run, version="two")
         case "newer":
             edit_card(run, version=99)
         case "other sides":
@@ -327,7 +330,8 @@ def damage(run: Path, what: str) -> None:
 DAMAGES = {
     "no weights": "is damaged", "other weights": "checksum is wrong", "no JSON": "not valid JSON",
     "no card": "is damaged", "no numbers": "is damaged", "another network": "do not fit",
-    "newer": "newer Diffusion Studio", "other sides": "another data set: it takes images of 16×16×1",
+    "odd version": "is damaged", "newer": "newer Diffusion Studio",
+    "other sides": "another data set: it takes images of 16×16×1",
     "other channels": "another data set", "other classes": "one of another data set",
     "other data": "one of another data set", "other steps": "another noise schedule",
     "other schedule": "another noise schedule",
@@ -342,6 +346,16 @@ def test_that_one_that_cannot_be_used_gets_its_sentence_and_the_run_opens(run, w
     source = open_source(run, CPU)
     assert source.classifier is None and source.classifier_names == ()
     assert DAMAGES[what] in source.notes[-1]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in hostile.KINDS if kind != "circle"])
+@pytest.mark.parametrize("name", [CARD, "weights"])
+def test_that_only_a_regular_file_of_its_own_is_opened(run, name, kind):
+    (path,) = (run / FOLDER).glob(f"{name}*")
+    hostile.put(path, kind)
+    with pytest.raises(ValueError, match="is damaged"):
+        load_classifier(Run.open(run), CPU)
+    assert open_source(run, CPU).classifier is None
 
 
 def test_that_a_run_without_one_opens_without_a_note(patterns):

@@ -18,6 +18,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.plane import chain as plane_chain
 from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.export import (
+    holds_state,
     read_state,
     save_animation,
     save_particles,
@@ -38,6 +39,7 @@ from diffusion_studio.engine.plane.shapes import (
 )
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
+from support import hostile
 
 PROCESSES = [
     Langevin(steps=60),
@@ -318,6 +320,15 @@ def test_that_a_drawn_line_and_a_picture_become_modes():
     assert max(abs(m.y) for m in modes) < max(abs(m.x) for m in modes)
     with pytest.raises(ValueError, match="nothing in this picture"):
         modes_from_picture(np.zeros((10, 10)))
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.png"])
+@pytest.mark.parametrize("kind", [kind for kind in hostile.KINDS if kind != "link out"])
+def test_that_a_dropped_file_that_is_none_holds_no_state(name, kind, tmp_path):
+    hostile.put(tmp_path / name, kind)
+    assert not holds_state(tmp_path / name)
+    with pytest.raises(ValueError, match="holds no state of the 2-D page"):
+        read_state(tmp_path / name)
 
 
 def test_that_files_open_again(tmp_path):

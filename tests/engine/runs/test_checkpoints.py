@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from diffusion_studio.engine.runs.checkpoints import (
     remove_leftovers,
     save_checkpoint,
 )
+from support import hostile
 from support.tiny import begin, differing, everything, finish, only, resume, tiny_config, with_training
 
 
@@ -43,8 +45,8 @@ def content(number: int) -> CheckpointContent:
 
 def value_of(path: Path) -> float:
     assert problem_with(path) == ""
-    tensors = [read_tensors(path / name) for name in ("unet/model.safetensors", "trainer/raw.safetensors")]
-    values = {float(t["w"].mean()) for t in tensors} | {read_json(path / "trainer/state.json")["value"]}
+    tensors = [read_tensors(path, name) for name in ("unet/model.safetensors", "trainer/raw.safetensors")]
+    values = {float(t["w"].mean()) for t in tensors} | {read_json(path, "trainer/state.json")["value"]}
     assert len(values) == 1
     return values.pop()
 
@@ -281,26 +283,48 @@ def test_that_saving_over_a_damaged_one_replaces_it(tmp_path: Path) -> None:
 
 def test_that_reading_what_is_not_there_is_said_in_a_sentence(saved: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nothing\.json is missing in .*\."):
-        read_json(saved / "nothing.json")
+        read_json(saved, "nothing.json")
     with pytest.raises(CheckpointError, match=r"nothing is missing in .*\."):
-        read_tensors(saved / "nothing")
+        read_tensors(saved, "nothing")
     truncated(saved / "trainer/raw.safetensors")
     with pytest.raises(CheckpointError, match="is damaged"):
-        read_tensors(saved / "trainer/raw.safetensors")
+        read_tensors(saved, "trainer/raw.safetensors")
     (saved / "bad.json").write_text("{")
     with pytest.raises(CheckpointError, match="is not valid JSON"):
-        read_json(saved / "bad.json")
+        read_json(saved, "bad.json")
+
+
+@pytest.mark.parametrize("kind", hostile.KINDS)
+@pytest.mark.parametrize("file", ["manifest.json", "model_index.json", "trainer/raw.safetensors"])
+def test_that_only_a_regular_file_of_its_own_is_opened(file: str, kind: str, saved: Path) -> None:
+    hostile.put(saved / file, kind)
+    problem = problem_with(saved)
+    assert problem.startswith("step-00000010") and problem.endswith(".")
+    assert newest_sound(saved.parent)[0] == saved.parent / "step-00000003"
+    read = read_tensors if file.endswith("tensors") else read_json
+    with pytest.raises(CheckpointError, match=r"cannot be read: .*\.|is damaged"):
+        read(saved, file)
+
+
+@pytest.mark.parametrize("name", ["../../secret.json", "ABSOLUTE"])
+def test_that_a_manifest_names_nothing_outside(name: str, saved: Path) -> None:
+    secret = saved.parents[1] / "secret.json"
+    secret.write_bytes(b"1")
+    name = name.replace("ABSOLUTE", str(secret))
+    entry = {"size": 1, "sha256": hashlib.sha256(b"1").hexdigest()}
+    (saved / "manifest.json").write_text(json.dumps({"step": 10, "files": {name: entry}}))
+    assert problem_with(saved).endswith("cannot be read: it leads out of its folder.")
 
 
 def test_that_a_pickle_is_never_read(saved: Path) -> None:
     torch.save({"w": torch.zeros(2)}, saved / "weights.safetensors")
     with pytest.raises(CheckpointError, match="is damaged"):
-        read_tensors(saved / "weights.safetensors")
+        read_tensors(saved, "weights.safetensors")
 
 
 def test_that_weights_do_not_follow_their_file(saved: Path) -> None:
     path = saved / "unet/model.safetensors"
-    tensors = read_tensors(path)
+    tensors = read_tensors(path.parent, path.name)
     data = path.read_bytes()
     with path.open("r+b") as file:
         file.write(b"\0" * len(data))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_studio.engine.runs.metrics import Metrics, MetricsReader, TimestepRecord
+from support import hostile
 
 
 def numbers(*values: float) -> np.ndarray:
@@ -171,6 +172,20 @@ def test_that_a_damaged_database_is_refused_by_the_writer_and_let_go(tmp_path: P
     (tmp_path / "m.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(sqlite3.DatabaseError):
         Metrics(tmp_path / "m.sqlite", 0)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in hostile.KINDS if kind not in ("deep", "huge")])
+def test_that_only_a_file_of_its_own_is_opened(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "m.sqlite"
+    sqlite3.connect(path).close()
+    path.touch()
+    hostile.put(path, kind)
+    reads_as_empty(path)
+    with pytest.raises(sqlite3.Error):
+        Metrics(path, 0)
+    if kind == "link out":
+        assert path.resolve().read_bytes() == b""
 
 
 def test_that_an_empty_flush_is_allowed(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from diffusion_studio.engine.runs.run import (
     new_run_path,
     put_back,
 )
+from support import hostile
 from support.tiny import begin, finish, resume, tiny_config, write_pictures
 
 MANIFEST = {"source": "zoo", "class_names": ["ape", "bee"], "images": []}
@@ -147,6 +148,16 @@ def test_that_a_run_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         Run.open(tmp_path / "run")
 
 
+@pytest.mark.parametrize("kind", hostile.KINDS)
+def test_that_only_regular_files_of_its_own_are_opened(kind: str, tmp_path: Path) -> None:
+    found = made(tmp_path / "run")
+    hostile.put(tmp_path / "run" / "data.json", kind)
+    assert found.manifest == {} and found.class_names == ()
+    hostile.put(tmp_path / "run" / "config.json", kind)
+    with pytest.raises(RunError, match=r"is not a run|config\.json cannot be read: .*\."):
+        Run.open(tmp_path / "run")
+
+
 @pytest.mark.parametrize("name", ["nowhere", "file", "folder"])
 def test_that_what_is_no_run_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
@@ -158,13 +169,13 @@ def test_that_what_is_no_run_is_refused(name: str, tmp_path: Path) -> None:
     assert not is_run(tmp_path / name)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", None])
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"class_names": 3}', '{"class_names": "ab"}', None])
 def test_that_a_damaged_manifest_reads_as_empty(content: str | None, tmp_path: Path) -> None:
     found = made(tmp_path / "run")
     (tmp_path / "run" / "data.json").unlink()
     if content is not None:
         (tmp_path / "run" / "data.json").write_text(content)
-    assert found.manifest == {}
+    assert found.manifest == (json.loads(content) if content and "names" in content else {})
     assert found.class_names == ()
 
 

@@ -226,7 +226,7 @@ def measure_record(folder: Path, density: str) -> None:
 def measure_window_part() -> None:
     """How long the window is busy with one message of a training at T = 4,000, Train page visible."""
     from benchmarks.window import started, wait
-    from diffusion_studio.engine.jobs import events
+    from diffusion_studio.engine.training.events import TimestepErrors
 
     t = np.arange(20.5, 4000, 40)
 
@@ -241,7 +241,7 @@ def measure_window_part() -> None:
         busy = []
         for step in range(1, 301):
             errors = 1 / t + np.random.default_rng(step).random(100) * 1e-3
-            told = events.TimestepErrors(
+            told = TimestepErrors(
                 step, t, errors, errors, np.full(100, step), np.ones(100), np.full(100, 1 / 4000), errors
             )
             start = time.process_time()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from diffusion_studio.engine.runs.config import ObjectiveSpec
-
 
 class Control:
     """Tokens that a long job polls."""
@@ -14,7 +12,7 @@ class Control:
         self._go = threading.Event()
         self._go.set()
         self._stop = threading.Event()
-        self._wish: ObjectiveSpec | None = None  # what should be minimised from the next step on
+        self._wish: object = None  # what should be different from the next step on
         self._change = threading.Lock()  # a pause that comes with a stop may not outlast it
 
     @property
@@ -39,15 +37,18 @@ class Control:
     def resume(self) -> None:
         self._go.set()
 
-    def change_objective(self, objective: ObjectiveSpec) -> None:
-        """Ask the training to go on with this objective; the last wish before a step counts."""
+    def ask(self, wish: object) -> None:
+        """Ask a training to go on with something else; the last wish before a step counts."""
         with self._change:
-            self._wish = objective
+            self._wish = wish
 
-    def take_objective(self) -> ObjectiveSpec | None:
-        """The objective that was asked for since the last time, or None."""
-        if self._wish is None:
-            return None
+    @property
+    def asked(self) -> bool:
+        """Whether there is a wish that nobody took yet."""
+        return self._wish is not None
+
+    def take_wish(self) -> object:
+        """What was asked for since the last time, or None."""
         with self._change:
             wish, self._wish = self._wish, None
             return wish

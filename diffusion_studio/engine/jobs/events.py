@@ -1,4 +1,4 @@
-"""Everything the engine tells: frozen events. `Finished` is always the last one."""
+"""What all long work tells: frozen events. `Finished` is always the last one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-from diffusion_studio.engine.runs.config import ObjectiveSpec
-from diffusion_studio.engine.runs.quality import Quality
 
 Outcome = Literal["done", "stopped", "failed"]
 
@@ -66,41 +63,6 @@ class Progress(Event):
         if self.fraction <= 0:
             return None
         return self.seconds * (1 - self.fraction) / self.fraction
-
-
-@dataclass(frozen=True, eq=False)
-class TimestepErrors(Event):
-    """Error by t, ρ(ε − ε̂) per element, as a debiased running mean in bins of t; and what weighs it."""
-
-    step: int
-    t: NDArray[np.float64]  # (bins,) centre of each bin, between 1 and T
-    error: NDArray[np.float64]  # (bins,) NaN where nothing was seen yet
-    spread: NDArray[np.float64]  # (bins,) standard deviation of single errors
-    count: NDArray[np.int64]  # (bins,) errors seen so far
-    weight: NDArray[np.float64] | None = None  # (bins,) λ_t on the ε error, mean over the bin
-    density: NDArray[np.float64] | None = None  # (bins,) p_t, mean over the bin
-    share: NDArray[np.float64] | None = None  # (bins,) of the loss; sums to 1
-    log_snr: NDArray[np.float64] | None = None  # (bins,) of a schedule that is learned
-
-
-@dataclass(frozen=True)
-class ObjectiveChanged(Event):
-    """Weight, density or loss were changed: what is minimised from this step on."""
-
-    step: int
-    message: str  # "weight: surrogate (1) → min-SNR"
-    objective: ObjectiveSpec
-
-
-@dataclass(frozen=True, eq=False)
-class Preview(Event):
-    """Samples drawn with fixed noise from the EMA weights."""
-
-    step: int
-    images: NDArray[np.uint8]  # (n, H, W, C)
-    labels: tuple[str, ...]
-    path: Path | None
-    quality: Quality | None = None  # of these few samples
 
 
 @dataclass(frozen=True)

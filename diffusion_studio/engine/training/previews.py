@@ -15,9 +15,9 @@ from diffusion_studio.core.process.spacing import TrailingSpacing
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.files.pictures import save_grid
-from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.quality import Quality, QualitySpace
+from diffusion_studio.engine.training.events import Preview
 from diffusion_studio.engine.training.session import Counters, Session
 
 STEPS = 20
@@ -42,7 +42,7 @@ class Previewer:
         """Whether a last picture is worth drawing: none when somebody waits for the end."""
         return self._spec.preview_count > 0 and step != self._drawn_step and not control.stopped
 
-    def draw(self, counters: Counters, control: Control) -> events.Preview | None:
+    def draw(self, counters: Counters, control: Control) -> Preview | None:
         """The preview of this moment, saved beside the earlier ones; None when a stop came first.
 
         Raises:
@@ -62,7 +62,7 @@ class Previewer:
         finally:
             spent = time.perf_counter() - start
             self._next = counters.seconds + spent / max(self._spec.preview_share, 1e-3)
-        return events.Preview(counters.step, images, names, path, quality)
+        return Preview(counters.step, images, names, path, quality)
 
     def _quality(self, images: NDArray[np.uint8]) -> Quality | None:
         """How near the samples come to the training images; too few of them say nothing."""

@@ -24,6 +24,7 @@ from diffusion_studio.engine.runs.checkpoints import newest_sound, prune, remove
 from diffusion_studio.engine.runs.config import ObjectiveSpec
 from diffusion_studio.engine.runs.metrics import Metrics, TimestepRecord
 from diffusion_studio.engine.runs.run import RunError
+from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors
 from diffusion_studio.engine.training.minimised import StepResult
 from diffusion_studio.engine.training.objective_changes import change_text
 from diffusion_studio.engine.training.previews import Previewer
@@ -150,8 +151,8 @@ class _Training:
                 yield from self._save(tolerated=SKIPS_BEFORE_PAUSE - 1)
                 yield from self._pause()
                 continue
-            if (wish := self.control.take_objective()) is not None:
-                yield from self._change(wish)
+            if self.control.asked:
+                yield from self._change(self.control.take_wish())
             batch = batches.batch(counters.step, counters.position, size)
             result = learner.step(batch, counters.step)
             batches.learn(batch.t, result.losses)
@@ -167,8 +168,10 @@ class _Training:
             if self._previewer.due(counters.seconds):
                 yield from self._preview()
 
-    def _change(self, objective: ObjectiveSpec) -> Iterator[events.Event]:
+    def _change(self, objective: object) -> Iterator[events.Event]:
         """Goes on with another weight, density or loss; what was measured before is told first."""
+        if not isinstance(objective, ObjectiveSpec):
+            return
         before = self.session.config.objective
         for name in ("predict", "variance"):
             if get_value(objective, name) != get_value(before, name):
@@ -186,7 +189,7 @@ class _Training:
             )
         yield self._mark(before)
 
-    def _mark(self, before: ObjectiveSpec) -> events.ObjectiveChanged:
+    def _mark(self, before: ObjectiveSpec) -> ObjectiveChanged:
         """Notes at this step what is different about the objective."""
         objective = self.session.config.objective
         message = change_text(before, objective)
@@ -195,7 +198,7 @@ class _Training:
         if self._metrics is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._metrics.note(self.counters.step, "objective", message)
-        return events.ObjectiveChanged(self.counters.step, message, objective)
+        return ObjectiveChanged(self.counters.step, message, objective)
 
     def _finished(self) -> bool:
         by_steps = 0 < self.spec.steps <= self.counters.step
@@ -220,7 +223,7 @@ class _Training:
         if now - self._told_timesteps >= TELL_TIMESTEPS_EVERY:
             self._told_timesteps = now
             record = self._by_timestep()
-            yield events.TimestepErrors(**vars(record))
+            yield TimestepErrors(**vars(record))
         if now - self._written >= WRITE_EVERY:
             yield from self._write()
         yield from self._watch(losses)

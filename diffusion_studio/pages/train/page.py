@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from diffusion_studio.engine.jobs.events import TimestepErrors
+from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.engine.training.presets import PRESETS
 from diffusion_studio.engine.training.timestep_errors import standard_error
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled

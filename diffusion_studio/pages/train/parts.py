@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from diffusion_studio.engine.jobs.events import TimestepErrors
 from diffusion_studio.engine.runs.quality import Quality
+from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.plots import Overlay

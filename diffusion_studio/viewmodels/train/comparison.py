@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule
 from diffusion_studio.core.process.tables import Tables
-from diffusion_studio.engine.jobs.events import TimestepErrors
 from diffusion_studio.engine.runs.run import Run, RunError, list_runs
+from diffusion_studio.engine.training.events import TimestepErrors
 
 Floats = NDArray[np.float64]
 OTHERS = 12  # runs offered for comparison

@@ -20,6 +20,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, RunError, is_run, new_run_path
+from diffusion_studio.engine.training.events import ObjectiveChanged, Preview, TimestepErrors
 from diffusion_studio.engine.training.presets import PRESETS, preset_of
 from diffusion_studio.engine.training.session import new_session, resumed_session
 from diffusion_studio.engine.training.trainer import train
@@ -141,7 +142,7 @@ class TrainViewModel(QObject):
         control = self._training.control
         if self.state.busy and control is not None and self.config.objective != self._asked:
             self._asked = self.config.objective
-            control.change_objective(self._asked)
+            control.ask(self._asked)
 
     def choose_preset(self, key: str) -> None:
         preset = next(p for p in PRESETS if p.key == key)
@@ -343,12 +344,12 @@ class TrainViewModel(QObject):
                 )  # fmt: skip
             case events.Progress():
                 self._on_progress(event)
-            case events.TimestepErrors():
+            case TimestepErrors():
                 self.timesteps.add(event)
                 self.timesteps_changed.emit(self.timesteps)
-            case events.ObjectiveChanged(step=step, message=message):
+            case ObjectiveChanged(step=step, message=message):
                 self._update(marks=(*self.state.marks, (step, message)))
-            case events.Preview():
+            case Preview():
                 self.previews.add(event)
                 self.previews_changed.emit(self.previews)
             case events.Saved(step=step):

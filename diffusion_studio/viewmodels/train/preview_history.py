@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.engine.files.pictures import read_grid, read_settings
-from diffusion_studio.engine.jobs.events import Preview
 from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.events import Preview
 
 MOST = 400
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from diffusion_studio.engine.jobs.events import TimestepErrors
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.events import TimestepErrors
 
 MOST = 240
 EVERY = 2.0  # share of the newest step by which two kept moments differ at least, in percent

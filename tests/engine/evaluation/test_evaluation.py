@@ -24,6 +24,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.quality import QualitySpace, covered, frechet_distance, radii
 from diffusion_studio.engine.runs.run import Run, RunError
+from diffusion_studio.engine.training.events import Preview
 from support.tiny import CPU, begin, finish, only, tiny_config
 
 
@@ -185,7 +186,7 @@ def test_that_many_pixels_and_few_images_are_no_trouble():
 def test_that_previews_are_measured_while_training(pictures, tmp_path):
     config = tiny_config(pictures, steps=30, preview_count=4, preview_share=0.5)
     session = begin(tmp_path / "run", config)
-    told = only(finish(session), events.Preview)
+    told = only(finish(session), Preview)
     assert told[-1].quality.count == 4
     (*_, (step, quality)) = session.run.metrics.quality()
     assert step == told[-1].step

@@ -22,6 +22,7 @@ from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import split
+from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors
 from diffusion_studio.engine.training.objective_changes import change_text
 from diffusion_studio.engine.training.session import DENSITY
 from diffusion_studio.engine.training.trainer import train
@@ -149,7 +150,7 @@ def change_at(session, step: int, objective: ObjectiveSpec) -> list[events.Event
     def counted(batch, number):
         result = original(batch, number)
         if number + 1 == step:
-            control.change_objective(objective)
+            control.ask(objective)
         return result
 
     session.learner.step = counted
@@ -161,7 +162,7 @@ def test_that_a_change_takes_effect_at_the_next_step_and_is_marked(pictures, tmp
     config = tiny_config(pictures, steps=8)
     session = begin(tmp_path / "run", config)
     told = change_at(session, 5, CHANGED)
-    (changed,) = only(told, events.ObjectiveChanged)
+    (changed,) = only(told, ObjectiveChanged)
     assert changed.step == 5
     assert "surrogate (1) → min-SNR γ 2" in changed.message
     assert "uniform → by importance" in changed.message
@@ -187,7 +188,7 @@ def test_that_a_change_survives_resuming(pictures, tmp_path):
     again = resume(tmp_path / "parts", with_training(Run.open(tmp_path / "parts").config, steps=12))
     assert again.config.objective == CHANGED
     told = finish(again)
-    assert only(told, events.ObjectiveChanged) == []
+    assert only(told, ObjectiveChanged) == []
     assert differing(everything(whole), everything(again)) == []
     assert torch.equal(whole.batches.history.losses, again.batches.history.losses)
     assert [step for step, _ in again.run.metrics.marks()] == [3]
@@ -197,7 +198,7 @@ def test_that_another_objective_on_resuming_is_marked(pictures, tmp_path):
     finish(begin(tmp_path / "run", tiny_config(pictures, steps=3)))
     config = with_training(Run.open(tmp_path / "run").config, steps=5)
     again = resume(tmp_path / "run", config.model_copy(update={"objective": CHANGED}))
-    (changed,) = only(finish(again), events.ObjectiveChanged)
+    (changed,) = only(finish(again), ObjectiveChanged)
     assert changed.step == 3
     assert again.run.metrics.marks() == [(3, changed.message)]
 
@@ -254,7 +255,7 @@ def test_that_error_weight_density_and_share_are_the_closed_forms(steps, picture
     record = None
     told = train(session, Control())
     for event in told:
-        record = event if isinstance(event, events.TimestepErrors) else record
+        record = event if isinstance(event, TimestepErrors) else record
     assert record is not None
     weight = CurveWeight(points=curve).on_eps(session.learner.tables).numpy()[1:]
     p = CurveDensity(points=density).probabilities(steps).numpy()

@@ -19,6 +19,7 @@ from diffusion_studio.engine.runs.checkpoints import newest_sound
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training import previews, trainer
 from diffusion_studio.engine.training.batches import Batch
+from diffusion_studio.engine.training.events import Preview
 from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.session import Session
 from diffusion_studio.engine.training.trainer import train
@@ -344,7 +345,7 @@ def test_that_previews_carry_pictures_classes_and_settings(
     tmp_path: Path, pictures: Path, previews_at_once: None
 ) -> None:
     told, session = trained(tmp_path / "run", pictures, nothing, steps=3, preview_count=5)
-    found = only(told, events.Preview)
+    found = only(told, Preview)
     assert found
     for preview in found:
         assert preview.images.shape == (5, 8, 8, 1)
@@ -361,7 +362,7 @@ def test_that_previews_carry_pictures_classes_and_settings(
 def test_that_previews_without_labels_name_no_class(tmp_path: Path, previews_at_once: None) -> None:
     zoo = write_pictures(tmp_path / "zoo")
     session = begin(tmp_path / "run", tiny_config(zoo, conditional=False, steps=1, preview_count=2))
-    assert only(finish(session), events.Preview)[-1].labels == ("", "")
+    assert only(finish(session), Preview)[-1].labels == ("", "")
 
 
 def test_that_previews_always_come_from_the_same_noise_and_change_nothing(
@@ -370,7 +371,7 @@ def test_that_previews_always_come_from_the_same_noise_and_change_nothing(
     told, session = trained(tmp_path / "run", pictures, nothing, steps=4, preview_count=3, preview_share=0.5)
     _, without = trained(tmp_path / "without", pictures, nothing, steps=4)
     assert differing(everything(session), everything(without)) == []
-    last = only(told, events.Preview)[-1]
+    last = only(told, Preview)[-1]
     again = previews.Previewer(resume(tmp_path / "run")).draw(session.counters, Control())
     assert again is not None
     assert np.array_equal(again.images, last.images)
@@ -392,7 +393,7 @@ def test_that_a_stop_ends_a_preview_quickly(
     monkeypatch.setattr(previews, "reverse_chain", stopping)
     told = finish(begin(tmp_path / "run", tiny_config(pictures, steps=9, preview_count=4)), control)
     assert len(walked) == 3
-    assert only(told, events.Preview) == []
+    assert only(told, Preview) == []
     assert told[-1].outcome == "stopped"
 
 

@@ -15,6 +15,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.events import Preview, TimestepErrors
 from diffusion_studio.engine.training.presets import PRESETS
 from diffusion_studio.viewmodels.train import model as module
 from diffusion_studio.viewmodels.train.model import TrainViewModel
@@ -411,7 +412,7 @@ def test_that_a_weight_that_cannot_be_gets_its_sentence_while_it_trains(make, wa
 def test_that_a_long_history_of_errors_is_thinned_out_and_keeps_its_ends():
     history, numbers = TimestepHistory(), np.ones(4)
     for step in range(1, 3000):
-        history.add(events.TimestepErrors(step, numbers, numbers, numbers, np.ones(4, np.int64)))
+        history.add(TimestepErrors(step, numbers, numbers, numbers, np.ones(4, np.int64)))
         assert history.newest.step == step
     assert history.steps[0] == 1
     assert len(history) <= MOST
@@ -423,8 +424,8 @@ def test_that_previews_and_timesteps_are_passed_on(make, tell):
     model.timesteps_changed.connect(told.append)
     model.start()
     numbers = np.ones(4)
-    errors = events.TimestepErrors(3, numbers, numbers, numbers, np.ones(4, np.int64))
-    preview = events.Preview(3, np.zeros((2, 8, 8, 1), np.uint8), ("0", "1"), None)
+    errors = TimestepErrors(3, numbers, numbers, numbers, np.ones(4, np.int64))
+    preview = Preview(3, np.zeros((2, 8, 8, 1), np.uint8), ("0", "1"), None)
     tell(model, errors, preview)
     assert model.timesteps.newest is errors
     assert told[-1] is model.timesteps

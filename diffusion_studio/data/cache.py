@@ -64,6 +64,9 @@ def _assemble(path: Path, index: dict[str, Any], name: str, source: str) -> Imag
         source=source,
         sizes=np.array(index["sizes"], dtype=np.int32).reshape(count, 2),
         known_fingerprint=str(index["fingerprint"]),
+        how=str(index["how"]),
+        notes=tuple(map(str, index["notes"])),
+        apart=int(index["apart"]),
     )
 
 
@@ -132,6 +135,9 @@ def _index(images: ImageSet) -> dict[str, Any]:
         "files": list(images.files),
         "sizes": images.sizes.tolist(),
         "skipped": [[s.file, s.reason] for s in images.skipped],
+        "how": images.how,
+        "notes": list(images.notes),
+        "apart": images.apart,
     }
 
 

@@ -29,4 +29,5 @@ def digits(spec: DataSpec) -> ImageSet:
         name="Digits",
         source=DIGITS,
         sizes=np.full((len(images), 2), 8, np.int32),
+        how="Each digit is a class.",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +45,9 @@ class ImageSet:
     source: str
     sizes: NDArray[np.int32] = field(default_factory=_no_sizes)  # (N, 2) width, height in the file
     known_fingerprint: str = ""
+    how: str = ""  # how the classes were found, as a sentence
+    notes: tuple[str, ...] = ()  # what a person should know about the set, in sentences
+    apart: int = 0  # pictures in folders of their own that are kept apart from training
 
     @property
     def count(self) -> int:
@@ -82,6 +85,17 @@ class ImageSet:
         """SHA-256 of pixels, labels and class names: equal for equal data, wherever it lies."""
         return self.known_fingerprint or fingerprint_of(self.images, self.labels, self.class_names)
 
+    def with_classes(self, names: tuple[str, ...]) -> ImageSet:
+        """The same with its classes in another order, or more of them. Pixels are shared.
+
+        An image of a class that is not among them has no label.
+        """
+        if names == self.class_names:
+            return self
+        place = {name: number for number, name in enumerate(names)}
+        moved = np.array([*(place.get(name, -1) for name in self.class_names), -1], np.int64)
+        return replace(self, labels=moved[self.labels], class_names=names, known_fingerprint="")
+
     def manifest(self) -> dict[str, Any]:
         """What was used and what was skipped, ready for JSON; undecodable bytes of names stand as \\udcXX."""
         return {
@@ -91,6 +105,9 @@ class ImageSet:
             "count": self.count,
             "class_names": [printable(name) for name in self.class_names],
             "fingerprint": self.fingerprint,
+            "how": self.how,
+            "notes": [printable(note) for note in self.notes],
+            "apart": self.apart,
             "images": [
                 {"file": printable(file), "label": _printable_or_none(self.label_name(i))}
                 for i, file in enumerate(self.files)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,11 +23,13 @@ from diffusion_studio.data.decode import Frame, Picture, decode
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnImage
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, printable
-from diffusion_studio.data.labels import labels_for, numbered
+from diffusion_studio.data.labels import indices, labels_for, numbered
+from diffusion_studio.data.layout import Layout, Part, layout_of, listed, twins
 from diffusion_studio.data.scan import Listing, looks_like_image, scan
 from diffusion_studio.data.spec import DIGITS, DataSpec
 
 Progress = Callable[[int, int], None]
+NEARLY_BLACK = 16  # of 255: white of 12 bits in 16
 _INTERVAL = 1 / 30  # seconds between two reports of progress
 
 
@@ -35,9 +38,11 @@ def load(
     cache_dir: Path | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    part: Part = "train",
 ) -> ImageSet:
     """The images that `spec` describes.
 
+    Of a folder with splits (train, val, test) those of `part`: "train", or "apart" for all the others.
     A folder is decoded once; after that it is read from the cache until a file in it changes.
     `progress(done, total)` is called in the calling thread, at most 30 times a second and at the end.
 
@@ -48,7 +53,7 @@ def load(
     stop = cancelled or (lambda: False)
     report = _throttled(progress)
     if spec.source != DIGITS:
-        return _load_folder(spec, cache_dir or default_cache_dir(), report, stop)
+        return _load_folder(spec, cache_dir or default_cache_dir(), report, stop, part)
     found = digits(spec)
     report(found.count, found.count)
     return found
@@ -60,16 +65,16 @@ def default_cache_dir() -> Path:
 
 
 def _load_folder(
-    spec: DataSpec, cache_dir: Path, progress: Progress, cancelled: Callable[[], bool]
+    spec: DataSpec, cache_dir: Path, progress: Progress, cancelled: Callable[[], bool], part: Part
 ) -> ImageSet:
     listing = scan(_absolute(spec.source), cancelled)
-    final = cache_dir / cache_key(spec, listing)
+    final = cache_dir / cache_key(spec, listing, part)
     name, source = listing.root.name or str(listing.root), str(listing.root)
     found = cache.read(final, name, source)
     if found is not None:
         progress(found.count, found.count)
         return found
-    build = _Build(listing, spec, name, progress, cancelled)
+    build = _Build(listing, spec, name, progress, cancelled, part)
     images: ImageSet | None = None
     try:
         with cache.draft(cache_dir) as folder:
@@ -92,13 +97,14 @@ def _absolute(source: str) -> Path:
         raise DataError(f"The folder {source} cannot be found: {error}.") from error
 
 
-def cache_key(spec: DataSpec, listing: Listing) -> str:
+def cache_key(spec: DataSpec, listing: Listing, part: Part = "train") -> str:
     """SHA-256 of everything that decides the decoded images: the shape wanted and what the folder holds."""
     parts = [
         [cache.VERSION, spec.side, spec.channels, spec.fit, spec.background, os.path.realpath(listing.root)],
         [[f.path, f.size, f.mtime_ns] for f in (*listing.files, *listing.metadata)],
         listing.folders_named_like_images,
         [[s.file, s.reason] for s in listing.skipped],
+        [part, listing.passed_over],
     ]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
@@ -111,6 +117,8 @@ class _Decoded:
     sizes: list[tuple[int, int]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     grey: bool = True  # every pixel of every picture so far
+    dark: int = 0  # pictures of more than eight bits that are nearly black
+    brightest: int = 0  # of all pictures, 0 … 255
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,18 @@ class _Build:
     name: str
     progress: Progress
     cancelled: Callable[[], bool]
+    part: Part
+
+    @cached_property
+    def layout(self) -> Layout:
+        return layout_of([*self.listing.pictures])
+
+    def _names(self) -> list[str]:
+        """The files of the part; what is no picture by its name is reported with what is trained on."""
+        of_part = self.layout.part
+        left_out = set(self.listing.pictures) - of_part.keys()
+        names = [f.path for f in self.listing.files if f.path not in left_out]
+        return [name for name in names if of_part.get(name, "train") == self.part]
 
     def in_folder(self, folder: Path) -> ImageSet:
         """Decode into the folder of a cache draft. Raises OSError if it cannot be written."""
@@ -152,7 +172,7 @@ class _Build:
     def _decode_into(self, sink: BinaryIO) -> _Decoded:
         """Decode all files in order and append the pixels (C, H, W) of each to `sink`."""
         frame = Frame(self.spec.side, self._decoded_channels, self.spec.fit, self.spec.background_rgb)
-        root, names = self.listing.root, [f.path for f in self.listing.files]
+        root, names = self.listing.root, self._names()
         decoded, workers = _Decoded(), os.cpu_count() or 1
         pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         try:
@@ -177,18 +197,43 @@ class _Build:
             raise DataError(_nothing_readable(self.listing.root, _sorted(decoded.skipped)))
 
     def _image_set(self, decoded: _Decoded, images: UInt8) -> ImageSet:
-        named, complaints = labels_for(self.listing.root, self.listing.metadata, decoded.files)
-        labels, class_names = numbered(decoded.files, named)
+        listing, layout = self.listing, self.layout
+        every = list(dict.fromkeys([*layout.part, *decoded.files]))
+        found = labels_for(listing.root, listing.metadata, every, layout)
+        trained = layout.files("train") if self.part == "apart" else decoded.files
+        labels, class_names = numbered(trained, found.named)
+        if self.part == "apart":
+            labels = indices(decoded.files, found.named, class_names)
         return ImageSet(
             images=images,
             labels=labels,
             class_names=class_names,
             files=tuple(decoded.files),
-            skipped=tuple(_sorted([*decoded.skipped, *complaints])),
+            skipped=tuple(_sorted([*decoded.skipped, *found.report])),
             name=self.name,
-            source=str(self.listing.root),
+            source=str(listing.root),
             sizes=np.array(decoded.sizes, np.int32),
+            how=found.how,
+            notes=(*layout.notes, *found.notes, *twins(class_names), *_seen(decoded, listing)),
+            apart=len(layout.files("apart")),
         )
+
+
+def _seen(decoded: _Decoded, listing: Listing) -> Iterator[str]:
+    """What a person should know of the pictures themselves, and of folders that were left out."""
+    count = len(decoded.files)
+    if decoded.dark:
+        some = "The picture is" if count == decoded.dark == 1 else f"{decoded.dark} of {count} pictures are"
+        yield (
+            f"{some} nearly black: perhaps 12-bit data in 16-bit files, which use a sixteenth of the range. "
+            "Stretch them before they are trained on."
+        )
+    elif count and decoded.brightest <= NEARLY_BLACK:
+        yield f"All pictures are nearly black: their brightest value is {decoded.brightest} of 255."
+    kinds = sorted({path.rpartition("/")[2] for path in listing.passed_over})
+    if kinds:
+        number = len(listing.passed_over)
+        yield f"Passed over: {listed(kinds)} ({'1 folder' if number == 1 else f'{number} folders'})."
 
 
 def _attempt(path: Path, frame: Frame) -> Picture | BadImage:
@@ -208,6 +253,8 @@ def _record(decoded: _Decoded, name: str, outcome: Picture | BadImage, sink: Bin
     decoded.files.append(name)
     decoded.sizes.append((outcome.width, outcome.height))
     decoded.grey = decoded.grey and bool((pixels == pixels[..., :1]).all())
+    decoded.dark += outcome.deep and 0 < outcome.brightest <= NEARLY_BLACK
+    decoded.brightest = max(decoded.brightest, outcome.brightest)
 
 
 def _in_order(

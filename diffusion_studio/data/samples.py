@@ -84,7 +84,8 @@ def _unit(values: NDArray[Any], white: int) -> Shares:
         raise BadImage("The picture holds values that are not finite numbers.")
     least, most = _OVERSHOOT
     if low >= -least and high <= most:
-        return np.clip(values, 0, 1).astype(np.float32)
+        clipped: Shares = np.clip(values, 0, 1).astype(np.float32)
+        return clipped
     if low >= 0 and high <= 255:
         as_bytes: Shares = (values / 255).astype(np.float32)
         return as_bytes

@@ -13,7 +13,14 @@ from pathlib import Path
 from diffusion_studio.data.errors import Cancelled, DataError
 from diffusion_studio.data.imageset import Skipped
 
-METADATA = ("metadata.csv", "metadata.jsonl")  # the first one found counts
+METADATA = ("metadata.csv", "metadata.jsonl")  # the first one of a folder counts
+
+# Folders that systems make beside a person's pictures: thumbnails, waste baskets, leftovers.
+_NOT_THE_PERSONS = {
+    "@eadir", "#recycle", "@recycle", "#snapshot", "@tmp", "$recycle.bin", "recycler", "recycled",
+    "system volume information", "lost+found", "__macosx", "thumbnails", "network trash folder",
+}  # fmt: skip
+_OF_A_RUN = ({"config.json", "checkpoints"}, {"config.json", "data.json", "metrics.sqlite"})
 
 # Also of kinds that are not read: such a file is missed if it is passed over in silence.
 _IMAGE_ENDINGS = re.compile(
@@ -38,9 +45,16 @@ class Listing:
 
     root: Path
     files: tuple[FoundFile, ...]  # every regular file that may be a picture
-    metadata: tuple[FoundFile, ...]  # label files at the root
+    metadata: tuple[FoundFile, ...]  # label files, in whatever folder
     folders_named_like_images: tuple[str, ...]
     skipped: tuple[Skipped, ...]  # what could not be walked or is no regular file
+    passed_over: tuple[str, ...] = ()  # folders that are not the person's, or are runs
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Files that may be pictures by their names, in order."""
+        names = (file.path for file in self.files)
+        return tuple(name for name in names if looks_like_image(name) or "." not in name.rpartition("/")[2])
 
 
 def looks_like_image(name: str) -> bool:
@@ -85,6 +99,7 @@ class _Walk:
         self.folders: deque[str] = deque([""])
         self.links: deque[str] = deque()  # walked after all real folders
         self.seen: set[tuple[int, int]] = set()
+        self.passed_over: list[str] = []
 
     def run(self) -> None:
         while self.folders or self.links:
@@ -104,10 +119,14 @@ class _Walk:
         if (status.st_dev, status.st_ino) in self.seen:
             return
         self.seen.add((status.st_dev, status.st_ino))
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if not entry.name.startswith("."):
-                    self._take(entry, f"{folder}/{entry.name}" if folder else entry.name)
+        with os.scandir(path) as found:
+            entries = [entry for entry in found if not entry.name.startswith(".")]
+        names = {entry.name for entry in entries}
+        if folder and any(names >= signs for signs in _OF_A_RUN):
+            self.passed_over.append(folder)
+            return
+        for entry in entries:
+            self._take(entry, f"{folder}/{entry.name}" if folder else entry.name)
 
     def _take(self, entry: os.DirEntry[str], path: str) -> None:
         try:
@@ -120,7 +139,9 @@ class _Walk:
             self._sort_in(entry, path, status)
 
     def _sort_in(self, entry: os.DirEntry[str], path: str, status: os.stat_result) -> None:
-        if stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(status.st_mode) and entry.name.casefold() in _NOT_THE_PERSONS:
+            self.passed_over.append(path)
+        elif stat.S_ISDIR(status.st_mode):
             (self.links if entry.is_symlink() else self.folders).append(path)
             if looks_like_image(entry.name):
                 self.named.append(path)
@@ -133,11 +154,16 @@ class _Walk:
         files = sorted(self.files, key=lambda f: f.path)
         return Listing(
             root=self.root,
-            files=tuple(f for f in files if f.path not in METADATA),
-            metadata=tuple(f for f in files if f.path in METADATA),
+            files=tuple(f for f in files if not _is_metadata(f)),
+            metadata=tuple(f for f in files if _is_metadata(f)),
             folders_named_like_images=tuple(sorted(self.named)),
             skipped=tuple(sorted(self.skipped, key=lambda s: s.file)),
+            passed_over=tuple(sorted(self.passed_over)),
         )
+
+
+def _is_metadata(file: FoundFile) -> bool:
+    return file.path.rpartition("/")[2] in METADATA
 
 
 def _why(error: OSError) -> str:

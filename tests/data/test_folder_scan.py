@@ -12,6 +12,7 @@ import pytest
 
 from diffusion_studio.data.errors import Cancelled, DataError
 from diffusion_studio.data.labels import labels_for, numbered, sorted_names
+from diffusion_studio.data.layout import layout_of
 from diffusion_studio.data.scan import FoundFile, looks_like_image, scan
 
 
@@ -102,8 +103,8 @@ def test_that_image_names_are_known(name: str) -> None:
 
 def labels(root: Path, *files: str) -> tuple[dict[str, str], list[str]]:
     found = [FoundFile(n, 1, 1) for n in ("metadata.csv", "metadata.jsonl") if (root / n).exists()]
-    named, report = labels_for(root, found, files)
-    return named, [f"{s.file}: {s.reason}" for s in report]
+    labelling = labels_for(root, found, files, layout_of(files))
+    return labelling.named, [f"{s.file}: {s.reason}" for s in labelling.report]
 
 
 def test_that_sub_folders_are_classes(tmp_path: Path) -> None:
@@ -139,13 +140,85 @@ def test_that_rows_without_an_image_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "file_name;label\nMädchen.png;x\n",
+        "file_name\tlabel\nMädchen.png\tx\n",
+        " File_Name , LABEL \nMädchen.png , x\n",
+        "file_name,label\nM\u0061\u0308dchen.png,x\n",
+        "file_name,label\nmÄDCHEN.PNG,x\n",
+        "file_name,label\n{root}/Mädchen.png,x\n",
+        "file_name,label\n.\\Mädchen.png,x\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_that_a_row_finds_its_image(text: str, encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text(text.replace("{root}", str(tmp_path)), encoding=encoding)
+    assert labels(tmp_path, "Mädchen.png", "other.png") == ({"Mädchen.png": "x"}, [])
+
+
+def test_that_a_name_in_another_case_that_may_mean_two_images_means_none(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("file_name,label\nA.PNG,1\nb.png,2\n")
+    named, report = labels(tmp_path, "a.png", "A.png", "b.png")
+    assert named == {"b.png": "2"}
+    assert report == ["metadata.csv: Some of its rows name no image here (1 in all, first 'A.PNG')."]
+
+
+def test_that_contradictions_are_told(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("file_name,label\na.png,1\nb.png,2\na.png,2\nb.png,2\n")
+    files = ("a.png", "b.png")
+    found = labels_for(tmp_path, [FoundFile("metadata.csv", 1, 1)], files, layout_of(files))
+    assert found.named == {"a.png": "2", "b.png": "2"}
+    assert found.notes == (
+        "metadata.csv: 1 picture stands there with different labels, first a.png with “1” and “2”; the last "
+        "one counts.",
+    )
+
+
+def test_that_a_metadata_file_speaks_of_its_own_folder(tmp_path: Path) -> None:
+    put(tmp_path, "one/0.png", "two/0.png")
+    for name, label in (("one", "x"), ("two", "y")):
+        (tmp_path / name / "metadata.csv").write_text(f"file_name,label\n0.png,{label}\n")
+    listing = scan(tmp_path)
+    found = labels_for(tmp_path, listing.metadata, listing.pictures, layout_of(listing.pictures))
+    assert found.named == {"one/0.png": "x", "two/0.png": "y"}
+    assert found.how == "Classes come from one/metadata.csv and two/metadata.csv."
+
+
+@pytest.mark.parametrize(
+    "name", ["@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "__MACOSX", "System Volume Information"]
+)
+def test_that_folders_of_the_system_are_passed_over(name: str, tmp_path: Path) -> None:
+    put(tmp_path, "cat/a.png", f"cat/{name}/a.png/thumb.jpg", f"{name}/x.png")
+    listing = scan(tmp_path)
+    assert listing.pictures == ("cat/a.png",)
+    assert listing.passed_over == tuple(sorted([name, f"cat/{name}"]))
+
+
+def test_that_runs_among_the_pictures_are_passed_over(tmp_path: Path) -> None:
+    put(tmp_path, "cat/a.png", "config.json", "run/config.json", "run/samples/step-1.png")
+    (tmp_path / "run" / "checkpoints").mkdir()
+    put(tmp_path, "album/config.json", "album/b.png")
+    listing = scan(tmp_path)
+    assert listing.pictures == ("album/b.png", "cat/a.png")
+    assert listing.passed_over == ("run",)
+
+
+@pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
         ("metadata.csv", b"file,class\na.png,1\n", "lacks the column"),
         ("metadata.csv", b"", "lacks the column"),
         ("metadata.csv", b"file_name,label\n\xff\xfe,1\n", "not UTF-8"),
         ("metadata.csv", b'file_name,label\n"a.png,1\n', "not used"),
-        ("metadata.csv", b"file_name,label\nother.png,1\n", "none of the images"),
+        (
+            "metadata.csv",
+            b"file_name,label\nother.png,1\n",
+            "'other.png' where an image is called 'cat/a.png'",
+        ),
+        ("metadata.csv", b"file_name,label\ncat/a.png,\n", "gives none of the images here a label"),
+        ("metadata.csv", b"file_name,label\n", "it has no rows"),
+        ("metadata.csv", b"picture,kind\na.png,1\n", "its columns are 'picture', 'kind'"),
         ("metadata.jsonl", b"{\n", "line 1 is not JSON"),
         ("metadata.jsonl", b"[" * 100_000, "not used"),
         ("metadata.jsonl", b'{"file_name": "cat/a.png"}\n', "line 1 lacks"),
@@ -163,8 +236,11 @@ def test_that_an_unusable_label_file_is_reported_and_folders_count(
 
 def test_that_class_names_are_sorted_as_numbers_if_they_are_numbers() -> None:
     assert sorted_names(["10", "9", "-1"]) == ["-1", "9", "10"]
-    assert sorted_names(["10", "9", "b"]) == ["10", "9", "b"]
-    assert sorted_names(["1" * 5000, "2"]) == ["1" * 5000, "2"]
+    assert sorted_names(["10.0", "2.0", "-3.5", "1e1"]) == ["-3.5", "2.0", "10.0", "1e1"]
+    assert sorted_names(["10", "9", "b"]) == ["9", "10", "b"]
+    assert sorted_names(["class_10", "class_2", "class_02b"]) == ["class_2", "class_02b", "class_10"]
+    assert sorted_names(["nan", "inf", "1"]) == ["1", "inf", "nan"]
+    assert sorted_names(["1" * 5000, "2"]) == ["2", "1" * 5000]
     found, names = numbered(["a", "b", "c"], {"a": "10", "c": "9"})
     assert names == ("9", "10")
     assert np.array_equal(found, [1, -1, 0])

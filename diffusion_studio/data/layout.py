@@ -1,0 +1,167 @@
+"""How a folder of pictures is laid out: splits, classes, one folder around all."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Part = Literal["train", "apart"]
+
+_TRAIN = {"train", "training", "trainset", "train_set"}
+_APART = {
+    "val", "valid", "validate", "validation", "dev", "test", "testing", "eval", "evaluation", "holdout",
+    "testset", "test_set", "valset", "val_set",
+}  # fmt: skip
+_FEW = 10  # pictures beside the class folders are strays when there are at most a tenth of all
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which pictures are trained on, and where they would lie without the folders of the splits.
+
+    Args:
+        part: of each file; a file that is in neither part is missing.
+        plain: the path of each file without the folders that are splits.
+        notes: sentences about what was found.
+    """
+
+    part: dict[str, Part]
+    plain: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    def files(self, part: Part) -> list[str]:
+        return [file for file, own in self.part.items() if own == part]
+
+
+@dataclass
+class _Folder:
+    folders: dict[str, _Folder] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+
+
+def layout_of(files: Sequence[str]) -> Layout:
+    """The splits among the folders of these pictures: paths with forward slashes."""
+    layout = Layout({}, {})
+    splits: Counter[str] = Counter()
+    beside: Counter[str] = Counter()
+    _place(_tree(files), "train", "", layout, splits, beside)
+    order = {file: layout.part[file] for file in files if file in layout.part}
+    notes = tuple(_split_notes(order, splits, beside))
+    return Layout(order, layout.plain, notes)
+
+
+def _tree(files: Iterable[str]) -> _Folder:
+    root = _Folder()
+    for file in files:
+        *parts, _ = file.split("/")
+        folder = root
+        for part in parts:
+            folder = folder.folders.setdefault(part, _Folder())
+        folder.files.append(file)
+    return root
+
+
+def _place(
+    folder: _Folder, part: Part, plain: str, layout: Layout, splits: Counter[str], beside: Counter[str]
+) -> None:
+    for file in folder.files:
+        layout.part[file], layout.plain[file] = part, plain + file.rsplit("/", 1)[-1]
+    are_splits = _are_splits(folder.folders)
+    for name, inner in folder.folders.items():
+        own = _split(name) if are_splits else None
+        if are_splits and own is None:
+            beside[name] += _count(inner)
+            continue
+        if own is not None:
+            splits[name] += _count(inner)
+        below = plain if own is not None else f"{plain}{name}/"
+        _place(inner, "apart" if "apart" in (own, part) else "train", below, layout, splits, beside)
+
+
+def _split(name: str) -> Part | None:
+    known = name.strip().casefold()
+    return "train" if known in _TRAIN else "apart" if known in _APART else None
+
+
+def _are_splits(names: Iterable[str]) -> bool:
+    """Whether folders beside each other are the splits of one set: one to train on, and another."""
+    return {"train", "apart"} <= {_split(name) for name in names}
+
+
+def _count(folder: _Folder) -> int:
+    return len(folder.files) + sum(_count(inner) for inner in folder.folders.values())
+
+
+def _split_notes(part: dict[str, Part], splits: Counter[str], beside: Counter[str]) -> Iterable[str]:
+    apart = sum(own == "apart" for own in part.values())
+    if splits:
+        used, kept = ([name for name in splits if _split(name) == own] for own in ("train", "apart"))
+        yield (
+            f"The folders {listed([*used, *kept])} are splits, not classes: {listed(used)} is trained on, "
+            f"{_pictures(apart)} in {listed(kept)} kept apart."
+        )
+    for name, count in beside.items():
+        yield f"{name} lies beside the splits and is not used ({_pictures(count)})."
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count} pictures"
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "a, b and c", shortened where there are many."""
+    shown = list(names) if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def classes_by_folder(plain: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The class of each file by its folder, and sentences about it; none where folders make no classes.
+
+    The folders that are classes stand right below the root, or below the one folder that holds everything.
+    A few pictures beside them have no class.
+
+    Args:
+        plain: where each file lies, without splits.
+    """
+    below, depth, strays = dict(plain), 0, []
+    while True:
+        here = [file for file, path in below.items() if path.count("/") == depth]
+        strays += here
+        below = {file: path for file, path in below.items() if path.count("/") > depth}
+        folders = Counter(path.split("/")[depth] for path in below.values())
+        if not folders or not _are_few(len(strays), len(plain), min(folders.values())):
+            return {}, ()
+        if len(folders) > 1:
+            named = {file: path.split("/")[depth] for file, path in below.items()}
+            return named, tuple(_stray_notes(strays))
+        depth += 1
+
+
+def _are_few(strays: int, total: int, smallest: int) -> bool:
+    return strays * _FEW <= total or strays < smallest
+
+
+def _stray_notes(strays: Sequence[str]) -> Iterable[str]:
+    if strays:
+        verb = "lies" if len(strays) == 1 else "lie"
+        has = "has" if len(strays) == 1 else "have"
+        yield (
+            f"{_pictures(len(strays))} {verb} beside the class folders and {has} no class, first {strays[0]}."
+        )
+
+
+def twins(names: Iterable[str]) -> tuple[str, ...]:
+    """A sentence for each group of class names that a person would take for the same."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        folded = " ".join(unicodedata.normalize("NFKC", name).casefold().replace("_", " ").split())
+        groups.setdefault(folded, []).append(name)
+    return tuple(
+        f"The classes {listed([f'“{name}”' for name in group])} are told apart, though their names are "
+        "almost the same."
+        for group in groups.values()
+        if len(group) > 1
+    )

@@ -1,0 +1,215 @@
+"""Metadata files: which picture has which label."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import posixpath
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diffusion_studio.data.imageset import Skipped, printable
+from diffusion_studio.data.scan import FoundFile
+
+MOST_BYTES = 2**30
+_FILE, _LABEL = "file_name", "label"
+_DELIMITERS = ",;\t|"
+_BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+Row = tuple[str, str]  # file name as it stands there, label
+
+
+@dataclass
+class Metadata:
+    """What all metadata files together say."""
+
+    named: dict[str, str] = field(default_factory=dict)  # label of each file
+    used: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    complaints: list[Skipped] = field(default_factory=list)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self.said)
+
+    @property
+    def report(self) -> tuple[Skipped, ...]:
+        return tuple(self.complaints)
+
+
+def read_metadata(root: Path, metadata: Sequence[FoundFile], files: Sequence[str]) -> Metadata:
+    """The labels that metadata files give to `files`; each speaks of its own folder and those below.
+
+    Of two in one folder the first counts.
+    """
+    found = Metadata()
+    folders: dict[str, str] = {}
+    for file in metadata:
+        folder = posixpath.dirname(file.path)
+        if folder in folders:
+            found.complaints.append(Skipped(file.path, f"Not used: the labels come from {folders[folder]}."))
+            continue
+        if _take(found, root, file.path, folder, files):
+            folders[folder] = file.path
+            found.used.append(file.path)
+    return found
+
+
+def _take(found: Metadata, root: Path, path: str, folder: str, files: Sequence[str]) -> bool:
+    """Adds what one file says; whether it gave any label."""
+    try:
+        rows = _read(root / path)
+    except (OSError, ValueError, csv.Error, RecursionError) as error:
+        found.complaints.append(Skipped(path, f"Its labels were not used: {_sentence(error)}"))
+        return False
+    names = _Names(root, folder, files)
+    labels, missing, twice = names.matched(rows)
+    if not any(labels.values()):
+        found.complaints.append(Skipped(path, _nothing(rows, missing, names)))
+        return False
+    found.named |= {file: label for file, label in labels.items() if label}
+    if missing:
+        found.complaints.append(Skipped(path, _some(missing, names)))
+    found.said += [f"{path}: {sentence}" for sentence in twice]
+    return True
+
+
+class _Names:
+    """The pictures at and below one folder, by every name that a row may have for them."""
+
+    def __init__(self, root: Path, folder: str, files: Sequence[str]) -> None:
+        start = f"{folder}/" if folder else ""
+        self.files = {file[len(start) :]: file for file in files if file.startswith(start)}
+        self._folder = (root / folder).absolute().as_posix()
+        self._loose: dict[str, list[str]] = {}
+        for name, file in self.files.items():
+            self._loose.setdefault(_loosely(name), []).append(file)
+
+    def find(self, name: str) -> str | None:
+        """The picture that a row means: exact, in another form of Unicode or case, or by its full path."""
+        plain = posixpath.normpath(name.strip().replace("\\", "/"))
+        if plain.startswith(f"{self._folder}/"):
+            plain = plain[len(self._folder) + 1 :]
+        if plain in self.files:
+            return self.files[plain]
+        alike = self._loose.get(_loosely(plain), [])
+        return alike[0] if len(alike) == 1 else None
+
+    def matched(self, rows: Sequence[Row]) -> tuple[dict[str, str], list[str], list[str]]:
+        """The label of each picture, the names that mean none, and sentences about contradictions."""
+        labels: dict[str, str] = {}
+        missing: list[str] = []
+        clashes: dict[str, tuple[str, str]] = {}
+        for name, label in rows:
+            file = self.find(name)
+            if file is None:
+                missing.append(name)
+                continue
+            if labels.get(file, label) != label:
+                clashes.setdefault(name, (labels[file], label))
+            labels[file] = label
+        return labels, list(dict.fromkeys(missing)), _contradictions(clashes)
+
+
+def _loosely(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _contradictions(clashes: dict[str, tuple[str, str]]) -> list[str]:
+    if not clashes:
+        return []
+    name, (first, last) = next(iter(clashes.items()))
+    number = "1 picture stands" if len(clashes) == 1 else f"{len(clashes)} pictures stand"
+    return [
+        f"{number} there with different labels, first {printable(name)} with “{first}” and “{last}”; "
+        "the last one counts."
+    ]
+
+
+def _nothing(rows: Sequence[Row], missing: Sequence[str], names: _Names) -> str:
+    if not rows:
+        return "Its labels were not used: it has no rows."
+    if not missing:
+        return "Its labels were not used: it gives none of the images here a label."
+    return f"Its labels were not used: none of its rows names an image here{_example(missing, names)}."
+
+
+def _some(missing: Sequence[str], names: _Names) -> str:
+    return f"Some of its rows name no image here ({len(missing)} in all, first {_quoted(missing[0])})."
+
+
+def _example(missing: Sequence[str], names: _Names) -> str:
+    """A row's name beside the name of a picture that it may have meant."""
+    if not names.files:
+        return ""
+    wanted = posixpath.basename(missing[0].replace("\\", "/"))
+    alike = (name for name in names.files if posixpath.basename(name) == wanted)
+    there = next(alike, next(iter(names.files)))
+    return f"; it says {_quoted(missing[0])} where an image is called {_quoted(there)}"
+
+
+def _quoted(name: str) -> str:
+    return f"'{printable(name)}'"
+
+
+def _read(path: Path) -> list[Row]:
+    """The rows of a file.
+
+    Raises:
+        ValueError, csv.Error: it is not such a file.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES >> 20} MiB")
+    data = path.read_bytes()
+    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8-sig")
+    lines = io.StringIO(data.decode(encoding), newline="")
+    return list(_json_rows(lines) if path.suffix.lower() == ".jsonl" else _csv_rows(lines))
+
+
+def _csv_rows(lines: io.StringIO) -> Iterator[Row]:
+    head = lines.readline()
+    lines.seek(0)
+    delimiter = max(_DELIMITERS, key=head.count)
+    rows = csv.DictReader(lines, strict=True, delimiter=delimiter, skipinitialspace=True)
+    columns = {name.strip().casefold(): name for name in rows.fieldnames or ()}
+    if _FILE not in columns or _LABEL not in columns:
+        raise ValueError(_wrong_columns(rows.fieldnames or ()))
+    for row in rows:
+        yield row[columns[_FILE]] or "", (row[columns[_LABEL]] or "").strip()
+
+
+def _wrong_columns(names: Iterable[str]) -> str:
+    here = ", ".join(_quoted(name.strip()) for name in names) or "none"
+    return f"it lacks the column {_FILE} or the column {_LABEL}; its columns are {here}"
+
+
+def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                raise ValueError(f"line {number} is not JSON") from None
+            if not isinstance(row, dict) or _FILE not in row or _LABEL not in row:
+                raise ValueError(f"line {number} lacks {_FILE} or {_LABEL}")
+            yield str(row[_FILE]), _label_text(row[_LABEL])
+
+
+def _label_text(label: Any) -> str:
+    if isinstance(label, dict | list):
+        raise ValueError("a label is not a text or a number")
+    return "" if label is None else str(label).strip()
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8 text."
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply."
+    text = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+    return f"{text.rstrip('.')}."

@@ -180,10 +180,10 @@ _ANIMATED = "plane"
 
 def _shoot_plane(app: object, folder: Path) -> None:
     """The 2-D page at rest: figure 6 of Luo, the three failures with their cures, guidance; one animation."""
-    from diffusion_studio.viewmodels.plane.tour import cards
+    from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
     studio = app.studio  # type: ignore[attr-defined]
-    model, page, tour = studio.plane, studio.plane_page, cards()
+    model, page, tour = studio.plane, studio.plane_page, CARDS
     studio.show_page("plane")
     for name, card, action, state in _PLANE:
         model.set_tour(card)

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QToolButton
 
 from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.viewmodels.plane.state import Comparison
-from diffusion_studio.viewmodels.plane.tour import cards
+from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 from diffusion_studio.widgets.frame.cards import Card, RemainderCard
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import label, tabular
@@ -24,12 +24,12 @@ ONE_LEVEL = ("Langevin", "adjusted Langevin")
 class TourView(Card):
     """One card of the tour, with its neighbours a click away."""
 
-    action_requested = Signal(object)  # viewmodels.plane_tour.Action
+    action_requested = Signal(object)  # viewmodels.plane.tour.card.Action
     card_requested = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", parent)
-        self._cards, self._number = cards(), -1
+        self._cards, self._number = CARDS, -1
         self._title.setWordWrap(True)
         self._text, self._source = label(), label("", "small")
         self._text.setWordWrap(True)

@@ -50,7 +50,8 @@ from diffusion_studio.viewmodels.plane.state import (
     method_of,
     methods,
 )
-from diffusion_studio.viewmodels.plane.tour import Action, cards
+from diffusion_studio.viewmodels.plane.tour.card import Action
+from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
 MEASURE_EVERY = 250  # ms
 STILL = 60  # ms of rest before a measurement
@@ -355,7 +356,7 @@ class PlaneViewModel(QObject):
 
     def set_tour(self, number: int) -> None:
         """Shows a card of the tour, the first after the last."""
-        self._update(tour=number % len(cards()))
+        self._update(tour=number % len(CARDS))
 
     def point_at(self, x: float, y: float) -> None:
         """The pointer is over this place of the plane."""

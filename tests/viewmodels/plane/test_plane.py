@@ -15,7 +15,7 @@ from diffusion_studio.viewmodels.plane import player as plane_player
 from diffusion_studio.viewmodels.plane.memory import restored, to_remember
 from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 from diffusion_studio.viewmodels.plane.state import Look, method_of, methods
-from diffusion_studio.viewmodels.plane.tour import cards
+from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
 SMALL = PlaneSpec(count=60, process=Langevin(steps=80))
 
@@ -331,7 +331,7 @@ def test_that_age_runs_from_the_start_of_the_chain_to_its_end(made):
     assert shown[-1].ages is None
 
 
-@pytest.mark.parametrize("card", cards(), ids=lambda c: c.title)
+@pytest.mark.parametrize("card", CARDS, ids=lambda c: c.title)
 def test_that_every_card_of_the_tour_can_be_tried(made, card):
     model = made()
     for action in card.actions:

@@ -12,11 +12,11 @@ from diffusion_studio.engine.plane.learner import learn
 from diffusion_studio.engine.plane.measures import Measures, measure
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.plane.state import Look
-from diffusion_studio.viewmodels.plane.tour import cards
+from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
 
 def spec_of(card: int, action: int, **values) -> PlaneSpec:
-    spec, _ = cards()[card].actions[action].change(PlaneSpec(), Look())
+    spec, _ = CARDS[card].actions[action].change(PlaneSpec(), Look())
     return spec.model_copy(update=values)
 
 
@@ -73,7 +73,7 @@ def test_that_on_a_thin_curve_plain_steps_leap_away_and_noise_gives_it_a_width()
 
 @pytest.mark.parametrize("card", [4, 5])
 def test_that_every_sigma_and_both_equations_reach_the_data(card):
-    for action in range(len(cards()[card].actions)):
+    for action in range(len(CARDS[card].actions)):
         spec = spec_of(card, action, count=4000)
         _, found = ended(spec)
         assert found.energy < 0.02

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from diffusion_studio.engine.plane.guide import PlaneGuide
 from diffusion_studio.engine.plane.process import Process
@@ -13,6 +14,7 @@ from diffusion_studio.viewmodels.plane.state import Look
 
 Setting = tuple[PlaneSpec, Look]
 Change = Callable[[PlaneSpec, Look], Setting]
+STILL: dict[str, Any] = {"look_field": "exact", "look_trails": "short"}  # little besides the particles
 
 
 @dataclass(frozen=True)

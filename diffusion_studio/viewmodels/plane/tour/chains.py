@@ -1,0 +1,87 @@
+"""The cards of the tour about reverse chains: σ, τ, and what a chain remembers of its start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffusion_studio.core.process.spacing import KarrasSpacing, LogSNRSpacing, TrailingSpacing
+from diffusion_studio.core.samplers import DDIM, DDPM, Heun, ReverseSDE
+from diffusion_studio.engine.plane.process import Forward, Process, Reverse
+from diffusion_studio.viewmodels.plane.tour.card import STILL, Action, TourCard, setting
+
+_WHOLE = {"look_trails": "whole", "look_field": "exact"}
+
+
+def _ring(eta: float) -> Action:
+    process = Reverse(sampler=DDIM(eta=eta))
+    return Action(f"η = {eta:g}", setting("ring", process, count=4000, start="noise", **STILL))
+
+
+EVERY_SIGMA = TourCard(
+    "Every σ keeps the marginals",
+    "DDIM has a free number at each step: how much fresh noise. Whatever it is, the cloud at every "
+    "t is the same pₜ. Watch the energy distance stay within that of exact samples, for η = 0 as "
+    "for η = 1; only the paths differ.",
+    "Stratos lemma 3.1; DDIM eq. 12",
+    (_ring(0.0), _ring(0.5), _ring(1.0)),
+)
+
+
+def _moons(title: str, process: Process) -> Action:
+    return Action(title, setting("moons", process, count=1500, start="noise", **_WHOLE))
+
+
+ODE_AND_SDE = TourCard(
+    "ODE and SDE reach the same data",
+    "The probability flow has no noise, the reverse SDE has noise all the way. Both carry pure "
+    "noise to the same p₀. Whole paths show the difference: smooth lines here, random walks there.",
+    "score SDE §4.3",
+    (
+        _moons("The flow", Reverse(sampler=Heun(), steps=60, spacing=LogSNRSpacing())),
+        _moons("The SDE", Reverse(sampler=ReverseSDE(), steps=400)),
+    ),
+)
+
+_ONE_NOISE: dict[str, Any] = {"count": 400, "start": "point", "start_x": 0.6, "start_y": 0.4, **_WHOLE}
+
+
+def _from_one_noise(eta: float) -> Action:
+    return Action(f"η = {eta:g}", setting("three", Reverse(sampler=DDIM(eta=eta)), **_ONE_NOISE))
+
+
+ETA = TourCard(
+    "What η does",
+    "All particles begin at one and the same noise. With η = 0 they stay together: the start alone "
+    "decides. The larger η, the more the steps themselves decide where each one ends.",
+    "DDIM §4.1",
+    (_from_one_noise(0.0), _from_one_noise(0.3), _from_one_noise(1.0)),
+)
+
+TAU = TourCard(
+    "What τ does",
+    "A chain need not visit every t. With few steps it matters which ones: steps that crowd near "
+    "the data draw details, steps near the noise place the modes. Compare the energy distance at "
+    "the end.",
+    "Stratos §3.3; EDM eq. 5",
+    tuple(
+        Action(f"10 steps, {cls.title}", setting(process=Reverse(sampler=DDIM(), steps=10, spacing=cls())))
+        for cls in (TrailingSpacing, LogSNRSpacing, KarrasSpacing)
+    ),
+)
+
+_DATA: dict[str, Any] = {"start": "data", "count": 3000, "look_color": "start", **STILL}
+
+UP_AND_BACK = TourCard(
+    "Up to the noise and back",
+    "Exact samples go up to the noise, and a reverse chain brings them back. Colours by starting "
+    "point show what is remembered. After fresh noise only the whole comes back, each point "
+    "elsewhere. Up and down along the flow, nearly every point returns to its place.",
+    "Luo eq. 69; DDIM §4.3",
+    (
+        Action("By the flow and back", setting("three", Reverse(sampler=DDIM(), climb="flow"), **_DATA)),
+        Action("By noise and back", setting("three", Reverse(sampler=DDPM()), **_DATA)),
+        Action("Only up", setting("three", Forward(), count=3000, look_color="class", **STILL)),
+    ),
+)
+
+CHAINS = (EVERY_SIGMA, ODE_AND_SDE, ETA, TAU, UP_AND_BACK)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
@@ -31,23 +32,18 @@ class _WithKeys(TyperCommand):
     """A command whose help lists every key of --set; the list is made only when it is read."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        from diffusion_studio.core.describe import knobs
         from diffusion_studio.engine.runs.config import RunConfig
 
-        rows = [(k.path, _describe(k)) for k in knobs(RunConfig())]
-        with formatter.section("Keys of --set, with bounds and defaults"):
-            formatter.write_dl(rows, col_max=32)
+        _write_choices(formatter, RunConfig())
 
 
 class _WithClassifierKeys(TyperCommand):
     """The same for the keys of a classifier."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        from diffusion_studio.core.describe import knobs
         from diffusion_studio.engine.classifier.training import ClassifierSpec
 
-        with formatter.section("Keys of --set, with bounds and defaults"):
-            formatter.write_dl([(k.path, _describe(k)) for k in knobs(ClassifierSpec())], col_max=32)
+        _write_choices(formatter, ClassifierSpec())
 
 
 class _WithSamplers(TyperCommand):
@@ -62,18 +58,26 @@ class _WithSamplers(TyperCommand):
         return super().parse_args(ctx, given)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        from diffusion_studio.core.describe import knobs, members
-        from diffusion_studio.core.process.spacing import Spacing
-        from diffusion_studio.core.samplers import Sampler
-        from diffusion_studio.engine.chains.command import every_spec
+        from diffusion_studio.engine.chains.sample_spec import SampleSpec
 
-        for title, family in (("Samplers", Sampler), ("Rules for --tau", Spacing)):
-            with formatter.section(title):
-                found = members(family).items()
-                formatter.write_dl([(kind, f"{cls.title}: {cls.summary}") for kind, cls in found])
-        rows = {k.path: _describe(k) for spec in every_spec() for k in knobs(spec)}
-        with formatter.section("Keys of --set, with bounds and defaults"):
-            formatter.write_dl(list(rows.items()), col_max=32)
+        _write_choices(
+            formatter, SampleSpec(), {"sampler": "--sampler", "spacing": "--tau", "clip": "--clip"}
+        )
+
+
+def _write_choices(formatter: Any, choice: Any, options: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Every member of every family that `choice` takes one of, and every key of --set.
+
+    `options` are those that choose from a family, by its path; the others are chosen by --set PATH.kind=….
+    """
+    from diffusion_studio.core.describe import every_knob, families, members
+
+    for path, base in families(choice).items():
+        with formatter.section(f"{base.family}, by {options.get(path, f'--set {path}.kind=')}"):
+            found = members(base).items()
+            formatter.write_dl([(kind, f"{cls.title}: {cls.summary}") for kind, cls in found])
+    with formatter.section("Keys of --set, with bounds and defaults"):
+        formatter.write_dl([(k.path, _describe(k)) for k in every_knob(choice)], col_max=32)
 
 
 def _describe(k: Any) -> str:
@@ -296,9 +300,7 @@ def sample(
         str | None,
         typer.Option("--sigma", metavar="σ|t:σ,…", help="Noise of the steps by hand: one number or a curve."),
     ] = None,
-    clip: Annotated[
-        str | None, typer.Option("--clip", help="What is done to x̂_0: off, clip or dynamic.")
-    ] = None,
+    clip: Annotated[str | None, typer.Option("--clip", help="What is done to x̂_0; see below.")] = None,
     invert: Annotated[
         list[Path] | None,
         typer.Option("--invert", metavar="IMAGE", help="Begin at the noise that DDIM finds for it."),

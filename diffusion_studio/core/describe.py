@@ -8,13 +8,14 @@ from __future__ import annotations
 import functools
 import operator
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema
 
 Scale = Literal["linear", "log"]
 KnobType = Literal["int", "float", "bool", "choice", "text", "numbers", "points", "files", "family"]
@@ -29,10 +30,15 @@ class Choice(BaseModel):
 class Member(Choice):
     """One member of a family (a schedule, a sampler, a spacing): a class that says what it is and whence.
 
-    A concrete member sets `kind: Literal[...]` with a default, and the class variables below.
+    A concrete member sets `kind: Literal[...]` with a default, and the class variables below. A class right
+    below `Member` is the root of a family and says what it is called. A member is found because it is
+    defined: nothing lists it.
     """
 
     kind: str
+    family: ClassVar[str]  # what the family is called; said by its root
+    rank: ClassVar[int] = 1000  # place in the menus; of equal ones, the one that is defined first comes first
+    is_given: ClassVar[bool] = False  # whether it is made of numbers that a person gives, and has none before
     title: ClassVar[str]
     summary: ClassVar[str]
     formula: ClassVar[str]  # LaTeX
@@ -43,20 +49,36 @@ M = TypeVar("M", bound=Choice)
 
 
 def members(base: type[Member]) -> dict[str, type[Member]]:
-    """Every concrete member of the family `base` by its kind, in the order of definition."""
+    """Every concrete member of the family `base` by its kind, in the order of the menus.
+
+    Raises:
+        TypeError: two members are of the same kind.
+    """
     found: dict[str, type[Member]] = {}
-    for cls in base.__subclasses__():
-        default = cls.model_fields["kind"].default
-        if isinstance(default, str):
-            found[default] = cls
-        found |= members(cls)
+    for cls in sorted(_concrete(base), key=lambda cls: cls.rank):
+        kind = cls.model_fields["kind"].default
+        if kind in found:
+            raise TypeError(f"{found[kind].__name__} and {cls.__name__} are both of the kind {kind!r}.")
+        found[kind] = cls
     return found
 
 
-def one_of(base: type[Member]) -> Any:
-    """The type of a field that holds any member of the family `base`, told apart by `kind`."""
-    union: Any = functools.reduce(operator.or_, members(base).values())
-    return Annotated[union, Field(discriminator="kind")]
+def _concrete(base: type[Member]) -> Iterator[type[Member]]:
+    for cls in base.__subclasses__():
+        if isinstance(cls.model_fields["kind"].default, str):
+            yield cls
+        yield from _concrete(cls)
+
+
+class OneOf:
+    """Marks a field that holds any member of a family, told apart by `kind`: `Annotated[Sampler, OneOf()]`.
+
+    Which members there are is asked when a class with such a field is defined.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        union: Any = functools.reduce(operator.or_, members(source).values())
+        return handler.generate_schema(Annotated[union, Field(discriminator="kind")])
 
 
 def knob(
@@ -148,6 +170,35 @@ def _family_knob(name: str, info: FieldInfo, value: Member) -> Knob:
 def _family_base(cls: type[Member]) -> type[Member]:
     """The family's root: the class right below `Member`."""
     return next(c for c in cls.__mro__ if Member in c.__bases__)
+
+
+def families(choice: Choice, prefix: str = "") -> dict[str, type[Member]]:
+    """The families that `choice` takes members of, by the dotted paths of the parameters that hold them."""
+    found: dict[str, type[Member]] = {}
+    for name in type(choice).model_fields:
+        value, path = getattr(choice, name), f"{prefix}.{name}" if prefix else name
+        if isinstance(value, Member):
+            found[path] = _family_base(type(value))
+        if isinstance(value, Choice):
+            found |= families(value, path)
+    return found
+
+
+def variants(choice: M) -> Iterator[M]:
+    """`choice`, then one for each member that could stand in place of one of its own."""
+    yield choice
+    for path, base in families(choice).items():
+        for kind in members(base):
+            if kind != get_value(choice, f"{path}.kind"):
+                yield with_value(choice, f"{path}.kind", kind)
+
+
+def every_knob(choice: Choice) -> tuple[Knob, ...]:
+    """The parameters of `choice`, then those that it would have with other members."""
+    found: dict[str, Knob] = {}
+    for variant in variants(choice):
+        found = {k.path: k for k in knobs(variant)} | found
+    return tuple(found.values())
 
 
 def _knob(name: str, info: FieldInfo) -> Knob:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_validator, model_validator
 
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL, Denoiser
-from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.guidance.guidance import (
     Classifier,
     ClassifierGuidedDenoiser,
@@ -32,6 +32,8 @@ class Aids:
 
 class Guide(Member):
     """What pushes a chain towards a class."""
+
+    family: ClassVar[str] = "Guides"
 
     needs: ClassVar[Need]  # a denoiser that knows labels, a classifier of noisy images, an earlier checkpoint
     idle: ClassVar[tuple[float, ...]] = (0.0, 1.0)  # γ at which no second estimate of the noise is made
@@ -177,6 +179,8 @@ class ByEarlierSelf(Guide):
 class GuidanceCurve(Member):
     """γ_t over the chain."""
 
+    family: ClassVar[str] = "Guidance over the chain"
+
     def at(self, gamma: float, share: float) -> float:
         """γ_t, from γ and t / T."""
         raise NotImplementedError
@@ -255,9 +259,5 @@ class DrawnGuidance(GuidanceCurve):
         return gamma * float(np.interp(share, places, shares))
 
 
-if TYPE_CHECKING:
-    AnyGuide = Guide
-    AnyGuidanceCurve = GuidanceCurve
-else:
-    AnyGuide = one_of(Guide)
-    AnyGuidanceCurve = one_of(GuidanceCurve)
+AnyGuide = Annotated[Guide, OneOf()]
+AnyGuidanceCurve = Annotated[GuidanceCurve, OneOf()]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.predictions import PredictionKind
-from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.describe import Member, OneOf, knob
 
 
 class Loss(Member):
     """A loss of single errors. Concrete losses give `of`."""
+
+    family: ClassVar[str] = "Losses"
 
     def of(self, difference: Tensor) -> Tensor:
         """The loss of each element of ε − ε̂. (B, …) → (B, …)"""
@@ -63,10 +65,7 @@ class HuberLoss(Loss):
         )
 
 
-if TYPE_CHECKING:
-    AnyLoss = Loss
-else:
-    AnyLoss = one_of(Loss)
+AnyLoss = Annotated[Loss, OneOf()]
 
 
 def target(kind: PredictionKind, x_0: Tensor, noise: Tensor, root: Tensor, noise_root: Tensor) -> Tensor:

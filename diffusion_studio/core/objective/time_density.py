@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import field_validator
 from torch import Tensor
 
 from diffusion_studio.core.curves import check_curve, curve_values
-from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.describe import Member, OneOf, knob
 
 
 class TimeDensity(Member):
     """A density over t = 1 … T. Concrete densities give `probabilities`."""
+
+    family: ClassVar[str] = "Densities of t"
 
     learns: ClassVar[bool] = False  # whether it follows the measured losses
 
@@ -164,7 +166,4 @@ class LossHistory:
         return torch.where(full, square, torch.ones_like(square))
 
 
-if TYPE_CHECKING:
-    AnyTimeDensity = TimeDensity
-else:
-    AnyTimeDensity = one_of(TimeDensity)
+AnyTimeDensity = Annotated[TimeDensity, OneOf()]

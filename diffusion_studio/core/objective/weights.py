@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import field_validator
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from diffusion_studio.core.curves import check_curve, curve_values
 from diffusion_studio.core.denoisers.predictions import PredictionKind
-from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.tables import Tables
 
 Variance = Literal["posterior", "forward"]
@@ -100,6 +100,8 @@ def check_weight(weight: Tensor) -> None:
 
 class Weight(Member):
     """A weight of the loss over t. Concrete weights give `on_eps`."""
+
+    family: ClassVar[str] = "Weights of the loss"
 
     def on_eps(self, tables: Tables) -> Tensor:
         """λ_t on the ε error for t = 1 … T; index 0 is 0. float64 (T+1,)"""
@@ -296,7 +298,4 @@ class CurveWeight(Weight):
         return _from_1(curve_values(self.points, tables.steps))
 
 
-if TYPE_CHECKING:
-    AnyWeight = Weight
-else:
-    AnyWeight = one_of(Weight)
+AnyWeight = Annotated[Weight, OneOf()]

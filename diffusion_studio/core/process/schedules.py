@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import field_validator
 from torch import Tensor
 
 from diffusion_studio.core.curves import curve_values
-from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.describe import Member, OneOf, knob
 
 LARGEST_BETA = 0.999  # iDDPM after eq. 17: keeps the last steps from dividing by zero
 SMALLEST_ALPHA = 2.0**-24  # 1 − β_T is the last number below 1 in float32
@@ -19,6 +19,8 @@ SMALLEST_ALPHA = 2.0**-24  # 1 − β_T is the last number below 1 in float32
 
 class Schedule(Member):
     """A noise schedule. Concrete schedules give `betas`."""
+
+    family: ClassVar[str] = "Noise schedules"
 
     def betas(self, steps: int) -> Tensor:
         """β_1 … β_T.
@@ -237,7 +239,4 @@ def with_zero_terminal_snr(betas: Tensor) -> Tensor:
     return rescaled
 
 
-if TYPE_CHECKING:
-    AnySchedule = Schedule
-else:
-    AnySchedule = one_of(Schedule)
+AnySchedule = Annotated[Schedule, OneOf()]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import field_validator
 
-from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.tables import Tables
 
 
 class Spacing(Member):
     """A rule that picks the times of a reverse chain."""
+
+    family: ClassVar[str] = "Visited times"
 
     def times(self, tables: Tables, count: int) -> tuple[int, ...]:
         """The visited times, from noise to image.
@@ -165,7 +167,4 @@ class ExplicitSpacing(Spacing):
         return (*reversed(self.values), 0)
 
 
-if TYPE_CHECKING:
-    AnySpacing = Spacing
-else:
-    AnySpacing = one_of(Spacing)
+AnySpacing = Annotated[Spacing, OneOf()]

@@ -18,6 +18,7 @@ from diffusion_studio.core.steps.update import Term, Update
 
 class AnnealedLangevin(Sampler):
     kind: Literal["annealed_langevin"] = "annealed_langevin"
+    rank: ClassVar[int] = 110
     repeats: int = knob(
         2, title="Langevin steps", ge=1, le=100, help="Langevin steps, each a call of the network, per level."
     )  # fmt: skip

@@ -49,6 +49,7 @@ class Sampler(Member):
     more than once in a step say how in `advance`.
     """
 
+    family: ClassVar[str] = "Samplers"
     order: ClassVar[int] = 1  # of convergence in the step size; to the data in law where noise is added
 
     @property

@@ -13,6 +13,7 @@ from diffusion_studio.core.steps.update import Update
 
 class DDIM(Sampler):
     kind: Literal["ddim"] = "ddim"
+    rank: ClassVar[int] = 10
     eta: float = knob(
         0.0, title="stochasticity", symbol="η", ge=0, le=1,
         help="How much fresh noise each step adds: 0 none (the same start always gives the same image), "

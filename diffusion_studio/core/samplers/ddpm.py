@@ -21,6 +21,7 @@ NOT_LEARNED = (
 
 class DDPM(Sampler):
     kind: Literal["ddpm"] = "ddpm"
+    rank: ClassVar[int] = 20
     variance: Literal["posterior", "fixed_large", "learned"] = knob(
         "posterior", title="variance", symbol="σ²",
         help="Noise of each step: the posterior variance of the forward chain; the larger variance of the "

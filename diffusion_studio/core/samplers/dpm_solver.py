@@ -52,6 +52,7 @@ def _advance(step: Step) -> Tensor:
 
 class DPMSolver2M(Sampler):
     kind: Literal["dpm2m"] = "dpm2m"
+    rank: ClassVar[int] = 70
     order: ClassVar[int] = 2
     title: ClassVar[str] = "DPM++ (2M)"
     summary: ClassVar[str] = "DPM-Solver++: second order with one call a step, by remembering the last."
@@ -74,6 +75,7 @@ class DPMSolver2M(Sampler):
 
 class DPMSolver2MSDE(Sampler):
     kind: Literal["dpm2m_sde"] = "dpm2m_sde"
+    rank: ClassVar[int] = 80
     eta: float = knob(
         1.0, title="stochasticity", symbol="η", ge=0, le=1,
         help="0 is DPM-Solver++(2M); at 1 each step forgets as much as the reverse SDE does.",

@@ -20,6 +20,7 @@ def rescaling(tables: Tables, t: int, s: int) -> float:
 
 class Euler(Sampler):
     kind: Literal["euler"] = "euler"
+    rank: ClassVar[int] = 40
     title: ClassVar[str] = "Euler"
     summary: ClassVar[str] = "straight steps along the probability flow; the same images as DDIM with η = 0."
     formula: ClassVar[str] = (
@@ -44,6 +45,7 @@ class Euler(Sampler):
 
 class EulerAncestral(Sampler):
     kind: Literal["euler_ancestral"] = "euler_ancestral"
+    rank: ClassVar[int] = 50
     title: ClassVar[str] = "Euler ancestral"
     summary: ClassVar[str] = "an Euler step below the next level, then noise back up to it."
     formula: ClassVar[str] = (

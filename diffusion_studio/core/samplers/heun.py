@@ -17,6 +17,7 @@ HIGHEST, LONGEST = 80.0, 10.0  # from a higher ς (Karras et al. begin at 80) a 
 
 class Heun(Sampler):
     kind: Literal["heun"] = "heun"
+    rank: ClassVar[int] = 60
     order: ClassVar[int] = 2
     title: ClassVar[str] = "Heun"
     summary: ClassVar[str] = "an Euler step, then again with the mean of both slopes; two calls."

@@ -26,6 +26,7 @@ def langevin_update(tables: Tables, t: int, size: float) -> Update:
 
 class PredictorCorrector(Sampler):
     kind: Literal["predictor_corrector"] = "predictor_corrector"
+    rank: ClassVar[int] = 100
     corrections: int = knob(
         1, title="corrections", ge=1, le=20, help="Langevin steps after each reverse step."
     )

@@ -13,6 +13,7 @@ from diffusion_studio.core.steps.update import Term, Update
 
 class ReverseSDE(Sampler):
     kind: Literal["reverse_sde"] = "reverse_sde"
+    rank: ClassVar[int] = 90
     title: ClassVar[str] = "reverse SDE"
     summary: ClassVar[str] = "Euler–Maruyama on the reverse SDE; needs many steps, above all near the noise."
     formula: ClassVar[str] = (

@@ -16,6 +16,7 @@ from diffusion_studio.core.steps.update import Update
 
 class SigmaCurve(Sampler):
     kind: Literal["sigma"] = "sigma"
+    rank: ClassVar[int] = 30
     points: tuple[tuple[float, float], ...] = knob(
         ((0.0, 0.0),), title="curve", symbol="σ_t",
         help="Noise of the step that begins at t, as points t:σ with straight lines between them. "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 
 from diffusion_studio.core.denoisers.predictions import Prediction
-from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.describe import Member, OneOf, knob
 
 
 def _rederive() -> bool:
@@ -24,6 +24,8 @@ def _rederive() -> bool:
 
 class Clipping(Member):
     """A rule for x̂_0."""
+
+    family: ClassVar[str] = "Clipping"
 
     def __call__(self, prediction: Prediction) -> Prediction:
         raise NotImplementedError
@@ -80,7 +82,4 @@ def as_clipping(value: Any) -> Any:
     return {"kind": "clip" if value else "off"} if isinstance(value, bool) else value
 
 
-if TYPE_CHECKING:
-    AnyClipping = Clipping
-else:
-    AnyClipping = one_of(Clipping)
+AnyClipping = Annotated[Clipping, OneOf()]

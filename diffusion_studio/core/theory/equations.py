@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from diffusion_studio.core.describe import Member, members
-from diffusion_studio.core.objective.losses import Loss
-from diffusion_studio.core.objective.time_density import TimeDensity
-from diffusion_studio.core.objective.weights import Weight
-from diffusion_studio.core.process.schedules import Schedule
-from diffusion_studio.core.samplers import Sampler
+from diffusion_studio.core.describe import Choice, families, members
 
 
 @dataclass(frozen=True)
@@ -125,19 +121,18 @@ _FIXED = (
     ),
 )  # fmt: skip
 
-_FAMILIES: tuple[tuple[str, type[Member], str, str], ...] = (
-    ("Noise schedules", Schedule, "train", "diffusion.schedule.kind"),
-    ("Weights of the loss", Weight, "train", "objective.weight.kind"),
-    ("Losses", Loss, "train", "objective.loss.kind"),
-    ("Drawing t", TimeDensity, "train", "objective.density.kind"),
-    ("Samplers", Sampler, "sample", "sampler.kind"),
-)
 
+def equations(choices: Mapping[str, Choice]) -> tuple[Equation, ...]:
+    """All of them, by group.
 
-def equations() -> tuple[Equation, ...]:
-    """All of them, by group; the families' members add themselves."""
+    Args:
+        choices: what is chosen on each page; every member of the families in it adds its own equation.
+    """
     found = list(_FIXED)
-    for group, base, page, path in _FAMILIES:
-        for kind, cls in members(base).items():
-            found.append(Equation(group, cls.title, cls.formula, cls.source, page, path, kind))
+    for page, choice in choices.items():
+        for path, base in families(choice).items():
+            for kind, cls in members(base).items():
+                found.append(
+                    Equation(base.family, cls.title, cls.formula, cls.source, page, f"{path}.kind", kind)
+                )
     return tuple(found)

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffusion_studio.core.describe import Member, get_value, knobs, members, with_value
-from diffusion_studio.core.guidance.guides import DrawnGuidance, GuidanceCurve, Guide, IntervalGuidance
+from diffusion_studio.core.describe import get_value, knobs, members, with_value
+from diffusion_studio.core.guidance.guides import DrawnGuidance, GuidanceCurve, IntervalGuidance
 from diffusion_studio.core.process.spacing import Spacing
-from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.sampling import MEMORISING
-from diffusion_studio.engine.chains.starts import InvertedStart, Start
+from diffusion_studio.engine.chains.starts import InvertedStart
 from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, read_json
 from diffusion_studio.engine.runs.model_io import STUDIO
 from diffusion_studio.engine.runs.run import Run, is_run
-
-FAMILIES: dict[str, type[Member]] = {
-    "sampler": Sampler, "spacing": Spacing, "start": Start, "guide": Guide, "curve": GuidanceCurve,
-}  # fmt: skip
 
 
 def spec_of(
@@ -157,15 +152,6 @@ def _curve_text(curve: GuidanceCurve) -> str:
             return ",".join(f"{place!r}:{share!r}" for place, share in points)
         case _:
             return curve.kind
-
-
-def every_spec() -> Iterator[SampleSpec]:
-    """One chain for each member of each family, so that all their parameters can be listed."""
-    spec = SampleSpec()
-    for name, family in FAMILIES.items():
-        for kind in members(family):
-            yield with_value(spec, f"{name}.kind", kind)
-    yield with_value(spec, "clip.kind", "dynamic")
 
 
 def _said_elsewhere(spec: SampleSpec, path: str, value: Any) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.describe import Member, OneOf, knob
 
 
 def _images(help: str) -> tuple[str, ...]:
@@ -33,6 +33,8 @@ def _height() -> float:
 
 class Start(Member):
     """A rule for the first state of the chain."""
+
+    family: ClassVar[str] = "First states"
 
     @property
     def height(self) -> float:
@@ -105,7 +107,4 @@ class InterpolatedStart(Start):
         return self.images
 
 
-if TYPE_CHECKING:
-    AnyStart = Start
-else:
-    AnyStart = one_of(Start)
+AnyStart = Annotated[Start, OneOf()]

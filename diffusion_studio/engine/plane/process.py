@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from diffusion_studio.core.chain import Past, reverse_chain
 from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.denoisers.mixture import MixtureDenoiser
 from diffusion_studio.core.denoisers.tilted import TiltedDenoiser
-from diffusion_studio.core.describe import Member, knob, one_of
+from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.spacing import AnySpacing, TrailingSpacing
 from diffusion_studio.core.process.tables import Tables
@@ -40,6 +40,8 @@ class State:
 
 class Process(Member):
     """A way to move. State k lies at the noise level `times[k]`."""
+
+    family: ClassVar[str] = "Ways to move"
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:
         """The noise level of every state.
@@ -203,7 +205,4 @@ class Forward(Process):
         yield from forward_steps(denoiser.tables, times, first, state, CounterNoise(seed))
 
 
-if TYPE_CHECKING:
-    AnyProcess = Process
-else:
-    AnyProcess = one_of(Process)
+AnyProcess = Annotated[Process, OneOf()]

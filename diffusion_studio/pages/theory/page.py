@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QWidget
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.objective.weights import Weight
 from diffusion_studio.core.process.schedules import Schedule
-from diffusion_studio.core.theory.equations import equations
 from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes
 from diffusion_studio.pages.theory.bound import BoundView, LearnedView
 from diffusion_studio.pages.theory.parts import EquationsView, ErrataView
+from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.model import (
     NamedCurve,
     TheoryState,
@@ -165,7 +165,7 @@ class TheoryPage(Page):
     def _build_list(self, part: str) -> QWidget:
         if part == "errata":
             return ErrataView(ERRATA)
-        view = EquationsView(equations())
+        view = EquationsView(all_equations())
         view.go_requested.connect(self._go)
         return view
 

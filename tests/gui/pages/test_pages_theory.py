@@ -6,10 +6,10 @@ import pytest
 from PySide6.QtCore import Qt
 
 from diffusion_studio.core.process.schedules import LearnedSchedule
-from diffusion_studio.core.theory.equations import equations
 from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.pages.theory.page import PARTS
 from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, subscripted
+from diffusion_studio.viewmodels.theory.equations import all_equations
 from support.tiny import begin, finish, tiny_config
 from support.window import PATIENCE
 
@@ -34,7 +34,7 @@ def test_that_an_equation_leads_to_where_it_acts(app, qtbot):
     page = app.studio.theory_page
     page.show_part("equations")
     view = page.findChild(EquationsView)
-    for equation in equations():
+    for equation in all_equations():
         app.studio.show_page("theory")
         view.go_requested.emit(equation.page, equation.path)
         current = app.shell.current_page

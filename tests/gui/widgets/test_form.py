@@ -1,4 +1,4 @@
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
@@ -6,7 +6,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from diffusion_studio.core.describe import Choice, Member, get_value, knob, knobs, one_of, with_value
+from diffusion_studio.core.describe import Choice, Member, OneOf, get_value, knob, knobs, with_value
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.look.theme import theme
 
@@ -35,7 +35,7 @@ class Steep(Shape):
 
 
 class Sample(Choice):
-    shape: one_of(Shape) = knob(Flat(), title="shape", help="What it looks like.")
+    shape: Annotated[Shape, OneOf()] = knob(Flat(), title="shape", help="What it looks like.")
     rate: float = knob(
         2e-3, title="learning rate", symbol="η", gt=0, le=1, scale="log", help="Step size.", source="somebody"
     )

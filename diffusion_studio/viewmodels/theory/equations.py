@@ -1,0 +1,12 @@
+"""The equations of the Theory page: the fixed ones, and one for each thing that can be chosen."""
+
+from __future__ import annotations
+
+from diffusion_studio.core.theory.equations import Equation, equations
+from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.runs.config import RunConfig
+
+
+def all_equations() -> tuple[Equation, ...]:
+    """Every equation, by group; `page` and `path` lead to where it acts."""
+    return equations({"train": RunConfig(), "sample": SampleSpec()})

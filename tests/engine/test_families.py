@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import Literal
 
 import pytest
 
@@ -61,9 +62,14 @@ def test_that_the_parameters_of_every_member_can_be_listed(choice):
 
 def test_that_two_members_of_one_kind_are_a_fault():
     class Root(Member):
-        pass
+        """A family of two."""
 
-    for title in ("one", "other"):
-        type("Twin", (Root,), {"__annotations__": {"kind": str}, "kind": "twin", "title": title})
+    class One(Root):
+        kind: Literal["twin"] = "twin"
+
+    class Other(Root):
+        kind: Literal["twin"] = "twin"
+
+    assert {One, Other} == set(Root.__subclasses__())
     with pytest.raises(TypeError, match="both of the kind 'twin'"):
         members(Root)

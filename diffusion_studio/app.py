@@ -19,6 +19,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, QThread, Signal
 from PySide6.QtWidgets import QApplication
 
 from diffusion_studio.engine.files import places
+from diffusion_studio.engine.files.log import kept_log
 from diffusion_studio.engine.machine.garbage import nothing_looked_for, pass_over_what_stays
 from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.pages.shell import Shell
@@ -35,13 +36,12 @@ ITEMS = (
     ("theory", "Theory", "theory"),
     ("runs", "Runs", "runs"),
 )
-LOG_LIMIT = 2_000_000  # bytes
 
 
 class Imports(QThread):
     """Imports what is heavy, beside the window."""
 
-    failed = Signal(str)
+    failed = Signal(str)  # the name of what could not be loaded, if it has one
 
     def run(self) -> None:
         try:
@@ -54,7 +54,7 @@ class Imports(QThread):
                 import diffusion_studio.widgets.equations.formula  # noqa: F401
         except Exception as error:
             log.exception("A library could not be loaded")
-            self.failed.emit(str(error))
+            self.failed.emit(str(getattr(error, "name", None) or ""))
 
 
 class App(QObject):
@@ -69,7 +69,7 @@ class App(QObject):
         self.shell = Shell(ITEMS)
         self.studio: Studio | None = None
         self._path = path
-        self._problem = ""
+        self._failed = False
         self._imports = Imports()
         self._imports.failed.connect(self._fail)
         self._imports.finished.connect(self._fill)
@@ -80,15 +80,16 @@ class App(QObject):
     def show(self) -> None:
         self.shell.show()
 
-    def _fail(self, reason: str) -> None:
-        self._problem = reason
+    def _fail(self, library: str) -> None:
+        self._failed = True
+        named = f": {library}" if library else ""
         self.shell.say(
-            f"Diffusion Studio could not load a library it needs: {reason}\n\nRun “diffusion-studio doctor” "
+            f"Diffusion Studio could not load a library it needs{named}.\n\nRun “diffusion-studio doctor” "
             f"in a terminal; it says what is missing. The log is in {places.log_dir()}."
         )
 
     def _fill(self) -> None:
-        if self._problem or self._imports.isRunning():
+        if self._failed or self._imports.isRunning():
             return
         from diffusion_studio.studio import Studio
 
@@ -125,7 +126,12 @@ def run(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    _start_log()
+    with kept_log("studio.log"):
+        return _open(arguments)
+
+
+def _open(arguments: list[str]) -> int:
+    sys.excepthook = _log_exception
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
     application.setApplicationName("Diffusion Studio")
@@ -140,22 +146,6 @@ def _has_screen() -> bool:
     """Whether a window can be shown; without one Qt would end the program on the spot."""
     variables = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in variables)
-
-
-def _start_log() -> None:
-    from logging.handlers import RotatingFileHandler
-
-    folder = places.log_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(
-            folder / "studio.log", maxBytes=LOG_LIMIT, backupCount=1, encoding="utf-8"
-        )
-    except OSError:
-        return  # without a log the window works all the same
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger("diffusion_studio").addHandler(handler)
-    sys.excepthook = _log_exception
 
 
 def _log_exception(kind: type[BaseException], error: BaseException, trace: Any) -> None:

@@ -15,6 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from typer.core import TyperCommand
 
 import diffusion_studio
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.engine.files.log import kept_log
 
 app = typer.Typer(
     name="diffusion-studio",
@@ -91,29 +94,21 @@ def _describe(k: Any) -> str:
 
 
 def _fail(sentence: str, code: int = 1) -> NoReturn:
+    raise typer.Exit(_complain(sentence, code))
+
+
+def _complain(sentence: str, code: int = 1) -> int:
     errors.print(sentence, style="red" if code == 1 else "yellow")
-    raise typer.Exit(code)
+    return code
 
 
 @contextlib.contextmanager
-def _sentences() -> Iterator[None]:
-    """Turns what can go wrong with data, runs and disks into one sentence and exit code 1."""
-    from diffusion_studio.data.errors import Cancelled
-
+def _usage() -> Iterator[None]:
+    """Options that are refused are wrong usage."""
     try:
         yield
-    except Cancelled:
-        _fail("Stopped; nothing was written.")
-    except ValueError as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
-    except Exception as error:
-        from diffusion_studio.engine.machine.memory import TOO_MUCH, is_out_of_memory
-
-        if not is_out_of_memory(error):
-            raise
-        _fail(TOO_MUCH)
+    except Refused as error:
+        _fail(str(error), 2)
 
 
 Device = Annotated[
@@ -148,19 +143,15 @@ def train(
 
     if resume and run is None:
         _fail("--resume needs --run DIR.", 2)
-    with _sentences():
-        config = Run.open(run).config if resume and run else RunConfig()
+    config = Run.open(run).config if resume and run else RunConfig()
     changes = {"training.steps": steps, "training.seconds": seconds, "seed": seed}
-    try:
+    with _usage():
         config = _changed(
             config, [f"{k}={v}" for k, v in changes.items() if v is not None] + list(sets or [])
         )
         if resume and (steps or seconds):  # the given limit replaces the earlier one
             config = _changed(config, [f"training.steps={steps or 0}", f"training.seconds={seconds or 0}"])
-    except ValueError as error:
-        _fail(str(error), 2)
-    with _sentences():
-        _train(_with_source(config, data, resume), run, device, resume)
+    _train(_with_source(config, data, resume), run, device, resume)
 
 
 def _changed(config: Any, pairs: list[str]) -> Any:
@@ -169,7 +160,7 @@ def _changed(config: Any, pairs: list[str]) -> Any:
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator:
-            raise ValueError(f"--set takes KEY=VALUE; got {pair!r}.")
+            raise Refused(f"--set takes KEY=VALUE; got {pair!r}.")
         config = with_value(config, key.strip(), value.strip())
     return config
 
@@ -180,7 +171,7 @@ def _with_source(config: Any, data: str, resume: bool) -> Any:
 
     source = data if data == DIGITS else str(Path(data).expanduser().absolute())
     if resume and source != config.data.source:
-        raise ValueError(f"This run was trained on {config.data.source}, not on {source}.")
+        raise Refused(f"This run was trained on {config.data.source}, not on {source}.")
     return with_value(config, "data.source", source)
 
 
@@ -227,7 +218,7 @@ class _Detail(TextColumn):
 
 
 def _watch(stream: Iterator[Any], bar: Progress, control: Any) -> None:
-    """Shows the events of a training; raises ValueError with the sentence of a failure."""
+    """Shows the events of a training; raises Refused with the sentence of a failure."""
     from diffusion_studio.engine.jobs import events
 
     task = bar.add_task("training", total=None)
@@ -249,7 +240,7 @@ def _watch(stream: Iterator[Any], bar: Progress, control: Any) -> None:
             case events.Finished(message=message):
                 errors.print(message)
     if failure:
-        raise ValueError(failure)
+        raise Refused(failure)
 
 
 def _detail(event: Any) -> str:
@@ -354,19 +345,16 @@ def sample(
     from diffusion_studio.engine.chains.command import class_names_of, spec_of
     from diffusion_studio.engine.chains.export import check_suffix
 
-    try:
+    with _usage():
         check_suffix(out)
         if trajectory and out.suffix.lower() != ".npz":
-            raise ValueError(f"--trajectory writes numbers, so {out.name} should end in .npz.")
+            raise Refused(f"--trajectory writes numbers, so {out.name} should end in .npz.")
         spec = spec_of(
             sampler=sampler, steps=steps, eta=eta, tau=tau, sigma=sigma, clip=clip, invert=invert or [],
             count=count, label=label, guidance=guidance, classifier=classifier, negative=negative,
             guidance_curve=guidance_curve, seed=seed, sets=sets or [], names=lambda: class_names_of(run),
         )  # fmt: skip
-    except ValueError as error:
-        _fail(str(error), 2)
-    with _sentences():
-        _sample(run, out, spec, trajectory, device)
+    _sample(run, out, spec, trajectory, device)
     typer.echo(out)
 
 
@@ -387,7 +375,7 @@ def _sample(name: str, out: Path, spec: Any, trajectory: bool, device_name: str)
         show = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
         samples = run_chain(chain, trajectory or out.suffix.lower() in ANIMATIONS, show, control)
     if samples is None:
-        raise ValueError("Stopped; nothing was written.")
+        raise Refused("Stopped; nothing was written.")
     settings = {"model": source.name, "step": source.step, "sample": spec.model_dump(mode="json")}
     save_samples(out, samples, settings, trajectory)
 
@@ -412,12 +400,9 @@ def train_classifier(
 
     limit = {"steps": steps or 0, "seconds": seconds or 0} if steps or seconds else {}
     given = [f"{key}={value}" for key, value in ({"seed": seed or 0} | limit).items()]
-    try:
+    with _usage():
         spec = _changed(ClassifierSpec(), [*given, *(sets or [])])
-    except ValueError as error:
-        _fail(str(error), 2)
-    with _sentences():
-        typer.echo(_train_classifier(run, spec, device))
+    typer.echo(_train_classifier(run, spec, device))
 
 
 def _train_classifier(path: Path, spec: Any, device_name: str) -> str:
@@ -439,7 +424,7 @@ def _train_classifier(path: Path, spec: Any, device_name: str) -> str:
     with _bar() as bar, _stopping_on_signals(control):
         _watch(stream(), bar, control)
     if not known:
-        raise ValueError("Stopped; nothing was written.")
+        raise Refused("Stopped; nothing was written.")
     return known
 
 
@@ -467,8 +452,7 @@ def evaluate(
         _fail(f"{out.name} should end in .json.", 2)
     both = not elbo and not quality
     spec = EvaluationSpec(elbo or both, quality or both, images, draws, samples, seed or 0)
-    with _sentences():
-        _evaluate(run, spec, out, device)
+    _evaluate(run, spec, out, device)
 
 
 def _evaluate(path: Path, spec: Any, out: Path | None, device_name: str) -> None:
@@ -490,7 +474,7 @@ def _evaluate(path: Path, spec: Any, out: Path | None, device_name: str) -> None
                 case Evaluated():
                     found = event
     if found is None:
-        raise ValueError("Stopped; nothing was written.")
+        raise Refused("Stopped; nothing was written.")
     for note in found.notes:
         errors.print(note, style="yellow")
     for line in lines(found.evaluation):
@@ -528,8 +512,15 @@ def _root(
 
 def main(arguments: list[str]) -> int:
     """Runs one command; returns the exit code: 0 done, 1 failed with a sentence, 2 wrong usage."""
-    try:
-        app(arguments)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    with kept_log("commands.log"):
+        try:
+            app(arguments)
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
+        except Cancelled:
+            return _complain("Stopped; nothing was written.")
+        except Exception as error:
+            from diffusion_studio.engine.jobs.failures import words_for
+
+            return _complain(words_for(error))
     return 0

@@ -7,9 +7,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from PySide6.QtCore import QByteArray, QObject
 
+from diffusion_studio.core.describe import validated
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.pictures import read_settings
@@ -239,18 +240,16 @@ class Studio(QObject):
 def _config(value: Any) -> RunConfig | None:
     """A remembered config; None when there is none, or one that this version cannot read."""
     try:
-        return RunConfig.model_validate(value) if value else None
-    except ValidationError:
+        return validated(RunConfig, value) if value else None
+    except Refused:
         log.warning("The remembered training parameters were not valid; the defaults are used.")
         return None
 
 
 def _parameters(value: Any) -> SampleParameters | None:
     try:
-        return (
-            SampleParameters(str(value["source"]), ChainTree.model_validate(_tree(value))) if value else None
-        )
-    except (ValidationError, KeyError, TypeError):
+        return SampleParameters(str(value["source"]), validated(ChainTree, _tree(value))) if value else None
+    except (Refused, KeyError, TypeError):
         log.warning("The remembered sampling parameters were not valid; the defaults are used.")
         return None
 

@@ -14,6 +14,7 @@ from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.guidance.guidance import MeanShift
 from diffusion_studio.core.process.noise import NoiseSource
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.base import Sampler, Step
 from diffusion_studio.core.steps.clipping import Clip
 from diffusion_studio.core.steps.update import Update
@@ -55,7 +56,7 @@ def plan(tables: Tables, sampler: Sampler, times: Sequence[int], past: int | Non
     """The update of every step of a chain; `past` is where a step before the first began.
 
     Raises:
-        ValueError: times out of order, or a step that does not exist.
+        Refused: times out of order, or a step that does not exist.
     """
     before = [past, *times]
     return [
@@ -93,14 +94,14 @@ def reverse_chain(
         S − first steps.
 
     Raises:
-        ValueError: times out of order, a step that does not exist, or one that lacks its noise.
+        Refused: times out of order, a step that does not exist, or one that lacks its noise.
         TypeError: times that are not whole numbers.
     """
     times = [whole(t) for t in times]
     clip = Clip() if clip is None else clip
     updates = plan(denoiser.tables, sampler, times[first:], None if past is None else past.t)
     if noise is None and any(update.draws for update in updates):
-        raise ValueError(f"{sampler.title} adds fresh noise: say where it comes from.")
+        raise Refused(f"{sampler.title} adds fresh noise: say where it comes from.")
 
     def ask(x: Tensor, t: int) -> Prediction:
         return clip(denoiser(x, t, labels))

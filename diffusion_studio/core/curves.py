@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.refused import Refused
+
 
 def curve_values(points: tuple[float, ...], steps: int) -> Tensor:
     """The curve at t = 1 … T; its first point stands at t = 1, its last at t = T. float64 (T,)"""
@@ -19,15 +21,13 @@ def check_curve(points: tuple[float, ...], what: str) -> tuple[float, ...]:
     """`points` themselves, if they make a curve.
 
     Raises:
-        ValueError: fewer than two, one that is no number or negative, or all of them 0.
+        Refused: fewer than two, one that is no number or negative, or all of them 0.
     """
     if len(points) < 2:
-        raise ValueError(f"a curve needs at least two points, this {what} has {len(points)}")
+        raise Refused(f"a curve needs at least two points, this {what} has {len(points)}")
     for number, height in enumerate(points, start=1):
         if not math.isfinite(height) or height < 0:
-            raise ValueError(
-                f"every point of the {what} must be a number ≥ 0, but point {number} is {height}"
-            )
+            raise Refused(f"every point of the {what} must be a number ≥ 0, but point {number} is {height}")
     if not any(points):
-        raise ValueError(f"the {what} cannot be 0 everywhere")
+        raise Refused(f"the {what} cannot be 0 everywhere")
     return points

@@ -17,6 +17,8 @@ from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
+from diffusion_studio.core.refused import Refused
+
 Scale = Literal["linear", "log"]
 KnobType = Literal["int", "float", "bool", "choice", "text", "numbers", "points", "files", "family"]
 
@@ -46,6 +48,7 @@ class Member(Choice):
 
 
 M = TypeVar("M", bound=Choice)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def members(base: type[Member]) -> dict[str, type[Member]]:
@@ -267,13 +270,13 @@ def with_value(choice: M, path: str, value: Any) -> M:
     Choosing another `kind` takes that member's defaults.
 
     Raises:
-        ValueError: no such parameter, or a value it cannot have; the message is a sentence for a person.
+        Refused: no such parameter, or a value it cannot have; the message is a sentence for a person.
     """
     try:
         present = get_value(choice, path)
     except KeyError:
         known = ", ".join(k.path for k in knobs(choice))
-        raise ValueError(f"There is no parameter {path!r}. Known: {known}.") from None
+        raise Refused(f"There is no parameter {path!r}. Known: {known}.") from None
     if isinstance(present, tuple) and isinstance(value, str):
         parts = value.replace(",", " ").split()
         value = [part.split(":") if ":" in part else part for part in parts]
@@ -285,15 +288,31 @@ def with_value(choice: M, path: str, value: Any) -> M:
     if name == "kind" and node["kind"] != value:
         node.clear()
     node[name] = value
+    return validated(type(choice), data)
+
+
+def validated(kind: type[Model], data: Any) -> Model:
+    """`data` from a person or from a file as one of this kind; the one place where pydantic is asked.
+
+    Raises:
+        Refused: with the first complaint as a sentence.
+    """
     try:
-        return type(choice).model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        raise ValueError(explain(error)) from None
+        raise Refused(_explain(error)) from None
 
 
-def explain(error: ValidationError) -> str:
-    """The first complaint of a failed validation as one sentence."""
+def _explain(error: ValidationError) -> str:
+    """The first complaint of a failed validation as one sentence.
+
+    Raises:
+        ValueError: a validator did not refuse, but failed.
+    """
     first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, Exception) and not isinstance(cause, Refused):
+        raise cause
     where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
     if first["type"] == "union_tag_invalid":
         tags = first["ctx"]["expected_tags"].replace("'", "")

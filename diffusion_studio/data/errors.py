@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from diffusion_studio.core.refused import Refused
 
-class DataError(ValueError):
+
+class DataError(Refused):
     """A data source that cannot be used at all."""
 
 
-class BadImage(ValueError):  # noqa: N818 - it names a picture, not a fault of the program
+class BadImage(Refused):
     """One file that cannot be used as a picture; `reason` is a sentence."""
 
     def __init__(self, reason: str) -> None:

@@ -94,7 +94,7 @@ def _absolute(source: str) -> Path:
     try:
         return Path(source).expanduser().absolute()
     except (OSError, RuntimeError) as error:
-        raise DataError(f"The folder {source} cannot be found: {error}.") from error
+        raise DataError(f"The folder {source} cannot be found.") from error
 
 
 def cache_key(spec: DataSpec, listing: Listing, part: Part = "train") -> str:

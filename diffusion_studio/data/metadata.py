@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import Skipped, printable
 from diffusion_studio.data.scan import FoundFile
 
@@ -63,8 +64,8 @@ def _take(found: Metadata, root: Path, path: str, folder: str, files: Sequence[s
     """Adds what one file says; whether it gave any label."""
     try:
         rows = _read(root / path)
-    except (OSError, ValueError, csv.Error, RecursionError) as error:
-        found.complaints.append(Skipped(path, f"Its labels were not used: {_sentence(error)}"))
+    except Refused as error:
+        found.complaints.append(Skipped(path, f"Its labels were not used: {error}."))
         return False
     names = _Names(root, folder, files)
     labels, missing, twice = names.matched(rows)
@@ -160,15 +161,24 @@ def _read(path: Path) -> list[Row]:
     """The rows of a file.
 
     Raises:
-        ValueError, csv.Error: it is not such a file.
-        OSError: it cannot be read.
+        Refused: it is not such a file; the message says why, to be put into a sentence.
     """
+    try:
+        lines = io.StringIO(_text(path), newline="")
+        return list(_json_rows(lines) if path.suffix.lower() == ".jsonl" else _csv_rows(lines))
+    except OSError as error:
+        raise Refused((error.strerror or "it cannot be read").lower()) from error
+    except UnicodeError:
+        raise Refused("it is not UTF-8 text") from None
+    except csv.Error as error:
+        raise Refused(f"it is no table that can be read ({error})") from error
+
+
+def _text(path: Path) -> str:
     if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"it is larger than {MOST_BYTES >> 20} MiB")
+        raise Refused(f"it is larger than {MOST_BYTES >> 20} MiB")
     data = path.read_bytes()
-    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8-sig")
-    lines = io.StringIO(data.decode(encoding), newline="")
-    return list(_json_rows(lines) if path.suffix.lower() == ".jsonl" else _csv_rows(lines))
+    return data.decode(next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8-sig"))
 
 
 def _csv_rows(lines: io.StringIO) -> Iterator[Row]:
@@ -178,7 +188,7 @@ def _csv_rows(lines: io.StringIO) -> Iterator[Row]:
     rows = csv.DictReader(lines, strict=True, delimiter=delimiter, skipinitialspace=True)
     columns = {name.strip().casefold(): name for name in rows.fieldnames or ()}
     if _FILE not in columns or _LABEL not in columns:
-        raise ValueError(_wrong_columns(rows.fieldnames or ()))
+        raise Refused(_wrong_columns(rows.fieldnames or ()))
     for row in rows:
         yield row[columns[_FILE]] or "", (row[columns[_LABEL]] or "").strip()
 
@@ -194,22 +204,15 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
             try:
                 row = json.loads(line)
             except ValueError:
-                raise ValueError(f"line {number} is not JSON") from None
+                raise Refused(f"line {number} is not JSON") from None
+            except RecursionError:
+                raise Refused("it is nested too deeply") from None
             if not isinstance(row, dict) or _FILE not in row or _LABEL not in row:
-                raise ValueError(f"line {number} lacks {_FILE} or {_LABEL}")
+                raise Refused(f"line {number} lacks {_FILE} or {_LABEL}")
             yield str(row[_FILE]), _label_text(row[_LABEL])
 
 
 def _label_text(label: Any) -> str:
     if isinstance(label, dict | list):
-        raise ValueError("a label is not a text or a number")
+        raise Refused("a label is not a text or a number")
     return "" if label is None else str(label).strip()
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, UnicodeError):
-        return "it is not UTF-8 text."
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply."
-    text = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-    return f"{text.rstrip('.')}."

@@ -8,6 +8,7 @@ from PIL import ImageColor
 from pydantic import BeforeValidator, field_validator
 
 from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.refused import Refused
 
 DIGITS = "digits"
 
@@ -75,14 +76,14 @@ class DataSpec(Choice):
     @classmethod
     def _named(cls, source: str) -> str:
         if not source.strip() or "\0" in source:
-            raise ValueError("name a folder of images, or digits")
+            raise Refused("name a folder of images, or digits")
         return source
 
     @field_validator("resolution")
     @classmethod
     def _multiple_of_four(cls, resolution: int) -> int:
         if resolution % 4:
-            raise ValueError("the resolution should be a multiple of 4 from 4 to 256, or 0 to choose")
+            raise Refused("the resolution should be a multiple of 4 from 4 to 256, or 0 to choose")
         return resolution
 
     @field_validator("background")
@@ -92,9 +93,9 @@ class DataSpec(Choice):
         try:
             colour = ImageColor.getrgb(background.strip())
         except ValueError:
-            raise ValueError("the background should be a colour like #ffffff or white") from None
+            raise Refused("the background should be a colour like #ffffff or white") from None
         if len(colour) != 3:
-            raise ValueError("the background should be opaque, a colour like #ffffff")
+            raise Refused("the background should be opaque, a colour like #ffffff")
         return "#{:02x}{:02x}{:02x}".format(*colour)
 
     @property

@@ -13,6 +13,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.predictions import Prediction, PredictionKind
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -53,20 +54,20 @@ class UNetSpec(Choice):
         """The same with every automatic value filled in.
 
         Raises:
-            ValueError: a size that the resolution does not allow.
+            Refused: a size that the resolution does not allow.
         """
         multipliers = self.multipliers or _levels(resolution, fast_device)
         if min(multipliers) < 1:
-            raise ValueError("Every level of the network needs a multiple of at least 1.")
+            raise Refused("Every level of the network needs a multiple of at least 1.")
         halvings = 2 ** (len(multipliers) - 1)
         if resolution % halvings:
-            raise ValueError(
+            raise Refused(
                 f"A network of {len(multipliers)} levels halves the image {len(multipliers) - 1} times, "
                 f"so the resolution must be a multiple of {halvings}; it is {resolution}."
             )
         width = self.width or _width(resolution, fast_device)
         if width % 8:
-            raise ValueError(f"The width of the network must be a multiple of 8; it is {width}.")
+            raise Refused(f"The width of the network must be a multiple of 8; it is {width}.")
         attention = self.attention if self.attention >= 0 else (8 if fast_device else 0)
         layers = self.layers or (2 if fast_device else 1)
         return self.model_copy(
@@ -176,7 +177,7 @@ class UNetDenoiser:
         if not self.classes:
             return None
         if not self._knows_none and (labels is None or bool((labels < 0).any())):
-            raise ValueError("This network knows no image without a class: ask for one, with guidance 1.")
+            raise Refused("This network knows no image without a class: ask for one, with guidance 1.")
         if labels is None:
             return torch.full(x_t.shape[:1], self.classes, device=x_t.device)
         if self._counted is None or self._counted[0] is not labels:  # the same in every step of a chain

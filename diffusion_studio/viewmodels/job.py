@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,10 +11,8 @@ from PySide6.QtCore import QObject, QThread, QTimer, Signal
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Event, Finished
+from diffusion_studio.engine.jobs.failures import words_for
 from diffusion_studio.engine.machine.helper_threads import work_with_all
-from diffusion_studio.engine.machine.memory import TOO_MUCH, is_out_of_memory
-
-log = logging.getLogger(__name__)
 
 Post = Callable[[Event], None]
 Stream = Callable[[Control, Post], Iterator[Event]]
@@ -43,12 +40,8 @@ class _Thread(QThread):
                 finished = Finished("stopped" if self._control.stopped else "done")
         except Cancelled:
             finished = Finished("stopped")
-        except ValueError as error:  # a sentence for a person
-            finished = Finished("failed", str(error), traceback.format_exc())
         except BaseException as error:
-            log.exception("A background job failed")
-            words = TOO_MUCH if is_out_of_memory(error) else f"Something went wrong: {error}"
-            finished = Finished("failed", words, traceback.format_exc())
+            finished = Finished("failed", words_for(error), traceback.format_exc())
         self._mailbox.append(finished)
 
 

@@ -244,13 +244,26 @@ def test_that_samples_for_which_there_is_no_room_are_refused_in_one_sentence(
     assert not (tmp_path / "grid.png").exists()
 
 
-def test_that_other_errors_of_a_command_are_not_hidden(said, run, tmp_path, monkeypatch):
+def test_that_a_shape_error_is_a_fault_with_its_traceback_in_the_log(
+    said, run, tmp_path, monkeypatch, isolated_home
+):
     def fail(*_: object) -> None:
-        raise RuntimeError("a mistake of ours")
+        np.zeros(3) + np.zeros(4)
 
     monkeypatch.setattr("diffusion_studio.engine.chains.sampling.Chain.steps", fail)
-    with pytest.raises(RuntimeError, match="a mistake of ours"):
-        said("sample", run, "--out", tmp_path / "grid.png")
+    code, _, errors = said("sample", run, "--out", tmp_path / "grid.png")
+    assert code == 1
+    assert complaint(errors) == (
+        f"Something went wrong in the program; what happened is in the log, in {isolated_home / 'logs'}."
+    )
+    log = (isolated_home / "logs" / "commands.log").read_text(encoding="utf-8")
+    assert "Traceback" in log and "ValueError: operands could not be broadcast together" in log
+
+
+def test_that_a_refusal_needs_no_log(said, tmp_path, isolated_home):
+    code, _, errors = said("sample", tmp_path / "nowhere", "--out", tmp_path / "grid.png")
+    assert code == 1 and "There is nothing at" in complaint(errors)
+    assert not (isolated_home / "logs" / "commands.log").exists()
 
 
 def test_that_a_checkpoint_is_sampled_like_its_run(said, run, tmp_path):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import threading
 import weakref
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QThread, QTimer
 
-from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.data.errors import Cancelled, DataError
+from diffusion_studio.engine.files import places
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Event, Finished, SamplingProgress, Warned
 from diffusion_studio.engine.machine.memory import TOO_MUCH
@@ -61,6 +64,10 @@ def run(qtbot):
     return run
 
 
+def fault() -> str:
+    return f"Something went wrong in the program; what happened is in the log, in {places.log_dir()}."
+
+
 def finished(told: list[Event]) -> Finished:
     """The only `Finished`, which must be the last event."""
     assert [isinstance(event, Finished) for event in told] == [False] * (len(told) - 1) + [True]
@@ -91,10 +98,27 @@ def test_that_a_stream_without_events_finishes(run):
     assert finished(run(counting(0))).outcome == "done"
 
 
-def test_that_a_value_error_is_its_sentence(run):
-    last = finished(run(raising(ValueError("There are no images in this folder."))))
+def test_that_a_refusal_is_its_sentence(run, caplog):
+    last = finished(run(raising(DataError("There are no images in this folder."))))
     assert (last.outcome, last.message) == ("failed", "There are no images in this folder.")
-    assert "ValueError" in last.traceback
+    assert "DataError" in last.traceback
+    assert caplog.text == ""
+
+
+def test_that_a_file_that_the_system_does_not_give_is_named(run, caplog):
+    last = finished(run(raising(PermissionError(errno.EACCES, "Permission denied", "a.png"))))
+    assert (last.outcome, last.message) == ("failed", "a.png cannot be used: Permission denied.")
+    assert caplog.text == ""
+
+
+def test_that_a_shape_error_is_a_fault_with_its_traceback_in_the_log(run, caplog):
+    def stream(control: Control, post: Post) -> Iterator[Event]:
+        yield Warned(str(np.zeros(3) + np.zeros(4)))
+
+    last = finished(run(stream))
+    assert (last.outcome, last.message) == ("failed", fault())
+    assert "could not be broadcast" in last.traceback
+    assert "Traceback" in caplog.text and "could not be broadcast" in caplog.text
 
 
 @pytest.mark.parametrize("error", [RuntimeError(OUT_OF_MEMORY), MemoryError()])
@@ -108,9 +132,9 @@ def test_that_a_lack_of_memory_is_told_in_words(run, error):
 def test_that_no_other_exception_is_swallowed(run, error, caplog):
     last = finished(run(raising(error)))
     assert last.outcome == "failed"
-    assert str(error) in last.message
+    assert last.message == fault()
     assert type(error).__name__ in last.traceback
-    assert "A background job failed" in caplog.text
+    assert type(error).__name__ in caplog.text
 
 
 def test_that_cancelling_is_not_an_error(run):

@@ -10,6 +10,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL, Denoiser
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 
 
 class GaussianDenoiser:
@@ -47,7 +48,7 @@ class MemorisingDenoiser:
 
     def __init__(self, tables: Tables, images: Tensor, labels: Tensor | None = None) -> None:
         if len(images) == 0:
-            raise ValueError("The memorising denoiser needs at least one image.")
+            raise Refused("The memorising denoiser needs at least one image.")
         self.tables = tables
         self._images = images.flatten(1)  # (N, D)
         self._squares = (self._images**2).sum(1)  # (N,)
@@ -74,10 +75,10 @@ class MemorisingDenoiser:
         """log p(y | x_t): how much of the posterior weight lies on each class. (B, K)
 
         Raises:
-            ValueError: images without classes.
+            Refused: images without classes.
         """
         if self._labels is None:
-            raise ValueError("These images have no classes.")
+            raise Refused("These images have no classes.")
         log_weights = torch.log_softmax(self._log_weights(x_t, self.tables.alpha_bar_at(t), None), dim=1)
         classes = range(int(self._labels.max()) + 1)
         return torch.stack([log_weights[:, self._labels == k].logsumexp(1) for k in classes], dim=1)

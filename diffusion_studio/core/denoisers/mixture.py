@@ -13,6 +13,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 
 _AT_ONCE = 32_000  # components × points; so many fit into the cache, and no helper thread is woken
 _LEVELS = 300  # noise levels that a denoiser keeps at hand
@@ -30,7 +31,7 @@ class Mixture:
         classes: int64 (K,), the class y of each component, 0 … Y−1.
 
     Raises:
-        ValueError: no component, a weight that is not positive, or a covariance that is none.
+        Refused: no component, a weight that is not positive, or a covariance that is none.
     """
 
     means: Tensor
@@ -40,12 +41,12 @@ class Mixture:
 
     def __post_init__(self) -> None:
         if len(self.means) == 0:
-            raise ValueError("A mixture needs at least one component.")
+            raise Refused("A mixture needs at least one component.")
         if not bool((self.weights > 0).all()):
-            raise ValueError("Every weight of a mixture must be above 0.")
+            raise Refused("Every weight of a mixture must be above 0.")
         c = self.covariances
         if not bool(((_determinant(c) > 0) & (c[:, 0, 0] > 0)).all()):
-            raise ValueError("Every covariance of a mixture must be positive definite.")
+            raise Refused("Every covariance of a mixture must be positive definite.")
         object.__setattr__(self, "weights", self.weights / self.weights.sum())
 
     def __len__(self) -> int:
@@ -65,7 +66,7 @@ class Mixture:
         """p_0(x | y): the components of one class.
 
         Raises:
-            ValueError: no component has this class.
+            Refused: no component has this class.
         """
         kept = self.classes == label
         return Mixture(self.means[kept], self.covariances[kept], self.weights[kept], self.classes[kept])

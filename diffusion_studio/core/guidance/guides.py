@@ -18,6 +18,7 @@ from diffusion_studio.core.guidance.guidance import (
     Strength,
     constant,
 )
+from diffusion_studio.core.refused import Refused
 
 Need = Literal["labels", "classifier", "earlier"]
 
@@ -220,9 +221,7 @@ class IntervalGuidance(GuidanceCurve):
     @model_validator(mode="after")
     def _in_order(self) -> IntervalGuidance:
         if self.low > self.high:
-            raise ValueError(
-                f"the interval of guidance ends at {self.high:g} before it begins at {self.low:g}"
-            )
+            raise Refused(f"the interval of guidance ends at {self.high:g} before it begins at {self.low:g}")
         return self
 
     def at(self, gamma: float, share: float) -> float:
@@ -246,12 +245,12 @@ class DrawnGuidance(GuidanceCurve):
     @classmethod
     def _in_order(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
         if not points:
-            raise ValueError("the curve of guidance needs at least one point t/T:share")
+            raise Refused("the curve of guidance needs at least one point t/T:share")
         if any(not 0 <= place <= 1 or share < 0 for place, share in points):
-            raise ValueError("t/T lies between 0 and 1 in the curve of guidance, and no share is negative")
+            raise Refused("t/T lies between 0 and 1 in the curve of guidance, and no share is negative")
         ordered = tuple(sorted(points))
         if len({place for place, _ in ordered}) < len(ordered):
-            raise ValueError("the curve of guidance has two points at the same t/T")
+            raise Refused("the curve of guidance has two points at the same t/T")
         return ordered
 
     def at(self, gamma: float, share: float) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffusion_studio.core.curves import check_curve, curve_values
 from diffusion_studio.core.describe import Member, OneOf, knob
+from diffusion_studio.core.refused import Refused
 
 
 class TimeDensity(Member):
@@ -113,7 +114,7 @@ class CurveDensity(TimeDensity):
         heights = curve_values(self.points, steps)
         total = heights.sum()
         if not total > 0:
-            raise ValueError("The density of t is 0 at every t; raise a point of its curve.")
+            raise Refused("The density of t is 0 at every t; raise a point of its curve.")
         values: Tensor = heights / total
         if self.unbiased:  # a loss that is divided by 0 would be infinite
             values = 0.999 * values + 0.001 / steps

@@ -12,6 +12,7 @@ from diffusion_studio.core.curves import check_curve, curve_values
 from diffusion_studio.core.denoisers.predictions import PredictionKind
 from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 
 Variance = Literal["posterior", "forward"]
 _VARIANCE_WORDS = {"posterior": "β̃, posterior", "forward": "β, forward"}
@@ -87,15 +88,15 @@ def check_weight(weight: Tensor) -> None:
     """Refuses a weight that cannot be trained with.
 
     Raises:
-        ValueError: it is infinite or negative somewhere, or 0 everywhere.
+        Refused: it is infinite or negative somewhere, or 0 everywhere.
     """
     values = weight[1:]
     for wrong, word in ((~torch.isfinite(values), "not finite"), (values < 0, "negative")):
         if bool(wrong.any()):
             t = int(wrong.nonzero()[0]) + 1
-            raise ValueError(f"The weight λ_t is {word} at t = {t}; every weight must be a number ≥ 0.")
+            raise Refused(f"The weight λ_t is {word} at t = {t}; every weight must be a number ≥ 0.")
     if not bool((values > 0).any()):
-        raise ValueError("The weight λ_t is 0 for every t, so nothing would be learned.")
+        raise Refused("The weight λ_t is 0 for every t, so nothing would be learned.")
 
 
 class Weight(Member):

@@ -11,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.refused import Refused
+
 _START, _STEP = 0, 1  # separate streams for x_T and for the noise of the steps
 _BLOCK = (
     16  # torch draws normal numbers in blocks of this size; only whole blocks depend on their place alone
@@ -78,11 +80,11 @@ def given_noise(times: Sequence[int], values: Sequence[Tensor | Sequence[Tensor]
 
     def noise(t: int, shape: tuple[int, ...], draw: int = 0, /) -> Tensor:
         if draw >= len(known.get(t, ())):
-            raise ValueError(f"No noise was given for draw {draw} of the step that begins at t = {t}.")
+            raise Refused(f"No noise was given for draw {draw} of the step that begins at t = {t}.")
         z = known[t][draw]
         if tuple(z.shape) != shape:
             found = tuple(z.shape)
-            raise ValueError(f"The noise of the step that begins at t = {t} must be {shape}, not {found}.")
+            raise Refused(f"The noise of the step that begins at t = {t} must be {shape}, not {found}.")
         return z
 
     return noise

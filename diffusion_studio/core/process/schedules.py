@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffusion_studio.core.curves import curve_values
 from diffusion_studio.core.describe import Member, OneOf, knob
+from diffusion_studio.core.refused import Refused
 
 LARGEST_BETA = 0.999  # iDDPM after eq. 17: keeps the last steps from dividing by zero
 SMALLEST_ALPHA = 2.0**-24  # 1 − β_T is the last number below 1 in float32
@@ -154,14 +155,14 @@ class ExplicitSchedule(Schedule):
     def _inside(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         for t, beta in enumerate(values, start=1):
             if not 0 < beta < 1:
-                raise ValueError(f"every β must lie between 0 and 1, but β_{t} is {beta}")
+                raise Refused(f"every β must lie between 0 and 1, but β_{t} is {beta}")
         return values
 
     def betas(self, steps: int) -> Tensor:
         if not self.values:
             return LinearSchedule().betas(steps)
         if len(self.values) != steps:
-            raise ValueError(f"The explicit schedule lists {len(self.values)} variances, but T is {steps}.")
+            raise Refused(f"The explicit schedule lists {len(self.values)} variances, but T is {steps}.")
         return torch.tensor(self.values, dtype=torch.float64)
 
 
@@ -182,12 +183,12 @@ class CurveSchedule(Schedule):
     @classmethod
     def _falling(cls, points: tuple[float, ...]) -> tuple[float, ...]:
         if len(points) < 2:
-            raise ValueError(f"a curve needs at least two points, this schedule has {len(points)}")
+            raise Refused(f"a curve needs at least two points, this schedule has {len(points)}")
         if not all(-30 <= height <= 30 for height in points):
-            raise ValueError("every ln SNR of the schedule must lie between −30 and 30")
+            raise Refused("every ln SNR of the schedule must lie between −30 and 30")
         for number, (before, after) in enumerate(itertools.pairwise(points), start=2):
             if after >= before:
-                raise ValueError(
+                raise Refused(
                     f"a schedule must lose signal at every step, but ln SNR does not fall from {before} to "
                     f"{after} at point {number}"
                 )

@@ -10,6 +10,7 @@ from pydantic import field_validator
 
 from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 
 
 class Spacing(Member):
@@ -28,11 +29,11 @@ class Spacing(Member):
             S + 1 strictly decreasing times that end in 0.
 
         Raises:
-            ValueError: more steps than times.
+            Refused: more steps than times.
         """
         total = tables.steps
         if not 1 <= count <= total:
-            raise ValueError(f"The number of steps must lie between 1 and T = {total}; got {count}.")
+            raise Refused(f"The number of steps must lie between 1 and T = {total}; got {count}.")
         return (*_strictly_decreasing(self._positions(tables, count), total), 0)
 
     def _positions(self, tables: Tables, count: int) -> list[float]:
@@ -155,15 +156,15 @@ class ExplicitSpacing(Spacing):
     def _increasing(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         inner = values[1:] if values[:1] == (0,) else values
         if any(a >= b for a, b in zip((0, *inner), inner, strict=False)):
-            raise ValueError("the times must increase and lie above 0")
+            raise Refused("the times must increase and lie above 0")
         return inner
 
     def times(self, tables: Tables, count: int = 0) -> tuple[int, ...]:
         total = tables.steps
         if not self.values:
-            raise ValueError("The list of times is empty.")
+            raise Refused("The list of times is empty.")
         if self.values[-1] > total:
-            raise ValueError(f"The time {self.values[-1]} lies beyond T = {total}.")
+            raise Refused(f"The time {self.values[-1]} lies beyond T = {total}.")
         return (*reversed(self.values), 0)
 
 

@@ -10,6 +10,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.refused import Refused
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
@@ -26,13 +28,13 @@ class Tables:
         """Tables from β_1 … β_T (T,).
 
         Raises:
-            ValueError: T < 2, or a β outside (0, 1).
+            Refused: T < 2, or a β outside (0, 1).
         """
         betas = torch.as_tensor(betas, dtype=torch.float64, device="cpu")
         if betas.ndim != 1 or len(betas) < 2:
-            raise ValueError("A schedule needs at least two steps (T ≥ 2).")
+            raise Refused("A schedule needs at least two steps (T ≥ 2).")
         if not bool(((betas > 0) & (betas < 1)).all()):
-            raise ValueError("Every β of a schedule must lie between 0 and 1.")
+            raise Refused("Every β of a schedule must lie between 0 and 1.")
         return cls(torch.cat([torch.zeros(1, dtype=torch.float64), betas]))
 
     @classmethod
@@ -40,12 +42,12 @@ class Tables:
         """Tables from ᾱ_1 … ᾱ_T (T,), `alphas_cumprod` in diffusers; ᾱ_0 = 1 is added.
 
         Raises:
-            ValueError: T < 2, or an ᾱ that does not fall strictly from 1 to a value above 0.
+            Refused: T < 2, or an ᾱ that does not fall strictly from 1 to a value above 0.
         """
         given = torch.as_tensor(alpha_bar, dtype=torch.float64, device="cpu")
         whole = torch.cat([torch.ones(1, dtype=torch.float64), given.flatten()])
         if given.ndim != 1 or not bool(((whole[1:] > 0) & (whole[1:] < whole[:-1])).all()):
-            raise ValueError("ᾱ_1 … ᾱ_T must fall strictly, from below 1 to a value above 0.")
+            raise Refused("ᾱ_1 … ᾱ_T must fall strictly, from below 1 to a value above 0.")
         return cls.from_betas(1 - whole[1:] / whole[:-1])
 
     @property

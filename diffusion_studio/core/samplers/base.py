@@ -73,7 +73,7 @@ class Sampler(Member):
             before: where the step before began; None at the first step.
 
         Raises:
-            ValueError: times out of order, or a step that does not exist.
+            Refused: times out of order, or a step that does not exist.
         """
         raise NotImplementedError
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffusion_studio.core.describe import knob
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.steps.kernel import posterior_variance, reverse_kernel
 from diffusion_studio.core.steps.update import Term, Update
@@ -62,7 +63,7 @@ class DDPM(Sampler):
             return super().advance(step)
         fraction = step.prediction.fraction
         if fraction is None:
-            raise ValueError(NOT_LEARNED.format(name="This denoiser"))
+            raise Refused(NOT_LEARNED.format(name="This denoiser"))
         update = step.update
         more = {"learned_noise": update.widening(fraction) * step.noise()} if update.draws else {}
         return apply(update, step, step.x_t, step.prediction, **more)

@@ -9,6 +9,7 @@ from pydantic import field_validator
 
 from diffusion_studio.core.describe import knob
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.base import Sampler
 from diffusion_studio.core.steps.kernel import reverse_kernel
 from diffusion_studio.core.steps.update import Update
@@ -35,12 +36,12 @@ class SigmaCurve(Sampler):
     @classmethod
     def _in_order(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
         if not points:
-            raise ValueError("the curve of σ needs at least one point t:σ")
+            raise Refused("the curve of σ needs at least one point t:σ")
         if any(t < 0 or sigma < 0 for t, sigma in points):
-            raise ValueError("neither t nor σ can be negative in the curve of σ")
+            raise Refused("neither t nor σ can be negative in the curve of σ")
         ordered = tuple(sorted(points))
         if len({t for t, _ in ordered}) < len(ordered):
-            raise ValueError("the curve of σ has two points at the same t")
+            raise Refused("the curve of σ has two points at the same t")
         return ordered
 
     @property

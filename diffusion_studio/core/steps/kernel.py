@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.steps.update import Term, Update
 
 _ROUNDING = 1e-12
@@ -16,18 +17,18 @@ def reverse_kernel(tables: Tables, t: int, s: int, variance: float, noise_varian
         noise_variance: variance of the added noise; at s = 0 none is added.
 
     Raises:
-        ValueError: times out of order or out of range, or a σ² for which no such kernel exists.
+        Refused: times out of order or out of range, or a σ² for which no such kernel exists.
     """
     check_times(tables, t, s)
     alpha_bar = tables.alpha_bar_at(s)
     room = 1 - alpha_bar
     if not -_ROUNDING <= variance <= room + _ROUNDING:
-        raise ValueError(
+        raise Refused(
             f"No reverse kernel keeps the marginals with σ² = {variance:.6g} at s = {s}: "
             f"σ² must lie between 0 and 1 − ᾱ_s = {room:.6g} (Lemma 3.1)."
         )
     if noise_variance < 0:
-        raise ValueError(f"The variance of the added noise cannot be negative (got {noise_variance:.6g}).")
+        raise Refused(f"The variance of the added noise cannot be negative (got {noise_variance:.6g}).")
     same = variance == noise_variance  # elsewhere the mean has β̃
     taken = r"\sigma_t^2" if same else r"\tilde\beta_t"
     kept = Term("eps_hat", max(room - variance, 0.0) ** 0.5, rf"\sqrt{{1-\bar\alpha_s-{taken}}}")
@@ -50,8 +51,8 @@ def posterior_variance(tables: Tables, t: int, s: int) -> float:
 
 
 def check_times(tables: Tables, t: int, s: int) -> None:
-    """Raises ValueError unless 0 ≤ s < t ≤ T."""
+    """Raises Refused unless 0 ≤ s < t ≤ T."""
     if not 0 <= s < t <= tables.steps:
-        raise ValueError(
+        raise Refused(
             f"A reverse step goes from t down to s with 0 ≤ s < t ≤ {tables.steps}; got t = {t}, s = {s}."
         )

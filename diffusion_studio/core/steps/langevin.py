@@ -7,6 +7,7 @@ from torch import Tensor
 
 from diffusion_studio.core.denoisers.predictions import plus
 from diffusion_studio.core.denoisers.tilted import Level
+from diffusion_studio.core.refused import Refused
 
 
 def langevin_step(x: Tensor, score: Tensor, step: float, noise: Tensor | None, heat: float = 1.0) -> Tensor:
@@ -30,11 +31,11 @@ def stationary_variance(variance: Tensor | float, step: float) -> Tensor | float
     amount.
 
     Raises:
-        ValueError: c is 2 variance or more, and the chain runs away.
+        Refused: c is 2 variance or more, and the chain runs away.
     """
     ratio = step / (2 * variance)
     if bool(torch.as_tensor(ratio >= 1).any()):
-        raise ValueError("The step must be below twice the smallest variance, or the chain runs away.")
+        raise Refused("The step must be below twice the smallest variance, or the chain runs away.")
     return variance / (1 - ratio)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import model_validator
 
-from diffusion_studio.core.describe import Choice, get_value, knob, knobs
+from diffusion_studio.core.describe import Choice, get_value, knob, knobs, validated
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import NoiseStart
 from diffusion_studio.engine.files.files import write_atomically
@@ -38,9 +39,9 @@ class ChainTree(Choice):
     @model_validator(mode="after")
     def _possible(self) -> ChainTree:
         if any(branch.parent > number for number, branch in enumerate(self.branches)):
-            raise ValueError("a branch must leave a track that stands before it")
+            raise Refused("a branch must leave a track that stands before it")
         if max(self.active, self.compared) > len(self.branches):
-            raise ValueError("there is no such track")
+            raise Refused("there is no such track")
         return self
 
     @property
@@ -168,9 +169,9 @@ def save_tree(run: Path, tree: ChainTree) -> None:
 def load_tree(run: Path) -> ChainTree | None:
     """The chains that were saved with a run; None when there are none, or none that this version can read."""
     try:
-        return ChainTree.model_validate(json.loads((run / FILE).read_text("utf-8")))
+        return validated(ChainTree, json.loads((run / FILE).read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:  # a ValidationError is a ValueError
+    except (OSError, ValueError, RecursionError) as error:  # a refusal is a ValueError
         log.warning("The chains saved with %s could not be read: %s", run, error)
         return None

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffusion_studio.core.describe import get_value, knobs, members, with_value
+from diffusion_studio.core.describe import get_value, knobs, members, validated, with_value
 from diffusion_studio.core.guidance.guides import DrawnGuidance, GuidanceCurve, IntervalGuidance
 from diffusion_studio.core.process.spacing import Spacing
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
@@ -48,14 +49,14 @@ def spec_of(
         names: the names of the classes; asked for where a class has a name.
 
     Raises:
-        ValueError: an option that cannot be; the message is a sentence.
+        Refused: an option that cannot be; the message is a sentence.
     """
     if sigma is not None and sampler not in (None, "sigma"):
-        raise ValueError(f"--sigma is a sampler of its own; leave out --sampler {sampler}.")
+        raise Refused(f"--sigma is a sampler of its own; leave out --sampler {sampler}.")
     if eta is not None and eta < 0:
-        raise ValueError(f"η cannot be negative (given: {eta:g}); it lies between 0 and 1.")
+        raise Refused(f"η cannot be negative (given: {eta:g}); it lies between 0 and 1.")
     if classifier is not None and negative is not None:
-        raise ValueError("--negative needs a network that knows labels; a classifier only leads to classes.")
+        raise Refused("--negative needs a network that knows labels; a classifier only leads to classes.")
     changes: list[tuple[str, Any]] = [
         ("sampler.kind", "sigma" if sigma is not None else sampler or "ddim"), ("sampler.eta", eta),
         ("steps", steps), ("count", count), ("guidance", guidance), ("seed", seed),
@@ -81,7 +82,7 @@ def spec_of(
     for pair in sets:
         key, separator, text = pair.partition("=")
         if not separator:
-            raise ValueError(f"--set takes KEY=VALUE; got {pair!r}.")
+            raise Refused(f"--set takes KEY=VALUE; got {pair!r}.")
         value = tuple(text.split(":")) if key.strip() == "start.images" else text.strip()
         spec = with_value(spec, key.strip(), value)
     return spec
@@ -91,7 +92,7 @@ def class_number(asked: int | str | None, names: Callable[[], Sequence[str]]) ->
     """The number of a class that is given by number or by name.
 
     Raises:
-        ValueError: no class of that name; the message is a sentence.
+        Refused: no class of that name; the message is a sentence.
     """
     if asked is None or isinstance(asked, int):
         return asked
@@ -102,19 +103,19 @@ def class_number(asked: int | str | None, names: Callable[[], Sequence[str]]) ->
     if asked in known:
         return known.index(asked)
     if not known:
-        raise ValueError(f"There are no classes with names here, so {asked!r} is not one.")
+        raise Refused(f"There are no classes with names here, so {asked!r} is not one.")
     listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
-    raise ValueError(f"There is no class {asked!r}. The classes are {listed}.")
+    raise Refused(f"There is no class {asked!r}. The classes are {listed}.")
 
 
 def class_names_of(name: str) -> tuple[str, ...]:
     """The names of the classes of what `sample` is given, read without opening a network.
 
     Raises:
-        ValueError: it cannot be opened; the message is a sentence for a person.
+        Refused: it cannot be opened; the message is a sentence for a person.
     """
     if name.startswith(MEMORISING):
-        return load(DataSpec(source=name.removeprefix(MEMORISING)), cache_dir()).class_names
+        return load(validated(DataSpec, {"source": name.removeprefix(MEMORISING)}), cache_dir()).class_names
     path = Path(name)
     owner = path.parent.parent if checkpoint_step(path) >= 0 else path
     if is_run(owner):
@@ -136,7 +137,7 @@ def _curve_changes(text: str | None) -> list[tuple[str, Any]]:
         points = [part.split(":") for part in text.replace(",", " ").split()]
         return [("curve", {"kind": "drawn", "points": points})]
     if text not in members(GuidanceCurve):
-        raise ValueError(
+        raise Refused(
             f"--guidance-curve takes {', '.join(members(GuidanceCurve))}, an interval like 0.2-0.8 in t/T, "
             f"or points like 0:1,0.5:2,1:0; got {text!r}."
         )

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.chains.sampling import Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory, View
@@ -75,9 +76,9 @@ def _numpy(x: torch.Tensor) -> NDArray[np.float32]:
 
 
 def check_suffix(path: Path) -> None:
-    """Raises ValueError, with a sentence, for a file that would be of an unknown kind."""
+    """Raises Refused, with a sentence, for a file that would be of an unknown kind."""
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path.name} should end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+        raise Refused(f"{path.name} should end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
 
 
 def save_samples(path: Path, samples: Samples, settings: dict[str, Any], trajectory: bool) -> None:
@@ -105,12 +106,12 @@ def save_trajectory(
     """Writes what is seen: one state or the strip as PNG, the chain as an animation, every number as NPZ.
 
     Raises:
-        ValueError: a file of an unknown kind, or a chain of which nothing is computed yet.
+        Refused: a file of an unknown kind, or a chain of which nothing is computed yet.
         OSError: it cannot be written.
     """
     check_suffix(path)
     if trajectory.ready < 2:
-        raise ValueError("The chain is not computed yet; wait for its first steps.")
+        raise Refused("The chain is not computed yet; wait for its first steps.")
     path.parent.mkdir(parents=True, exist_ok=True)
     states = range(trajectory.ready)
     match path.suffix.lower():

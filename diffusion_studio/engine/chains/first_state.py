@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.process.tables import diffuse
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.steps.inversion import InversionStep, inversion, slerp
 from diffusion_studio.data.decode import Frame, decode
 from diffusion_studio.data.errors import BadImage
@@ -27,7 +28,7 @@ def read_images(files: Sequence[str], resolution: int, channels: int) -> Tensor:
     """Image files, cropped and scaled as for training. (n, C, H, W) in [−1, 1]
 
     Raises:
-        ValueError: a file that cannot be read, with its name and the reason.
+        Refused: a file that cannot be read, with its name and the reason.
     """
     frame = Frame(resolution, channels)
     found = []
@@ -35,9 +36,7 @@ def read_images(files: Sequence[str], resolution: int, channels: int) -> Tensor:
         try:
             found.append(decode(Path(file), frame).pixels.transpose(2, 0, 1))
         except BadImage as error:
-            raise ValueError(
-                f"{Path(file).name} cannot be used: {error.reason} Choose another image."
-            ) from None
+            raise Refused(f"{Path(file).name} cannot be used: {error.reason} Choose another image.") from None
     return torch.from_numpy(to_model_range(np.stack(found)))
 
 
@@ -55,7 +54,7 @@ def first_state(chain: Chain) -> Generator[InversionStep, None, Tensor]:
             return (yield from inverted(chain, x_0, rounds))
         case InterpolatedStart(rounds=rounds):
             if len(start.images) != 2:
-                raise ValueError("Choose two images to go from one to the other.")
+                raise Refused("Choose two images to go from one to the other.")
             ends = images_of(chain, 2)
             noise = yield from inverted(chain, ends, rounds)
             shares = torch.linspace(0, 1, chain.spec.count).tolist()
@@ -68,11 +67,11 @@ def images_of(chain: Chain, count: int) -> Tensor:
     """The images that the chain begins at, repeated in turn. (count, C, H, W)
 
     Raises:
-        ValueError: no image, or one that cannot be read.
+        Refused: no image, or one that cannot be read.
     """
     files = chain.spec.start.files
     if not files:
-        raise ValueError("Choose an image first: the chain is to begin at one.")
+        raise Refused("Choose an image first: the chain is to begin at one.")
     found = read_images(files, chain.source.resolution, chain.source.channels).to(chain.device)
     return found[torch.arange(count, device=chain.device) % len(found)]
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.denoisers.exact import MemorisingDenoiser
+from diffusion_studio.core.describe import validated
 from diffusion_studio.data.imageset import ImageSet, to_model_range
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
@@ -69,7 +70,7 @@ def run_of(path: Path) -> Path:
     """The run that a path stands for: itself, or the one that a checkpoint lies in.
 
     Raises:
-        ValueError: no run, so that its training images are not known.
+        Refused: no run, so that its training images are not known.
     """
     if is_run(path):
         return path
@@ -82,10 +83,10 @@ def training_images(name: str) -> ImageSet:
     """The images behind a denoiser, by the name that it is opened with.
 
     Raises:
-        ValueError: they are not known, or not there any more.
+        Refused: they are not known, or not there any more.
     """
     if name.startswith(MEMORISING):
-        spec = DataSpec(source=name.removeprefix(MEMORISING))
+        spec = validated(DataSpec, {"source": name.removeprefix(MEMORISING)})
     else:
         spec = Run.open(run_of(Path(name))).config.data
     return load(spec, cache_dir())

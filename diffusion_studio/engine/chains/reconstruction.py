@@ -31,7 +31,7 @@ def reconstructions(chain: Chain) -> Iterator[Reconstruction | None]:
         The error for each number of steps, and None now and then, so that the caller can stop.
 
     Raises:
-        ValueError: an image that cannot be read.
+        Refused: an image that cannot be read.
     """
     images = images_of(chain, len(chain.spec.start.files))
     total = chain.source.tables.steps

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.first_state import read_images
@@ -33,7 +34,7 @@ class Tracks:
         """One record for each track; those that were made before are as far as they had come.
 
         Raises:
-            ValueError: a chain that cannot be run; the message is a sentence for a person.
+            Refused: a chain that cannot be run; the message is a sentence for a person.
         """
         keys: list[Key] = []
         found: list[Trajectory] = []
@@ -77,7 +78,7 @@ class Readable:
         self._known: set[tuple[str, int, int]] = set()
 
     def check(self, files: tuple[str, ...], source: Source) -> None:
-        """Raises ValueError, with a sentence, for a file that is no image."""
+        """Raises Refused, with a sentence, for a file that is no image."""
         for file in files:
             key = (file, source.resolution, source.channels)
             if key not in self._known:
@@ -86,7 +87,7 @@ class Readable:
 
 
 def check(source: Source, tree: ChainTree, device: torch.device) -> None:
-    """Raises ValueError, with a sentence, when a chain of the tree has a step that cannot be taken."""
+    """Raises Refused, with a sentence, when a chain of the tree has a step that cannot be taken."""
     known: list[tuple[int, ...]] = []  # times of the tracks
     for track in tree.tracks:
         spec, origin = fitting(tree.spec_of(track), source), None
@@ -100,10 +101,10 @@ def check(source: Source, tree: ChainTree, device: torch.device) -> None:
         try:
             _ = chain.updates
             chain.check_guide()
-        except ValueError as error:
+        except Refused as error:
             if track == tree.active:
                 raise
-            raise ValueError(f"In “{tree.label_of(track)}”: {error}") from None
+            raise Refused(f"In “{tree.label_of(track)}”: {error}") from None
         known.append((*before, *chain.times))
 
 
@@ -143,7 +144,7 @@ def rough_picture(record: Trajectory, time: float, view: View) -> NDArray[np.uin
     rough = Chain(chain.source, chain.spec, chain.device, chain.origin, tuple(visited))
     try:
         *_, last = rough.steps(0, x, past)
-    except ValueError:  # a σ that is allowed in small steps but not in such large ones
+    except Refused:  # a σ that is allowed in small steps but not in such large ones
         return None
     values = last.x_s if target == len(times) - 1 else last.prediction.x0_hat
     return to_picture(values)

@@ -70,7 +70,7 @@ class SampleSpec(Choice):
         """The visited times, from noise to image; from where images are carried to, if chains begin there.
 
         Raises:
-            ValueError: more steps than T, or a time beyond it.
+            Refused: more steps than T, or a time beyond it.
         """
         times = self.spacing.times(tables, self.steps)
         if self.start.height == 1:

@@ -14,10 +14,12 @@ from torch import Tensor
 from diffusion_studio.core.chain import ChainStep, Past, plan, reverse_chain
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL, ChunkedDenoiser, Denoiser
 from diffusion_studio.core.denoisers.exact import MemorisingDenoiser, PosteriorClassifier
+from diffusion_studio.core.describe import validated
 from diffusion_studio.core.guidance.guidance import Classifier, MeanShift, Strength
 from diffusion_studio.core.guidance.guides import Aids
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.inversion import InversionStep
 from diffusion_studio.core.steps.update import Update
@@ -79,7 +81,7 @@ def open_source(path: Path, device: torch.device) -> Source:
     """The newest sound model of a run, one of its checkpoints, or a folder in diffusers' layout.
 
     Raises:
-        ValueError: nothing there that can be sampled; the message is a sentence for a person.
+        Refused: nothing there that can be sampled; the message is a sentence for a person.
     """
     if is_run(path):
         run = Run.open(path)
@@ -116,7 +118,7 @@ def _with_classifier(source: Source, run: Run, device: torch.device) -> Source:
     """The same with the classifier of its run; one that cannot be used is only noted."""
     try:
         found = load_classifier(run, device, source.tables)
-    except ValueError as error:
+    except Refused as error:
         return replace(source, notes=(*source.notes, str(error)))
     if found is None:
         return source
@@ -127,11 +129,11 @@ def open_named(name: str, device: torch.device) -> Source:
     """The denoiser that a name stands for: a path, or "memorising:" and a folder or the word digits.
 
     Raises:
-        ValueError: it cannot be opened; the message is a sentence for a person.
+        Refused: it cannot be opened; the message is a sentence for a person.
     """
     if not name.startswith(MEMORISING):
         return open_source(Path(name), device)
-    images = load(DataSpec(source=name.removeprefix(MEMORISING)), cache_dir())
+    images = load(validated(DataSpec, {"source": name.removeprefix(MEMORISING)}), cache_dir())
     return memorising_source(images, DiffusionSpec().tables(), device)
 
 
@@ -142,14 +144,14 @@ def earlier_checkpoint(source: Source, step: int) -> Path:
         step: no younger than this; 0 for the earliest that is kept.
 
     Raises:
-        ValueError: there is none; the message is a sentence for a person.
+        Refused: there is none; the message is a sentence for a person.
     """
     kept = list_checkpoints(source.checkpoints) if source.checkpoints is not None else []
     earlier = [path for path in kept if checkpoint_step(path) < source.step]
     found = [path for path in earlier if checkpoint_step(path) <= step] if step else earlier[:1]
     if not found:
         before = f" at or before step {step}" if step else ""
-        raise ValueError(f"{source.name} keeps no checkpoint{before} that is earlier than the one in use.")
+        raise Refused(f"{source.name} keeps no checkpoint{before} that is earlier than the one in use.")
     return found[-1]
 
 
@@ -211,7 +213,7 @@ class Chain:
         """Visited times, from noise to image. (S+1,)
 
         Raises:
-            ValueError: more steps than T, or a time beyond it.
+            Refused: more steps than T, or a time beyond it.
         """
         if self.only:
             return self.only
@@ -225,11 +227,11 @@ class Chain:
         """The update of every step.
 
         Raises:
-            ValueError: a step that the sampler cannot take (σ² > 1 − ᾱ_s), or a variance that the
+            Refused: a step that the sampler cannot take (σ² > 1 − ᾱ_s), or a variance that the
                 denoiser did not learn.
         """
         if self.spec.sampler.uses_learned_variance and not self.source.learns_variance:
-            raise ValueError(NOT_LEARNED.format(name=self.source.name))
+            raise Refused(NOT_LEARNED.format(name=self.source.name))
         before = self.origin.before if self.origin is not None else None
         updates = plan(self.source.tables, self.spec.sampler, self.times, before)
         if self.shift is None:
@@ -237,17 +239,17 @@ class Chain:
         return [self.shift.shown(update, t) for update, t in zip(updates, self.times, strict=False)]
 
     def check_guide(self) -> None:
-        """Raises ValueError, with a sentence, when the guide lacks what it needs."""
+        """Raises Refused, with a sentence, when the guide lacks what it needs."""
         if self.spec.guide.needs == "earlier":
             self._earlier()
         if self.shift is not None and not any(update.sigma for update in self.updates):
-            raise ValueError(
+            raise Refused(
                 "Guidance that moves the mean of a step acts through the noise of the step, and this sampler "
                 "adds none. Let it act on ε̂, or choose a sampler that adds noise."
             )
 
     def check(self) -> None:
-        """Raises ValueError, with a sentence, when this chain cannot be run."""
+        """Raises Refused, with a sentence, when this chain cannot be run."""
         self.labels()
         self.check_guide()
         _ = self.updates
@@ -255,9 +257,9 @@ class Chain:
         if start.kind == "noise" or self.origin is not None:
             return
         if not start.files:
-            raise ValueError("Choose an image first: the chain is to begin at one.")
+            raise Refused("Choose an image first: the chain is to begin at one.")
         if start.kind == "interpolated" and len(start.files) != 2:
-            raise ValueError("Choose two images to go from one to the other.")
+            raise Refused("Choose two images to go from one to the other.")
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -272,18 +274,16 @@ class Chain:
         None without classes, and where γ = 0 throughout, which ignores them; −1 for no class.
 
         Raises:
-            ValueError: a class that is not known.
+            Refused: a class that is not known.
         """
         classes, spec = len(self.class_names), self.spec
         if not classes:
             if spec.label >= 0:
-                raise ValueError(
-                    f"{self.source.name} was trained without labels, so no class can be asked for."
-                )
+                raise Refused(f"{self.source.name} was trained without labels, so no class can be asked for.")
             return None
         for asked in (spec.label, *spec.guide.other_classes):
             if asked >= classes:
-                raise ValueError(
+                raise Refused(
                     f"{self.source.name} has the classes 0 … {classes - 1}; there is no class {asked}."
                 )
         if spec.guidance == 0 and spec.curve.kind == "constant" and not spec.guide.other_classes:
@@ -307,7 +307,7 @@ class Chain:
         """The source's denoiser with guidance, asked about a bounded number of images at a time.
 
         Raises:
-            ValueError: the guide lacks what it needs.
+            Refused: the guide lacks what it needs.
         """
         return self.guided(self._strength)
 
@@ -346,7 +346,7 @@ class Chain:
     @property
     def _aids(self) -> Aids:
         if self.spec.guide.needs == "classifier" and self.source.classifier is None:
-            raise ValueError(
+            raise Refused(
                 f"{self.source.name} has no classifier of noisy images yet; train one first, under "
                 "Classifier on the Sample page or with diffusion-studio train-classifier RUN."
             )
@@ -357,7 +357,7 @@ class Chain:
         """What the guide does to the mean of each step.
 
         Raises:
-            ValueError: the guide lacks what it needs.
+            Refused: the guide lacks what it needs.
         """
         return self.shifted(self._strength)
 
@@ -365,7 +365,7 @@ class Chain:
         """The first state of every sample (n, C, H, W); yields the steps of an inversion on the way.
 
         Raises:
-            ValueError: an image that cannot be read.
+            Refused: an image that cannot be read.
         """
         x = yield from first_state(self)
         return x.contiguous(memory_format=torch.channels_last)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from diffusion_studio.core.chain import ChainStep, Past
 from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.chains.sampling import Chain, Origin
 from diffusion_studio.engine.jobs.events import SamplingProgress
@@ -43,7 +44,7 @@ class Trajectory:
         memory_cap: bytes up to which the record stays in memory.
 
     Raises:
-        ValueError: a chain that cannot be run, or neither memory nor disk has room for it; the message is a
+        Refused: a chain that cannot be run, or neither memory nor disk has room for it; the message is a
             sentence for a person.
     """
 
@@ -365,7 +366,7 @@ def _on_disk(*shapes: tuple[int, ...]) -> tuple[NDArray[np.float16], ...]:
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
     if sum(sizes) > free:
-        raise ValueError(
+        raise Refused(
             f"Keeping every step of this chain takes {sum(sizes) / 1e9:,.1f} GB, but {folder} has only "
             f"{free / 1e9:,.1f} GB left. Choose fewer images or fewer steps."
         )

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from diffusion_studio.core.describe import explain
+from diffusion_studio.core.describe import validated
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.classifier.accuracy import AccuracyCurve
 from diffusion_studio.engine.files.files import (
     digest,
@@ -36,7 +37,7 @@ VERSION = 1
 _COMPARED = 9  # times at which two schedules are compared
 
 
-class ClassifierError(ValueError):
+class ClassifierError(Refused):
     """A classifier that cannot be trained or used; the message says why, for a person."""
 
 
@@ -82,7 +83,7 @@ def tables_of(run: Run) -> Tables:
     """The forward process of a run's newest checkpoint.
 
     Raises:
-        ValueError: it has none that is sound; the message is a sentence for a person.
+        Refused: it has none that is sound; the message is a sentence for a person.
     """
     checkpoint, _ = run.newest_checkpoint()
     return read_scheduler(read_json(checkpoint, SCHEDULER_CONFIG))[0]
@@ -118,22 +119,21 @@ def read_card(run: Path) -> ClassifierCard | None:
     """
     try:
         content = json_inside(run / FOLDER, CARD)
-        version = content.get("version") if isinstance(content, dict) else None
-        if isinstance(version, int) and version > VERSION:
-            raise ClassifierError(
-                f"The classifier of {run.name} was written by a newer Diffusion Studio "
-                f"({content.get('app')}). Update the app."
-            )
-        return ClassifierCard.model_validate(content)
     except FileNotFoundError:
         return None
-    except ValidationError as error:
-        raise _damaged(run, f"{CARD}: {explain(error)}") from None
     except OSError as error:
         raise _damaged(run, f"{CARD}: {error.strerror or error}.") from None
-    except ValueError as error:
-        if isinstance(error, ClassifierError):
-            raise
+    except Refused as error:
+        raise _damaged(run, f"{CARD}: {error}.") from None
+    version = content.get("version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise ClassifierError(
+            f"The classifier of {run.name} was written by a newer Diffusion Studio "
+            f"({content.get('app')}). Update the app."
+        )
+    try:
+        return validated(ClassifierCard, content)
+    except Refused as error:
         raise _damaged(run, f"{CARD}: {error}") from None
 
 
@@ -153,7 +153,7 @@ def load_classifier(run: Run, device: torch.device, tables: Tables | None = None
         tables: the forward process that it is to guide; that of the newest checkpoint by default.
 
     Raises:
-        ValueError: it is damaged, or belongs to other data or another schedule; the message is a sentence
+        Refused: it is damaged, or belongs to other data or another schedule; the message is a sentence
             for a person.
     """
     card = read_card(run.path)

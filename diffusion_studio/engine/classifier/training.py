@@ -33,8 +33,8 @@ from diffusion_studio.engine.classifier.learner import ClassifierLearner
 from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.failures import words_for
 from diffusion_studio.engine.machine.devices import device_name, is_fast
-from diffusion_studio.engine.machine.memory import is_out_of_memory
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.batches import BatchSource, split
 from diffusion_studio.engine.training.session import Reading, data_notes, some_names
@@ -111,7 +111,7 @@ def classifier_data(
 
     Raises:
         Cancelled: `cancelled()` became true.
-        ValueError: no schedule, no images or no labels; the message is a sentence for a person.
+        Refused: no schedule, no images or no labels; the message is a sentence for a person.
     """
     tables = tables_of(run)
     images = load(run.config.data, cache_dir(), reading, cancelled)
@@ -166,16 +166,12 @@ def train_classifier(
         yield events.Finished(
             "failed", f"A classifier of {path.name} is already being trained by another window or command."
         )
-    except ValueError as error:
-        yield events.Finished("failed", str(error), traceback.format_exc())
     except OSError as error:
         message = f"The classifier could not be saved: {error.strerror or error}."
         yield events.Finished("failed", message, traceback.format_exc())
     except Exception as error:
-        message = f"The training stopped: {error}"
-        if is_out_of_memory(error):
-            message = f"There is not enough memory for a batch of {spec.batch_size} images. Choose fewer."
-        yield events.Finished("failed", message, traceback.format_exc())
+        too_much = f"There is not enough memory for a batch of {spec.batch_size} images. Choose fewer."
+        yield events.Finished("failed", words_for(error, too_much), traceback.format_exc())
 
 
 def _lock(run: Run) -> filelock.BaseFileLock:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffusion_studio.core.describe import validated
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, to_uint8
 from diffusion_studio.data.load import load
@@ -72,7 +73,7 @@ def evaluate(
     """Measures the newest sound checkpoint of a run, and keeps the result in its folder.
 
     Raises:
-        ValueError: no run, no checkpoint or no images; the message is a sentence for a person.
+        Refused: no run, no checkpoint or no images; the message is a sentence for a person.
     """
     run = Run.open(path)
     checkpoint, notes = run.newest_checkpoint()
@@ -120,7 +121,8 @@ def _quality(
     """Draws samples and compares them with the training images."""
     source = open_source(path, device)
     steps = min(50, source.tables.steps)
-    chain = Chain(source, SampleSpec(steps=steps, count=spec.samples, seed=spec.seed), device)
+    drawn = validated(SampleSpec, {"steps": steps, "count": spec.samples, "seed": spec.seed})
+    chain = Chain(source, drawn, device)
     yield events.Preparing("drawing samples", 0, 0)
     samples = run_chain(chain, False, None, control)
     if samples is None:

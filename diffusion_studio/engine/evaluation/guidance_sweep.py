@@ -14,6 +14,7 @@ from torch import Tensor
 
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.guidance.guidance import Strength
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import ImageSet, to_uint8
 from diffusion_studio.engine.chains.sample_spec import NO_CLASS
 from diffusion_studio.engine.chains.sampling import Chain, inferred
@@ -52,7 +53,7 @@ class Judge:
     """A classifier of clean images that guidance never sees: a support vector machine on their pixels.
 
     Raises:
-        ValueError: images of fewer than two classes.
+        Refused: images of fewer than two classes.
     """
 
     def __init__(self, images: ImageSet) -> None:
@@ -60,7 +61,7 @@ class Judge:
 
         known = np.flatnonzero(images.labels >= 0)
         if len(np.unique(images.labels[known])) < 2:
-            raise ValueError(f"{images.name} has no two classes to tell apart.")
+            raise Refused(f"{images.name} has no two classes to tell apart.")
         random = np.random.default_rng(0)
         known = random.permutation(known)[: FITTED + FITTED // 4]
         tested, fitted = np.split(known, [len(known) // 5])
@@ -90,7 +91,7 @@ def gamma_strip(chain: Chain, gammas: Sequence[float] = GAMMAS) -> Iterator[Gamm
     All samples go down in one chain, whose rule, times and clipping are those of `chain`.
 
     Raises:
-        ValueError: a model without classes.
+        Refused: a model without classes.
     """
     rows = _classes(chain)[:STRIP_CLASSES]
     names = tuple(chain.class_names[k] for k in rows)
@@ -122,7 +123,7 @@ def sweep(
     The judge and the space must be of the images that the model was trained on.
 
     Raises:
-        ValueError: a model without classes.
+        Refused: a model without classes.
     """
     classes = _classes(chain)
     labels = torch.tensor(classes, device=chain.device).repeat(math.ceil(count / len(classes)))[:count]
@@ -143,7 +144,7 @@ def sweep(
 
 def _classes(chain: Chain) -> list[int]:
     if not chain.class_names:
-        raise ValueError(f"{chain.source.name} was trained without labels; guidance needs them.")
+        raise Refused(f"{chain.source.name} was trained without labels; guidance needs them.")
     return list(range(len(chain.class_names)))
 
 

@@ -12,6 +12,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from diffusion_studio.core.refused import Refused
+
 MOST_JSON = 16 << 20  # bytes
 MOST_TENSORS = 64 << 30
 ANY_SIZE = 1 << 62  # of what is never read as a whole
@@ -37,13 +39,15 @@ def inside(folder: Path, name: str) -> Path:
 
     Raises:
         OSError: it leads out of it.
-        ValueError: no name of a file at all, like one with a null character.
+        Refused: no name of a file at all, like one with a null character.
     """
     path = folder / name
     try:
         leads_out = ".." in Path(name).parts or not path.resolve().is_relative_to(_home(folder))
     except RuntimeError:  # links that lead in a circle, before Python 3.13
         raise OSError(errno.ELOOP, "its link leads in a circle", str(path)) from None
+    except ValueError:
+        raise Refused("it is no name of a file") from None
     if leads_out:
         raise OSError(errno.EPERM, "it leads out of its folder", str(path))
     return path
@@ -68,14 +72,14 @@ def parsed(data: bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: none, or brackets in brackets beyond all reason; the message says which.
+        Refused: none, or brackets in brackets beyond all reason; the message says which.
     """
     try:
         return json.loads(data)
     except RecursionError:
-        raise ValueError("its brackets are nested too deeply") from None
+        raise Refused("its brackets are nested too deeply") from None
     except ValueError:
-        raise ValueError("it is not valid JSON") from None
+        raise Refused("it is not valid JSON") from None
 
 
 def json_inside(folder: Path, name: str, most: int = MOST_JSON) -> Any:
@@ -83,6 +87,6 @@ def json_inside(folder: Path, name: str, most: int = MOST_JSON) -> Any:
 
     Raises:
         OSError: it is missing, leads out of the folder, or is no regular file of at most `most` bytes.
-        ValueError: it is no JSON.
+        Refused: it is no JSON; the message says why, to be put into a sentence.
     """
     return parsed(read_inside(folder, name, most))

@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 import torch
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.machine.helper_threads import ALL
 from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.models.unet import Precision
@@ -18,14 +19,14 @@ def choose_device(choice: str = "auto") -> torch.device:
     """The device to work on; a processor's memory is prepared for it.
 
     Raises:
-        ValueError: a device that this machine or this torch does not have.
+        Refused: a device that this machine or this torch does not have.
     """
     keep_freed_memory()
     present = available_devices()
     if choice == "auto":
         return torch.device(present[0])
     if choice not in present:
-        raise ValueError(
+        raise Refused(
             f"This machine has no device {choice!r} that PyTorch can use. Available: {', '.join(present)}."
         )
     return torch.device(choice)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.pictures import read_settings, save_grid
 from diffusion_studio.engine.files.reading import MOST_JSON, parsed, regular
@@ -96,7 +97,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """The state in a JSON file or in a picture that was saved here.
 
     Raises:
-        ValueError: there is none; the message is a sentence for a person.
+        Refused: there is none; the message is a sentence for a person.
     """
     if path.suffix.lower() == ".png":
         content = read_settings(path)
@@ -107,7 +108,7 @@ def read_state(path: Path) -> dict[str, Any]:
             content = None
     state = content.get(MARK) if isinstance(content, dict) else None
     if not isinstance(state, dict):
-        raise ValueError(f"{path.name} holds no state of the 2-D page.")
+        raise Refused(f"{path.name} holds no state of the 2-D page.")
     return state
 
 
@@ -115,5 +116,5 @@ def holds_state(path: Path) -> bool:
     """Whether `read_state` would find one."""
     try:
         return path.suffix.lower() in (".png", ".json") and bool(read_state(path))
-    except ValueError:
+    except Refused:
         return False

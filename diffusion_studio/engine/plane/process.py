@@ -21,6 +21,7 @@ from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.spacing import AnySpacing, TrailingSpacing
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM, AnySampler
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.clipping import Unclipped
@@ -146,7 +147,7 @@ class Reverse(Process):
     @model_validator(mode="after")
     def _no_learned_variance(self) -> Reverse:
         if self.sampler.uses_learned_variance:
-            raise ValueError(NOT_LEARNED.format(name="The denoiser of the plane"))
+            raise Refused(NOT_LEARNED.format(name="The denoiser of the plane"))
         return self
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:

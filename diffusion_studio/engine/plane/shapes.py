@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.denoisers.mixture import Mixture, covariance
 from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.refused import Refused
 
 MOST_MODES = 160  # components of a drawn or photographed density
 CLASSES = 8
@@ -201,10 +202,10 @@ def modes_from_picture(ink: NDArray[np.float64]) -> Modes:
     The picture is cut into the finest cells that suffice; each cell with ink becomes one Gaussian.
 
     Raises:
-        ValueError: the picture is empty.
+        Refused: the picture is empty.
     """
     if ink.size == 0 or float(ink.max()) <= 0:
-        raise ValueError("There is nothing in this picture that is dark or coloured enough.")
+        raise Refused("There is nothing in this picture that is dark or coloured enough.")
     height, width = ink.shape
     for cells in range(40, 3, -1):
         side = max(height, width) / cells

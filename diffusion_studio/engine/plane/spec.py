@@ -15,6 +15,7 @@ from diffusion_studio.core.denoisers.tilted import ExactDenoiser, TiltedDenoiser
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.plane.guide import PlaneGuide
 from diffusion_studio.engine.plane.process import AnyProcess, Langevin
 from diffusion_studio.engine.plane.shapes import CUSTOM, MOST_MODES, SHAPES, Modes, mixture_of, shape
@@ -133,9 +134,9 @@ class PlaneSpec(Choice):
     @model_validator(mode="after")
     def _possible(self) -> PlaneSpec:
         if not 1 <= len(self.modes) <= MOST_MODES:
-            raise ValueError(f"there must be 1 to {MOST_MODES} modes, not {len(self.modes)}")
+            raise Refused(f"there must be 1 to {MOST_MODES} modes, not {len(self.modes)}")
         if self.shape not in {CUSTOM, *(s.key for s in SHAPES)}:
-            raise ValueError(f"there is no distribution named {self.shape!r}")
+            raise Refused(f"there is no distribution named {self.shape!r}")
         return self
 
     @property

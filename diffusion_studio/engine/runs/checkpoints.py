@@ -20,6 +20,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import digest, digest_of, fsync_folder, to_json, write_synced
 from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, json_inside, read_inside, regular
 
@@ -28,7 +29,7 @@ _NAME = re.compile(r"step-(\d{8,})")
 _TEMPORARY = ".saving-"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(Refused):
     """A checkpoint that cannot be used; the message says why, for a person."""
 
 
@@ -103,7 +104,7 @@ def problem_with(path: Path) -> str:
     try:
         files = json_inside(path, MANIFEST)["files"]
         if not files:
-            raise ValueError("lists nothing")
+            return f"{path.name}/{MANIFEST} lists nothing."
         found = (
             _problem_of_file(path, name, entry["size"], entry["sha256"]) for name, entry in files.items()
         )
@@ -183,7 +184,7 @@ def read_json(folder: Path, name: str) -> Any:
         return json_inside(folder, name)
     except OSError as error:
         raise _unreadable(folder, name, error) from None
-    except ValueError as error:
+    except Refused as error:
         raise CheckpointError(f"{folder / name} cannot be read: {error}.") from None
 
 
@@ -199,7 +200,7 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     except OSError as error:
         raise _unreadable(folder, name, error) from None
     except Exception as error:  # the library raises several kinds for damaged bytes
-        raise CheckpointError(f"{folder / name} is damaged: {error}.") from None
+        raise CheckpointError(f"{folder / name} is damaged.") from error
 
 
 def _unreadable(folder: Path, name: str, error: OSError) -> CheckpointError:

@@ -14,6 +14,7 @@ from diffusion_studio.core.objective.time_density import AnyTimeDensity, Uniform
 from diffusion_studio.core.objective.weights import AnyWeight, SurrogateWeight, check_weight
 from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule, with_zero_terminal_snr
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.models.unet import UNetSpec
 
@@ -81,7 +82,7 @@ class ObjectiveSpec(Choice):
         """λ_t on the ε error, checked. float64 (T+1,)
 
         Raises:
-            ValueError: a weight or a density that cannot be trained with; the message is a sentence.
+            Refused: a weight or a density that cannot be trained with; the message is a sentence.
         """
         weight = self.weight.on_eps(tables)
         check_weight(weight)
@@ -179,12 +180,12 @@ class RunConfig(Choice):
     @model_validator(mode="after")
     def _fitting(self) -> RunConfig:
         if self.diffusion.zero_terminal and self.objective.predict in ("eps", "score"):
-            raise ValueError(
+            raise Refused(
                 "Where the last state is pure noise, ε and score say nothing about the image there: "
                 "predict x₀ or v, or leave “zero SNR at T” off"
             )
         if self.objective.variance != "fixed" and self.objective.loss.kind != "l2":
-            raise ValueError("A learned variance needs the L2 loss: the bound knows no other")
+            raise Refused("A learned variance needs the L2 loss: the bound knows no other")
         if self.diffusion.schedule.kind == "learned":
             self._check_learned()
         self.objective.weight_for(self.diffusion.tables())
@@ -194,6 +195,6 @@ class RunConfig(Choice):
         """A learned schedule is trained by the bound, in which λ_t does not act."""
         objective = self.objective
         if objective.loss.kind != "l2":
-            raise ValueError("A learned schedule is trained by the bound, which knows only the L2 loss")
+            raise Refused("A learned schedule is trained by the bound, which knows only the L2 loss")
         if objective.variance != "fixed" or self.diffusion.zero_terminal:
-            raise ValueError("A learned schedule needs a fixed variance, and no stretching to pure noise")
+            raise Refused("A learned schedule needs a fixed variance, and no stretching to pure noise")

@@ -17,6 +17,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.predictions import PredictionKind
 from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json, read_tensors
 from diffusion_studio.models.time_embedding import remember_times
 from diffusion_studio.models.unet import Precision, UNetDenoiser, quiet_diffusers
@@ -165,7 +166,7 @@ def unet_from_config(config: Any) -> UNet2DModel:
         with quiet_diffusers():
             return UNet2DModel(**_plain(config))
     except Exception as error:  # the library raises whatever a wrong value leads to
-        raise CheckpointError(f"The network's config is not valid: {_sentence(error)}") from None
+        raise CheckpointError("The network's config is not valid.") from error
 
 
 def load_weights(unet: UNet2DModel, tensors: dict[str, Tensor], folder: Path) -> None:
@@ -177,9 +178,7 @@ def load_weights(unet: UNet2DModel, tensors: dict[str, Tensor], folder: Path) ->
     try:
         unet.load_state_dict({_present_name(name): tensor for name, tensor in tensors.items()})
     except RuntimeError as error:
-        raise CheckpointError(
-            f"The weights in {folder} do not fit their config: {_sentence(error)}"
-        ) from None
+        raise CheckpointError(f"The weights in {folder} do not fit their config.") from error
 
 
 def _present_name(name: str) -> str:
@@ -207,26 +206,27 @@ def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
     try:
         kind = config.get("prediction_type", "epsilon")
         if kind not in _PREDICTIONS:
-            raise ValueError(f"The prediction {kind!r} is not known here.")
+            raise Refused(f"The prediction {kind!r} is not known here.")
         return Tables.from_betas(_betas(config)), _PREDICTIONS[kind]
     except (AttributeError, TypeError, OverflowError) as error:
-        raise CheckpointError(f"The scheduler's config is not understood: {_sentence(error)}") from None
-    except ValueError as error:
-        raise CheckpointError(f"The scheduler's config cannot be used: {_sentence(error)}") from None
+        raise CheckpointError("The scheduler's config is not understood.") from error
+    except Refused as error:
+        raise CheckpointError(f"The scheduler's config cannot be used: {error}") from None
 
 
 def _betas(config: dict[str, Any]) -> Tensor:
-    steps = int(config.get("num_train_timesteps", 1000))
+    steps = int(_number("num_train_timesteps", config.get("num_train_timesteps", 1000)))
     if not 2 <= steps <= MOST_STEPS:
-        raise ValueError(f"It has {steps} steps; from 2 to {MOST_STEPS} can be walked through.")
+        raise Refused(f"It has {steps} steps; from 2 to {MOST_STEPS} can be walked through.")
     if config.get("rescale_betas_zero_snr"):
-        raise ValueError("Its last step keeps nothing of the image (rescale_betas_zero_snr).")
+        raise Refused("Its last step keeps nothing of the image (rescale_betas_zero_snr).")
     listed = config.get("trained_betas")
     if listed is not None and len(listed) != steps:
-        raise ValueError(f"It lists {len(listed)} variances for {steps} steps.")
+        raise Refused(f"It lists {len(listed)} variances for {steps} steps.")
     if listed is not None:
-        return torch.tensor([float(beta) for beta in listed], dtype=torch.float64)
-    first, last = float(config.get("beta_start", 1e-4)), float(config.get("beta_end", 0.02))
+        return torch.tensor([_number("trained_betas", beta) for beta in listed], dtype=torch.float64)
+    first = _number("beta_start", config.get("beta_start", 1e-4))
+    last = _number("beta_end", config.get("beta_end", 0.02))
     match config.get("beta_schedule", "linear"):  # diffusers does not scale by T
         case "linear":
             return torch.linspace(first, last, steps, dtype=torch.float64)
@@ -235,13 +235,14 @@ def _betas(config: dict[str, Any]) -> Tensor:
         case "squaredcos_cap_v2":
             return CosineSchedule().betas(steps)
         case other:
-            raise ValueError(f"The beta schedule {other!r} is not known here.")
+            raise Refused(f"The beta schedule {other!r} is not known here.")
 
 
-def _sentence(error: Exception) -> str:
-    """The last line of an error, ending in a full stop."""
-    line = (str(error) or type(error).__name__).splitlines()[-1]
-    return f"{line.strip().rstrip('.')}."
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise Refused(f"Its {name} holds {value!r}, which is not a number.") from None
 
 
 def _square(size: Any) -> int:

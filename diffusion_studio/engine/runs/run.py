@@ -12,10 +12,10 @@ from typing import Any
 
 import filelock
 import torch
-from pydantic import ValidationError
 
 import diffusion_studio
-from diffusion_studio.core.describe import explain
+from diffusion_studio.core.describe import validated
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints, newest_sound
@@ -27,7 +27,7 @@ STATE = "trainer/state.json"  # counters inside a checkpoint
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 
 
-class RunError(ValueError):
+class RunError(Refused):
     """A run folder that cannot be used; the message says why, for a person."""
 
 
@@ -69,22 +69,11 @@ class Run:
         if not is_run(path):
             raise RunError(f"{path} is not a run: it holds no config.json.")
         try:
-            content = json_inside(path, "config.json")
-            if content.get("schema", 0) > SCHEMA:
-                raise RunError(
-                    f"{path} was written by a newer Diffusion Studio ({content.get('app')}). Update the app."
-                )
-            return cls(path, RunConfig.model_validate(content["config"]))
-        except ValidationError as error:
-            raise RunError(f"{path / 'config.json'} is not a valid config: {explain(error)}") from None
+            return cls(path, validated(RunConfig, _written_config(path)))
         except RunError:
             raise
-        except OSError as error:
-            raise RunError(f"{path / 'config.json'} cannot be read: {error.strerror or error}.") from None
-        except ValueError as error:
-            raise RunError(f"{path / 'config.json'} cannot be read: {error}.") from None
-        except (KeyError, AttributeError, TypeError):
-            raise RunError(f"{path / 'config.json'} cannot be read: it is no config of a run.") from None
+        except Refused as error:
+            raise RunError(f"{path / 'config.json'} is not a valid config: {error}") from None
 
     def write_config(self) -> None:
         """Writes config.json."""
@@ -186,6 +175,26 @@ def _size(path: Path) -> int:
         return path.stat().st_size if path.is_file() else 0
     except OSError:
         return 0
+
+
+def _written_config(path: Path) -> Any:
+    """What config.json says, as it was written.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    file = path / "config.json"
+    try:
+        content = json_inside(path, "config.json")
+        if content.get("schema", 0) <= SCHEMA:
+            return content["config"]
+    except OSError as error:
+        raise RunError(f"{file} cannot be read: {error.strerror or error}.") from None
+    except Refused as error:
+        raise RunError(f"{file} cannot be read: {error}.") from None
+    except (KeyError, AttributeError, TypeError):
+        raise RunError(f"{file} cannot be read: it is no config of a run.") from None
+    raise RunError(f"{path} was written by a newer Diffusion Studio ({content.get('app')}). Update the app.")
 
 
 def is_run(path: Path) -> bool:

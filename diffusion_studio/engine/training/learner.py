@@ -171,7 +171,7 @@ class Learner:
                 self.schedule.restore(state.optimizer)
                 self._take_tables(self.schedule.tables())
         except (RuntimeError, KeyError) as error:
-            raise CheckpointError(f"The checkpoint belongs to another network: {error}") from None
+            raise CheckpointError("The checkpoint belongs to another network.") from error
 
     def _moment(self, state: LearnerState, key: str, name: str, parameter: Tensor) -> Tensor:
         value = state.optimizer[f"{key}.{name}"].to(self.device)

@@ -97,7 +97,7 @@ def new_session(
 
     Raises:
         Cancelled: `cancelled()` became true; there is no run folder then.
-        ValueError: data, config or folder that cannot be used; the message is a sentence for a person.
+        Refused: data, config or folder that cannot be used; the message is a sentence for a person.
     """
     images = load(config.data, cache_dir(), reading, cancelled)
     _heed(cancelled)  # what follows cannot be interrupted: the network's library takes a second to import
@@ -170,7 +170,7 @@ def resumed_session(
 
     Raises:
         Cancelled: `cancelled()` became true.
-        ValueError: a run that cannot be resumed; the message is a sentence for a person.
+        Refused: a run that cannot be resumed; the message is a sentence for a person.
     """
     run = _reconfigured(Run.open(path), config)
     images = load(run.config.data, cache_dir(), reading, cancelled)

@@ -18,6 +18,7 @@ from torch import Tensor
 from diffusion_studio.core.describe import get_value
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.failures import words_for
 from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.engine.machine.memory import is_out_of_memory
 from diffusion_studio.engine.runs.checkpoints import newest_sound, prune, remove_leftovers, save_checkpoint
@@ -51,7 +52,7 @@ def train(session: Session, control: Control) -> Iterator[events.Event]:
         if is_out_of_memory(error):
             yield _out_of_memory(session)
         else:
-            message = f"Training stopped after step {max(step, session.counters.step)}: {error}"
+            message = f"Training stopped after step {max(step, session.counters.step)}. {words_for(error)}"
             yield events.Finished("failed", message, traceback.format_exc(), session.counters.step)
 
 

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.plane.shapes import CUSTOM, SHAPES, Modes, modes_from_picture
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.pages.page import titled
@@ -160,7 +161,7 @@ class PlanePanel(QWidget):
     def _take(self, ink: Any) -> None:
         try:
             modes: Modes = modes_from_picture(ink)
-        except ValueError as error:
+        except Refused as error:
             self.complained.emit(str(error))
         else:
             self.picture_chosen.emit(modes)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.plane.chain import PlaneChain
@@ -49,7 +50,7 @@ class PlaneFiles(QObject):
                     case _:
                         save_state(path, state)
             except OSError as error:
-                raise ValueError(f"{path} could not be written: {error.strerror or error}.") from error
+                raise Refused(f"{path} could not be written: {error.strerror or error}.") from error
             yield events.Finished("done", f"Saved {path}.")
 
         self._slot.start(stream)

@@ -7,8 +7,8 @@ import logging
 import typing
 from typing import Any
 
-from pydantic import ValidationError
-
+from diffusion_studio.core.describe import validated
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.plane.state import Look, PlaneState
 
@@ -25,8 +25,8 @@ def restored(value: Any) -> tuple[PlaneSpec | None, Look | None]:
     if not isinstance(value, dict):
         return None, None
     try:
-        spec = PlaneSpec.model_validate(value.get("spec"))
-    except ValidationError:
+        spec = validated(PlaneSpec, value.get("spec"))
+    except Refused:
         log.warning("The remembered state of the 2-D page was not valid; the defaults are used.")
         return None, None
     return spec, _look(value.get("look"))

@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.denoisers.tilted import Level
 from diffusion_studio.core.describe import with_value
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.plane.chain import Make, PlaneChain
 from diffusion_studio.engine.plane.export import (
     read_state,
@@ -119,7 +120,7 @@ class PlaneViewModel(QObject):
             return
         try:
             spec = with_value(self.spec, path, value)
-        except ValueError as error:
+        except Refused as error:
             self._update(errors=((path, str(error)),))
             return
         self._change(spec)
@@ -398,8 +399,8 @@ class PlaneViewModel(QObject):
         try:
             spec, look = restored(read_state(path))
             if spec is None:
-                raise ValueError(f"The state in {path.name} cannot be read by this version.")
-        except ValueError as error:
+                raise Refused(f"The state in {path.name} cannot be read by this version.")
+        except Refused as error:
             self.complain(str(error))
         else:
             self.set_spec(spec, look)

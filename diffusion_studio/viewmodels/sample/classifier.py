@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.describe import validated
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.chains.neighbours import run_of
@@ -101,7 +103,7 @@ class ClassifierModel(QObject):
             run = run_of(path)
             self._update(run=run)
             card = read_card(run)
-        except ValueError as error:
+        except Refused as error:
             self._update(notice=str(error))
             return
         if card is not None:
@@ -112,11 +114,11 @@ class ClassifierModel(QObject):
         device = choose_device(self._device)
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            spec = DataSpec(source=key.removeprefix(MEMORISING))
+            spec = validated(DataSpec, {"source": key.removeprefix(MEMORISING)})
             images = load(spec, cache_dir(), None, lambda: control.stopped)
             source = memorising_source(images, DiffusionSpec().tables(), device)
             if source.classifier is None:
-                raise ValueError("These images have no classes, so there is nothing to classify.")
+                raise Refused("These images have no classes, so there is nothing to classify.")
             times = measured_times(source.tables.steps)
             numbers = np.flatnonzero(images.labels >= 0)
             found: list[float] = []
@@ -231,7 +233,7 @@ def _owner(key: str) -> Path | None:
     """The run that a denoiser comes from."""
     try:
         return None if key.startswith(MEMORISING) else run_of(Path(key))
-    except ValueError:
+    except Refused:
         return None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion_studio.core.describe import with_value
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.chains.export import ExportKind, save_trajectory
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.trajectory import Trajectory, View
@@ -19,7 +20,7 @@ def beginning_at(spec: SampleSpec, paths: Sequence[Path]) -> SampleSpec:
     """The chain with these images at its beginning: inverted, unless it begins at images already.
 
     Raises:
-        ValueError: more images than chains can be; the message is a sentence.
+        Refused: more images than chains can be; the message is a sentence.
     """
     start = spec.start
     spec = with_value(spec, "start.kind", start.kind if start.kind != "noise" else "inverted")
@@ -39,7 +40,7 @@ def exporting(
         try:
             save_trajectory(path, record, view, position, settings, kind)
         except OSError as error:
-            raise ValueError(f"{path} could not be written: {error.strerror or error}.") from error
+            raise Refused(f"{path} could not be written: {error.strerror or error}.") from error
         yield events.Finished("done", f"Saved {path}.")
 
     return stream

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from diffusion_studio.core.describe import with_value
+from diffusion_studio.core.describe import validated, with_value
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.chains.chain_tree import ChainTree, load_tree, save_tree
@@ -162,7 +163,7 @@ class SampleViewModel(QObject):
                 spec = self._with_present_sigma(spec)
             tree = self.parameters.tree.with_spec(spec)
             self._check(tree)
-        except ValueError as error:
+        except Refused as error:
             self._update(errors=((path, str(error)),))
             return
         self._change_tree(tree)
@@ -178,7 +179,7 @@ class SampleViewModel(QObject):
         return with_value(spec, "sampler.points", tuple(sorted(points)))
 
     def _check(self, tree: ChainTree) -> None:
-        """Raises ValueError when the denoiser on show cannot follow these chains."""
+        """Raises Refused when the denoiser on show cannot follow these chains."""
         if self.record is None or self.parameters.source != self._source_of_records:
             return
         source, spec = self.record.chain.source, tree.spec_of(tree.active)
@@ -272,7 +273,7 @@ class SampleViewModel(QObject):
             source, tree = cache.open(parameters.source), parameters.tree
             try:
                 readable.check(tree.spec.start.files, source)
-            except ValueError as error:
+            except Refused as error:
                 yield ImagesRefused(str(error))
                 return
             records = tracks.build(source, tree, cache.device)
@@ -548,7 +549,7 @@ class SampleViewModel(QObject):
             return
         try:
             spec = beginning_at(self.parameters.spec, paths)
-        except ValueError as error:
+        except Refused as error:
             self._update(notice=Notice("error", str(error)))
             return
         self._change_tree(self.parameters.tree.showing(0).with_spec(spec), settle=True)
@@ -557,8 +558,8 @@ class SampleViewModel(QObject):
         """The settings that a picture of ours carries."""
         try:
             tree = settings.get("tree")
-            found = ChainTree.model_validate(tree) if tree else ChainTree(spec=settings["sample"])
-        except ValueError:
+            found = validated(ChainTree, tree or {"spec": settings["sample"]})
+        except Refused:
             self._update(notice=Notice("error", "The settings in this picture are of another version."))
             return
         source = str(settings.get("source", ""))

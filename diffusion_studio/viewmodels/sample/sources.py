@@ -71,7 +71,7 @@ class SourceCache:
         """The denoiser of a choice; a run's newest checkpoint.
 
         Raises:
-            ValueError: it cannot be opened; the message is a sentence for a person.
+            Refused: it cannot be opened; the message is a sentence for a person.
         """
         version = _version(key)
         found = self._sources.get((key, version))

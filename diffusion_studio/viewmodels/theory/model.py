@@ -25,6 +25,7 @@ from diffusion_studio.core.process.schedules import (
     with_zero_terminal_snr,
 )
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec, evaluate, read_evaluation
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -122,7 +123,7 @@ class TheoryViewModel(QObject):
         try:
             spec = with_value(self.state.spec, path, value)
             spec.tables()
-        except ValueError as error:
+        except Refused as error:
             self._update(error=(path, str(error)))
             return
         self._history.change(spec)
@@ -166,7 +167,7 @@ class TheoryViewModel(QObject):
             return
         evaluation, learned = None, None
         if path:
-            with suppress(ValueError):  # a run that cannot be read has neither
+            with suppress(Refused):  # a run that cannot be read has neither
                 run = Run.open(Path(path))
                 evaluation = read_evaluation(run)
                 learned = learned_curve(run)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.describe import knobs, with_value
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.data.load import load
 from diffusion_studio.engine.files.places import cache_dir
@@ -130,7 +131,7 @@ class TrainViewModel(QObject):
             return
         try:
             config = with_value(self.config, path, value)
-        except ValueError as error:
+        except Refused as error:
             self._update(errors=((path, str(error)),))
             return
         self._set_config(config)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFocusEvent, QFontMetrics, QKeyEvent, QPainter
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLineEdit, QSizePolicy, QWidget
 
 from diffusion_studio.core.describe import Knob
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.widgets.forms.numbers import (
     Number,
     SliderScale,
@@ -194,7 +195,7 @@ class NumberControl(Control):
     def _on_entered(self, text: str) -> None:
         try:
             value = parse_number(text, self.knob)
-        except ValueError as error:
+        except Refused as error:
             self.complained.emit(str(error))
             return
         self._set(value)
@@ -323,7 +324,7 @@ class TextControl(Control):
     def _on_entered(self, text: str) -> None:
         try:
             value = self._read(text)
-        except ValueError as error:
+        except Refused as error:
             self.complained.emit(str(error))
             return
         self.complained.emit("")

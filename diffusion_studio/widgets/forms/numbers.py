@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from diffusion_studio.core.describe import Knob
+from diffusion_studio.core.refused import Refused
 
 Number = int | float
 
@@ -19,7 +20,7 @@ def parse_number(text: str, knob: Knob) -> Number:
     An int is rounded.
 
     Raises:
-        ValueError: with a sentence for a person.
+        Refused: with a sentence for a person.
     """
     for known, word in knob.words:
         if text.strip().lower() == word:
@@ -29,12 +30,12 @@ def parse_number(text: str, knob: Knob) -> Number:
         value = float(plain)
     except ValueError:
         hint = f" Write {plain.replace(',', '.')}." if "," in plain else ""
-        raise ValueError(f"“{text.strip()}” is not a number.{hint}") from None
+        raise Refused(f"“{text.strip()}” is not a number.{hint}") from None
     if not math.isfinite(value):
-        raise ValueError("The number must be finite.")
+        raise Refused("The number must be finite.")
     number: Number = round(value) if knob.type == "int" else value
     if not within(number, knob):
-        raise ValueError(bounds_sentence(knob))
+        raise Refused(bounds_sentence(knob))
     return number
 
 
@@ -45,7 +46,7 @@ def parse_numbers(text: str) -> tuple[Number, ...]:
     """Numbers between commas, semicolons or spaces.
 
     Raises:
-        ValueError: with a sentence for a person.
+        Refused: with a sentence for a person.
     """
     words = text.replace(",", " ").replace(";", " ").replace("−", "-").split()
     return tuple(_plain(word) for word in words)
@@ -59,9 +60,9 @@ def _plain(word: str) -> Number:
     try:
         value = float(word)
     except ValueError:
-        raise ValueError(f"“{word}” is not a number; write numbers with commas between.") from None
+        raise Refused(f"“{word}” is not a number; write numbers with commas between.") from None
     if not math.isfinite(value):
-        raise ValueError("Every number must be finite.")
+        raise Refused("Every number must be finite.")
     return value
 
 

@@ -516,8 +516,9 @@ def test_that_a_failure_in_the_training_is_told_with_its_traceback(make, wait, m
     model = make(tiny_config())
     model.start()
     wait(model)
-    assert "device-side assert" in model.state.notice.text
-    assert "RuntimeError" in model.state.notice.details
+    assert "Something went wrong in the program" in model.state.notice.text
+    assert "device-side assert" not in model.state.notice.text
+    assert "RuntimeError: CUDA error: device-side assert" in model.state.notice.details
 
 
 def test_that_shutting_down_saves(qtbot, make):

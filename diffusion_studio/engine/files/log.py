@@ -1,0 +1,36 @@
+"""The log on disk: what was not meant to happen, with its traceback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+
+from diffusion_studio.engine.files import places
+
+LIMIT = 2_000_000  # bytes
+
+
+@contextmanager
+def kept_log(name: str) -> Iterator[None]:
+    """What the program logs meanwhile goes into this file of the log folder.
+
+    The file begins with the first of it; where there can be none, all works the same.
+    """
+    log = logging.getLogger("diffusion_studio")
+    try:
+        places.log_dir().mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(
+            places.log_dir() / name, maxBytes=LIMIT, backupCount=1, encoding="utf-8", delay=True
+        )
+    except OSError:
+        yield
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,28 @@
+"""What a person is told when a piece of work ends with an exception."""
+
+from __future__ import annotations
+
+import logging
+
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.files import places
+from diffusion_studio.engine.machine.memory import TOO_MUCH, is_out_of_memory
+
+log = logging.getLogger(__name__)
+
+
+def words_for(error: BaseException, too_much: str = TOO_MUCH) -> str:
+    """A sentence for a person.
+
+    A refusal has its own; so do a file that the system does not give and too little memory, `too_much`.
+    Anything else is a fault of the program: it goes to the log with its traceback, and its words, which are
+    not meant for a person, are not told.
+    """
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'A file'} cannot be used: {error.strerror}."
+    if is_out_of_memory(error):
+        return too_much
+    log.error("A fault of the program", exc_info=error)
+    return f"Something went wrong in the program; what happened is in the log, in {places.log_dir()}."

@@ -17,7 +17,7 @@ from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.plane.export import holds_state
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.runs.model_io import is_pipeline
+from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.engine.runs.run import is_run
 from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.plane.page import PlanePage

@@ -33,7 +33,8 @@ from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.machine.devices import choose_precision
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints, problem_with
 from diffusion_studio.engine.runs.config import DiffusionSpec
-from diffusion_studio.engine.runs.model_io import LoadedModel, is_pipeline, load_model
+from diffusion_studio.engine.runs.model_io import LoadedModel, load_model
+from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.engine.runs.run import Run, RunError, is_run
 
 PIXELS_AT_ONCE = 256 * 32 * 32  # of a batch that goes through the network

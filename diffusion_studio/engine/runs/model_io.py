@@ -19,6 +19,14 @@ from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json, read_tensors
+from diffusion_studio.engine.runs.fitness import (
+    check_call,
+    check_finite,
+    check_numbers,
+    check_shapes,
+    stored_shapes,
+)
+from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX, check_process, pipeline_in
 from diffusion_studio.models.time_embedding import remember_times
 from diffusion_studio.models.unet import Precision, UNetDenoiser, quiet_diffusers
 
@@ -28,7 +36,6 @@ if TYPE_CHECKING:
 UNET_CONFIG = "unet/config.json"
 UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
-MODEL_INDEX = "model_index.json"
 STUDIO = "studio.json"
 
 MOST_STEPS = 100_000
@@ -90,23 +97,28 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if not key.startswith("_")}
 
 
-def is_pipeline(folder: Path) -> bool:
-    """Whether a folder looks like a model in diffusers' layout."""
-    return (folder / UNET_CONFIG).is_file() and (folder / SCHEDULER_CONFIG).is_file()
-
-
 def load_model(folder: Path, device: torch.device, precision: Precision = "fp32") -> LoadedModel:
     """The model in a checkpoint, or in any folder of diffusers' `DDPMPipeline` layout.
+
+    Everything that can be known without the weights is looked at before they are read.
 
     Raises:
         CheckpointError: a file is missing, damaged, or describes a model of another kind.
     """
-    config = read_json(folder, UNET_CONFIG)
-    tables, kind = read_scheduler(read_json(folder, SCHEDULER_CONFIG))
-    unet = unet_from_config(config)
-    learned = read_json(folder, SCHEDULER_CONFIG).get("variance_type") == "learned_range"
-    resolution, channels = _square(unet.config.sample_size), _image_channels(unet, learned)
-    load_weights(unet, read_tensors(folder, UNET_WEIGHTS), folder)
+    files = pipeline_in(folder)
+    scheduler = read_json(folder, files.scheduler)
+    tables, kind = read_scheduler(scheduler)
+    config = read_json(folder, files.network)
+    stored = {_present_name(name): shape for name, shape in stored_shapes(folder, files.weights).items()}
+    with torch.device("meta"):
+        planned = unet_from_config(config)
+    learned = scheduler.get("variance_type") == "learned_range"
+    resolution, channels = _square(planned.config.sample_size), _image_channels(planned, learned)
+    check_shapes(planned, stored, folder)
+    check_call(planned)
+    tensors = read_tensors(folder, files.weights)
+    check_finite(tensors, folder)
+    unet = _filled(planned, tensors, folder)
     names = _class_names(folder, unet)
     denoiser = UNetDenoiser(tables, prepared(unet, device), len(names), kind, precision)
     return LoadedModel(denoiser, resolution, channels, len(names), names)
@@ -139,6 +151,10 @@ def _image_channels(unet: UNet2DModel, learned_variance: bool) -> int:
     taken, given = unet.config.in_channels, unet.config.out_channels
     if given != (2 * taken if learned_variance else taken):
         raise CheckpointError(f"The network takes {taken} channels but gives {given}; they must be the same.")
+    if taken not in (1, 3):
+        raise CheckpointError(
+            f"The network's pictures have {taken} channels; only grey (1) and colour (3) can be shown."
+        )
     return int(taken)
 
 
@@ -162,23 +178,30 @@ def unet_from_config(config: Any) -> UNet2DModel:
         raise CheckpointError(
             f"Only UNet2DModel networks can be opened; this folder holds {name or 'something else'}."
         )
+    check_numbers(config)
     try:
         with quiet_diffusers():
             return UNet2DModel(**_plain(config))
     except Exception as error:  # the library raises whatever a wrong value leads to
-        raise CheckpointError("The network's config is not valid.") from error
+        sentence = "The network's config is not valid: no network can be built from it."
+        raise CheckpointError(sentence) from error
 
 
-def load_weights(unet: UNet2DModel, tensors: dict[str, Tensor], folder: Path) -> None:
-    """Puts weights into a network.
+def _filled(planned: UNet2DModel, tensors: dict[str, Tensor], folder: Path) -> UNet2DModel:
+    """The network with its weights, in float32, each in memory of its own.
 
     Raises:
         CheckpointError: they do not fit.
     """
+    weights = {_present_name(name): tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
     try:
-        unet.load_state_dict({_present_name(name): tensor for name, tensor in tensors.items()})
+        planned.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise CheckpointError(f"The weights in {folder} do not fit their config.") from error
+    left = [tensor for tensor in (*planned.parameters(), *planned.buffers()) if tensor.is_meta]
+    if left:
+        raise CheckpointError(f"The weights in {folder} do not fit their config: some are missing.")
+    return planned
 
 
 def _present_name(name: str) -> str:
@@ -194,7 +217,7 @@ def tables_of(folder: Path) -> Tables:
     Raises:
         CheckpointError: it cannot be read.
     """
-    return read_scheduler(read_json(folder, SCHEDULER_CONFIG))[0]
+    return read_scheduler(read_json(folder, pipeline_in(folder).scheduler))[0]
 
 
 def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
@@ -204,12 +227,15 @@ def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
         CheckpointError: a schedule or a prediction that is not known here.
     """
     try:
+        check_process(config)
         kind = config.get("prediction_type", "epsilon")
         if kind not in _PREDICTIONS:
             raise Refused(f"The prediction {kind!r} is not known here.")
         return Tables.from_betas(_betas(config)), _PREDICTIONS[kind]
     except (AttributeError, TypeError, OverflowError) as error:
         raise CheckpointError("The scheduler's config is not understood.") from error
+    except CheckpointError:
+        raise
     except Refused as error:
         raise CheckpointError(f"The scheduler's config cannot be used: {error}") from None
 

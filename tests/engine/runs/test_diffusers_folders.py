@@ -22,7 +22,8 @@ from diffusion_studio.core.process.spacing import LeadingSpacing, Spacing, Trail
 from diffusion_studio.core.samplers import DDIM, DDPM, Sampler
 from diffusion_studio.core.steps.clipping import Clip
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
-from diffusion_studio.engine.runs.model_io import is_pipeline, load_model, read_scheduler
+from diffusion_studio.engine.runs.model_io import load_model, read_scheduler
+from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.models.unet import quiet_diffusers
 from support.tiny import CPU, begin, finish, tiny_config
 
@@ -320,6 +321,7 @@ def test_that_weights_with_the_old_names_of_attention_are_read(tmp_path: Path) -
     assert all(torch.equal(loaded[name], tensor) for name, tensor in tensors.items())
 
 
+INDEX = "model_index.json"
 UNET, SCHEDULER, STUDIO = "unet/config.json", "scheduler/scheduler_config.json", "studio.json"
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 REFUSED: dict[str, tuple[str, dict[str, Any] | str, str]] = {  # file, new values or text, words
@@ -334,6 +336,24 @@ REFUSED: dict[str, tuple[str, dict[str, Any] | str, str]] = {  # file, new value
     "learned variance": (UNET, {"out_channels": 2}, "takes 1 channels but gives 2"),
     "other weights": (UNET, {"block_out_channels": [16, 16]}, "do not fit"),
     "more layers": (UNET, {"layers_per_block": 2}, "do not fit"),
+    "no size at all": (UNET, {"sample_size": 0}, "sample_size is 0"),
+    "a negative size": (UNET, {"sample_size": -8}, "sample_size is -8"),
+    "a size that cannot be halved": (UNET, {"sample_size": 7}, "7 × 7 pixels do not go through"),
+    "a size in words": (UNET, {"sample_size": "8"}, "sample_size is 8; it should be a whole number"),
+    "five channels": (UNET, {"in_channels": 5, "out_channels": 5}, "have 5 channels"),
+    "a shift out of range": (UNET, {"freq_shift": 4}, "freq_shift is 4"),
+    "a shift in words": (UNET, {"freq_shift": "a"}, "freq_shift is a"),
+    "very wide": (UNET, {"block_out_channels": [20_000, 20_000]}, "do not fit"),
+    "widest": (UNET, {"block_out_channels": [10**9, 10**9]}, "block_out_channels should be"),
+    "widths in words": (UNET, {"block_out_channels": "wide"}, "block_out_channels should be"),
+    "very many classes": (UNET, {"num_class_embeds": 50_000_000}, "num_class_embeds is 50000000"),
+    "many classes": (UNET, {"num_class_embeds": 5_000_000}, "do not fit"),
+    "very many layers": (UNET, {"layers_per_block": 100_000}, "layers_per_block is 100000"),
+    "a growing noise": (SCHEDULER, {"_class_name": "ScoreSdeVeScheduler"}, "ScoreSdeVeScheduler: its noise"),
+    "a flow": (SCHEDULER, {"_class_name": "FlowMatchEulerDiscreteScheduler"}, "a flow on the straight path"),
+    "flow sigmas": (SCHEDULER, {"use_flow_sigmas": True}, "a flow on the straight path"),
+    "an unknown scheduler": (SCHEDULER, {"_class_name": "OtherScheduler"}, "scheduler is OtherScheduler"),
+    "codes": (INDEX, '{"vqvae": ["diffusers", "VQModel"]}', "a model of codes"),
     "damaged weights": (WEIGHTS, "x" * 99, "is damaged"),
     "no weights": (WEIGHTS, "", "is damaged"),
     "scheduler not JSON": (SCHEDULER, "", "is not valid JSON"),
@@ -368,6 +388,47 @@ def test_that_other_folders_are_refused_with_a_sentence(reason: str, tmp_path: P
     assert "\n" not in str(caught.value)
 
 
+def test_that_a_folder_of_the_first_layout_is_read(tmp_path: Path) -> None:
+    """All files in one folder, as the first models of diffusers lie."""
+    folder = written(tmp_path / "new")
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for name in (UNET, SCHEDULER, WEIGHTS):
+        (folder / name).rename(flat / Path(name).name)
+    assert is_pipeline(flat)
+    model = load_model(flat, CPU)
+    assert (model.resolution, model.channels) == (8, 1)
+
+
+def test_that_weights_in_half_precision_are_read(tmp_path: Path) -> None:
+    small_unet().half().save_pretrained(tmp_path / "unet", variant="fp16")
+    DDPMScheduler().save_pretrained(tmp_path / "scheduler")
+    parameters = [*load_model(tmp_path, CPU).denoiser.unet.parameters()]
+    assert {p.dtype for p in parameters} == {torch.float32}
+
+
+def test_that_a_network_with_a_learned_embedding_of_time_is_sampled(tmp_path: Path) -> None:
+    changes = {"time_embedding_type": "learned", "num_train_timesteps": 1000}
+    model = load_model(written(tmp_path, **changes), CPU)
+    x = NOISE.start((2, 1, 8, 8))
+    with torch.inference_mode():
+        expected = small_unet(**changes)(x, 3).sample
+    for _ in range(2):
+        torch.testing.assert_close(model.denoiser(x, 4).eps_hat, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_that_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = written(tmp_path) / WEIGHTS
+    tensors = load_file(weights)
+    tensors["conv_out.bias"][0] = value
+    save_file(tensors, weights)
+    with pytest.raises(CheckpointError, match=r"not numbers \(first conv_out\.bias\)"):
+        load_model(tmp_path, CPU)
+
+
 @pytest.mark.parametrize("file", ["unet/config.json", "scheduler/scheduler_config.json"])
 def test_that_a_missing_file_is_named(file: str, tmp_path: Path) -> None:
     (written(tmp_path) / file).unlink()
@@ -378,7 +439,7 @@ def test_that_a_missing_file_is_named(file: str, tmp_path: Path) -> None:
 def test_that_pickled_weights_are_not_read(tmp_path: Path) -> None:
     folder = written(tmp_path, safe=False)
     assert list((folder / "unet").glob("*.bin"))
-    with pytest.raises(CheckpointError, match=r"\.safetensors is missing"):
+    with pytest.raises(CheckpointError, match=r"\.bin, a pickle, which can run code and is never read"):
         load_model(folder, CPU)
 
 

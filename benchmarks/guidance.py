@@ -32,10 +32,10 @@ from benchmarks.measuring import against, interleaved, paired_ratio, say_machine
 from benchmarks.sampling import CASES, CPU, chain_loop, source_for
 from diffusion_studio.core.guidance.guides import ByClassifier
 from diffusion_studio.core.samplers import DDIM
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.export import run_chain
-from diffusion_studio.engine.chains.neighbours import training_images
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, open_source
+from diffusion_studio.engine.chains.source import open_source, training_images
 from diffusion_studio.engine.classifier.files import read_card
 from diffusion_studio.engine.evaluation.guidance_sweep import Judge, sweep
 from diffusion_studio.engine.runs.quality import QualitySpace

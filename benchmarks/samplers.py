@@ -34,9 +34,10 @@ from diffusion_studio.core.samplers import (
     Heun,
     Sampler,
 )
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.export import run_chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, open_source
+from diffusion_studio.engine.chains.source import open_source
 from diffusion_studio.models.unet import autocast
 
 CASES = (("digits", 8, 1, 10, 16, 50, 20, 1.10), ("32×32 RGB", 32, 3, 0, 16, 25, 15, 1.03))

@@ -19,8 +19,9 @@ from diffusers import DDIMScheduler, UNet2DModel
 from benchmarks.measuring import against, interleaved, paired_ratio, say_machine, table
 from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, Source
+from diffusion_studio.engine.chains.source import Source
 from diffusion_studio.engine.machine.devices import choose_precision
 from diffusion_studio.engine.runs.model_io import prepared
 from diffusion_studio.models.unet import UNetDenoiser, UNetSpec, autocast, build_unet

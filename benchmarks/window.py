@@ -134,7 +134,7 @@ def measure_scrubbing() -> None:
 def cheap_source():
     """A denoiser that costs next to nothing: the chain only has to be long and wide."""
     from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
-    from diffusion_studio.engine.chains.sampling import Source
+    from diffusion_studio.engine.chains.source import Source
     from diffusion_studio.engine.runs.config import DiffusionSpec
 
     denoiser = FunctionDenoiser(DiffusionSpec().tables(), lambda x_t, t: 0.9 * x_t)

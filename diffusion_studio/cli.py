@@ -342,8 +342,9 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Sample from a trained model."""
-    from diffusion_studio.engine.chains.command import class_names_of, spec_of
+    from diffusion_studio.engine.chains.command import spec_of
     from diffusion_studio.engine.chains.export import check_suffix
+    from diffusion_studio.engine.chains.source import class_names_of
 
     with _usage():
         check_suffix(out)
@@ -359,8 +360,9 @@ def sample(
 
 
 def _sample(name: str, out: Path, spec: Any, trajectory: bool, device_name: str) -> None:
+    from diffusion_studio.engine.chains.chain import Chain
     from diffusion_studio.engine.chains.export import run_chain, save_samples
-    from diffusion_studio.engine.chains.sampling import Chain, open_named
+    from diffusion_studio.engine.chains.source import open_named
     from diffusion_studio.engine.files.pictures import ANIMATIONS
     from diffusion_studio.engine.jobs.control import Control
     from diffusion_studio.engine.machine.devices import choose_device

@@ -238,7 +238,7 @@ def test_that_samples_for_which_there_is_no_room_are_refused_in_one_sentence(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("diffusion_studio.engine.chains.sampling.Chain.steps", fail)
+    monkeypatch.setattr("diffusion_studio.engine.chains.chain.Chain.steps", fail)
     code, _, errors = said("sample", run, "--out", tmp_path / "grid.png")
     assert code == 1 and "not enough memory" in complaint(errors)
     assert not (tmp_path / "grid.png").exists()
@@ -250,7 +250,7 @@ def test_that_a_shape_error_is_a_fault_with_its_traceback_in_the_log(
     def fail(*_: object) -> None:
         np.zeros(3) + np.zeros(4)
 
-    monkeypatch.setattr("diffusion_studio.engine.chains.sampling.Chain.steps", fail)
+    monkeypatch.setattr("diffusion_studio.engine.chains.chain.Chain.steps", fail)
     code, _, errors = said("sample", run, "--out", tmp_path / "grid.png")
     assert code == 1
     assert complaint(errors) == (

@@ -13,7 +13,7 @@ from diffusion_studio.core.denoisers.exact import MemorisingDenoiser
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.process.schedules import LinearSchedule
 from diffusion_studio.core.process.tables import Tables
-from diffusion_studio.engine.chains.sampling import Source
+from diffusion_studio.engine.chains.source import Source
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,19 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffusion_studio.core.describe import get_value, knobs, members, validated, with_value
+from diffusion_studio.core.describe import get_value, knobs, members, with_value
 from diffusion_studio.core.guidance.guides import DrawnGuidance, GuidanceCurve, IntervalGuidance
 from diffusion_studio.core.process.spacing import Spacing
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.data.load import load
-from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import MEMORISING
 from diffusion_studio.engine.chains.starts import InvertedStart
-from diffusion_studio.engine.files.places import cache_dir
-from diffusion_studio.engine.runs.checkpoints import checkpoint_step, read_json
-from diffusion_studio.engine.runs.model_io import STUDIO
-from diffusion_studio.engine.runs.run import Run, is_run
 
 
 def spec_of(
@@ -106,23 +99,6 @@ def class_number(asked: int | str | None, names: Callable[[], Sequence[str]]) ->
         raise Refused(f"There are no classes with names here, so {asked!r} is not one.")
     listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
     raise Refused(f"There is no class {asked!r}. The classes are {listed}.")
-
-
-def class_names_of(name: str) -> tuple[str, ...]:
-    """The names of the classes of what `sample` is given, read without opening a network.
-
-    Raises:
-        Refused: it cannot be opened; the message is a sentence for a person.
-    """
-    if name.startswith(MEMORISING):
-        return load(validated(DataSpec, {"source": name.removeprefix(MEMORISING)}), cache_dir()).class_names
-    path = Path(name)
-    owner = path.parent.parent if checkpoint_step(path) >= 0 else path
-    if is_run(owner):
-        return Run.open(owner).class_names
-    studio = read_json(path, STUDIO) if (path / STUDIO).is_file() else {}
-    found = studio.get("class_names") if isinstance(studio, dict) else None
-    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _curve_changes(text: str | None) -> list[tuple[str, Any]]:

@@ -19,7 +19,7 @@ from diffusion_studio.data.imageset import to_model_range
 from diffusion_studio.engine.chains.starts import InterpolatedStart, InvertedStart, NoisedStart
 
 if TYPE_CHECKING:
-    from diffusion_studio.engine.chains.sampling import Chain
+    from diffusion_studio.engine.chains.chain import Chain
 
 R = TypeVar("R")
 

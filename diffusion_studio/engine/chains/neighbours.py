@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.denoisers.exact import MemorisingDenoiser
-from diffusion_studio.core.describe import validated
 from diffusion_studio.data.imageset import ImageSet, to_model_range
-from diffusion_studio.data.load import load
-from diffusion_studio.data.spec import DataSpec
-from diffusion_studio.engine.chains.sampling import MEMORISING
 from diffusion_studio.engine.chains.trajectory import Trajectory
-from diffusion_studio.engine.files.places import cache_dir
-from diffusion_studio.engine.runs.checkpoints import checkpoint_step
-from diffusion_studio.engine.runs.run import Run, RunError, is_run
 
 AT_ONCE = 4096  # training images compared at a time
 
@@ -64,29 +56,3 @@ def remembered(record: Trajectory, k: int, images: ImageSet, samples: int) -> ND
     prediction = denoiser(x, record.times[k], None if asked is None else asked[:samples].cpu())
     values: NDArray[np.float32] = prediction.x0_hat.numpy()
     return values
-
-
-def run_of(path: Path) -> Path:
-    """The run that a path stands for: itself, or the one that a checkpoint lies in.
-
-    Raises:
-        Refused: no run, so that its training images are not known.
-    """
-    if is_run(path):
-        return path
-    if checkpoint_step(path) >= 0 and is_run(path.parent.parent):
-        return path.parent.parent
-    raise RunError(f"{path.name} does not say which images it was trained on.")
-
-
-def training_images(name: str) -> ImageSet:
-    """The images behind a denoiser, by the name that it is opened with.
-
-    Raises:
-        Refused: they are not known, or not there any more.
-    """
-    if name.startswith(MEMORISING):
-        spec = validated(DataSpec, {"source": name.removeprefix(MEMORISING)})
-    else:
-        spec = Run.open(run_of(Path(name))).config.data
-    return load(spec, cache_dir())

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.core.steps.clipping import Unclipped
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.first_state import images_of
-from diffusion_studio.engine.chains.sampling import Chain
 
 COUNTS = (10, 20, 50, 100, 200, 500, 1000)
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.engine.chains.chain import Chain, Origin
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.first_state import read_images
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, Origin, Source
+from diffusion_studio.engine.chains.source import Source
 from diffusion_studio.engine.chains.trajectory import MEMORY_CAP, Trajectory, View
 
 KEPT = 12  # records, those on show included

@@ -19,7 +19,7 @@ from diffusion_studio.core.chain import ChainStep, Past
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import to_uint8
-from diffusion_studio.engine.chains.sampling import Chain, Origin
+from diffusion_studio.engine.chains.chain import Chain, Origin
 from diffusion_studio.engine.jobs.events import SamplingProgress
 
 View = Literal["x0_hat", "x_t", "eps_hat", "score", "noise", "change", "unguided", "guidance"]

@@ -15,9 +15,10 @@ from diffusion_studio.core.describe import validated
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, to_uint8
 from diffusion_studio.data.load import load
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.export import run_chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, open_source
+from diffusion_studio.engine.chains.source import open_source
 from diffusion_studio.engine.evaluation.measured_bound import BoundReport, measure_bound
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.places import cache_dir

@@ -16,8 +16,8 @@ from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.guidance.guidance import Strength
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import ImageSet, to_uint8
+from diffusion_studio.engine.chains.chain import Chain, inferred
 from diffusion_studio.engine.chains.sample_spec import NO_CLASS
-from diffusion_studio.engine.chains.sampling import Chain, inferred
 from diffusion_studio.engine.chains.starts import NoiseStart
 from diffusion_studio.engine.runs.quality import QualitySpace
 

@@ -75,6 +75,18 @@ class Run:
         except Refused as error:
             raise RunError(f"{path / 'config.json'} is not a valid config: {error}") from None
 
+    @classmethod
+    def owning(cls, path: Path) -> Run:
+        """The run that a path stands for: itself, or the one that a checkpoint lies in.
+
+        Raises:
+            RunError: none, so that its training images are not known, or its config cannot be read.
+        """
+        folder = owner_of(path)
+        if folder is None:
+            raise RunError(f"{path.name} does not say which images it was trained on: it is of no run.")
+        return cls.open(folder)
+
     def write_config(self) -> None:
         """Writes config.json."""
         content = {
@@ -199,6 +211,14 @@ def _written_config(path: Path) -> Any:
 
 def is_run(path: Path) -> bool:
     return (path / "config.json").is_file()
+
+
+def owner_of(path: Path) -> Path | None:
+    """The folder of the run that a path stands for, itself or the one that a checkpoint lies in, if any."""
+    if is_run(path):
+        return path
+    run = path.parent.parent  # of RUN/checkpoints/step-00001200
+    return run if checkpoint_step(path) >= 0 and is_run(run) else None
 
 
 def list_runs(folder: Path) -> list[Path]:

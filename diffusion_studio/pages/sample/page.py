@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.core.guidance.guides import DrawnGuidance
-from diffusion_studio.engine.chains.sampling import Chain
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.pages.page import Page, Workspace, restored_sizes, titled
 from diffusion_studio.pages.sample.actions import SampleActions

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.core.steps.kernel import posterior_variance
 from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.records import place_of
-from diffusion_studio.engine.chains.sampling import Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory, View
 
 STRIP_COLUMNS, STRIP_ROWS = 12, 8

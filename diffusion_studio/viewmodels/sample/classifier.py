@@ -10,12 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.load import load
-from diffusion_studio.data.spec import DataSpec
-from diffusion_studio.engine.chains.neighbours import run_of
-from diffusion_studio.engine.chains.sampling import MEMORISING, memorising_source
+from diffusion_studio.engine.chains.source import MEMORISING, memorised_data, memorising_source
 from diffusion_studio.engine.classifier.accuracy import (
     AccuracyCurve,
     accuracies,
@@ -29,6 +26,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.config import DiffusionSpec
+from diffusion_studio.engine.runs.run import Run, owner_of
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.train.series import LossSeries
 from diffusion_studio.viewmodels.train.state import progress_text
@@ -100,7 +98,7 @@ class ClassifierModel(QObject):
     def _show_run(self, path: Path) -> None:
         self._set(ClassifierState())
         try:
-            run = run_of(path)
+            run = Run.owning(path).path
             self._update(run=run)
             card = read_card(run)
         except Refused as error:
@@ -114,8 +112,7 @@ class ClassifierModel(QObject):
         device = choose_device(self._device)
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            spec = validated(DataSpec, {"source": key.removeprefix(MEMORISING)})
-            images = load(spec, cache_dir(), None, lambda: control.stopped)
+            images = load(memorised_data(key), cache_dir(), None, lambda: control.stopped)
             source = memorising_source(images, DiffusionSpec().tables(), device)
             if source.classifier is None:
                 raise Refused("These images have no classes, so there is nothing to classify.")
@@ -231,10 +228,7 @@ class ClassifierModel(QObject):
 
 def _owner(key: str) -> Path | None:
     """The run that a denoiser comes from."""
-    try:
-        return None if key.startswith(MEMORISING) else run_of(Path(key))
-    except Refused:
-        return None
+    return None if key.startswith(MEMORISING) else owner_of(Path(key))
 
 
 def _identity(key: str) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.data.imageset import ImageSet
-from diffusion_studio.engine.chains.neighbours import training_images
-from diffusion_studio.engine.chains.sampling import Chain
+from diffusion_studio.engine.chains.chain import Chain
+from diffusion_studio.engine.chains.source import training_images
 from diffusion_studio.engine.evaluation.guidance_sweep import (
     GAMMAS,
     GammaStrip,

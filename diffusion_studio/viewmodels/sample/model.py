@@ -16,18 +16,18 @@ from diffusion_studio.core.describe import validated, with_value
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.data.spec import DIGITS
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.chain_tree import ChainTree, load_tree, save_tree
 from diffusion_studio.engine.chains.command import command_of
 from diffusion_studio.engine.chains.export import ExportKind
 from diffusion_studio.engine.chains.records import Readable, Tracks, check, fitting, place_of, rough_picture
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory, View
 from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device, device_name
-from diffusion_studio.engine.runs.run import is_run
+from diffusion_studio.engine.runs.run import is_run, owner_of
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
@@ -151,8 +151,7 @@ class SampleViewModel(QObject):
 
     def classifier_trained(self, run: Path) -> None:
         """A run has another classifier; the chain on show is computed again if it may be guided by it."""
-        source = Path(self.parameters.source)
-        if run in (source, source.parent.parent):
+        if owner_of(Path(self.parameters.source)) == run:
             self.compute()
 
     def edit(self, path: str, value: Any) -> None:

@@ -13,8 +13,9 @@ from PySide6.QtCore import QObject, Signal
 from diffusion_studio.data.decode import Frame, decode
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.imageset import ImageSet, to_uint8
-from diffusion_studio.engine.chains.neighbours import nearest, remembered, training_images
+from diffusion_studio.engine.chains.neighbours import nearest, remembered
 from diffusion_studio.engine.chains.reconstruction import reconstructions
+from diffusion_studio.engine.chains.source import training_images
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from diffusion_studio.data.spec import DIGITS
-from diffusion_studio.engine.chains.sampling import MEMORISING, Source, open_named
+from diffusion_studio.engine.chains.source import MEMORISING, Source, open_named
 from diffusion_studio.engine.classifier.files import version_of
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
-from diffusion_studio.engine.runs.run import Run, is_run, list_runs
+from diffusion_studio.engine.runs.run import Run, is_run, list_runs, owner_of
 
 KEPT = 3  # models kept in memory
 
@@ -93,6 +93,7 @@ def _version(key: str) -> str:
     if key.startswith(MEMORISING):
         return ""
     if not is_run(path):
-        return version_of(path.parent.parent) if checkpoint_step(path) >= 0 else ""
+        owner = owner_of(path)
+        return version_of(owner) if owner is not None else ""
     found = list_checkpoints(Run.open(path).checkpoint_folder)
     return f"{found[-1].name if found else ''} {version_of(path)}"

@@ -23,8 +23,9 @@ from diffusion_studio.core.samplers import (
     SigmaCurve,
 )
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, Source
+from diffusion_studio.engine.chains.source import Source
 from diffusion_studio.engine.chains.trajectory import MEMORY_CAP, Trajectory
 from support.chains import random_source
 

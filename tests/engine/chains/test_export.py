@@ -12,6 +12,7 @@ from PIL import Image, ImageSequence
 
 from diffusion_studio.core.describe import members, with_value
 from diffusion_studio.core.samplers import DDPM, Sampler
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.export import (
     FRAMES,
@@ -23,7 +24,6 @@ from diffusion_studio.engine.chains.export import (
     save_trajectory,
 )
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.files.pictures import enlarged, mosaic, read_settings
 from diffusion_studio.engine.jobs.control import Control

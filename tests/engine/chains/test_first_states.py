@@ -13,10 +13,11 @@ from diffusion_studio.core.denoisers.exact import GaussianDenoiser
 from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.core.steps.clipping import Unclipped
 from diffusion_studio.core.steps.inversion import slerp
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.first_state import images_of, read_images
 from diffusion_studio.engine.chains.reconstruction import COUNTS, reconstructions
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, Source
+from diffusion_studio.engine.chains.source import Source
 from diffusion_studio.engine.chains.starts import (
     InterpolatedStart,
     InvertedStart,

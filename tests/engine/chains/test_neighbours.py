@@ -12,11 +12,12 @@ import torch
 from diffusion_studio.core.denoisers.exact import MemorisingDenoiser
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.chains import neighbours as module
-from diffusion_studio.engine.chains.neighbours import nearest, remembered, run_of
+from diffusion_studio.engine.chains.chain import Chain
+from diffusion_studio.engine.chains.neighbours import nearest, remembered
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, memorising_source
+from diffusion_studio.engine.chains.source import memorising_source
 from diffusion_studio.engine.chains.trajectory import Trajectory
-from diffusion_studio.engine.runs.run import Run, RunError
+from diffusion_studio.engine.runs.run import Run, RunError, owner_of
 from support.chains import random_source, tables
 from support.tiny import begin, finish, tiny_config
 
@@ -110,8 +111,10 @@ def test_that_a_run_and_its_checkpoint_lead_to_the_training_images(tmp_path):
     path = tmp_path / "run"
     finish(begin(path, tiny_config(steps=1)))
     (checkpoint,) = Run.open(path).checkpoint_folder.iterdir()
-    assert run_of(path) == run_of(checkpoint) == path
+    assert owner_of(path) == owner_of(checkpoint) == path
+    assert Run.owning(path) == Run.owning(checkpoint) == Run.open(path)
     shutil.copytree(checkpoint, tmp_path / "model")
     for place in (tmp_path / "model", tmp_path, Path("nowhere")):
         with pytest.raises(RunError, match="does not say which images it was trained on"):
-            run_of(place)
+            Run.owning(place)
+        assert owner_of(place) is None

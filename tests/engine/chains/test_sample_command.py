@@ -15,11 +15,9 @@ from diffusion_studio.core.guidance.guides import (
 from diffusion_studio.core.process.spacing import ExplicitSpacing, KarrasSpacing
 from diffusion_studio.core.samplers import DDIM, DPMSolver2MSDE, Heun, SigmaCurve
 from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold
-from diffusion_studio.engine.chains.command import class_names_of, command_of, spec_of
+from diffusion_studio.engine.chains.command import command_of, spec_of
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InterpolatedStart, InvertedStart, NoisedStart
-from diffusion_studio.engine.runs.checkpoints import list_checkpoints
-from support.classifiers import make_run
 
 OPTIONS = {
     "--sampler",
@@ -133,14 +131,3 @@ def test_that_classes_go_by_number_or_name():
     assert spec_of(label="bee", negative="cat", names=lambda: NAMES).guide == ClassifierFree(negative=2)
     assert spec_of(label="-2", negative="7").guide == ClassifierFree(negative=7)
     assert spec_of(label="2", names=lambda: ("2", "3", "4")).label == 2  # a number is a number
-
-
-def test_where_the_names_of_classes_come_from(tmp_path, pictures):
-    run = make_run(tmp_path / "run", pictures, conditional=False)
-    assert class_names_of(str(run)) == NAMES  # of an unconditional run, for its classifier
-    checkpoint = list_checkpoints(run / "checkpoints")[0]
-    assert class_names_of(str(checkpoint)) == NAMES
-    moved = checkpoint.rename(tmp_path / "model")
-    assert class_names_of(str(moved)) == NAMES
-    assert class_names_of(f"memorising:{pictures}") == NAMES
-    assert class_names_of(str(tmp_path)) == ()

@@ -20,9 +20,9 @@ from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
 from diffusion_studio.core.steps.kernel import posterior_variance
 from diffusion_studio.engine.chains import trajectory as module
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.export import run_chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from support.chains import exact_source, learned_source, random_source
 

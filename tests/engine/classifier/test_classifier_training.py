@@ -14,8 +14,9 @@ from diffusion_studio.core.guidance.guides import ByClassifier
 from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.data.load import load
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, memorising_source, open_source
+from diffusion_studio.engine.chains.source import memorising_source, open_source
 from diffusion_studio.engine.classifier import files as classifier_files
 from diffusion_studio.engine.classifier import training as classifier_training
 from diffusion_studio.engine.classifier.accuracy import AccuracyCurve, accuracies, measured_times

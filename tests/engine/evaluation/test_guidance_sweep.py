@@ -12,8 +12,9 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, memorising_source
+from diffusion_studio.engine.chains.source import memorising_source
 from diffusion_studio.engine.evaluation.guidance_sweep import Judge, gamma_strip, sweep
 from diffusion_studio.engine.runs.quality import QualitySpace
 

@@ -22,10 +22,10 @@ from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.spacing import ExplicitSpacing
 from diffusion_studio.core.samplers import DDIM, DDPM, Sampler
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.chain_tree import FILE, Branch, ChainTree, load_tree
 from diffusion_studio.engine.chains.records import ROUGH_CALLS, place_of, rough_picture, to_picture
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain
 from diffusion_studio.engine.chains.starts import InvertedStart
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.files.pictures import save_grid

@@ -1,20 +1,15 @@
-"""Chains know their classes and their limits; denoisers open from every kind of folder."""
+"""Chains know their classes and their limits."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.core.steps.clipping import Unclipped
-from diffusion_studio.data.load import load
-from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.sampling import Chain, memorising_source, open_source
-from diffusion_studio.engine.runs.config import DiffusionSpec
 from support.chains import random_source
-from support.tiny import begin, finish, tiny_config
 
 CPU = torch.device("cpu")
 
@@ -26,13 +21,6 @@ def chain(classes: int = 0, **spec) -> Chain:
 def samples(made: Chain) -> torch.Tensor:
     *_, last = made.steps()
     return last.x_s
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    path = tmp_path_factory.mktemp("sampling") / "run"
-    finish(begin(path, tiny_config()))
-    return path
 
 
 def test_that_all_classes_come_in_turn_when_none_is_named():
@@ -84,34 +72,3 @@ def test_that_a_sample_does_not_depend_on_its_neighbours():
 def test_that_the_seed_alone_decides():
     assert torch.equal(samples(chain(seed=4)), samples(chain(seed=4)))
     assert not torch.equal(samples(chain(seed=4)), samples(chain(seed=5)))
-
-
-def test_that_a_run_and_its_checkpoint_open_alike(run):
-    whole = open_source(run, CPU)
-    (checkpoint,) = (run / "checkpoints").iterdir()
-    alone = open_source(checkpoint, CPU)
-    assert (whole.kind, whole.name) == ("run", "run")
-    assert whole.step == alone.step == 4
-    assert whole.class_names == tuple("0123456789")
-    assert whole.shape(3) == (3, 1, 8, 8)
-    spec = SampleSpec(steps=3, count=2)
-    assert torch.equal(samples(Chain(whole, spec, CPU)), samples(Chain(alone, spec, CPU)))
-
-
-def test_that_what_cannot_be_opened_is_said(tmp_path):
-    with pytest.raises(ValueError, match="There is nothing at"):
-        open_source(tmp_path / "gone", CPU)
-    with pytest.raises(ValueError, match="neither a run nor a model folder"):
-        open_source(tmp_path, CPU)
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"config\.json"):
-        open_source(tmp_path, CPU)
-
-
-def test_that_the_memorising_denoiser_of_the_digits_needs_no_training():
-    source = memorising_source(load(DataSpec()), DiffusionSpec().tables(), CPU)
-    assert source.class_names == tuple("0123456789")
-    final = samples(Chain(source, SampleSpec(steps=20, count=10), CPU)).numpy()
-    images = load(DataSpec()).images.astype(np.float32) / 127.5 - 1
-    nearest = np.abs(images[None] - final[:, None]).max((2, 3, 4)).min(1)
-    assert (nearest < 0.05).all()

@@ -1,179 +1,29 @@
-"""Sampling from a run, a model folder or the memorising denoiser."""
+"""One reverse chain: a spec tied to a denoiser and a device, with times, noise and updates fixed."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from diffusion_studio.core.chain import ChainStep, Past, plan, reverse_chain
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL, ChunkedDenoiser, Denoiser
-from diffusion_studio.core.denoisers.exact import MemorisingDenoiser, PosteriorClassifier
-from diffusion_studio.core.describe import validated
-from diffusion_studio.core.guidance.guidance import Classifier, MeanShift, Strength
+from diffusion_studio.core.guidance.guidance import MeanShift, Strength
 from diffusion_studio.core.guidance.guides import Aids
 from diffusion_studio.core.process.noise import CounterNoise
-from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.inversion import InversionStep
 from diffusion_studio.core.steps.update import Update
-from diffusion_studio.data.imageset import ImageSet, to_model_range
-from diffusion_studio.data.load import load
-from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.chains.first_state import exhausted, first_state
 from diffusion_studio.engine.chains.sample_spec import NO_CLASS, SampleSpec
-from diffusion_studio.engine.classifier.files import load_classifier
-from diffusion_studio.engine.files.places import cache_dir
-from diffusion_studio.engine.machine.devices import choose_precision
-from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints, problem_with
-from diffusion_studio.engine.runs.config import DiffusionSpec
-from diffusion_studio.engine.runs.model_io import LoadedModel, load_model
-from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
-from diffusion_studio.engine.runs.run import Run, RunError, is_run
+from diffusion_studio.engine.chains.source import Source, earlier_checkpoint, opened_once
 
 PIXELS_AT_ONCE = 256 * 32 * 32  # of a batch that goes through the network
-
-MEMORISING = "memorising:"  # begins the name of the memorising denoiser of a data set
-
-SourceKind = Literal["run", "folder", "memorising"]
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A denoiser with all that a person and a chain must know about it."""
-
-    kind: SourceKind
-    name: str
-    denoiser: Denoiser
-    resolution: int
-    channels: int
-    class_names: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    step: int = 0  # of the checkpoint
-    classifier: Classifier | None = None  # of its noisy images
-    classifier_names: tuple[str, ...] = ()  # the classes that it tells apart
-    checkpoints: Path | None = None  # where earlier states of the same network lie
-
-    @property
-    def tables(self) -> Tables:
-        return self.denoiser.tables
-
-    @property
-    def classes(self) -> int:
-        """Number of classes that can be asked for."""
-        return len(self.class_names)
-
-    @property
-    def learns_variance(self) -> bool:
-        """Whether its network was trained to say how much noise each pixel gets (iDDPM)."""
-        return bool(getattr(self.denoiser, "learns_variance", False))
-
-    def shape(self, count: int) -> tuple[int, int, int, int]:
-        return (count, self.channels, self.resolution, self.resolution)
-
-
-def open_source(path: Path, device: torch.device) -> Source:
-    """The newest sound model of a run, one of its checkpoints, or a folder in diffusers' layout.
-
-    Raises:
-        Refused: nothing there that can be sampled; the message is a sentence for a person.
-    """
-    if is_run(path):
-        run = Run.open(path)
-        checkpoint, complaints = run.newest_checkpoint()
-        return _with_classifier(_from_model(checkpoint, device, "run", run.name, complaints), run, device)
-    if checkpoint_step(path) >= 0 and is_pipeline(path):
-        problem = problem_with(path)
-        if problem:
-            raise RunError(problem)
-        owner = path.parent.parent
-        source = _from_model(path, device, "run", owner.name, ())
-        return _with_classifier(source, Run.open(owner), device) if is_run(owner) else source
-    if is_pipeline(path):
-        return _from_model(path, device, "folder", path.name, ())
-    if not path.exists():
-        raise RunError(f"There is nothing at {path}.")
-    raise RunError(f"{path} is neither a run nor a model folder (with unet/ and scheduler/).")
-
-
-def _from_model(
-    folder: Path, device: torch.device, kind: SourceKind, name: str, notes: tuple[str, ...]
-) -> Source:
-    model: LoadedModel = load_model(folder, device)
-    precision = choose_precision("auto", device, model.resolution)
-    model.denoiser.precision = precision
-    step = max(checkpoint_step(folder), 0)
-    return Source(
-        kind, name, model.denoiser, model.resolution, model.channels, model.class_names, notes, step,
-        checkpoints=folder.parent if kind == "run" else None,
-    )  # fmt: skip
-
-
-def _with_classifier(source: Source, run: Run, device: torch.device) -> Source:
-    """The same with the classifier of its run; one that cannot be used is only noted."""
-    try:
-        found = load_classifier(run, device, source.tables)
-    except Refused as error:
-        return replace(source, notes=(*source.notes, str(error)))
-    if found is None:
-        return source
-    return replace(source, classifier=found.classifier, classifier_names=found.card.class_names)
-
-
-def open_named(name: str, device: torch.device) -> Source:
-    """The denoiser that a name stands for: a path, or "memorising:" and a folder or the word digits.
-
-    Raises:
-        Refused: it cannot be opened; the message is a sentence for a person.
-    """
-    if not name.startswith(MEMORISING):
-        return open_source(Path(name), device)
-    images = load(validated(DataSpec, {"source": name.removeprefix(MEMORISING)}), cache_dir())
-    return memorising_source(images, DiffusionSpec().tables(), device)
-
-
-def earlier_checkpoint(source: Source, step: int) -> Path:
-    """An earlier checkpoint of a source's network.
-
-    Args:
-        step: no younger than this; 0 for the earliest that is kept.
-
-    Raises:
-        Refused: there is none; the message is a sentence for a person.
-    """
-    kept = list_checkpoints(source.checkpoints) if source.checkpoints is not None else []
-    earlier = [path for path in kept if checkpoint_step(path) < source.step]
-    found = [path for path in earlier if checkpoint_step(path) <= step] if step else earlier[:1]
-    if not found:
-        before = f" at or before step {step}" if step else ""
-        raise Refused(f"{source.name} keeps no checkpoint{before} that is earlier than the one in use.")
-    return found[-1]
-
-
-@lru_cache(maxsize=2)
-def _opened_once(checkpoint: Path, device: torch.device) -> Source:
-    return open_source(checkpoint, device)
-
-
-def memorising_source(images: ImageSet, tables: Tables, device: torch.device) -> Source:
-    """The exact denoiser of an image set: nothing to train, and it remembers every image."""
-    pixels = torch.from_numpy(to_model_range(images.images)).to(device)
-    exact = pixels.numel() <= 4_000_000 and device.type != "mps"  # float64 where it costs nothing
-    values = pixels.to(torch.float64) if exact else pixels
-    labels = torch.from_numpy(images.labels) if images.conditional_possible else None
-    denoiser = MemorisingDenoiser(tables, values, labels)
-    names = images.class_names if images.conditional_possible else ()
-    classifier = PosteriorClassifier(denoiser, len(names)) if names else None
-    return Source(
-        "memorising", images.name, denoiser, images.resolution, images.channels, names,
-        classifier=classifier, classifier_names=names,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,7 +169,7 @@ class Chain:
             return base
         aids = self._aids
         if guide.needs == "earlier":
-            earlier = self._in_chunks(_opened_once(self._earlier(), self.device).denoiser)
+            earlier = self._in_chunks(opened_once(self._earlier(), self.device).denoiser)
             aids = replace(aids, earlier=earlier)
         return guide.denoiser(base, strength, aids)
 

@@ -1,0 +1,206 @@
+"""What a chain samples from: a run, one of its checkpoints, a model folder, or the memorising denoiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from diffusion_studio.core.denoisers.denoiser import Denoiser
+from diffusion_studio.core.denoisers.exact import MemorisingDenoiser, PosteriorClassifier
+from diffusion_studio.core.describe import validated
+from diffusion_studio.core.guidance.guidance import Classifier
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.imageset import ImageSet, to_model_range
+from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.engine.classifier.files import load_classifier
+from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.machine.devices import choose_precision
+from diffusion_studio.engine.runs.checkpoints import (
+    checkpoint_step,
+    list_checkpoints,
+    problem_with,
+    read_json,
+)
+from diffusion_studio.engine.runs.config import DiffusionSpec
+from diffusion_studio.engine.runs.model_io import STUDIO, load_model
+from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
+from diffusion_studio.engine.runs.run import Run, is_run, owner_of
+
+MEMORISING = "memorising:"  # begins the name of the memorising denoiser of a data set
+
+SourceKind = Literal["run", "folder", "memorising"]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A denoiser with all that a person and a chain must know about it."""
+
+    kind: SourceKind
+    name: str
+    denoiser: Denoiser
+    resolution: int
+    channels: int
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    step: int = 0  # of the checkpoint
+    classifier: Classifier | None = None  # of its noisy images
+    classifier_names: tuple[str, ...] = ()  # the classes that it tells apart
+    checkpoints: Path | None = None  # where earlier states of the same network lie
+
+    @property
+    def tables(self) -> Tables:
+        return self.denoiser.tables
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that can be asked for."""
+        return len(self.class_names)
+
+    @property
+    def learns_variance(self) -> bool:
+        """Whether its network was trained to say how much noise each pixel gets (iDDPM)."""
+        return bool(getattr(self.denoiser, "learns_variance", False))
+
+    def shape(self, count: int) -> tuple[int, int, int, int]:
+        return (count, self.channels, self.resolution, self.resolution)
+
+
+def open_named(name: str, device: torch.device) -> Source:
+    """The denoiser that a name stands for: a path, or "memorising:" and a folder or the word digits.
+
+    Raises:
+        Refused: it cannot be opened; the message is a sentence for a person.
+    """
+    if not name.startswith(MEMORISING):
+        return open_source(Path(name), device)
+    images = load(memorised_data(name), cache_dir())
+    return memorising_source(images, DiffusionSpec().tables(), device)
+
+
+def open_source(path: Path, device: torch.device) -> Source:
+    """The newest sound model of a run, one of its checkpoints, or a folder in diffusers' layout.
+
+    Raises:
+        Refused: nothing there that can be sampled; the message is a sentence for a person.
+    """
+    if is_run(path):
+        checkpoint, complaints = Run.open(path).newest_checkpoint()
+        return _from_run(checkpoint, device, complaints)
+    if not is_pipeline(path):
+        if not path.exists():
+            raise Refused(f"There is nothing at {path}.")
+        raise Refused(f"{path} is neither a run nor a model folder (with unet/ and scheduler/).")
+    if checkpoint_step(path) < 0:
+        return _from_model(path, device)
+    problem = problem_with(path)
+    if problem:
+        raise Refused(problem)
+    return _from_run(path, device, ()) if owner_of(path) else _from_model(path, device)
+
+
+def _from_model(folder: Path, device: torch.device) -> Source:
+    model = load_model(folder, device)
+    model.denoiser.precision = choose_precision("auto", device, model.resolution)
+    step = checkpoint_step(folder)
+    return Source(
+        "folder", folder.name, model.denoiser, model.resolution, model.channels, model.class_names,
+        step=max(step, 0), checkpoints=folder.parent if step >= 0 else None,
+    )  # fmt: skip
+
+
+def _from_run(checkpoint: Path, device: torch.device, notes: tuple[str, ...]) -> Source:
+    """A checkpoint with the classifier of its run; one that cannot be used is only noted."""
+    run = Run.owning(checkpoint)
+    source = replace(_from_model(checkpoint, device), kind="run", name=run.name, notes=notes)
+    try:
+        found = load_classifier(run, device, source.tables)
+    except Refused as error:
+        return replace(source, notes=(*notes, str(error)))
+    if found is None:
+        return source
+    return replace(source, classifier=found.classifier, classifier_names=found.card.class_names)
+
+
+def memorised_data(name: str) -> DataSpec:
+    """The data set that the name of a memorising denoiser speaks of.
+
+    Raises:
+        Refused: it names none; the message is a sentence for a person.
+    """
+    source = name.removeprefix(MEMORISING)
+    if not source.strip():
+        raise Refused(
+            f"{MEMORISING} needs the images behind it, a folder or the word digits: {MEMORISING}digits."
+        )
+    return validated(DataSpec, {"source": source})
+
+
+def memorising_source(images: ImageSet, tables: Tables, device: torch.device) -> Source:
+    """The exact denoiser of an image set: nothing to train, and it remembers every image."""
+    pixels = torch.from_numpy(to_model_range(images.images)).to(device)
+    exact = pixels.numel() <= 4_000_000 and device.type != "mps"  # float64 where it costs nothing
+    values = pixels.to(torch.float64) if exact else pixels
+    labels = torch.from_numpy(images.labels) if images.conditional_possible else None
+    denoiser = MemorisingDenoiser(tables, values, labels)
+    names = images.class_names if images.conditional_possible else ()
+    classifier = PosteriorClassifier(denoiser, len(names)) if names else None
+    return Source(
+        "memorising", images.name, denoiser, images.resolution, images.channels, names,
+        classifier=classifier, classifier_names=names,
+    )  # fmt: skip
+
+
+def earlier_checkpoint(source: Source, step: int) -> Path:
+    """An earlier checkpoint of a source's network.
+
+    Args:
+        step: no younger than this; 0 for the earliest that is kept.
+
+    Raises:
+        Refused: there is none; the message is a sentence for a person.
+    """
+    kept = list_checkpoints(source.checkpoints) if source.checkpoints is not None else []
+    earlier = [path for path in kept if checkpoint_step(path) < source.step]
+    found = [path for path in earlier if checkpoint_step(path) <= step] if step else earlier[:1]
+    if not found:
+        before = f" at or before step {step}" if step else ""
+        raise Refused(f"{source.name} keeps no checkpoint{before} that is earlier than the one in use.")
+    return found[-1]
+
+
+@lru_cache(maxsize=2)
+def opened_once(checkpoint: Path, device: torch.device) -> Source:
+    """`open_source`, which remembers the last two: each chain that one guides asks for it again."""
+    return open_source(checkpoint, device)
+
+
+def class_names_of(name: str) -> tuple[str, ...]:
+    """The names of the classes of what `open_named` takes, read without opening a network.
+
+    Raises:
+        Refused: it cannot be opened; the message is a sentence for a person.
+    """
+    if name.startswith(MEMORISING):
+        return load(memorised_data(name), cache_dir()).class_names
+    path = Path(name)
+    if owner_of(path) is not None:
+        return Run.owning(path).class_names
+    studio = read_json(path, STUDIO) if (path / STUDIO).is_file() else {}
+    found = studio.get("class_names") if isinstance(studio, dict) else None
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def training_images(name: str) -> ImageSet:
+    """The images behind a denoiser, by the name that it is opened with.
+
+    Raises:
+        Refused: they are not known, or not there any more.
+    """
+    spec = memorised_data(name) if name.startswith(MEMORISING) else Run.owning(Path(name)).config.data
+    return load(spec, cache_dir())

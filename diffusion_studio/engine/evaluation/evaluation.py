@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.describe import validated
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, to_uint8
 from diffusion_studio.data.load import load
@@ -31,6 +32,8 @@ from diffusion_studio.engine.runs.quality import Quality, QualitySpace
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.batches import split
 
+FEWEST_MEASURED = 2  # images of the bound
+FEWEST_COMPARED = 4  # images that samples are compared with
 FILE = "evaluation.json"  # in the run folder
 
 
@@ -83,6 +86,7 @@ def evaluate(
     except Cancelled:
         return
     numbers, held_out = _evaluated(run, images)
+    _check_enough(run, spec, len(numbers), images.count)
     if not held_out and spec.elbo:
         notes += ("This run keeps no images apart, so the bound is measured on images it was trained on.",)
     done = Evaluation(run.name, checkpoint_step(checkpoint), held_out)
@@ -109,6 +113,20 @@ def _evaluated(run: Run, images: ImageSet) -> tuple[NDArray[np.int64], bool]:
     """The images that were kept apart, or all of them where none were."""
     trained, kept = split(images.count, run.config.data.held_out, run.config.seed)
     return (kept, True) if len(kept) else (trained, False)
+
+
+def _check_enough(run: Run, spec: EvaluationSpec, measured: int, compared: int) -> None:
+    """Raises Refused where so few images say nothing."""
+    if spec.elbo and measured < FEWEST_MEASURED:
+        raise Refused(
+            f"{run.name} has {measured} image to measure the bound on; at least {FEWEST_MEASURED} are needed "
+            "to tell how sure the figure is."
+        )
+    if spec.quality and compared < FEWEST_COMPARED:
+        raise Refused(
+            f"{run.name} has {compared} images to compare samples with; at least {FEWEST_COMPARED} are "
+            "needed."
+        )
 
 
 def _even(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:

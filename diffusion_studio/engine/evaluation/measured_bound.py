@@ -26,6 +26,7 @@ from diffusion_studio.core.process.tables import Tables, diffuse
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.models.unet import UNetDenoiser
 
+_PIXELS_AT_ONCE = 128 * 32 * 32  # of the images that go through the network together
 SERIES = 3  # noises of one triple: x_{t−2}, x_{t−1}, x_t
 
 
@@ -72,13 +73,16 @@ def measure_bound(
         labels = torch.from_numpy(images.labels[numbers]).to(device).repeat(draws)
     steps, rows = tables.steps, len(x_0)
     terms, forward, chain = (torch.zeros(steps, rows, dtype=torch.float64) for _ in range(3))
-    sums, noise = _Step(denoiser, tables, labels), CounterNoise(seed, device)
+    parts = _parts(denoiser, labels, rows, x_0.shape[2] * x_0.shape[3])
+    noise = CounterNoise(seed, device)
     for t in range(1, steps + 1):
         noises = [
             CounterNoise(seed, device).step(SERIES * t + k, tuple(x_0.shape)).double() for k in range(3)
         ]
         row = t - 1
-        terms[row], forward[row], chain[row] = sums.at(t, x_0, noises)
+        for part, step in parts:
+            found = step.at(t, x_0[part], [one[part] for one in noises])
+            terms[row, part], forward[row, part], chain[row, part] = found
         yield t, steps
     prior = prior_term(tables, x_0).cpu()
     last = last_term(tables, x_0, noise.step(0, tuple(x_0.shape)).double()).cpu()
@@ -86,6 +90,16 @@ def measure_bound(
         [bits_per_dim(v, x_0[0].numel()).numpy() for v in (terms, forward, chain, prior, last)],
         draws, x_0[0].numel(), denoiser,
     )  # fmt: skip
+
+
+def _parts(
+    denoiser: UNetDenoiser, labels: Tensor | None, rows: int, pixels: int
+) -> list[tuple[slice, _Step]]:
+    """Rows that go through the network together, so that memory does not grow with their number."""
+    size = max(1, _PIXELS_AT_ONCE // pixels)
+    slices = [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+    told = [None if labels is None else labels[part] for part in slices]
+    return [(part, _Step(denoiser, denoiser.tables, own)) for part, own in zip(slices, told, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,8 @@ from diffusion_studio.core.objective.weights import reverse_variance
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.schedules import LinearSchedule
 from diffusion_studio.core.process.tables import Tables, diffuse
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.evaluation import measured_bound
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec, evaluate, read_evaluation
 from diffusion_studio.engine.evaluation.measured_bound import SERIES, BoundReport, measure_bound
 from diffusion_studio.engine.jobs import events
@@ -25,7 +27,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.quality import QualitySpace, covered, frechet_distance, radii
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.events import Preview
-from support.tiny import CPU, begin, finish, only, tiny_config
+from support.tiny import CPU, begin, finish, only, tiny_config, write_pictures
 
 
 class ExactNetwork:
@@ -111,6 +113,30 @@ def test_that_training_images_are_named_as_such(pictures, tmp_path):
     (done,) = only(told, Evaluated)
     assert not done.evaluation.held_out
     assert "keeps no images apart" in done.notes[0]
+
+
+def test_that_the_bound_does_not_depend_on_how_many_images_go_together(pictures, tmp_path, monkeypatch):
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    tables = Tables.from_betas(LinearSchedule().betas(12))
+    together = bound_of(session, tables)
+    monkeypatch.setattr(measured_bound, "_PIXELS_AT_ONCE", 5 * 64)
+    apart = bound_of(session, tables)
+    np.testing.assert_allclose(apart.terms, together.terms, rtol=1e-6)
+    assert apart.chain_total == pytest.approx(together.chain_total, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("count", "spec", "words"),
+    [
+        (1, EvaluationSpec(quality=False), "has 1 image to measure the bound on; at least 2"),
+        (3, EvaluationSpec(elbo=False), "has 3 images to compare samples with; at least 4"),
+    ],
+)
+def test_that_too_few_images_are_refused(count, spec, words, tmp_path):
+    folder = write_pictures(tmp_path / "few", classes=(), each=count)
+    finish(begin(tmp_path / "run", tiny_config(folder)))
+    with pytest.raises(Refused, match=words):
+        list(evaluate(tmp_path / "run", spec, CPU, Control()))
 
 
 def test_that_a_stopped_evaluation_tells_nothing(pictures, tmp_path):

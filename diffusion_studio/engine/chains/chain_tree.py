@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from pathlib import Path
@@ -13,8 +14,11 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import NoiseStart
 from diffusion_studio.engine.files.files import write_atomically
+from diffusion_studio.engine.files.reading import json_inside
 
 FILE = "chains.json"  # in the run's folder
+MOST_BYTES = 4 << 20  # of that file
+MOST_BRANCHES = 256
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +36,9 @@ class ChainTree(Choice):
     """The main chain, track 0, and its branches, tracks 1 …; which one is shown and which is compared."""
 
     spec: SampleSpec = SampleSpec()
-    branches: tuple[Branch, ...] = knob((), title="branches", help="In the order of their making.")
+    branches: tuple[Branch, ...] = knob(
+        (), title="branches", help="In the order of their making.", max_length=MOST_BRANCHES
+    )
     active: int = knob(0, title="shown", help="The track that is shown and edited.", ge=0)
     compared: int = knob(-1, title="compared", help="The track it is compared with; −1 none.", ge=-1)
 
@@ -90,7 +96,14 @@ class ChainTree(Choice):
         """A new branch of the shown track, leaving at `time`, and shown from now on.
 
         Where the shown track is at `time` still one with its parent, the parent is left.
+
+        Raises:
+            Refused: there are as many as can be.
         """
+        if len(self.branches) >= MOST_BRANCHES:
+            raise Refused(
+                f"A chain can have {MOST_BRANCHES} branches; delete one that is not needed any more."
+            )
         parent = self.active
         while parent and time > self.branches[parent - 1].time:
             parent = self.branches[parent - 1].parent
@@ -163,15 +176,19 @@ def save_tree(run: Path, tree: ChainTree) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    write_atomically(run / FILE, json.dumps(tree.model_dump(mode="json"), indent=1).encode())
+    data = json.dumps(tree.model_dump(mode="json"), indent=1).encode()
+    if len(data) > MOST_BYTES:
+        raise OSError(errno.EFBIG, "the chains begin at too many images to be kept", str(run / FILE))
+    write_atomically(run / FILE, data)
 
 
 def load_tree(run: Path) -> ChainTree | None:
     """The chains that were saved with a run; None when there are none, or none that this version can read."""
     try:
-        return validated(ChainTree, json.loads((run / FILE).read_bytes()))
+        return validated(ChainTree, json_inside(run, FILE, MOST_BYTES))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:  # a refusal is a ValueError
-        log.warning("The chains saved with %s could not be read: %s", run, error)
+    except (OSError, Refused) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        log.warning("The chains saved with %s could not be read: %s", run, reason)
         return None

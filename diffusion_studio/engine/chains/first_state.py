@@ -33,10 +33,13 @@ def read_images(files: Sequence[str], resolution: int, channels: int) -> Tensor:
     frame = Frame(resolution, channels)
     found = []
     for file in files:
+        path = Path(file)
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise Refused(f"{path.name} cannot be used: It is no regular file. Choose another image.")
         try:
-            found.append(decode(Path(file), frame).pixels.transpose(2, 0, 1))
+            found.append(decode(path, frame).pixels.transpose(2, 0, 1))
         except BadImage as error:
-            raise Refused(f"{Path(file).name} cannot be used: {error.reason} Choose another image.") from None
+            raise Refused(f"{path.name} cannot be used: {error.reason} Choose another image.") from None
     return torch.from_numpy(to_model_range(np.stack(found)))
 
 

@@ -11,10 +11,20 @@ from pydantic import ValidationError
 
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.process.spacing import ExplicitSpacing
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM, DDPM, SigmaCurve
-from diffusion_studio.engine.chains.chain_tree import FILE, Branch, ChainTree, changes, load_tree, save_tree
+from diffusion_studio.engine.chains.chain_tree import (
+    FILE,
+    MOST_BRANCHES,
+    Branch,
+    ChainTree,
+    changes,
+    load_tree,
+    save_tree,
+)
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InvertedStart
+from support import hostile
 
 MAIN = SampleSpec(steps=10, count=4)
 
@@ -260,10 +270,38 @@ def test_that_damaged_chains_are_none_and_stay_where_they_are(tmp_path, caplog, 
     assert (tmp_path / FILE).read_bytes() == content
 
 
-def test_that_a_folder_in_the_place_of_the_chains_is_none(tmp_path, caplog):
-    (tmp_path / FILE).mkdir()
+@pytest.mark.parametrize("kind", hostile.KINDS)
+def test_that_only_a_regular_file_of_the_run_is_opened(tmp_path, caplog, kind):
+    hostile.put(tmp_path / FILE, kind)
     assert load_tree(tmp_path) is None
     assert "could not be read" in caplog.text
+
+
+def test_that_a_million_branches_are_not_read(tmp_path, caplog, monkeypatch):
+    (tmp_path / FILE).write_text(json.dumps({"branches": [Branch().model_dump(mode="json")] * 20_000}))
+    monkeypatch.setattr(json, "loads", lambda *_: pytest.fail("it was read"))
+    assert load_tree(tmp_path) is None
+    assert "more than the 4 MB that are read" in caplog.text
+
+
+def test_that_a_tree_has_a_bounded_number_of_branches(tmp_path, caplog):
+    (tmp_path / FILE).write_text(json.dumps({"branches": [{}] * (MOST_BRANCHES + 1)}))
+    assert load_tree(tmp_path) is None
+    assert f"at most {MOST_BRANCHES}" in caplog.text
+    full = ChainTree(branches=(Branch(),) * MOST_BRANCHES)
+    save_tree(tmp_path, full)
+    assert load_tree(tmp_path) == full
+    with pytest.raises(Refused, match="can have 256 branches"):
+        full.branched(1)
+
+
+def test_that_what_could_not_be_read_again_is_not_saved(tmp_path):
+    images = tuple(f"/a/folder/with/a/long/name/{number}.png" for number in range(4096))
+    spec = SampleSpec(start=InvertedStart(images=images))
+    save_tree(tmp_path, family())
+    with pytest.raises(OSError, match="too many images"):
+        save_tree(tmp_path, ChainTree(spec=spec, branches=(Branch(spec=spec),) * 40))
+    assert load_tree(tmp_path) == family()
 
 
 def test_that_a_failed_save_leaves_the_tree_of_before(tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ from diffusion_studio.engine.chains.starts import (
     Start,
 )
 from diffusion_studio.engine.chains.trajectory import Trajectory
+from support import hostile
 from support.chains import random_source, tables
 
 CPU = torch.device("cpu")
@@ -187,6 +188,16 @@ def test_that_a_start_without_an_image_asks_for_one(kind):
         Trajectory(chain(kind()))
     with pytest.raises(ValueError, match=r"^Choose (an image first|two images)"):
         chain(kind()).start()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_that_an_image_that_is_no_file_is_named(tmp_path, kind):
+    hostile.put(tmp_path / "broken.png", kind)
+    made = chain(InvertedStart(images=(str(tmp_path / "broken.png"),)))
+    with pytest.raises(
+        ValueError, match=r"broken\.png cannot be used: It is no regular file\. Choose another"
+    ):
+        made.start()
 
 
 @pytest.mark.parametrize("kind", KINDS)

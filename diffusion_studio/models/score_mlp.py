@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
-from diffusion_studio.core.denoisers.predictions import Prediction, PredictionKind
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import PredictionKind
 from diffusion_studio.core.process.tables import Tables
 
 _FREQUENCIES = 6

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.denoisers.predictions import Prediction, PredictionKind
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import PredictionKind
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused

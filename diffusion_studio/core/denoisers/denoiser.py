@@ -1,4 +1,4 @@
-"""What a denoiser is, and the plainest one: any function that returns one of the four predictions."""
+"""What a denoiser is, and the plainest one: any function that returns one of the `READINGS`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.denoisers.predictions import Prediction, PredictionKind
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import PredictionKind
 from diffusion_studio.core.process.tables import Tables
 
 NO_LABEL = -1  # the label ∅: unconditional
@@ -39,7 +40,7 @@ class FunctionDenoiser:
     Args:
         tables: the forward process.
         function: returns a tensor of x_t's shape.
-        kind: which of the four predictions the function returns.
+        kind: which of the `READINGS` the function returns.
         conditional: whether the function takes labels.
     """
 

@@ -1,25 +1,13 @@
-"""One prediction, four equivalent readings: ε̂, x̂_0, score and v (Luo eq. 115–151)."""
+"""One prediction, and all that can be read in it: ε̂, x̂_0, the score, v."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
-import torch
 from torch import Tensor
 
-PredictionKind = Literal["eps", "x_0", "score", "v"]
-
-
-def plus(x: Tensor, y: Tensor, factor: float | Tensor) -> Tensor:
-    """x + factor · y, in one pass over memory where the factor is a number."""
-    return x + factor * y if isinstance(factor, Tensor) else torch.add(x, y, alpha=factor)
-
-
-def added(x: Tensor, y: Tensor, factor: float) -> Tensor:
-    """The same in the memory of x, which nobody else may hold."""
-    return x.add_(y, alpha=factor) if x.dtype == y.dtype else plus(x, y, factor)
+from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind, Root
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +24,7 @@ class Prediction:
     """What a denoiser says about x_t.
 
     Args:
-        kind: which of the four quantities `value` is.
+        kind: which of the `READINGS` the value is.
         value: (B, …), the shape of x_t.
         x_t: (B, …).
         alpha_bar: ᾱ_t as a number, or a float64 tensor that broadcasts against x_t.
@@ -55,7 +43,7 @@ class Prediction:
     fraction: Tensor | None = None
 
     @cached_property
-    def _roots(self) -> tuple[float | Tensor, float | Tensor]:
+    def _roots(self) -> tuple[Root, Root]:
         """(√ᾱ, √(1−ᾱ)), rounded once to x_t's precision when they are tensors."""
         a = self.alpha_bar
         if isinstance(a, Tensor):
@@ -64,42 +52,27 @@ class Prediction:
 
     @cached_property
     def x0_hat(self) -> Tensor:
-        a, b = self._roots
-        match self.kind:
-            case "x_0":
-                return self.value
-            case "eps":
-                return plus(self.x_t, self.value, -b).div_(a)
-            case "score":
-                return plus(self.x_t, self.value, b * b).div_(a)
-            case "v":
-                return plus(a * self.x_t, self.value, -b)
+        return READINGS[self.kind].x_0(self.value, self.x_t, *self._roots)
 
     @cached_property
     def eps_hat(self) -> Tensor:
         if self.kept_eps is not None:
             return self.kept_eps
-        a, b = self._roots
-        match self.kind:
-            case "eps":
-                return self.value
-            case "score":
-                return -b * self.value
-            case "v":
-                return plus(b * self.x_t, self.value, a)
-            case "x_0":
-                return plus(self.x_t, self.value, -a).div_(b)
+        return READINGS[self.kind].eps(self.value, self.x_t, *self._roots)
 
     @cached_property
     def score_hat(self) -> Tensor:
-        return self.value if self.kind == "score" else -self.eps_hat / self._roots[1]
+        return self.read("score")
 
     @cached_property
     def v_hat(self) -> Tensor:
-        if self.kind == "v":
+        return self.read("v")
+
+    def read(self, kind: PredictionKind) -> Tensor:
+        """The estimate of any of the `READINGS`. (B, …)"""
+        if kind == self.kind:
             return self.value
-        a, b = self._roots
-        return a * self.eps_hat - b * self.x0_hat
+        return READINGS[kind].target(self.x0_hat, self.eps_hat, *self._roots)
 
     @property
     def unguided(self) -> Prediction | None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL, Denoiser
-from diffusion_studio.core.denoisers.predictions import Prediction, Steering, plus
+from diffusion_studio.core.denoisers.predictions import Prediction, Steering
+from diffusion_studio.core.denoisers.readings import plus
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.steps.update import Term, Update
 

@@ -1,4 +1,4 @@
-"""What is minimised: the prediction, and the loss of its error on the axis of ε."""
+"""How an error of the prediction counts, on the axis of ε. One class per loss."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.denoisers.predictions import PredictionKind
 from diffusion_studio.core.describe import Member, OneOf, knob
 
 
@@ -66,21 +65,3 @@ class HuberLoss(Loss):
 
 
 AnyLoss = Annotated[Loss, OneOf()]
-
-
-def target(kind: PredictionKind, x_0: Tensor, noise: Tensor, root: Tensor, noise_root: Tensor) -> Tensor:
-    """What a network that predicts `kind` should say about x_t.
-
-    Args:
-        x_0, noise: (B, …).
-        root, noise_root: √ᾱ_t and √(1−ᾱ_t), broadcast against them.
-    """
-    match kind:
-        case "eps":
-            return noise
-        case "x_0":
-            return x_0
-        case "score":
-            return -noise / noise_root
-        case "v":
-            return root * noise - noise_root * x_0

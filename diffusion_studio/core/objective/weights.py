@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
 from pydantic import field_validator
 from torch import Tensor
 
 from diffusion_studio.core.curves import check_curve, curve_values
-from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 
 Variance = Literal["posterior", "forward"]
 _VARIANCE_WORDS = {"posterior": "β̃, posterior", "forward": "β, forward"}
+_OTHERS = {kind: reading for kind, reading in READINGS.items() if reading.factor}  # 1 on ε is the surrogate
+
+if TYPE_CHECKING:
+    OtherKind = str
+else:
+    OtherKind = Literal[tuple(_OTHERS)]
 
 
 def error_scale(tables: Tables, kind: PredictionKind) -> Tensor:
@@ -24,16 +30,7 @@ def error_scale(tables: Tables, kind: PredictionKind) -> Tensor:
     So a weight λ_t on the ε error is the weight λ_t m_t² on the error of y.
     """
     alpha_bar = tables.alpha_bar[1:]
-    match kind:
-        case "eps":
-            scale = torch.ones_like(alpha_bar)
-        case "x_0":
-            scale = tables.snr[1:].sqrt()
-        case "score":
-            scale = (1 - alpha_bar).sqrt()
-        case "v":
-            scale = alpha_bar.sqrt()
-    return _from_1(scale)
+    return _from_1(READINGS[kind].scale(alpha_bar.sqrt(), (1 - alpha_bar).sqrt()))
 
 
 def weight_on(tables: Tables, weight: Tensor, kind: PredictionKind) -> Tensor:
@@ -260,16 +257,16 @@ class P2Weight(Weight):
 
 class UnitWeight(Weight):
     kind: Literal["unit"] = "unit"
-    error: Literal["x_0", "score", "v"] = knob(
-        "v", title="error", words={"x_0": "x₀", "score": "score", "v": "v"},
+    error: OtherKind = knob(
+        "v", title="error", words={kind: reading.symbol for kind, reading in _OTHERS.items()},
         help="Which error counts the same at every t: the plain squared loss of that prediction.",
         source="Salimans & Ho 2022, §4",
     )  # fmt: skip
 
     title: ClassVar[str] = "1 on another error"
-    summary: ClassVar[str] = "the plain loss of an x₀, score or v network."
-    formula: ClassVar[str] = (
-        r"\lambda_t = \mathrm{SNR}^{-1},\ (1-\bar\alpha_t)^{-1}\ \text{or}\ \bar\alpha_t^{-1}"
+    summary: ClassVar[str] = "the plain loss of a network that predicts something else than ε."
+    formula: ClassVar[str] = r"\lambda_t = " + r",\ ".join(
+        f"{each.factor}^{{-1}}" for each in _OTHERS.values()
     )
     source: ClassVar[str] = "Course eq. 2.10"
 

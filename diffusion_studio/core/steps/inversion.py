@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.denoiser import Denoiser
-from diffusion_studio.core.denoisers.predictions import plus
+from diffusion_studio.core.denoisers.readings import plus
 
 
 @dataclass(frozen=True, eq=False)

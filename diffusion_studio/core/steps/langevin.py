@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.denoisers.predictions import plus
+from diffusion_studio.core.denoisers.readings import plus
 from diffusion_studio.core.denoisers.tilted import Level
 from diffusion_studio.core.refused import Refused
 

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.denoisers.predictions import added
+from diffusion_studio.core.denoisers.readings import plus
 
 Quantity = Literal[
     "x_t", "x0_hat", "eps_hat", "x0_before", "eps_next", "noise", "class_gradient",
@@ -104,5 +104,10 @@ class Update:
         first, *others = self.terms
         x = first.value * quantities[first.quantity]
         for term in others:
-            x = added(x, quantities[term.quantity], term.value)
+            x = _added(x, quantities[term.quantity], term.value)
         return x
+
+
+def _added(x: Tensor, y: Tensor, factor: float) -> Tensor:
+    """x + factor · y in the memory of x, which nobody else may hold."""
+    return x.add_(y, alpha=factor) if x.dtype == y.dtype else plus(x, y, factor)

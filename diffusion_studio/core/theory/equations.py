@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import Choice, families, members
 
 
@@ -42,29 +43,13 @@ _FIXED = (
         r"\frac{\sqrt{\bar\alpha_1}}{\sqrt{\bar\alpha_1}-\sqrt{\bar\alpha_T}}",
         "Lin et al. 2024, algorithm 1", "train", "diffusion.zero_terminal",
     ),
-    Equation(
-        "Four predictions", "Image from noise",
-        r"\quantity{x0}{\hat x_0} = \frac{x_t-\sqrt{1-\bar\alpha_t}\,\quantity{eps}{\hat\varepsilon}}"
-        r"{\sqrt{\bar\alpha_t}}",
-        "Luo eq. 115; Course eq. 2.9", "train", "objective.predict",
+    *(
+        Equation("Predictions", each.title, each.formula, each.source, "train", "objective.predict", kind)
+        for kind, each in READINGS.items()
     ),
     Equation(
-        "Four predictions", "Tweedie: image from score",
-        r"\quantity{x0}{\hat x_0} = \frac{x_t+(1-\bar\alpha_t)\,\quantity{score}{\hat s}}"
-        r"{\sqrt{\bar\alpha_t}}",
-        "Luo eq. 133", "train", "objective.predict",
-    ),
-    Equation(
-        "Four predictions", "v",
-        r"v = \sqrt{\bar\alpha_t}\,\quantity{eps}{\varepsilon}-\sqrt{1-\bar\alpha_t}\,\quantity{x0}{x_0}",
-        "Salimans & Ho 2022", "train", "objective.predict",
-    ),
-    Equation(
-        "Four predictions", "Their errors are tied",
-        r"\|\quantity{eps}{\varepsilon}-\quantity{eps}{\hat\varepsilon}\|^2"
-        r" = \mathrm{SNR}\,\|\quantity{x0}{x_0}-\quantity{x0}{\hat x_0}\|^2"
-        r" = (1-\bar\alpha_t)\|\quantity{score}{s}-\quantity{score}{\hat s}\|^2"
-        r" = \bar\alpha_t\|v-\hat v\|^2",
+        "Predictions", "Their errors are tied",
+        " = ".join(rf"{each.factor}\|{each.latex}-{each.hat}\|^2" for each in READINGS.values()),
         "Course eq. 2.10; Luo eq. 108, 148", "theory", "weights",
     ),
     Equation(

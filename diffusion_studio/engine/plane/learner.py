@@ -15,7 +15,7 @@ from torch import Tensor
 from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.denoisers.mixture import MixtureDenoiser
-from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Event
@@ -50,13 +50,7 @@ def output_scale(tables: Tables, kind: PredictionKind, detail: float) -> Tensor:
         detail: the smallest standard deviation in the data; below it the score stops growing.
     """
     variance = 1 - tables.alpha_bar + tables.alpha_bar * detail**2  # of the narrowest part of p_t
-    match kind:
-        case "score":
-            return variance**-0.5
-        case "eps":
-            return ((1 - tables.alpha_bar) / variance).sqrt()
-        case _:
-            return torch.ones_like(variance)
+    return READINGS[kind].size(tables.alpha_bar, variance)
 
 
 def detail_of(spec: PlaneSpec) -> float:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.denoisers.predictions import Prediction, PredictionKind
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.models.score_mlp import ScoreMLP
 
 
@@ -32,16 +33,9 @@ def denoising(network: ScoreMLP, batch: Batch, kind: PredictionKind, scale: Tens
     """Mean squared error of what the network predicts (Luo eq. 161; Vincent 2011)."""
     a, b = batch.alpha_bar.sqrt(), (1 - batch.alpha_bar).sqrt()
     answer, size = network(batch.x_t, batch.log_snr, batch.labels), scale[batch.t].float()[:, None]
-    match kind:
-        case "eps":
-            target, weight = batch.noise, torch.ones_like(size)
-        case "x_0":
-            target, weight = batch.x_0, torch.ones_like(size)
-        case "score":
-            target, weight = -batch.noise / b, b  # equal care for every level: the error of ε
-        case "v":
-            target, weight = a * batch.noise - b * batch.x_0, torch.ones_like(size)
-    loss: Tensor = ((weight * (size * answer - target)) ** 2).mean()
+    reading = READINGS[kind]
+    error = size * answer - reading.target(batch.x_0, batch.noise, a, b)
+    loss: Tensor = ((reading.own_factor(a, b) * error) ** 2).mean()
     return loss
 
 

@@ -11,6 +11,7 @@ from pydantic import model_validator
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.denoisers.memorised import MemorisedPoints, mixture_of_points
 from diffusion_studio.core.denoisers.mixture import Mixture, MixtureDenoiser
+from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.denoisers.tilted import ExactDenoiser, TiltedDenoiser
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule
@@ -42,9 +43,9 @@ class PlaneLearning(Choice):
         formula=r"\mathbb E\left[\tfrac12\|\hat s\|^2 + \operatorname{tr}\nabla_{x_t}\hat s\right]",
         source="Vincent 2011; Hyvärinen 2005, theorem 1",
     )  # fmt: skip
-    predicts: Literal["eps", "x_0", "score", "v"] = knob(
-        "eps", title="predicts", words={"eps": "ε", "x_0": "x_0", "score": "score", "v": "v"},
-        help="Which of the four equivalent quantities the network gives.", source="Luo eq. 115–151",
+    predicts: PredictionKind = knob(
+        "eps", title="predicts", words={kind: reading.symbol for kind, reading in READINGS.items()},
+        help="Which of the equivalent quantities the network gives.", source="Luo eq. 115–151",
     )  # fmt: skip
     dropped: float = knob(
         1.0, title="labels dropped", symbol="p", gt=0, le=1, words={1.0: "all"},

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 from torch import Tensor
 
-from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.objective.losses import AnyLoss, L2Loss
 from diffusion_studio.core.objective.time_density import AnyTimeDensity, UniformDensity
@@ -54,9 +54,9 @@ class ObjectiveSpec(Choice):
     """What is minimised. Loss, weight and density may be changed while training."""
 
     predict: PredictionKind = knob(
-        "eps", title="predict", words={"eps": "noise ε", "x_0": "image x₀", "score": "score s", "v": "v"},
-        help="What the network says about x_t. Each of the four can be turned into the others; they "
-             "differ in what is easy to learn.",
+        "eps", title="predict", words={kind: reading.title for kind, reading in READINGS.items()},
+        help="What the network says about x_t. Each can be turned into the others; they differ in what is "
+             "easy to learn.",
         source="Luo eq. 115–151",
     )  # fmt: skip
     variance: ReverseVariance = knob(
@@ -179,10 +179,11 @@ class RunConfig(Choice):
 
     @model_validator(mode="after")
     def _fitting(self) -> RunConfig:
-        if self.diffusion.zero_terminal and self.objective.predict in ("eps", "score"):
+        if self.diffusion.zero_terminal and not READINGS[self.objective.predict].holds_without_signal:
+            known = " or ".join(each.symbol for each in READINGS.values() if each.holds_without_signal)
             raise Refused(
-                "Where the last state is pure noise, ε and score say nothing about the image there: "
-                "predict x₀ or v, or leave “zero SNR at T” off"
+                f"Where the last state is pure noise, {READINGS[self.objective.predict].title} says nothing "
+                f"about the image: predict {known}, or leave “zero SNR at T” off"
             )
         if self.objective.variance != "fixed" and self.objective.loss.kind != "l2":
             raise Refused("A learned variance needs the L2 loss: the bound knows no other")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
@@ -40,11 +40,7 @@ STUDIO = "studio.json"
 
 MOST_STEPS = 100_000
 _RENAMED = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
-_PREDICTIONS: dict[str, PredictionKind] = {
-    "epsilon": "eps", "sample": "x_0", "v_prediction": "v",
-    "score": "score",  # not known to diffusers, which refuses to sample it
-}  # fmt: skip
-_DIFFUSERS_NAME = {kind: name for name, kind in _PREDICTIONS.items()}
+_PREDICTIONS = {reading.prediction_type: kind for kind, reading in READINGS.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +79,7 @@ def pipeline_json(
             "_diffusers_version": version,
             "num_train_timesteps": tables.steps,
             "trained_betas": tables.beta[1:].tolist(),
-            "prediction_type": _DIFFUSERS_NAME[kind],
+            "prediction_type": READINGS[kind].prediction_type,
             "variance_type": "learned_range" if learned else "fixed_small",
             "clip_sample": clip,
             "clip_sample_range": 1.0,

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.objective.elbo import discretised_log_likelihood, gaussian_kl
-from diffusion_studio.core.objective.losses import L2Loss, target
+from diffusion_studio.core.objective.losses import L2Loss
 from diffusion_studio.core.objective.weights import (
     SNRDifferenceWeight,
     ddpm_elbo_weight,
@@ -30,6 +31,11 @@ def _learned_weight(tables: Tables) -> Tensor:
     weight = SNRDifferenceWeight().on_eps(tables)
     weight[1] = weight[2]
     return weight
+
+
+def _factors(values: Tensor, device: torch.device) -> Tensor | None:
+    """A factor for each t on the device, float32 (T+1,); None where it is 1 for all of them."""
+    return None if bool((values[1:] == 1).all()) else values.to(device, torch.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +75,10 @@ class Minimised:
         alpha_bar = tables.alpha_bar.to(torch.float64)
         self.root = alpha_bar.sqrt().to(device, torch.float32)  # √ᾱ_t  (T+1,)
         self.noise_root = (1 - alpha_bar).sqrt().to(device, torch.float32)  # √(1−ᾱ_t)  (T+1,)
-        scale = error_scale(tables, spec.predict)
-        self._scale = None if spec.predict == "eps" else scale.to(device, torch.float32)
-        self._square = None if spec.predict == "eps" else (scale**2).to(device, torch.float32)
-        plain = bool((self.weight[1:] == 1).all())
-        self._weight = None if plain else self.weight.to(device, torch.float32)
+        self._reading, scale = READINGS[spec.predict], error_scale(tables, spec.predict)
+        self._scale = _factors(scale, device)
+        self._square = _factors(scale**2, device)
+        self._weight = _factors(self.weight, device)
         if spec.variance != "fixed":
             self._prepare_bound(tables, device)
 
@@ -123,11 +128,10 @@ class Minimised:
     def _errors(self, batch: Batch, value: Tensor, drawn: DrawnNoise | None) -> Tensor:
         """ρ(ε − ε̂) per element. (B,)"""
         a, b = self._roots(batch, drawn)
-        difference = value - target(self.spec.predict, batch.x_0, batch.noise, a, b)
+        difference = value - self._reading.target(batch.x_0, batch.noise, a, b)
         loss = self.spec.loss
         if drawn is not None:
-            scale = {"eps": torch.ones_like(a), "x_0": a / b, "score": b, "v": a}[self.spec.predict]
-            return (scale * difference).square().flatten(1).mean(1)
+            return (self._reading.scale(a, b) * difference).square().flatten(1).mean(1)
         if isinstance(loss, L2Loss):
             errors: Tensor = difference.square().flatten(1).mean(1)
             return errors if self._square is None else errors * self._square[batch.t]

@@ -7,6 +7,7 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QWidget
 
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.objective.weights import Weight
 from diffusion_studio.core.process.schedules import Schedule
@@ -200,8 +201,7 @@ class TheoryPage(Page):
         for key, plot in self.schedules.items():
             plot.set_lines(_schedule_lines(curves[key], learned.get(key)))
         x = "log SNR" if spec.axis == "log_snr" else "t"
-        name = {"eps": "ε", "x_0": "x₀", "score": "score", "v": "v"}[spec.error]
-        self.weights.set_axes(x, f"λ on the {name} error", y_log=True)
+        self.weights.set_axes(x, f"λ on the {READINGS[spec.error].symbol} error", y_log=True)
         self.weights.set_lines(_weight_lines(weight_curves(spec)))
         schedule = type(spec.schedule)
         self.equation.set_equation(schedule.formula, caption=f"{schedule.title} · {schedule.source}")

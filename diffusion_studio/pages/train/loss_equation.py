@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.engine.runs.config import ObjectiveSpec
 from diffusion_studio.widgets.equations.equation import Term
 
@@ -9,22 +10,6 @@ _INPUT = Term(
     r"(\sqrt{\bar\alpha_t}\,\quantity{x0}{x_0}+\sqrt{1-\bar\alpha_t}\,\quantity{eps}{\varepsilon},\,t)",
     tooltip="an image x₀ to which noise was added",
 )
-_WHAT = {
-    "eps": (
-        r"\quantity{eps}{\varepsilon}",
-        r"-\;\quantity{eps}{\hat\varepsilon}",
-        "the noise that was added",
-    ),
-    "x_0": (r"\quantity{x0}{x_0}", r"-\;\quantity{x0}{\hat x_0}", "the image"),
-    "score": (r"\quantity{score}{s}", r"-\;\quantity{score}{\hat s}", "the score −ε/√(1−ᾱ)"),
-    "v": (r"v", r"-\;\hat v", "v = √ᾱ ε − √(1−ᾱ) x₀"),
-}
-_FACTOR = {
-    "eps": "",
-    "x_0": r"\,\mathrm{SNR}_t",
-    "score": r"\,(1-\bar\alpha_t)",
-    "v": r"\,\bar\alpha_t",
-}
 _BRACKETS = {"l2": (r"\|", r"\|^2"), "l1": (r"\|", r"\|_1"), "huber": (r"\rho(", ")")}
 
 
@@ -34,16 +19,16 @@ def loss_terms(objective: ObjectiveSpec) -> tuple[Term, ...]:
     if objective.variance == "vlb":
         bound = r"T\,D_{\mathrm{KL}}(q(x_{t-1}|x_t,\quantity{x0}{x_0})\,\|\,p(x_{t-1}|x_t))"
         return average, Term(bound, tooltip="One term of the bound; at t = 1 it is −log p(x₀|x₁)")
-    true, guess, meaning = _WHAT[objective.predict]
+    reading = READINGS[objective.predict]
     opening, closing = _BRACKETS[objective.loss.kind]
-    factor = _FACTOR[objective.predict]
+    factor = rf"\,{reading.factor}" if reading.factor else ""
     weight = Term(
         rf"\quantity{{weight}}{{\lambda_t}}{factor}",
         "weight",
         "How much the error of each t counts" + (", turned to this error" if factor else ""),
     )
-    difference = Term(rf"{opening}{true}", tooltip=meaning)
-    told = Term(guess, tooltip="what the network takes for it, in")
+    difference = Term(rf"{opening}{reading.latex}", tooltip=reading.summary)
+    told = Term(rf"-\;{reading.hat}", tooltip="what the network takes for it, in")
     end = Term(_INPUT.latex + closing, tooltip=_INPUT.tooltip)
     plus = (Term(r"+\;0.001\,L_{\mathrm{vlb}}", tooltip="for the learned variance; iDDPM eq. 16"),)
     return average, weight, difference, told, end, *(plus if objective.variance == "hybrid" else ())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from diffusion_studio.core.denoisers.predictions import PredictionKind
+from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Choice, knob, members, with_value
 from diffusion_studio.core.objective.weights import CurveWeight, Weight, weight_on
 from diffusion_studio.core.process.schedules import (
@@ -60,7 +60,7 @@ class TheorySpec(Choice):
     )  # fmt: skip
     error: PredictionKind = knob(
         "eps", title="weight on",
-        words={"eps": "ε error", "x_0": "x₀ error", "score": "score error", "v": "v error"},
+        words={kind: f"{reading.symbol} error" for kind, reading in READINGS.items()},
         help="The same weights, turned exactly to the error of another prediction.",
         source="Course eq. 2.10; Luo eq. 148",
     )  # fmt: skip

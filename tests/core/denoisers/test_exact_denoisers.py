@@ -7,6 +7,7 @@ from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import ChunkedDenoiser, FunctionDenoiser
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDenoiser
 from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.guidance.guidance import GuidedDenoiser, constant
 from diffusion_studio.core.process.noise import CounterNoise
@@ -129,11 +130,10 @@ def test_that_guidance_at_its_two_ends_asks_only_one_half(gamma):
     assert torch.equal(guided, counting.base(x, 40, labels if gamma else None).eps_hat)
 
 
-@pytest.mark.parametrize("kind", ["eps", "x_0", "score", "v"])
+@pytest.mark.parametrize("kind", READINGS)
 def test_that_any_function_is_a_denoiser(kind):
     exact = MemorisingDenoiser(TABLES, IMAGES)
-    reading = {"eps": "eps_hat", "x_0": "x0_hat", "score": "score_hat", "v": "v_hat"}[kind]
-    denoiser = FunctionDenoiser(TABLES, lambda x, t: getattr(exact(x, t), reading), kind)
+    denoiser = FunctionDenoiser(TABLES, lambda x, t: exact(x, t).read(kind), kind)
     x = CounterNoise(3).start((2, 1, 4, 4)).double()
     torch.testing.assert_close(denoiser(x, 30).x0_hat, exact(x, 30).x0_hat)
 

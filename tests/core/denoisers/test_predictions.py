@@ -1,13 +1,12 @@
-"""The four predictions are one."""
+"""The predictions are one."""
 
 import pytest
 import torch
 
 from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.process.tables import diffuse
 from diffusion_studio.core.steps.clipping import Clip
-
-KINDS = ("eps", "x_0", "score", "v")
 
 
 def readings(alpha_bar: float):
@@ -23,7 +22,7 @@ def readings(alpha_bar: float):
     return diffuse(x_0, eps, alpha_bar), values
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", READINGS)
 @pytest.mark.parametrize("alpha_bar", [1e-4, 0.3, 0.9999])
 def test_that_every_prediction_reads_as_every_other(kind, alpha_bar):
     x_t, values = readings(alpha_bar)

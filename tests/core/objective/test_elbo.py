@@ -10,6 +10,7 @@ import torch
 
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser
 from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.objective.elbo import (
     BINS,
     bits_per_dim,
@@ -155,7 +156,7 @@ def test_that_the_prior_term_is_its_closed_form():
     assert float(prior_term(tables, x)) == pytest.approx(float(expected), rel=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["eps", "x_0", "score", "v"])
+@pytest.mark.parametrize("kind", READINGS)
 def test_that_the_matching_term_is_the_weighted_error_of_any_prediction(kind):
     """L_{t−1} = λ_t ‖ε − ε̂‖² with the weight of the bound, whatever the network predicts."""
     tables = Tables.from_betas(CosineSchedule().betas(100))
@@ -165,8 +166,7 @@ def test_that_the_matching_term_is_the_weighted_error_of_any_prediction(kind):
 
     def denoiser(x_t, t, labels=None):
         guess = Prediction("eps", noise + 0.1 * wrong, x_t, tables.alpha_bar_at(t))
-        names = {"eps": "eps_hat", "x_0": "x0_hat", "score": "score_hat", "v": "v_hat"}
-        return Prediction(kind, getattr(guess, names[kind]), x_t, guess.alpha_bar)
+        return Prediction(kind, guess.read(kind), x_t, guess.alpha_bar)
 
     model = fixed_variance(denoiser, reverse_variance(tables))
     for t in (2, 3, 50, 99, 100):

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members
-from diffusion_studio.core.objective.losses import HuberLoss, L1Loss, L2Loss, Loss, target
+from diffusion_studio.core.objective.losses import HuberLoss, L1Loss, L2Loss, Loss
 from diffusion_studio.core.objective.time_density import (
     CurveDensity,
     ImportanceDensity,
@@ -37,13 +38,13 @@ def test_that_huber_is_l2_inside_and_runs_like_l1_outside():
     assert float(huber[3] - huber[2]) == pytest.approx(2 * 0.5 * float(L1Loss().of(e)[3] - L1Loss().of(e)[2]))
 
 
-@pytest.mark.parametrize("kind", ["eps", "x_0", "score", "v"])
+@pytest.mark.parametrize("kind", READINGS)
 def test_that_a_target_read_as_a_prediction_gives_back_image_and_noise(kind):
     tables = Tables.from_betas(CosineSchedule().betas(100))
     x_0, noise = torch.randn(2, 3, 1, 4, 4, dtype=torch.float64)
     for t in (1, 50, 99):
         alpha_bar = tables.alpha_bar[t]
-        value = target(kind, x_0, noise, alpha_bar.sqrt(), (1 - alpha_bar).sqrt())
+        value = READINGS[kind].target(x_0, noise, alpha_bar.sqrt(), (1 - alpha_bar).sqrt())
         reading = Prediction(kind, value, diffuse(x_0, noise, float(alpha_bar)), float(alpha_bar))
         torch.testing.assert_close(reading.x0_hat, x_0)
         torch.testing.assert_close(reading.eps_hat, noise)

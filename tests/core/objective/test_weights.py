@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.objective.weights import (
     CurveWeight,
@@ -31,7 +32,6 @@ from diffusion_studio.core.process.tables import Tables
 
 SCHEDULES = {kind: cls() for kind, cls in members(Schedule).items() if cls is not ExplicitSchedule}
 STEPS = (10, 100, 1000, 4000)
-KINDS = ("eps", "x_0", "score", "v")
 
 
 @pytest.fixture(params=[(s, T) for s in SCHEDULES for T in STEPS], ids=lambda p: f"{p[0]}-{p[1]}")
@@ -75,7 +75,7 @@ def test_that_the_bounds_of_all_four_predictions_agree_on_the_common_axis(tables
     plain = DDPMWeight().on_eps(tables)
     close(SNRDifferenceWeight().on_eps(tables), plain, rtol=1e-6)
     close(ScoreWeight().on_eps(tables), plain)
-    for kind in KINDS:
+    for kind in READINGS:
         there = weight_on(tables, plain, kind)
         close(there[1:] / error_scale(tables, kind)[1:] ** 2, plain[1:])
 
@@ -88,16 +88,15 @@ def test_that_the_four_errors_are_tied(tables):
         alpha_bar = tables.alpha_bar_at(t)
         true, guess = (Prediction("eps", e, x_t, alpha_bar) for e in (eps, eps_hat))
         error = float((eps - eps_hat).square().sum())
-        readings = {"eps": "eps_hat", "x_0": "x0_hat", "score": "score_hat", "v": "v_hat"}
         ratios = {
             "eps": 1,
             "x_0": (1 - alpha_bar) / alpha_bar,
             "score": 1 / (1 - alpha_bar),
             "v": 1 / alpha_bar,
         }
-        for kind, name in readings.items():
-            there = float((getattr(true, name) - getattr(guess, name)).square().sum())
-            assert there == pytest.approx(ratios[kind] * error, rel=1e-6)
+        for kind, ratio in ratios.items():
+            there = float((true.read(kind) - guess.read(kind)).square().sum())
+            assert there == pytest.approx(ratio * error, rel=1e-6)
             assert float(error_scale(tables, kind)[t]) ** 2 * there == pytest.approx(error, rel=1e-6)
 
 

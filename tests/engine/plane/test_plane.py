@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members, with_value
 from diffusion_studio.core.samplers import DDIM, DDPM, DPMSolver2M, Sampler
 from diffusion_studio.engine.jobs.control import Control
@@ -207,7 +208,7 @@ def test_that_many_modes_are_measured_by_class():
     assert sum(found.truth) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("predicts", ["eps", "x_0", "score", "v"])
+@pytest.mark.parametrize("predicts", READINGS)
 def test_that_a_network_learns_the_score(predicts):
     spec = PlaneSpec(modes=(Mode(sd_1=0.8, sd_2=0.5),))
     learning = spec.learning.model_copy(update={"predicts": predicts, "seconds": 3.0, "width": 32})
@@ -245,7 +246,7 @@ def test_that_a_few_levels_stand_for_all_of_them():
         assert few == pytest.approx(all_of_them, rel=0.03)
 
 
-@pytest.mark.parametrize("predicts", ["eps", "x_0", "score", "v"])
+@pytest.mark.parametrize("predicts", READINGS)
 def test_that_the_implicit_loss_is_the_distance_to_the_score_up_to_a_constant(predicts):
     """E (1−ᾱ)(½‖ŝ‖² + tr ∇ŝ) = ½ E (1−ᾱ)(‖ŝ − s‖² − ‖s‖²), for any ŝ."""
     spec = PlaneSpec(t=400)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members, with_value
 from diffusion_studio.core.objective.elbo import bits_per_dim, term
 from diffusion_studio.core.objective.losses import L1Loss
@@ -28,13 +29,11 @@ from diffusion_studio.engine.training.session import DENSITY
 from diffusion_studio.engine.training.trainer import train
 from support.tiny import CPU, begin, differing, everything, finish, only, resume, tiny_config, with_training
 
-KINDS = ("eps", "x_0", "score", "v")
-READING = {"eps": "eps_hat", "x_0": "x0_hat", "score": "score_hat", "v": "v_hat"}
 CHANGED = ObjectiveSpec(weight=MinSNRWeight(gamma=2.0), density=ImportanceDensity())
 
 
 @pytest.mark.parametrize("weight", ["surrogate", "min_snr", "ddpm_elbo"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", READINGS)
 def test_that_the_loss_is_the_weighted_eps_error_of_any_prediction(kind, weight, pictures, tmp_path):
     """λ_t ‖ε − ε̂‖² per element, ε̂ read from the network's output in float64."""
     config = tiny_config(pictures, objective={"predict": kind, "weight": {"kind": weight}})

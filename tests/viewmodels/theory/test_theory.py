@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.objective.weights import Weight, error_scale
 from diffusion_studio.core.process.schedules import LearnedSchedule, Schedule
@@ -77,7 +78,7 @@ def test_that_a_learned_schedule_is_cut_into_other_steps_along_its_log_snr(steps
     assert learned.with_steps(20) is learned.tables
 
 
-@pytest.mark.parametrize("kind", ["eps", "x_0", "score", "v"])
+@pytest.mark.parametrize("kind", READINGS)
 def test_that_weights_are_turned_exactly_to_another_error(kind):
     spec = TheorySpec(steps=100, error=kind)
     plain, turned = weight_curves(TheorySpec(steps=100)), weight_curves(spec)

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import sqlite3
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.engine.files.reading import ANY_SIZE, inside, regular
 from diffusion_studio.engine.runs.quality import Quality
+
+log = logging.getLogger(__name__)
+Row = tuple[object, ...]
+V = TypeVar("V")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS segments (segment INTEGER PRIMARY KEY, first_step INTEGER NOT NULL,
@@ -145,7 +152,7 @@ class MetricsReader:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def _rows(self, query: str) -> list[tuple[object, ...]]:
+    def _rows(self, query: str) -> list[Row]:
         try:
             address = f"{regular(_own_file(self._path), ANY_SIZE).resolve().as_uri()}?mode=ro"
             with contextlib.closing(sqlite3.connect(address, uri=True, timeout=2)) as db:
@@ -161,7 +168,7 @@ class MetricsReader:
         """The losses of every start of the training, in order."""
         numbers = self._rows("SELECT segment FROM segments ORDER BY segment")
         query = "SELECT step, value FROM losses WHERE segment = {} ORDER BY step"
-        found = [_segment(self._rows(query.format(int(str(n))))) for (n,) in numbers]
+        found = [_segment(self._rows(query.format(n))) for (n,) in numbers if isinstance(n, int)]
         return [segment for segment in found if len(segment.steps)]
 
     def timesteps(self) -> TimestepRecord | None:
@@ -177,7 +184,7 @@ class MetricsReader:
         )
         keys = self._rows(f"SELECT segment, step {line} ORDER BY step")
         every = max(1, -(-len(keys) // most))
-        chosen = [(int(str(a)), int(str(b))) for a, b in keys[::-1][::every]]
+        chosen = [(a, b) for a, b in keys[::-1][::every] if isinstance(a, int) and isinstance(b, int)]
         listed = ", ".join(f"({segment}, {step})" for segment, step in chosen)
         return self._records(f"WHERE (segment, step) IN (VALUES {listed}) ORDER BY step") if chosen else []
 
@@ -186,7 +193,7 @@ class MetricsReader:
         rows = self._rows(f"SELECT {columns}, {', '.join(_ADDED)} FROM timesteps {where}")
         if not rows:  # written before these columns were there
             rows = self._rows(f"SELECT {columns} FROM timesteps {where}")
-        return [_record(row) for row in rows]
+        return _readable(rows, _record)
 
     def quality(self) -> list[tuple[int, Quality]]:
         """(step, measures) of the previews, along the line that led to the newest step."""
@@ -194,7 +201,7 @@ class MetricsReader:
             "SELECT step, json FROM quality AS q WHERE NOT EXISTS (SELECT 1 FROM segments AS s "
             "WHERE s.segment > q.segment AND s.first_step < q.step) ORDER BY step"
         )
-        return [(int(str(step)), Quality(**json.loads(str(text)))) for step, text in rows]
+        return _readable(rows, _measures)
 
     def marks(self) -> list[tuple[int, str]]:
         """(step, sentence) of every change of the objective, along the line that led to the newest step."""
@@ -202,12 +209,12 @@ class MetricsReader:
             "SELECT step, message FROM events AS e WHERE kind = 'objective' AND NOT EXISTS (SELECT 1 FROM "
             "segments AS s WHERE s.segment > e.segment AND s.first_step < e.step) ORDER BY at"
         )
-        return [(int(str(step)), str(message)) for step, message in rows]
+        return _readable(rows, lambda row: (_whole(row[0]), str(row[1])))
 
     def events(self) -> list[tuple[int, str, str]]:
         """(step, kind, message) in the order in which they happened."""
         rows = self._rows("SELECT step, kind, message FROM events ORDER BY at")
-        return [(int(str(step)), str(kind), str(message)) for step, kind, message in rows]
+        return _readable(rows, lambda row: (_whole(row[0]), str(row[1]), str(row[2])))
 
 
 def _own_file(path: Path) -> Path:
@@ -222,18 +229,66 @@ def _blob(values: NDArray[np.float64] | None) -> bytes | None:
     return None if values is None else np.ascontiguousarray(values, np.float64).tobytes()
 
 
-def _record(row: tuple[object, ...]) -> TimestepRecord:
-    def numbers(blob: object) -> NDArray[np.float64]:
-        return np.frombuffer(bytes(blob), np.float64)  # type: ignore[call-overload]
+def _readable(rows: Iterable[Row], convert: Callable[[Row], V]) -> list[V]:
+    """What can be read of some rows; those that somebody else wrote in another way are left out."""
+    found: list[V] = []
+    for row in rows:
+        try:
+            found.append(convert(row))
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            log.info("A row of a metrics database was left out: %s", error)
+    return found
 
+
+def _whole(value: object) -> int:
+    """
+    Raises:
+        ValueError: it is no whole number.
+    """
+    if not isinstance(value, int):
+        raise ValueError(f"{type(value).__name__} is no whole number")
+    return value
+
+
+def _record(row: Row) -> TimestepRecord:
     step, t, error, spread, count, *more = row
-    found = [None if blob is None else numbers(blob) for blob in more]
-    counted = np.frombuffer(bytes(count), np.int64)  # type: ignore[call-overload]
-    return TimestepRecord(int(str(step)), numbers(t), numbers(error), numbers(spread), counted, *found)
+    centres, mean, deviation = _numbers(t), _numbers(error), _numbers(spread)
+    counted = np.frombuffer(_bytes(count), np.int64)
+    added = [None if blob is None else _numbers(blob) for blob in more]
+    parts = (centres, mean, deviation, counted, *added)
+    if len({len(values) for values in parts if values is not None}) != 1:
+        raise ValueError("the bins are not the same in all columns")
+    return TimestepRecord(_whole(step), centres, mean, deviation, counted, *added)
 
 
-def _segment(rows: list[tuple[object, ...]]) -> LossSegment:
-    values = np.array([(step, np.nan if v is None else v) for step, v in rows], dtype=np.float64).reshape(
-        -1, 2
-    )
+def _numbers(blob: object) -> NDArray[np.float64]:
+    return np.frombuffer(_bytes(blob), np.float64)
+
+
+def _bytes(blob: object) -> bytes:
+    """
+    Raises:
+        TypeError: it is no blob.
+    """
+    if not isinstance(blob, bytes):
+        raise TypeError(f"{type(blob).__name__} is no blob")
+    return blob
+
+
+def _measures(row: Row) -> tuple[int, Quality]:
+    """(step, measures); those that a newer version added are left out."""
+    content = json.loads(str(row[1]))
+    values = {name.name: content[name.name] for name in fields(Quality) if name.name in content}
+    if not all(isinstance(value, int | float) for value in values.values()):
+        raise TypeError("a measure is no number")
+    return _whole(row[0]), Quality(**values)
+
+
+def _segment(rows: list[Row]) -> LossSegment:
+    known = [
+        (step, np.nan if value is None else value)
+        for step, value in rows
+        if isinstance(step, int) and isinstance(value, int | float | None)
+    ]
+    values = np.array(known, dtype=np.float64).reshape(-1, 2)
     return LossSegment(values[:, 0].astype(np.int64), values[:, 1])

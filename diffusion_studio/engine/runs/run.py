@@ -210,7 +210,19 @@ def _written_config(path: Path) -> Any:
 
 
 def is_run(path: Path) -> bool:
-    return (path / "config.json").is_file()
+    """Whether a folder is a run: its config.json is ours, or stands beside checkpoints.
+
+    Other programs write files of that name too, beside pictures and beside networks.
+    """
+    if not (path / "config.json").is_file():
+        return False
+    if (path / "checkpoints").is_dir():
+        return True
+    try:
+        content = json_inside(path, "config.json")
+    except (OSError, Refused):
+        return False
+    return isinstance(content, dict) and {"schema", "config"} <= content.keys()
 
 
 def owner_of(path: Path) -> Path | None:
@@ -226,7 +238,15 @@ def list_runs(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".") and is_run(p)]
-    return sorted(found, key=lambda p: (p / "config.json").stat().st_mtime, reverse=True)
+    return sorted(found, key=changed_at, reverse=True)
+
+
+def changed_at(run: Path) -> float:
+    """When its config was written; 0 where it is gone meanwhile."""
+    try:
+        return (run / "config.json").stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def new_run_path(folder: Path, data_name: str) -> Path:

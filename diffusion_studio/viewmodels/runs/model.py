@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.pictures import read_grid, read_settings
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.runs.run import Run, RunError, list_runs, move_to_trash, put_back
+from diffusion_studio.engine.runs.run import Run, RunError, changed_at, list_runs, move_to_trash, put_back
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 
+log = logging.getLogger(__name__)
 RECENT = 100  # losses that the shown average covers
 
 
@@ -128,19 +131,26 @@ class RunsViewModel(QObject):
 
 
 def summary_of(path: Path) -> RunSummary:
-    """One run as the list shows it; an unreadable one says why."""
-    changed = (path / "config.json").stat().st_mtime
+    """One run as the list shows it; one that cannot be read says why, and costs no other its line."""
     try:
-        run = Run.open(path)
-    except RunError as error:
-        return RunSummary(path, path.name, "", 0, np.nan, 0, 0.0, changed, None, str(error))
+        return _summary(Run.open(path))
+    except Refused as error:
+        problem = str(error)
+    except Exception:
+        log.exception("The run %s cannot be listed", path)
+        problem = "It cannot be read; what happened is in the log."
+    return RunSummary(path, path.name, "", 0, np.nan, 0, 0.0, changed_at(path), None, problem)
+
+
+def _summary(run: Run) -> RunSummary:
     losses = run.metrics.losses().losses[-RECENT:]
     losses = losses[np.isfinite(losses)]
     loss = float(losses.mean()) if len(losses) else np.nan
     data = Path(run.config.data.source).name
     return RunSummary(
-        path, run.name, data, run.step, loss, run.size, run.trained_seconds, changed, _newest_picture(run)
-    )
+        run.path, run.name, data, run.step, loss, run.size, run.trained_seconds, changed_at(run.path),
+        _newest_picture(run),
+    )  # fmt: skip
 
 
 def _newest_picture(run: Run) -> NDArray[np.uint8] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_studio.engine.runs.metrics import Metrics, MetricsReader, TimestepRecord
+from diffusion_studio.engine.runs.quality import Quality
 from support import hostile
 
 
@@ -193,3 +195,41 @@ def test_that_an_empty_flush_is_allowed(tmp_path: Path) -> None:
     writer.add(6, numbers())
     writer.close()
     assert MetricsReader(tmp_path / "m.sqlite").segments() == []
+
+
+ODD = {
+    "a step in words": "INSERT INTO losses VALUES (1, 'two', 1.0)",
+    "a loss in words": "INSERT OR REPLACE INTO losses VALUES (1, 2, 'much')",
+    "a loss of bytes": "INSERT OR REPLACE INTO losses VALUES (1, 2, x'00ff')",
+    "bins of half a number": "INSERT INTO timesteps VALUES (1, 9, x'00', x'00', x'00', x'00', 0, 0, 0, 0)",
+    "bins in words": "INSERT INTO timesteps VALUES (1, 9, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h')",
+    "a measure more": "INSERT INTO quality SELECT segment, 7, json_set(json, '$.new', 1) FROM quality",
+    "a measure in words": 'INSERT INTO quality VALUES (1, 7, \'{"count": "many"}\')',
+    "measures that are none": "INSERT INTO quality VALUES (1, 7, '[3')",
+    "measures nested too deeply": f"INSERT INTO quality VALUES (1, 7, '{'[' * 100_000}')",
+    "an event at no step": "INSERT INTO events VALUES (1, 'now', 1.0, 'objective', 'changed')",
+    "text that is no text": "INSERT INTO events VALUES (1, 1, 1.0, 'objective', CAST(x'ff00fe' AS TEXT))",
+    "no table": "DROP TABLE quality",
+}
+
+
+@pytest.mark.parametrize("oddity", ODD)
+def test_that_what_cannot_be_read_is_left_out(oddity: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    writer = Metrics(path, 0)
+    writer.add(1, numbers(1, 2, 3), record(1))
+    writer.add_quality(3, Quality(4, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
+    writer.note(2, "objective", "weight changed")
+    writer.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute(ODD[oddity])
+        db.commit()
+    reader = MetricsReader(path)
+    assert set(reader.losses().steps.tolist()) >= {1, 3}
+    assert [len(segment.steps) for segment in reader.segments()] != []
+    assert reader.timesteps() is None or reader.timesteps().step in (1, 9)
+    assert [record.step for record in reader.timestep_history()] == [1]
+    assert all(isinstance(step, int) for step, *_ in (*reader.quality(), *reader.marks(), *reader.events()))
+    if oddity == "a measure more":
+        assert [step for step, _ in reader.quality()] == [3, 7]

@@ -374,3 +374,14 @@ def test_that_missing_images_leave_no_run(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         begin(tmp_path / "run", tiny_config(tmp_path / "nowhere"))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"dataset_name": "my pictures", "version": 1}', '{"_class_name": "UNet2DModel"}', "[]", "{", ""],
+)
+def test_that_a_folder_with_a_config_of_somebody_else_is_no_run(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    assert not is_run(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    assert is_run(tmp_path)  # ours, and damaged

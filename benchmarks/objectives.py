@@ -196,20 +196,22 @@ def measure_record(folder: Path, density: str) -> None:
 
     from benchmarks.training import session_for
     from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.loop.run_keeper import RunKeeper
     from diffusion_studio.engine.runs.metrics import Metrics
-    from diffusion_studio.engine.training.trainer import _Training
+    from diffusion_studio.engine.training.trainer import ImageTask
 
     changes = {"diffusion.steps": 4000, "objective.density.kind": density}
     session = session_for(folder / f"record-{density}", "digits", changes)
-    training, metrics = _Training(session, Control()), Metrics(session.run.metrics_path, 0)
+    task = ImageTask(session, Control(), RunKeeper(session.run, 1, 0))
+    metrics = Metrics(session.run.metrics_path, 0)
     t, errors = torch.randint(1, 4001, (128,)), torch.rand(128)
     steps = iter(range(1, 10**6))
 
     def write() -> None:
         step = next(steps)
-        metrics.add(step, np.ones(1, np.float32), replace(training._by_timestep(), step=step))
+        metrics.add(step, np.ones(1, np.float32), replace(task.by_timestep(), step=step))
 
-    record, written = least(training._by_timestep), least(write)
+    record, written = least(task.by_timestep), least(write)
     averages = least(lambda: session.averages.add(t.numpy(), errors.numpy()))
     learn, draw = (
         least(lambda: session.batches.learn(t, errors)), least(lambda: session.batches.batch(0, 0, 128))

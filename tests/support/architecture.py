@@ -35,6 +35,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("files",),
         ("machine", "runs"),
         ("jobs",),
+        ("loop",),
         ("plane", "training"),
         ("classifier",),
         ("chains",),

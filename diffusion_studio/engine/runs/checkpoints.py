@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from diffusion_studio.core.refused import Refused
@@ -25,6 +26,7 @@ from diffusion_studio.engine.files.files import digest, digest_of, fsync_folder,
 from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, json_inside, read_inside, regular
 
 MANIFEST = "manifest.json"
+STATE = "trainer/state.json"  # counters
 _NAME = re.compile(r"step-(\d{8,})")
 _TEMPORARY = ".saving-"
 
@@ -39,6 +41,15 @@ class CheckpointContent:
 
     json: Mapping[str, Any]
     tensors: Mapping[str, Mapping[str, Tensor]]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every number in the tensors is one."""
+        found: dict[torch.device, list[Tensor]] = {}
+        for tensors in self.tensors.values():
+            for tensor in tensors.values():
+                found.setdefault(tensor.device, []).append(torch.isfinite(tensor.detach()).all())
+        return all(bool(torch.stack(flags).all()) for flags in found.values())
 
     def files(self) -> Iterable[tuple[str, bytes]]:
         """(relative path, content) of every file, one at a time."""
@@ -73,10 +84,12 @@ def save_checkpoint(folder: Path, step: int, content: CheckpointContent) -> Path
 
 
 def _write_files(temporary: Path, step: int, content: CheckpointContent) -> None:
+    temporary.parent.mkdir(exist_ok=True)  # no parents: a run that was deleted meanwhile stays so
+    temporary.mkdir()
     manifest: dict[str, dict[str, Any]] = {}
     for name, data in content.files():
         path = temporary / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         write_synced(path, data)
         manifest[name] = {"size": len(data), "sha256": digest(data)}
     for sub in {path.parent for path in temporary.rglob("*") if path.is_file()}:
@@ -172,6 +185,19 @@ def remove_leftovers(folder: Path) -> None:
     """Deletes unfinished checkpoints of an interrupted save."""
     for path in folder.glob(f"{_TEMPORARY}*"):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def read_checkpoint(path: Path) -> CheckpointContent:
+    """Everything in a checkpoint, as it was given to `save_checkpoint`.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    names = read_json(path, MANIFEST)["files"]
+    return CheckpointContent(
+        {name: read_json(path, name) for name in names if name.endswith(".json")},
+        {name: read_tensors(path, name) for name in names if name.endswith(".safetensors")},
+    )
 
 
 def read_json(folder: Path, name: str) -> Any:

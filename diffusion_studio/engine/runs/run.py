@@ -18,12 +18,11 @@ from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import json_inside
-from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints, newest_sound
+from diffusion_studio.engine.runs.checkpoints import STATE, checkpoint_step, list_checkpoints, newest_sound
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1
-STATE = "trainer/state.json"  # counters inside a checkpoint
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 
 

@@ -16,9 +16,10 @@ from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.files.pictures import save_grid
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.runs.quality import Quality, QualitySpace
 from diffusion_studio.engine.training.events import Preview
-from diffusion_studio.engine.training.session import Counters, Session
+from diffusion_studio.engine.training.session import Session
 
 STEPS = 20
 SEED = 0

@@ -16,11 +16,13 @@ from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, printable
 from diffusion_studio.data.load import load
 from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.loop.run_keeper import resume
+from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.machine.devices import choose_precision, is_fast
 from diffusion_studio.engine.runs import model_io
-from diffusion_studio.engine.runs.checkpoints import CheckpointContent, read_json, read_tensors
+from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointContent, CheckpointError
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
-from diffusion_studio.engine.runs.run import STATE, Run, RunError
+from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource, split
 from diffusion_studio.engine.training.learner import Learner, LearnerState
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
@@ -32,16 +34,6 @@ RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
 DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
 FIXED = ("data", "model", "diffusion", "seed", "objective.predict", "objective.variance")
 """What a run keeps for its whole life."""
-
-
-@dataclass
-class Counters:
-    """How far a training has come."""
-
-    step: int = 0
-    position: int = 0  # images seen
-    seconds: float = 0.0
-    skipped_steps: int = 0
 
 
 @dataclass
@@ -60,15 +52,15 @@ class Session:
     def config(self) -> RunConfig:
         return self.run.config
 
-    def checkpoint(self) -> CheckpointContent:
-        """All that a checkpoint of this moment holds."""
+    def state(self) -> CheckpointContent:
+        """All that a checkpoint of this moment holds, but how far the training has come."""
         state = self.learner.state()
         names = [printable(name) for name in self.images.class_names]
         studio = {
             "schema": 1, "classes": self.learner.classes, "class_names": names,
             "prediction": self.config.objective.predict, "step": self.counters.step,
         }  # fmt: skip
-        trainer = {"counters": vars(self.counters), "timestep_errors": self.averages.state()}
+        trainer = {"timestep_errors": self.averages.state()}
         pipeline = model_io.pipeline_json(
             self.learner.unet.config, self.learner.tables, self.config.objective.predict
         )
@@ -77,6 +69,22 @@ class Session:
         if history is not None:
             tensors[DENSITY] = {"losses": history.losses, "count": history.count}
         return CheckpointContent(json={**pipeline, model_io.STUDIO: studio, STATE: trainer}, tensors=tensors)
+
+    def restore(self, content: CheckpointContent) -> None:
+        """Goes on from what a checkpoint holds.
+
+        Raises:
+            CheckpointError: it belongs to another network or was written by another version.
+        """
+        tensors = content.tensors
+        try:
+            raw, ema, optimizer = (dict(tensors[name]) for name in (RAW, model_io.UNET_WEIGHTS, OPTIMIZER))
+            self.averages.restore(content.json[STATE]["timestep_errors"])
+        except (KeyError, TypeError):
+            raise CheckpointError("The checkpoint was written by another version.") from None
+        self.learner.restore(LearnerState(raw, ema, optimizer))
+        if self.batches.history is not None and DENSITY in tensors:
+            self.batches.history.restore(tensors[DENSITY])
 
     def set_objective(self, objective: ObjectiveSpec) -> None:
         """Goes on with another weight, density or loss from the next step on."""
@@ -185,7 +193,7 @@ def resumed_session(
         session.notes += (f"{error} Training begins again at step 0.",)
         return session
     session.notes += complaints
-    _restore(session, checkpoint)
+    session.counters = resume(session, checkpoint)
     return session
 
 
@@ -217,17 +225,3 @@ def data_notes(run: Run, images: ImageSet) -> tuple[str, ...]:
 def some_names(names: tuple[str, ...]) -> str:
     """Names in a sentence; how many when they are too many to read."""
     return ", ".join(names) if 0 < len(names) <= 12 else f"of {len(names)} folders"
-
-
-def _restore(session: Session, checkpoint: Path) -> None:
-    ema = read_tensors(checkpoint, model_io.UNET_WEIGHTS)
-    raw, optimizer = read_tensors(checkpoint, RAW), read_tensors(checkpoint, OPTIMIZER)
-    session.learner.restore(LearnerState(raw, ema, optimizer))
-    if session.batches.history is not None and (checkpoint / DENSITY).is_file():
-        session.batches.history.restore(read_tensors(checkpoint, DENSITY))
-    state = read_json(checkpoint, STATE)
-    try:
-        session.counters = Counters(**state["counters"])
-        session.averages.restore(state["timestep_errors"])
-    except (KeyError, TypeError):
-        raise RunError(f"{checkpoint / STATE} was written by another version and cannot be read.") from None

@@ -13,7 +13,7 @@ import torch
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.training import trainer
+from diffusion_studio.engine.loop import loop
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.minimised import StepResult
@@ -102,7 +102,7 @@ def watched(session: Session, control: Control, on_pause: str) -> list[events.Ev
 def test_that_five_in_a_row_pause_and_keep_the_last_sound_checkpoint(
     tell_every: float, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "TELL_EVERY", tell_every)
+    monkeypatch.setattr(loop, "TELL_EVERY", tell_every)
     spoil(monkeypatch, range(4, 10**6))
     session = begin(tmp_path / "run", tiny_config(pictures, steps=0, checkpoint_every=4))
     told = watched(session, Control(), "stop")
@@ -110,7 +110,9 @@ def test_that_five_in_a_row_pause_and_keep_the_last_sound_checkpoint(
     assert "not a number" in paused.reason
     assert "The checkpoint of step 4 is kept. Try a smaller learning rate." in paused.reason
     assert isinstance(told[-1], events.Finished)
-    assert told[-1].outcome == "stopped"
+    assert told[-1].outcome == "failed", "the step at which it was stopped is not on disk"
+    assert "was not saved: the loss was not a number" in told[-1].message
+    assert told[-1].message.endswith("The checkpoint of step 4 is kept.")
     assert session.run.newest_checkpoint()[0].name == "step-00000004"
     again = resume(tmp_path / "run")
     assert again.learner.is_finite
@@ -120,7 +122,7 @@ def test_that_five_in_a_row_pause_and_keep_the_last_sound_checkpoint(
 def test_that_a_training_resumed_after_such_a_pause_goes_on(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "TELL_EVERY", 0.0)
+    monkeypatch.setattr(loop, "TELL_EVERY", 0.0)
     spoil(monkeypatch, range(4, 9))
     session = begin(tmp_path / "run", tiny_config(pictures, steps=14))
     told = watched(session, Control(), "resume")
@@ -135,7 +137,7 @@ def test_that_a_training_resumed_after_such_a_pause_goes_on(
 def test_that_the_time_of_such_a_pause_is_not_counted(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "TELL_EVERY", 0.0)
+    monkeypatch.setattr(loop, "TELL_EVERY", 0.0)
     spoil(monkeypatch, range(4, 9))
     session, control = begin(tmp_path / "run", tiny_config(pictures, steps=11)), Control()
     start = time.perf_counter()
@@ -188,5 +190,6 @@ def test_that_weights_that_are_no_numbers_are_never_saved(pictures: Path, tmp_pa
             control.stop()
     assert {event.step for event in only(told, events.Saved)} == {2}
     assert any("The checkpoint of step 2 is kept." in event.message for event in only(told, events.Warned))
-    assert told[-1].outcome in ("done", "stopped")
+    assert told[-1].outcome == "failed"
+    assert told[-1].message.endswith("The checkpoint of step 2 is kept.")
     assert resume(tmp_path / "run").counters.step == 2

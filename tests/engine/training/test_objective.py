@@ -249,7 +249,7 @@ def test_that_error_weight_density_and_share_are_the_closed_forms(steps, picture
         return made
 
     session.batches.batch, session.learner.unet = batch, Known()
-    session.checkpoint = lambda: None
+    session.state = lambda: None
     session.run.checkpoint_folder.rmdir()
     record = None
     told = train(session, Control())

@@ -15,9 +15,10 @@ from diffusion_studio.core import chain
 from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.loop import loop, run_keeper
 from diffusion_studio.engine.runs.checkpoints import newest_sound
 from diffusion_studio.engine.runs.run import Run
-from diffusion_studio.engine.training import previews, trainer
+from diffusion_studio.engine.training import previews
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.events import Preview
 from diffusion_studio.engine.training.learner import Learner
@@ -165,7 +166,7 @@ def test_that_a_failure_while_saving_after_a_failure_still_ends_well(
     def broken(*_: object) -> None:
         raise RuntimeError("second")
 
-    monkeypatch.setattr(trainer, "save_checkpoint", broken)
+    monkeypatch.setattr(run_keeper, "save_checkpoint", broken)
     told, _ = trained(tmp_path / "run", pictures, nothing)
     assert isinstance(told[-1], events.Finished)
     assert "ValueError: first" in told[-1].traceback
@@ -190,7 +191,7 @@ def test_that_one_run_is_trained_once_at_a_time(pictures: Path, tmp_path: Path) 
 def test_that_every_loss_is_told_once_and_in_order(
     tell_every: float, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "TELL_EVERY", tell_every)
+    monkeypatch.setattr(loop, "TELL_EVERY", tell_every)
     told, session = trained(
         tmp_path / "run", pictures, at_step(5, pause_then(Control.resume)), steps=17, checkpoint_every=7
     )
@@ -215,12 +216,12 @@ def test_that_progress_is_not_told_more_often_than_the_eye_sees(
         clock[0] += 0.001
         return clock[0]
 
-    monkeypatch.setattr(trainer.time, "perf_counter", tick)
+    monkeypatch.setattr(loop.time, "perf_counter", tick)
     told, _ = trained(tmp_path / "run", pictures, nothing, steps=40)
     progress = only(told, events.Progress)
     gaps = np.diff([event.seconds for event in progress[:-1]])
     assert len(progress) >= 2
-    assert gaps.min(initial=1.0) >= trainer.TELL_EVERY
+    assert gaps.min(initial=1.0) >= loop.TELL_EVERY
 
 
 def test_that_progress_knows_how_far_it_is() -> None:
@@ -278,7 +279,7 @@ def test_that_checkpoints_also_come_by_time(
         clock[0] += 1.0
         return clock[0]
 
-    monkeypatch.setattr(trainer.time, "perf_counter", tick)
+    monkeypatch.setattr(loop.time, "perf_counter", tick)
     told, _ = trained(tmp_path / "run", pictures, nothing, steps=20, checkpoint_minutes=0.1)
     saved = [event.step for event in only(told, events.Saved)]
     assert saved[-1] == 20

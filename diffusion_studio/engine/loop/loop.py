@@ -1,0 +1,304 @@
+"""The one loop for everything that trains, as a generator of events.
+
+The caller owns the window, the progress bar and the thread; the task what is learned; the loop the clock, the
+limits, pause and stop, saving, and what is done when something goes wrong.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import time
+import traceback
+from collections import deque
+from collections.abc import Generator, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.failures import words_for
+from diffusion_studio.engine.loop.keeper import Keeper, LostError
+from diffusion_studio.engine.loop.task import Counters, Limits, Task
+from diffusion_studio.engine.machine.memory import is_out_of_memory
+
+TELL_EVERY = 0.033  # seconds between Progress events
+CHECK_EVERY = 1.0  # seconds between looks at the place in which the training is kept
+SKIPS_BEFORE_PAUSE = 5  # steps in a row whose loss is not a number
+
+Telling = Generator[events.Event, None, None]
+Training = Generator[events.Event, None, events.Finished]
+"""The events of a training, and how it ended."""
+
+
+def train(
+    task: Task, control: Control, limits: Limits, keeper: Keeper | None = None,
+    counters: Counters | None = None,
+) -> Iterator[events.Event]:  # fmt: skip
+    """Trains until a limit, a stop or a failure; `Finished` is always the last event.
+
+    Args:
+        keeper: where the training is kept, or None: nowhere.
+        counters: how far it has come; they move on with it.
+    """
+    return finishing(trained(task, control, limits, keeper, counters))
+
+
+def trained(
+    task: Task, control: Control, limits: Limits, keeper: Keeper | None = None,
+    counters: Counters | None = None,
+) -> Training:  # fmt: skip
+    """As `train`, but the last event is returned, so that more can come before it."""
+    return _Loop(task, control, limits, keeper, counters or Counters()).run()
+
+
+def finishing(training: Training) -> Iterator[events.Event]:
+    """The events of a training with `Finished` as the last one, whatever happens around its loop."""
+    try:
+        finished = yield from training
+    except Cancelled:
+        finished = events.Finished("stopped", "Stopped before the first step; nothing was written.")
+    except Exception as error:
+        finished = events.Finished("failed", words_for(error), traceback.format_exc())
+    yield finished
+
+
+class _Loop:
+    def __init__(
+        self, task: Task, control: Control, limits: Limits, keeper: Keeper | None, counters: Counters
+    ) -> None:
+        self.task, self.control, self.limits = task, control, limits
+        self.keeper, self.counters = keeper, counters
+        self._first = counters.step
+        self._losses: list[Tensor] = []  # on the device, since they were told
+        self._speed: deque[tuple[float, int]] = deque(maxlen=64)  # (clock, images seen)
+        self._clock = 0.0  # when the training time was last counted
+        self._streak = 0  # steps in a row whose loss was not a number
+        self._saved_seconds = counters.seconds
+        self._told = self._checked = -math.inf
+
+    def run(self) -> Training:
+        """Every event to the end, and how it ended."""
+        try:
+            yield from self._steps()
+            trouble = yield from self._save(SKIPS_BEFORE_PAUSE - 1, last=True)
+        except Exception as error:
+            yield from self._rescue(error)
+            return self._failed(error)
+        return self._ended(trouble)
+
+    def _steps(self) -> Telling:
+        self._clock = time.perf_counter()
+        while not self._over:
+            if self.control.paused:
+                yield from self._save_on_the_way(SKIPS_BEFORE_PAUSE - 1)
+                yield from self._pause()
+                continue
+            if self.control.asked:
+                yield from self._tell()
+                self.control.take_wish()  # one that the task did not take would be asked for ever
+            self._step()
+            if self._clock - self._told >= TELL_EVERY:
+                yield from self._tell()
+            if self._save_due:
+                yield from self._save_on_the_way(0)
+
+    def _step(self) -> None:
+        counters = self.counters
+        self._losses.append(self.task.step(counters.step, self._share))
+        counters.step += 1
+        counters.position += self.task.size
+        now = time.perf_counter()
+        counters.seconds, self._clock = counters.seconds + now - self._clock, now
+
+    @property
+    def _share(self) -> float:
+        return self.limits.share(self.counters.step, self.counters.seconds)
+
+    @property
+    def _over(self) -> bool:
+        return self._share >= 1 or self.control.stopped
+
+    @property
+    def _save_due(self) -> bool:
+        every = self.limits.save_every
+        by_steps = every > 0 and self.counters.step % every == 0
+        return by_steps or self.counters.seconds - self._saved_seconds >= self.limits.save_seconds
+
+    # --- telling --------------------------------------------------------------------------------------
+
+    def _tell(self, last: bool = False) -> Telling:
+        """Copies the losses that were gathered, tells them, and lets the task tell the rest."""
+        self._told = time.perf_counter()
+        losses = self._take_losses()
+        progress = self._progress(losses)
+        if len(losses):
+            yield from self._say(progress)
+        for event in self.task.tell(progress, last):
+            yield from self._say(event)
+        if self.keeper is not None and self._told - self._checked >= CHECK_EVERY:
+            self._checked = self._told
+            self.keeper.check()
+        yield from self._watch(losses)
+
+    def _take_losses(self) -> NDArray[np.float32]:
+        """The loss of each step since the last time."""
+        if not self._losses:
+            return np.empty(0, np.float32)
+        losses = torch.stack([loss.mean() for loss in self._losses]).float().cpu().numpy()
+        self._losses = []
+        self._speed.append((self._told, self.counters.position))
+        return losses
+
+    def _progress(self, losses: NDArray[np.float32]) -> events.Progress:
+        counters, limits, rate = self.counters, self.limits, 0.0
+        if self._speed:
+            (then, before), (now, images) = self._speed[0], self._speed[-1]
+            rate = (images - before) / (now - then) if now > then else 0.0
+        return events.Progress(
+            counters.step, limits.steps, counters.seconds, limits.seconds, rate,
+            counters.step - len(losses) + 1, losses,
+        )  # fmt: skip
+
+    def _say(self, event: events.Event) -> Telling:
+        if self.keeper is None:
+            yield event
+        else:
+            yield from self.keeper.heard(event)
+
+    def _warn(self, sentence: str) -> Telling:
+        yield from self._say(events.Warned(sentence, self.counters.step))
+
+    def _watch(self, losses: NDArray[np.float32]) -> Telling:
+        """Counts losses that are not numbers; too many in a row pause the training."""
+        bad = ~np.isfinite(losses)
+        if not bad.any():
+            self._streak = 0 if len(losses) else self._streak
+            return
+        self.counters.skipped_steps += int(bad.sum())
+        after_last_good = len(bad) if bad.all() else int(np.argmin(bad[::-1]))
+        self._streak = self._streak + after_last_good if bad.all() else after_last_good
+        yield from self._warn(
+            f"The loss was not a number; the step was skipped ({self.counters.skipped_steps} so far)."
+        )
+        if self._streak >= SKIPS_BEFORE_PAUSE:
+            self.control.pause()
+            times = f"The loss was not a number {self._streak} times in a row, so training was paused."
+            yield from self._pause(_joined(times, self._kept, "Try a smaller learning rate."))
+
+    def _pause(self, reason: str = "") -> Telling:
+        if not self.control.paused:  # resumed while it was saved
+            return
+        yield from self._say(events.Paused(self.counters.step, reason))
+        self.control.wait_while_paused()
+        self._speed.clear()
+        self._clock = time.perf_counter()
+        if not self.control.stopped:
+            self._streak = 0
+            yield from self._say(events.Resumed(self.counters.step))
+
+    # --- saving ---------------------------------------------------------------------------------------
+
+    def _save_on_the_way(self, tolerated: int) -> Telling:
+        trouble = yield from self._save(tolerated)
+        if trouble:
+            yield from self._warn(f"{trouble} Training goes on.")
+
+    def _save(self, tolerated: int, last: bool = False) -> Generator[events.Event, None, str]:
+        """Tells what is left and puts this step on disk; why it is not there, as a sentence, or "".
+
+        Args:
+            tolerated: the most steps in a row that may just have been skipped.
+        """
+        yield from self._tell(last)
+        step, keeper = self.counters.step, self.keeper
+        if keeper is None:
+            return ""
+        keeper.check()
+        if step == keeper.step:
+            return ""
+        self._saved_seconds = self.counters.seconds
+        content = self.task.state()
+        learned = step == self._first or self._streak < step - self._first
+        if not learned or self._streak > tolerated or not content.is_finite:
+            return _joined(f"Step {step} was not saved: {self._doubt}", keeper.kept)
+        try:
+            path = keeper.save(self.counters, content)
+        except OSError as error:
+            why = f"Step {step} could not be saved: {error.strerror or error}."
+            return _joined(why, keeper.kept, "Free some disk space." if _is_full(error) else "")
+        yield from self._say(events.Saved(step, path))
+        return ""
+
+    @property
+    def _doubt(self) -> str:
+        if self._streak:
+            return "the loss was not a number, and the weights may not be sound."
+        return "its weights are not numbers."
+
+    @property
+    def _kept(self) -> str:
+        return "" if self.keeper is None else self.keeper.kept
+
+    # --- the end --------------------------------------------------------------------------------------
+
+    def _ended(self, trouble: str) -> events.Finished:
+        step = self.counters.step
+        if trouble:
+            return events.Finished("failed", trouble, step=step)
+        outcome: events.Outcome = "stopped" if self.control.stopped else "done"
+        return events.Finished(outcome, "" if self.keeper is None else self.keeper.farewell(step), step=step)
+
+    def _rescue(self, error: Exception) -> Telling:
+        """After a failure: keeps the work since the last save, if it is sound and there is a place for it."""
+        if isinstance(error, LostError) or not self._unsaved:
+            return
+        try:
+            trouble = yield from self._save(SKIPS_BEFORE_PAUSE - 1)
+            if trouble:
+                error.add_note(f"Saving after the failure failed too: {trouble}")
+        except Exception as second:
+            error.add_note(f"Saving after the failure failed too: {second}")
+
+    @property
+    def _unsaved(self) -> bool:
+        return self.keeper is not None and self.counters.step > max(self.keeper.step, 0)
+
+    def _failed(self, error: Exception) -> events.Finished:
+        """How it ended: which step it failed at, why, and which step is on disk if it is another one."""
+        step, smaller = self.counters.step, 0
+        if isinstance(error, LostError):
+            return events.Finished("failed", str(error), _traceback_of(error), step)
+        message = words_for(error, _too_large(self.task.size))
+        if is_out_of_memory(error):
+            smaller = self.task.size // 2
+        else:
+            message = f"Training stopped after step {step}. {message}"
+        if self._unsaved:
+            message = _joined(message, self._kept)
+        return events.Finished("failed", message, _traceback_of(error), step, smaller)
+
+
+def _too_large(size: int) -> str:
+    advice = (
+        f"Try again with a batch of {size // 2}."
+        if size > 1
+        else "Choose a smaller network or a lower resolution."
+    )
+    return f"There is not enough memory for a batch of {size} images. {advice}"
+
+
+def _traceback_of(error: Exception) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+def _is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)

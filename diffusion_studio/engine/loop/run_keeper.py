@@ -1,0 +1,185 @@
+"""A training kept in its run folder: lock, config.json, metrics.sqlite and checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.loop.keeper import LostError
+from diffusion_studio.engine.loop.task import Counters, Restorable
+from diffusion_studio.engine.runs.checkpoints import (
+    STATE,
+    CheckpointContent,
+    CheckpointError,
+    newest_sound,
+    prune,
+    read_checkpoint,
+    remove_leftovers,
+    save_checkpoint,
+)
+from diffusion_studio.engine.runs.metrics import Metrics, TimestepRecord
+from diffusion_studio.engine.runs.run import Run, RunError, is_run
+
+WRITE_EVERY = 1.0  # seconds between transactions of the metrics database
+
+
+class RunKeeper:
+    """Keeps what one training learns and tells in its run folder; made by `kept_in`."""
+
+    def __init__(self, run: Run, keep: int, step: int) -> None:
+        self._run = run
+        self._keep = keep  # checkpoints
+        self._start = step
+        self.step = step or -1  # newest on disk; −1: none yet
+        self.record: TimestepRecord | None = None  # written with the next losses
+        self._unwritten: list[NDArray[np.float32]] = []
+        self._told_step = step
+        self._written = -math.inf
+        self._trouble = ""  # with the database, not told yet
+        self._troubled = False
+        self.metrics = self._open_metrics()
+
+    def _open_metrics(self) -> Metrics | None:
+        try:
+            return Metrics(self._run.metrics_path, self._start)
+        except sqlite3.Error as error:
+            self._trouble = f"metrics.sqlite cannot be written ({error}); curves of this part are not kept."
+            return None
+
+    @property
+    def kept(self) -> str:
+        if self.step < 0:
+            return "Nothing was saved before."
+        return f"The checkpoint of step {self.step} is kept."
+
+    def farewell(self, step: int) -> str:
+        return f"Step {step}, everything is saved."
+
+    def check(self) -> None:
+        if is_run(self._run.path):
+            return
+        last = f"The last step saved in it was {self.step}." if self.step >= 0 else "Nothing was saved in it."
+        raise LostError(
+            f"The folder {self._run.path} was deleted or moved while it was trained, so the training was "
+            f"ended. {last}"
+        )
+
+    def heard(self, event: events.Event) -> Iterator[events.Event]:
+        match event:
+            case events.Progress(step=step, losses=losses):
+                self._told_step = step
+                self._unwritten.append(losses)
+                if time.perf_counter() - self._written >= WRITE_EVERY:
+                    self._write()
+            case events.Warned(step=step, message=message):
+                self.note(step, "warning", message)
+        yield event
+        if self._trouble:
+            yield events.Warned(self._trouble, self._told_step)
+            self._trouble = ""
+
+    def all_heard(self, told: Iterable[events.Event]) -> Iterator[events.Event]:
+        """The same for several events."""
+        for event in told:
+            yield from self.heard(event)
+
+    def note(self, step: int, kind: str, message: str) -> None:
+        """Marks something in the metrics; the person is told all the same where that fails."""
+        if self.metrics is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self.metrics.note(step, kind, message)
+
+    def save(self, counters: Counters, content: CheckpointContent) -> Path:
+        self.check()
+        self._troubled = False  # trouble that still holds is told again
+        self._write()
+        counted = {"counters": asdict(counters)} | dict(content.json.get(STATE, {}))
+        whole = CheckpointContent({**content.json, STATE: counted}, content.tensors)
+        path = save_checkpoint(self._run.checkpoint_folder, counters.step, whole)
+        prune(self._run.checkpoint_folder, self._keep, counters.step)
+        self.step = counters.step
+        return path
+
+    def _write(self) -> None:
+        """Puts what was gathered into the metrics database."""
+        if not self._unwritten or self.metrics is None:
+            return
+        losses = np.concatenate(self._unwritten)
+        try:
+            self.metrics.add(self._told_step - len(losses) + 1, losses, self.record)
+            self._unwritten, self._troubled, self.record = [], False, None
+        except sqlite3.Error as error:
+            if not self._troubled:
+                self._trouble = f"The curves could not be written to disk: {error}. Training goes on."
+            self._troubled = True
+        self._written = time.perf_counter()
+
+    def close(self) -> None:
+        """Writes what is left and lets the database go."""
+        self._write()
+        if self.metrics is not None:
+            self.metrics.close()
+
+
+@contextlib.contextmanager
+def kept_in(run: Run, keep: int, counters: Counters) -> Iterator[RunKeeper]:
+    """Holds a run folder for one training.
+
+    Args:
+        keep: older checkpoints are deleted.
+        counters: where the training goes on.
+
+    Raises:
+        RunError: it is gone, is being trained by another, or went on meanwhile.
+    """
+    if not is_run(run.path):  # a lock would make the folder anew
+        raise RunError(f"{run.path} is not a run: it was deleted or moved.")
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(run.lock())
+        except filelock.Timeout:
+            busy = f"{run.name} is already being trained by another window or command."
+            raise RunError(busy) from None
+        remove_leftovers(run.checkpoint_folder)
+        saved, _ = newest_sound(run.checkpoint_folder, after=counters.step)
+        if saved is not None:
+            raise RunError(f"{run.name} was trained to {saved.name} meanwhile; open it again.")
+        keeper = RunKeeper(run, keep, counters.step)
+        held.callback(keeper.close)
+        yield keeper
+
+
+def resume(task: Restorable, checkpoint: Path) -> Counters:
+    """Lets a task go on from a checkpoint; how far it had come.
+
+    Raises:
+        CheckpointError: damaged, of another version or of something else.
+    """
+    content = read_checkpoint(checkpoint)
+    counters = counters_of(content, checkpoint)
+    task.restore(content)
+    return counters
+
+
+def counters_of(content: CheckpointContent, checkpoint: Path) -> Counters:
+    """How far the training of a checkpoint had come.
+
+    Raises:
+        CheckpointError: another version wrote it.
+    """
+    try:
+        return Counters(**content.json[STATE]["counters"])
+    except (KeyError, TypeError):
+        raise CheckpointError(
+            f"{checkpoint / STATE} was written by another version and cannot be read."
+        ) from None

@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -81,13 +82,13 @@ def smooth(count: int, frames_a_second: float, worst: float | None):
 
     def run(app) -> None:
         model, page = opened(app)
-        model.choose_shape("ring")
+        model.modes.choose_shape("ring")
         rows = []
         for title, method in (("Langevin", "langevin"), ("DDPM", "ddpm")):
             model.choose_method(method)
             model.edit("process.steps", 1000)
             model.edit("count", count)
-            model.settle()
+            model.editor.settle()
             model.restart()
             model.player.play()
             live(0.5)
@@ -116,11 +117,11 @@ def measure_drag() -> None:
             ("three", "3 modes, one dragged"), ("ring", "8 modes, one dragged"),
             ("grid", "25 modes, one dragged"), ("ring", "8 modes, γ moved"),
         ):  # fmt: skip
-            model.choose_shape(key)
+            model.modes.choose_shape(key)
             model.edit("count", 10_000)
             guided = title.endswith("γ moved")
             model.edit("guide.label", 0 if guided else -1)
-            model.settle()
+            model.editor.settle()
             model.player.play()
             live(0.5)
             times = []
@@ -131,7 +132,7 @@ def measure_drag() -> None:
                 if guided:
                     model.edit("guide.gamma", 2.0 + 0.1 * (-1) ** k)
                 else:
-                    model.set_mode(0, mode.model_copy(update={"x": mode.x + 0.01 * (-1) ** k}))
+                    model.modes.set_mode(0, mode.model_copy(update={"x": mode.x + 0.01 * (-1) ** k}))
                 while not paints.at:
                     QCoreApplication.processEvents()
                 times.append(time.perf_counter() - begun)
@@ -145,11 +146,11 @@ def measure_drag() -> None:
 def measure_training() -> None:
     def run(app) -> None:
         model, page = opened(app)
-        model.choose_shape("ring")
+        model.modes.choose_shape("ring")
         model.edit("learning.seconds", 12.0)
         page.choose_field("learned")
         fields: list[float] = []
-        model.field_changed.connect(lambda field: fields.append(time.perf_counter()))
+        model.scene.field_changed.connect(lambda field: fields.append(time.perf_counter()))
         wait(lambda: model.state.learning.trained)
         begun, first = time.perf_counter(), len(fields)
         wait(lambda: not model.state.learning.running)
@@ -201,7 +202,7 @@ def measure_memory() -> None:
         warnings.showwarning = lambda message, *place: warned.append(str(message))
         model.edit("count", 10_000)
         model.edit("learning.seconds", 600.0)
-        model.settle()
+        model.editor.settle()
         page.choose_field("learned")
         model.player.play()
         wait(lambda: model.state.learning.trained)
@@ -214,8 +215,8 @@ def measure_memory() -> None:
         begun = time.perf_counter()
 
         changes = itertools.cycle((
-            lambda: page.methods.changed.emit(next(methods)),
-            lambda: page._look(trails=next(trails)),
+            lambda: page.bar.methods.changed.emit(next(methods)),
+            lambda: model.set_look(replace(model.state.look, trails=next(trails))),
             lambda: model.set_spec(guides(next(guided))),
         ))  # fmt: skip
 

@@ -198,13 +198,13 @@ def _shoot_plane(app: object, folder: Path) -> None:
         _wait(lambda: not model.player.moving and not model.meter.busy)
         _shoot(app, folder, name)
         if name == "plane":
-            page.relief.setChecked(True)
+            page.bar.relief.setChecked(True)
             _shoot(app, folder, "plane-landscape")
-            page.relief.setChecked(False)
+            page.bar.relief.setChecked(False)
         if name == _ANIMATED:
             app.shell.resize(*SIZES[0])  # type: ignore[attr-defined]
             path = folder / f"{name}.gif"
-            page.export(path)
+            page.exporter.export(path)
             _wait(lambda: model.state.notice is not None)
             model.dismiss_notice()
             typer.echo(path)

@@ -8,7 +8,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from diffusion_studio.viewmodels.history import Undoable
+from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.widgets.forms.form import Form
+from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.look.theme import label
 
 PANEL_WIDTH = 320
@@ -110,6 +112,14 @@ class Workspace(QSplitter):
         self.panel.setSpacing(16)
         area.setWidget(inner)
         return area
+
+
+def show_notice(banner: Banner, notice: Notice | None) -> None:
+    """What a page has to tell, or nothing."""
+    if notice is None:
+        banner.dismiss()
+    else:
+        banner.show_message(notice.kind, notice.text, notice.action, notice.details)
 
 
 def titled(title: str, *widgets: QWidget) -> QVBoxLayout:

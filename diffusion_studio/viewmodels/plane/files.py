@@ -14,9 +14,30 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.plane.chain import PlaneChain
-from diffusion_studio.engine.plane.export import save_animation, save_particles, save_picture, save_state
+from diffusion_studio.engine.plane.export import (
+    read_state,
+    save_animation,
+    save_particles,
+    save_picture,
+    save_state,
+)
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.plane.memory import restored
+from diffusion_studio.viewmodels.plane.state import Look
+
+
+def opened(path: Path) -> tuple[PlaneSpec, Look | None]:
+    """A state, or the state inside a picture.
+
+    Raises:
+        Refused: there is none, or one that cannot be read.
+    """
+    spec, look = restored(read_state(path))
+    if spec is None:
+        raise Refused(f"The state in {path.name} cannot be read by this version.")
+    return spec, look
 
 
 class PlaneFiles(QObject):

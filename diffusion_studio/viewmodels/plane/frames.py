@@ -39,6 +39,12 @@ class Draft:
     learned: Denoiser | None  # what was learned, guided
     starts: NDArray[np.int64]  # colours by starting point
 
+    @property
+    def mover(self) -> Denoiser:
+        """What moves the particles: the learned score where that is what is shown."""
+        shown = self.learned if self.look.field == "learned" else None
+        return self.spec.guided() if shown is None else shown
+
     def level(self, t: int) -> Level:
         """p_t, tilted by guidance."""
         return self.spec.guided().level(t, torch.float32)

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.helper_threads import work_alone
+from diffusion_studio.engine.plane.guide import guided_network
 from diffusion_studio.engine.plane.learner import Learned, judged_levels, learn, score_error
 from diffusion_studio.engine.plane.spec import PlaneSpec
+from diffusion_studio.models.score_mlp import ScoreDenoiser
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.plane.state import LearningState
 
@@ -29,7 +32,7 @@ class PlaneLearner(QObject):
     """Starts, pauses and stops a training; tells of every newer network."""
 
     changed = Signal(object)  # LearningState
-    learned = Signal(object)  # Denoiser
+    learned = Signal()  # there is a newer network
     failed = Signal(str, str)  # a sentence, the traceback
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -37,6 +40,17 @@ class PlaneLearner(QObject):
         self._slot = Slot(self)
         self._slot.told.connect(self._on_event)
         self.state = LearningState()
+        self.network: ScoreDenoiser | None = None
+
+    def guided(self, spec: PlaneSpec) -> Denoiser | None:
+        """The network with the guidance of `spec`; None while there is none."""
+        if self.network is None or not spec.guides:
+            return self.network
+        return guided_network(self.network, spec.guide)
+
+    def forget(self) -> None:
+        """The network is of no use any more."""
+        self.network = None
 
     def start(self, spec: PlaneSpec) -> None:
         """Learns the distribution of `spec` from the beginning."""
@@ -57,6 +71,7 @@ class PlaneLearner(QObject):
                 error, size = score_error(exact, last.denoiser, levels)
                 yield Judged(error / size)
 
+        self.forget()
         level = max(spec.t, 1) if spec.learning.levels == "one" else None
         labelled = spec.learning.dropped < 1
         self._update(LearningState(running=True, total=spec.learning.seconds, t=level, labelled=labelled))
@@ -83,7 +98,8 @@ class PlaneLearner(QObject):
         match event:
             case Learned(step=step, seconds=seconds, loss=loss, denoiser=denoiser):
                 self._update(replace(self.state, step=step, seconds=seconds, loss=loss, trained=True))
-                self.learned.emit(denoiser)
+                self.network = denoiser
+                self.learned.emit()
             case Judged(error=error):
                 self._update(replace(self.state, error=error))
             case events.Finished(outcome="failed", message=message, traceback=traceback):

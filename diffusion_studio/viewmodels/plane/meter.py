@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from diffusion_studio.core.denoisers.tilted import Level
 from diffusion_studio.engine.jobs import events
@@ -16,6 +16,9 @@ from diffusion_studio.engine.plane.measures import Measures, measure
 from diffusion_studio.engine.plane.process import Langevin, Process
 from diffusion_studio.viewmodels.job import Post, Slot, Stream
 from diffusion_studio.viewmodels.plane.state import Comparison, Course, method_title
+
+EVERY = 250  # ms between two measurements while something moves
+STILL = 60  # ms of rest before one
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,27 @@ class Measured(events.Event):
 
 
 class PlaneMeter(QObject):
-    """The course of the present run, and of the one before. It computes beside the window."""
+    """The course of the present run, and of the one before. It computes beside the window.
+
+    Args:
+        subject: the chain that is measured where it stands, and the p_t that its particles should have; None
+            while there is nothing to measure.
+    """
 
     measured = Signal(object)  # Comparison
 
-    def __init__(self, process: Process, parent: QObject | None = None) -> None:
+    def __init__(
+        self, process: Process, subject: Callable[[], tuple[PlaneChain, Level] | None],
+        parent: QObject | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
-        self._now, self._before = Course(method_title(process)), None
+        self._subject = subject
+        self._often = QTimer(self, interval=EVERY)
+        self._still = QTimer(self, interval=STILL, singleShot=True)
+        for timer in (self._often, self._still):
+            timer.timeout.connect(self.measure)
+        self._now = Course(method_title(process))
+        self._before: Course | None = None
         self._run = 0
         self._next: Stream | None = None
         self._slot = Slot(self)
@@ -42,8 +59,8 @@ class PlaneMeter(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether something is being measured."""
-        return self._slot.busy
+        """Whether something is being measured, or will be once it has rested."""
+        return self._slot.busy or self._still.isActive()
 
     def begin(self, process: Process) -> None:
         """Another run begins."""
@@ -53,8 +70,22 @@ class PlaneMeter(QObject):
         self._now = Course(title)
         self._run += 1
 
-    def measure(self, chain: PlaneChain, level: Level) -> None:
+    def keep_on(self) -> None:
+        """Measures again and again, until it rests."""
+        if not self._often.isActive():
+            self._often.start()
+
+    def rest(self) -> None:
+        """Measures once more, once for a whole drag of the timeline."""
+        self._often.stop()
+        self._still.start()
+
+    def measure(self) -> None:
         """Compares the particles where the chain stands with p_t; of many requests the last one is kept."""
+        subject = self._subject()
+        if subject is None:
+            return
+        chain, level = subject
         process, x, position, length, run = chain.spec.process, chain.x, chain.position, chain.last, self._run
         step, heat = (process.step, process.heat) if isinstance(process, Langevin) else (0.0, 1.0)
         t = chain.times[position]
@@ -69,6 +100,8 @@ class PlaneMeter(QObject):
             self._slot.start(stream)
 
     def shutdown(self) -> None:
+        self._often.stop()
+        self._still.stop()
         self._next = None
         self._slot.finish()
 

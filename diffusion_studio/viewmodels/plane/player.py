@@ -85,6 +85,12 @@ class PlanePlayer(QObject):
         leg = range(top, len(times)) if here >= top and top < len(times) - 1 else range(top + 1)
         self.seek(min(leg, key=lambda k: abs(times[k] - t)))
 
+    def to_start(self) -> None:
+        self.seek(self.chain.first)
+
+    def to_end(self) -> None:
+        self.seek(self.chain.last)
+
     def step(self, by: int) -> None:
         self.stop()
         self.seek(self.chain.position + by)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,7 +31,7 @@ def page(open_app, monkeypatch):
     page = app.studio.plane_page
     page.model.player.stop()
     page.model.edit("count", 200)
-    page.model.settle()
+    page.model.editor.settle()
     return page
 
 
@@ -137,11 +139,11 @@ def test_that_every_shape_method_and_layer_is_drawn(page, model):
             page.plane.grab()
             assert model.spec.shape == key
     for key in ("annealed", "ddpm", "ddim", "sde", "flow", "forward", "langevin"):
-        page.methods.changed.emit(key)
+        page.bar.methods.changed.emit(key)
         model.player.seek(5)
         page.plane.grab()
-        assert page.methods.value == key
-    for action in page.look_button.actions_by_choice.values():
+        assert page.bar.methods.value == key
+    for action in page.bar.look_button.actions_by_choice.values():
         action.trigger()
         page.plane.grab()
 
@@ -167,7 +169,7 @@ def test_that_a_word_and_a_picture_become_the_density(page, model, tmp_path):
 def test_that_learned_begins_to_learn_and_error_tells_its_number(qtbot, page, model):
     model.edit("learning.seconds", 1.0)
     model.edit("learning.width", 16)
-    page.fields.changed.emit("error")
+    page.bar.fields.changed.emit("error")
     qtbot.waitUntil(lambda: model.state.learning.trained, timeout=10_000)
     qtbot.waitUntil(lambda: not model.state.learning.running, timeout=20_000)
     assert "Fisher divergence" in page.plane._words["top"]
@@ -176,15 +178,15 @@ def test_that_learned_begins_to_learn_and_error_tells_its_number(qtbot, page, mo
 
 
 def test_that_guidance_is_shown_in_arrows_lines_and_words(qtbot, page, model):
-    field = page.form.field("guide.gamma").control
+    field = page.panel.form.field("guide.gamma").control
     assert not field.isEnabled()
     model.edit("guide.label", 2)
     assert field.isEnabled()
     plain = page.plane.picture()
-    page._look(tilted=False)
+    model.set_look(replace(model.state.look, tilted=False))
     assert (page.plane.picture() != plain).any()
-    page._look(tilted=True)
-    model._measure()
+    model.set_look(replace(model.state.look, tilted=True))
+    model.meter.measure()
     qtbot.waitUntil(lambda: "energy distance" in page.plane._words["top"])
     before = page.plane.grab().toImage()
     qtbot.mouseMove(page.plane, at(page, 0.5, 0.5))
@@ -208,34 +210,36 @@ def test_that_arrows_add_up_and_the_longest_fits():
 def test_that_paths_are_coloured_by_age(page, model):
     model.edit("count", 3)
     model.player.seek(60)
-    page._look(color="age", trails="whole", density=False, contours=False, arrows=False)
+    model.set_look(
+        replace(model.state.look, color="age", trails="whole", density=False, contours=False, arrows=False)
+    )
     young, old = (QColor(age_color(age, theme().palette)) for age in (0.0, 0.1))
     assert young != old
     picture = page.plane.picture().astype(int)
     dots = np.abs(picture - [old.red(), old.green(), old.blue()]).sum(-1) == 0
     assert dots.any()  # the particles have the colour of now
-    page._look(surface=True)
-    page.surface.grab()
+    model.set_look(replace(model.state.look, surface=True))
+    page.picture.surface.grab()
 
 
 def test_that_the_note_says_what_exact_means(page, model):
-    assert not page.form.field("memorised").control.isEnabled()
+    assert not page.panel.form.field("memorised").control.isEnabled()
     model.edit("reference", "points")
-    model.settle()
-    assert page.form.field("memorised").control.isEnabled()
+    model.editor.settle()
+    assert page.panel.form.field("memorised").control.isEnabled()
     assert "memorising denoiser" in page.panel.note.text()
     page.plane.grab()
 
 
 def test_that_the_landscape_is_drawn_turned_and_left_again(qtbot, page, model):
-    page._look(trails="whole")
+    model.set_look(replace(model.state.look, trails="whole"))
     model.player.seek(20)
-    page.relief.click()
-    assert page.picture.currentWidget() is page.surface
+    page.bar.relief.click()
+    assert page.picture.currentWidget() is page.picture.surface
     first = page.picture.frame()
-    page.surface.turn_by(0.5, 0.1)
+    page.picture.surface.turn_by(0.5, 0.1)
     assert (page.picture.frame() != first).any()
-    page.relief.click()
+    page.bar.relief.click()
     assert page.picture.currentWidget() is page.plane
 
 
@@ -250,15 +254,15 @@ def test_that_the_tour_goes_round(qtbot, page, model):
 
 def test_that_everything_seen_is_exported(qtbot, page, model, tmp_path):
     model.edit("process.steps", 12)
-    model.settle()
+    model.editor.settle()
     for name in ("a.png", "a.svg", "a.gif", "a.webp", "a.npz", "a.json"):
-        page.export(tmp_path / name)
+        page.exporter.export(tmp_path / name)
         qtbot.waitUntil(lambda name=name: (tmp_path / name).exists() and not model.files.busy, timeout=20_000)
         assert (tmp_path / name).stat().st_size > 100
     with Image.open(tmp_path / "a.gif") as image:
         assert image.n_frames >= 6
     for name in ("a.png", "a.json"):
-        model.choose_shape("ring")
+        model.modes.choose_shape("ring")
         page.window().paths_dropped.emit([str(tmp_path / name)])
         assert model.spec.shape == "three"
     assert "<svg" in (tmp_path / "a.svg").read_text()
@@ -276,7 +280,7 @@ def test_that_the_page_comes_back_as_it_was_left(open_app):
     app.studio.show_page("plane")
     model = app.studio.plane
     model.player.stop()
-    model.choose_shape("moons")
+    model.modes.choose_shape("moons")
     model.choose_method("ddim")
     app.studio.plane_page.plane.set_zoom(2.0)
     app.shell.close()
@@ -329,14 +333,14 @@ def test_that_ink_is_found_on_any_ground(qapp):
     assert ink_of_picture(blank).max() == 0
 
 
-def test_that_particles_that_ran_away_are_drawn_without_a_warning(page):
+def test_that_particles_that_ran_away_are_drawn_without_a_warning(page, model):
     far = np.array([[3e38, -3e38], [np.inf, 0], [np.nan, 1], [0, 0]], np.float32)
-    for view in (page.plane, page.surface):
+    for view in (page.plane, page.picture.surface):
         view.set_trails(np.stack([far, 0.5 * far, far]), (0, 1, 2, 3))
     page.plane.set_particles(far, np.arange(4))
     page.plane.grab()
-    page._look(surface=True, trails="whole")
-    page.surface.grab()
+    model.set_look(replace(model.state.look, surface=True, trails="whole"))
+    page.picture.surface.grab()
 
 
 def test_that_wild_trails_are_left_out_where_a_frame_has_no_time_for_them():

@@ -46,13 +46,13 @@ def collected(signal) -> list:
 
 def measured(qtbot, model) -> None:
     """Measures the particles as they stand, to the end."""
-    model._measure()
+    model.meter.measure()
     qtbot.waitUntil(lambda: not model.meter.busy)
 
 
 def test_that_it_moves_as_soon_as_it_is_seen_and_rests_when_hidden(qapp, qtbot):
     model = PlaneViewModel(SMALL)
-    frames = collected(model.particles_changed)
+    frames = collected(model.scene.particles_changed)
     assert model.state.playing
     qtbot.wait(60)
     assert not frames
@@ -83,18 +83,18 @@ def test_that_it_plays_backwards_and_begins_again(made, qtbot):
 def test_that_a_dragged_mode_moves_the_field_at_once_and_particles_go_on(made):
     model = made()
     model.player.seek(30)
-    fields = collected(model.field_changed)
+    fields = collected(model.scene.field_changed)
     before = model.chain.x.clone()
     for x in (0.1, 0.2, 0.3):
-        model.set_mode(0, Mode(x=x, y=1.0))
+        model.modes.set_mode(0, Mode(x=x, y=1.0))
     assert len(fields) == 3
     assert model.spec.shape == CUSTOM
     assert torch.equal(model.chain.x, before)
     assert model.chain.first == model.state.first == 30
-    model.settle()
-    model.undo()
+    model.editor.settle()
+    model.editor.undo()
     assert model.spec == SMALL
-    model.redo()
+    model.editor.redo()
     assert model.spec.modes[0].x == 0.3
 
 
@@ -102,9 +102,9 @@ def test_that_one_drag_of_a_slider_is_one_step(made):
     model = made()
     for step in (0.02, 0.03, 0.04):
         model.edit("process.step", step)
-    model.settle()
+    model.editor.settle()
     assert model.state.can_undo
-    model.undo()
+    model.editor.undo()
     assert model.spec.process == SMALL.process
     assert not model.state.can_undo
 
@@ -141,7 +141,7 @@ def test_that_there_and_back_the_slider_stays_on_its_leg(made):
 def test_that_each_method_comes_back_with_its_parameters(made):
     model = made()
     model.edit("process.step", 0.05)
-    model.settle()
+    model.editor.settle()
     for method in methods():
         model.choose_method(method.key)
         assert method_of(model.spec.process) == method.key
@@ -183,7 +183,7 @@ def test_that_fewer_pictures_are_made_beside_a_training(made, qtbot):
 def test_that_what_plays_on_after_a_rest_is_measured_again(made, qtbot):
     model = made(SMALL.model_copy(update={"process": Langevin(steps=5000)}))
     model.player.seek(3)
-    qtbot.waitUntil(lambda: not model._still.isActive() and not model.meter.busy)
+    qtbot.waitUntil(lambda: not model.meter.busy)
     found = collected(model.meter.measured)
     model.player.play()
     qtbot.waitUntil(lambda: len(found) > 2)
@@ -194,24 +194,24 @@ def test_that_what_plays_on_after_a_rest_is_measured_again(made, qtbot):
 
 def test_that_modes_are_added_selected_and_removed(made):
     model = made()
-    model.add_mode(2.0, 2.0)
+    model.modes.add(2.0, 2.0)
     assert len(model.spec.modes) == 4
     assert model.state.selected == 3
-    model.remove_mode(3)
+    model.modes.remove(3)
     assert len(model.spec.modes) == 3
     assert model.state.selected == -1
     for _ in range(5):
-        model.remove_mode(0)
+        model.modes.remove(0)
     assert len(model.spec.modes) == 1  # one always stays
 
 
 def test_that_strokes_join_and_replace_what_was_chosen(made):
     model = made()
     line = np.stack([np.linspace(-1, 1, 50), np.zeros(50)], 1)
-    model.draw(line)
+    model.modes.draw(line)
     first = len(model.spec.modes)
     assert model.spec.shape == CUSTOM
-    model.draw(line + 1)
+    model.modes.draw(line + 1)
     assert len(model.spec.modes) == 2 * first
 
 
@@ -219,14 +219,14 @@ def test_that_a_learned_field_is_shown_and_moves_the_particles(made, qtbot):
     learning = SMALL.learning.model_copy(update={"seconds": 1.0, "width": 16})
     model = made(SMALL.model_copy(update={"learning": learning}))
     model.set_look(Look(field="learned"))
-    fields = collected(model.field_changed)
+    fields = collected(model.scene.field_changed)
     model.start_learning()
     qtbot.waitUntil(lambda: model.state.learning.trained, timeout=10_000)
     qtbot.waitUntil(lambda: not model.state.learning.running, timeout=20_000)
     assert len(fields) >= 4
     assert fields[-1].learned
     assert model.state.learning.error == model.state.learning.error  # judged
-    assert model.chain.denoiser is model._learned
+    assert model.chain.denoiser is model.learner.network
     model.set_look(Look(field="error"))
     assert fields[-1].error is not None
     assert model.chain.denoiser is model.spec.denoiser()
@@ -258,25 +258,25 @@ def test_that_the_place_under_the_pointer_is_read_exactly(made, qtbot):
 
 def test_that_points_can_be_the_reference(made, qtbot):
     model = made()
-    fields = collected(model.field_changed)
+    fields = collected(model.scene.field_changed)
     model.edit("reference", "points")
-    model.settle()
+    model.editor.settle()
     assert len(fields) == 1
     assert len(model.chain.denoiser.mixture) == model.spec.memorised
     model.point_at(0.4, -0.2)
     assert model.pointer.reading.exact is None  # points have no density
     with qtbot.waitSignal(model.meter.measured):
-        model._measure()
-    model.undo()
+        model.meter.measure()
+    model.editor.undo()
     assert len(fields) == 2
 
 
 def test_that_guidance_moves_field_and_particles_and_tells_three_arrows(made):
     model = made(SMALL.model_copy(update={"process": Reverse(steps=60), "start": "noise"}))
     model.player.seek(60)
-    fields, shown = collected(model.field_changed), collected(model.particles_changed)
+    fields, shown = collected(model.scene.field_changed), collected(model.scene.particles_changed)
     model.edit("guide.label", 2)
-    model.settle()
+    model.editor.settle()
     before = len(fields), len(shown)
     model.edit("guide.gamma", 6.0)
     assert (len(fields), len(shown)) > before
@@ -294,9 +294,9 @@ def test_that_guidance_moves_field_and_particles_and_tells_three_arrows(made):
     model.edit("guide.gamma", 6.0)
     model.set_look(Look(tilted=False))
     assert fields[-1].goal is None
-    model.undo()
+    model.editor.undo()
     assert model.spec.guide.gamma == 1.0
-    model.undo()
+    model.editor.undo()
     assert not model.spec.guides
     assert fields[-1].goal is None
 
@@ -306,7 +306,7 @@ def test_that_a_slow_chain_is_previewed_while_it_catches_up(made, monkeypatch, q
     model.player.seek(80)
     monkeypatch.setattr(plane_player, "PATIENCE", 0.0)
     qtbot.waitUntil(lambda: not model.meter.busy)
-    shown, found = collected(model.particles_changed), collected(model.meter.measured)
+    shown, found = collected(model.scene.particles_changed), collected(model.meter.measured)
     model.edit("guide.label", 1)
     assert model.chain.position < 80
     assert model.state.position == 80
@@ -315,12 +315,12 @@ def test_that_a_slow_chain_is_previewed_while_it_catches_up(made, monkeypatch, q
     assert not found
     qtbot.waitUntil(lambda: model.chain.position == 80)
     assert len(shown[-1].x) == 2000
-    assert model._preview is None
+    assert not model.scene.previews
 
 
 def test_that_age_runs_from_the_start_of_the_chain_to_its_end(made):
     model = made()
-    shown = collected(model.particles_changed)
+    shown = collected(model.scene.particles_changed)
     model.set_look(Look(color="age", trails="whole"))
     for position in (0, 20, 80, 40):
         model.player.seek(position)
@@ -368,7 +368,7 @@ def test_that_files_are_written_and_read(made, qtbot, tmp_path):
     for name in ("a.json", "a.png"):
         model.open_state(tmp_path / name)
         assert model.spec.t == 55
-        model.undo()
+        model.editor.undo()
     (tmp_path / "b.json").write_text("{}")
     model.open_state(tmp_path / "b.json")
     assert "holds no state" in model.state.notice.text

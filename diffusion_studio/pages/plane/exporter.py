@@ -1,0 +1,51 @@
+"""Files of what the 2-D page shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject
+
+from diffusion_studio.pages.plane.picture import PlanePicture
+from diffusion_studio.pages.plane.recorder import Recorder
+from diffusion_studio.viewmodels.plane.model import PlaneViewModel
+
+
+class PlaneExporter(QObject):
+    """Takes the pictures that the view-model writes; drawings it writes itself."""
+
+    def __init__(self, model: PlaneViewModel, picture: PlanePicture, parent: QObject) -> None:
+        super().__init__(parent)
+        self._model, self._picture = model, picture
+        self._animation = Path()  # that is being recorded
+        self._recorder = Recorder(model.player, picture.frame, self)
+        self._recorder.done.connect(self._write_animation)
+
+    def export(self, path: Path) -> None:
+        """Writes what the ending of `path` says: png, svg, gif, webp, npz or json."""
+        match path.suffix.lower():
+            case ".svg":
+                self._write_drawing(path)
+            case ".gif" | ".webp":
+                self._animation = path
+                self._recorder.start()
+            case ".png":
+                self._model.export(path, [self._picture.frame()])
+            case _:
+                self._model.export(path)
+
+    def stop(self) -> None:
+        """Gives up an animation."""
+        self._recorder.stop()
+
+    def _write_drawing(self, path: Path) -> None:
+        try:
+            state = self._model.state
+            self._picture.save_drawing(path, f"{state.spec.title}, t = {state.t}")
+        except OSError as error:
+            self._model.complain(f"{path} could not be written: {error.strerror or error}.")
+
+    def _write_animation(self, frames: list[NDArray[np.uint8]]) -> None:
+        self._model.export(self._animation, frames)

@@ -40,7 +40,7 @@ class Member(Choice):
     kind: str
     family: ClassVar[str]  # what the family is called; said by its root
     rank: ClassVar[int] = 1000  # place in the menus; of equal ones, the one that is defined first comes first
-    is_given: ClassVar[bool] = False  # whether it is made of numbers that a person gives, and has none before
+    is_given: ClassVar[bool] = False  # whether it is what a person gives, and nothing before: numbers, images
     title: ClassVar[str]
     summary: ClassVar[str]
     formula: ClassVar[str]  # LaTeX
@@ -49,15 +49,16 @@ class Member(Choice):
 
 M = TypeVar("M", bound=Choice)
 Model = TypeVar("Model", bound=BaseModel)
+F = TypeVar("F", bound=Member)
 
 
-def members(base: type[Member]) -> dict[str, type[Member]]:
+def members(base: type[F]) -> dict[str, type[F]]:
     """Every concrete member of the family `base` by its kind, in the order of the menus.
 
     Raises:
         TypeError: two members are of the same kind.
     """
-    found: dict[str, type[Member]] = {}
+    found: dict[str, type[F]] = {}
     for cls in sorted(_concrete(base), key=lambda cls: cls.rank):
         kind = cls.model_fields["kind"].default
         if kind in found:
@@ -66,7 +67,7 @@ def members(base: type[Member]) -> dict[str, type[Member]]:
     return found
 
 
-def _concrete(base: type[Member]) -> Iterator[type[Member]]:
+def _concrete(base: type[F]) -> Iterator[type[F]]:
     for cls in base.__subclasses__():
         if isinstance(cls.model_fields["kind"].default, str):
             yield cls

@@ -14,6 +14,7 @@ class Loss(Member):
     """A loss of single errors. Concrete losses give `of`."""
 
     family: ClassVar[str] = "Losses"
+    brackets: ClassVar[tuple[str, str]] = (r"\rho(", ")")  # what stands around an error, LaTeX
 
     def of(self, difference: Tensor) -> Tensor:
         """The loss of each element of ε − ε̂. (B, …) → (B, …)"""
@@ -22,6 +23,7 @@ class Loss(Member):
 
 class L2Loss(Loss):
     kind: Literal["l2"] = "l2"
+    brackets: ClassVar[tuple[str, str]] = (r"\|", r"\|^2")
 
     title: ClassVar[str] = "L2, squared"
     summary: ClassVar[str] = "the square of the error; its best answer is the mean, which the theory needs."
@@ -34,6 +36,7 @@ class L2Loss(Loss):
 
 class L1Loss(Loss):
     kind: Literal["l1"] = "l1"
+    brackets: ClassVar[tuple[str, str]] = (r"\|", r"\|_1")
 
     title: ClassVar[str] = "L1, absolute"
     summary: ClassVar[str] = (

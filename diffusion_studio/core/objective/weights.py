@@ -100,6 +100,7 @@ class Weight(Member):
     """A weight of the loss over t. Concrete weights give `on_eps`."""
 
     family: ClassVar[str] = "Weights of the loss"
+    has_shape: ClassVar[bool] = True  # of its own; one that is drawn is flat before
 
     def on_eps(self, tables: Tables) -> Tensor:
         """λ_t on the ε error for t = 1 … T; index 0 is 0. float64 (T+1,)"""
@@ -276,6 +277,7 @@ class UnitWeight(Weight):
 
 class CurveWeight(Weight):
     kind: Literal["curve"] = "curve"
+    has_shape: ClassVar[bool] = False
     points: tuple[float, ...] = knob(
         (1.0, 1.0, 1.0, 1.0, 1.0), title="points", symbol="λ",
         help="Heights of the curve at evenly spaced t from 1 to T, joined by straight lines; at least two.",

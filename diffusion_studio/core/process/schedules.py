@@ -22,6 +22,7 @@ class Schedule(Member):
     """A noise schedule. Concrete schedules give `betas`."""
 
     family: ClassVar[str] = "Noise schedules"
+    learns: ClassVar[bool] = False  # whether training moves it
 
     def betas(self, steps: int) -> Tensor:
         """β_1 … β_T.
@@ -140,6 +141,7 @@ class SigmoidSchedule(Schedule):
 
 class ExplicitSchedule(Schedule):
     kind: Literal["explicit"] = "explicit"
+    is_given: ClassVar[bool] = True
     values: tuple[float, ...] = knob(
         (), title="variances", symbol="β", words={(): "linear β"}, source="Ho et al. 2020, eq. 2",
         help="β_1 … β_T, one for each step; none: those of the linear schedule.",
@@ -201,6 +203,7 @@ class CurveSchedule(Schedule):
 
 class LearnedSchedule(Schedule):
     kind: Literal["learned"] = "learned"
+    learns: ClassVar[bool] = True
     first: float = knob(
         8.0, title="ln SNR at t = 1", ge=0, le=14,
         help="Where the learned curve begins; training moves it by the bound.",

@@ -17,6 +17,7 @@ class Spacing(Member):
     """A rule that picks the times of a reverse chain."""
 
     family: ClassVar[str] = "Visited times"
+    begins_at_noise: ClassVar[bool] = True  # whether the first time is T, whatever S
 
     def times(self, tables: Tables, count: int) -> tuple[int, ...]:
         """The visited times, from noise to image.
@@ -65,6 +66,7 @@ class TrailingSpacing(Spacing):
 
 class LeadingSpacing(Spacing):
     kind: Literal["leading"] = "leading"
+    begins_at_noise: ClassVar[bool] = False
     title: ClassVar[str] = "leading"
     summary: ClassVar[str] = "even steps that end at t = 1 and begin below T, as in the first DDIM code."
     formula: ClassVar[str] = r"\tau_i = 1 + (i-1)\lfloor T/S \rfloor"
@@ -142,6 +144,7 @@ def _where(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> list[flo
 
 class ExplicitSpacing(Spacing):
     kind: Literal["explicit"] = "explicit"
+    is_given: ClassVar[bool] = True
     values: tuple[int, ...] = knob(
         (), title="times", symbol="τ", help="The times that the chain visits, increasing; 0 may be left out.",
         source="Stratos §3.3",

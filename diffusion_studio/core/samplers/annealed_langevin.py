@@ -32,6 +32,14 @@ class AnnealedLangevin(Sampler):
     formula: ClassVar[str] = r"x \leftarrow x + c_t\,\hat s(x, t) + \sqrt{2c_t}\,z"
     source: ClassVar[str] = "Luo eq. 160–161; Song & Ermon 2019, algorithm 1"
 
+    @property
+    def keeps_marginals(self) -> bool:
+        return False
+
+    def thorough(self) -> AnnealedLangevin:
+        """Two Langevin steps a level lag behind the levels."""
+        return self.model_copy(update={"repeats": max(self.repeats, 5)})
+
     def calls(self, steps: int) -> int:
         return self.repeats * steps
 

@@ -62,6 +62,18 @@ class Sampler(Member):
         """Whether the start alone decides the image."""
         return False
 
+    @property
+    def keeps_marginals(self) -> bool:
+        """Whether x_s has the law q(x_s|x_0) if x_t has its own and the estimates are the truth.
+
+        Where not, a chain ends in the data only as its steps become small.
+        """
+        return True
+
+    def thorough(self) -> Sampler:
+        """The same with settings that lead a chain of small steps into the law of the data."""
+        return self
+
     def calls(self, steps: int) -> int:
         """Calls of the network for a chain of S steps."""
         return steps

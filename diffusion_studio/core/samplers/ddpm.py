@@ -58,6 +58,10 @@ class DDPM(Sampler):
     def uses_learned_variance(self) -> bool:
         return self.variance == "learned"
 
+    @property
+    def keeps_marginals(self) -> bool:
+        return self.variance == "posterior"
+
     def advance(self, step: Step) -> Tensor:
         if self.variance != "learned":
             return super().advance(step)

@@ -41,6 +41,10 @@ class PredictorCorrector(Sampler):
     formula: ClassVar[str] = r"x_s \leftarrow x_s + c\,\hat s(x_s, s) + \sqrt{2c}\,z"
     source: ClassVar[str] = "score SDE algorithm 3"
 
+    @property
+    def keeps_marginals(self) -> bool:
+        return False
+
     def calls(self, steps: int) -> int:
         return steps + self.corrections * (steps - 1)
 

@@ -21,6 +21,10 @@ class ReverseSDE(Sampler):
     )
     source: ClassVar[str] = "score SDE eq. 6"
 
+    @property
+    def keeps_marginals(self) -> bool:
+        return False
+
     def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
         """`b` is the integral of β over the step; the score is −ε̂/√(1−ᾱ_t)."""
         check_times(tables, t, s)

@@ -57,6 +57,7 @@ class NoiseStart(Start):
 
 class NoisedStart(Start):
     kind: Literal["noised"] = "noised"
+    is_given: ClassVar[bool] = True
     images: tuple[str, ...] = _images("The images that are noised.")
     share: float = knob(
         0.5, title="noised to", symbol="t/T", gt=0, le=1,
@@ -74,6 +75,7 @@ class NoisedStart(Start):
 
 class InvertedStart(Start):
     kind: Literal["inverted"] = "inverted"
+    is_given: ClassVar[bool] = True
     images: tuple[str, ...] = _images("The images that are carried to their noise.")
     share: float = _height()
     rounds: int = _rounds()
@@ -92,6 +94,7 @@ class InvertedStart(Start):
 
 class InterpolatedStart(Start):
     kind: Literal["interpolated"] = "interpolated"
+    is_given: ClassVar[bool] = True
     images: tuple[str, ...] = _images("Two images; the chains begin between their noises.")
     share: float = _height()
     rounds: int = _rounds()

@@ -10,7 +10,6 @@ _INPUT = Term(
     r"(\sqrt{\bar\alpha_t}\,\quantity{x0}{x_0}+\sqrt{1-\bar\alpha_t}\,\quantity{eps}{\varepsilon},\,t)",
     tooltip="an image x₀ to which noise was added",
 )
-_BRACKETS = {"l2": (r"\|", r"\|^2"), "l1": (r"\|", r"\|_1"), "huber": (r"\rho(", ")")}
 
 
 def loss_terms(objective: ObjectiveSpec) -> tuple[Term, ...]:
@@ -20,7 +19,7 @@ def loss_terms(objective: ObjectiveSpec) -> tuple[Term, ...]:
         bound = r"T\,D_{\mathrm{KL}}(q(x_{t-1}|x_t,\quantity{x0}{x_0})\,\|\,p(x_{t-1}|x_t))"
         return average, Term(bound, tooltip="One term of the bound; at t = 1 it is −log p(x₀|x₁)")
     reading = READINGS[objective.predict]
-    opening, closing = _BRACKETS[objective.loss.kind]
+    opening, closing = objective.loss.brackets
     factor = rf"\,{reading.factor}" if reading.factor else ""
     weight = Term(
         rf"\quantity{{weight}}{{\lambda_t}}{factor}",

@@ -15,11 +15,9 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Choice, knob, members, with_value
-from diffusion_studio.core.objective.weights import CurveWeight, Weight, weight_on
+from diffusion_studio.core.objective.weights import Weight, weight_on
 from diffusion_studio.core.process.schedules import (
     AnySchedule,
-    ExplicitSchedule,
-    LearnedSchedule,
     LinearSchedule,
     Schedule,
     with_zero_terminal_snr,
@@ -236,12 +234,12 @@ def schedule_curves(spec: TheorySpec) -> Mapping[str, tuple[NamedCurve, ...]]:
     found: dict[str, list[NamedCurve]] = {quantity: [] for quantity in QUANTITIES}
     for kind, cls in members(Schedule).items():
         chosen = spec.schedule.kind == kind
-        if cls is ExplicitSchedule and not chosen:
+        if cls.is_given and not chosen:
             continue
         schedule = spec.schedule if chosen else cls()
         tables = spec.tables(schedule)
         t = _thinned(tables.steps)
-        name = f"{cls.title}, at its start" if cls is LearnedSchedule else cls.title
+        name = f"{cls.title}, at its start" if cls.learns else cls.title
         for quantity in QUANTITIES:
             values = getattr(tables, quantity).numpy()[t]
             found[quantity].append(NamedCurve(kind, name, t.astype(np.float64), values, chosen))
@@ -264,7 +262,7 @@ def weight_curves(spec: TheorySpec) -> tuple[NamedCurve, ...]:
     x = tables.log_snr.numpy()[t][::-1] if spec.axis == "log_snr" else t.astype(np.float64)
     found = []
     for kind, cls in members(Weight).items():
-        if cls is CurveWeight:  # has no shape of its own
+        if not cls.has_shape:
             continue
         values = weight_on(tables, cls().on_eps(tables), spec.error).numpy()[t]
         found.append(NamedCurve(kind, cls.title, x, values[::-1] if spec.axis == "log_snr" else values))

@@ -27,10 +27,11 @@ from diffusion_studio.core.objective.weights import (
     reverse_variance,
     weight_on,
 )
-from diffusion_studio.core.process.schedules import ExplicitSchedule, Schedule
+from diffusion_studio.core.process.schedules import Schedule
 from diffusion_studio.core.process.tables import Tables
+from support.families import ready
 
-SCHEDULES = {kind: cls() for kind, cls in members(Schedule).items() if cls is not ExplicitSchedule}
+SCHEDULES = ready(Schedule)
 STEPS = (10, 100, 1000, 4000)
 
 

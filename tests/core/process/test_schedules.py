@@ -13,9 +13,9 @@ from diffusion_studio.core.process.schedules import (
     with_zero_terminal_snr,
 )
 from diffusion_studio.core.process.tables import Tables, diffuse
+from support.families import ready
 
-KINDS = [kind for kind in members(Schedule) if kind != "explicit"]
-SCHEDULES = [members(Schedule)[kind]() for kind in KINDS]
+KINDS, SCHEDULES = zip(*ready(Schedule).items(), strict=True)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=KINDS)
@@ -88,9 +88,9 @@ def test_that_an_explicit_schedule_is_taken_as_given_and_checked():
         Tables.from_betas(torch.tensor([0.1]))
 
 
-@pytest.mark.parametrize("kind", [k for k in members(Schedule) if k != "explicit"])
-def test_that_tables_can_begin_with_alpha_bar(kind):
-    wanted = Tables.from_betas(members(Schedule)[kind]().betas(1000))
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=KINDS)
+def test_that_tables_can_begin_with_alpha_bar(schedule):
+    wanted = Tables.from_betas(schedule.betas(1000))
     found = Tables.from_alpha_bar(wanted.alpha_bar[1:])
     torch.testing.assert_close(found.alpha_bar, wanted.alpha_bar, rtol=1e-12, atol=0)
     torch.testing.assert_close(found.beta, wanted.beta, rtol=1e-9, atol=1e-15)

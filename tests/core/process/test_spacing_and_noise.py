@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.noise import CounterNoise, drawn_noise, given_noise
 from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule
 from diffusion_studio.core.process.spacing import (
@@ -19,8 +18,9 @@ from diffusion_studio.core.process.spacing import (
     TrailingSpacing,
 )
 from diffusion_studio.core.process.tables import Tables
+from support.families import ready
 
-RULES = {kind: cls for kind, cls in members(Spacing).items() if kind != "explicit"}
+RULES = ready(Spacing)
 
 
 def tables_of(total):
@@ -31,16 +31,16 @@ def tables_of(total):
 @given(total=st.integers(2, 4000), data=st.data())
 def test_that_times_fall_from_noise_to_image(kind, total, data):
     count = data.draw(st.integers(1, total))
-    times = RULES[kind]().times(tables_of(total), count)
+    times = RULES[kind].times(tables_of(total), count)
     assert len(times) == count + 1
     assert times[-1] == 0
     assert all(a > b for a, b in itertools.pairwise(times))
-    assert times[0] == total or (kind == "leading" and times[0] <= total)
+    assert times[0] == total or (not RULES[kind].begins_at_noise and times[0] <= total)
 
 
 @pytest.mark.parametrize("kind", list(RULES))
 def test_that_all_steps_visit_every_time(kind):
-    assert RULES[kind]().times(tables_of(50), 50) == tuple(range(50, -1, -1))
+    assert RULES[kind].times(tables_of(50), 50) == tuple(range(50, -1, -1))
 
 
 def test_the_published_times():

@@ -1,12 +1,13 @@
 """Every sampler: identities between them, what they say of themselves, and where they lead."""
 
+import functools
 import itertools
 import math
 
 import pytest
 import torch
 
-from diffusion_studio.core.chain import plan, reverse_chain
+from diffusion_studio.core.chain import Past, plan, reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDenoiser
 from diffusion_studio.core.denoisers.predictions import Prediction
@@ -28,10 +29,11 @@ from diffusion_studio.core.samplers import (
     SigmaCurve,
 )
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
+from support.families import ready
 
 SAMPLERS = members(Sampler)
-SCHEDULES = {kind: cls() for kind, cls in members(Schedule).items() if kind != "explicit"}
-TABLES = {kind: Tables.from_betas(schedule.betas(200)) for kind, schedule in SCHEDULES.items()}
+TABLES = {kind: Tables.from_betas(schedule.betas(200)) for kind, schedule in ready(Schedule).items()}
+DETERMINISTIC = [cls() for cls in SAMPLERS.values() if cls().is_deterministic]
 OFF = Unclipped()
 
 
@@ -151,7 +153,7 @@ def test_that_every_step_is_the_sum_of_its_terms(kind):
     zero = lambda t, shape, draw=0: torch.zeros(shape)  # noqa: E731
     for step in run(curved(tables), sampler, times, start()):
         assert len(step.draws) == step.update.draws
-        if step.update.inner is None or kind == "heun":
+        if step.update.inner is None:
             quantities = {
                 "x_t": step.x_t, "x0_hat": step.prediction.x0_hat, "eps_hat": step.prediction.eps_hat,
                 "noise": step.noise,
@@ -160,9 +162,9 @@ def test_that_every_step_is_the_sum_of_its_terms(kind):
             if set(step.update.values) <= known:
                 torch.testing.assert_close(step.update.apply(quantities), step.x_s, rtol=0, atol=0)
         added = sampler.added_noise(step.update, step.draws)
-        if added is not None and kind not in ("predictor_corrector", "annealed_langevin"):
+        if added is not None and step.update.inner is None:
             bare = next(reverse_chain(curved(tables), sampler, (step.t, step.s), step.x_t, zero, clip=OFF))
-            if kind != "dpm2m_sde":  # which remembers the step before
+            if not step.update["x0_before"]:  # the bare step remembers none before it
                 torch.testing.assert_close(bare.x_s + added, step.x_s, rtol=1e-6, atol=1e-6)
 
 
@@ -275,14 +277,52 @@ def test_that_every_sampler_keeps_shape_and_precision(kind, shape):
             assert {(tuple(value.shape), value.dtype) for value in found} == {(shape, dtype)}
 
 
+def one_hot(number, size):
+    """Noise whose draw `number` is 1, and every other one 0."""
+    return lambda t, shape, draw=0: torch.full(shape, float(draw == number), dtype=torch.float64)
+
+
+def law(sampler, tables, t, s, before):
+    """Mean and variance of x_s given x_0 = 1, from those of x_t, if the estimates are the truth."""
+    truth = FunctionDenoiser(tables, lambda x, t: torch.ones_like(x), "x_0")
+    past = None if before is None else Past(before, torch.ones(1, 1, dtype=torch.float64))
+
+    def end(x_t, number=-1):
+        x = torch.full((1, 1), x_t, dtype=torch.float64)
+        step = next(reverse_chain(truth, sampler, (t, s), x, one_hot(number, 1), clip=OFF, past=past))
+        return float(step.x_s), len(step.draws)
+
+    rest, draws = end(0.0)
+    slope = end(1.0)[0] - rest
+    noise = sum((end(0.0, number)[0] - rest) ** 2 for number in range(draws))
+    return rest + slope * tables.alpha_bar_at(t) ** 0.5, slope**2 * (1 - tables.alpha_bar_at(t)) + noise
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_that_every_sampler_says_whether_it_keeps_the_marginals(kind, tables):
+    sampler = SAMPLERS[kind]()
+    kept = [
+        law(sampler, tables, t, s, before)
+        == pytest.approx((tables.alpha_bar_at(s) ** 0.5, 1 - tables.alpha_bar_at(s)), abs=1e-9)
+        for before, t, s in ((None, 150, 120), (150, 120, 80), (80, 40, 1), (3, 2, 1))
+    ]
+    assert all(kept) if sampler.keeps_marginals else not any(kept)
+
+
+@pytest.mark.parametrize("kind", list(SAMPLERS))
+def test_that_every_sampler_ends_on_its_estimate_without_noise(kind, tables):
+    for before, t in ((None, 1), (90, 40), (2, 1)):
+        mean, variance = law(SAMPLERS[kind](), tables, t, 0, before)
+        assert (mean, variance) == pytest.approx((1, 0), abs=1e-9) or not SAMPLERS[kind]().keeps_marginals
+
+
 @pytest.mark.parametrize("kind", list(SAMPLERS))
 def test_that_every_sampler_reaches_the_data(kind):
     """The whole chain on N(m, a²) with the exact denoiser ends in N(m, a²)."""
     tables = Tables.from_betas(LinearSchedule().betas(1000))
     denoiser = GaussianDenoiser(tables, 0.3, 0.5)
     x = CounterNoise(2).start((40_000, 1)).double()
-    sampler = AnnealedLangevin(repeats=5) if kind == "annealed_langevin" else SAMPLERS[kind]()  # it lags
-    end = run(denoiser, sampler, tuple(range(1000, -1, -1)), x)[-1].x_s
+    end = run(denoiser, SAMPLERS[kind]().thorough(), tuple(range(1000, -1, -1)), x)[-1].x_s
     assert float(end.mean()) == pytest.approx(0.3, abs=4 * 0.5 / 200)
     assert float(end.std()) == pytest.approx(0.5, abs=0.015)
 
@@ -303,6 +343,7 @@ def test_that_every_sampler_ends_on_a_training_image(kind, schedule):
 
 FINE = Tables.from_betas(CosineSchedule().betas(40_000))
 HIGH, LOW = 32_000, 4_000
+LINE = torch.linspace(-1.6, 1.6, 9, dtype=torch.float64)[:, None]
 
 
 def even(count):
@@ -328,52 +369,55 @@ def mixture(tables):
 
 
 def slope(sampler, denoiser, exact, counts):
-    x = torch.linspace(-1.6, 1.6, 9, dtype=torch.float64)[:, None]
-    errors = [float((run(denoiser, sampler, even(n), x)[-1].x_s - exact(x)).abs().mean()) for n in counts]
+    errors = [float((run(denoiser, sampler, even(n), LINE)[-1].x_s - exact).abs().mean()) for n in counts]
     logs = torch.tensor([[math.log(n), math.log(e)] for n, e in zip(counts, errors, strict=True)])
     centred = logs - logs.mean(0)
     return -float((centred[:, 0] * centred[:, 1]).sum() / (centred[:, 0] ** 2).sum())
 
 
-@pytest.mark.parametrize(("sampler", "order"), [(Euler(), 1), (DDIM(), 1), (Heun(), 2), (DPMSolver2M(), 2)])
-def test_the_order_of_convergence_on_a_gaussian(sampler, order):
+@pytest.mark.parametrize("sampler", DETERMINISTIC, ids=lambda sampler: sampler.kind)
+def test_the_order_of_convergence_on_a_gaussian(sampler):
     """x̃(ς') = x̃(ς) √(a²+ς'²)/√(a²+ς²)."""
     a = 0.5
     gain = math.sqrt(
         (a**2 + float(FINE.noise_level[LOW]) ** 2) / (a**2 + float(FINE.noise_level[HIGH]) ** 2)
         * FINE.alpha_bar_at(LOW) / FINE.alpha_bar_at(HIGH)
     )  # fmt: skip
-    found = slope(sampler, GaussianDenoiser(FINE, 0.0, a), lambda x: gain * x, (25, 50, 100, 200))
-    assert found == pytest.approx(order, abs=0.15)
-    assert sampler.order == order
+    found = slope(sampler, GaussianDenoiser(FINE, 0.0, a), gain * LINE, (25, 50, 100, 200))
+    assert found == pytest.approx(sampler.order, abs=0.15)
 
 
-@pytest.mark.parametrize(("sampler", "order"), [(Euler(), 1), (Heun(), 2), (DPMSolver2M(), 2)])
-def test_the_order_of_convergence_on_a_mixture(sampler, order):
-    """Against the classical Runge–Kutta method of fourth order in (x̃, ς), with far smaller steps."""
-    denoiser = mixture(FINE)
+def test_that_the_solvers_are_of_the_order_of_their_papers():
+    orders = {sampler.kind: sampler.order for sampler in DETERMINISTIC}
+    assert orders == {"ddim": 1, "sigma": 1, "euler": 1, "heun": 2, "dpm2m": 2} | orders
 
-    def exact(x):
-        times = even(2_000)
-        scaled = x / FINE.alpha_bar_at(HIGH) ** 0.5
 
-        def slope_at(y, t):
-            return denoiser(y * FINE.alpha_bar_at(t) ** 0.5, t).eps_hat
+@functools.cache
+def end_of_the_flow():
+    """Of the mixture, from LINE, by the classical Runge–Kutta method in (x̃, ς), with far smaller steps."""
+    denoiser, times = mixture(FINE), even(2_000)
+    scaled = LINE / FINE.alpha_bar_at(HIGH) ** 0.5
 
-        for t, s in itertools.pairwise(times[::2]):
-            middle = times[2 * times[::2].index(t) + 1]
-            # whole times lie unevenly in ς: Simpson's weights for the three levels that there are
-            h = [float(FINE.noise_level[k]) for k in (t, middle, s)]
-            k1 = slope_at(scaled, t)
-            k2 = slope_at(scaled + (h[1] - h[0]) * k1, middle)
-            k2 = slope_at(scaled + (h[1] - h[0]) * (k1 + k2) / 2, middle)
-            k3 = slope_at(scaled + (h[2] - h[0]) * k2, s)
-            p, q = h[1] - h[0], h[2] - h[1]
-            w = (p + q) / 6
-            scaled = scaled + w * ((2 - q / p) * k1 + (p + q) ** 2 / (p * q) * k2 + (2 - p / q) * k3)
-        return scaled * FINE.alpha_bar_at(LOW) ** 0.5
+    def slope_at(y, t):
+        return denoiser(y * FINE.alpha_bar_at(t) ** 0.5, t).eps_hat
 
-    assert slope(sampler, denoiser, exact, (25, 50, 100, 200)) == pytest.approx(order, abs=0.15)
+    for t, middle, s in zip(times[::2], times[1::2], times[2::2], strict=False):
+        # whole times lie unevenly in ς: Simpson's weights for the three levels that there are
+        h = [float(FINE.noise_level[k]) for k in (t, middle, s)]
+        k1 = slope_at(scaled, t)
+        k2 = slope_at(scaled + (h[1] - h[0]) * k1, middle)
+        k2 = slope_at(scaled + (h[1] - h[0]) * (k1 + k2) / 2, middle)
+        k3 = slope_at(scaled + (h[2] - h[0]) * k2, s)
+        p, q = h[1] - h[0], h[2] - h[1]
+        w = (p + q) / 6
+        scaled = scaled + w * ((2 - q / p) * k1 + (p + q) ** 2 / (p * q) * k2 + (2 - p / q) * k3)
+    return scaled * FINE.alpha_bar_at(LOW) ** 0.5
+
+
+@pytest.mark.parametrize("sampler", DETERMINISTIC, ids=lambda sampler: sampler.kind)
+def test_the_order_of_convergence_on_a_mixture(sampler):
+    found = slope(sampler, mixture(FINE), end_of_the_flow(), (25, 50, 100, 200))
+    assert found == pytest.approx(sampler.order, abs=0.15)
 
 
 def test_that_the_size_of_langevin_steps_is_what_the_settings_say():

@@ -9,7 +9,6 @@ from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDenoiser
 from diffusion_studio.core.denoisers.predictions import Prediction
-from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.schedules import LinearSchedule, Schedule
 from diffusion_studio.core.process.spacing import TrailingSpacing
@@ -17,6 +16,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold, Unclipped
 from diffusion_studio.core.steps.inversion import inversion, slerp
+from support.families import ready
 
 NOISE = CounterNoise(0)
 
@@ -44,10 +44,8 @@ def cloudy(tables, images, std=0.3):
 
 def denoisers():
     images = torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
-    for kind, schedule in members(Schedule).items():
-        if kind == "explicit":
-            continue
-        tables = Tables.from_betas(schedule().betas(1000))
+    for schedule in ready(Schedule).values():
+        tables = Tables.from_betas(schedule.betas(1000))
         yield GaussianDenoiser(tables, 0.1, 0.6), torch.linspace(-1, 1, 9, dtype=torch.float64)[:, None]
         yield cloudy(tables, images), images + 0.1
 

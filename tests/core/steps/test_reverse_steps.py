@@ -9,18 +9,17 @@ import torch
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser
-from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.noise import CounterNoise
-from diffusion_studio.core.process.schedules import Schedule
+from diffusion_studio.core.process.schedules import CosineSchedule, Schedule
 from diffusion_studio.core.process.spacing import QuadraticSpacing, TrailingSpacing
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
 from diffusion_studio.core.steps.kernel import posterior_variance, reverse_kernel
+from support.families import ready
 
 OFF = Unclipped()
-SCHEDULES = {kind: cls() for kind, cls in members(Schedule).items() if kind != "explicit"}
-TABLES = {kind: Tables.from_betas(schedule.betas(100)) for kind, schedule in SCHEDULES.items()}
+TABLES = {kind: Tables.from_betas(schedule.betas(100)) for kind, schedule in ready(Schedule).items()}
 
 
 @pytest.fixture(params=list(TABLES))
@@ -115,7 +114,7 @@ def test_that_ddim_without_noise_is_euler_on_the_probability_flow(tables):
 
 def test_that_ddim_reaches_the_exact_flow_of_a_gaussian_at_first_order():
     """x(ς') = x(ς) √(a²+ς'²)/√(a²+ς²); the error of Euler falls like 1/S."""
-    tables = Tables.from_betas(SCHEDULES["cosine"].betas(4000))
+    tables = Tables.from_betas(CosineSchedule().betas(4000))
     a = 0.5
     denoiser = GaussianDenoiser(tables, 0.0, a)
     x = torch.ones(1, 1, dtype=torch.float64)

@@ -15,7 +15,6 @@ from diffusers.schedulers import scheduling_ddpm
 
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import Denoiser
-from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.schedules import ExplicitSchedule, LinearSchedule, Schedule
 from diffusion_studio.core.process.spacing import LeadingSpacing, Spacing, TrailingSpacing
@@ -25,10 +24,12 @@ from diffusion_studio.engine.runs.checkpoints import CheckpointError
 from diffusion_studio.engine.runs.model_io import load_model, read_scheduler
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.models.unet import quiet_diffusers
+from support.families import ready
 from support.tiny import CPU, begin, finish, tiny_config
 
-SCHEDULES = {kind: cls() for kind, cls in members(Schedule).items() if kind != "explicit"}
-SCHEDULES["explicit"] = ExplicitSchedule(values=tuple(0.002 * (i + 1) for i in range(50)))
+SCHEDULES: dict[str, Schedule] = ready(Schedule) | {
+    "explicit": ExplicitSchedule(values=tuple(0.002 * (i + 1) for i in range(50)))
+}
 NOISE = CounterNoise(3)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import filelock
 import pytest
 
-from diffusion_studio.core.describe import members, with_value
+from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.process.schedules import Schedule
 from diffusion_studio.data.errors import DataError
 from diffusion_studio.engine.files import files
@@ -31,6 +31,7 @@ from diffusion_studio.engine.runs.run import (
     put_back,
 )
 from support import hostile
+from support.families import ready
 from support.tiny import begin, finish, resume, tiny_config, write_pictures
 
 MANIFEST = {"source": "zoo", "class_names": ["ape", "bee"], "images": []}
@@ -40,7 +41,7 @@ def made(path: Path, config: RunConfig | None = None) -> Run:
     return Run.create(path, config or tiny_config(), MANIFEST)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in members(Schedule) if kind != "explicit"])
+@pytest.mark.parametrize("kind", ready(Schedule))
 def test_that_a_config_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
     config = with_value(tiny_config("/data/山水", seed=2**31 - 1), "diffusion.schedule.kind", kind)
     made(tmp_path / "run", config)

@@ -792,7 +792,7 @@ class Asked:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-@pytest.mark.parametrize("kind", [kind for kind in members(Sampler) if kind != "sigma"])
+@pytest.mark.parametrize("kind", members(Sampler))
 def test_that_a_rough_picture_is_that_of_a_chain_over_those_few_times(kind, share):
     asked = Asked()
     spec = SampleSpec(steps=50, count=2, sampler={"kind": kind}, label=1)

@@ -6,9 +6,14 @@ import gc
 import os
 import sys
 
-COMMANDS = (
-    "train", "sample", "train-classifier", "evaluate", "doctor", "screenshots", "--help", "-h", "--version",
-)  # fmt: skip
+from diffusion_studio.cli.commands import COMMANDS, Command
+
+SCREENSHOTS = Command(
+    "diffusion_studio.screenshots",
+    "Save pictures of every page, after training a small model on the digits.",
+)
+ALL = {**COMMANDS, "screenshots": SCREENSHOTS}
+OPTIONS = ("--help", "-h", "--version")
 
 
 def main() -> int:
@@ -25,14 +30,10 @@ def _run() -> int:
     # torch makes a folder for compiled code when it is imported; not among everybody's temporary files
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(places.cache_dir() / "torch"))
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in COMMANDS:
-        from diffusion_studio import cli
+    if arguments and arguments[0] in (*ALL, *OPTIONS):
+        from diffusion_studio.cli.program import main as run_command
 
-        if arguments[0] in ("screenshots", "--help", "-h"):
-            from diffusion_studio.screenshots import command
-
-            cli.app.command("screenshots")(command)
-        return cli.main(arguments)
+        return run_command(arguments, ALL)
     from diffusion_studio.app import run
 
     return run(arguments)

@@ -12,13 +12,19 @@ import typer
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
+from diffusion_studio.cli.options import plain_app
+
 SIZES = ((1280, 800), (1920, 1200))
 MODES = ("light", "dark")
 CLASSIFIER_SECONDS = 15.0
 PATIENCE = 180_000  # ms to wait for a page to be complete
 
 
-def command(
+app = plain_app()
+
+
+@app.command()
+def screenshots(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the pictures go.")],
     seconds: Annotated[
         float, typer.Option("--seconds", min=1, help="How long the shown model is trained.")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_studio import cli
+from diffusion_studio.cli.program import main
 from diffusion_studio.engine.chains.chain_tree import load_tree
 from diffusion_studio.engine.runs.checkpoints import read_tensors
 from diffusion_studio.engine.runs.run import Run
@@ -54,7 +54,7 @@ def test_that_it_opens(run):
 @pytest.mark.parametrize(("name", "options"), [("ddpm", SAMPLED), ("guided", GUIDED)])
 def test_that_it_samples_the_same_images(run, tmp_path, name, options):
     out = tmp_path / "samples.npz"
-    assert cli.main(["sample", str(run), "--out", str(out), *options.split()]) == 0
+    assert main(["sample", str(run), "--out", str(out), *options.split()]) == 0
     with np.load(out) as now, np.load(BEFORE / f"{name}.npz") as before:
         np.testing.assert_array_equal(now["labels"], before["labels"])
         np.testing.assert_allclose(now["samples"], before["samples"], atol=2e-5)
@@ -63,7 +63,7 @@ def test_that_it_samples_the_same_images(run, tmp_path, name, options):
 def test_that_its_bound_is_the_same(run, tmp_path):
     out = tmp_path / "elbo.json"
     asked = ["evaluate", str(run), "--elbo", "--images", "4", "--draws", "1", "--out", str(out)]
-    assert cli.main(asked) == 0
+    assert main(asked) == 0
     now, before = (json.loads(path.read_text("utf-8"))["elbo"] for path in (out, BEFORE / "elbo.json"))
     assert now["total"] == pytest.approx(before["total"], rel=1e-5)
     np.testing.assert_allclose(now["terms"], before["terms"], rtol=1e-4)
@@ -71,7 +71,7 @@ def test_that_its_bound_is_the_same(run, tmp_path):
 
 def test_that_it_goes_on_to_the_same_weights(run):
     """Bit for bit on the kind of machine that wrote it; another one adds up in another order."""
-    assert cli.main(["train", "digits", "--run", str(run), "--resume", "--steps", "12"]) == 0
+    assert main(["train", "digits", "--run", str(run), "--resume", "--steps", "12"]) == 0
     checkpoint = run / "checkpoints" / "step-00000012"
     now, before = read_tensors(checkpoint, RAW), read_tensors(BEFORE, "resumed_raw.safetensors")
     assert now.keys() == before.keys()

@@ -11,7 +11,8 @@ TOLD = ("Refused", "Cancelled", "OSError", "FileNotFoundError", "Error", "Timeou
 system says of a file, `sqlite3.Error`."""
 OURS = ("BadImage", "RunError", "DataError", "CheckpointError", "ClassifierError")
 UNHEARD = ("log.", ".add_note")  # what is said there reaches the log only
-BARE = ("widgets", "data/cache.py")  # a mistake of the caller; read back as None in the same file
+BARE = ("widgets", "data/cache.py", "engine/runs/metrics.py")
+"""Where a ValueError is a mistake of the caller, or is caught in the same file as a value left out."""
 DIAGNOSIS = ("engine/machine/doctor.py",)  # tells of other libraries in their own words
 PYDANTIC = "core/describe.py"  # the one place that asks it
 

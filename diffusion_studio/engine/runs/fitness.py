@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, parsed, regular
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
 
@@ -69,7 +70,7 @@ def stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if length > min(_MOST_HEADER, path.stat().st_size):
-                raise ValueError("its header is longer than the file")
+                raise Refused("its header is longer than the file")
             header = parsed(file.read(length))
         entries = {key: entry for key, entry in header.items() if key != "__metadata__"}
         return {key: tuple(int(side) for side in entry["shape"]) for key, entry in entries.items()}

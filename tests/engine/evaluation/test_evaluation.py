@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_studio.cli import main
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser
 from diffusion_studio.core.objective.elbo import bits_per_dim, discretised_term, matching_term, prior_term
 from diffusion_studio.core.objective.weights import reverse_variance
@@ -150,18 +148,6 @@ def test_that_a_run_without_a_checkpoint_says_so(pictures, tmp_path):
     begin(tmp_path / "run", tiny_config(pictures))
     with pytest.raises(RunError, match="Nothing was saved"):
         list(evaluate(tmp_path / "run", EvaluationSpec(), CPU, Control()))
-
-
-def test_that_the_command_line_evaluates(pictures, tmp_path, capsys):
-    finish(begin(tmp_path / "run", tiny_config(pictures, T=4)))
-    out = tmp_path / "found.json"
-    assert main(["evaluate", str(tmp_path / "run"), "--elbo", "--images", "2", "--out", str(out)]) == 0
-    assert "reconstruction" in capsys.readouterr().out
-    content = json.loads(out.read_text())
-    assert content["quality"] is None
-    assert len(content["elbo"]["terms"]) == 4
-    assert main(["evaluate", str(tmp_path / "nothing")]) == 1
-    assert main(["evaluate", str(tmp_path / "run"), "--out", "found.txt"]) == 2
 
 
 # --- quality ------------------------------------------------------------------------------------------------

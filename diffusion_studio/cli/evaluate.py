@@ -1,0 +1,74 @@
+"""`evaluate`: the bound on −log p and the quality of samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from diffusion_studio.cli.bar import bar
+from diffusion_studio.cli.options import Device, Seed, TrainedRun, plain_app
+from diffusion_studio.cli.sentences import note, usage
+from diffusion_studio.cli.signals import stopping_on_signals
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec
+from diffusion_studio.engine.evaluation.evaluation import evaluate as evaluating
+from diffusion_studio.engine.evaluation.text import lines
+from diffusion_studio.engine.files.files import to_json, write_atomically
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.events import Preparing
+from diffusion_studio.engine.machine.devices import choose_device
+
+app = plain_app()
+
+
+@app.command()
+def evaluate(
+    run: TrainedRun,
+    elbo: Annotated[bool, typer.Option("--elbo", help="Measure the bound on −log p, term by term.")] = False,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Draw samples and compare them with the training images.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write every number to this .json file.")
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=2, help="Images of the bound, at most.")] = 64,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of noise for each of them.")] = 2,
+    samples: Annotated[int, typer.Option("--samples", min=2, help="Samples of the quality.")] = 500,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Measure a trained model. Without --elbo or --quality, both. The run keeps images apart for the bound
+    if it was trained with --set data.held_out=0.1."""
+    with usage():
+        if out is not None and out.suffix.lower() != ".json":
+            raise Refused(f"{out.name} should end in .json.")
+    both = not elbo and not quality
+    spec = EvaluationSpec(elbo or both, quality or both, images, draws, samples, seed or 0)
+    found = _evaluate(run, spec, choose_device(device))
+    for sentence in found.notes:
+        note(sentence)
+    for line in lines(found.evaluation):
+        typer.echo(line)
+    if out is not None:
+        write_atomically(out, to_json(found.evaluation.to_dict()))
+        typer.echo(out)
+
+
+def _evaluate(path: Path, spec: EvaluationSpec, device: torch.device) -> Evaluated:
+    """Raises Cancelled when it was stopped."""
+    control, found = Control(), None
+    with bar() as shown, stopping_on_signals(control):
+        task = shown.add_task("opening", total=None)
+        for event in evaluating(path, spec, device, control):
+            match event:
+                case Preparing(what=what, done=done, total=total):
+                    shown.update(task, description=what, completed=done, total=total or None)
+                case Evaluated():
+                    found = event
+    if found is None:
+        raise Cancelled
+    return found

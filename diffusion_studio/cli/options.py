@@ -1,0 +1,25 @@
+"""Options that several commands share, and the form that all of them have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="What to compute on.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Same seed, same numbers.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter; see the keys below."),
+]
+TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run that has a checkpoint.")]
+
+
+def plain_app(**settings: Any) -> typer.Typer:
+    """A Typer whose help is plain text, and which leaves errors to the program."""
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **settings
+    )

@@ -1,0 +1,85 @@
+"""The program of the command line: finds the command that is asked for, runs it, and tells how it ended."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+import diffusion_studio
+from diffusion_studio.cli.commands import COMMANDS, Command
+from diffusion_studio.cli.options import plain_app
+from diffusion_studio.cli.sentences import complain
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.engine.files.log import kept_log
+from diffusion_studio.engine.jobs.failures import words_for
+
+log = logging.getLogger(__name__)
+
+
+class _Commands(TyperGroup):
+    """The commands in the context's `obj`, each imported only when it runs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(ctx.obj)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in ctx.obj:
+            return None
+        try:
+            module = importlib.import_module(ctx.obj[cmd_name].module)
+        except ImportError as error:
+            log.exception("A library could not be loaded")
+            named = f": {error.name}" if error.name else ""
+            raise Refused(
+                f"A library that this needs could not be loaded{named}. Run diffusion-studio doctor; it says "
+                "what is missing."
+            ) from error
+        return get_command(module.app)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in ctx.obj.items()])
+
+
+app = plain_app(
+    cls=_Commands,
+    name="diffusion-studio",
+    help="A desktop laboratory for diffusion models. Without a command it opens the window: "
+    "diffusion-studio [PATH], where PATH is a folder of images or a run.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(diffusion_studio.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str], commands: Mapping[str, Command] = COMMANDS) -> int:
+    """Runs one command; returns the exit code: 0 done, 1 failed with a sentence, 2 wrong usage."""
+    with kept_log("commands.log"):
+        try:
+            app(arguments, obj=commands)
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
+        except Cancelled:
+            return complain("Stopped; nothing was written.")
+        except Exception as error:
+            return complain(words_for(error))
+    return 0

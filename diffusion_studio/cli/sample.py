@@ -1,0 +1,158 @@
+"""`sample`: reverse chains of a trained model, as pictures or numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from diffusion_studio.cli.bar import bar
+from diffusion_studio.cli.options import Device, Seed, plain_app
+from diffusion_studio.cli.sentences import note, usage
+from diffusion_studio.cli.sets import write_choices
+from diffusion_studio.cli.signals import stopping_on_signals
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.engine.chains.chain import Chain
+from diffusion_studio.engine.chains.command import spec_of
+from diffusion_studio.engine.chains.export import check_suffix, run_chain, save_samples
+from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.chains.source import class_names_of, open_named
+from diffusion_studio.engine.files.pictures import ANIMATIONS
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.devices import choose_device
+
+app = plain_app()
+
+Model = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run, a checkpoint, a model folder, or memorising:DATA.")
+]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="FILE", help="A .png (grid), .gif, .webp, .apng (chain) or .npz.")
+]
+SamplerName = Annotated[
+    str | None, typer.Option("--sampler", help="The rule of each reverse step; see below.")
+]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Reverse steps S.")]
+Eta = Annotated[float | None, typer.Option("--eta", help="Stochasticity η of DDIM, 0 … 1.")]
+Tau = Annotated[
+    str | None,
+    typer.Option("--tau", metavar="RULE|TIMES", help="Visited times: a rule, or rising numbers 1,50,…"),
+]
+Sigma = Annotated[
+    str | None,
+    typer.Option("--sigma", metavar="σ|t:σ,…", help="Noise of the steps by hand: one number or a curve."),
+]
+Clip = Annotated[str | None, typer.Option("--clip", help="What is done to x̂_0: off, clip or dynamic.")]
+Invert = Annotated[
+    list[Path] | None,
+    typer.Option("--invert", metavar="IMAGE", help="Begin at the noise that DDIM finds for it."),
+]
+Count = Annotated[
+    int | None, typer.Option("--count", min=1, help="Number of images; 16, or those to invert.")
+]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label", metavar="CLASS", help="The class, by number or name; −2 for none. All in turn by default."
+    ),
+]
+Gamma = Annotated[float, typer.Option("--guidance", help="γ: 0 no class, 1 the class, more exaggerates it.")]
+Classifier = Annotated[
+    str | None,
+    typer.Option(
+        "--classifier",
+        metavar="[eps|mean]",
+        help="Let the classifier of RUN guide: ε̂ (when left out), or the mean of each step.",
+    ),
+]
+Negative = Annotated[
+    str | None, typer.Option("--negative", metavar="CLASS", help="Guide away from this class: “not a 3”.")
+]
+GammaCurve = Annotated[
+    str | None,
+    typer.Option(
+        "--guidance-curve",
+        metavar="CURVE",
+        help="γ over the chain: constant, interval or drawn; 0.2-0.8 is an interval of t/T, "
+        "0:1,0.5:2,1:0 a curve of t/T:share of γ.",
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set any other parameter; see the keys below."),
+]
+WithStates = Annotated[bool, typer.Option("--trajectory", help="Also write every state of the chain (.npz).")]
+
+
+class _Sample(TyperCommand):
+    """Its help lists every sampler, every rule for τ and every key of --set."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """`--classifier` may stand alone; it acts on ε̂ then."""
+        given = [
+            f"{arg}=eps" if arg == "--classifier" and after not in ("eps", "mean") else arg
+            for arg, after in zip(args, [*args[1:], ""], strict=True)
+        ]
+        return super().parse_args(ctx, given)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        options = {"sampler": "--sampler", "spacing": "--tau", "clip": "--clip"}
+        write_choices(formatter, SampleSpec(), options)
+
+
+@app.command(cls=_Sample)
+def sample(
+    run: Model,
+    out: Out,
+    sampler: SamplerName = None,
+    steps: Steps = 50,
+    eta: Eta = None,
+    tau: Tau = None,
+    sigma: Sigma = None,
+    clip: Clip = None,
+    invert: Invert = None,
+    count: Count = None,
+    label: Label = None,
+    guidance: Gamma = 1.0,
+    classifier: Classifier = None,
+    negative: Negative = None,
+    guidance_curve: GammaCurve = None,
+    seed: Seed = 0,
+    sets: Sets = None,
+    trajectory: WithStates = False,
+    device: Device = "auto",
+) -> None:
+    """Sample from a trained model."""
+    with usage():
+        check_suffix(out)
+        if trajectory and out.suffix.lower() != ".npz":
+            raise Refused(f"--trajectory writes numbers, so {out.name} should end in .npz.")
+        spec = spec_of(
+            sampler=sampler, steps=steps, eta=eta, tau=tau, sigma=sigma, clip=clip, invert=invert or [],
+            count=count, label=label, guidance=guidance, classifier=classifier, negative=negative,
+            guidance_curve=guidance_curve, seed=seed, sets=sets or [], names=lambda: class_names_of(run),
+        )  # fmt: skip
+    _sample(run, out, spec, trajectory, device)
+    typer.echo(out)
+
+
+def _sample(name: str, out: Path, spec: SampleSpec, trajectory: bool, device_name: str) -> None:
+    device, control = choose_device(device_name), Control()
+    source = open_named(name, device)
+    for sentence in source.notes:
+        note(sentence)
+    chain = Chain(source, spec, device)
+    with bar() as shown, stopping_on_signals(control):
+        task = shown.add_task("sampling", total=None)
+
+        def show(done: int, total: int) -> None:
+            shown.update(task, completed=done, total=total)
+
+        samples = run_chain(chain, trajectory or out.suffix.lower() in ANIMATIONS, show, control)
+    if samples is None:
+        raise Cancelled
+    settings = {"model": source.name, "step": source.step, "sample": spec.model_dump(mode="json")}
+    save_samples(out, samples, settings, trajectory)

@@ -1,0 +1,47 @@
+"""--set KEY=VALUE: what it changes, and the list of all keys below the help of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from diffusion_studio.core.describe import Choice, Knob, M, every_knob, families, members, with_value
+from diffusion_studio.core.refused import Refused
+
+
+def changed(choice: M, pairs: list[str]) -> M:
+    """`choice` with the values of KEY=VALUE.
+
+    Raises:
+        Refused: another form, no such key, or a value that it cannot have.
+    """
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise Refused(f"--set takes KEY=VALUE; got {pair!r}.")
+        choice = with_value(choice, key.strip(), value.strip())
+    return choice
+
+
+def write_choices(formatter: Any, choice: Choice, options: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Every member of every family that `choice` takes one of, and every key of --set.
+
+    `options` are those that choose from a family, by its path; the others are chosen by --set PATH.kind=….
+    """
+    for path, base in families(choice).items():
+        with formatter.section(f"{base.family}, by {options.get(path, f'--set {path}.kind=')}"):
+            found = members(base).items()
+            formatter.write_dl([(kind, f"{cls.title}: {cls.summary}") for kind, cls in found])
+    with formatter.section("Keys of --set, with bounds and defaults"):
+        formatter.write_dl([(k.path, _describe(k)) for k in every_knob(choice)], col_max=32)
+
+
+def _describe(k: Knob) -> str:
+    low = "-∞" if k.low is None else f"{k.low:g}"
+    high = "∞" if k.high is None else f"{k.high:g}"
+    bounds = f" {low} … {high}" if k.low is not None or k.high is not None else ""
+    options = f" one of {', '.join(str(v) for v, _ in k.options)}" if k.options else ""
+    unit = f" {k.unit}" if k.unit else ""
+    default = "empty" if k.default in ("", ()) else k.default
+    return f"{k.help} [{k.type}{options}{bounds}{unit}; default {default}]"

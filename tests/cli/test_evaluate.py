@@ -1,0 +1,29 @@
+"""`evaluate` prints what it measured, and writes it when asked to."""
+
+from __future__ import annotations
+
+import json
+
+from support.commands import complaint
+from support.tiny import begin, finish, tiny_config
+
+
+def test_that_a_run_is_evaluated(said, pictures, tmp_path):
+    finish(begin(tmp_path / "run", tiny_config(pictures, T=4)))
+    out = tmp_path / "found.json"
+    code, printed, _ = said("evaluate", tmp_path / "run", "--elbo", "--images", 2, "--out", out)
+    assert code == 0
+    assert "reconstruction" in printed
+    content = json.loads(out.read_text())
+    assert content["quality"] is None
+    assert len(content["elbo"]["terms"]) == 4
+
+
+def test_that_an_evaluation_that_cannot_be_is_refused_in_one_sentence(said, tmp_path):
+    for arguments, code, part in (
+        ([tmp_path / "nothing"], 1, "is not a run"),
+        ([tmp_path / "nothing", "--out", "found.txt"], 2, "should end in .json"),
+    ):
+        found, out, errors = said("evaluate", *arguments)
+        assert (found, out) == (code, "")
+        assert part in complaint(errors)

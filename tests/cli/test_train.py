@@ -1,0 +1,144 @@
+"""`train` does what it says, and says in one sentence what it cannot do."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from diffusion_studio.core.describe import knobs
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.metrics import MetricsReader
+from diffusion_studio.engine.runs.run import Run
+from support.commands import SETS, complaint, without_qt
+from support.tiny import write_pictures
+
+
+def test_that_training_makes_a_run_with_the_given_values(run):
+    found = Run.open(run)
+    assert found.step == 3
+    assert found.config.seed == 7
+    assert found.config.training.steps == 3
+    assert found.config.model.width == 8
+    assert len(MetricsReader(run / "metrics.sqlite").losses().losses) == 3
+
+
+def test_that_a_run_without_a_name_gets_one_and_it_is_printed(said, isolated_home, pictures):
+    code, out, _ = said("train", pictures, "--steps", "1", *SETS)
+    assert code == 0
+    path = Path(out.strip())
+    assert path.parent == isolated_home / "runs"
+    assert path.name.endswith("_zoo")
+    assert Run.open(path).class_names == ("ape", "bee", "cat")
+
+
+def test_that_resume_goes_on_to_the_new_limit(said, run, tmp_path):
+    again = shutil.copytree(run, tmp_path / "again")
+    code, out, _ = said("train", "digits", "--run", again, "--resume", "--steps", "5")
+    assert (code, out.strip()) == (0, str(again))
+    assert Run.open(again).step == 5
+    steps = MetricsReader(again / "metrics.sqlite").losses().steps
+    assert steps.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_that_skipped_files_are_counted(said, tmp_path):
+    folder = write_pictures(tmp_path / "zoo")
+    (folder / "ape" / "broken.png").write_bytes(b"no picture")
+    code, _, errors = said("train", folder, "--run", tmp_path / "run", "--steps", "1", *SETS)
+    assert code == 0
+    assert "1 file was skipped" in errors
+    assert "broken.png" in (tmp_path / "run" / "data.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "part"),
+    [
+        (["nowhere"], 1, "no folder"),
+        (["digits", "--set", "training"], 2, "KEY=VALUE"),
+        (["digits", "--set", "training.nonsense=1"], 2, "no parameter 'training.nonsense'"),
+        (["digits", "--set", "training.batch_size=0"], 2, "greater than or equal to 1"),
+        (["digits", "--set", "training.batch_size=many"], 2, "training.batch_size"),
+        (["digits", "--set", "diffusion.schedule.kind=nonsense"], 2, "diffusion.schedule"),
+        (["digits", "--resume"], 2, "--resume needs --run"),
+        (["digits", "--resume", "--run", "gone"], 1, "not a run"),
+        (["digits", "--run", "taken"], 1, "not empty"),
+        (["digits", "--run", "file"], 1, "file"),
+    ],
+)
+def test_that_a_training_that_cannot_be_is_refused_in_one_sentence(
+    said, tmp_path, monkeypatch, arguments, code, part
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thing").touch()
+    (tmp_path / "file").touch()
+    found, out, errors = said("train", *arguments, "--steps", "1", *SETS)
+    assert found == code
+    assert not out
+    assert part in complaint(errors)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "part"),
+    [
+        (["elsewhere", "--resume"], 1, "was trained on digits"),
+        (["digits", "--resume", "--set", "model.width=16"], 1, "model"),
+        (["digits"], 1, "already holds a run"),
+    ],
+)
+def test_that_a_run_keeps_what_it_was_made_of(said, run, arguments, code, part):
+    before = (run / "config.json").read_bytes()
+    found, _, errors = said("train", *arguments, "--run", run)
+    assert found == code
+    assert part in complaint(errors)
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_that_help_lists_every_key_with_its_default(said):
+    code, out, _ = said("train", "--help")
+    assert code == 0
+    words = re.sub(r"\s+", " ", out)
+    for knob in knobs(RunConfig()):
+        assert re.search(rf"^\s+{re.escape(knob.path)}\b", out, re.MULTILINE), knob.path
+    assert "default 128]" in words
+    for option in ("--run", "--steps", "--seconds", "--seed", "--device", "--set", "--resume"):
+        assert option in out
+
+
+def test_that_it_works_where_qt_is_not_installed(tmp_path):
+    done = subprocess.run(
+        without_qt("train", "digits", "--run", tmp_path / "run", "--steps", "2", *SETS),
+        capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert Run.open(tmp_path / "run").step == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_that_a_signal_saves_and_ends_well(tmp_path, number):
+    path = tmp_path / "run"
+    process = subprocess.Popen(
+        without_qt("train", "digits", "--run", path, *SETS), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    with process:
+        deadline = time.monotonic() + 60
+        while not len(MetricsReader(path / "metrics.sqlite").losses().losses):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.strip() == str(path)
+    assert "Stopping and saving" in errors
+    assert "Traceback" not in errors
+    step = Run.open(path).step
+    assert step > 0
+    assert MetricsReader(path / "metrics.sqlite").losses().steps[-1] == step

@@ -61,6 +61,8 @@ class ScoreDenoiser:
         scale: one number for each t, by which the network's answer is multiplied. (T+1,)
     """
 
+    learns_variance = False
+
     def __init__(self, tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tensor) -> None:
         self.tables = tables
         self.network = network

@@ -23,6 +23,10 @@ class Denoiser(Protocol):
     def tables(self) -> Tables:
         """The forward process that it undoes."""
 
+    @property
+    def learns_variance(self) -> bool:
+        """Whether its predictions carry a `fraction`: how much noise each pixel is to get (iDDPM eq. 15)."""
+
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         """Predict at one time.
 
@@ -48,6 +52,7 @@ class FunctionDenoiser:
     function: Callable[..., Tensor]
     kind: PredictionKind = "eps"
     conditional: bool = False
+    learns_variance = False
 
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         value = self.function(x_t, t, labels) if self.conditional else self.function(x_t, t)
@@ -64,6 +69,10 @@ class ChunkedDenoiser:
     @property
     def tables(self) -> Tables:
         return self.base.tables
+
+    @property
+    def learns_variance(self) -> bool:
+        return self.base.learns_variance
 
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         if len(x_t) <= self.size:

@@ -22,6 +22,8 @@ class GaussianDenoiser:
         std: a > 0.
     """
 
+    learns_variance = False
+
     def __init__(self, tables: Tables, mean: float | Tensor = 0.0, std: float = 1.0) -> None:
         self.tables = tables
         self.mean = mean
@@ -45,6 +47,8 @@ class MemorisingDenoiser:
         images: (N, …) floating, in the range of x_0.
         labels: int64 (N,), or None without classes.
     """
+
+    learns_variance = False
 
     def __init__(self, tables: Tables, images: Tensor, labels: Tensor | None = None) -> None:
         if len(images) == 0:

@@ -213,6 +213,8 @@ class MixtureDenoiser:
         mixture: p_0.
     """
 
+    learns_variance = False
+
     def __init__(self, tables: Tables, mixture: Mixture) -> None:
         self.tables = tables
         self.mixture = mixture

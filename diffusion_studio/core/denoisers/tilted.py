@@ -153,6 +153,8 @@ class TiltedDenoiser:
         gamma: γ.
     """
 
+    learns_variance = False
+
     def __init__(self, plain: MixtureDenoiser, label: int, gamma: float) -> None:
         self.plain, self.label, self.gamma = plain, label, gamma
         self._levels: dict[tuple[int, torch.dtype], TiltedMixture] = {}

@@ -79,6 +79,10 @@ class GuidedDenoiser:
     def tables(self) -> Tables:
         return self.base.tables
 
+    @property
+    def learns_variance(self) -> bool:
+        return self.base.learns_variance
+
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         if labels is None and self.weak is None:
             return self.base(x_t, t, None)
@@ -131,6 +135,10 @@ class ClassifierGuidedDenoiser:
     @property
     def tables(self) -> Tables:
         return self.base.tables
+
+    @property
+    def learns_variance(self) -> bool:
+        return self.base.learns_variance
 
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         plain = self.base(x_t, t, None)

@@ -65,7 +65,7 @@ class Source:
     @property
     def learns_variance(self) -> bool:
         """Whether its network was trained to say how much noise each pixel gets (iDDPM)."""
-        return bool(getattr(self.denoiser, "learns_variance", False))
+        return self.denoiser.learns_variance
 
     def shape(self, count: int) -> tuple[int, int, int, int]:
         return (count, self.channels, self.resolution, self.resolution)

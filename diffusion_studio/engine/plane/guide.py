@@ -55,5 +55,9 @@ class LearnedGuidance:
     def tables(self) -> Tables:
         return self._guided.tables
 
+    @property
+    def learns_variance(self) -> bool:
+        return self._guided.learns_variance
+
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         return self._guided(x_t, max(t, 1), torch.full((len(x_t),), self._label))

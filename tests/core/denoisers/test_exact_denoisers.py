@@ -5,11 +5,11 @@ import torch
 
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import ChunkedDenoiser, FunctionDenoiser
-from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDenoiser
+from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDenoiser, PosteriorClassifier
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members
-from diffusion_studio.core.guidance.guidance import GuidedDenoiser, constant
+from diffusion_studio.core.guidance.guidance import ClassifierGuidedDenoiser, GuidedDenoiser, constant
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.core.process.tables import Tables
@@ -91,6 +91,19 @@ class CountingDenoiser:
     def __call__(self, x_t, t, labels=None):
         self.batches.append(len(x_t))
         return self.base(x_t, t, labels)
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_that_whatever_wraps_a_denoiser_says_whether_its_variance_is_learned(learned):
+    base = CountingDenoiser()
+    base.learns_variance = learned
+    wrapped = (
+        ChunkedDenoiser(base, 2),
+        GuidedDenoiser(base, constant(2.0)),
+        ClassifierGuidedDenoiser(base, PosteriorClassifier(base.base, 4), constant(2.0)),
+    )
+    assert all(each.learns_variance is learned for each in wrapped)
+    assert not base.base.learns_variance
 
 
 def test_that_guidance_mixes_both_halves_in_one_call():

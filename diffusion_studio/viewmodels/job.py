@@ -6,7 +6,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from PySide6.QtCore import QObject, QThread, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QThread, QTimer, Signal
 
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs.control import Control
@@ -71,6 +71,8 @@ class Job(QObject):
         """Stops the job, waits for its thread and delivers what is left; for closing the window."""
         self.stop()
         ended = self._thread.wait(milliseconds)
+        if not ended:  # whoever asks may go now, but a thread that goes before its end ends the program
+            self._thread.setParent(QCoreApplication.instance())
         self._deliver()
         return ended
 

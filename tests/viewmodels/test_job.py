@@ -178,6 +178,27 @@ def test_that_finish_says_when_the_job_does_not_end(qtbot):
     assert job.finish()
 
 
+def test_that_a_thread_that_does_not_end_outlives_its_job(qtbot):
+    """Qt ends the program where a running thread is deleted."""
+    end = threading.Event()
+
+    def stream(control: Control, post: Post) -> Iterator[Event]:
+        end.wait()
+        yield Warned("late")
+
+    slot = Slot()
+    slot.start(stream)
+    thread = slot.findChild(Job)._thread
+    assert not slot.finish(20)
+    gone = weakref.ref(slot)
+    del slot
+    qtbot.waitUntil(lambda: gc.collect() >= 0 and gone() is None)
+    assert thread.isRunning()
+    end.set()
+    assert thread.wait()
+    thread.deleteLater()
+
+
 def test_that_the_generator_is_closed_before_finished_is_told(run):
     closed = []
 

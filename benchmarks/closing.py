@@ -98,7 +98,7 @@ def window(moment: str, way: str, after: float, note: Path) -> int:
             step = self.studio.training.state.step if self.studio is not None else None
             note.write_text(json.dumps({"at": time.time(), "step": step}))
             if way == "close":
-                self.shell.close()
+                self.close()
             else:
                 os.kill(os.getpid(), getattr(signal, way))
 

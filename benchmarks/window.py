@@ -72,7 +72,7 @@ def started(then: Callable[..., None]) -> None:
     try:
         then(app)
     finally:
-        app.shell.close()
+        app.close()
         application.processEvents()
 
 

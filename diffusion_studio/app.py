@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QSocketNotifier, QThread, Signal
 from PySide6.QtWidgets import QApplication
+from shiboken6 import isValid
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.log import kept_log
-from diffusion_studio.engine.machine.garbage import nothing_looked_for, pass_over_what_stays
+from diffusion_studio.engine.machine.garbage import look_at_all, nothing_looked_for, pass_over_what_stays
 from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.widgets.look.theme import theme
@@ -65,7 +66,7 @@ class App(QObject):
     def __init__(self, path: str = "") -> None:
         super().__init__()
         keep_freed_memory()  # before there are other threads
-        pass_over_what_stays()  # and all that is imported from here on
+        pass_over_what_stays()  # and later what is imported from here on
         self.shell = Shell(ITEMS)
         self.studio: Studio | None = None
         self._path = path
@@ -91,20 +92,29 @@ class App(QObject):
     def _fill(self) -> None:
         if self._failed or self._imports.isRunning():
             return
-        from diffusion_studio.studio import Studio
+        with nothing_looked_for():
+            from diffusion_studio.studio import Studio
 
         self.studio = Studio(self.shell, self._path)
-        pass_over_what_stays()
         self.ready.emit()
 
+    def close(self) -> None:
+        """Closes the window as a person does, once."""
+        if isValid(self.shell):
+            self.shell.close()
+
     def shutdown(self) -> None:
-        """The one way out: closing the window, Ctrl+C and SIGTERM all end here."""
+        """The one way out: closing the window, Ctrl+C and SIGTERM all end here.
+
+        Qt deletes the window and its pages afterwards; what only refers to each other is left to Python.
+        """
         self.shell.closing.disconnect(self.shutdown)  # a second signal finds nothing left to do
         self._imports.finished.disconnect(self._fill)
         self._imports.wait()
         if self.studio is not None:
             self.studio.shutdown()
             self.studio = None
+        look_at_all()
 
 
 def run(arguments: list[str]) -> int:
@@ -137,7 +147,7 @@ def _open(arguments: list[str]) -> int:
     application.setApplicationName("Diffusion Studio")
     theme()
     app = App(arguments[0] if arguments else "")
-    with _Signals(app.shell.close):
+    with _Signals(app.close):
         app.show()
         return application.exec()
 

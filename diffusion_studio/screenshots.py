@@ -90,7 +90,7 @@ def _take(folder: Path, run: Path) -> None:
     studio.show_page("runs")
     _wait(lambda: len(studio.runs.state.runs) == 1)
     _shoot(app, folder, "runs")
-    app.shell.close()
+    app.close()
     theme().set_mode("system")
     application.processEvents()
 

@@ -46,7 +46,7 @@ class Studio(QObject):
     """Builds the pages, restores their state and passes on what one has to tell another."""
 
     def __init__(self, shell: Shell, path: str = "") -> None:
-        super().__init__()
+        super().__init__(shell)  # and goes with it
         work_alone()  # this is the window's thread: helpers belong to training and sampling
         self.shell = shell
         self._remembered: tuple[RunConfig, Path | None] | None = None

@@ -39,6 +39,7 @@ class Shell(QMainWindow):
         self.setMinimumSize(960, 640)
         self.resize(1280, 800)
         self.setAcceptDrops(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.rail, self.header = Rail(), Header()
         self.stack = QStackedWidget()
         self._waiting = label("Opening …", "muted")

@@ -61,7 +61,7 @@ def test_that_a_folder_becomes_a_model_whose_chain_is_walked_and_everything_is_t
     qtbot.waitUntil((tmp_path / "chain.gif").exists, timeout=PATIENCE)
     with Image.open(tmp_path / "chain.gif") as image:
         assert image.n_frames > 10
-    app.shell.close()
+    app.close()
     assert Run.open(run).step == training.state.saved_step
     with Run.open(run).lock():
         pass

@@ -16,8 +16,16 @@ def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def open_app(qtbot: Any) -> Iterator[Any]:
+def make_app(qapp: Any) -> Iterator[Any]:
+    """The whole window, before it is shown: `make_app(path)`."""
+    from support import window
+
+    yield from window.apps()
+
+
+@pytest.fixture
+def open_app(qtbot: Any, make_app: Any) -> Any:
     """Opens the whole window: `open_app(path)`."""
     from support import window
 
-    yield from window.windows(qtbot)
+    return window.windows(qtbot, make_app)

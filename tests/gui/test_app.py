@@ -16,7 +16,6 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QApplication, QWidget
 
 from diffusion_studio import app as module
-from diffusion_studio.app import App
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.runs.run import Run, list_runs
@@ -44,7 +43,7 @@ app = App()
 heavy = ("torch", "numpy", "pyqtgraph", "PIL", "sklearn", "diffusers", "ziamath", "pydantic")
 loaded = []
 app.shell.painted.disconnect(app._imports.start)
-app.shell.painted.connect(lambda: (loaded.extend(n for n in heavy if n in sys.modules), app.shell.close()))
+app.shell.painted.connect(lambda: (loaded.extend(n for n in heavy if n in sys.modules), app.close()))
 app.show()
 application.exec()
 print(*loaded)
@@ -68,7 +67,7 @@ def test_that_the_first_start_stands_at_a_chain_of_digits(open_app):
     assert not studio.sample_page.banner.isVisible()
 
 
-def test_that_no_other_window_flashes_up(qtbot):
+def test_that_no_other_window_flashes_up(qtbot, make_app):
     class Windows(QObject):
         seen: ClassVar[list[QObject]] = []
 
@@ -77,31 +76,27 @@ def test_that_no_other_window_flashes_up(qtbot):
                 self.seen.append(watched)
             return False
 
-    windows, app = Windows(), App()
-    qtbot.addWidget(app.shell)
+    windows, app = Windows(), make_app()
     QApplication.instance().installEventFilter(windows)
     with qtbot.waitSignal(app.ready, timeout=PATIENCE):
         app.show()
     for key in app.studio.pages:
         app.studio.show_page(key)
     QApplication.instance().removeEventFilter(windows)
-    app.shell.close()
     assert set(windows.seen) == {app.shell}
 
 
-def test_that_a_library_that_does_not_load_is_said_in_the_window(qtbot, monkeypatch, caplog):
+def test_that_a_library_that_does_not_load_is_said_in_the_window(qtbot, make_app, monkeypatch):
     class Broken(module.Imports):
         def run(self) -> None:
             self.failed.emit("libtorch.so: cannot open shared object file")
 
     monkeypatch.setattr(module, "Imports", Broken)
-    app = App()
-    qtbot.addWidget(app.shell)
+    app = make_app()
     app.show()
     qtbot.waitUntil(lambda: "libtorch.so" in app.shell._waiting.text(), timeout=PATIENCE)
     assert "doctor" in app.shell._waiting.text()
     assert app.studio is None
-    app.shell.close()
 
 
 # --- pages ------------------------------------------------------------------------------------------------
@@ -236,7 +231,7 @@ def test_that_everything_is_as_it_was_after_closing(qtbot, open_app):
     studio.train_page.panel.axis.set_value("log_snr")
     studio.train_page.columns.setSizes([500, 300])
     sizes = studio.train_page.layout_state()
-    app.shell.close()
+    app.close()
 
     again = open_app()
     studio = again.studio
@@ -273,7 +268,7 @@ def test_that_garbage_in_the_memory_only_costs_the_layout(open_app, content, cap
     assert app.studio.sampling.state.model == "Digits"
     assert app.studio.training.state.data.count == 1797
     app.studio.show_page("runs")
-    app.shell.close()
+    app.close()
     assert json.loads(remembered().read_text())["page"] == "runs"
 
 
@@ -294,25 +289,23 @@ def test_that_a_remembered_run_and_folder_that_are_gone_leave_a_window_that_work
 
 def test_that_closing_twice_is_closing_once(open_app):
     app = open_app()
-    app.shell.close()
-    app.shell.close()
+    app.close()
+    app.close()
     assert app.studio is None
 
 
-def test_that_closing_before_the_pages_are_there_is_in_good_order(qtbot):
-    app = App()
-    qtbot.addWidget(app.shell)
+def test_that_closing_before_the_pages_are_there_is_in_good_order(qtbot, make_app):
+    app = make_app()
     with qtbot.waitSignal(app.shell.painted):
         app.show()
-    app.shell.close()
+    app.close()
     assert app.studio is None
 
 
-def test_that_closing_before_the_first_paint_is_in_good_order(qtbot):
-    app = App()
-    qtbot.addWidget(app.shell)
+def test_that_closing_before_the_first_paint_is_in_good_order(make_app):
+    app = make_app()
     app.show()
-    app.shell.close()
+    app.close()
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -330,7 +323,7 @@ def test_that_closing_at_any_moment_of_a_training_saves_it(qtbot, open_app, numb
         for _ in range(luck.randrange(6)):
             luck.choice([studio.training.pause, studio.training.resume, studio.sampling.compute])()
             qtbot.wait(luck.randrange(60))
-    app.shell.close()
+    app.close()
     for path in list_runs(places.runs_dir()):
         run = Run.open(path)
         with run.lock():

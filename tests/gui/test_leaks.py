@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
-from PySide6.QtCore import QObject, QThread, QTimer, Signal
-from PySide6.QtWidgets import QWidget
+import torch
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, Signal
+from PySide6.QtWidgets import QApplication, QWidget
 
+from diffusion_studio.app import App
 from support import leaks
+from support.window import PATIENCE, settle
 
 
 @contextmanager
@@ -88,3 +94,50 @@ def test_that_no_signal_takes_the_name_of_a_method_of_qt(open_app):
         above = next(base for base in kind.__mro__ if base.__module__.startswith("PySide6."))
         signals = [name for name, value in vars(kind).items() if isinstance(value, Signal)]
         assert not [name for name in signals if hasattr(above, name)], kind
+
+
+def test_that_a_closed_window_leaves_nothing(qtbot):
+    """Nothing of it stays alive, and the next one takes its memory; the first two fill the caches."""
+    taken = []
+    for number in range(6):
+        before = {id(thing) for thing in window_parts()}
+        parts = [weakref.ref(thing) for thing in opened_and_closed(qtbot) if id(thing) not in before]
+        assert len(parts) > 1000
+        left = left_of(parts)
+        assert number < 2 or left == []
+        taken.append(psutil.Process().memory_info().rss / 2**20)
+    assert max(taken[2:]) - taken[1] < 12, taken  # MB for four windows of 16 each
+
+
+def opened_and_closed(qtbot) -> list[object]:
+    """What there was of a window that stood at each of its pages."""
+    app = App()
+    with qtbot.waitSignal(app.ready, timeout=PATIENCE):
+        app.show()
+    settle(qtbot, app)
+    for key in app.studio.pages:
+        app.studio.show_page(key)
+        QApplication.processEvents()
+    parts = window_parts()
+    app.close()
+    return parts
+
+
+def window_parts() -> list[object]:
+    """Whatever Python knows of Qt's objects, tensors, and instances of the window's own classes."""
+    gc.unfreeze()  # what is passed over is not listed
+    return [thing for thing in gc.get_objects() if is_part(type(thing))]
+
+
+def is_part(kind: type) -> bool:
+    own = str(kind.__module__).startswith("diffusion_studio.") and kind.__weakrefoffset__ > 0
+    return own or issubclass(kind, (QObject, torch.Tensor))
+
+
+def left_of(parts: list[weakref.ref[object]]) -> list[str]:
+    """What is alive, by name, after deferred deletions and a look of the collector."""
+    for _ in range(2):  # what the collector finds may delete more
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        QApplication.processEvents()
+        gc.collect()
+    return [repr(thing) for part in parts if (thing := part()) is not None]

@@ -18,14 +18,25 @@ PATIENCE = 30_000  # ms
 Opener = Callable[..., App]
 
 
-def windows(qtbot: Any) -> Iterator[Opener]:
-    """The body of a fixture: opens windows, waits until their pages are there, and closes them."""
-    opened: list[App] = []
+def apps() -> Iterator[Callable[[], App]]:
+    """The body of a fixture: makes windows, and closes them."""
+    made: list[App] = []
+
+    def make_app(path: str | Path = "") -> App:
+        made.append(App(str(path)))
+        return made[-1]
+
+    yield make_app
+    for app in made:
+        app.close()
+    theme().set_mode("system")
+
+
+def windows(qtbot: Any, make_app: Callable[..., App]) -> Opener:
+    """Opens windows and waits until their pages are there."""
 
     def open_app(path: str | Path = "", *, computed: bool = True) -> App:
-        app = App(str(path))
-        qtbot.addWidget(app.shell)
-        opened.append(app)
+        app = make_app(path)
         with qtbot.waitSignal(app.ready, timeout=PATIENCE), qtbot.waitActive(app.shell):
             app.show()
             app.shell.activateWindow()
@@ -33,10 +44,7 @@ def windows(qtbot: Any) -> Iterator[Opener]:
             settle(qtbot, app)
         return app
 
-    yield open_app
-    for app in opened:
-        app.shell.close()
-    theme().set_mode("system")
+    return open_app
 
 
 def settle(qtbot: Any, app: App) -> None:

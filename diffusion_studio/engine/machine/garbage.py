@@ -17,7 +17,28 @@ from typing import Any
 LONG = 0.02  # seconds; a frame that is seen to be late
 SHORT_TURN = 0.00005  # seconds; Python's own is 0.005
 _BROUGHT = "torch._dynamo"
-_begun = [0.0]
+
+
+class _LongLooks:
+    """Told of every look. A long one, after modules were imported, is the last at what they brought.
+
+    Only then: to pass over whatever makes a look long would keep a window's own objects for ever.
+    """
+
+    def __init__(self) -> None:
+        self._begun = 0.0
+        self._modules = len(sys.modules)
+
+    def __call__(self, phase: str, details: dict[str, Any]) -> None:
+        if phase == "start":
+            self._begun = time.perf_counter()
+        elif details["generation"] == 2 and time.perf_counter() - self._begun > LONG:
+            self.freeze_imported()
+
+    def freeze_imported(self) -> None:
+        if len(sys.modules) > self._modules:
+            self._modules = len(sys.modules)
+            gc.freeze()
 
 
 @contextmanager
@@ -28,8 +49,8 @@ def nothing_looked_for() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-        if _after_a_long_one in gc.callbacks:  # a script that trains keeps Python's own ways
-            gc.freeze()
+        for looks in _long_looks():  # a script that trains keeps Python's own ways
+            looks.freeze_imported()
 
 
 def import_optimizers() -> None:
@@ -50,14 +71,20 @@ def import_optimizers() -> None:
 
 
 def pass_over_what_stays() -> None:
-    """From now on Python looks only at younger objects; what survives a long look is passed over as well."""
+    """From now on Python looks only at younger objects, and at those of later imports once at most.
+
+    What is alive now must live as long as the window: of rings among it nothing is found.
+    """
+    look_at_all()
     gc.freeze()
-    if _after_a_long_one not in gc.callbacks:
-        gc.callbacks.append(_after_a_long_one)
+    gc.callbacks.append(_LongLooks())
 
 
-def _after_a_long_one(phase: str, details: dict[str, Any]) -> None:
-    if phase == "start":
-        _begun[0] = time.perf_counter()
-    elif details["generation"] == 2 and time.perf_counter() - _begun[0] > LONG:
-        gc.freeze()  # libraries were imported meanwhile
+def look_at_all() -> None:
+    """From now on Python looks at every object again: a window has closed and leaves rings behind."""
+    gc.callbacks[:] = [found for found in gc.callbacks if not isinstance(found, _LongLooks)]
+    gc.unfreeze()
+
+
+def _long_looks() -> list[_LongLooks]:
+    return [found for found in gc.callbacks if isinstance(found, _LongLooks)]

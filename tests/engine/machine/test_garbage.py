@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import math
 import subprocess
 import sys
+import types
 import weakref
 
 import pytest
@@ -21,12 +24,10 @@ class Ring:
 
 @pytest.fixture
 def thawed():
-    before = list(gc.callbacks)
-    gc.callbacks[:] = [c for c in before if c is not garbage._after_a_long_one]
-    gc.unfreeze()
+    """Python's own ways before the test and after it."""
+    garbage.look_at_all()
     yield
-    gc.callbacks[:] = before
-    gc.unfreeze()
+    garbage.look_at_all()
 
 
 def test_that_what_is_there_is_passed_over_and_what_comes_is_collected(thawed):
@@ -41,28 +42,72 @@ def test_that_what_is_there_is_passed_over_and_what_comes_is_collected(thawed):
     assert left[1]() is None
 
 
-def test_that_a_long_pause_is_the_last_of_its_kind(thawed, monkeypatch):
+@pytest.fixture
+def imported(monkeypatch):
+    """Lets a module be imported: `imported()`."""
+    numbers = itertools.count()
+
+    def imported() -> None:
+        name = f"brought_{next(numbers)}"
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+
+    return imported
+
+
+def test_that_a_long_look_at_what_was_imported_is_the_last_of_its_kind(thawed, monkeypatch, imported):
     garbage.pass_over_what_stays()
-    garbage.pass_over_what_stays()
-    assert gc.callbacks.count(garbage._after_a_long_one) == 1
     kept = [Ring() for _ in range(1000)]
-    gc.collect(0)
+    imported()
     before = gc.get_freeze_count()
-    gc.collect(1)
+    monkeypatch.setattr(garbage, "LONG", math.inf)
+    gc.collect()
     assert gc.get_freeze_count() <= before  # a short look changes nothing
     monkeypatch.setattr(garbage, "LONG", 0.0)
     gc.collect()
     assert gc.get_freeze_count() >= before + len(kept)
 
 
-def test_that_imports_are_not_looked_through(thawed):
+def test_that_what_a_long_look_finds_alive_is_collected_when_it_ends(thawed, monkeypatch):
+    """A window may have so many objects of its own that every look at them is long."""
+    garbage.pass_over_what_stays()
+    monkeypatch.setattr(garbage, "LONG", 0.0)
+    ring = Ring()
+    left = weakref.ref(ring)
+    gc.collect()
+    gc.collect()
+    del ring
+    gc.collect()
+    assert left() is None
+
+
+def test_that_a_closed_window_hides_nothing(thawed):
+    garbage.pass_over_what_stays()
+    garbage.pass_over_what_stays()  # a second window
+    ring = Ring()
+    gc.freeze()
+    left = weakref.ref(ring)
+    del ring
+    callbacks = len(gc.callbacks)
+    garbage.look_at_all()
+    assert len(gc.callbacks) == callbacks - 1
+    assert gc.get_freeze_count() == 0
+    gc.collect()
+    assert left() is None
+
+
+def test_that_imports_are_not_looked_through(thawed, imported):
     with garbage.nothing_looked_for():
-        pass
+        imported()
     assert gc.get_freeze_count() == 0  # without a window
     garbage.pass_over_what_stays()
     before = gc.get_freeze_count()
+    young = [Ring() for _ in range(1000)]
+    with garbage.nothing_looked_for():
+        pass
+    assert gc.get_freeze_count() < before + len(young)  # everything was imported already
     with garbage.nothing_looked_for():
         assert not gc.isenabled()
+        imported()
         brought = [Ring() for _ in range(1000)]
     assert gc.isenabled()
     assert gc.get_freeze_count() >= before + len(brought)

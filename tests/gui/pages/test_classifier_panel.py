@@ -139,5 +139,5 @@ def test_that_closing_the_window_saves_a_classifier_in_training(qtbot, open_app,
     settle(qtbot, app)
     page.side.classifier.train_requested.emit(600.0)
     qtbot.waitUntil(lambda: page.classifier.state.phase == "running", timeout=PATIENCE)
-    app.shell.close()
+    app.close()
     assert read_card(run).step > 0

@@ -283,7 +283,7 @@ def test_that_the_page_comes_back_as_it_was_left(open_app):
     model.modes.choose_shape("moons")
     model.choose_method("ddim")
     app.studio.plane_page.plane.set_zoom(2.0)
-    app.shell.close()
+    app.close()
     again = open_app(computed=False)
     assert again.studio.plane.spec == model.spec
     assert again.studio.plane_page.plane.zoom == 2.0

@@ -632,7 +632,7 @@ def test_that_the_laboratory_is_as_it_was_after_closing(qtbot, open_app):
     studio.sample_page.columns.setSizes([500, 300])
     tree, pictures = model.parameters.tree, model.record.picture("change", 7)
     sizes = studio.sample_page.layout_state()["columns"]
-    app.shell.close()
+    app.close()
 
     again = open_app().studio
     assert again.sampling.parameters.tree == tree

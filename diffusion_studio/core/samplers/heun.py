@@ -20,7 +20,9 @@ class Heun(Sampler):
     rank: ClassVar[int] = 60
     order: ClassVar[int] = 2
     title: ClassVar[str] = "Heun"
-    summary: ClassVar[str] = "an Euler step, then again with the mean of both slopes; two calls."
+    summary: ClassVar[str] = (
+        "second order along the probability flow: an Euler step, then again with the mean of both slopes."
+    )
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,(\hat\epsilon+\hat\epsilon')/2"

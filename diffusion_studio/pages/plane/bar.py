@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from diffusion_studio.engine.plane.process import Process
 from diffusion_studio.pages.plane.tools import LookButton
-from diffusion_studio.viewmodels.plane.state import Look, method_of, methods
+from diffusion_studio.viewmodels.plane.methods import method_of, methods
+from diffusion_studio.viewmodels.plane.state import Look
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.look.icons import set_icon
 
@@ -86,7 +87,7 @@ class PlaneBar(QWidget):
 def _relief_button() -> QToolButton:
     button = QToolButton()
     button.setCheckable(True)
-    button.setToolTip("The density as a landscape with the paths on it; drag to turn it (Luo, figure 6)")
+    button.setToolTip("The density as a landscape with the paths on it; drag to turn it (Luo figure 6)")
     button.setAccessibleName("Landscape")
     set_icon(button, "surface")
     return button

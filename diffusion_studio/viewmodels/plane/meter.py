@@ -15,7 +15,8 @@ from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.measures import Measures, measure
 from diffusion_studio.engine.plane.process import Langevin, Process
 from diffusion_studio.viewmodels.job import Post, Slot, Stream
-from diffusion_studio.viewmodels.plane.state import Comparison, Course, method_title
+from diffusion_studio.viewmodels.plane.methods import method_title
+from diffusion_studio.viewmodels.plane.state import Comparison, Course
 
 EVERY = 250  # ms between two measurements while something moves
 STILL = 60  # ms of rest before one

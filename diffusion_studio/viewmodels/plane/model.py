@@ -23,11 +23,12 @@ from diffusion_studio.viewmodels.plane.frames import Draft, start_labels
 from diffusion_studio.viewmodels.plane.learning import PlaneLearner
 from diffusion_studio.viewmodels.plane.memory import to_remember
 from diffusion_studio.viewmodels.plane.meter import PlaneMeter
+from diffusion_studio.viewmodels.plane.methods import method_of, methods
 from diffusion_studio.viewmodels.plane.modes import FARTHEST, Held, PlaneModes
 from diffusion_studio.viewmodels.plane.player import PlanePlayer
 from diffusion_studio.viewmodels.plane.pointer import PlanePointer
 from diffusion_studio.viewmodels.plane.scene import PlaneScene
-from diffusion_studio.viewmodels.plane.state import LearningState, Look, PlaneState, method_of, methods
+from diffusion_studio.viewmodels.plane.state import LearningState, Look, PlaneState
 from diffusion_studio.viewmodels.plane.tour.card import Action
 from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 

@@ -8,83 +8,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion_studio.core.describe import members
-from diffusion_studio.core.process.spacing import LogSNRSpacing
-from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.engine.plane.measures import Measures
-from diffusion_studio.engine.plane.process import Forward, Langevin, Process, Reverse
+from diffusion_studio.engine.plane.process import Langevin
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.notice import Notice
 
 FieldKind = Literal["exact", "learned", "error"]
 ColorBy = Literal["class", "start", "age", "none"]
 Trails = Literal["off", "short", "whole"]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to move that is offered by name."""
-
-    key: str
-    title: str
-    help: str
-    process: Process
-
-
-def methods() -> tuple[Method, ...]:
-    """All of them, in the order of the buttons."""
-    known = members(Sampler)
-    found = [
-        Method(
-            "langevin",
-            "Langevin",
-            "Follow the score of one noise level, with noise (Luo eq. 158)",
-            Langevin(),
-        )
-    ]
-    for key, title, text, kind in (
-        ("annealed", "Annealed", "Langevin at every noise level in turn, from coarse to fine (Luo eq. 160)",
-         "annealed_langevin"),
-        ("ddpm", "DDPM", "Ancestral sampling: every step adds noise again (Ho et al. 2020)", "ddpm"),
-        ("ddim", "DDIM", "The start alone decides, for η = 0 (DDIM eq. 12)", "ddim"),
-        ("sde", "Reverse SDE", "Euler–Maruyama on the reverse SDE (score SDE)", "reverse_sde"),
-        ("flow", "Flow", "The probability flow, second order (score SDE)", "heun"),
-    ):  # fmt: skip
-        if kind in known:
-            found.append(Method(key, title, text, _reverse(known[kind]())))
-    found.append(Method("forward", "Forward", "Exact samples, noised step by step (Luo eq. 69)", Forward()))
-    return tuple(found)
-
-
-def _reverse(sampler: Sampler) -> Process:
-    """A reverse chain; solvers of higher order need times that are even in log SNR."""
-    if sampler.order > 1:
-        return Reverse(sampler=sampler, spacing=LogSNRSpacing(), steps=100)
-    return Reverse(sampler=sampler)
-
-
-def method_of(process: Process) -> str:
-    """The key of the method that a process belongs to; "" for samplers that have no button."""
-    if not isinstance(process, Reverse):
-        return process.kind
-    kinds = {
-        "annealed_langevin": "annealed",
-        "ddpm": "ddpm",
-        "ddim": "ddim",
-        "reverse_sde": "sde",
-        "heun": "flow",
-    }
-    return kinds.get(process.sampler.kind, "")
-
-
-def method_title(process: Process) -> str:
-    """ "Langevin", "DDIM": what the curves are called."""
-    if isinstance(process, Langevin):
-        return "adjusted Langevin" if process.adjusted else "Langevin"
-    if not isinstance(process, Reverse):
-        return type(process).title
-    annealed = process.sampler.kind == "annealed_langevin"
-    return "annealed" if annealed else type(process.sampler).title
 
 
 @dataclass(frozen=True)

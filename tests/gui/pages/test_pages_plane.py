@@ -14,6 +14,7 @@ from diffusion_studio.engine.plane.contours import contour_segments
 from diffusion_studio.engine.plane.field import FieldView, Window
 from diffusion_studio.engine.plane.shapes import CUSTOM
 from diffusion_studio.viewmodels.plane import player as plane_player
+from diffusion_studio.viewmodels.plane.methods import BUTTONS
 from diffusion_studio.widgets.look.theme import DARK, LIGHT, theme
 from diffusion_studio.widgets.plane.arrows import Arrow, arrow_ends
 from diffusion_studio.widgets.plane.ink import ink_of_picture, ink_of_text
@@ -138,7 +139,7 @@ def test_that_every_shape_method_and_layer_is_drawn(page, model):
             page.panel._choose(index)
             page.plane.grab()
             assert model.spec.shape == key
-    for key in ("annealed", "ddpm", "ddim", "sde", "flow", "forward", "langevin"):
+    for key in (*reversed(BUTTONS), "langevin"):
         page.bar.methods.changed.emit(key)
         model.player.seek(5)
         page.plane.grab()

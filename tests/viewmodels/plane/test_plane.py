@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_studio.engine.plane.process import Forward, Langevin, Reverse
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.samplers import Sampler
+from diffusion_studio.engine.plane.process import Forward, Langevin, Process, Reverse
 from diffusion_studio.engine.plane.shapes import CUSTOM, Mode
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.plane import player as plane_player
 from diffusion_studio.viewmodels.plane.memory import restored, to_remember
+from diffusion_studio.viewmodels.plane.methods import BUTTONS, method_of, methods
 from diffusion_studio.viewmodels.plane.model import PlaneViewModel
-from diffusion_studio.viewmodels.plane.state import Look, method_of, methods
+from diffusion_studio.viewmodels.plane.state import Look
 from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
 SMALL = PlaneSpec(count=60, process=Langevin(steps=80))
@@ -136,6 +139,17 @@ def test_that_there_and_back_the_slider_stays_on_its_leg(made):
     model.player.seek(90)
     model.edit("t", 400)
     assert model.state.position == 80
+
+
+def test_that_every_process_and_every_sampler_has_a_button_or_stands_in_the_menu(made):
+    processes = set(members(Process)) - {Reverse().kind}
+    assert processes <= {method.key for method in methods()} <= processes | set(members(Sampler))
+    model = made()
+    model.choose_method("ddim")
+    for kind in members(Sampler):
+        model.edit("process.sampler.kind", kind)
+        assert model.spec.process.sampler.kind == kind
+        assert method_of(model.spec.process) == (kind if kind in BUTTONS else "")
 
 
 def test_that_each_method_comes_back_with_its_parameters(made):

@@ -24,7 +24,8 @@ _PLACE = re.compile(
     rf"(?:after )?(?:{_KINDS} {_NUMBER}(?: (?:and|without lines) {_NUMBER})?|§{_NUMBER})"
     rf"|{_NUMBER}|code|corrected|as printed|noise form of μ"
 )
-_BY_YEAR = re.compile(r"\b[A-ZÀ-Ž][\w-]+(?: et al\.| & [^\W\d_]\w+)? (?:19|20)\d\d\b(?![-–]\d)")
+_NAME, _YEAR = r"[A-ZÀ-Ž][\w-]*[a-zà-ž]", r"(?:19|20)\d\d\b(?![-–]\d)"
+_BY_YEAR = re.compile(rf"\b{_NAME}(?: et al\.| & {_NAME}) {_YEAR}|(?<=\(){_NAME} {_YEAR}(?=[),;])")
 _BEFORE_EQUATION = re.compile(r"(.{0,40}?)(?:,? after|,)? eq\. \d")
 
 

@@ -3,6 +3,7 @@
 
     python3 packaging/bootstrap.py run [PATH ...]         open the window (a run, a model or an image folder)
     python3 packaging/bootstrap.py test [PYTEST ARG ...]  check the code and run the tests
+    python3 packaging/bootstrap.py check                  check the code, without the tests
     python3 packaging/bootstrap.py setup                  install only
 
 This one file is written so that any Python can read it, and say which ones will do.

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 import bootstrap
+from diffusion_studio import __version__
 from starter import checks, commands, environment, project, system
 from starter.project import StartError
 
@@ -226,6 +229,57 @@ def test_that_every_requirement_is_pinned():
 def test_that_integration_runs_the_command_of_the_readme():
     assert "python3 packaging/bootstrap.py test\n" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert '"$python" packaging/bootstrap.py test' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert "run: python3 packaging/bootstrap.py test\n" in workflow
+    versions = [f'"3.{minor}"' for minor in range(bootstrap.OLDEST[1], bootstrap.NEWEST[1] + 1)]
+    assert f"python: [{', '.join(versions)}]" in workflow
+    assert all(f"{system}-" in workflow for system in ("ubuntu", "macos", "windows"))
+
+
+def test_that_a_commit_is_checked_by_the_same_commands():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    entries = re.findall(r"entry: python3 packaging/bootstrap.py (\w+)", hooks)
+    assert entries == ["check", "test"]
+
+
+def test_that_check_is_all_of_test_but_the_tests(monkeypatch):
+    ran: list[str] = []
+    monkeypatch.setattr(environment, "prepare", lambda extras: None)
+    monkeypatch.setattr(
+        checks, "_run", lambda check: ran.append(check[0]) or checks.Outcome(check[0], True, 0.1)
+    )
+    assert commands.main(["check"]) == 0
+    assert ran == ["ruff", "ruff", "mypy"]
+    assert commands.main(["check", "tests"]) == 1
+
+
+def test_that_every_library_that_is_imported_is_required():
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = {_name(r) for r in (*described["dependencies"], *described["optional-dependencies"]["gui"])}
+    required |= {"pydantic-core", "shiboken6"}  # parts of pydantic and PySide6
+    imported = {
+        name.partition(".")[0]
+        for path in (ROOT / "diffusion_studio").rglob("*.py")
+        for name in _imports(path)
+    }
+    known = packages_distributions()
+    others = {name for name in imported if name in known and name != "diffusion_studio"}
+    assert {name for name in others if not {_name(d) for d in known[name]} & required} == set()
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+
+
+def test_that_the_changelog_tells_of_this_version():
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(.*?)\](?: - \d{4}-\d\d-\d\d)?$", changes, re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert headings[1] == __version__
 
 
 def test_that_the_wheel_holds_the_package_and_its_resources(tmp_path):
@@ -237,5 +291,6 @@ def test_that_the_wheel_holds_the_package_and_its_resources(tmp_path):
     assert {f"diffusion_studio/{name}" for name in resources} <= names
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "diffusion_studio").rglob("*.py")}
     assert modules <= names
+    assert "diffusion_studio/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "packaging/")) for name in names)

@@ -25,7 +25,15 @@ class Outcome:
 
 def run_all(pytest_arguments: list[str]) -> int:
     """Runs every check, or pytest alone when it is given arguments; 1 if any of them fails."""
-    checks = ((*PYTEST, *pytest_arguments),) if pytest_arguments else CHECKS
+    return _run_each(((*PYTEST, *pytest_arguments),) if pytest_arguments else CHECKS)
+
+
+def run_quick() -> int:
+    """Runs every check but the tests; 1 if any of them fails."""
+    return _run_each(tuple(check for check in CHECKS if check != PYTEST))
+
+
+def _run_each(checks: tuple[tuple[str, ...], ...]) -> int:
     outcomes = [_run(check) for check in checks]
     if len(outcomes) > 1:
         say("\n".join(["", "Summary", *map(str, outcomes)]))

@@ -1,4 +1,4 @@
-"""`run`, `test` and `setup`."""
+"""`run`, `test`, `check` and `setup`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ Usage: bootstrap.py COMMAND
 
   run [PATH ...]         open the window, with a run, a model or an image folder if given
   test [PYTEST ARG ...]  check the code and run the tests; with arguments: pytest alone
+  check                  check the code, without the tests
   setup                  install what is needed into .venv, and stop
 """
 
 
 def main(arguments: list[str]) -> int:
-    commands = {"run": run, "test": test, "setup": setup}
+    commands = {"run": run, "test": test, "check": check, "setup": setup}
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if name in ("-h", "--help"):
         print(USAGE, end="")
@@ -52,6 +53,13 @@ def test(arguments: list[str]) -> int:
     environment.prepare(environment.TESTS)
     system.need_libraries(window=False)
     return checks.run_all(arguments)
+
+
+def check(arguments: list[str]) -> int:
+    if arguments:
+        raise StartError("check takes no arguments.")
+    environment.prepare(environment.TESTS)
+    return checks.run_quick()
 
 
 def setup(arguments: list[str]) -> int:

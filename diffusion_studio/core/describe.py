@@ -44,6 +44,7 @@ class Member(Choice):
     title: ClassVar[str]
     summary: ClassVar[str]
     formula: ClassVar[str]  # LaTeX
+    symbols: ClassVar[str] = ""  # what letters mean that stand in this formula alone
     source: ClassVar[str]
 
 

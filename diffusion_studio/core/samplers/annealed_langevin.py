@@ -30,6 +30,7 @@ class AnnealedLangevin(Sampler):
     title: ClassVar[str] = "annealed Langevin"
     summary: ClassVar[str] = "Langevin dynamics at each noise level in turn, from coarse to fine."
     formula: ClassVar[str] = r"x \leftarrow x + c_t\,\hat s(x, t) + \sqrt{2c_t}\,z"
+    symbols: ClassVar[str] = "c_t = c (1−ᾱ_t)"
     source: ClassVar[str] = "Luo eq. 160–161; Song & Ermon 2019, algorithm 1"
 
     @property

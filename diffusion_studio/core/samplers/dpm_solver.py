@@ -60,6 +60,7 @@ class DPMSolver2M(Sampler):
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,x_t + \sqrt{\bar\alpha_s}\,(1-e^{-h})\,"
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r})"
     )
+    symbols: ClassVar[str] = "h = ln(ς_t/ς_s), r = h of the step before over h of this one"
     source: ClassVar[str] = "DPM-Solver++ algorithm 2"
 
     @property
@@ -87,6 +88,7 @@ class DPMSolver2MSDE(Sampler):
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,e^{-h}x_t + \sqrt{\bar\alpha_s}\,(1-e^{-2h})\,"
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r}) + \sigma_t z"
     )
+    symbols: ClassVar[str] = "for η = 1; else η²h for h in the exponential, (1+η²)h for 2h in the bracket"
     source: ClassVar[str] = "DPM-Solver++ §4"
 
     @property

@@ -53,6 +53,7 @@ class EulerAncestral(Sampler):
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_{down}-\varsigma_t)\,\hat\epsilon"
         r" + \sqrt{\bar\alpha_s}\,\varsigma_{up}\,z"
     )
+    symbols: ClassVar[str] = "ς_up² = ς_s² (ς_t² − ς_s²)/ς_t², ς_down² = ς_s² − ς_up²"
     source: ClassVar[str] = "k-diffusion"
 
     def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:

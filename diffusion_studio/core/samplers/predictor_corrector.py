@@ -39,6 +39,7 @@ class PredictorCorrector(Sampler):
     title: ClassVar[str] = "PC sampling"
     summary: ClassVar[str] = "a predictor, the ancestral step, then correctors, Langevin steps."
     formula: ClassVar[str] = r"x_s \leftarrow x_s + c\,\hat s(x_s, s) + \sqrt{2c}\,z"
+    symbols: ClassVar[str] = "c = 2r² (1−ᾱ_s), r the noise-to-score ratio"
     source: ClassVar[str] = "score SDE algorithm 3"
 
     @property

@@ -19,6 +19,7 @@ class ReverseSDE(Sampler):
     formula: ClassVar[str] = (
         r"x_s = (1+\frac{b}{2})\,x_t + b\,\hat s + \sqrt{b}\,z, \quad b = \ln(\bar\alpha_s/\bar\alpha_t)"
     )
+    symbols: ClassVar[str] = "b, the integral of β over the step"
     source: ClassVar[str] = "score SDE eq. 6"
 
     @property

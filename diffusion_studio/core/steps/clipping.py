@@ -65,6 +65,7 @@ class DynamicThreshold(Clipping):
     title: ClassVar[str] = "dynamic threshold"
     summary: ClassVar[str] = "bright pixels push the rest down instead of being cut; for strong guidance."
     formula: ClassVar[str] = r"\min(\max(\hat x_0, -s), s)/s, \quad s = \max(1, q_p(|\hat x_0|))"
+    symbols: ClassVar[str] = "q_p the quantile p of each image; s is no time here"
     source: ClassVar[str] = "Saharia et al. 2022, §2.3"
 
     def __call__(self, prediction: Prediction) -> Prediction:

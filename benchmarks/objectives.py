@@ -247,9 +247,9 @@ def measure_window_part() -> None:
                 step, t, errors, errors, np.full(100, step), np.ones(100), np.full(100, 1 / 4000), errors
             )
             start = time.process_time()
-            model._on_training(told)
-            page.panel.plot.paint_now()
-            page.panel.plot.canvas.viewport().repaint()
+            model._on_told(told)
+            page.curves.timesteps.plot.paint_now()
+            page.curves.timesteps.plot.canvas.viewport().repaint()
             busy.append(time.process_time() - start)
         busy.sort()
         model._update(run=None, phase="idle")

@@ -73,4 +73,4 @@ def test_that_a_folder_becomes_a_model_whose_chain_is_walked_and_everything_is_t
     assert (studio.sampling.state.position, studio.sampling.state.view) == (21, "x_t")
     assert studio.training.state.run == run
     assert studio.training.state.data.count == len(sound)
-    assert len(studio.training.losses.values) == Run.open(run).step
+    assert len(studio.training.record.losses.values) == Run.open(run).step

@@ -138,14 +138,14 @@ def test_that_a_dropped_folder_becomes_the_data_of_the_train_page(qtbot, open_ap
     settle(qtbot, app)
     page = app.studio.train_page
     assert app.shell.current_page is page
-    assert page.data_card._name.text() == "zoo"
-    assert "12 images · 3 classes" in page.data_card._facts.text()
-    qtbot.mouseClick(page.data_card._show, Qt.MouseButton.LeftButton)
-    assert page.skipped.isVisible()
-    ((file, reason),) = page.skipped.rows
+    assert page.panel.data_card._name.text() == "zoo"
+    assert "12 images · 3 classes" in page.panel.data_card._facts.text()
+    qtbot.mouseClick(page.panel.data_card._show, Qt.MouseButton.LeftButton)
+    assert page.panel.skipped.isVisible()
+    ((file, reason),) = page.panel.skipped.rows
     assert file.endswith("broken.png")
     assert reason
-    page.skipped.close()
+    page.panel.skipped.close()
 
 
 def test_that_a_dropped_file_stands_for_its_folder(qtbot, open_app, tmp_path):
@@ -197,7 +197,7 @@ def test_that_a_folder_without_images_is_a_sentence_and_no_old_pictures(qtbot, o
     page = app.studio.train_page
     assert page.banner.isVisible()
     assert "empty" in page.banner.text
-    assert page.data_card._name.text() == "empty"
+    assert page.panel.data_card._name.text() == "empty"
     assert not page.progress._start.isEnabled()
 
 
@@ -228,7 +228,7 @@ def test_that_everything_is_as_it_was_after_closing(qtbot, open_app):
     studio.sampling.set_view("x_t")
     app.shell.rail.theme_requested.emit("dark")
     studio.show_page("train")
-    studio.train_page.panel.axis.set_value("log_snr")
+    studio.train_page.curves.timesteps.axis.set_value("log_snr")
     studio.train_page.columns.setSizes([500, 300])
     sizes = studio.train_page.layout_state()
     app.close()
@@ -239,12 +239,12 @@ def test_that_everything_is_as_it_was_after_closing(qtbot, open_app):
     assert again.shell.size().toTuple() == (960, 690)
     assert theme().mode == "dark"
     assert studio.training.state.run == run
-    assert studio.training.losses.steps.tolist() == [1, 2]
+    assert studio.training.record.losses.steps.tolist() == [1, 2]
     assert studio.training.config.training.batch_size == 77
     spec = studio.sampling.parameters.spec
     assert (spec.sampler, spec.steps) == (DDIM(eta=0.5), 20)
     assert (studio.sampling.state.position, studio.sampling.state.view) == (5, "x_t")
-    assert studio.train_page.panel.axis.value == "log_snr"
+    assert studio.train_page.curves.timesteps.axis.value == "log_snr"
     for before, after in zip(sizes["columns"], studio.train_page.columns.sizes(), strict=True):
         assert abs(before - after) <= 2
 

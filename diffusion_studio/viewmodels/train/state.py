@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.core.describe import knobs
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.config import RunConfig
@@ -16,6 +17,7 @@ from diffusion_studio.viewmodels.notice import Notice
 
 Phase = Literal["idle", "preparing", "running", "paused", "stopping"]
 THUMBNAILS = 16
+LIVE = ("objective.weight", "objective.density", "objective.loss")  # may change while training
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +51,21 @@ class TrainState:
     errors: tuple[tuple[str, str], ...] = ()  # (path, sentence) of parameters
     marks: tuple[tuple[int, str], ...] = ()  # (step, what was changed about the objective)
     notice: Notice | None = None
+    smaller_batch: int = 0  # offered after running out of memory
     can_undo: bool = False
     can_redo: bool = False
 
     @property
     def busy(self) -> bool:
         return self.phase != "idle"
+
+
+def fixed_reasons(state: TrainState) -> dict[str, str]:
+    """Why parameters cannot change now, by path."""
+    if not state.busy:
+        return {}
+    reason = "This training is running with this value. Stop it to change the value."
+    return {k.path: reason for k in knobs(state.config) if not k.path.startswith(LIVE)}
 
 
 def data_card(images: ImageSet) -> DataCardState:

@@ -81,7 +81,7 @@ def test_that_its_chain_is_walked_through(qtbot, run, app):
 def test_that_its_curves_are_shown(qtbot, run, app):
     click(qtbot, app.studio.runs_page.show_curves)
     assert app.shell.current_page is app.studio.train_page
-    assert app.studio.training.losses.steps.tolist() == [1, 2]
+    assert app.studio.training.record.losses.steps.tolist() == [1, 2]
     assert app.studio.train_page.views.currentWidget() is app.studio.train_page.columns
     assert app.studio.train_page.grid.count == 4
 

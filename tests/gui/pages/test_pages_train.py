@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.run import Run
-from diffusion_studio.viewmodels.train import model as module
+from diffusion_studio.viewmodels.train import training as module
 from support.window import PATIENCE
 
 TINY = {
@@ -42,10 +42,10 @@ def test_that_a_training_is_steered_by_its_buttons(qtbot, app, page):
     assert page.views.currentWidget() is page.empty
     click(qtbot, card._start)
     assert page.views.currentWidget() is page.columns
-    assert not page.form.field("seed").control.isEnabled()
-    assert not page.presets.isEnabled()
+    assert not page.panel.form.field("seed").control.isEnabled()
+    assert not page.panel.presets.isEnabled()
     qtbot.waitUntil(lambda: model.state.phase == "running" and model.state.step > 0, timeout=PATIENCE)
-    qtbot.waitUntil(lambda: page.grid.count > 0, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.samples.grid.count > 0, timeout=PATIENCE)
     click(qtbot, card._pause)
     qtbot.waitUntil(lambda: model.state.phase == "paused", timeout=PATIENCE)
     paused_at = model.state.step
@@ -55,8 +55,8 @@ def test_that_a_training_is_steered_by_its_buttons(qtbot, app, page):
     assert card._stop.text() == "Saving…"
     qtbot.waitUntil(lambda: model.state.phase == "idle", timeout=PATIENCE)
     assert Run.open(model.state.run).step == model.state.saved_step
-    assert page.form.field("seed").control.isEnabled()
-    assert page.presets.isEnabled()
+    assert page.panel.form.field("seed").control.isEnabled()
+    assert page.panel.presets.isEnabled()
     assert page.again.isVisible()
     assert ("saved", f"step {model.state.saved_step:,}") in page.chips()
     click(qtbot, page.sample_now)
@@ -99,9 +99,9 @@ def test_that_the_smaller_batch_is_offered_and_taken(qtbot, page, monkeypatch):
 
 def test_that_presets_follow_the_parameters(qtbot, app):
     page = app.studio.train_page
-    assert page.presets.value == "minute"
-    page.presets.changed.emit("best")
-    assert page.presets.value == "best"
+    assert page.panel.presets.value == "minute"
+    page.panel.presets.changed.emit("best")
+    assert page.panel.presets.value == "best"
     assert page.model.config.training.seconds == 3600
     app.shell.header.undo_requested.emit()
-    assert page.presets.value == "minute"
+    assert page.panel.presets.value == "minute"

@@ -17,9 +17,11 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.events import Preview, TimestepErrors
 from diffusion_studio.engine.training.presets import PRESETS
-from diffusion_studio.viewmodels.train import model as module
+from diffusion_studio.viewmodels.train import images as images_module
+from diffusion_studio.viewmodels.train import training as module
+from diffusion_studio.viewmodels.train.comparison import comparison_with
 from diffusion_studio.viewmodels.train.model import TrainViewModel
-from diffusion_studio.viewmodels.train.state import duration, progress_text
+from diffusion_studio.viewmodels.train.state import duration, fixed_reasons, progress_text
 from diffusion_studio.viewmodels.train.timestep_history import MOST, TimestepHistory
 from support.tiny import begin, finish, tiny_config, write_pictures
 
@@ -123,9 +125,9 @@ def test_that_cancelled_reading_shows_no_images_of_another_folder(make, wait, tm
             QThread.msleep(1)
         raise Cancelled
 
-    monkeypatch.setattr(module, "load", endless)
+    monkeypatch.setattr(images_module, "load", endless)
     model.open_data(str(tmp_path))
-    model.cancel_loading()
+    model.images.cancel()
     wait(model)
     assert model.state.data is None
     assert "Undo" in model.state.notice.text
@@ -226,10 +228,10 @@ def tell(qtbot, script):
 
     def tell(model: TrainViewModel, *told: events.Event) -> None:
         known = []
-        model._training.told.connect(known.append)
+        model.training.told.connect(known.append)
         script.told += told
         qtbot.waitUntil(lambda: len(known) >= len(told))
-        model._training.told.disconnect(known.append)
+        model.training.told.disconnect(known.append)
 
     return tell
 
@@ -251,8 +253,8 @@ def test_that_a_training_is_told_from_start_to_end(make, tell):
     tell(model, started(model), progress(2, 0.9, 0.8), progress(4, 0.7, 0.6))
     assert (model.state.phase, model.state.step, model.state.fraction) == ("running", 4, 0.04)
     assert model.state.device == "CPU"
-    np.testing.assert_allclose(model.losses.values, [0.9, 0.8, 0.7, 0.6], rtol=1e-6)
-    assert model.losses.steps.tolist() == [1, 2, 3, 4]
+    np.testing.assert_allclose(model.record.losses.values, [0.9, 0.8, 0.7, 0.6], rtol=1e-6)
+    assert model.record.losses.steps.tolist() == [1, 2, 3, 4]
     tell(model, events.Paused(4))
     tell(model, events.Resumed(4))
     tell(model, events.Saved(4, Path("x")))
@@ -290,11 +292,11 @@ def test_that_edits_are_refused_while_it_trains_with_a_sentence(make, tell, tmp_
         assert model.config == before
         assert model.state.notice.kind == "info"
         assert "going on" in model.state.notice.text
-    fixed = {knob.path for knob in knobs(before)} - set(model.fixed_reasons())
+    fixed = {knob.path for knob in knobs(before)} - set(fixed_reasons(model.state))
     assert fixed == {"objective.loss.kind", "objective.weight.kind", "objective.density.kind"}
     model.stop()
     tell(model, events.Finished("stopped"))
-    assert model.fixed_reasons() == {}
+    assert fixed_reasons(model.state) == {}
     model.edit("seed", 9)
     assert model.config.seed == 9
 
@@ -393,7 +395,7 @@ def test_that_weight_and_density_change_while_it_trains(make, wait, qtbot):
     other = make()
     other.show_run(run.path)
     assert other.state.marks == model.state.marks
-    assert other.comparison(str(run.path)).total == 50
+    assert comparison_with(run.path).total == 50
 
 
 def test_that_a_weight_that_cannot_be_gets_its_sentence_while_it_trains(make, wait):
@@ -421,16 +423,16 @@ def test_that_a_long_history_of_errors_is_thinned_out_and_keeps_its_ends():
 
 def test_that_previews_and_timesteps_are_passed_on(make, tell):
     model, told = make(), []
-    model.timesteps_changed.connect(told.append)
+    model.record.timesteps_changed.connect(told.append)
     model.start()
     numbers = np.ones(4)
     errors = TimestepErrors(3, numbers, numbers, numbers, np.ones(4, np.int64))
     preview = Preview(3, np.zeros((2, 8, 8, 1), np.uint8), ("0", "1"), None)
     tell(model, errors, preview)
-    assert model.timesteps.newest is errors
-    assert told[-1] is model.timesteps
-    assert model.previews.step(0) == 3
-    assert model.previews.images(0).shape == (2, 8, 8, 1)
+    assert model.record.timesteps.newest is errors
+    assert told[-1] is model.record.timesteps
+    assert model.record.previews.step(0) == 3
+    assert model.record.previews.images(0).shape == (2, 8, 8, 1)
 
 
 # --- real trainings ---------------------------------------------------------------------------------------
@@ -453,9 +455,9 @@ def test_that_a_real_training_runs_pauses_goes_on_and_stops(qtbot, make, wait):
     wait(model)
     run = Run.open(model.state.run)
     assert seen == ["idle", "preparing", "running", "paused", "running", "stopping", "idle"]
-    assert run.step == model.state.saved_step == len(model.losses.values)
+    assert run.step == model.state.saved_step == len(model.record.losses.values)
     assert set(saved) == {run.path}
-    assert model.losses.segments == (0,)
+    assert model.record.losses.segments == (0,)
     with run.lock():
         pass
 
@@ -465,28 +467,28 @@ def test_that_a_run_is_resumed_with_its_curve_and_config(make, wait, tmp_path):
     finish(begin(path, tiny_config(steps=3, preview_count=4, preview_share=0.5)))
     model = make()
     model.resume_run(path)
-    assert model.losses.steps.tolist() == [1, 2, 3]
+    assert model.record.losses.steps.tolist() == [1, 2, 3]
     wait(model)
     run = Run.open(path)
     assert run.step == 6  # its limit was reached, so it gets as much again
     assert model.config.training.steps == 6
-    assert model.losses.steps.tolist() == [1, 2, 3, 4, 5, 6]
+    assert model.record.losses.steps.tolist() == [1, 2, 3, 4, 5, 6]
     assert model.state.data.name == "Digits"
-    assert len(model.previews) >= 1
+    assert len(model.record.previews) >= 1
 
 
 def test_that_a_run_on_disk_is_shown_without_training(make, tmp_path):
     path = tmp_path / "runs" / "mine"
     finish(begin(path, tiny_config(steps=3, preview_count=4, preview_share=0.5)))
     model, told = make(), []
-    model.timesteps_changed.connect(told.append)
+    model.record.timesteps_changed.connect(told.append)
     before = model.config
     model.show_run(path)
     assert (model.state.run, model.state.step, model.state.run_steps) == (path, 3, 50)
-    assert model.losses.steps.tolist() == [1, 2, 3]
-    assert model.previews.images(len(model.previews) - 1).shape == (4, 8, 8, 1)
+    assert model.record.losses.steps.tolist() == [1, 2, 3]
+    assert model.record.previews.images(len(model.record.previews) - 1).shape == (4, 8, 8, 1)
     assert len(told) == 1
-    assert np.isfinite(model.log_snr(told[0].newest.t)).all()
+    assert np.isfinite(model.record.log_snr(told[0].newest.t)).all()
     assert model.config == before
     assert not model.state.busy
 

@@ -1,0 +1,99 @@
+"""The right-hand panel of the Train page: images, presets, parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from diffusion_studio.engine.training.presets import PRESETS
+from diffusion_studio.pages.page import titled
+from diffusion_studio.pages.train.curve_by_hand import BY_HAND, CurveByHand
+from diffusion_studio.viewmodels.train.state import TrainState, fixed_reasons
+from diffusion_studio.widgets.forms.form import Form
+from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.frame.cards import DataCard, SkippedDialog
+
+SECTIONS = (
+    ("Length", ["training.seconds", "training.steps"]),
+    ("Objective", ["objective"]),
+    ("Noise schedule", ["diffusion"]),
+    ("Network", ["model"]),
+    ("Optimizer", ["training", "seed"]),
+    (
+        "Images",
+        ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip", "data.held_out"],
+    ),
+)
+
+
+class TrainPanel(QWidget):
+    """Says what a person chooses; shows what the state is."""
+
+    open_requested = Signal()
+    cancel_requested = Signal()
+    preset_chosen = Signal(str)
+    edited = Signal(str, object)  # path, value
+    settled = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.data_card, self.skipped = DataCard(), SkippedDialog(self)
+        self.presets = Segmented(stretch=True)
+        self.presets.set_options([(p.key, p.title, p.help) for p in PRESETS])
+        self.curves = {path: CurveByHand(path, *look) for path, look in BY_HAND.items()}
+        self.form = Form(SECTIONS)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(16)
+        column.addLayout(titled("Data", self.data_card))
+        column.addLayout(titled("Preset", self.presets))
+        for curve in self.curves.values():
+            column.addWidget(curve)
+        column.addWidget(self.form)
+        self._connect()
+
+    def _connect(self) -> None:
+        self.data_card.open_requested.connect(self.open_requested)
+        self.data_card.cancel_requested.connect(self.cancel_requested)
+        self.data_card.skipped_requested.connect(self.skipped.open)
+        self.presets.changed.connect(self.preset_chosen)
+        self.form.edited.connect(self.edited)
+        self.form.edit_finished.connect(self.settled)
+        for curve in self.curves.values():
+            curve.edited.connect(self.edited)
+            curve.settled.connect(self.settled)
+
+    def show_config(self, state: TrainState) -> None:
+        """The parameters, and what is wrong about them."""
+        self.form.set_choice(state.config)
+        for path, curve in self.curves.items():
+            curve.show_curve(state.config, path in self.form.paths)
+        for path in self.form.paths:
+            self.form.set_error(path, dict(state.errors).get(path))
+        self.presets.set_value(state.preset)
+
+    def show_data(self, state: TrainState) -> None:
+        """The images, and how far reading them is."""
+        if state.reading is not None:
+            done, total = state.reading
+            self.data_card.set_progress(done, total, "Reading images …")
+        else:
+            self.data_card.set_idle()
+        data = state.data
+        if data is not None:
+            self.data_card.set_data(data.name, data.count, len(data.class_names), data.size, data.thumbnails)
+            self.data_card.set_skipped(len(data.skipped))
+            self.skipped.set_rows(list(data.skipped))
+        elif state.reading is None:
+            self.data_card.set_data(Path(state.config.data.source).name, 0, 0, "", None)
+            self.data_card.set_skipped(0)
+
+    def show_phase(self, state: TrainState) -> None:
+        """What can be changed now, and why the rest cannot."""
+        reasons = fixed_reasons(state)
+        self.form.set_disabled_reasons(reasons)
+        for path, curve in self.curves.items():
+            curve.setEnabled(path not in reasons)
+        self.presets.setEnabled(not state.busy)

@@ -1,0 +1,64 @@
+"""The samples that a training draws, from the first to the newest, and how good they are."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QSlider, QWidget
+
+from diffusion_studio.pages.train.parts import measures
+from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.plots.quality_view import QualityView
+
+Marks = tuple[tuple[int, str], ...]  # (step, what was changed)
+
+
+class SamplesCard(Card):
+    """Shows the newest samples, or those that the slider goes back to."""
+
+    def __init__(self, previews: PreviewHistory, parent: QWidget | None = None) -> None:
+        super().__init__("Samples", parent)
+        self._previews = previews
+        self.grid = ImageGrid()
+        self.grid.set_empty_text("The first samples appear after a few seconds.")
+        self.history = QSlider(Qt.Orientation.Horizontal)
+        self.history.setRange(0, 0)
+        self.history.setAccessibleName("Step of training whose samples are shown")
+        self.history.setToolTip("Look back at earlier samples; the noise is always the same")
+        self.history.valueChanged.connect(self._show)
+        ends = QHBoxLayout()
+        ends.addWidget(label("first", "muted"))
+        ends.addWidget(self.history, 1)
+        ends.addWidget(label("now", "muted"))
+        self.quality = QualityView()
+        self.quality.show_measures(None)
+        self.body.addWidget(self.grid, 1)
+        self.body.addLayout(ends)
+        self.body.addWidget(self.quality)
+
+    def show_previews(self, marks: Marks) -> None:
+        """There are others; who looked at the newest sees the newest of now."""
+        previews = self._previews
+        last = max(len(previews) - 1, 0)
+        self.quality.set_history([measures(k, q) for k, q in sorted(previews.quality.items())], marks)
+        follows = self.history.value() >= self.history.maximum()
+        self.history.setRange(0, last)
+        self.history.setEnabled(last > 0)
+        if follows:
+            self.history.setValue(last)
+        self._show(self.history.value())
+
+    def _show(self, index: int) -> None:
+        previews = self._previews
+        if not 0 <= index < len(previews):
+            self.grid.set_images(None)
+            self.set_title("Samples")
+            self.quality.show_measures(None)
+            return
+        step = previews.step(index)
+        measured = previews.quality.get(step)
+        self.quality.show_measures(measured and measures(step, measured))
+        self.grid.set_images(previews.images(index))
+        self.set_title("Samples", f"EMA · DDIM 20 · step {step:,}")

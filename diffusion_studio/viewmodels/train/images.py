@@ -1,0 +1,91 @@
+"""The images of a training, read beside the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal
+
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.train.state import DataCardState, data_card
+
+STOPPED = "Reading was stopped. Undo brings the images before back."
+
+
+def reading_told(post: Post) -> Callable[[int, int], None]:
+    """Tells of (done, total) images that are read."""
+    return lambda done, total: post(events.Preparing("reading images", done, total))
+
+
+@dataclass(frozen=True, eq=False)
+class DataLoaded(events.Event):
+    """The images are in memory."""
+
+    images: ImageSet
+
+
+@dataclass(frozen=True)
+class ImagesState:
+    """Which images there are, and how far the reading of others is."""
+
+    data: DataCardState | None = None
+    reading: tuple[int, int] | None = None  # (done, total) while images are read
+
+
+class ImageLoader(QObject):
+    """Reads one set of images after the other; a new one stops the one before."""
+
+    changed = Signal(object)  # ImagesState
+    told = Signal(object)  # Notice: why there are no images
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._slot = Slot(self)
+        self._slot.told.connect(self._on_event)
+        self.state = ImagesState()
+
+    def load(self, spec: DataSpec) -> None:
+        """Reads the images of `spec`."""
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            yield DataLoaded(load(spec, cache_dir(), reading_told(post), lambda: control.stopped))
+
+        self._show(ImagesState(self.state.data, (0, 0)))
+        self._slot.start(stream)
+
+    def cancel(self) -> None:
+        """Gives up."""
+        self._slot.stop()
+
+    def shutdown(self) -> None:
+        self._slot.finish()
+
+    def _on_event(self, event: events.Event) -> None:
+        match event:
+            case events.Preparing(done=done, total=total):
+                self._show(ImagesState(self.state.data, (done, total)))
+            case DataLoaded(images=images):
+                self._show(ImagesState(data_card(images)))
+            case events.Finished(outcome="failed", message=message, traceback=traceback):
+                self._fail(Notice("error", message, traceback))
+            case events.Finished(outcome="stopped"):
+                self._fail(Notice("info", STOPPED))
+            case events.Finished():
+                self._show(ImagesState(self.state.data))
+
+    def _fail(self, notice: Notice) -> None:
+        self._show(ImagesState())
+        self.told.emit(notice)
+
+    def _show(self, state: ImagesState) -> None:
+        if state != self.state:
+            self.state = state
+            self.changed.emit(state)

@@ -1,0 +1,50 @@
+"""What an event of a training changes in the state of the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.training.events import ObjectiveChanged
+from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.train.state import Phase, TrainState, progress_text
+
+
+def after(state: TrainState, event: events.Event) -> TrainState:
+    """The state after `event` was told."""
+    match event:
+        case events.Preparing(done=done, total=total):
+            return replace(state, detail=f"Reading images {done} of {total} …")
+        case events.Started(step=step, device=device, parameters=parameters):
+            phase, detail = _unless_stopping(state, "running"), f"{parameters:,} weights"
+            return replace(state, phase=phase, step=step, device=device, detail=detail)
+        case events.Progress(step=step, fraction=fraction):
+            phase = _unless_stopping(state, "paused" if state.phase == "paused" else "running")
+            return replace(state, phase=phase, step=step, fraction=fraction, detail=progress_text(event))
+        case ObjectiveChanged(step=step, message=message):
+            return replace(state, marks=(*state.marks, (step, message)))
+        case events.Saved(step=step):
+            return replace(state, saved_step=step)
+        case events.Warned(message=message):
+            return replace(state, notice=Notice("warning", message))
+        case events.Paused(reason=reason):
+            notice = Notice("warning", reason) if reason else state.notice
+            return replace(state, phase=_unless_stopping(state, "paused"), notice=notice)
+        case events.Resumed():
+            return replace(state, phase=_unless_stopping(state, "running"))
+        case events.Finished():
+            return _ended(state, event)
+    return state
+
+
+def _unless_stopping(state: TrainState, phase: Phase) -> Phase:
+    """What is told between asking for the end and the end changes nothing."""
+    return "stopping" if state.phase == "stopping" else phase
+
+
+def _ended(state: TrainState, event: events.Finished) -> TrainState:
+    notice, batch = state.notice, event.smaller_batch
+    if event.outcome == "failed":
+        action = f"Try a batch of {batch}" if batch else ""
+        notice = Notice("error", event.message, event.traceback, action)
+    return replace(state, phase="idle", detail=event.message, notice=notice, smaller_batch=batch)

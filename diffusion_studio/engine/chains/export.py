@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.chains.chain import Chain
-from diffusion_studio.engine.chains.trajectory import Trajectory, View
+from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.chains.views import View
 from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.files.pictures import ANIMATIONS, mosaic, save_animation, save_grid
 from diffusion_studio.engine.jobs.control import Control

@@ -17,7 +17,9 @@ from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.first_state import read_images
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import Source
-from diffusion_studio.engine.chains.trajectory import MEMORY_CAP, Trajectory, View
+from diffusion_studio.engine.chains.states import MEMORY_CAP
+from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.chains.views import View
 
 KEPT = 12  # records, those on show included
 ROUGH_CALLS = 6  # of the network, for a first picture
@@ -141,10 +143,10 @@ def rough_picture(record: Trajectory, time: float, view: View) -> NDArray[np.uin
     visited = [times[k] for k in sorted({0, target, *inner.tolist()})]
     if target < len(times) - 1:
         visited.append(times[target + 1])
-    x, past = (chain.start(), None) if record.parent is None else record.parent.exact(record.leaves)
+    first = None if record.parent is None else record.parent.exact(record.leaves)
     rough = Chain(chain.source, chain.spec, chain.device, chain.origin, tuple(visited))
     try:
-        *_, last = rough.steps(0, x, past)
+        *_, last = rough.steps() if first is None else rough.steps(0, first.x, first.past)
     except Refused:  # a σ that is allowed in small steps but not in such large ones
         return None
     values = last.x_s if target == len(times) - 1 else last.prediction.x0_hat

@@ -14,7 +14,8 @@ from diffusion_studio.core.steps.kernel import posterior_variance
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.records import place_of
-from diffusion_studio.engine.chains.trajectory import Trajectory, View
+from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.chains.views import View
 
 STRIP_COLUMNS, STRIP_ROWS = 12, 8
 _COLD, _WARM = np.array([86, 180, 233], np.float32), np.array([230, 159, 0], np.float32)  # sky, orange
@@ -85,7 +86,7 @@ def frame_of(record: Trajectory, position: int, view: View, other: Trajectory | 
 
 def guided_frame(record: Trajectory, position: int) -> Frame:
     """x̂_0 of a state with guidance, without it, and what guidance changes."""
-    guided, unguided = record.x0_hat(position), record.unguided(position)
+    guided, unguided = record.x0_hat(position), record.values("unguided", position)
     difference = guided - unguided
     sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
     return Frame(

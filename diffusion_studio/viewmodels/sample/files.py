@@ -10,7 +10,8 @@ from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.chains.export import ExportKind, save_trajectory
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.trajectory import Trajectory, View
+from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.chains.views import View
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.viewmodels.job import Post, Stream

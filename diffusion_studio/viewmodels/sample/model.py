@@ -19,10 +19,12 @@ from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.chain_tree import ChainTree, load_tree, save_tree
 from diffusion_studio.engine.chains.command import command_of
+from diffusion_studio.engine.chains.distances import distance_between, distance_to_end
 from diffusion_studio.engine.chains.export import ExportKind
 from diffusion_studio.engine.chains.records import Readable, Tracks, check, fitting, place_of, rough_picture
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.trajectory import Trajectory, View
+from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.chains.views import View
 from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -287,7 +289,7 @@ class SampleViewModel(QObject):
                     if control.stopped:
                         return
                     yield progress
-                yield TrackDone(record, record.distance_to_end())
+                yield TrackDone(record, distance_to_end(record))
             if is_run(Path(parameters.source)):
                 _save(Path(parameters.source), tree)
 
@@ -503,7 +505,7 @@ class SampleViewModel(QObject):
             return
         apart = None
         if other is not None and record.is_complete and other.is_complete:
-            apart = record.distance_to(other)
+            apart = distance_between(record, other)
         self.curves_changed.emit(curves_of(record, self._distances.get(record), apart, self.state.sample))
 
     # --- playing ---------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from diffusion_studio.core.steps.update import Update
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.trajectory import Trajectory, View
+from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.chains.views import View
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.sample.sources import SourceChoice

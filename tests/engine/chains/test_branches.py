@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffusion_studio.core.chain import ChainStep
 from diffusion_studio.core.describe import members, with_value
 from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.core.process.spacing import ExplicitSpacing
@@ -26,9 +28,12 @@ from diffusion_studio.core.samplers import (
 )
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
 from diffusion_studio.engine.chains.chain import Chain
+from diffusion_studio.engine.chains.distances import distance_between, distance_to_end
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import Source
-from diffusion_studio.engine.chains.trajectory import MEMORY_CAP, Trajectory
+from diffusion_studio.engine.chains.states import MEMORY_CAP, States
+from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.chains.views import VIEWS, View
 from support.chains import random_source
 
 CPU = torch.device("cpu")
@@ -38,7 +43,6 @@ SAMPLERS = {kind: cls() for kind, cls in members(Sampler).items()} | {
     "stochastic ddim": DDIM(eta=0.6),
 }
 HALF = 2.0**-10
-VIEWS = ("x_t", "x0_hat", "eps_hat", "score", "noise", "change")
 
 
 def spec_of(sampler: Sampler, **values) -> SampleSpec:
@@ -85,7 +89,7 @@ def test_that_a_branch_with_nothing_changed_is_its_parent_bit_for_bit(kind, leav
     parent = computed(main_chain(spec_of(SAMPLERS[kind])))
     branch = computed(branch_of(parent, leaves))
     same(branch, parent)
-    assert torch.equal(branch.exact(STEPS)[0], parent.exact(STEPS)[0])
+    assert torch.equal(branch.exact(STEPS).x, parent.exact(STEPS).x)
 
 
 @pytest.mark.parametrize("kind", SAMPLERS)
@@ -157,7 +161,7 @@ def test_that_the_seed_of_a_branch_changes_the_noise_of_its_own_steps_alone():
     parent = computed(main_chain(spec))
     branch = computed(branch_of(parent, 3, with_value(spec, "seed", 6)))
     for k in range(STEPS - 1):
-        assert (branch.noise(k) == parent.noise(k)).all() == (k < 3)
+        assert (branch.values("noise", k) == parent.values("noise", k)).all() == (k < 3)
     same(computed(branch_of(branch, 5)), branch)
 
 
@@ -169,9 +173,9 @@ def test_that_other_times_go_on_from_where_the_parent_was_left():
     branch = computed(branch_of(parent, 2, other))
     assert branch.times == (50, 34, 21, 20, 11, 2, 0)
     assert branch.chain.times == branch.times[2:]
-    x, _ = parent.exact(2)
+    x = parent.exact(2).x
     again = [step.x_s for step in Chain(parent.chain.source, other, CPU, only=branch.times[2:]).steps(0, x)]
-    assert torch.equal(branch.exact(branch.steps)[0], again[-1])
+    assert torch.equal(branch.exact(branch.steps).x, again[-1])
 
 
 def test_that_a_change_takes_up_what_the_parent_had_seen():
@@ -179,11 +183,12 @@ def test_that_a_change_takes_up_what_the_parent_had_seen():
     spec = spec_of(Heun())
     parent = computed(main_chain(spec))
     branch = computed(branch_of(parent, 3, spec.model_copy(update={"sampler": DPMSolver2M()})))
-    x, past = parent.exact(3)
+    exact = parent.exact(3)
+    x, past = exact.x, exact.past
     assert past.t == parent.times[2]
     alone = Chain(parent.chain.source, branch.chain.spec, CPU, branch.chain.origin)
     states = [step.x_s for step in alone.steps(0, x, past)]
-    assert torch.equal(branch.exact(STEPS)[0], states[-1])
+    assert torch.equal(branch.exact(STEPS).x, states[-1])
 
 
 # --- in any order -----------------------------------------------------------------------------------------
@@ -228,7 +233,8 @@ def test_that_every_exact_state_is_that_of_one_straight_run(kind):
     made = computed(main_chain(spec_of(SAMPLERS[kind], steps=20)))
     states = straight(made.chain)
     for k in [*range(21), *reversed(range(21)), 7, 19, 0]:
-        x, past = made.exact(k)
+        exact = made.exact(k)
+        x, past = exact.x, exact.past
         assert torch.equal(x, states[k])
         assert (None if past is None else past.t) == (made.times[k - 1] if k else None)
 
@@ -238,10 +244,30 @@ def test_that_the_exact_states_of_a_branch_are_those_of_both_runs():
     parent = computed(main_chain(spec))
     branch = computed(branch_of(parent, 9, with_value(spec, "label", 2)))
     states = straight(parent.chain)[:10]
-    x, past = parent.exact(9)
+    exact = parent.exact(9)
+    x, past = exact.x, exact.past
     states += [step.x_s for step in branch.chain.steps(0, x, past)]
     for k in range(branch.steps + 1):
-        assert torch.equal(branch.exact(k)[0], states[k])
+        assert torch.equal(branch.exact(k).x, states[k])
+
+
+@pytest.mark.parametrize("leaves", [0, 2])
+def test_that_a_step_counts_only_once_all_of_it_is_kept(leaves, monkeypatch):
+    """What another thread finds while a step is kept."""
+    made = branch_of(computed(main_chain(spec_of(DPMSolver2M()))), leaves)
+    record, seen = States.record, []
+
+    def watched(states: States, step: ChainStep) -> None:
+        before = made.ready
+        record(states, step)
+        assert made.ready == before
+        for k, x_t in enumerate(seen):
+            assert torch.equal(made.exact(leaves + k).x, x_t)
+        seen.append(step.x_t)
+
+    monkeypatch.setattr(States, "record", watched)
+    computed(made)
+    assert len(seen) == STEPS - leaves and made.is_complete
 
 
 def test_that_only_known_states_are_exact():
@@ -277,8 +303,8 @@ def test_that_a_branch_takes_room_for_its_own_steps_only():
 def test_that_of_a_branch_not_begun_its_parents_states_are_shown():
     parent = computed(main_chain(spec_of(DDPM())))
     branch = branch_of(parent, 3)
-    branch._x.fill(np.nan)
-    branch._x0.fill(np.nan)
+    branch.states.arrays["x_t"].fill(np.nan)
+    branch.states.arrays["x0_hat"].fill(np.nan)
     assert (branch.ready, branch.estimates, branch.is_complete) == (3, 3, False)
     for k in range(3):
         for view in VIEWS:
@@ -292,8 +318,8 @@ def test_that_nothing_uncomputed_of_a_branch_is_ever_read():
     parent = main_chain(spec_of(DDPM()))
     branch = branch_of(parent, 3, with_value(parent.chain.spec, "seed", 7))
     for record in (parent, branch):
-        record._x.fill(np.nan)
-        record._x0.fill(np.nan)
+        record.states.arrays["x_t"].fill(np.nan)
+        record.states.arrays["x0_hat"].fill(np.nan)
     assert branch.ready == 0
     ready = 0
     for told in branch.compute():
@@ -302,7 +328,7 @@ def test_that_nothing_uncomputed_of_a_branch_is_ever_read():
         ready = branch.ready
         for k, view in itertools.product(range(ready), VIEWS):
             assert np.isfinite(branch.values(view, k)).all()
-        assert np.isfinite(branch.distance_to_end()).all()
+        assert np.isfinite(distance_to_end(branch)).all()
         with pytest.raises(IndexError):
             branch.x_t(ready)
     assert branch.is_complete
@@ -328,7 +354,7 @@ def test_that_a_step_is_its_mean_and_the_noise_that_is_shown(kind):
         }  # fmt: skip
         terms = [term for term in step.update.terms if term.quantity != "noise"]
         mean = torch.stack([term.value * known[term.quantity] for term in terms]).sum(0)
-        noise = torch.from_numpy(made.noise(step.index))
+        noise = torch.from_numpy(made.values("noise", step.index))
         torch.testing.assert_close(mean + noise, step.x_s, rtol=1e-4, atol=1e-4)
         before = step.prediction.x0_hat
 
@@ -337,10 +363,10 @@ def test_that_a_step_is_its_mean_and_the_noise_that_is_shown(kind):
 def test_that_the_noise_has_the_size_that_the_curve_of_sigma_says(kind):
     made = computed(main_chain(spec_of(SAMPLERS[kind], count=40)))
     for k in range(STEPS):
-        size = float(np.sqrt((made.noise(k) ** 2).mean()))
+        size = float(np.sqrt((made.values("noise", k) ** 2).mean()))
         assert size == pytest.approx(made.sigma[k], rel=0.06)
         assert made.sigma[k] == made.chain.updates[k].added_sigma
-    assert not made.noise(STEPS).any()
+    assert not made.values("noise", STEPS).any()
 
 
 def test_that_the_corrections_add_to_the_noise_of_a_step():
@@ -348,7 +374,7 @@ def test_that_the_corrections_add_to_the_noise_of_a_step():
     update, t = made.chain.updates[2], made.times[2]
     draws = [made.chain.noise.step(t, made.chain.shape, number) for number in range(4)]
     expected = update.sigma * draws[0] + update.inner.sigma * (draws[1] + draws[2] + draws[3])
-    np.testing.assert_allclose(made.noise(2), expected.numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(made.values("noise", 2), expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_that_change_is_the_difference_of_two_states():
@@ -356,8 +382,8 @@ def test_that_change_is_the_difference_of_two_states():
     branch = computed(branch_of(parent, 3, with_value(parent.chain.spec, "seed", 1)))
     for made in (parent, branch):
         for k in range(STEPS):
-            np.testing.assert_array_equal(made.change(k), made.x_t(k + 1) - made.x_t(k))
-        assert not made.change(STEPS).any()
+            np.testing.assert_array_equal(made.values("change", k), made.x_t(k + 1) - made.x_t(k))
+        assert not made.values("change", STEPS).any()
 
 
 @pytest.mark.parametrize("clip", [Unclipped(), Clip(), Clip(rederive=False)])
@@ -368,9 +394,13 @@ def test_that_the_score_is_the_noise_that_is_seen_over_its_size(clip):
         expected = -step.prediction.eps_hat.numpy() / room**0.5
         largest = np.abs(step.x_t.numpy()).max()
         np.testing.assert_allclose(
-            made.score(step.index), expected, rtol=HALF, atol=2 * HALF * largest / room
+            made.values("score", step.index), expected, rtol=HALF, atol=2 * HALF * largest / room
         )
-    assert not made.score(STEPS).any()
+    assert not made.values("score", STEPS).any()
+
+
+def test_that_every_view_has_its_function():
+    assert set(VIEWS) == set(get_args(View))
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -380,7 +410,7 @@ def test_that_every_view_can_be_seen_at_every_state(view):
         picture = made.picture(view, k)
         assert (picture.shape, picture.dtype) == ((2, 8, 8, 1), np.uint8)
         grey = np.full_like(picture, 128)
-        nothing = k == STEPS and view in ("eps_hat", "score", "noise", "change")
+        nothing = view == "guidance" or (k == STEPS and view in ("eps_hat", "score", "noise", "change"))
         assert (np.abs(picture.astype(int) - grey) <= 1).all() == (
             nothing or (view == "noise" and made.sigma[min(k, STEPS - 1)] == 0)
         )
@@ -392,15 +422,15 @@ def test_that_every_view_can_be_seen_at_every_state(view):
 def test_that_a_branch_is_no_distance_from_its_parent_until_it_leaves():
     parent = computed(main_chain(spec_of(DDPM())))
     branch = computed(branch_of(parent, 3, with_value(parent.chain.spec, "seed", 1)))
-    apart = branch.distance_to(parent)
+    apart = distance_between(branch, parent)
     assert apart.shape == (STEPS + 1, 2)
     assert not apart[:4].any()
     assert (apart[4:] > 0).all()
-    np.testing.assert_array_equal(apart, parent.distance_to(branch))
+    np.testing.assert_array_equal(apart, distance_between(parent, branch))
     k, sample = 6, 1
     difference = branch.x_t(k)[sample].astype(np.float64) - parent.x_t(k)[sample]
     assert apart[k, sample] == pytest.approx(np.sqrt((difference**2).mean()), rel=1e-5)
-    assert not parent.distance_to(parent).any()
+    assert not distance_between(parent, parent).any()
 
 
 def test_that_no_distance_is_told_where_one_of_both_is_not_known():
@@ -408,8 +438,10 @@ def test_that_no_distance_is_told_where_one_of_both_is_not_known():
     parent = computed(main_chain(spec))
     other = computed(branch_of(parent, 1, with_value(spec, "spacing.values", (15, 20, 50))))
     assert other.times == (50, 30, 20, 15, 0)
-    np.testing.assert_array_equal(np.isnan(other.distance_to(parent)[:, 0]), [False] * 3 + [True, False])
+    np.testing.assert_array_equal(
+        np.isnan(distance_between(other, parent)[:, 0]), [False] * 3 + [True, False]
+    )
     unfinished = branch_of(parent, 1, spec)
     list(unfinished.compute(2))
-    assert np.isfinite(unfinished.distance_to(parent)[: unfinished.ready]).all()
-    assert np.isnan(unfinished.distance_to(parent)[unfinished.ready :]).all()
+    assert np.isfinite(distance_between(unfinished, parent)[: unfinished.ready]).all()
+    assert np.isnan(distance_between(unfinished, parent)[unfinished.ready :]).all()

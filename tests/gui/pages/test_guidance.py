@@ -62,9 +62,9 @@ def test_that_g_shows_what_guidance_adds(qtbot, app, page, change):
     settle(qtbot, app)
     record = page.model.record
     assert page.model.state.view == "guidance"
-    x, t, ask = record.exact(4)[0], record.times[4], record.chain.source.denoiser
+    x, t, ask = record.exact(4).x, record.times[4], record.chain.source.denoiser
     expected = ask(x, t, record.chain.labels()).eps_hat - ask(x, t).eps_hat
-    np.testing.assert_allclose(record.guidance(4), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(record.values("guidance", 4), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_that_both_estimates_stand_side_by_side(qtbot, app, page, change):
@@ -76,7 +76,7 @@ def test_that_both_estimates_stand_side_by_side(qtbot, app, page, change):
     assert [name.text() for name in page.pictures.names][1] == "without, γ = 0"
     sizes = [float(text) for text in page.pictures.difference._captions]
     record = page.model.record
-    apart = np.sqrt(((record.x0_hat(6) - record.unguided(6)) ** 2).reshape(16, -1).mean(1))
+    apart = np.sqrt(((record.x0_hat(6) - record.values("unguided", 6)) ** 2).reshape(16, -1).mean(1))
     np.testing.assert_allclose(sizes, apart, atol=6e-4)
     page.model.set_layout("grid")
     settle(qtbot, app)

@@ -24,6 +24,7 @@ from diffusion_studio.core.process.spacing import ExplicitSpacing
 from diffusion_studio.core.samplers import DDIM, DDPM, Sampler
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.chain_tree import FILE, Branch, ChainTree, load_tree
+from diffusion_studio.engine.chains.distances import distance_between
 from diffusion_studio.engine.chains.records import ROUGH_CALLS, place_of, rough_picture, to_picture
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InvertedStart
@@ -258,7 +259,9 @@ def test_that_a_and_b_share_their_start_and_their_noise(pair):
     assert (a.chain.spec.sampler, b.chain.spec.sampler) == (DDIM(eta=1.0), DDIM(eta=0.5))
     np.testing.assert_array_equal(a.x_t(0), b.x_t(0))
     for k in range(9):
-        np.testing.assert_allclose(a.noise(k) / a.sigma[k], b.noise(k) / b.sigma[k], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            a.values("noise", k) / a.sigma[k], b.values("noise", k) / b.sigma[k], rtol=1e-5, atol=1e-6
+        )
     assert (a.x_t(5) != b.x_t(5)).any()
 
 
@@ -281,7 +284,7 @@ def test_that_both_pictures_and_their_difference_are_shown(pair):
 def test_that_the_distance_between_both_is_a_curve(made, pair):
     curves = told(pair.curves_changed)
     pair.choose_sample(2)
-    expected = pair.record.distance_to(pair.compared)
+    expected = distance_between(pair.record, pair.compared)
     np.testing.assert_array_equal(curves[-1].apart, expected[:, 2])
     pair.choose_sample(None)
     np.testing.assert_array_equal(curves[-1].apart, expected.mean(1))
@@ -820,7 +823,8 @@ def test_that_a_rough_picture_of_a_branch_goes_on_from_where_it_left():
     visited = (*(t for t in asked.times if t <= parent.times[20]), 0)  # not those that lead there again
     assert len(visited) <= ROUGH_CALLS + 1
     assert visited[0] == parent.times[20]
-    x, past = parent.exact(20)
+    exact = parent.exact(20)
+    x, past = exact.x, exact.past
     *_, last = Chain(asked.source, changed, CPU, branch.chain.origin, visited).steps(0, x, past)
     np.testing.assert_array_equal(picture, to_picture(last.x_s))
 

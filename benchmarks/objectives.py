@@ -169,7 +169,8 @@ def vdm_losses(learner, batch, learned, omega):
     a, b = (torch.sigmoid(s * now).sqrt().float()[:, None, None, None] for s in (-1, 1))
     times = torch.from_numpy(np.interp(now.numpy(), learned.numpy(), np.arange(len(learned)))).float()
     with torch.inference_mode():
-        (eps_hat,) = learner.ema_unet(a * batch.x_0 + b * batch.noise, times, batch.labels, return_dict=False)
+        x_t = a * batch.x_0 + b * batch.noise
+        eps_hat = learner.denoiser().network.predict(x_t, times + 1, batch.labels).value
     return (eps_hat - batch.noise).square().flatten(1).mean(1) * 0.5 * torch.expm1(step)
 
 

@@ -63,7 +63,7 @@ def chain_in_pieces(chain: Chain) -> Iterator[int]:
 
 def bare_calls(chain: Chain) -> Iterator[int]:
     """The network alone, as often as the sampler asks it, its inputs made before."""
-    denoiser, steps = chain.source.denoiser, len(chain.times) - 1
+    network, steps = chain.source.denoiser.network, len(chain.times) - 1
     x, labels = chain.start(), chain.labels()
     times = [torch.full((len(x),), t - 1) for t in chain.times]
 
@@ -72,8 +72,8 @@ def bare_calls(chain: Chain) -> Iterator[int]:
             calls = calls_of(chain, index, steps)
             with torch.inference_mode():
                 for _ in range(calls):
-                    with autocast(CPU, denoiser.precision):
-                        denoiser.unet(x, times[index], labels, return_dict=False)
+                    with autocast(CPU, network.precision):
+                        network.unet(x, times[index], labels, return_dict=False)
             yield calls
 
     return pieces()

@@ -24,7 +24,8 @@ from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import Source
 from diffusion_studio.engine.machine.devices import choose_precision
 from diffusion_studio.engine.runs.model_io import prepared
-from diffusion_studio.models.unet import UNetDenoiser, UNetSpec, autocast, build_unet
+from diffusion_studio.models.network import NetworkDenoiser
+from diffusion_studio.models.unet import UNet, UNetSpec, autocast, build_unet
 
 CPU = torch.device("cpu")
 STEPS = 50
@@ -47,9 +48,9 @@ def source_for(resolution: int, channels: int, classes: int) -> Source:
     """The same as the program loads it."""
     tables = Tables.from_betas(CosineSchedule().betas(1000))
     unet = prepared(plain_network(resolution, channels, classes), CPU)
-    denoiser = UNetDenoiser(tables, unet, classes, "eps", choose_precision("auto", CPU, resolution))
+    network = UNet(unet, classes, choose_precision("auto", CPU, resolution))
     names = tuple(str(k) for k in range(classes))
-    return Source("folder", "bench", denoiser, resolution, channels, names)
+    return Source("folder", "bench", NetworkDenoiser(tables, network), resolution, channels, names)
 
 
 def chain_loop(chain: Chain) -> Callable[[], int]:
@@ -63,15 +64,15 @@ def chain_loop(chain: Chain) -> Callable[[], int]:
 
 def bare_calls(chain: Chain) -> Callable[[], int]:
     """The network alone, its inputs made before."""
-    denoiser = chain.source.denoiser
+    network = chain.source.denoiser.network
     x, labels = chain.start(), chain.labels()
     times = [torch.full((len(x),), t - 1) for t in chain.times[:-1]]
 
     def run() -> int:
         with torch.inference_mode():
             for t in times:
-                with autocast(CPU, denoiser.precision):
-                    denoiser.unet(x, t, labels, return_dict=False)
+                with autocast(CPU, network.precision):
+                    network.unet(x, t, labels, return_dict=False)
         return STEPS
 
     return run
@@ -90,7 +91,7 @@ def diffusers_loop(chain: Chain, unet: Callable[..., tuple[torch.Tensor]]) -> Ca
         x = chain.start()
         with torch.inference_mode():
             for t in scheduler.timesteps:
-                with autocast(CPU, denoiser.precision):
+                with autocast(CPU, denoiser.network.precision):
                     (value,) = unet(x, t, labels, return_dict=False)
                 x = scheduler.step(value.to(x.dtype), t, x, return_dict=False)[0]
         return STEPS
@@ -113,9 +114,10 @@ def cost_of_a_step() -> None:
     rows = []
     for name, resolution, channels, classes, count, _ in CASES:
         source = source_for(resolution, channels, classes)
-        source.denoiser.unet = Free(source.denoiser.unet.config)
+        network = source.denoiser.network
+        network.unet = Free(network.unet.config)
         chain = Chain(source, SampleSpec(count=count, steps=STEPS), CPU)
-        ours, theirs = interleaved((chain_loop(chain), diffusers_loop(chain, source.denoiser.unet)), 40)
+        ours, theirs = interleaved((chain_loop(chain), diffusers_loop(chain, network.unet)), 40)
         ratio = paired_ratio(ours, theirs)
         rows.append((name, count, *(f"{1e6 * median(v):.0f}" for v in (ours, theirs)), f"{ratio:.2f}"))
     table(("a step without its network", "images", "chain µs", "diffusers µs", "ratio"), rows)
@@ -132,7 +134,7 @@ def main() -> None:
         to_bare, to_theirs = paired_ratio(ours, bare), paired_ratio(ours, theirs)
         times = [f"{1000 * STEPS * median(values):.0f}" for values in (ours, bare, theirs)]
         rows.append((
-            name, count, source.denoiser.precision, *times, f"{to_bare:.3f}", f"≤ {budget}",
+            name, count, source.denoiser.network.precision, *times, f"{to_bare:.3f}", f"≤ {budget}",
             against(to_bare, budget),
             f"{to_theirs:.3f}", f"≤ {AGAINST_DIFFUSERS}",
             against(to_theirs, AGAINST_DIFFUSERS),

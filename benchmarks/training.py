@@ -74,6 +74,7 @@ def bare_loop(session, steps: int) -> Callable[[], int]:
     optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
     batch = session.batches.batch(0, 0, session.config.training.batch_size)
     x, t, noise, labels = batch.x_0, batch.t - 1, batch.noise, batch.labels
+    labels = None if labels is None else torch.where(labels < 0, learner.classes, labels)
     x = (0.5 * x + 0.5 * noise).contiguous(memory_format=learner.memory_format)
 
     def run() -> int:

@@ -79,6 +79,29 @@ class _Block(nn.Module):
         return found
 
 
+class ClassifierNetwork:
+    """The network of a classifier, read as every other one: at one time for each sample.
+
+    Args:
+        network: in training or not; it is told ln SNR.
+        tables: the forward process.
+    """
+
+    def __init__(self, network: NoisyClassifier, tables: Tables) -> None:
+        self.network = network
+        self._log_snr = tables.log_snr.to(network.last.weight)
+
+    def predict(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Logits of every class. (B, K)
+
+        Args:
+            x_t: (B, C, H, W).
+            t: int64 (B,), 1 … T, on the device of x_t.
+        """
+        found: Tensor = self.network(x_t.to(self._log_snr.dtype), self._log_snr[t])
+        return found
+
+
 class TrainedClassifier:
     """A trained network as a classifier of the images of one forward process.
 
@@ -92,7 +115,7 @@ class TrainedClassifier:
         self.network = network.eval().requires_grad_(False)
         self.tables = tables
         self.classes = classes
-        self._log_snr: list[float] = tables.log_snr.tolist()
+        self._asked = ClassifierNetwork(self.network, tables)
 
     def log_probs(self, x_t: Tensor, t: int) -> Tensor:
         """log p(y | x_t) of every class. (B, K)
@@ -101,9 +124,8 @@ class TrainedClassifier:
             x_t: (B, C, H, W).
             t: 1 … T.
         """
-        weights = self.network.last.weight
-        level = torch.full((len(x_t),), self._log_snr[t], dtype=weights.dtype, device=x_t.device)
-        return torch.log_softmax(self.network(x_t.to(weights.dtype), level), dim=1)
+        times = torch.full((len(x_t),), t, device=x_t.device)
+        return torch.log_softmax(self._asked.predict(x_t, times), dim=1)
 
     def gradient(self, x_t: Tensor, t: int, labels: Tensor) -> Tensor:
         """∇ log p(y | x_t) with respect to x_t; 0 where the label is −1. (B, C, H, W)"""

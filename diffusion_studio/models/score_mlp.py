@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
-from diffusion_studio.core.denoisers.predictions import Prediction
-from diffusion_studio.core.denoisers.readings import PredictionKind
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.models.network import Output
 
 _FREQUENCIES = 6
 _AT_ONCE = 1024  # points; what they need in between fits into the cache, and leaves no large holes in memory
@@ -51,36 +50,35 @@ class ScoreMLP(nn.Module):
         return found
 
 
-class ScoreDenoiser:
-    """A trained network as a denoiser.
+class PlaneNetwork:
+    """The network of the plane, read as every other one. It is told ln SNR, and answers near 1.
 
     Args:
+        network: in training or not.
         tables: the forward process.
-        network: the network; it is not changed.
-        kind: what it predicts.
         scale: one number for each t, by which the network's answer is multiplied. (T+1,)
     """
 
     learns_variance = False
 
-    def __init__(self, tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tensor) -> None:
-        self.tables = tables
+    def __init__(self, network: ScoreMLP, tables: Tables, scale: Tensor) -> None:
         self.network = network
-        self.kind: PredictionKind = kind
-        self.scale = scale
+        self.log_snr = tables.log_snr.float()
+        self.scale = scale.float()
 
     @property
-    def knows_classes(self) -> bool:
-        """Whether labels change what it says."""
-        return self.network.classes > 0
+    def classes(self) -> int:
+        return self.network.classes
 
-    def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
-        t = max(t, 1)
-        level, scale = self.tables.log_snr[t].to(x_t.dtype), self.scale[t].to(x_t.dtype)
-        with torch.inference_mode():
-            starts = range(0, len(x_t), _AT_ONCE)
-            asked = [None if labels is None else labels[i : i + _AT_ONCE] for i in starts]
-            pieces = [x_t[i : i + _AT_ONCE] for i in starts]
-            found = [self.network(x, level.expand(len(x)), y) for x, y in zip(pieces, asked, strict=True)]
-            value = torch.cat(found) * scale
-        return Prediction(self.kind, value, x_t, self.tables.alpha_bar_at(t))
+    def predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Output:
+        """Asks the network about at most so many points at a time as the cache has room for.
+
+        Args:
+            x_t: (B, 2).
+            t: int64 (B,), 1 … T.
+            labels: int64 (B,), −1 for ∅; None means all −1.
+        """
+        level, scale = self.log_snr[t].to(x_t.dtype), self.scale[t].to(x_t.dtype)[:, None]
+        parts = [slice(i, i + _AT_ONCE) for i in range(0, len(x_t), _AT_ONCE)]
+        found = [self.network(x_t[p], level[p], None if labels is None else labels[p]) for p in parts]
+        return Output(torch.cat(found) * scale)

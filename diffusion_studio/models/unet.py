@@ -1,4 +1,4 @@
-"""The U-Net: diffusers' `UNet2DModel`, sized by resolution, as a denoiser."""
+"""The U-Net: diffusers' `UNet2DModel`, sized by resolution, and how it is read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.denoisers.predictions import Prediction
-from diffusion_studio.core.denoisers.readings import PredictionKind
+from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.describe import Choice, knob
-from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.models.network import Output
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -130,60 +129,57 @@ def quiet_diffusers() -> Iterator[None]:
         yield
 
 
-class UNetDenoiser:
-    """A U-Net as a denoiser. Its time is 0 … T−1 where ours is 1 … T.
+class UNet:
+    """Diffusers' network, read as every other one. It counts times from 0, its class K is ∅.
 
     Args:
-        tables: the forward process that it was trained on.
-        unet: in evaluation mode.
-        classes: K for a conditional network (its class K is ∅), 0 otherwise.
-        kind: what the network predicts.
+        unet: in training, or in evaluation mode.
+        classes: K for a conditional network, 0 otherwise.
         precision: bf16 runs the network under autocast.
     """
 
-    def __init__(
-        self,
-        tables: Tables,
-        unet: UNet2DModel,
-        classes: int = 0,
-        kind: PredictionKind = "eps",
-        precision: Precision = "fp32",
-    ) -> None:
-        self.tables = tables
+    def __init__(self, unet: UNet2DModel, classes: int = 0, precision: Precision = "fp32") -> None:
         self.unet = unet
         self.classes = classes
-        self.kind: PredictionKind = kind
         self.precision: Precision = precision
         config = unet.config  # read once: looking something up there takes microseconds
         self.learns_variance = bool(config.out_channels == 2 * config.in_channels)  # how much noise (iDDPM)
         self._knows_none = bool(config.num_class_embeds != classes)  # a class for images without one
-        self._counted: tuple[Tensor, Tensor] | None = None  # labels, and as the network counts them
+        self._known: tuple[Tensor | None, Tensor | None] = (None, None)  # labels of a chain, and their codes
 
-    def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
-        if not torch.is_inference_mode_enabled():
-            with torch.inference_mode():
-                return self(x_t, t, labels)
-        times = torch.full(x_t.shape[:1], t - 1, device=x_t.device)
+    def predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Output:
+        """Asks the network.
+
+        Args:
+            x_t: (B, C, H, W).
+            t: int64 (B,), 1 … T.
+            labels: int64 (B,), −1 for ∅; None means all −1.
+
+        Raises:
+            Refused: ∅ is asked of a network that knows no images without a class.
+        """
+        codes = self._codes(x_t, labels) if self.classes else None
         with autocast(x_t.device, self.precision):
-            (value,) = self.unet(x_t, times, self._class_labels(x_t, labels), return_dict=False)
-        fraction: Tensor | None = None
-        if self.learns_variance:
-            value, raw = value.chunk(2, dim=1)
-            fraction = (raw.to(x_t.dtype) + 1) / 2
-        value, alpha_bar = value.to(x_t.dtype), self.tables.alpha_bar_at(t)
-        return Prediction(self.kind, value, x_t, alpha_bar, fraction=fraction)
+            (said,) = self.unet(x_t, t - 1, codes, return_dict=False)
+        said = said.to(x_t.dtype)
+        if not self.learns_variance:
+            return Output(said)
+        value, raw = said.chunk(2, dim=1)
+        return Output(value, (raw + 1) / 2)
 
-    def _class_labels(self, x_t: Tensor, labels: Tensor | None) -> Tensor | None:
-        """Labels as the network counts them: −1 (∅) becomes K."""
-        if not self.classes:
-            return None
-        if not self._knows_none and (labels is None or bool((labels < 0).any())):
+    def _codes(self, x_t: Tensor, labels: Tensor | None) -> Tensor:
+        """Classes as the network counts them; those of a chain stay the same, and are turned once. (B,)"""
+        inferring = torch.is_inference_mode_enabled()  # what is made there must not meet gradients
+        given, codes = self._known
+        if inferring and codes is not None and given is labels and len(codes) == len(x_t):
+            return codes
+        asked = torch.full(x_t.shape[:1], NO_LABEL, device=x_t.device) if labels is None else labels
+        if not self._knows_none and bool((asked == NO_LABEL).any()):
             raise Refused("This network knows no image without a class: ask for one, with guidance 1.")
-        if labels is None:
-            return torch.full(x_t.shape[:1], self.classes, device=x_t.device)
-        if self._counted is None or self._counted[0] is not labels:  # the same in every step of a chain
-            self._counted = labels, torch.where(labels < 0, self.classes, labels).to(x_t.device)
-        return self._counted[1]
+        codes = torch.where(asked == NO_LABEL, self.classes, asked).to(x_t.device)
+        if inferring:
+            self._known = labels, codes
+        return codes
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

@@ -20,7 +20,7 @@ from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.inversion import InversionStep
 from diffusion_studio.core.steps.update import Update
 from diffusion_studio.engine.chains.first_state import exhausted, first_state
-from diffusion_studio.engine.chains.sample_spec import NO_CLASS, SampleSpec
+from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS, SampleSpec
 from diffusion_studio.engine.chains.source import Source, earlier_checkpoint, opened_once
 
 PIXELS_AT_ONCE = 256 * 32 * 32  # of a batch that goes through the network
@@ -139,7 +139,7 @@ class Chain:
                 )
         if spec.guidance == 0 and spec.curve.kind == "constant" and not spec.guide.other_classes:
             return None
-        if spec.label == NO_LABEL:
+        if spec.label == EVERY_CLASS:
             return torch.arange(spec.count, device=self.device) % classes
         asked = NO_LABEL if spec.label == NO_CLASS else spec.label
         return torch.full((spec.count,), asked, device=self.device)

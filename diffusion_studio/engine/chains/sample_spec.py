@@ -19,7 +19,7 @@ from diffusion_studio.core.samplers import DDIM, AnySampler
 from diffusion_studio.core.steps.clipping import AnyClipping, Clip, as_clipping
 from diffusion_studio.engine.chains.starts import AnyStart, NoiseStart
 
-NO_CLASS = -2  # of `label`: no class is asked for
+EVERY_CLASS, NO_CLASS = -1, -2  # of `label`: all of them in turn; no class is asked for
 
 
 class SampleSpec(Choice):
@@ -39,7 +39,8 @@ class SampleSpec(Choice):
         16, title="images", ge=1, le=4096, scale="log", help="How many chains run side by side."
     )
     label: int = knob(
-        -1, title="class", symbol="y", ge=-2, le=100_000, words={-1: "all in turn", NO_CLASS: "none"},
+        EVERY_CLASS, title="class", symbol="y", ge=-2, le=100_000,
+        words={EVERY_CLASS: "all in turn", NO_CLASS: "none"},
         help="The class that is asked for; −1 asks for all of them in turn, −2 for none.",
         source="Luo eq. 167",
     )  # fmt: skip

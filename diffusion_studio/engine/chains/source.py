@@ -106,7 +106,7 @@ def open_source(path: Path, device: torch.device) -> Source:
 
 def _from_model(folder: Path, device: torch.device) -> Source:
     model = load_model(folder, device)
-    model.denoiser.precision = choose_precision("auto", device, model.resolution)
+    model.denoiser.network.precision = choose_precision("auto", device, model.resolution)
     step = checkpoint_step(folder)
     return Source(
         "folder", folder.name, model.denoiser, model.resolution, model.channels, model.class_names,

@@ -11,7 +11,7 @@ from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.process.tables import Tables, diffuse
 from diffusion_studio.engine.machine.garbage import import_optimizers
 from diffusion_studio.engine.training.batches import Batch
-from diffusion_studio.models.noisy_classifier import NoisyClassifier, TrainedClassifier
+from diffusion_studio.models.noisy_classifier import ClassifierNetwork, NoisyClassifier, TrainedClassifier
 
 EMA = 0.999
 WARMUP = 50
@@ -43,7 +43,7 @@ class ClassifierLearner:
             self._weights, lr=learning_rate, weight_decay=weight_decay, fused=True
         )
         self._alpha_bar = tables.alpha_bar.to(device=device, dtype=torch.float32)
-        self._log_snr = tables.log_snr.to(device=device, dtype=torch.float32)
+        self._asked = ClassifierNetwork(self.network, tables)
 
     def step(self, batch: Batch, number: int) -> Tensor:
         """One gradient step; the mean loss, on the device.
@@ -53,7 +53,7 @@ class ClassifierLearner:
         """
         assert batch.labels is not None
         x_t = diffuse(batch.x_0, batch.noise, self._alpha_bar[batch.t][:, None, None, None])
-        logits = self.network(x_t.contiguous(memory_format=torch.channels_last), self._log_snr[batch.t])
+        logits = self._asked.predict(x_t.contiguous(memory_format=torch.channels_last), batch.t)
         loss = torch.nn.functional.cross_entropy(logits, batch.labels)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ from diffusion_studio.core.guidance.guidance import Strength
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import ImageSet, to_uint8
 from diffusion_studio.engine.chains.chain import Chain, inferred
-from diffusion_studio.engine.chains.sample_spec import NO_CLASS
+from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS
 from diffusion_studio.engine.chains.starts import NoiseStart
 from diffusion_studio.engine.runs.quality import QualitySpace
 
@@ -151,7 +151,7 @@ def _classes(chain: Chain) -> list[int]:
 def _base(chain: Chain) -> Chain:
     """The chain from noise, with all classes asked for in turn."""
     spec = chain.spec
-    label = -1 if spec.label == NO_CLASS else spec.label
+    label = EVERY_CLASS if spec.label == NO_CLASS else spec.label
     spec = spec.model_copy(update={"start": NoiseStart(), "label": label})
     return Chain(chain.source, spec, chain.device)
 

@@ -24,7 +24,7 @@ from diffusion_studio.core.objective.weights import reverse_variance
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.tables import Tables, diffuse
 from diffusion_studio.data.imageset import ImageSet
-from diffusion_studio.models.unet import UNetDenoiser
+from diffusion_studio.models.network import Network, NetworkDenoiser
 
 _PIXELS_AT_ONCE = 128 * 32 * 32  # of the images that go through the network together
 SERIES = 3  # noises of one triple: x_{t−2}, x_{t−1}, x_t
@@ -54,7 +54,7 @@ class BoundReport:
 
 
 def measure_bound(
-    denoiser: UNetDenoiser, images: ImageSet, numbers: NDArray[np.int64], draws: int, seed: int,
+    denoiser: NetworkDenoiser[Network], images: ImageSet, numbers: NDArray[np.int64], draws: int, seed: int,
     device: torch.device,
 ) -> Iterator[tuple[int, int] | BoundReport]:  # fmt: skip
     """(done, total) after each t, then the report.
@@ -93,7 +93,7 @@ def measure_bound(
 
 
 def _parts(
-    denoiser: UNetDenoiser, labels: Tensor | None, rows: int, pixels: int
+    denoiser: NetworkDenoiser[Network], labels: Tensor | None, rows: int, pixels: int
 ) -> list[tuple[slice, _Step]]:
     """Rows that go through the network together, so that memory does not grow with their number."""
     size = max(1, _PIXELS_AT_ONCE // pixels)
@@ -106,7 +106,7 @@ def _parts(
 class _Step:
     """Everything that one call of the network at time t tells about the bound."""
 
-    denoiser: UNetDenoiser
+    denoiser: NetworkDenoiser[Network]
     tables: Tables
     labels: Tensor | None
 
@@ -146,7 +146,7 @@ class _Step:
 
 
 def _report(
-    bits: list[NDArray[np.float64]], draws: int, dims: int, denoiser: UNetDenoiser
+    bits: list[NDArray[np.float64]], draws: int, dims: int, denoiser: NetworkDenoiser[Network]
 ) -> BoundReport:  # fmt: skip
     terms, forward, chain, prior, last = bits
     totals = terms.sum(0) + prior

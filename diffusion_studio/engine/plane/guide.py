@@ -13,7 +13,7 @@ from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.guidance.guidance import GuidedDenoiser, constant
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.plane.shapes import CLASSES
-from diffusion_studio.models.score_mlp import ScoreDenoiser
+from diffusion_studio.models.network import Network, NetworkDenoiser
 
 
 class PlaneGuide(Choice):
@@ -34,9 +34,9 @@ class PlaneGuide(Choice):
 
 
 @lru_cache(maxsize=2)
-def guided_network(base: ScoreDenoiser, guide: PlaneGuide) -> Denoiser:
+def guided_network(base: NetworkDenoiser[Network], guide: PlaneGuide) -> Denoiser:
     """The network with guidance; as it is, where it was never told of classes."""
-    return LearnedGuidance(base, guide.label, guide.gamma) if base.knows_classes else base
+    return LearnedGuidance(base, guide.label, guide.gamma) if base.classes else base
 
 
 class LearnedGuidance:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.averaging import decay_at
-from diffusion_studio.core.denoisers.denoiser import NO_LABEL
+from diffusion_studio.core.denoisers.denoiser import NO_LABEL, Denoiser
 from diffusion_studio.core.denoisers.mixture import MixtureDenoiser
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.process.tables import Tables
@@ -23,7 +23,8 @@ from diffusion_studio.engine.machine.garbage import import_optimizers
 from diffusion_studio.engine.plane.losses import LOSSES, Batch
 from diffusion_studio.engine.plane.shapes import CLASSES
 from diffusion_studio.engine.plane.spec import PlaneSpec
-from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
+from diffusion_studio.models.network import NetworkDenoiser
+from diffusion_studio.models.score_mlp import PlaneNetwork, ScoreMLP
 
 BATCH = 512  # more steps are worth more than calmer ones
 TELL_EVERY = 0.06  # seconds between two pictures of the learned field
@@ -40,7 +41,7 @@ class Learned(Event):
     step: int
     seconds: float
     loss: float  # mean over the steps since the last event, on the network's own target
-    denoiser: ScoreDenoiser
+    denoiser: NetworkDenoiser[PlaneNetwork]
 
 
 def output_scale(tables: Tables, kind: PredictionKind, detail: float) -> Tensor:
@@ -75,6 +76,7 @@ def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Learned]
     torch.random.set_rng_state(torch_state)
     average = copy.deepcopy(network)
     scale = output_scale(tables, plan.predicts, detail_of(spec))
+    asked = PlaneNetwork(network, tables, scale)
     draw = _Batches(spec, tables, generator)
     import_optimizers()
     optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=0.0, fused=True)
@@ -88,7 +90,7 @@ def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Learned]
         share = plan.share(step, seconds)
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * _rate(share, step)
-        loss = LOSSES[plan.objective](network, draw(), plan.predicts, scale)
+        loss = LOSSES[plan.objective](asked, draw(), plan.predicts)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights, CLIP)
@@ -109,9 +111,12 @@ def _rate(share: float, step: int) -> float:
     return min(1.0, (step + 1) / 50) * max(NEVER_BELOW, 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def _frozen(tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tensor) -> ScoreDenoiser:
+def _frozen(
+    tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tensor
+) -> NetworkDenoiser[PlaneNetwork]:
     """A copy that training no longer touches."""
-    return ScoreDenoiser(tables, copy.deepcopy(network).requires_grad_(False), kind, scale)
+    copied = copy.deepcopy(network).requires_grad_(False)
+    return NetworkDenoiser(tables, PlaneNetwork(copied, tables, scale), kind)
 
 
 class _Batches:
@@ -137,8 +142,8 @@ class _Batches:
         else:
             t = torch.full((BATCH,), self.t)
         noise = torch.randn(BATCH, 2, generator=self.generator)
-        alpha_bar, log_snr = self.tables.alpha_bar[t].float()[:, None], self.tables.log_snr[t].float()
-        return Batch(x_0, noise, t, alpha_bar, log_snr, self._labels(component))
+        alpha_bar = self.tables.alpha_bar[t].float()[:, None]
+        return Batch(x_0, noise, t, alpha_bar, self._labels(component))
 
     def _labels(self, component: Tensor) -> Tensor | None:
         """The class of each point, or ∅ where it is dropped. (B,)"""
@@ -160,7 +165,7 @@ def judged_levels(total: int, count: int = JUDGED) -> dict[int, float]:
 
 
 def score_error(
-    exact: MixtureDenoiser, learned: ScoreDenoiser, levels: dict[int, float], count: int = 2000, seed: int = 0
+    exact: MixtureDenoiser, learned: Denoiser, levels: dict[int, float], count: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
     """E ‖ŝ − s‖² and E ‖s‖² under p_t, each averaged over `levels`: times and their shares."""
     generator = torch.Generator().manual_seed(seed)

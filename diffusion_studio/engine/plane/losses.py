@@ -10,7 +10,7 @@ from torch import Tensor
 
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
-from diffusion_studio.models.score_mlp import ScoreMLP
+from diffusion_studio.models.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,6 @@ class Batch:
     noise: Tensor  # ε (B, 2)
     t: Tensor  # (B,)
     alpha_bar: Tensor  # (B, 1)
-    log_snr: Tensor  # (B,)
     labels: Tensor | None = None  # (B,), −1 for ∅
 
     @property
@@ -29,24 +28,24 @@ class Batch:
         return self.alpha_bar.sqrt() * self.x_0 + (1 - self.alpha_bar).sqrt() * self.noise
 
 
-def denoising(network: ScoreMLP, batch: Batch, kind: PredictionKind, scale: Tensor) -> Tensor:
+def denoising(network: Network, batch: Batch, kind: PredictionKind) -> Tensor:
     """Mean squared error of what the network predicts (Luo eq. 161; Vincent 2011)."""
     a, b = batch.alpha_bar.sqrt(), (1 - batch.alpha_bar).sqrt()
-    answer, size = network(batch.x_t, batch.log_snr, batch.labels), scale[batch.t].float()[:, None]
     reading = READINGS[kind]
-    error = size * answer - reading.target(batch.x_0, batch.noise, a, b)
+    value = network.predict(batch.x_t, batch.t, batch.labels).value
+    error = value - reading.target(batch.x_0, batch.noise, a, b)
     loss: Tensor = ((reading.own_factor(a, b) * error) ** 2).mean()
     return loss
 
 
-def implicit(network: ScoreMLP, batch: Batch, kind: PredictionKind, scale: Tensor) -> Tensor:
+def implicit(network: Network, batch: Batch, kind: PredictionKind) -> Tensor:
     """Mean of (1−ᾱ)(½ ‖ŝ‖² + tr ∇ŝ) (Hyvärinen 2005, theorem 1), with the exact trace.
 
     Under p_t it is half of E (1−ᾱ) ‖ŝ − s‖² less a constant, so it has the minimum of `denoising` for ε.
     """
     x_t = batch.x_t.requires_grad_()
-    answer = scale[batch.t].float()[:, None] * network(x_t, batch.log_snr, batch.labels)
-    score = Prediction(kind, answer, x_t, batch.alpha_bar).score_hat
+    value = network.predict(x_t, batch.t, batch.labels).value
+    score = Prediction(kind, value, x_t, batch.alpha_bar).score_hat
     terms = 0.5 * (score**2).sum(1) + trace_of_jacobian(score, x_t)
     return ((1 - batch.alpha_bar[:, 0]) * terms).mean()
 
@@ -60,7 +59,7 @@ def trace_of_jacobian(field: Tensor, x: Tensor) -> Tensor:
     return found
 
 
-LOSSES: dict[str, Callable[[ScoreMLP, Batch, PredictionKind, Tensor], Tensor]] = {
+LOSSES: dict[str, Callable[[Network, Batch, PredictionKind], Tensor]] = {
     "denoising": denoising,
     "implicit": implicit,
 }

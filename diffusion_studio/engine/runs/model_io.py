@@ -27,8 +27,9 @@ from diffusion_studio.engine.runs.fitness import (
     stored_shapes,
 )
 from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX, check_process, pipeline_in
+from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.time_embedding import remember_times
-from diffusion_studio.models.unet import Precision, UNetDenoiser, quiet_diffusers
+from diffusion_studio.models.unet import Precision, UNet, quiet_diffusers
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -47,7 +48,7 @@ _PREDICTIONS = {reading.prediction_type: kind for kind, reading in READINGS.item
 class LoadedModel:
     """A model that can be sampled, with what is known about it."""
 
-    denoiser: UNetDenoiser
+    denoiser: NetworkDenoiser[UNet]
     resolution: int
     channels: int
     classes: int
@@ -116,7 +117,7 @@ def load_model(folder: Path, device: torch.device, precision: Precision = "fp32"
     check_finite(tensors, folder)
     unet = _filled(planned, tensors, folder)
     names = _class_names(folder, unet)
-    denoiser = UNetDenoiser(tables, prepared(unet, device), len(names), kind, precision)
+    denoiser = NetworkDenoiser(tables, UNet(prepared(unet, device), len(names), precision), kind)
     return LoadedModel(denoiser, resolution, channels, len(names), names)
 
 

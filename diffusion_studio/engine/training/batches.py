@@ -58,7 +58,7 @@ class Batch:
     x_0: Tensor  # (B, C, H, W) in [−1, 1]
     t: Tensor  # int64 (B,), 1 … T
     noise: Tensor  # (B, C, H, W)
-    labels: Tensor | None  # int64 (B,), the class or K for ∅
+    labels: Tensor | None  # int64 (B,), −1 for ∅
     correction: Tensor | None = None  # 1 / (T p_t) of each loss, float32 (B,); None: 1
 
 
@@ -170,7 +170,7 @@ class BatchSource:
             return None
         labels = torch.from_numpy(self._images.labels[numbers]).to(self._device)
         hidden = (self._uniform(size) < self._dropout) | (labels == NO_LABEL)
-        return torch.where(hidden, self._classes, labels)
+        return labels.masked_fill(hidden, NO_LABEL)
 
     def _uniform(self, size: int) -> Tensor:
         return torch.rand(size, generator=self._generator, device=self._device)

@@ -19,7 +19,8 @@ from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.minimised import Minimised, StepResult
 from diffusion_studio.engine.training.schedule_learner import DrawnNoise, ScheduleLearner
-from diffusion_studio.models.unet import Precision, UNetDenoiser, autocast
+from diffusion_studio.models.network import NetworkDenoiser
+from diffusion_studio.models.unet import Precision, UNet
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -60,6 +61,7 @@ class Learner:
         self.precision: Precision = precision
         self.memory_format = training_format(device, precision)
         self.unet = unet.to(device=device, memory_format=self.memory_format).train()
+        self.network = UNet(self.unet, classes, precision)
         self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
         self._parameters = list(self.unet.parameters())
         self._ema_parameters = list(self.ema_unet.parameters())
@@ -104,9 +106,8 @@ class Learner:
 
     def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
         x_t = self.minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)
-        with autocast(self.device, self.precision):
-            (output,) = self.unet(x_t, batch.t - 1, batch.labels, return_dict=False)
-        return self.minimised(batch, x_t, output.float(), drawn)
+        output = self.network.predict(x_t, batch.t, batch.labels)
+        return self.minimised(batch, x_t, output, drawn)
 
     def _follow(self, norm: Tensor, number: int) -> None:
         """The optimizer's step and the running average (the optimizer skips where found_inf is 1)."""
@@ -137,10 +138,10 @@ class Learner:
         sums = torch.stack([p.detach().sum() for p in self._parameters + self._ema_parameters])
         return bool(torch.isfinite(sums).all())
 
-    def denoiser(self) -> UNetDenoiser:
+    def denoiser(self) -> NetworkDenoiser[UNet]:
         """The EMA network as it stands; it moves on with the training."""
-        kind = self.minimised.spec.predict
-        return UNetDenoiser(self.tables, self.ema_unet, self.classes, kind, self.precision)
+        network = UNet(self.ema_unet, self.classes, self.precision)
+        return NetworkDenoiser(self.tables, network, self.minimised.spec.predict)
 
     def state(self) -> LearnerState:
         """Everything that continues this training exactly."""

@@ -22,6 +22,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.runs.config import ObjectiveSpec
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.schedule_learner import DrawnNoise
+from diffusion_studio.models.network import Output
 
 HYBRID = 0.001  # share of L_vlb in L_hybrid (iDDPM eq. 16)
 
@@ -105,24 +106,21 @@ class Minimised:
         return a * batch.x_0 + b * batch.noise
 
     def __call__(
-        self, batch: Batch, x_t: Tensor, output: Tensor, drawn: DrawnNoise | None = None
+        self, batch: Batch, x_t: Tensor, output: Output, drawn: DrawnNoise | None = None
     ) -> StepResult:
         """Errors and losses of a batch.
 
         Args:
-            output: what the network said, (B, C, H, W), or (B, 2C, H, W) with a learned variance.
+            output: what the network said of x_t.
             drawn: ω of each sample, where the schedule is learned.
         """
-        fraction: Tensor | None = None
-        if self.spec.variance != "fixed":
-            output, raw = output.chunk(2, dim=1)
-            fraction = (raw + 1) / 2
-        errors = self._errors(batch, output, drawn)
+        value, fraction = output
+        errors = self._errors(batch, value, drawn)
         if drawn is not None:
             return StepResult(errors, errors * drawn.weight, batch.correction)
         losses = errors if self._weight is None else errors * self._weight[batch.t]
         if fraction is not None:
-            losses = self._with_bound(losses, batch, x_t, output, fraction)
+            losses = self._with_bound(losses, batch, x_t, value, fraction)
         return StepResult(errors, losses, batch.correction)
 
     def _errors(self, batch: Batch, value: Tensor, drawn: DrawnNoise | None) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.chain import reverse_chain
+from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.spacing import TrailingSpacing
 from diffusion_studio.core.samplers import DDIM
@@ -76,7 +77,7 @@ class Previewer:
     def _labels(self) -> NDArray[np.int64]:
         """Every class in turn. (n,)"""
         count, classes = self._spec.preview_count, self._session.learner.classes
-        return np.arange(count) % classes if classes else np.full(count, -1)
+        return np.arange(count) % classes if classes else np.full(count, NO_LABEL)
 
     def _sample(self, labels: NDArray[np.int64], control: Control) -> NDArray[np.uint8] | None:
         images, learner = self._session.images, self._session.learner

@@ -14,7 +14,7 @@ from diffusion_studio.engine.machine.helper_threads import work_alone
 from diffusion_studio.engine.plane.guide import guided_network
 from diffusion_studio.engine.plane.learner import Learned, judged_levels, learn, score_error
 from diffusion_studio.engine.plane.spec import PlaneSpec
-from diffusion_studio.models.score_mlp import ScoreDenoiser
+from diffusion_studio.models.network import Network, NetworkDenoiser
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.plane.state import LearningState
 
@@ -40,7 +40,7 @@ class PlaneLearner(QObject):
         self._slot = Slot(self)
         self._slot.told.connect(self._on_event)
         self.state = LearningState()
-        self.network: ScoreDenoiser | None = None
+        self.network: NetworkDenoiser[Network] | None = None
 
     def guided(self, spec: PlaneSpec) -> Denoiser | None:
         """The network with the guidance of `spec`; None while there is none."""

@@ -39,7 +39,8 @@ from diffusion_studio.engine.plane.shapes import (
     modes_from_points,
 )
 from diffusion_studio.engine.plane.spec import PlaneSpec
-from diffusion_studio.models.score_mlp import ScoreDenoiser, ScoreMLP
+from diffusion_studio.models.network import NetworkDenoiser
+from diffusion_studio.models.score_mlp import PlaneNetwork, ScoreMLP
 from support import hostile
 
 PROCESSES = [
@@ -254,12 +255,11 @@ def test_that_the_implicit_loss_is_the_distance_to_the_score_up_to_a_constant(pr
     count, generator = 200_000, torch.Generator().manual_seed(0)
     t, alpha_bar = torch.full((count,), 400), torch.full((count, 1), tables.alpha_bar_at(400))
     x_0 = spec.mixture().at(1.0, torch.float32).sample(count, generator)
-    noise, log_snr = torch.randn(count, 2, generator=generator), tables.log_snr[t].float()
-    batch = Batch(x_0, noise, t, alpha_bar, log_snr)
+    batch = Batch(x_0, torch.randn(count, 2, generator=generator), t, alpha_bar)
     torch.manual_seed(3)
-    network, scale = ScoreMLP(16), torch.linspace(0.5, 2, 1001)
-    found = implicit(network, batch, predicts, scale).item()
-    guess = ScoreDenoiser(tables, network, predicts, scale)(batch.x_t, 400).score_hat
+    network = PlaneNetwork(ScoreMLP(16), tables, torch.linspace(0.5, 2, 1001))
+    found = implicit(network, batch, predicts).item()
+    guess = NetworkDenoiser(tables, network, predicts)(batch.x_t, 400).score_hat
     score = exact.score(batch.x_t)
     known = 0.5 * (1 - alpha_bar) * ((guess - score) ** 2 - score**2).sum(1, keepdim=True)
     assert found == pytest.approx(float(known.mean()), abs=0.02)

@@ -86,7 +86,7 @@ def test_that_a_network_that_was_told_of_classes_is_guided():
         learning={"seconds": 3.0, "width": 32, "dropped": 0.3, "predicts": "v"},
     )  # fmt: skip
     *_, last = learn(spec, Control())
-    assert last.denoiser.knows_classes
+    assert last.denoiser.classes
     guided = guided_network(last.denoiser, spec.guide)
     spec = spec.model_copy(update={"process": Reverse(steps=60), "count": 500, "start": "noise"})
     shares = []

@@ -136,7 +136,7 @@ def test_that_sampling_with_the_learned_variance_is_that_of_diffusers(
     """All T steps and a shortened chain, in float64, with weights that make v differ between pixels."""
     folder = trained(tmp_path / "run", pictures, objective={"predict": kind, "variance": "hybrid"})
     denoiser = load_model(folder, CPU).denoiser
-    unet = denoiser.unet.double()
+    unet = denoiser.network.unet.double()
     torch.nn.init.normal_(unet.conv_out.weight, std=0.3, generator=torch.Generator().manual_seed(1))
     scheduler = DDPMScheduler.from_pretrained(folder / "scheduler", timestep_spacing="leading")
     scheduler.alphas_cumprod = denoiser.tables.alpha_bar[1:]
@@ -205,7 +205,7 @@ def test_that_ddim_equals_the_scheduler_of_diffusers(
     x = NOISE.start((2, 1, 8, 8))
     for k in scheduler.timesteps:
         with torch.inference_mode():
-            eps_hat = model.denoiser.unet(x, k).sample
+            eps_hat = model.denoiser.network.unet(x, k).sample
         z = NOISE.step(int(k) + 1, tuple(x.shape))
         x = scheduler.step(eps_hat, k, x, eta, use_clipped_model_output=True, variance_noise=z).prev_sample
     torch.testing.assert_close(ours(model.denoiser, DDIM(eta=eta), times), x, rtol=0, atol=1e-4)
@@ -318,7 +318,7 @@ def test_that_weights_with_the_old_names_of_attention_are_read(tmp_path: Path) -
         renamed[name] = tensor
     assert renamed.keys() != tensors.keys()
     save_file(renamed, weights)
-    loaded = load_model(tmp_path, CPU).denoiser.unet.state_dict()
+    loaded = load_model(tmp_path, CPU).denoiser.network.unet.state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in tensors.items())
 
 
@@ -404,7 +404,7 @@ def test_that_a_folder_of_the_first_layout_is_read(tmp_path: Path) -> None:
 def test_that_weights_in_half_precision_are_read(tmp_path: Path) -> None:
     small_unet().half().save_pretrained(tmp_path / "unet", variant="fp16")
     DDPMScheduler().save_pretrained(tmp_path / "scheduler")
-    parameters = [*load_model(tmp_path, CPU).denoiser.unet.parameters()]
+    parameters = [*load_model(tmp_path, CPU).denoiser.network.unet.parameters()]
     assert {p.dtype for p in parameters} == {torch.float32}
 
 

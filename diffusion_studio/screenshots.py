@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from PySide6.QtCore import QEventLoop, QTimer
@@ -14,8 +15,13 @@ from PySide6.QtWidgets import QApplication
 
 from diffusion_studio.cli.options import plain_app
 
+if TYPE_CHECKING:
+    from diffusion_studio.app import App
+    from diffusion_studio.studio import Studio
+    from diffusion_studio.viewmodels.plane.model import PlaneViewModel
+
 SIZES = ((1280, 800), (1920, 1200))
-MODES = ("light", "dark")
+MODES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 CLASSIFIER_SECONDS = 15.0
 PATIENCE = 180_000  # ms to wait for a page to be complete
 
@@ -66,7 +72,7 @@ def _take(folder: Path, run: Path) -> None:
     app = App()
     app.show()
     _wait(lambda: app.studio is not None)
-    studio = app.studio
+    studio = _studio(app)
     assert studio is not None
     _wait(lambda: studio.sampling.state.times != () and not studio.sampling.state.busy)
     _shoot(app, folder, "sample-first-start")
@@ -95,9 +101,9 @@ def _take(folder: Path, run: Path) -> None:
     application.processEvents()
 
 
-def _shoot_laboratory(app: object, folder: Path) -> None:
+def _shoot_laboratory(app: App, folder: Path) -> None:
     """The Sample page taken apart: branches, A/B, σ by hand, the strip, memory, an image inverted."""
-    studio = app.studio  # type: ignore[attr-defined]
+    studio = _studio(app)
     model, page = studio.sampling, studio.sample_page
 
     def shoot(name: str) -> None:
@@ -184,11 +190,11 @@ _PLANE = (
 _ANIMATED = "plane"
 
 
-def _shoot_plane(app: object, folder: Path) -> None:
+def _shoot_plane(app: App, folder: Path) -> None:
     """The 2-D page at rest: figure 6 of Luo, the three failures with their cures, guidance; one animation."""
     from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
-    studio = app.studio  # type: ignore[attr-defined]
+    studio = _studio(app)
     model, page, tour = studio.plane, studio.plane_page, CARDS
     studio.show_page("plane")
     for name, card, action, state in _PLANE:
@@ -198,7 +204,7 @@ def _shoot_plane(app: object, folder: Path) -> None:
         model.restart()
         model.player.set_loop(False)
         model.player.play()
-        _wait(lambda state=state: model.chain.position >= state)  # type: ignore[misc]
+        _wait(partial(_has_reached, model, state))
         model.player.stop()
         model.player.seek(state)
         _wait(lambda: not model.player.moving and not model.meter.busy)
@@ -208,7 +214,7 @@ def _shoot_plane(app: object, folder: Path) -> None:
             _shoot(app, folder, "plane-landscape")
             page.bar.relief.setChecked(False)
         if name == _ANIMATED:
-            app.shell.resize(*SIZES[0])  # type: ignore[attr-defined]
+            app.shell.resize(*SIZES[0])
             path = folder / f"{name}.gif"
             page.exporter.export(path)
             _wait(lambda: model.state.notice is not None)
@@ -229,11 +235,20 @@ def _shoot_plane(app: object, folder: Path) -> None:
         _shoot(app, folder, name)
 
 
-def _shoot(app: object, folder: Path, name: str) -> None:
+def _studio(app: App) -> Studio:
+    assert app.studio is not None  # it is ready
+    return app.studio
+
+
+def _has_reached(model: PlaneViewModel, state: int) -> bool:
+    return model.chain.position >= state
+
+
+def _shoot(app: App, folder: Path, name: str) -> None:
     """The window in both themes and sizes."""
     from diffusion_studio.widgets.look.theme import theme
 
-    shell = app.shell  # type: ignore[attr-defined]
+    shell = app.shell
     for mode in MODES:
         theme().set_mode(mode)
         for width, height in SIZES:

@@ -219,7 +219,7 @@ class Studio(QObject):
         self.memory.set("time", self.sampling.time)
 
     def _remember_window(self) -> None:
-        self.memory.set("geometry", self.shell.saveGeometry().toBase64().data().decode())
+        self.memory.set("geometry", bytes(self.shell.saveGeometry().toBase64().data()).decode())
 
     def _remember_layouts(self) -> None:
         for key, page in self.pages.items():

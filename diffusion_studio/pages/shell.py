@@ -88,7 +88,7 @@ class Shell(QMainWindow):
             page.setFocus()
 
     @property
-    def current_page(self) -> QWidget:
+    def current_page(self) -> QWidget | None:
         return self.stack.currentWidget()
 
     def say(self, sentence: str) -> None:

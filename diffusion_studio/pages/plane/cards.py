@@ -67,30 +67,28 @@ class TourView(Card):
         self._source.setText(card.source)
         while self._actions.count():
             row = self._actions.takeAt(0)
-            if row is not None and row.widget() is not None:
-                row.widget().hide()
-                row.widget().deleteLater()
-        line, letters = _row(), 0
+            if row is not None and (gone := row.widget()) is not None:
+                gone.hide()
+                gone.deleteLater()
+        line, letters = self._add_row(), 0
         for action in card.actions:
             letters += len(action.title)
-            if letters > LETTERS and line.layout().count():
-                self._actions.addWidget(line)
-                line, letters = _row(), len(action.title)
+            if letters > LETTERS and line.count():
+                line, letters = self._add_row(), len(action.title)
             button = QPushButton(action.title)
             button.setProperty("link", True)
             button.clicked.connect(lambda _=False, action=action: self.action_requested.emit(action))
             button.setCursor(Qt.CursorShape.PointingHandCursor)
-            line.layout().addWidget(button)
-        self._actions.addWidget(line)
+            line.addWidget(button)
 
-
-def _row() -> QWidget:
-    holder = QWidget()
-    row = QHBoxLayout(holder)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(8)
-    row.setAlignment(Qt.AlignmentFlag.AlignLeft)
-    return holder
+    def _add_row(self) -> QHBoxLayout:
+        holder = QWidget()
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        row.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self._actions.addWidget(holder)
+        return row
 
 
 class PlaneCards(QWidget):

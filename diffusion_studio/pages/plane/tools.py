@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -85,7 +86,7 @@ class FileButton(QToolButton):
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
         for text, suffix, kind in EXPORTS:
-            menu.addAction(text, lambda suffix=suffix, kind=kind: self.ask_where(suffix, kind))
+            menu.addAction(text, partial(self.ask_where, suffix, kind))
         menu.addSeparator()
         menu.addAction("Open a state …", self.ask_for_state)
         self.setMenu(menu)

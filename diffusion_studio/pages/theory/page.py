@@ -159,7 +159,9 @@ class TheoryPage(Page):
             form.setVisible(key == part)
         self.learned.setVisible(part == "schedules")
         self.words.setText(_WORDS.get(part, ""))
-        self.equation.parentWidget().setVisible(part in self.forms)
+        foot = self.equation.parentWidget()
+        assert foot is not None
+        foot.setVisible(part in self.forms)
         if part == "elbo":
             self.model.refresh()
 

@@ -22,7 +22,7 @@ from diffusion_studio.core.theory.equations import Equation
 from diffusion_studio.core.theory.errata import Deciding, Erratum
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.cards import Card
-from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.look.theme import Role, label, tabular
 
 WIDEST = 1100  # px; wider lines are hard to read
 _PAGES = {"train": "Train", "sample": "Sample", "theory": "Theory"}
@@ -91,14 +91,14 @@ class ErratumCard(Card):
             cells = (line.what, *(shown_number(v) for v in (line.printed, line.corrected, line.truth)))
             wrong = abs(line.printed - line.truth) > 1e-3 * abs(line.truth)
             for column, text in enumerate(cells):
-                role = "strong" if column == 2 else None
+                role: Role | None = "strong" if column == 2 else None
                 grid.addWidget(self._cell(text, column > 0, role, column == 1 and wrong), row, column)
         grid.setColumnStretch(4, 1)
         return grid
 
-    def _cell(self, text: str, number: bool, role: str | None, struck: bool = False) -> QWidget:
+    def _cell(self, text: str, number: bool, role: Role | None, struck: bool = False) -> QWidget:
         text = subscripted(text)
-        cell = label(text, role) if role else label(text)  # type: ignore[arg-type]
+        cell = label(text, role)
         font = tabular(cell.font())
         font.setStrikeOut(struck)
         cell.setFont(font)
@@ -144,8 +144,7 @@ class EquationsView(Scrolled):
         row.setSpacing(16)
         words = QVBoxLayout()
         words.setSpacing(2)
-        for text, role in ((equation.title, None), (equation.source, "muted")):
-            line = label(text, role) if role else label(text)  # type: ignore[arg-type]
+        for line in (label(equation.title), label(equation.source, "muted")):
             line.setWordWrap(True)
             line.setFixedWidth(190)
             words.addWidget(line)

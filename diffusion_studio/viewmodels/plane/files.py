@@ -81,5 +81,5 @@ class PlaneFiles(QObject):
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):
-            kind = "error" if event.outcome == "failed" else "info"
-            self.told.emit(Notice(kind, event.message, event.traceback))
+            failed = event.outcome == "failed"
+            self.told.emit(Notice("error" if failed else "info", event.message, event.traceback))

@@ -37,7 +37,7 @@ def _look(value: Any) -> Look | None:
     if not isinstance(value, dict):
         return None
     kinds = typing.get_type_hints(Look)
-    kept = {}
+    kept: dict[str, Any] = {}
     for name, kind in kinds.items():
         given = value.get(name)
         allowed = typing.get_args(kind)

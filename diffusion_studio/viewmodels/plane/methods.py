@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diffusion_studio.core.describe import Member, members
+from diffusion_studio.core.describe import Member, members, validated
 from diffusion_studio.core.process.spacing import LogSNRSpacing
 from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.engine.plane.process import Langevin, Process, Reverse
@@ -35,9 +35,9 @@ def methods() -> tuple[Method, ...]:
 def _method(kind: str, title: str) -> Method:
     samplers = members(Sampler)
     if kind in samplers:
-        sampler = samplers[kind]()
+        sampler = validated(samplers[kind], {})
         return Method(kind, title, _help(sampler), _reverse(sampler))
-    process = members(Process)[kind]()
+    process = validated(members(Process)[kind], {})
     return Method(kind, title, _help(process), process)
 
 

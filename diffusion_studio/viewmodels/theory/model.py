@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
-from diffusion_studio.core.describe import Choice, knob, members, with_value
+from diffusion_studio.core.describe import Choice, knob, members, validated, with_value
 from diffusion_studio.core.objective.weights import Weight, weight_on
 from diffusion_studio.core.process.schedules import (
     AnySchedule,
@@ -236,7 +236,7 @@ def schedule_curves(spec: TheorySpec) -> Mapping[str, tuple[NamedCurve, ...]]:
         chosen = spec.schedule.kind == kind
         if cls.is_given and not chosen:
             continue
-        schedule = spec.schedule if chosen else cls()
+        schedule = spec.schedule if chosen else validated(cls, {})
         tables = spec.tables(schedule)
         t = _thinned(tables.steps)
         name = f"{cls.title}, at its start" if cls.learns else cls.title
@@ -264,7 +264,7 @@ def weight_curves(spec: TheorySpec) -> tuple[NamedCurve, ...]:
     for kind, cls in members(Weight).items():
         if not cls.has_shape:
             continue
-        values = weight_on(tables, cls().on_eps(tables), spec.error).numpy()[t]
+        values = weight_on(tables, validated(cls, {}).on_eps(tables), spec.error).numpy()[t]
         found.append(NamedCurve(kind, cls.title, x, values[::-1] if spec.axis == "log_snr" else values))
     return tuple(found)
 

@@ -61,17 +61,20 @@ class StepTransport(Transport):
     def __init__(self, parent: QWidget | None = None) -> None:
         self._levels: tuple[int, ...] = ()
         super().__init__(parent)
-        plain, self._timeline = self._timeline, _StepLine(self)
-        self.layout().replaceWidget(plain, self._timeline)
+        plain, self._line = self._timeline, _StepLine(self)
+        self._timeline = self._line
+        layout = self.layout()
+        assert layout is not None
+        layout.replaceWidget(plain, self._line)
         plain.setParent(None)
         plain.deleteLater()
         self._timeline.seek_requested.connect(self._on_dragged)
 
     def set_levels(self, levels: Sequence[int], ends: tuple[str, str]) -> None:
         """The noise level t of every state, and what the two ends are called."""
-        if tuple(levels) != self._levels or ends != self._timeline.ends:
+        if tuple(levels) != self._levels or ends != self._line.ends:
             self._levels = tuple(levels)
-            self._timeline.ends = ends
+            self._line.ends = ends
             self.set_times(range(len(levels) - 1, -1, -1))
             self.set_axis("step")
 

@@ -267,16 +267,17 @@ class _PageKeys(QObject):
         self._transport, self._page = transport, page
         self._watched: QWidget | None = None
         page.installEventFilter(self)
-        QApplication.instance().focusChanged.connect(self._on_focus)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._on_focus)
         self._on_focus(None, QApplication.focusWidget())
 
     def _on_focus(self, before: QWidget | None, now: QWidget | None) -> None:
         if self._watched is not None and isValid(self._watched):
             self._watched.removeEventFilter(self)
-        inside = now is not None and self._page.isAncestorOf(now)
-        self._watched = now if inside else None
-        if inside:
-            now.installEventFilter(self)
+        self._watched = now if now is not None and self._page.isAncestorOf(now) else None
+        if self._watched is not None:
+            self._watched.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() != QEvent.Type.KeyPress or not isinstance(event, QKeyEvent):

@@ -138,9 +138,10 @@ def _render(latex: str, color: str, size: float) -> bytes:
     ziamath = _ziamath()
     leading = "{}" if begins_summand(latex) else ""  # spaced as between two operands
     try:
-        return ziamath.Latex(leading + latex, size=size, color=color, margin=1.0).svg().encode()
+        svg: str = ziamath.Latex(leading + latex, size=size, color=color, margin=1.0).svg()
     except Exception as error:  # the parser raises whatever it stumbles over
         raise ValueError(f"Not a formula: {latex!r}") from error
+    return svg.encode()
 
 
 def _ziamath() -> Any:
@@ -148,7 +149,8 @@ def _ziamath() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it opens its font in an old way
         import ziamath
-    ziamath.config.svg2 = False  # Qt draws SVG Tiny 1.2
+        from ziamath.config import config
+    config.svg2 = False  # Qt draws SVG Tiny 1.2
     return ziamath
 
 

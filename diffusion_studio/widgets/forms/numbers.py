@@ -24,7 +24,8 @@ def parse_number(text: str, knob: Knob) -> Number:
     """
     for known, word in knob.words:
         if text.strip().lower() == word:
-            return known  # type: ignore[no-any-return]
+            meant: Number = known
+            return meant
     plain = text.strip().replace("−", "-").removesuffix(knob.unit).translate(_SPACES)
     try:
         value = float(plain)

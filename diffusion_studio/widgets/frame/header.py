@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
@@ -72,7 +72,7 @@ class Header(QWidget):
         self._set_step(self._redo, "Redo", enabled, text)
 
     def _step_button(
-        self, icon: str, verb: str, key: QKeySequence.StandardKey, signal: Signal
+        self, icon: str, verb: str, key: QKeySequence.StandardKey, signal: SignalInstance
     ) -> QToolButton:
         button = QToolButton(self)
         button.setProperty("flat", True)

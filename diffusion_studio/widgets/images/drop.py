@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QMimeData, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QDragEnterEvent,
@@ -229,7 +229,7 @@ class Thumbnails(QWidget):
             return True
         return super().event(event)
 
-    def _at(self, point: object) -> int | None:
+    def _at(self, point: QPoint) -> int | None:
         return next((i for i in range(len(self.files)) if self.rect_of(i).contains(point)), None)
 
     def _choose(self, index: int) -> None:

@@ -22,6 +22,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from diffusion_studio.widgets.images.mosaic import (
+    OPAQUE,
     Images,
     Layout,
     Words,
@@ -160,7 +161,7 @@ class ImageGrid(QWidget):
         factor = scale or max(1, layout.tile[0] // width)
         tile = (width * factor, height * factor)
         plain = Layout(layout.count, layout.columns, layout.rows, tile, (gap, gap), (0, 0), True)
-        return as_image(compose(self._words, plain) | 0xFF000000, opaque=True)
+        return as_image(compose(self._words, plain) | OPAQUE, opaque=True)
 
     def sizeHint(self) -> QSize:
         return QSize(320, 320)
@@ -218,8 +219,8 @@ class ImageGrid(QWidget):
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             index = self.index_at(event.pos())
-            known = index is not None and index < len(self._tooltips)
-            text = self._tooltips[index] if known else ""
+            known = self._tooltips[index : index + 1] if index is not None else []
+            text = known[0] if known else ""
             QToolTip.showText(event.globalPos(), text, self, self._tile_area(index))
             return True
         if event.type() == QEvent.Type.DevicePixelRatioChange:

@@ -12,6 +12,8 @@ from PySide6.QtGui import QImage
 
 Images = NDArray[np.uint8]  # (N, H, W, C), C is 1 or 3
 Words = NDArray[np.uint32]  # (N, H, W), 0xffRRGGBB
+OPAQUE = np.uint32(0xFF000000)
+_RED, _GREEN = np.uint32(16), np.uint32(8)  # where their bits begin
 
 _TINY = 48  # pictures up to this size are enlarged by whole factors only
 
@@ -93,7 +95,7 @@ def packed(images: Images) -> Words:
     """`images` (N, H, W, C) as opaque 0xffRRGGBB words (N, H, W)."""
     wide = images.astype(np.uint32)
     red, green, blue = (wide[..., c] for c in ((0, 1, 2) if images.shape[-1] == 3 else (0, 0, 0)))
-    return 0xFF000000 | red << 16 | green << 8 | blue
+    return OPAQUE | (red << _RED) | (green << _GREEN) | blue
 
 
 def compose(words: Words, layout: Layout) -> Words:
@@ -101,9 +103,9 @@ def compose(words: Words, layout: Layout) -> Words:
     count, height, width = words.shape
     sheet = np.zeros((layout.rows * layout.columns, height, width), np.uint32)
     sheet[:count] = words
-    sheet = sheet.reshape(layout.rows, layout.columns, height, width).swapaxes(1, 2)
-    sheet = sheet.reshape(layout.rows * height, layout.columns * width)
-    padded = np.pad(sheet, ((0, 1), (0, 1)))  # the last row and column fill the gaps
+    rows = sheet.reshape(layout.rows, layout.columns, height, width).swapaxes(1, 2)
+    plane = rows.reshape(layout.rows * height, layout.columns * width)
+    padded = np.pad(plane, ((0, 1), (0, 1)))  # the last row and column fill the gaps
     across = _sources(layout.columns, width, layout.tile[0] // width, layout.gap[0])
     down = _sources(layout.rows, height, layout.tile[1] // height, layout.gap[1])
     return padded.take(across, axis=1).take(down, axis=0)

@@ -44,16 +44,23 @@ class _Follower(QObject):
 
     def __init__(self, button: QAbstractButton) -> None:
         super().__init__(button)
-        self._name, self._color = "", None
+        self._name = ""
+        self._color: str | None = None
         theme().changed.connect(self._apply)
+
+    @property
+    def _button(self) -> QAbstractButton:
+        button = self.parent()
+        assert isinstance(button, QAbstractButton)
+        return button
 
     def show(self, name: str, color: str | None, size: int) -> None:
         self._name, self._color = name, color
-        self.parent().setIconSize(QSize(size, size))
+        self._button.setIconSize(QSize(size, size))
         self._apply()
 
     def _apply(self) -> None:
-        self.parent().setIcon(icon(self._name, self._color))
+        self._button.setIcon(icon(self._name, self._color))
 
 
 class _IconCache(QObject):
@@ -66,11 +73,12 @@ class _IconCache(QObject):
     @classmethod
     def of_application(cls) -> _IconCache:
         app = QApplication.instance()
+        assert isinstance(app, QApplication)
         return app.findChild(cls, options=Qt.FindChildOption.FindDirectChildrenOnly) or cls(app)
 
 
 def _hex(color: str) -> str:
-    return color if color.startswith("#") else getattr(theme().palette, color)
+    return color if color.startswith("#") else str(getattr(theme().palette, color))
 
 
 def _rendered(name: str, tint: str, off: str) -> QIcon:

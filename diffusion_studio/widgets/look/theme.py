@@ -120,11 +120,11 @@ def readable(color: str, surfaces: tuple[str, ...], lighten: bool, ratio: float 
     """`color` moved towards white or black until it has `ratio` on all `surfaces`."""
     best = QColor(color)
     while min(contrast(best.name(), surface) for surface in surfaces) < ratio:
-        h, s, lightness, _ = best.getHsl()
+        lightness = best.lightness()
         step = 4 if lighten else -4
         if not 0 <= lightness + step <= 255:
             break
-        best = QColor.fromHsl(h, s, lightness + step)
+        best = QColor.fromHsl(best.hslHue(), best.hslSaturation(), lightness + step)
     return best.name()
 
 

@@ -15,8 +15,8 @@ def ink_of_picture(image: QImage) -> NDArray[np.float64]:
     small = image.convertToFormat(QImage.Format.Format_RGBA8888).scaled(
         _SIDE, _SIDE, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
     )
-    pixels = np.frombuffer(small.constBits(), np.uint8).reshape(small.height(), small.bytesPerLine() // 4, 4)
-    pixels = pixels[:, : small.width()].astype(np.float64) / 255
+    words = np.frombuffer(small.constBits(), np.uint8).reshape(small.height(), small.bytesPerLine() // 4, 4)
+    pixels = words[:, : small.width()].astype(np.float64) / 255
     if pixels[..., 3].min() < 0.5:
         return pixels[..., 3]
     light = pixels[..., :3] @ np.array([0.2126, 0.7152, 0.0722])

@@ -9,7 +9,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QTransform
 
 from diffusion_studio.engine.plane.field import Contours, FieldView, Window
 from diffusion_studio.widgets.look.theme import Palette, mix, theme
@@ -68,7 +68,7 @@ def paint_field(painter: QPainter, field: FieldView, layers: Layers, width: floa
         _paint_arrows(painter, field, width, height)
 
 
-def _picture(field: FieldView, palette: Palette):
+def _picture(field: FieldView, palette: Palette) -> QImage:
     if field.error is not None:
         size = field.fisher / field.relative if field.relative > 0 else 1.0
         low, high = _ERROR_DECADES
@@ -87,7 +87,8 @@ def contour_path(field: Contours, width: float, height: float) -> QPainterPath:
         return QPainterPath()
     x = (segments[:, :, 0] + 0.5) * (width / columns)
     y = height - (segments[:, :, 1] + 0.5) * (height / rows)
-    return pg.arrayToQPath(x.ravel(), y.ravel(), connect="pairs")
+    path: QPainterPath = pg.arrayToQPath(x.ravel(), y.ravel(), connect="pairs")
+    return path
 
 
 def _paint_arrows(painter: QPainter, field: FieldView, width: float, height: float) -> None:
@@ -123,7 +124,8 @@ def _paint_arrows(painter: QPainter, field: FieldView, width: float, height: flo
 def _segments(a: Floats, b: Floats) -> QPainterPath:
     """Lines from a (n, 2) to b (n, 2)."""
     both = np.stack([a, b], 1).astype(np.float64)
-    return pg.arrayToQPath(both[:, :, 0].ravel(), both[:, :, 1].ravel(), connect="pairs")
+    path: QPainterPath = pg.arrayToQPath(both[:, :, 0].ravel(), both[:, :, 1].ravel(), connect="pairs")
+    return path
 
 
 def affordable(paths: Floats) -> Floats:

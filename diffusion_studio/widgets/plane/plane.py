@@ -109,7 +109,7 @@ class PlaneView(QWidget):
         return Window(-wide, -high, wide, high)
 
     @property
-    def screen(self) -> QTransform:
+    def to_pixels(self) -> QTransform:
         """From the plane to this widget's pixels."""
         return to_screen(self.window_shown, self.width(), self.height())
 
@@ -240,19 +240,19 @@ class PlaneView(QWidget):
                 colors = [self._color(label) for label in labels[: places.shape[1]]]
                 paint_trails(painter, places, colors, self._fade)
         if self._start is not None:
-            at = self.screen.map(QPointF(*self._start))
+            at = self.to_pixels.map(QPointF(*self._start))
             painter.setPen(QPen(QColor(palette.text), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawEllipse(at, 7, 7)
         if handles and self._shrink >= _LEAST_SHRINK:
             spread = (1 - self._shrink**2) ** 0.5
             hovered = self._held or self._hovered
-            paint_modes(painter, self._modes, self._selected, hovered, self._shrink, self.screen, spread)
+            paint_modes(painter, self._modes, self._selected, hovered, self._shrink, self.to_pixels, spread)
         if handles and self._arrows[1]:
-            paint_arrows(painter, self.screen.map(QPointF(*self._arrows[0])), self._arrows[1])
+            paint_arrows(painter, self.to_pixels.map(QPointF(*self._arrows[0])), self._arrows[1])
         if self._stroke:
             painter.setPen(QPen(QColor(palette.quantity["x0"]), 3))
-            painter.drawPolyline([self.screen.map(QPointF(*p)) for p in self._stroke])
+            painter.drawPolyline([self.to_pixels.map(QPointF(*p)) for p in self._stroke])
 
     def _paint_words(self, painter: QPainter) -> None:
         """What is said in the corners."""
@@ -277,7 +277,8 @@ class PlaneView(QWidget):
         scale = ratio * self.width() / (window.right - window.left)
         near = np.clip(places, -_FARTHEST, _FARTHEST)  # a chain that ran away is not drawn to its end
         corner, scales = np.array([window.left, window.top]), np.array([scale, -scale])
-        return ((near - corner) * scales).astype(np.float32)
+        pixels: Floats = ((near - corner) * scales).astype(np.float32)
+        return pixels
 
     def _color(self, label: int) -> str:
         palette = theme().palette
@@ -290,7 +291,8 @@ class PlaneView(QWidget):
         if self._labels is None:
             return packed(self._color(-1))
         table = np.array([packed(self._color(k)) for k in range(8)], np.uint32)
-        return table[self._labels % 8]
+        colors: Pixels = table[self._labels % 8]
+        return colors
 
     def draw_scene(self, painter: QPainter) -> None:
         """The whole picture as shapes, for a file that can be scaled."""
@@ -319,13 +321,13 @@ class PlaneView(QWidget):
     # --- pointing ---------------------------------------------------------------------------------------
 
     def _place(self, position: QPointF) -> tuple[float, float]:
-        at = self.screen.inverted()[0].map(position)
+        at = self.to_pixels.inverted()[0].map(position)
         return at.x(), at.y()
 
     def _grip(self, position: QPointF) -> Grip | None:
         if self._shrink < _LEAST_SHRINK:
             return None
-        return grip_at(self._modes, self._selected, self._shrink, self.screen, position)
+        return grip_at(self._modes, self._selected, self._shrink, self.to_pixels, position)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         place = self._place(event.position())

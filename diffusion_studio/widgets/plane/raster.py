@@ -28,7 +28,8 @@ _TO_LAB = np.array([
 def oklab(colors: Floats) -> Floats:
     """sRGB in [0, 1] (…, 3) as lightness, green–red and blue–yellow (Ottosson 2020)."""
     linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
-    return np.cbrt(linear @ _TO_LMS.T) @ _TO_LAB.T
+    lab: Floats = np.cbrt(linear @ _TO_LMS.T) @ _TO_LAB.T
+    return lab
 
 
 def from_oklab(lab: Floats) -> Floats:
@@ -54,7 +55,8 @@ def ramp(*colors: str, count: int = 256) -> Pixels:
     at = np.linspace(0, 1, count)
     lab = np.stack([np.interp(at, places, anchors[:, i]) for i in range(3)], 1)
     r, g, b = np.round(255 * from_oklab(lab)).astype(np.uint32).T
-    return (0xFF000000 | (r << 16) | (g << 8) | b).astype(np.uint32)
+    colours: Pixels = (0xFF000000 | (r << 16) | (g << 8) | b).astype(np.uint32)
+    return colours
 
 
 @lru_cache(maxsize=8)

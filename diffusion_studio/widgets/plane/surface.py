@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QSize, Qt
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QWheelEvent
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from diffusion_studio.engine.plane.field import FieldView
@@ -79,7 +79,8 @@ class SurfaceView(QWidget):
         a, b, h = u - j, v - i, self._heights
         low = h[i, j] * (1 - a) + h[i, j + 1] * a
         high = h[i + 1, j] * (1 - a) + h[i + 1, j + 1] * a
-        return low * (1 - b) + high * b
+        height: Floats = low * (1 - b) + high * b
+        return height
 
     def project(self, x: Floats, y: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
         """Pixels, and how far away each place is."""
@@ -167,13 +168,14 @@ class SurfaceView(QWidget):
         self.zoom = min(max(self.zoom * 1.1 ** (event.angleDelta().y() / 120), 0.4), 4.0)
         self.update()
 
-    def keyPressEvent(self, event) -> None:
+    def keyPressEvent(self, event: QKeyEvent) -> None:
         steps = {
             Qt.Key.Key_Left: (-0.1, 0), Qt.Key.Key_Right: (0.1, 0),
             Qt.Key.Key_Up: (0, -0.08), Qt.Key.Key_Down: (0, 0.08),
         }  # fmt: skip
-        if event.key() in steps:
-            self.turn_by(*steps[event.key()])
+        by = steps.get(Qt.Key(event.key()))
+        if by is not None:
+            self.turn_by(*by)
         else:
             super().keyPressEvent(event)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QElapsedTimer, QEvent, QObject, QPointF, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtGui import QColor, QFocusEvent, QMouseEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from diffusion_studio.widgets.look.theme import theme
@@ -188,8 +188,8 @@ class BasePlot(ExportingWidget):
     # pointing
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.MouseMove:
-            self._point_at(event.position())  # type: ignore[attr-defined]  # a QMouseEvent
+        if event.type() == QEvent.Type.MouseMove and isinstance(event, QMouseEvent):
+            self._point_at(event.position())
         elif event.type() == QEvent.Type.Leave:
             self.readout.show(None)
         elif event.type() == QEvent.Type.MouseButtonDblClick:

@@ -106,8 +106,8 @@ class XYPlot(BasePlot):
 
     def _reading_at(self, x: float) -> Reading | None:
         drawn = {name: self._drawn(line) for name, line in self._lines.items()}
-        xs = [xs[np.isfinite(xs) & np.isfinite(ys)] for xs, ys in drawn.values()]
-        places = np.concatenate(xs) if xs else np.empty(0)
+        known = [xs[np.isfinite(xs) & np.isfinite(ys)] for xs, ys in drawn.values()]
+        places = np.concatenate(known) if known else np.empty(0)
         if not len(places):
             return None
         here = float(places[np.abs(places - x).argmin()])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, QRect, Qt, Signal
-from PySide6.QtGui import QColor, QContextMenuEvent, QImage, QPainter
+from PySide6.QtGui import QColor, QContextMenuEvent, QImage, QImageWriter, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
@@ -45,7 +46,7 @@ class ExportingWidget(QWidget):
         menu.addAction("Show as table", self.show_table)
         menu.addSeparator()
         for kind in ("SVG", "PNG", "CSV"):
-            menu.addAction(f"Export {kind}…", lambda k=kind: self._ask_and_export(k))
+            menu.addAction(f"Export {kind}…", partial(self._ask_and_export, kind))
         return menu
 
     def show_table(self) -> TableDialog:
@@ -103,7 +104,7 @@ class ExportingWidget(QWidget):
         image = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
         image.setDevicePixelRatio(ratio)
         self._render(QPainter(image))
-        if not image.save(str(path), "PNG"):
+        if not QImageWriter(str(path), b"png").write(image):
             raise OSError("the file cannot be written")
 
     def _render(self, painter: QPainter) -> None:

@@ -30,7 +30,7 @@ class LegendEntry:
 
 def color_of(palette: Palette, key: str | None) -> str:
     """The colour of a line: a quantity's, or one of the palette's own."""
-    return palette.quantity[key] if key in palette.quantity else str(getattr(palette, key or "text"))
+    return palette.quantity[key] if key and key in palette.quantity else str(getattr(palette, key or "text"))
 
 
 def ink_of(palette: Palette, key: str | None) -> str:

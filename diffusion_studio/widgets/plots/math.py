@@ -23,7 +23,8 @@ def debiased_average(values: ArrayLike, decay: float) -> Floats:
         raise ValueError(f"decay must be in [0, 1), not {decay}")
     seen = np.isfinite(y)
     sums = _decayed_sums(np.stack([np.where(seen, y, 0.0), seen.astype(np.float64)]), decay)  # (2, N)
-    return np.divide(sums[0], sums[1], out=np.full(y.shape, np.nan), where=sums[1] > 0)
+    average: Floats = np.divide(sums[0], sums[1], out=np.full(y.shape, np.nan), where=sums[1] > 0)
+    return average
 
 
 def _decayed_sums(values: Floats, decay: float) -> Floats:
@@ -37,7 +38,8 @@ def _decayed_sums(values: Floats, decay: float) -> Floats:
     inside = padded.reshape(rows, blocks, _BLOCK) @ kernel.T
     carry = np.array([_carried(ends, decay**_BLOCK) for ends in inside[:, :, -1].tolist()])
     powers = float(decay) ** np.arange(1, _BLOCK + 1)
-    return (inside + carry[:, :, None] * powers).reshape(rows, -1)[:, :n]
+    sums: Floats = (inside + carry[:, :, None] * powers).reshape(rows, -1)[:, :n]
+    return sums
 
 
 def _carried(ends: list[float], decay: float) -> list[float]:

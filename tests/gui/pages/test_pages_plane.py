@@ -51,7 +51,7 @@ def press(qtbot, page):
 
 
 def at(page, x: float, y: float) -> QPoint:
-    return page.plane.screen.map(QPointF(x, y)).toPoint()
+    return page.plane.to_pixels.map(QPointF(x, y)).toPoint()
 
 
 def test_that_the_page_moves_when_it_is_opened(open_app, qtbot):

@@ -38,7 +38,7 @@ class TourCard:
 
 def setting(shape_key: str | None = None, process: Process | None = None, **values: object) -> Change:
     """A change to parameters and, by `look_…`, to how they are shown."""
-    looks = {k.removeprefix("look_"): v for k, v in values.items() if k.startswith("look_")}
+    looks: dict[str, Any] = {k.removeprefix("look_"): v for k, v in values.items() if k.startswith("look_")}
     learns = {k.removeprefix("learning_"): v for k, v in values.items() if k.startswith("learning_")}
     plain = {k: v for k, v in values.items() if not k.startswith(("look_", "learning_"))}
 
@@ -50,6 +50,6 @@ def setting(shape_key: str | None = None, process: Process | None = None, **valu
             update["process"] = process
         if learns:
             update["learning"] = spec.learning.model_copy(update=learns)
-        return spec.model_copy(update=update), replace(look, **looks)  # type: ignore[arg-type]
+        return spec.model_copy(update=update), replace(look, **looks)
 
     return change

@@ -19,7 +19,6 @@ from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, printable
-from diffusion_studio.data.load import load
 from diffusion_studio.engine.classifier.accuracy import IMAGES, AccuracyCurve, accuracies, measured_times
 from diffusion_studio.engine.classifier.files import (
     FOLDER,
@@ -30,14 +29,13 @@ from diffusion_studio.engine.classifier.files import (
     tables_of,
 )
 from diffusion_studio.engine.classifier.learner import ClassifierLearner
-from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.failures import words_for
 from diffusion_studio.engine.machine.devices import device_name, is_fast
 from diffusion_studio.engine.runs.run import Run
-from diffusion_studio.engine.training.batches import BatchSource, split
-from diffusion_studio.engine.training.session import Reading, data_notes, some_names
+from diffusion_studio.engine.training.batches import BatchSource
+from diffusion_studio.engine.training.run_data import Reading, load_run_data, some_names, split
 from diffusion_studio.models.noisy_classifier import NoisyClassifier
 
 TELL_EVERY = 0.033  # seconds between Progress events
@@ -114,16 +112,15 @@ def classifier_data(
         Refused: no schedule, no images or no labels; the message is a sentence for a person.
     """
     tables = tables_of(run)
-    images = load(run.config.data, cache_dir(), reading, cancelled)
+    data = load_run_data(run, reading, cancelled)
+    images, notes, numbers = data.images, data.notes, (data.trained, data.apart)
     _check_classes(run, images)
-    notes = data_notes(run, images)
-    share = run.config.data.held_out
-    if not share:
-        share = APART
+    if not len(data.apart):
+        numbers = split(images.count, APART, run.config.seed)
         notes += (
             f"{run.name} keeps no images apart, so {100 * APART:.0f} % are kept apart from the classifier.",
         )
-    trained, apart = (n[images.labels[n] >= 0] for n in split(images.count, share, run.config.seed))
+    trained, apart = (some[images.labels[some] >= 0] for some in numbers)
     if len(np.unique(images.labels[trained])) < 2:
         raise ClassifierError(f"{images.name} has too few images with labels to train a classifier on.")
     return ClassifierData(images, tables, trained, apart if len(apart) else trained, len(apart) > 0, notes)

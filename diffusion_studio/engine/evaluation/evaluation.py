@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from diffusion_studio.engine.runs.checkpoints import checkpoint_step
 from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.quality import Quality, QualitySpace
 from diffusion_studio.engine.runs.run import Run
-from diffusion_studio.engine.training.batches import split
+from diffusion_studio.engine.training.run_data import RunData, load_run_data
 
 FEWEST_MEASURED = 2  # images of the bound
 FEWEST_COMPARED = 4  # images that samples are compared with
@@ -82,11 +82,12 @@ def evaluate(
     run = Run.open(path)
     checkpoint, notes = run.newest_checkpoint()
     try:
-        images = load(run.config.data, cache_dir(), None, lambda: control.stopped)
+        data = load_run_data(run, None, lambda: control.stopped)
+        images, numbers, held_out = _evaluated(run, data, lambda: control.stopped)
     except Cancelled:
         return
-    numbers, held_out = _evaluated(run, images)
-    _check_enough(run, spec, len(numbers), images.count)
+    notes += data.notes
+    _check_enough(run, spec, len(numbers), len(data.trained))
     if not held_out and spec.elbo:
         notes += ("This run keeps no images apart, so the bound is measured on images it was trained on.",)
     done = Evaluation(run.name, checkpoint_step(checkpoint), held_out)
@@ -101,7 +102,7 @@ def evaluate(
             else:
                 yield events.Preparing("measuring the bound", *found)
     if spec.quality:
-        quality = yield from _quality(run.path, images, spec, device, control)
+        quality = yield from _quality(run.path, data, spec, device, control)
         if quality is None:
             return
         done = Evaluation(done.run, done.step, held_out, done.elbo, quality)
@@ -109,10 +110,20 @@ def evaluate(
     yield Evaluated(done, notes)
 
 
-def _evaluated(run: Run, images: ImageSet) -> tuple[NDArray[np.int64], bool]:
-    """The images that were kept apart, or all of them where none were."""
-    trained, kept = split(images.count, run.config.data.held_out, run.config.seed)
-    return (kept, True) if len(kept) else (trained, False)
+def _evaluated(
+    run: Run, data: RunData, cancelled: Callable[[], bool]
+) -> tuple[ImageSet, NDArray[np.int64], bool]:
+    """The images that the bound is measured on, their numbers, and whether they were kept apart.
+
+    Those of a folder of their own (test, val), those that the run kept apart, or all where none were.
+    """
+    if data.images.apart:
+        images = load(run.config.data, cache_dir(), None, cancelled, "apart")
+        images = images.with_classes(data.images.class_names)
+        return images, np.arange(images.count), True
+    if len(data.apart):
+        return data.images, data.apart, True
+    return data.images, data.trained, False
 
 
 def _check_enough(run: Run, spec: EvaluationSpec, measured: int, compared: int) -> None:
@@ -135,7 +146,7 @@ def _even(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 
 def _quality(
-    path: Path, images: ImageSet, spec: EvaluationSpec, device: torch.device, control: Control
+    path: Path, data: RunData, spec: EvaluationSpec, device: torch.device, control: Control
 ) -> Generator[events.Event, None, Quality | None]:
     """Draws samples and compares them with the training images."""
     source = open_source(path, device)
@@ -146,9 +157,7 @@ def _quality(
     samples = run_chain(chain, False, None, control)
     if samples is None:
         return None
-    run = Run.open(path)
-    trained, _ = split(images.count, run.config.data.held_out, run.config.seed)
-    return QualitySpace(images.images[trained]).measure(to_uint8(samples.samples))
+    return QualitySpace(data.images.images[data.trained]).measure(to_uint8(samples.samples))
 
 
 def _keep(run: Run, evaluation: Evaluation) -> None:

@@ -13,15 +13,7 @@ from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.objective.time_density import LossHistory, TimeDensity, UniformDensity
 from diffusion_studio.data.imageset import ImageSet
 
-_ORDER, _DRAWS, _SPLIT = 11, 12, 13  # streams of the counter
-
-
-def split(count: int, held_out: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers of the images that are trained on, and of those that are kept apart, both increasing."""
-    kept = min(round(held_out * count), count - 1)
-    philox = np.random.Philox(counter=[0, 0, 0, _SPLIT], key=seed)
-    order = np.random.Generator(philox).permutation(count)
-    return np.sort(order[kept:]), np.sort(order[:kept])
+_ORDER, _DRAWS = 11, 12  # streams of the counter
 
 
 class DataOrder:

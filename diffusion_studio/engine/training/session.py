@@ -23,8 +23,9 @@ from diffusion_studio.engine.runs import model_io
 from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointContent, CheckpointError
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.run import Run, RunError
-from diffusion_studio.engine.training.batches import BatchSource, split
+from diffusion_studio.engine.training.batches import BatchSource
 from diffusion_studio.engine.training.learner import Learner, LearnerState
+from diffusion_studio.engine.training.run_data import Reading, RunData, load_run_data, manifest_of, split
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
 from diffusion_studio.models.snr import LearnedSNR
@@ -94,9 +95,6 @@ class Session:
         self.batches.set_density(objective.density)
 
 
-Reading = Callable[[int, int], None]
-
-
 def new_session(
     path: Path, config: RunConfig, device: torch.device, reading: Reading | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -114,8 +112,9 @@ def new_session(
     resolved = _with_training(resolved, precision=precision)
     learner = _learner(resolved, images, device, precision)
     _heed(cancelled)
-    run = Run.create(path, resolved, {**images.manifest(), "fingerprint": images.fingerprint})
-    return _session(run, images, learner, device)
+    trained, apart = split(images.count, resolved.data.held_out, resolved.seed)
+    run = Run.create(path, resolved, manifest_of(images, apart))
+    return _session(run, RunData(images, trained, apart, images.notes), learner, device)
 
 
 def _heed(cancelled: Callable[[], bool] | None) -> None:
@@ -149,22 +148,22 @@ def _learner(config: RunConfig, images: ImageSet, device: torch.device, precisio
     return Learner(unet, tables, config.training, classes, device, precision, config.objective, schedule)
 
 
-def _session(run: Run, images: ImageSet, learner: Learner, device: torch.device) -> Session:
+def _session(run: Run, data: RunData, learner: Learner, device: torch.device) -> Session:
     config = run.config
     tables: Tables = learner.tables
-    trained, _ = split(images.count, config.data.held_out, config.seed)
     batches = BatchSource(
-        images,
+        data.images,
         tables.steps,
         learner.classes,
         config.training.label_dropout,
         config.data.flip,
         config.seed,
         device,
-        trained,
+        data.trained,
     )
     batches.set_density(config.objective.density)
-    return Session(run, images, learner, batches, TimestepAverages(tables.steps))
+    averages = TimestepAverages(tables.steps)
+    return Session(run, data.images, learner, batches, averages, notes=data.notes)
 
 
 def resumed_session(
@@ -181,12 +180,11 @@ def resumed_session(
         Refused: a run that cannot be resumed; the message is a sentence for a person.
     """
     run = _reconfigured(Run.open(path), config)
-    images = load(run.config.data, cache_dir(), reading, cancelled)
+    data = load_run_data(run, reading, cancelled)
     _heed(cancelled)
-    precision = choose_precision(run.config.training.precision, device, images.resolution)
-    learner = _learner(run.config, images, device, precision)
-    session = _session(run, images, learner, device)
-    session.notes = data_notes(run, images)
+    precision = choose_precision(run.config.training.precision, device, data.images.resolution)
+    learner = _learner(run.config, data.images, device, precision)
+    session = _session(run, data, learner, device)
     try:
         checkpoint, complaints = run.newest_checkpoint()
     except RunError as error:
@@ -207,21 +205,3 @@ def _reconfigured(run: Run, config: RunConfig | None) -> Run:
                 f"The {what} of {run.name} cannot change after its first step; start a new run for that."
             )
     return Run(run.path, config)  # written once the training holds the run's lock
-
-
-def data_notes(run: Run, images: ImageSet) -> tuple[str, ...]:
-    """What changed in the data since the run began."""
-    now = tuple(printable(name) for name in images.class_names)
-    if run.config.model.conditional and run.manifest and run.class_names != now:
-        raise RunError(
-            f"{run.name} was trained on the classes {some_names(run.class_names)}, but {images.source} now "
-            f"has {some_names(now)}. Put the folder back as it was, or start a new run."
-        )
-    if run.manifest.get("fingerprint", images.fingerprint) != images.fingerprint:
-        return (f"The images in {images.source} changed since this run began; it goes on with the new ones.",)
-    return ()
-
-
-def some_names(names: tuple[str, ...]) -> str:
-    """Names in a sentence; how many when they are too many to read."""
-    return ", ".join(names) if 0 < len(names) <= 12 else f"of {len(names)} folders"

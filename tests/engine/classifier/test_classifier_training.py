@@ -32,7 +32,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.checkpoints import list_checkpoints
 from diffusion_studio.engine.runs.run import Run
-from diffusion_studio.engine.training.batches import split
+from diffusion_studio.engine.training.run_data import split
 from support import hostile
 from support.chains import tables
 from support.classifiers import QUICK, best_accuracy, make_run, train_on, write_two_patterns

@@ -22,9 +22,9 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.run import Run, RunError
-from diffusion_studio.engine.training.batches import split
 from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors
 from diffusion_studio.engine.training.objective_changes import change_text
+from diffusion_studio.engine.training.run_data import split
 from diffusion_studio.engine.training.session import DENSITY
 from diffusion_studio.engine.training.trainer import train
 from support.tiny import CPU, begin, differing, everything, finish, only, resume, tiny_config, with_training

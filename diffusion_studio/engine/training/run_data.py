@@ -1,0 +1,128 @@
+"""The images of a run as the run knows them: its classes in its order, and the same images kept apart.
+
+Which images are kept apart is drawn once, when the run begins, and belongs to their names: `data.json` keeps
+it. So an image that was trained on never counts as held out, whatever is deleted or added later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion_studio.data.imageset import ImageSet, printable
+from diffusion_studio.data.load import load
+from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.runs.run import Run, RunError
+
+_SPLIT = 13  # stream of the counter
+
+Numbers = NDArray[np.int64]
+Reading = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """The images that a run is about, as they lie there now.
+
+    Args:
+        trained: numbers of the images that it trains on, increasing. (N,)
+        apart: of those that it never saw, increasing. (M,)
+        notes: what changed since it began, in sentences.
+    """
+
+    images: ImageSet
+    trained: Numbers
+    apart: Numbers
+    notes: tuple[str, ...] = ()
+
+
+def split(count: int, held_out: float, seed: int) -> tuple[Numbers, Numbers]:
+    """The numbers of the images that are trained on, and of those that are kept apart, both increasing."""
+    kept = min(round(held_out * count), count - 1)
+    philox = np.random.Philox(counter=[0, 0, 0, _SPLIT], key=seed)
+    order = np.random.Generator(philox).permutation(count)
+    return np.sort(order[kept:]), np.sort(order[:kept])
+
+
+def manifest_of(images: ImageSet, apart: Numbers) -> dict[str, Any]:
+    """What data.json says of the images of a new run."""
+    manifest = images.manifest()
+    for number in apart.tolist():
+        manifest["images"][number]["apart"] = True
+    return manifest
+
+
+def load_run_data(
+    run: Run, reading: Reading | None = None, cancelled: Callable[[], bool] | None = None
+) -> RunData:
+    """The images of a run.
+
+    Raises:
+        Cancelled: `cancelled()` became true.
+        RunError: they have classes that the run does not know, or all that it trained on are gone.
+        DataError: there are none.
+    """
+    now = load(run.config.data, cache_dir(), reading, cancelled)
+    images = _with_classes_of(run, now)
+    trained, apart = _split_of(run, images)
+    if not len(trained):
+        raise RunError(f"None of the images that {run.name} trains on lies in {images.source} any more.")
+    return RunData(images, trained, apart, _changes(run, now))
+
+
+def _with_classes_of(run: Run, images: ImageSet) -> ImageSet:
+    """The images with the classes in the order of the run, where its network knows them."""
+    now = tuple(printable(name) for name in images.class_names)
+    known = run.class_names
+    if not run.manifest or known == now or not run.config.model.conditional:
+        return images
+    if set(now) != set(known):
+        raise RunError(
+            f"{run.name} was trained on the classes {some_names(known)}, but {images.source} now has "
+            f"{some_names(now)}. Put the folder back as it was, or start a new run."
+        )
+    raw = {printable(name): name for name in images.class_names}
+    return images.with_classes(tuple(raw[name] for name in known))
+
+
+def _split_of(run: Run, images: ImageSet) -> tuple[Numbers, Numbers]:
+    """Numbers of the images that are trained on, and of those kept apart; new ones are trained on."""
+    names = _listed(run)
+    if not names:  # the manifest is lost
+        return split(images.count, run.config.data.held_out, run.config.seed)
+    kept = {name for name, is_apart in names.items() if is_apart}
+    if not kept:  # written before the split was
+        _, apart = split(len(names), run.config.data.held_out, run.config.seed)
+        kept = {list(names)[number] for number in apart}
+    held = np.array([printable(file) in kept for file in images.files], bool)
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _listed(run: Run) -> dict[str, bool]:
+    """The images that the run began with, by name: whether each is kept apart."""
+    listed = run.manifest.get("images")
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    return {str(entry.get("file")): bool(entry.get("apart")) for entry in entries}
+
+
+def _changes(run: Run, images: ImageSet) -> tuple[str, ...]:
+    """What changed in the data since the run began, as a sentence."""
+    if run.manifest.get("fingerprint", images.fingerprint) == images.fingerprint:
+        return ()
+    listed = run.manifest.get("images")
+    before = (
+        {str(e.get("file")) for e in listed if isinstance(e, dict)} if isinstance(listed, list) else set()
+    )
+    now = {printable(file) for file in images.files}
+    counts = {"added": len(now - before), "gone": len(before - now)}
+    what = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "pixels or labels"
+    return (f"The images in {images.source} changed since this run began ({what}).",)
+
+
+def some_names(names: tuple[str, ...]) -> str:
+    """Names in a sentence; how many when they are too many to read."""
+    return ", ".join(names) if 0 < len(names) <= 12 else f"of {len(names)} folders"

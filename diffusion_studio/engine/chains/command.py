@@ -1,110 +1,210 @@
-"""A chain on the command line: from its options, and back to the command that repeats it."""
+"""A chain on the command line: from its options, and back to the command that repeats it.
+
+Each option is described once, in `OPTIONS`: what it changes in a chain, and what it says of one. Whatever no
+option speaks of is said by `--set KEY=VALUE`.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from diffusion_studio.core.describe import get_value, knobs, members, with_value
-from diffusion_studio.core.guidance.guides import DrawnGuidance, GuidanceCurve, IntervalGuidance
-from diffusion_studio.core.process.spacing import Spacing
+from diffusion_studio.core.describe import Knob, get_value, knobs, members, with_value
+from diffusion_studio.core.guidance.guides import (
+    ByClassifier,
+    DrawnGuidance,
+    GuidanceCurve,
+    IntervalGuidance,
+)
+from diffusion_studio.core.process.spacing import ExplicitSpacing, Spacing
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.samplers import DDIM, SigmaCurve
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InvertedStart
 
+Changes = list[tuple[str, Any]]  # parameters and their new values, in order
+Names = Callable[[], Sequence[str]]  # of the classes; asked for where a class has a name
+Words = Callable[[SampleSpec], Iterable[str]]  # what an option takes for a chain, once for each; or nothing
 
-def spec_of(
-    *,
-    sampler: str | None = None,
-    steps: int = 50,
-    eta: float | None = None,
-    tau: str | None = None,
-    sigma: str | None = None,
-    clip: str | None = None,
-    invert: Sequence[Path] = (),
-    count: int | None = None,
-    label: int | str | None = None,
-    guidance: float = 1.0,
-    classifier: str | None = None,
-    negative: int | str | None = None,
-    guidance_curve: str | None = None,
-    seed: int | None = None,
-    sets: Sequence[str] = (),
-    names: Callable[[], Sequence[str]] = tuple,
-) -> SampleSpec:
+
+@dataclass(frozen=True)
+class Option:
+    """One option of `diffusion-studio sample`."""
+
+    flag: str
+    covers: tuple[str, ...]  # the parameters that it speaks of
+    changes: Callable[[Any, Names], Changes]  # what it asks for
+    words: Words
+
+    @property
+    def name(self) -> str:
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+def spec_of(*, sets: Sequence[str] = (), names: Names = tuple, **given: Any) -> SampleSpec:
     """The chain that the options of `diffusion-studio sample` describe.
 
     Args:
-        label, negative: a number, or a name.
+        sets: `KEY=VALUE` for any parameter; applied last.
         names: the names of the classes; asked for where a class has a name.
+        given: the options by the names of `OPTIONS`; one that is None is not given.
 
     Raises:
         Refused: an option that cannot be; the message is a sentence.
     """
-    if sigma is not None and sampler not in (None, "sigma"):
-        raise Refused(f"--sigma is a sampler of its own; leave out --sampler {sampler}.")
-    if eta is not None and eta < 0:
-        raise Refused(f"η cannot be negative (given: {eta:g}); it lies between 0 and 1.")
-    if classifier is not None and negative is not None:
-        raise Refused("--negative needs a network that knows labels; a classifier only leads to classes.")
-    changes: list[tuple[str, Any]] = [
-        ("sampler.kind", "sigma" if sigma is not None else sampler or "ddim"), ("sampler.eta", eta),
-        ("steps", steps), ("count", count), ("guidance", guidance), ("seed", seed),
-        ("label", class_number(label, names)),
-        ("clip.kind", clip), ("guide.kind", None if classifier is None else "classifier"),
-        ("guide.form", classifier), ("guide.negative", class_number(negative, names)),
-        *_curve_changes(guidance_curve),
-    ]  # fmt: skip
-    if sigma is not None:
-        changes.append(("sampler.points", sigma if ":" in sigma else f"0:{sigma}"))
-    if tau is not None:
-        named = tau in members(Spacing)
-        changes.append(("spacing.kind", tau if named else "explicit"))
-        if not named:
-            changes.append(("spacing.values", tau))
+    told = {name: value for name, value in given.items() if value is not None}
+    _check(told)
     spec = SampleSpec()
-    for key, value in changes:
-        if value is not None:
-            spec = with_value(spec, key, value)
-    if invert:
-        images = tuple(str(path.expanduser().absolute()) for path in invert)
-        spec = spec.model_copy(update={"start": InvertedStart(images=images), "count": count or len(images)})
+    for option in OPTIONS:
+        if option.name in told:
+            for path, value in option.changes(told[option.name], names):
+                spec = with_value(spec, path, value)
     for pair in sets:
-        key, separator, text = pair.partition("=")
-        if not separator:
-            raise Refused(f"--set takes KEY=VALUE; got {pair!r}.")
-        value = tuple(text.split(":")) if key.strip() == "start.images" else text.strip()
-        spec = with_value(spec, key.strip(), value)
+        spec = _with_set(spec, pair)
     return spec
 
 
-def class_number(asked: int | str | None, names: Callable[[], Sequence[str]]) -> int | None:
+def command_of(source: str, spec: SampleSpec, out: str = "samples.png") -> str:
+    """The command line that repeats a chain; what is as by default is left out."""
+    words, told = ["diffusion-studio", "sample", source, "--out", out], set()
+    for option in OPTIONS:
+        for word in option.words(spec):
+            words += [option.flag, word]
+            told |= set(option.covers)
+    for knob in knobs(spec):
+        if knob.path not in told and not _is_as_by_default(spec, knob.path):
+            words += ["--set", f"{knob.path}={_text(knob, get_value(spec, knob.path))}"]
+    return shlex.join(words)
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Refuses options that are at odds with each other or with common sense."""
+    sampler, eta = given.get("sampler", "sigma"), given.get("eta", 0.0)
+    if "sigma" in given and sampler != "sigma":
+        raise Refused(f"--sigma is a sampler of its own; leave out --sampler {sampler}.")
+    if eta < 0:
+        raise Refused(f"η cannot be negative (given: {eta:g}); it lies between 0 and 1.")
+    if "classifier" in given and "negative" in given:
+        raise Refused("--negative needs a network that knows labels; a classifier only leads to classes.")
+
+
+# --- plain parameters -------------------------------------------------------------------------------------
+
+
+def _plain(flag: str, path: str, words: Words | None = None) -> Option:
+    """An option that gives one parameter; said where it is not as by default, unless `words` know better."""
+    return Option(
+        flag, (path,), lambda value, names: [(path, value)], words or (lambda spec: _changed(spec, path))
+    )
+
+
+def _class(flag: str, path: str) -> Option:
+    """An option that gives a class, by number or by name."""
+    numbered = _plain(flag, path)
+    return replace(numbered, changes=lambda asked, names: [(path, class_number(asked, names))])
+
+
+def _changed(spec: SampleSpec, path: str) -> Iterator[str]:
+    if not _is_as_by_default(spec, path):
+        yield str(get_value(spec, path))
+
+
+def class_number(asked: int | str, names: Names) -> int:
     """The number of a class that is given by number or by name.
 
     Raises:
         Refused: no class of that name; the message is a sentence.
     """
-    if asked is None or isinstance(asked, int):
-        return asked
     try:
         return int(asked)
     except ValueError:
         known = list(names())
     if asked in known:
-        return known.index(asked)
+        return known.index(str(asked))
     if not known:
         raise Refused(f"There are no classes with names here, so {asked!r} is not one.")
     listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
     raise Refused(f"There is no class {asked!r}. The classes are {listed}.")
 
 
-def _curve_changes(text: str | None) -> list[tuple[str, Any]]:
+# --- samplers and their σ ---------------------------------------------------------------------------------
+
+
+def _sampler_words(spec: SampleSpec) -> Iterator[str]:
+    if not isinstance(spec.sampler, SigmaCurve):
+        yield from _changed(spec, "sampler.kind")
+
+
+def _eta_words(spec: SampleSpec) -> Iterator[str]:
+    """Other samplers have an η too, which is another one."""
+    return _changed(spec, "sampler.eta") if isinstance(spec.sampler, DDIM) else iter(())
+
+
+def _sigma_changes(text: str, names: Names) -> Changes:
+    """One number for all t, or points t:σ of a curve."""
+    return [("sampler.kind", "sigma"), ("sampler.points", text if ":" in text else f"0:{text}")]
+
+
+def _sigma_words(spec: SampleSpec) -> Iterator[str]:
+    if isinstance(spec.sampler, SigmaCurve):
+        yield _points(spec.sampler.points)
+
+
+# --- times ------------------------------------------------------------------------------------------------
+
+
+def _tau_changes(text: str, names: Names) -> Changes:
+    """A rule by its name, or rising times."""
+    if text in members(Spacing):
+        return [("spacing.kind", text)]
+    return [("spacing.kind", "explicit"), ("spacing.values", text)]
+
+
+def _tau_words(spec: SampleSpec) -> Iterator[str]:
+    match spec.spacing:
+        case ExplicitSpacing(values=values):
+            if values:
+                yield ",".join(map(str, values))
+        case _:
+            yield from _changed(spec, "spacing.kind")
+
+
+# --- the first state --------------------------------------------------------------------------------------
+
+
+def _invert_changes(images: Sequence[Path], names: Names) -> Changes:
+    files = tuple(str(path.expanduser().absolute()) for path in images)
+    return [("start", {"kind": "inverted", "images": files}), ("count", len(files))] if files else []
+
+
+def _invert_words(spec: SampleSpec) -> Sequence[str]:
+    return spec.start.images if isinstance(spec.start, InvertedStart) else ()
+
+
+def _count_words(spec: SampleSpec) -> Sequence[str]:
+    """Images to invert are as many as they are, unless another number is said."""
+    return [str(spec.count)] if _invert_words(spec) else list(_changed(spec, "count"))
+
+
+# --- guidance ---------------------------------------------------------------------------------------------
+
+
+def _classifier_changes(form: str, names: Names) -> Changes:
+    return [("guide.kind", "classifier"), ("guide.form", form)]
+
+
+def _classifier_words(spec: SampleSpec) -> Iterator[str]:
+    if isinstance(spec.guide, ByClassifier):
+        yield spec.guide.form
+
+
+def _curve_changes(text: str, names: Names) -> Changes:
     """γ over the chain: the name of a kind, `0.2-0.8` for an interval of t/T, `0:1,1:0` for a drawn curve."""
-    if text is None:
-        return []
     number = r"\s*([0-9.]+(?:e[-+]?\d+)?)\s*"
     if found := re.fullmatch(f"{number}-{number}", text):
         low, high = found.groups()
@@ -120,50 +220,82 @@ def _curve_changes(text: str | None) -> list[tuple[str, Any]]:
     return [("curve.kind", text)]
 
 
-def _curve_text(curve: GuidanceCurve) -> str:
-    """What `--guidance-curve` takes for it."""
-    match curve:
+def _curve_words(spec: SampleSpec) -> Iterator[str]:
+    match spec.curve:
         case IntervalGuidance(low=low, high=high):
-            return f"{low!r}-{high!r}"
+            yield f"{_number(low)}-{_number(high)}"
         case DrawnGuidance(points=points):
-            return ",".join(f"{place!r}:{share!r}" for place, share in points)
+            yield _points(points)
         case _:
-            return curve.kind
+            yield from _changed(spec, "curve.kind")
 
 
-def _said_elsewhere(spec: SampleSpec, path: str, value: Any) -> bool:
-    """Whether the option of another parameter says this one too."""
-    if path in ("curve.low", "curve.high", "curve.points"):
+# --- everything else --------------------------------------------------------------------------------------
+
+
+def _with_set(spec: SampleSpec, pair: str) -> SampleSpec:
+    key, separator, text = (part.strip() for part in pair.partition("="))
+    if not separator:
+        raise Refused(f"--set takes KEY=VALUE; got {pair!r}.")
+    is_files = any(knob.path == key and knob.type == "files" for knob in knobs(spec))
+    return with_value(spec, key, tuple(text.split(os.pathsep)) if is_files else text)
+
+
+def _text(knob: Knob, value: Any) -> str:
+    """What `--set` takes for a value."""
+    match knob.type:
+        case "files":
+            return os.pathsep.join(value)
+        case "points":
+            return _points(value)
+        case "numbers":
+            return ",".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def _points(points: Sequence[tuple[float, float]]) -> str:
+    return ",".join(f"{_number(x)}:{_number(y)}" for x, y in points)
+
+
+def _number(value: float) -> str:
+    """As short as can be without a loss."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
+
+
+def _is_as_by_default(spec: SampleSpec, path: str) -> bool:
+    """Whether a parameter is as its member has it, and a member the one of the plain chain.
+
+    So is a parameter that this chain does not have.
+    """
+    try:
+        value = get_value(spec, path)
+    except KeyError:
         return True
-    return value in ("explicit", "sigma", "classifier") or (value == "inverted" and bool(spec.start.files))
+    holder, _, name = path.rpartition(".")
+    if name == "kind":
+        return bool(value == get_value(SampleSpec(), path))
+    field = type(get_value(spec, holder) if holder else spec).model_fields[name]
+    return bool(value == field.get_default(call_default_factory=True))
 
 
-def command_of(source: str, spec: SampleSpec, out: str = "samples.png") -> str:
-    """The command line that repeats a chain; what is as by default is left out."""
-    words = ["diffusion-studio", "sample", source, "--out", out]
-    plain = SampleSpec()
-    options = {"sampler.kind": "--sampler", "steps": "--steps", "count": "--count", "label": "--label",
-               "guidance": "--guidance", "seed": "--seed", "clip.kind": "--clip", "sampler.eta": "--eta",
-               "spacing.kind": "--tau", "guide.negative": "--negative"}  # fmt: skip
-    for knob in knobs(spec):
-        value = get_value(spec, knob.path)
-        default = get_value(plain, knob.path) if knob.path in {k.path for k in knobs(plain)} else knob.default
-        if knob.path == "spacing.values":
-            words += ["--tau", ",".join(map(str, value))]
-        elif knob.path == "sampler.points":
-            words += ["--sigma", ",".join(f"{t:g}:{sigma!r}" for t, sigma in value)]
-        elif knob.path == "start.images" and spec.start.kind == "inverted":
-            for image in value:
-                words += ["--invert", image]
-        elif knob.path == "guide.form":  # says both which guide and which form of it
-            words += ["--classifier", value]
-        elif knob.path == "curve.kind" and value != default:
-            words += ["--guidance-curve", _curve_text(spec.curve)]
-        elif value == default or _said_elsewhere(spec, knob.path, value):
-            continue
-        elif knob.path in options and not (knob.path == "sampler.eta" and spec.sampler.kind != "ddim"):
-            words += [options[knob.path], str(value)]
-        else:
-            text = ":".join(value) if isinstance(value, tuple) else value
-            words += ["--set", f"{knob.path}={text}"]
-    return shlex.join(words)
+OPTIONS = (
+    _plain("--sampler", "sampler.kind", _sampler_words),
+    _plain("--steps", "steps"),
+    Option("--sigma", ("sampler.kind", "sampler.points"), _sigma_changes, _sigma_words),
+    _plain("--eta", "sampler.eta", _eta_words),
+    Option("--tau", ("spacing.kind", "spacing.values"), _tau_changes, _tau_words),
+    _plain("--clip", "clip.kind"),
+    Option("--invert", ("start.kind", "start.images"), _invert_changes, _invert_words),
+    _plain("--count", "count", _count_words),
+    _class("--label", "label"),
+    _plain("--guidance", "guidance"),
+    Option("--classifier", ("guide.kind", "guide.form"), _classifier_changes, _classifier_words),
+    _class("--negative", "guide.negative"),
+    Option(
+        "--guidance-curve", ("curve.kind", "curve.low", "curve.high", "curve.points"), _curve_changes,
+        _curve_words,
+    ),
+    _plain("--seed", "seed"),
+)  # fmt: skip

@@ -190,7 +190,7 @@ def test_that_a_start_without_an_image_asks_for_one(kind):
         chain(kind()).start()
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+@pytest.mark.parametrize("kind", sorted({"folder", "pipe", "device"} & set(hostile.KINDS)))
 def test_that_an_image_that_is_no_file_is_named(tmp_path, kind):
     hostile.put(tmp_path / "broken.png", kind)
     made = chain(InvertedStart(images=(str(tmp_path / "broken.png"),)))

@@ -1,10 +1,13 @@
 """Chains on the command line, there and back."""
 
+import inspect
 import shlex
+from pathlib import Path
 
 import pytest
 
-from diffusion_studio.core.describe import variants
+from diffusion_studio.cli.sample import sample
+from diffusion_studio.core.describe import every_knob, variants
 from diffusion_studio.core.guidance.guides import (
     ByClassifier,
     ByEarlierSelf,
@@ -15,22 +18,10 @@ from diffusion_studio.core.guidance.guides import (
 from diffusion_studio.core.process.spacing import ExplicitSpacing, KarrasSpacing
 from diffusion_studio.core.samplers import DDIM, DPMSolver2MSDE, Heun, SigmaCurve
 from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold
-from diffusion_studio.engine.chains.command import command_of, spec_of
+from diffusion_studio.engine.chains.command import OPTIONS, command_of, spec_of
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InterpolatedStart, InvertedStart, NoisedStart
 
-OPTIONS = {
-    "--sampler",
-    "--steps",
-    "--eta",
-    "--tau",
-    "--sigma",
-    "--clip",
-    "--count",
-    "--label",
-    "--guidance",
-    "--seed",
-}
 NAMES = ("ape", "bee", "cat")
 
 
@@ -39,8 +30,6 @@ def parsed(command):
     for option, value in zip(words[::2], words[1::2], strict=True):
         name = option.removeprefix("--").replace("-", "_")
         if name in ("invert", "set"):
-            from pathlib import Path
-
             found["sets" if name == "set" else "invert"].append(Path(value) if name == "invert" else value)
         elif name != "out":
             kinds = {"steps": int, "count": int, "label": int, "seed": int, "eta": float, "guidance": float}
@@ -52,12 +41,17 @@ SPECS = [
     SampleSpec(),
     SampleSpec(sampler=DDIM(eta=0.3), steps=7, count=3, label=4, guidance=2.5, seed=9),
     SampleSpec(sampler=SigmaCurve(points=((0, 0.1), (500, 0.25)))),
+    SampleSpec(sampler=SigmaCurve(points=((0, 0.1), (333.25, 1 / 3)))),
     SampleSpec(sampler=DPMSolver2MSDE(eta=0.5), spacing=KarrasSpacing(rho=5)),
+    SampleSpec(sampler=DPMSolver2MSDE(eta=0)),  # the default of DDIM, but not its own
+    SampleSpec(spacing=ExplicitSpacing()),
     SampleSpec(
         sampler=Heun(), spacing=ExplicitSpacing(values=(1, 50, 900)), clip=DynamicThreshold(share=0.9)
     ),
     SampleSpec(clip=Clip(rederive=False)),
     SampleSpec(start=InvertedStart(images=("/a b.png",), rounds=3), count=1),
+    SampleSpec(start=InvertedStart(images=("/a.png", "/b.png"))),  # 16 of two
+    SampleSpec(start=InvertedStart(), count=3),
     SampleSpec(start=NoisedStart(images=("/a.png",), share=0.7)),
     SampleSpec(start=InterpolatedStart(images=("/a.png", "/b.png"))),
     SampleSpec(guidance=3, guide=ByClassifier(form="mean"), sampler=DDIM(eta=1)),
@@ -69,9 +63,19 @@ SPECS = [
 ]
 
 
-@pytest.mark.parametrize("spec", [s for s in SPECS if s.spacing != ExplicitSpacing()])
+@pytest.mark.parametrize("spec", SPECS)
 def test_that_the_command_repeats_the_chain(spec):
     assert parsed(command_of("runs/my run", spec)) == spec
+
+
+def test_that_the_command_line_has_the_options_of_the_table():
+    of_others = {"run", "out", "sets", "trajectory", "device"}
+    assert {option.name for option in OPTIONS} | of_others == set(inspect.signature(sample).parameters)
+
+
+def test_that_an_option_speaks_only_of_what_there_is():
+    known = {knob.path for knob in every_knob(SampleSpec())}
+    assert {path for option in OPTIONS for path in option.covers} <= known
 
 
 def test_that_a_number_is_a_level_curve():
@@ -91,6 +95,7 @@ def test_that_a_number_is_a_level_curve():
         ({"clip": "some"}, "clip"),
         ({"sets": ["sampler.eta"]}, "KEY=VALUE"),
         ({"sampler": "heun", "eta": 0.5}, "no parameter 'sampler.eta'"),
+        ({"sigma": "0.1", "eta": 0.5}, "no parameter 'sampler.eta'"),
         ({"guidance": float("nan")}, "guidance: input should be a finite number"),
         ({"guidance": float("inf")}, "guidance: input should be a finite number"),
         ({"guidance": 21}, "guidance: input should be less than or equal to 20"),

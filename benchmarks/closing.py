@@ -23,6 +23,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -89,7 +90,8 @@ def window(moment: str, way: str, after: float, note: Path) -> int:
             if moment == "training":
                 come = training.state.phase != "idle"
             else:
-                come = any(training.state.run.glob("checkpoints/.saving-*"))
+                run = training.state.run
+                come = run is not None and any(run.glob("checkpoints/.saving-*"))
             if come:
                 self.watch.stop()
                 QTimer.singleShot(round(1000 * after), self, self.leave)
@@ -104,7 +106,7 @@ def window(moment: str, way: str, after: float, note: Path) -> int:
 
     from diffusion_studio import __main__ as entrance
 
-    diffusion_studio.app.App = Watched
+    vars(diffusion_studio.app)["App"] = Watched
     sys.argv[1:] = []
     return entrance.main()
 
@@ -129,7 +131,7 @@ def close_once(moment: str, way: str, after: float, place: Path) -> Closing:
         process.kill()
         output, errors = process.communicate()
     ended = time.time()
-    told = json.loads(note.read_text()) if note.exists() else {"at": 0.0, "step": None}
+    told: dict[str, Any] = json.loads(note.read_text()) if note.exists() else {"at": 0.0, "step": None}
     left = leftovers(process.pid, home, temporary, output + errors)
     step = "-" if told["step"] is None else str(told["step"])
     return Closing(

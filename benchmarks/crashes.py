@@ -24,6 +24,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measuring import table
 
@@ -71,9 +72,9 @@ def newest_complete(run: Path) -> int:
     return max(steps)
 
 
-def _matches(path: Path, entry: dict) -> bool:
+def _matches(path: Path, entry: dict[str, Any]) -> bool:
     data = path.read_bytes()
-    return len(data) == entry["size"] and hashlib.sha256(data).hexdigest() == entry["sha256"]
+    return len(data) == int(entry["size"]) and hashlib.sha256(data).hexdigest() == str(entry["sha256"])
 
 
 def newest_named(run: Path) -> int:
@@ -81,7 +82,7 @@ def newest_named(run: Path) -> int:
     return max((int(p.name.removeprefix("step-")) for p in run.glob("checkpoints/step-*")), default=-1)
 
 
-def unfinished(run: Path, process: subprocess.Popen) -> bool:
+def unfinished(run: Path, process: subprocess.Popen[bytes]) -> bool:
     """Whether this process has a checkpoint lying there that is not complete."""
     return any(run.glob(f"checkpoints/.saving-*-{process.pid}"))
 
@@ -108,7 +109,7 @@ def kill_once(run: Path, moment: str, chance: random.Random) -> Kill:
     )
 
 
-def wait_for(run: Path, moment: str, chance: random.Random, process: subprocess.Popen) -> int:
+def wait_for(run: Path, moment: str, chance: random.Random, process: subprocess.Popen[bytes]) -> int:
     """Waits for the moment to strike; the newest checkpoint that was complete just before it."""
     deadline, before = time.monotonic() + PATIENCE, -1
     if moment == "any":

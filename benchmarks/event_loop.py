@@ -11,20 +11,24 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.lab import LATE, lateness
 from benchmarks.measuring import against, say_machine, share_within, table
-from benchmarks.window import live, started, wait
+from benchmarks.window import built, live, started, wait
+
+if TYPE_CHECKING:
+    from diffusion_studio.app import App
 
 STEPS, WARM, SECONDS = 4000, 8.0, 30.0
 
 
-def run(app) -> None:
+def run(app: App) -> None:
     app.shell.resize(1280, 800)
     app.show()
-    wait(lambda: app.studio is not None)
-    model = app.studio.training
-    app.studio.show_page("train")
+    studio = built(app)
+    model = studio.training
+    studio.show_page("train")
     wait(lambda: model.state.data is not None)
     model.edit("diffusion.steps", STEPS)
     model.settle()

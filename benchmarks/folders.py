@@ -16,9 +16,10 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measuring import table
-from tests.support.image_folders import add_broken_files, build_mixed_folder
+from tests.support.image_folders import Sound, add_broken_files, build_mixed_folder
 
 SMALL = ("model.width=32", "training.batch_size=16", "training.preview_count=4")
 
@@ -51,10 +52,10 @@ def main() -> int:
     return judge(done.returncode, manifest, sound, broken)
 
 
-def judge(code: int, manifest: dict, sound: dict, broken: dict) -> int:
+def judge(code: int, manifest: dict[str, Any], sound: dict[str, Sound], broken: dict[str, str]) -> int:
     used = {entry["file"] for entry in manifest.get("images", ())}
     skipped = {entry["file"]: entry["reason"] for entry in manifest.get("skipped", ())}
-    reasons: dict[str, Counter] = {}
+    reasons: dict[str, Counter[str]] = {}
     for file, reason in skipped.items():
         reasons.setdefault(broken.get(file, "NOT BROKEN"), Counter())[reason] += 1
     rows = [(kind, sum(count.values()), next(iter(count))) for kind, count in sorted(reasons.items())]

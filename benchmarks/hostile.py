@@ -23,6 +23,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def attack_pictures(count: int, chance: random.Random) -> Iterator[tuple[str, Ca
     for _ in range(count):
         kind = chance.choice(list(known))
         data = mutated(known[kind], chance)
-        yield kind, lambda data=data: read_picture(data), place
+        yield kind, partial(read_picture, data), place
 
 
 # --- files of a run --------------------------------------------------------------------------------------
@@ -272,7 +273,9 @@ def main() -> int:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     attack, usual = ATTACKS[options.what]
-    outcomes, faults, slowest, watch = Counter(), [], 0.0, Watch()
+    outcomes: Counter[str] = Counter()
+    faults: list[str] = []
+    slowest, watch = 0.0, Watch()
     for kind, work, home in attack(options.count or usual, random.Random(options.seed)):
         start = time.monotonic()
         with watch.over(home) as seen:

@@ -16,11 +16,17 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.measuring import against, say_machine, share_within, table
-from benchmarks.window import live, one_seek, started, wait
+from benchmarks.window import built, live, one_seek, started, wait
+
+if TYPE_CHECKING:
+    from diffusion_studio.app import App
+    from diffusion_studio.viewmodels.sample.model import SampleViewModel
 
 LATE, SEEK = 0.050, 0.016
 MOVED = {  # the control, from where to where, and the budgets of the first picture and of the whole chain
@@ -30,7 +36,7 @@ MOVED = {  # the control, from where to where, and the budgets of the first pict
 MOVES, SEEKS, HELD = 30, 300, 4.0
 
 
-def lateness(during) -> list[float]:
+def lateness(during: Callable[[], None]) -> list[float]:
     """Seconds by which each beat of a 10 ms timer comes too late while `during` runs."""
     from PySide6.QtCore import Qt, QTimer
 
@@ -50,7 +56,7 @@ def lateness(during) -> list[float]:
     return late
 
 
-def moves(model, path: str, low: float, high: float) -> tuple[list[float], list[float]]:
+def moves(model: SampleViewModel, path: str, low: float, high: float) -> tuple[list[float], list[float]]:
     """Seconds from an edit to the first picture and to the complete chain, for each move."""
     from PySide6.QtCore import QCoreApplication
 
@@ -75,7 +81,7 @@ def moves(model, path: str, low: float, high: float) -> tuple[list[float], list[
     return first, whole
 
 
-def held(model, path: str, low: float, high: float) -> None:
+def held(model: SampleViewModel, path: str, low: float, high: float) -> None:
     """A slider that is dragged: thirty values a second."""
     end = time.perf_counter() + HELD
     k = 0
@@ -85,7 +91,7 @@ def held(model, path: str, low: float, high: float) -> None:
         live(0.033)
 
 
-def run(app) -> None:
+def run(app: App) -> None:
     from PySide6.QtCore import QCoreApplication, QEvent, QObject
 
     from benchmarks.sampling import source_for
@@ -99,12 +105,12 @@ def run(app) -> None:
 
     app.shell.resize(1280, 800)
     app.show()
-    wait(lambda: app.studio is not None)
-    model, page = app.studio.sampling, app.studio.sample_page
-    app.studio.show_page("sample")
+    studio = built(app)
+    model, page = studio.sampling, studio.sample_page
+    studio.show_page("sample")
     wait(lambda: not model.state.busy)
     source = source_for(8, 1, 10)
-    model._cache.open = lambda key: source
+    vars(model._cache).update(open=lambda key: source)
     model.compute()
     wait(lambda: not model.state.busy)
     found = []

@@ -22,12 +22,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.measuring import say_machine, table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from diffusion_studio.app import App
+    from diffusion_studio.engine.training.batches import Batch
+    from diffusion_studio.engine.training.learner import Learner
 
 WEIGHTS = ("surrogate", "min_snr", "ddpm_elbo")
 SMALL = {"model.width": "16", "diffusion.steps": "100", "training.batch_size": "64"}
@@ -160,7 +169,7 @@ def measure_vdm(folder: Path, length: Length, more: dict[str, str]) -> None:
         print(f"t = {k + 1}: learned ln SNR {-float(learned[k]):.3f}, straight {-float(straight[k]):.3f}")
 
 
-def vdm_losses(learner, batch, learned, omega):
+def vdm_losses(learner: Learner, batch: Batch, learned: Tensor, omega: Tensor) -> Tensor:
     """The weighted loss of each sample under `omega`, by the EMA network that was trained under `learned`."""
     import torch
 
@@ -174,7 +183,7 @@ def vdm_losses(learner, batch, learned, omega):
     return (eps_hat - batch.noise).square().flatten(1).mean(1) * 0.5 * torch.expm1(step)
 
 
-def least(work, repeats: int = 60) -> float:
+def least(work: Callable[[], object], repeats: int = 60) -> float:
     """Processor seconds of the quickest of many repeats: what it costs on a machine that is left alone."""
     found = []
     for _ in range(repeats):
@@ -228,15 +237,14 @@ def measure_record(folder: Path, density: str) -> None:
 
 def measure_window_part() -> None:
     """How long the window is busy with one message of a training at T = 4,000, Train page visible."""
-    from benchmarks.window import started, wait
+    from benchmarks.window import built, started
     from diffusion_studio.engine.training.events import TimestepErrors
 
     t = np.arange(20.5, 4000, 40)
 
-    def run(app) -> None:
+    def run(app: App) -> None:
         app.show()
-        wait(lambda: app.studio is not None)
-        studio = app.studio
+        studio = built(app)
         studio.training.edit("diffusion.steps", 4000)
         studio.show_page("train")
         page, model = studio.train_page, studio.training

@@ -25,15 +25,26 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Literal
 
 import psutil
 
 from benchmarks.measuring import against, say_machine, share_within, table
 from benchmarks.training import lateness
-from benchmarks.window import live, started, wait
+from benchmarks.window import built, live, started, wait
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QObject
+    from PySide6.QtWidgets import QWidget
+
+    from diffusion_studio.app import App
+    from diffusion_studio.engine.plane.spec import PlaneSpec
+    from diffusion_studio.pages.plane.page import PlanePage
+    from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 
 FRAMES, SECONDS = 600, 12.0
 AFTER = 0.4  # seconds after a change, in which its forms and its first pictures are made
@@ -43,7 +54,7 @@ SIZE = (1280, 800)
 class Paints:
     """Times at which a widget was painted."""
 
-    def __init__(self, widget) -> None:
+    def __init__(self, widget: QWidget) -> None:
         self.at: list[float] = []
         self._filter = _filter(self.at)
         widget.installEventFilter(self._filter)
@@ -54,7 +65,7 @@ class Paints:
         return [b - a for a, b in itertools.pairwise(kept)]
 
 
-def _filter(found: list[float]):
+def _filter(found: list[float]) -> QObject:
     from PySide6.QtCore import QEvent, QObject
 
     class Filter(QObject):
@@ -66,21 +77,21 @@ def _filter(found: list[float]):
     return Filter()
 
 
-def opened(app):
+def opened(app: App) -> tuple[PlaneViewModel, PlanePage]:
     """The page, seen and at rest."""
     app.shell.resize(*SIZE)
     app.show()
-    wait(lambda: app.studio is not None)
-    app.studio.show_page("plane")
-    wait(lambda: not app.studio.sampling.state.busy and app.studio.training.state.reading is None)
+    studio = built(app)
+    studio.show_page("plane")
+    wait(lambda: not studio.sampling.state.busy and studio.training.state.reading is None)
     live(0.5)
-    return app.studio.plane, app.studio.plane_page
+    return studio.plane, studio.plane_page
 
 
-def smooth(count: int, frames_a_second: float, worst: float | None):
+def smooth(count: int, frames_a_second: float, worst: float | None) -> None:
     """Measures the play of `count` particles over eight modes."""
 
-    def run(app) -> None:
+    def run(app: App) -> None:
         model, page = opened(app)
         model.modes.choose_shape("ring")
         rows = []
@@ -108,7 +119,7 @@ def smooth(count: int, frames_a_second: float, worst: float | None):
 
 
 def measure_drag() -> None:
-    def run(app) -> None:
+    def run(app: App) -> None:
         from PySide6.QtCore import QCoreApplication
 
         model, page = opened(app)
@@ -144,7 +155,7 @@ def measure_drag() -> None:
 
 
 def measure_training() -> None:
-    def run(app) -> None:
+    def run(app: App) -> None:
         model, page = opened(app)
         model.modes.choose_shape("ring")
         model.edit("learning.seconds", 12.0)
@@ -192,7 +203,7 @@ def lateness_row(title: str, late: list[float]) -> tuple[object, ...]:
 def measure_memory() -> None:
     minutes = float(os.environ.get("PLANE_MINUTES", "10"))
 
-    def run(app) -> None:
+    def run(app: App) -> None:
         from PySide6.QtCore import QTimer, qInstallMessageHandler
 
         model, page = opened(app)
@@ -207,20 +218,21 @@ def measure_memory() -> None:
         model.player.play()
         wait(lambda: model.state.learning.trained)
         methods = itertools.cycle(("langevin", "annealed", "ddpm", "ddim", "sde", "flow", "forward"))
-        trails = itertools.cycle(("short", "whole", "off"))
+        ways: tuple[Literal["short", "whole", "off"], ...] = ("short", "whole", "off")
+        trails = itertools.cycle(ways)
         guided = itertools.cycle((-1, 0, 0, -1))
         found: list[tuple[float, float]] = []
         changed: list[float] = []
         at: list[float] = []
         begun = time.perf_counter()
 
-        changes = itertools.cycle((
+        changes: Iterator[Callable[[], None]] = itertools.cycle((
             lambda: page.bar.methods.changed.emit(next(methods)),
             lambda: model.set_look(replace(model.state.look, trails=next(trails))),
             lambda: model.set_spec(guides(next(guided))),
         ))  # fmt: skip
 
-        def guides(label: int):
+        def guides(label: int) -> PlaneSpec:
             guide = model.spec.guide.model_copy(update={"label": label, "gamma": 3.0})
             return model.spec.model_copy(update={"guide": guide})
 
@@ -281,8 +293,8 @@ def measure_exactness() -> None:
             score = max(score, float(off.max()))
             posterior = max(posterior, float((level.posterior(x.detach()).sum(1) - 1).abs().max()))
         points = mixture.at(1.0).sample(500, torch.Generator().manual_seed(0))
-        known = mixture.at(1.0).log_density(points)
-        flow = max(flow, float((flow_log_likelihood(mixture_field(mixture), points) - known).abs().max()))
+        exact = mixture.at(1.0).log_density(points)
+        flow = max(flow, float((flow_log_likelihood(mixture_field(mixture), points) - exact).abs().max()))
     rows.append(("score against autograd", f"{score:.1e}", "1e-10", against(score, 1e-10)))
     rows.append(("posteriors sum to 1", f"{posterior:.1e}", "1e-12", against(posterior, 1e-12)))
     rows.append(("ln p along the flow", f"{flow:.1e}", "1e-3", against(flow, 1e-3)))

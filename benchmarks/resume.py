@@ -37,7 +37,7 @@ def losses(run: Path) -> list[tuple[int, float]]:
         return db.execute("SELECT step, value FROM loss").fetchall()
 
 
-def counters(checkpoint: Path) -> dict:
+def counters(checkpoint: Path) -> dict[str, int]:
     """All counters but the clock."""
     found = json.loads((checkpoint / "trainer/state.json").read_bytes())["counters"]
     return {key: value for key, value in found.items() if key != "seconds"}
@@ -61,7 +61,7 @@ def main() -> int:
             for name, file in FILES.items()
         ]
         rows.append(("losses", f"{len(losses(once))} steps", losses(once) == losses(twice)))
-        rows.append(("counters", len(counters(a)), counters(a) == counters(b)))
+        rows.append(("counters", str(len(counters(a))), counters(a) == counters(b)))
     table(("what", "size", "equal"), rows)
     return 0 if all(row[2] for row in rows) else 1
 

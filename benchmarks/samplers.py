@@ -24,8 +24,8 @@ from sklearn.datasets import load_digits
 
 from benchmarks.digits import command, frechet
 from benchmarks.measuring import against, in_step, paired_ratio, say_machine, table
-from benchmarks.sampling import CPU, source_for
-from diffusion_studio.core.describe import members
+from benchmarks.sampling import CPU, network_of, source_for
+from diffusion_studio.core.describe import members, with_value
 from diffusion_studio.core.samplers import (
     DDIM,
     DDPM,
@@ -63,7 +63,7 @@ def chain_in_pieces(chain: Chain) -> Iterator[int]:
 
 def bare_calls(chain: Chain) -> Iterator[int]:
     """The network alone, as often as the sampler asks it, its inputs made before."""
-    network, steps = chain.source.denoiser.network, len(chain.times) - 1
+    network, steps = network_of(chain.source), len(chain.times) - 1
     x, labels = chain.start(), chain.labels()
     times = [torch.full((len(x),), t - 1) for t in chain.times]
 
@@ -89,8 +89,8 @@ def cost() -> None:
     for name, resolution, channels, classes, count, steps, rounds, budget in CASES:
         source = source_for(resolution, channels, classes)
         rows = []
-        for kind, sampler in members(Sampler).items():
-            chain = Chain(source, SampleSpec(sampler=sampler(), count=count, steps=steps), CPU)
+        for kind in members(Sampler):
+            chain = Chain(source, with_value(SampleSpec(count=count, steps=steps), "sampler.kind", kind), CPU)
             ours, bare = in_step((partial(chain_in_pieces, chain), partial(bare_calls, chain)), rounds)
             ratio = paired_ratio(ours, bare)
             times = [f"{1000 * median(values):.2f}" for values in (ours, bare)]

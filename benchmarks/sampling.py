@@ -53,6 +53,13 @@ def source_for(resolution: int, channels: int, classes: int) -> Source:
     return Source("folder", "bench", NetworkDenoiser(tables, network), resolution, channels, names)
 
 
+def network_of(source: Source) -> UNet:
+    denoiser = source.denoiser
+    assert isinstance(denoiser, NetworkDenoiser)
+    assert isinstance(denoiser.network, UNet)
+    return denoiser.network
+
+
 def chain_loop(chain: Chain) -> Callable[[], int]:
     def run() -> int:
         for _ in chain.steps():
@@ -64,7 +71,7 @@ def chain_loop(chain: Chain) -> Callable[[], int]:
 
 def bare_calls(chain: Chain) -> Callable[[], int]:
     """The network alone, its inputs made before."""
-    network = chain.source.denoiser.network
+    network = network_of(chain.source)
     x, labels = chain.start(), chain.labels()
     times = [torch.full((len(x),), t - 1) for t in chain.times[:-1]]
 
@@ -80,10 +87,8 @@ def bare_calls(chain: Chain) -> Callable[[], int]:
 
 def diffusers_loop(chain: Chain, unet: Callable[..., tuple[torch.Tensor]]) -> Callable[[], int]:
     """The usual loop: the plain network, `scheduler.step`."""
-    denoiser = chain.source.denoiser
-    scheduler = DDIMScheduler(
-        1000, trained_betas=denoiser.tables.beta[1:].numpy(), timestep_spacing="trailing"
-    )
+    network, tables = network_of(chain.source), chain.source.tables
+    scheduler = DDIMScheduler(1000, trained_betas=tables.beta[1:].numpy(), timestep_spacing="trailing")
     scheduler.set_timesteps(STEPS)
     labels = chain.labels()
 
@@ -91,7 +96,7 @@ def diffusers_loop(chain: Chain, unet: Callable[..., tuple[torch.Tensor]]) -> Ca
         x = chain.start()
         with torch.inference_mode():
             for t in scheduler.timesteps:
-                with autocast(CPU, denoiser.network.precision):
+                with autocast(CPU, network.precision):
                     (value,) = unet(x, t, labels, return_dict=False)
                 x = scheduler.step(value.to(x.dtype), t, x, return_dict=False)[0]
         return STEPS
@@ -114,7 +119,7 @@ def cost_of_a_step() -> None:
     rows = []
     for name, resolution, channels, classes, count, _ in CASES:
         source = source_for(resolution, channels, classes)
-        network = source.denoiser.network
+        network = network_of(source)
         network.unet = Free(network.unet.config)
         chain = Chain(source, SampleSpec(count=count, steps=STEPS), CPU)
         ours, theirs = interleaved((chain_loop(chain), diffusers_loop(chain, network.unet)), 40)
@@ -134,7 +139,7 @@ def main() -> None:
         to_bare, to_theirs = paired_ratio(ours, bare), paired_ratio(ours, theirs)
         times = [f"{1000 * STEPS * median(values):.0f}" for values in (ours, bare, theirs)]
         rows.append((
-            name, count, source.denoiser.network.precision, *times, f"{to_bare:.3f}", f"≤ {budget}",
+            name, count, network_of(source).precision, *times, f"{to_bare:.3f}", f"≤ {budget}",
             against(to_bare, budget),
             f"{to_theirs:.3f}", f"≤ {AGAINST_DIFFUSERS}",
             against(to_theirs, AGAINST_DIFFUSERS),

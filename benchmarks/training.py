@@ -21,9 +21,10 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from benchmarks.measuring import (
     against,
@@ -35,13 +36,18 @@ from benchmarks.measuring import (
     write_photo_crops,
 )
 
+if TYPE_CHECKING:
+    from diffusion_studio.app import App
+    from diffusion_studio.engine.runs.config import RunConfig
+    from diffusion_studio.engine.training.session import Session
+
 OVERHEAD, SHARE, LAG = 1.05, 0.90, 0.050
 ROUNDS = 10
 WARM_UP, MEASURED, WATCHED, PAIRS = 3.0, 10.0, 4.0, 4  # seconds, seconds, seconds, turns of each
-RGB = {"model.width": 32, "training.batch_size": 32}
+RGB: dict[str, object] = {"model.width": 32, "training.batch_size": 32}
 
 
-def config_for(source: str, changes: dict[str, object]):
+def config_for(source: str, changes: dict[str, object]) -> RunConfig:
     from diffusion_studio.core.describe import with_value
     from diffusion_studio.engine.runs.config import RunConfig
 
@@ -51,7 +57,7 @@ def config_for(source: str, changes: dict[str, object]):
     return config
 
 
-def session_for(folder: Path, source: str, changes: dict[str, object]):
+def session_for(folder: Path, source: str, changes: dict[str, object]) -> Session:
     import torch
 
     from diffusion_studio.engine.training.session import new_session
@@ -62,7 +68,7 @@ def session_for(folder: Path, source: str, changes: dict[str, object]):
 # --- overhead -----------------------------------------------------------------------------------------------
 
 
-def bare_loop(session, steps: int) -> Callable[[], int]:
+def bare_loop(session: Session, steps: int) -> Callable[[], int]:
     """Forward, backward and optimizer step of a copy of the session's network, on one ready-made batch."""
     import torch
     from torch.nn.functional import mse_loss
@@ -83,14 +89,14 @@ def bare_loop(session, steps: int) -> Callable[[], int]:
                 (value,) = unet(x, t, labels, return_dict=False)
             loss = mse_loss(value.float(), noise)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
         return steps
 
     return run
 
 
-def trainer_loop(session, steps: int) -> Callable[[], int]:
+def trainer_loop(session: Session, steps: int) -> Callable[[], int]:
     """At least `steps` steps of the trainer, to its next event."""
     from diffusion_studio.engine.jobs.control import Control
     from diffusion_studio.engine.training.trainer import train
@@ -114,7 +120,8 @@ def measure_overhead(folder: Path) -> None:
         "training.checkpoint_minutes": 1440,
     }
     rows = []
-    cases = (("digits, batch 128", "digits", {}, 8), ("32×32 RGB, batch 32", crops, RGB, 6))
+    digits: dict[str, object] = {}
+    cases = (("digits, batch 128", "digits", digits, 8), ("32×32 RGB, batch 32", crops, RGB, 6))
     for name, source, changes, steps in cases:
         for extras, more in (("off", off), ("on", {})):
             session = session_for(folder / f"{name}-{extras}", source, {**changes, **more})
@@ -154,6 +161,7 @@ def headless() -> dict[str, object]:
                 next(stream)
 
         rate = images_per_second(lambda: session.counters.step, session.config.training.batch_size, wait)
+        assert isinstance(stream, Generator)
         stream.close()
     return {"rate": rate}
 
@@ -184,14 +192,13 @@ def lateness(
 
 def windowed() -> dict[str, object]:
     """Trains in the window, the Train page visible; also how late a timer of 10 ms comes."""
-    from benchmarks.window import live, started, wait
+    from benchmarks.window import built, live, started, wait
 
     found: dict[str, object] = {}
 
-    def run(app) -> None:
+    def run(app: App) -> None:
         app.show()
-        wait(lambda: app.studio is not None)
-        studio = app.studio
+        studio = built(app)
         wait(lambda: not studio.sampling.state.busy and studio.training.state.data is not None)
         studio.show_page("train")
         studio.training.edit("training.seconds", 0.0)
@@ -225,7 +232,10 @@ def measure_window() -> None:
 
 def in_process(what: str) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.training", what]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    found: dict[str, float] = json.loads(
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    )
+    return found
 
 
 def main() -> None:

@@ -23,18 +23,34 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
 from benchmarks.measuring import against, share_within, table
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QCoreApplication
+
+    from diffusion_studio.app import App
+    from diffusion_studio.engine.chains.source import Source
+    from diffusion_studio.studio import Studio
+    from diffusion_studio.viewmodels.sample.model import SampleViewModel
 
 PAINTED, USABLE, SEEK = 0.6, 5.0, 0.016
 STARTS, SEEKS = 6, 300
 COUNT, STEPS, SHAPE = 64, 1000, (3, 32, 32)
 
 
+def built(app: App) -> Studio:
+    """The pages of a window, once there are any."""
+    wait(lambda: app.studio is not None)
+    assert app.studio is not None
+    return app.studio
+
+
 def since_start() -> float:
-    return time.time() - psutil.Process().create_time()
+    return time.time() - float(psutil.Process().create_time())
 
 
 def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
@@ -87,13 +103,13 @@ def measure_one_start() -> None:
         found["painted"] = since_start()
         found["torch"] = "torch" in sys.modules
 
-    def run(app) -> None:
+    def run(app: App) -> None:
         app.shell.painted.connect(painted)
         app.show()
-        wait(lambda: app.studio is not None)
+        studio = built(app)
         found["pages"] = since_start()
         frames: list[object] = []
-        app.studio.sampling.frame_changed.connect(frames.append)
+        studio.sampling.frame_changed.connect(frames.append)
         wait(lambda: bool(frames))
         found["picture"] = since_start()
 
@@ -131,7 +147,7 @@ def measure_scrubbing() -> None:
     started(scrub)
 
 
-def cheap_source():
+def cheap_source() -> Source:
     """A denoiser that costs next to nothing: the chain only has to be long and wide."""
     from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
     from diffusion_studio.engine.chains.source import Source
@@ -141,7 +157,7 @@ def cheap_source():
     return Source("folder", "cheap", denoiser, SHAPE[1], SHAPE[0], ())
 
 
-def scrub(app) -> None:
+def scrub(app: App) -> None:
     from PySide6.QtCore import QCoreApplication, QEvent, QObject
 
     class Painted(QObject):
@@ -155,11 +171,11 @@ def scrub(app) -> None:
 
     app.shell.resize(1280, 800)
     app.show()
-    wait(lambda: app.studio is not None)
-    model, page = app.studio.sampling, app.studio.sample_page
+    studio = built(app)
+    model, page = studio.sampling, studio.sample_page
     wait(lambda: not model.state.busy)
     source = cheap_source()
-    model._cache.open = lambda key: source
+    vars(model._cache).update(open=lambda key: source)
     model.edit("steps", STEPS)
     model.edit("count", COUNT)
     model.settle()
@@ -183,7 +199,11 @@ def scrub(app) -> None:
     table(("view, ms from seek to paint", "median", "p99", "worst", "budget p99", ""), rows)
 
 
-def one_seek(model, painted, application) -> float:
+class Counted(Protocol):
+    count: int  # how often a widget was painted
+
+
+def one_seek(model: SampleViewModel, painted: Counted, application: type[QCoreApplication]) -> float:
     """From asking to the whole page being painted."""
     position = random.randrange(STEPS)
     if position == model.state.position:

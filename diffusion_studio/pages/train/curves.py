@@ -69,7 +69,7 @@ class TrainCurves(QSplitter):
             plot.set_overlays({})
             return
         log_snr = self._record.log_snr(event.t) if event.log_snr is None else event.log_snr
-        plot.set_axis(self.timesteps.axis.value or "t", log_snr)  # type: ignore[arg-type]
+        plot.set_axis(self.timesteps.shown_axis, log_snr)
         band = 2 * standard_error(event.spread, event.count)
         plot.set_data(event.t, event.error, event.count, event.error - band, event.error + band)
         plot.set_overlays(overlays(event))
@@ -94,7 +94,7 @@ class TrainCurves(QSplitter):
             found = self._record.held(self.timesteps.history.value())
         elif key:
             found = comparison_with(Path(key))
-        self.timesteps.plot.set_compared(found and _compared(found))
+        self.timesteps.plot.set_compared(None if found is None else _compared(found))
 
 
 def _compared(found: Comparison) -> Compared:

@@ -143,8 +143,7 @@ class TrainPage(Page):
         self._render_progress(before, state)
 
     def _render_phase(self, state: TrainState) -> None:
-        work = {"preparing": "running"}.get(state.phase, state.phase)
-        self.progress.set_state(work)  # type: ignore[arg-type]
+        self.progress.set_state("running" if state.phase == "preparing" else state.phase)
         name = state.run.name if state.run is not None else "Nothing trained yet"
         self.progress.set_title(name, "Start" if state.run is None else "Start a new run")
         self.again.setVisible(state.run is not None and not state.busy)

@@ -59,6 +59,6 @@ class SamplesCard(Card):
             return
         step = previews.step(index)
         measured = previews.quality.get(step)
-        self.quality.show_measures(measured and measures(step, measured))
+        self.quality.show_measures(None if measured is None else measures(step, measured))
         self.grid.set_images(previews.images(index))
         self.set_title("Samples", f"EMA · DDIM 20 · step {step:,}")

@@ -99,13 +99,17 @@ class TimestepPanel(QWidget):
         """Whether the newest errors are shown as they come."""
         return self.history.value() >= self.history.maximum()
 
+    @property
+    def shown_axis(self) -> Axis:
+        chosen = self.axis.value
+        return "log_snr" if chosen == "log_snr" else "step" if chosen == "step" else "t"
+
     def set_axis(self, axis: str) -> None:
         self.axis.set_value(axis)
         self._change_axis(axis)
 
     def _change_axis(self, axis: str) -> None:
-        shown: Axis = "log_snr" if axis == "log_snr" else "step" if axis == "step" else "t"
-        self.plot.set_axis(shown)
+        self.plot.set_axis(self.shown_axis)
         self.axis_changed.emit(axis)
 
     def _move(self, index: int) -> None:

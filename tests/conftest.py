@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,8 @@ from hypothesis import settings
 from support.qt import QT_TIERS, has_qt
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# Networks this small gain nothing from helper threads, and beside other programs those spin while they wait.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 settings.register_profile("local", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)
@@ -38,10 +41,22 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 @pytest.fixture(autouse=True)
-def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def isolated_home(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """The product's own folders, empty and the test's alone; nothing may be fetched from a hub."""
-    home = tmp_path / "home"
+    home, temporary = tmp_path / "home", str(tmp_path_factory.mktemp("temporary"))
+    monkeypatch.setenv("TMPDIR", temporary)
+    monkeypatch.setattr(tempfile, "tempdir", temporary)
     monkeypatch.setenv("DIFFUSION_STUDIO_HOME", str(home))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    yield home
+    return home
+
+
+@pytest.fixture
+def qtbot(qapp: Any, request: pytest.FixtureRequest) -> Any:
+    """pytest-qt's, for a machine that may be busy."""
+    from support.patience import PatientBot  # not above: without Qt this file is still read
+
+    return PatientBot(request)

@@ -1,4 +1,4 @@
-"""For every test of the command line: one thread, pictures, what a command says, and a run made by one."""
+"""For every test of the command line: pictures, what a command says, and a run made by one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from diffusion_studio.cli.program import main
 from support.commands import SETS
-from support.fixtures import one_thread, pictures
+from support.fixtures import pictures
 
-__all__ = ["one_thread", "pictures"]
+__all__ = ["pictures"]
 
 Said = Callable[..., tuple[int, str, str]]
 

@@ -1,5 +1,5 @@
-"""For every test of the engine: one thread, and a small folder of pictures."""
+"""For every test of the engine: a small folder of pictures."""
 
-from support.fixtures import one_thread, pictures
+from support.fixtures import pictures
 
-__all__ = ["one_thread", "pictures"]
+__all__ = ["pictures"]

@@ -7,12 +7,18 @@ import threading
 import pytest
 import torch
 
+from diffusion_studio.engine.machine import devices, helper_threads
 from diffusion_studio.engine.machine.devices import device_name
-from diffusion_studio.engine.machine.helper_threads import ALL, work_alone, work_with_all
+from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
+
+ALL = 3
 
 
 @pytest.fixture(autouse=True)
-def as_before():
+def three_threads(monkeypatch):
+    """Each test computes with one, so the library has to be said to have chosen more."""
+    for module in (helper_threads, devices):
+        monkeypatch.setattr(module, "ALL", ALL)
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)

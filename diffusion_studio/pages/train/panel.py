@@ -84,10 +84,12 @@ class TrainPanel(QWidget):
         data = state.data
         if data is not None:
             self.data_card.set_data(data.name, data.count, len(data.class_names), data.size, data.thumbnails)
+            self.data_card.set_notes(data.how, data.notes)
             self.data_card.set_skipped(len(data.skipped))
             self.skipped.set_rows(list(data.skipped))
         elif state.reading is None:
             self.data_card.set_data(Path(state.config.data.source).name, 0, 0, "", None)
+            self.data_card.set_notes("", ())
             self.data_card.set_skipped(0)
 
     def show_phase(self, state: TrainState) -> None:

@@ -30,6 +30,8 @@ class DataCardState:
     size: str
     thumbnails: NDArray[np.uint8]
     skipped: tuple[tuple[str, str], ...]
+    how: str = ""  # how the classes were found, as a sentence
+    notes: tuple[str, ...] = ()  # what else a person should know of the set
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def data_card(images: ImageSet) -> DataCardState:
         f"{images.resolution}×{images.resolution} {colour}",
         np.ascontiguousarray(images.images[numbers].transpose(0, 2, 3, 1)),
         tuple((s.file, s.reason) for s in images.skipped),
+        images.how, images.notes,
     )  # fmt: skip
 
 

@@ -91,11 +91,13 @@ class DataCard(QFrame):
         super().__init__(parent)
         self.setProperty("card", True)
         self.setAccessibleName("Data")
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self._strip = ImageGrid(self, centre=False, selectable=False)
         self._strip.setFixedHeight(_STRIP)
         self._name, self._facts = label(role="strong"), label(role="muted")
         self._facts.setWordWrap(True)
+        self._notes = label(role="muted")
+        self._notes.setWordWrap(True)
         self._skipped = label(role="muted")
         self._show = _link("Show…", self.skipped_requested)
         self._open = _button("Open folder…", self.open_requested, "folder")
@@ -103,6 +105,7 @@ class DataCard(QFrame):
         self._doing = label(role="small")
         self._cancel = _link("Cancel", self.cancel_requested)
         self._build()
+        self.set_notes("", ())
         self.set_skipped(0)
         self.set_idle()
 
@@ -114,6 +117,11 @@ class DataCard(QFrame):
         self._facts.setText(" · ".join([*facts, size] if size else facts))
         self._strip.set_images(None if thumbnails is None else thumbnails[:_SHOWN])
         self._strip.setVisible(thumbnails is not None and len(thumbnails) > 0)
+
+    def set_notes(self, how: str, notes: Sequence[str]) -> None:
+        """How the classes were found, and what else a person should know of the set, in sentences."""
+        self._notes.setText("\n".join([how, *notes] if how else notes))
+        self._notes.setVisible(bool(how or notes))
 
     def set_skipped(self, count: int) -> None:
         """How many files were left out; the button that lists them stands beside it."""
@@ -144,6 +152,7 @@ class DataCard(QFrame):
         column.addSpacing(GRID // 2)
         column.addWidget(self._name)
         column.addWidget(self._facts)
+        column.addWidget(self._notes)
         left_out = _row(self._skipped, self._show)
         left_out.addStretch(1)
         column.addLayout(left_out)

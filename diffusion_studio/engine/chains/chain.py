@@ -33,6 +33,11 @@ class Origin:
     t: int
     before: int | None  # where the parent's step before began
 
+    @classmethod
+    def at(cls, times: tuple[int, ...], leaves: int) -> Origin:
+        """At state number `leaves` of a parent that visits these times."""
+        return cls(times[leaves], times[leaves - 1] if leaves else None)
+
 
 def inferred(steps: Iterator[ChainStep]) -> Iterator[ChainStep]:
     """The same steps in torch's inference mode, which is left before anything else runs."""

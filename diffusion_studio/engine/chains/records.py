@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from diffusion_studio.engine.chains.views import View
 KEPT = 12  # records, those on show included
 ROUGH_CALLS = 6  # of the network, for a first picture
 
-Key = tuple[Any, ...]
+Key = tuple[Any, int, SampleSpec]  # the source or the parent's key, where that is left, and the chain
 
 
 class Tracks:
@@ -42,20 +43,14 @@ class Tracks:
         keys: list[Key] = []
         found: list[Trajectory] = []
         for track in tree.tracks:
-            spec = fitting(tree.spec_of(track), source)
-            parent = tree.parent_of(track)
-            if parent < 0:
-                key: Key = (id(source), spec.model_dump_json())
-                found.append(self._kept.get(key) or Trajectory(Chain(source, spec, device), self._room(keys)))
-            else:
-                leaves = place_of(found[parent].times[:-1], tree.branches[track - 1].time)
-                key = (keys[parent], leaves, spec.model_dump_json())
-                found.append(
-                    self._kept.get(key)
-                    or Trajectory(Chain(source, spec, device), self._room(keys), found[parent], leaves)
-                )
+            chain, number = Chain(source, fitting(tree.spec_of(track), source), device), tree.parent_of(track)
+            parent = found[number] if track else None
+            leaves = 0 if parent is None else place_of(parent.times[:-1], tree.branches[track - 1].time)
+            key = (id(source) if parent is None else keys[number], leaves, chain.spec)
+            record = self._kept.get(key) or Trajectory(chain, self._room(keys), parent, leaves)
             keys.append(key)
-            self._kept[key] = found[-1]
+            found.append(record)
+            self._kept[key] = record
             self._kept.move_to_end(key)
         while len(self._kept) > max(KEPT, len(found)):
             self._kept.popitem(last=False)
@@ -98,8 +93,7 @@ def check(source: Source, tree: ChainTree, device: torch.device) -> None:
         if track:
             times = known[tree.parent_of(track)]
             leaves = place_of(times[:-1], tree.branches[track - 1].time)
-            before = times[:leaves]
-            origin = Origin(times[leaves], before[-1] if before else None)
+            before, origin = times[:leaves], Origin.at(times, leaves)
         chain = Chain(source, spec, device, origin)
         try:
             _ = chain.updates
@@ -129,28 +123,39 @@ def rough_picture(record: Trajectory, time: float, view: View) -> NDArray[np.uin
 
     Only x̂_0 and the image itself look much the same after so few steps.
     """
-    if view != "x0_hat" or record.ready > record.leaves or record.chain.spec.start.kind != "noise":
+    chain, parent = record.chain, record.parent
+    if view != "x0_hat" or record.ready > record.leaves or chain.spec.start.kind != "noise":
         return None
-    if record.parent is not None and record.parent.ready <= record.leaves:
+    if parent is not None and parent.ready <= record.leaves:
         return None
-    chain = record.chain
-    steps = max(n for n in range(1, ROUGH_CALLS + 1) if n == 1 or chain.spec.sampler.calls(n) <= ROUGH_CALLS)
-    times = chain.times
-    target = place_of(times, time)
-    if len(times) - 1 <= steps:
+    target = place_of(chain.times, time)
+    visited = _few_times(chain, target)
+    if not visited:
         return None
-    inner = np.linspace(0, target, steps + 1 if target == len(times) - 1 else steps).round().astype(int)
-    visited = [times[k] for k in sorted({0, target, *inner.tolist()})]
-    if target < len(times) - 1:
-        visited.append(times[target + 1])
-    first = None if record.parent is None else record.parent.exact(record.leaves)
-    rough = Chain(chain.source, chain.spec, chain.device, chain.origin, tuple(visited))
+    first = None if parent is None else parent.exact(record.leaves)
+    rough = replace(chain, only=visited)
     try:
         *_, last = rough.steps() if first is None else rough.steps(0, first.x, first.past)
     except Refused:  # a σ that is allowed in small steps but not in such large ones
         return None
-    values = last.x_s if target == len(times) - 1 else last.prediction.x0_hat
-    return to_picture(values)
+    return to_picture(last.x_s if target == len(chain.times) - 1 else last.prediction.x0_hat)
+
+
+def _few_times(chain: Chain, target: int) -> tuple[int, ...]:
+    """So few of a chain's times that lead to the estimate at state `target`; none where all are few."""
+    times, calls = chain.times, chain.spec.sampler.calls
+    steps = max(n for n in range(1, ROUGH_CALLS + 1) if n == 1 or calls(n) <= ROUGH_CALLS)
+    if len(times) - 1 <= steps:
+        return ()
+    if target == len(times) - 1:  # the image itself
+        return tuple(times[k] for k in _evenly(target, steps + 1))
+    return (*(times[k] for k in _evenly(target, steps)), times[target + 1])
+
+
+def _evenly(last: int, count: int) -> list[int]:
+    """At most so many numbers from 0 to `last`, both of them among them."""
+    inner = np.linspace(0, last, count).round().astype(int)
+    return sorted({0, last, *inner.tolist()})
 
 
 def to_picture(values: torch.Tensor) -> NDArray[np.uint8]:

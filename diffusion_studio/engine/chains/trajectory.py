@@ -57,8 +57,7 @@ class Trajectory:
             leaves = min(max(leaves, 0), parent.steps - 1)
             before = parent.times[:leaves]
             spec = chain.spec.model_copy(update={"count": parent.chain.spec.count})
-            origin = Origin(parent.times[leaves], before[-1] if before else None)
-            chain = replace(chain, spec=spec, origin=origin)
+            chain = replace(chain, spec=spec, origin=Origin.at(parent.times, leaves))
         chain.check()
         self.chain: Chain = chain
         self.parent, self.leaves = parent, leaves

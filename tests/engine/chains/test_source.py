@@ -57,6 +57,7 @@ def test_that_what_cannot_be_opened_is_said(tmp_path):
     with pytest.raises(ValueError, match="neither a run nor a model folder"):
         open_source(tmp_path, CPU)
     (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "checkpoints").mkdir()
     with pytest.raises(ValueError, match=r"config\.json"):
         open_source(tmp_path, CPU)
 

@@ -48,11 +48,10 @@ def test_that_the_data_card_says_what_there_is(show):
 
 def test_that_the_data_card_says_how_classes_were_found_and_cuts_no_note(show):
     card = show(DataCard())
-    card.setFixedWidth(260)
     card.set_data("animals", 8, 2, "32×32 colour", np.zeros((8, 8, 8, 3), np.uint8))
     card.set_notes("Classes come from the names of the folders.", ["Some sentence of a set. " * 12])
     (notes,) = [part for part in card.findChildren(QLabel) if part.text().startswith("Classes come")]
-    card.adjustSize()
+    card.resize(260, card.heightForWidth(260))
     assert notes.isVisible()
     assert notes.height() >= notes.heightForWidth(notes.width())
     card.set_notes("", ())

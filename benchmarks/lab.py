@@ -62,22 +62,19 @@ def moves(model: SampleViewModel, path: str, low: float, high: float) -> tuple[l
 
     first: list[float] = []
     whole: list[float] = []
-    seen: list[float] = []
-    model.frame_changed.connect(lambda frame: seen.append(time.perf_counter()))
     for k in range(MOVES):
-        seen.clear()
+        before = model.state.pictures.frame
         start = time.perf_counter()
-        model.edit(path, low + (high - low) * (k + 1) / (MOVES + 1))
-        seen.clear()  # what the edit itself showed again is the old picture
-        while not seen:
+        model.tree.edit(path, low + (high - low) * (k + 1) / (MOVES + 1))
+        while model.state.pictures.frame is before:
             QCoreApplication.processEvents()
             time.sleep(0.0005)
-        first.append(seen[0] - start)
-        while model.state.busy:
+        first.append(time.perf_counter() - start)
+        while model.state.chains.busy:
             QCoreApplication.processEvents()
             time.sleep(0.0005)
         whole.append(time.perf_counter() - start)
-        model.settle()
+        model.tree.settle()
     return first, whole
 
 
@@ -87,7 +84,7 @@ def held(model: SampleViewModel, path: str, low: float, high: float) -> None:
     k = 0
     while time.perf_counter() < end:
         k += 1
-        model.edit(path, low + (high - low) * (k % 50) / 50)
+        model.tree.edit(path, low + (high - low) * (k % 50) / 50)
         live(0.033)
 
 
@@ -108,30 +105,30 @@ def run(app: App) -> None:
     studio = built(app)
     model, page = studio.sampling, studio.sample_page
     studio.show_page("sample")
-    wait(lambda: not model.state.busy)
+    wait(lambda: not model.state.chains.busy)
     source = source_for(8, 1, 10)
-    vars(model._cache).update(open=lambda key: source)
+    vars(model.chains._bench.cache).update(open=lambda key: source)
     model.compute()
-    wait(lambda: not model.state.busy)
+    wait(lambda: not model.state.chains.busy)
     found = []
     for path, (symbol, low, high, first_budget, whole_budget) in MOVED.items():
         first, whole = moves(model, path, low, high)
         late = lateness(partial(held, model, path, low, high))
-        wait(lambda: not model.state.busy)
+        wait(lambda: not model.state.chains.busy)
         found += [
             (f"{symbol} moved: first picture", first, 50, first_budget),
             (f"{symbol} moved: whole chain", whole, 50, whole_budget),
             (f"{symbol} held: event loop late", late, 99, LATE),
         ]
-    model.edit("guidance", 1.0)
-    model.settle()
-    wait(lambda: not model.state.busy)
+    model.tree.edit("guidance", 1.0)
+    model.tree.settle()
+    wait(lambda: not model.state.chains.busy)
     for place in (10, 20, 30):
-        model.seek(place)
+        model.player.seek(place)
         model.branch()
-        model.edit("sampler.eta", place / 40)
-        model.settle()
-        wait(lambda: not model.state.busy)
+        model.tree.edit("sampler.eta", place / 40)
+        model.tree.settle()
+        wait(lambda: not model.state.chains.busy)
     painted = Painted()
     page.pictures.grid.installEventFilter(painted)
     import benchmarks.window as window

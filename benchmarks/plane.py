@@ -83,7 +83,7 @@ def opened(app: App) -> tuple[PlaneViewModel, PlanePage]:
     app.show()
     studio = built(app)
     studio.show_page("plane")
-    wait(lambda: not studio.sampling.state.busy and studio.training.state.reading is None)
+    wait(lambda: not studio.sampling.state.chains.busy and studio.training.state.reading is None)
     live(0.5)
     return studio.plane, studio.plane_page
 

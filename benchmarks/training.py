@@ -199,7 +199,7 @@ def windowed() -> dict[str, object]:
     def run(app: App) -> None:
         app.show()
         studio = built(app)
-        wait(lambda: not studio.sampling.state.busy and studio.training.state.data is not None)
+        wait(lambda: not studio.sampling.state.chains.busy and studio.training.state.data is not None)
         studio.show_page("train")
         studio.training.edit("training.seconds", 0.0)
         studio.training.start()

@@ -108,9 +108,7 @@ def measure_one_start() -> None:
         app.show()
         studio = built(app)
         found["pages"] = since_start()
-        frames: list[object] = []
-        studio.sampling.frame_changed.connect(frames.append)
-        wait(lambda: bool(frames))
+        wait(lambda: studio.sampling.look().pictures.frame is not None)
         found["picture"] = since_start()
 
     started(run)
@@ -173,20 +171,20 @@ def scrub(app: App) -> None:
     app.show()
     studio = built(app)
     model, page = studio.sampling, studio.sample_page
-    wait(lambda: not model.state.busy)
+    wait(lambda: not model.state.chains.busy)
     source = cheap_source()
-    vars(model._cache).update(open=lambda key: source)
-    model.edit("steps", STEPS)
-    model.edit("count", COUNT)
-    model.settle()
-    wait(lambda: len(model.state.times) == STEPS + 1 and not model.state.busy)
+    vars(model.chains._bench.cache).update(open=lambda key: source)
+    model.tree.edit("steps", STEPS)
+    model.tree.edit("count", COUNT)
+    model.tree.settle()
+    wait(lambda: len(model.state.chains.facts.times) == STEPS + 1 and not model.state.chains.busy)
     assert page.pictures.grid.count == COUNT
     painted = Painted()
     page.pictures.grid.installEventFilter(painted)
     random.seed(0)
     rows = []
     for view in ("x0_hat", "x_t", "eps_hat"):
-        model.set_view(view)
+        model.pictures.set_view(view)
         wait(lambda: True)
         times = [one_seek(model, painted, QCoreApplication) for _ in range(SEEKS)][10:]
         p50, p99 = (share_within(times, p) for p in (50, 99))
@@ -206,11 +204,11 @@ class Counted(Protocol):
 def one_seek(model: SampleViewModel, painted: Counted, application: type[QCoreApplication]) -> float:
     """From asking to the whole page being painted."""
     position = random.randrange(STEPS)
-    if position == model.state.position:
+    if position == model.state.player.position:
         position += 1
     before = painted.count
     start = time.perf_counter()
-    model.seek(position)
+    model.player.seek(position)
     while painted.count == before:
         application.processEvents()
     return time.perf_counter() - start

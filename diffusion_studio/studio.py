@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from PySide6.QtCore import QByteArray, QObject
 
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
@@ -30,6 +29,7 @@ from diffusion_studio.viewmodels.plane.memory import restored, to_remember
 from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
+from diffusion_studio.viewmodels.sample import saved
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.viewmodels.sample.state import SampleParameters, SampleState
 from diffusion_studio.viewmodels.theory.model import TheoryViewModel
@@ -50,10 +50,11 @@ class Studio(QObject):
         work_alone()  # this is the window's thread: helpers belong to training and sampling
         self.shell = shell
         self._remembered: tuple[RunConfig, Path | None] | None = None
+        self._remembered_sample: SampleParameters | None = None
         self.memory = Memory(places.settings_dir() / "window.json", self)
         runs = places.runs_dir()
         self.training = TrainViewModel(runs, _config(self.memory.get("config")), parent=self)
-        self.sampling = SampleViewModel(runs, _parameters(self.memory.get("sample")), parent=self)
+        self.sampling = SampleViewModel(runs, saved.restored(self.memory.get("sample")), parent=self)
         self.plane = PlaneViewModel(*restored(self.memory.get("plane")), parent=self)
         self.theory = TheoryViewModel(runs, parent=self)
         self.runs = RunsViewModel(runs, self)
@@ -91,7 +92,7 @@ class Studio(QObject):
         self.runs_page.resume_requested.connect(self._resume_run)
         self.runs_page.show_requested.connect(self._show_run)
         self.runs_page.train_requested.connect(lambda: self.show_page("train"))
-        self.runs.trash_changed.connect(self.sampling.refresh_choices)
+        self.runs.trash_changed.connect(self.sampling.choices.refresh)
 
     # --- from one page to another -------------------------------------------------------------------------
 
@@ -117,7 +118,7 @@ class Studio(QObject):
             self.plane.open_state(files[0])
             self.show_page("plane")
         elif files and (ours or self._current() is self.sample_page):
-            self.sampling.open_images(files)
+            self.sampling.files.open_images(files)
             self.show_page("sample")
         elif paths:
             place = Path(paths[0])
@@ -127,7 +128,7 @@ class Studio(QObject):
         """Anything dropped or given on the command line: a run, a model folder, or a folder of images."""
         place = Path(path).expanduser().absolute()
         if is_run(place) or is_pipeline(place):
-            self.sampling.open_folder(place)
+            self.sampling.choices.open_folder(place)
             self.show_page("sample")
         else:
             self.training.open_data(str(place))
@@ -143,8 +144,8 @@ class Studio(QObject):
             self._sample_run(self.training.state.run)
 
     def _sample_run(self, path: Path) -> None:
-        self.sampling.refresh_choices()
-        self.sampling.choose_source(str(path))
+        self.sampling.choices.refresh()
+        self.sampling.choices.choose(str(path))
         self.show_page("sample")
 
     def _resume_run(self, path: Path) -> None:
@@ -185,12 +186,12 @@ class Studio(QObject):
         if isinstance(run, str) and is_run(Path(run)):
             self.training.show_run(Path(run))
         view, layout, time = (self.memory.get(key) for key in ("view", "layout", "time"))
-        self.sampling.set_view(str(view))
-        self.sampling.set_layout(str(layout))
-        if isinstance(time, float) and math.isfinite(time):
-            self.sampling.stand_at(time)
+        self.sampling.pictures.set_view(str(view))
+        self.sampling.pictures.set_layout(str(layout))
+        if isinstance(time, float):
+            self.sampling.player.stand_at(time)
         self.training.load_data()
-        self.sampling.refresh_choices(self.training.config.data.source)
+        self.sampling.choices.refresh(self.training.config.data.source)
         page = self.memory.get("page")
         self.show_page(page if isinstance(page, str) and page in self.pages else FIRST_PAGE)
         if path:
@@ -210,13 +211,12 @@ class Studio(QObject):
         self.memory.set("recent", [source, *others][:RECENT])
 
     def _remember_sampling(self, state: SampleState) -> None:
-        parameters = state.parameters
-        self.memory.set(
-            "sample", {"source": parameters.source, "tree": parameters.tree.model_dump(mode="json")}
-        )
-        self.memory.set("view", state.view)
-        self.memory.set("layout", state.layout)
-        self.memory.set("time", self.sampling.time)
+        if state.parameters is not self._remembered_sample:
+            self._remembered_sample = state.parameters
+            self.memory.set_later("sample", partial(saved.to_remember, state.parameters))
+        self.memory.set("view", state.pictures.view)
+        self.memory.set("layout", state.pictures.layout)
+        self.memory.set("time", state.player.place)
 
     def _remember_window(self) -> None:
         self.memory.set("geometry", bytes(self.shell.saveGeometry().toBase64().data()).decode())
@@ -229,7 +229,6 @@ class Studio(QObject):
         """Stops every job, waits for its thread and writes the memory."""
         self._remember_window()
         self._remember_layouts()
-        self.sample_page.shutdown()
         models = (self.training, self.sampling, self.plane, self.theory, self.runs)
         for model in models:  # a last checkpoint is told to the others
             model.shutdown()
@@ -244,16 +243,3 @@ def _config(value: Any) -> RunConfig | None:
     except Refused:
         log.warning("The remembered training parameters were not valid; the defaults are used.")
         return None
-
-
-def _parameters(value: Any) -> SampleParameters | None:
-    try:
-        return SampleParameters(str(value["source"]), validated(ChainTree, _tree(value))) if value else None
-    except (Refused, KeyError, TypeError):
-        log.warning("The remembered sampling parameters were not valid; the defaults are used.")
-        return None
-
-
-def _tree(value: dict[str, Any]) -> Any:
-    """The chains that were remembered; an earlier version knew one without branches."""
-    return value["tree"] if "tree" in value else {"spec": value["spec"]}

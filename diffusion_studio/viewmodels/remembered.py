@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,18 @@ class Memory(QObject):
         super().__init__(parent)
         self._path = path
         self._values = _read(path)
+        self._later: dict[str, Callable[[], Any]] = {}
         self._timer = QTimer(self, singleShot=True, interval=DELAY)
         self._timer.timeout.connect(self.flush)
 
     def get(self, key: str, default: Any = None) -> Any:
+        self._put_into_words()
         return self._values.get(key, default)
+
+    def set_later(self, key: str, words: Callable[[], Any]) -> None:
+        """The value that `words` gives when the file is written: for what changes many times a second."""
+        self._later[key] = words
+        self._timer.start()
 
     def set(self, key: str, value: Any) -> None:
         if self._values.get(key) != value:
@@ -37,11 +45,17 @@ class Memory(QObject):
     def flush(self) -> None:
         """Writes now; a disk that refuses only costs the layout."""
         self._timer.stop()
+        self._put_into_words()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path, to_json(self._values))
         except (OSError, ValueError) as error:  # ValueError: text that is no Unicode, like some file names
             log.warning("The window's settings could not be saved: %s", error)
+
+    def _put_into_words(self) -> None:
+        while self._later:
+            key, words = self._later.popitem()
+            self._values[key] = words()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -45,19 +45,22 @@ def test_that_a_folder_becomes_a_model_whose_chain_is_walked_and_everything_is_t
     qtbot.mouseClick(studio.train_page.sample_now, Qt.MouseButton.LeftButton)
     assert app.shell.current_page is studio.sample_page
     settle(qtbot, app)
-    assert (sampling.state.model, sampling.state.model_step) == (run.name, training.state.saved_step)
-    assert sampling.state.class_names == training.state.data.class_names
+    assert (sampling.state.chains.facts.model, sampling.state.chains.facts.model_step) == (
+        run.name,
+        training.state.saved_step,
+    )
+    assert sampling.state.chains.facts.class_names == training.state.data.class_names
     timeline = studio.sample_page.transport.timeline
     middle = QPoint(round(timeline.x_of(20)), timeline.height() // 2)
     qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=middle)
     qtbot.keyClick(timeline, Qt.Key.Key_Right)
     qtbot.keyClick(studio.sample_page, Qt.Key.Key_T)
-    assert (sampling.state.position, sampling.state.view) == (21, "x_t")
-    sampling.edit("sampler.eta", 0.5)
-    sampling.settle()
+    assert (sampling.state.player.position, sampling.state.pictures.view) == (21, "x_t")
+    sampling.tree.edit("sampler.eta", 0.5)
+    sampling.tree.settle()
     settle(qtbot, app)
-    assert sampling.state.position == 21
-    sampling.export(tmp_path / "chain.gif")
+    assert sampling.state.player.position == 21
+    sampling.files.export(tmp_path / "chain.gif")
     qtbot.waitUntil((tmp_path / "chain.gif").exists, timeout=PATIENCE)
     with Image.open(tmp_path / "chain.gif") as image:
         assert image.n_frames > 10
@@ -68,9 +71,9 @@ def test_that_a_folder_becomes_a_model_whose_chain_is_walked_and_everything_is_t
 
     studio = open_app().studio
     assert studio.shell.current_page is studio.sample_page
-    assert studio.sampling.state.model == run.name
-    assert studio.sampling.parameters.spec.sampler == DDIM(eta=0.5)
-    assert (studio.sampling.state.position, studio.sampling.state.view) == (21, "x_t")
+    assert studio.sampling.state.chains.facts.model == run.name
+    assert studio.sampling.tree.parameters.spec.sampler == DDIM(eta=0.5)
+    assert (studio.sampling.state.player.position, studio.sampling.state.pictures.view) == (21, "x_t")
     assert studio.training.state.run == run
     assert studio.training.state.data.count == len(sound)
     assert len(studio.training.record.losses.values) == Run.open(run).step

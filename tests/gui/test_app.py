@@ -20,6 +20,7 @@ from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.runs.run import Run, list_runs
 from diffusion_studio.widgets.look.theme import theme
+from support.sample_page import no_json
 from support.tiny import begin, finish, tiny_config, write_pictures
 from support.window import PATIENCE, drop, settle
 
@@ -61,7 +62,7 @@ def test_that_the_first_start_stands_at_a_chain_of_digits(open_app):
     studio = app.studio
     assert app.shell.current_page is studio.sample_page
     assert app.shell.rail.current == "sample"
-    assert studio.sampling.state.model == "Digits"
+    assert studio.sampling.state.chains.facts.model == "Digits"
     assert studio.sample_page.pictures.grid.count == 16
     assert studio.training.state.data.count == 1797
     assert not studio.sample_page.banner.isVisible()
@@ -116,8 +117,8 @@ def test_that_rail_and_keys_lead_to_every_page(qtbot, open_app):
 
 def test_that_undo_belongs_to_the_page_that_is_shown(qtbot, open_app):
     app = open_app()
-    app.studio.sampling.edit("seed", 3)
-    app.studio.sampling.settle()
+    app.studio.sampling.tree.edit("seed", 3)
+    app.studio.sampling.tree.settle()
     app.studio.show_page("train")
     assert not app.shell.header._undo.isEnabled()
     app.studio.training.edit("seed", 4)
@@ -125,7 +126,7 @@ def test_that_undo_belongs_to_the_page_that_is_shown(qtbot, open_app):
     assert app.shell.header._undo.isEnabled()
     qtbot.keyClick(app.shell, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert app.studio.training.config.seed == 0
-    assert app.studio.sampling.parameters.spec.seed == 3
+    assert app.studio.sampling.tree.parameters.spec.seed == 3
     qtbot.mouseClick(app.shell.header._redo, Qt.MouseButton.LeftButton)
     assert app.studio.training.config.seed == 4
 
@@ -162,7 +163,7 @@ def test_that_chains_begin_at_an_image_that_is_dropped_onto_the_sample_page(qtbo
     app = open_app()
     drop(app.shell, folder / "0.png")
     settle(qtbot, app)
-    start = app.studio.sampling.parameters.spec.start
+    start = app.studio.sampling.tree.parameters.spec.start
     assert (start.kind, start.files) == ("inverted", (str(folder / "0.png"),))
     assert app.studio.sampling.state.notice is None
 
@@ -179,8 +180,8 @@ def test_that_a_dropped_run_opens_on_the_sample_page(qtbot, open_app, tmp_path):
     drop(app.shell, tmp_path / "mine")
     settle(qtbot, app)
     assert app.shell.current_page is app.studio.sample_page
-    assert app.studio.sampling.state.model == "mine"
-    assert app.studio.sample_page.sources.currentText().startswith("mine")
+    assert app.studio.sampling.state.chains.facts.model == "mine"
+    assert app.studio.sample_page.panel.sources.currentText().startswith("mine")
 
 
 def test_that_the_path_of_the_command_line_is_opened(open_app, tmp_path):
@@ -220,12 +221,12 @@ def test_that_everything_is_as_it_was_after_closing(qtbot, open_app):
     app.shell.resize(960, 690)  # fits the screen that there is without a screen
     studio.training.show_run(run)
     studio.training.edit("training.batch_size", 77)
-    studio.sampling.edit("sampler.eta", 0.5)
-    studio.sampling.edit("steps", 20)
-    studio.sampling.settle()
+    studio.sampling.tree.edit("sampler.eta", 0.5)
+    studio.sampling.tree.edit("steps", 20)
+    studio.sampling.tree.settle()
     settle(qtbot, app)
-    studio.sampling.seek(5)
-    studio.sampling.set_view("x_t")
+    studio.sampling.player.seek(5)
+    studio.sampling.pictures.set_view("x_t")
     app.shell.rail.theme_requested.emit("dark")
     studio.show_page("train")
     studio.train_page.curves.timesteps.axis.set_value("log_snr")
@@ -241,12 +242,24 @@ def test_that_everything_is_as_it_was_after_closing(qtbot, open_app):
     assert studio.training.state.run == run
     assert studio.training.record.losses.steps.tolist() == [1, 2]
     assert studio.training.config.training.batch_size == 77
-    spec = studio.sampling.parameters.spec
+    spec = studio.sampling.tree.parameters.spec
     assert (spec.sampler, spec.steps) == (DDIM(eta=0.5), 20)
-    assert (studio.sampling.state.position, studio.sampling.state.view) == (5, "x_t")
+    assert (studio.sampling.state.player.position, studio.sampling.state.pictures.view) == (5, "x_t")
     assert studio.train_page.curves.timesteps.axis.value == "log_snr"
     for before, after in zip(sizes["columns"], studio.train_page.columns.sizes(), strict=True):
         assert abs(before - after) <= 2
+
+
+def test_that_an_edit_is_put_into_words_later_and_not_lost_by_closing(qtbot, open_app, monkeypatch):
+    app = open_app()
+    app.studio.memory._timer.setInterval(600_000)  # no rest is long enough
+    with no_json(monkeypatch):
+        app.studio.sampling.tree.edit("sampler.eta", 0.7)
+        app.studio.sampling.tree.settle()
+        settle(qtbot, app)
+    assert not remembered().exists() or "0.7" not in remembered().read_text()
+    app.close()
+    assert open_app().studio.sampling.tree.parameters.spec.sampler == DDIM(eta=0.7)
 
 
 GARBAGE = {
@@ -265,7 +278,7 @@ def test_that_garbage_in_the_memory_only_costs_the_layout(open_app, content, cap
     remembered().write_text(content)
     app = open_app()
     assert app.shell.current_page is app.studio.sample_page
-    assert app.studio.sampling.state.model == "Digits"
+    assert app.studio.sampling.state.chains.facts.model == "Digits"
     assert app.studio.training.state.data.count == 1797
     app.studio.show_page("runs")
     app.close()
@@ -280,7 +293,7 @@ def test_that_a_remembered_run_and_folder_that_are_gone_leave_a_window_that_work
     remembered().write_text(json.dumps({"run": gone, "sample": spec, "config": config, "page": "train"}))
     app = open_app()
     assert app.studio.train_page.banner.isVisible()
-    assert app.studio.sampling.state.model == "Digits"
+    assert app.studio.sampling.state.chains.facts.model == "Digits"
     assert app.studio.training.state.run is None
 
 
@@ -319,7 +332,7 @@ def test_that_closing_at_any_moment_of_a_training_saves_it(qtbot, open_app, numb
     studio.training.start()
     if number:  # at once the first time
         qtbot.waitUntil(lambda: studio.training.state.step > 0, timeout=PATIENCE)
-        studio.sampling.choose_source(str(studio.training.state.run))  # computed again at each checkpoint
+        studio.sampling.choices.choose(str(studio.training.state.run))  # computed again at each checkpoint
         for _ in range(luck.randrange(6)):
             luck.choice([studio.training.pause, studio.training.resume, studio.sampling.compute])()
             qtbot.wait(luck.randrange(60))
@@ -339,6 +352,7 @@ from diffusion_studio import app as module
 original = module.App._fill
 def fill(self):
     original(self)
+    self.studio.sampling.tree.edit("seed", 8)
     os.kill(os.getpid(), int(sys.argv[1]))
     os.kill(os.getpid(), int(sys.argv[1]))
 module.App._fill = fill
@@ -348,14 +362,14 @@ sys.exit(module.run([]))
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_that_a_signal_closes_the_window(number):
+def test_that_a_signal_closes_the_window_and_the_last_edit_is_kept(number):
     done = subprocess.run(
         [sys.executable, "-c", CLOSED_BY_SIGNAL, str(int(number))], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "QThread" not in done.stderr
-    assert remembered().exists()
+    assert json.loads(remembered().read_text())["sample"]["tree"]["spec"]["seed"] == 8
 
 
 def test_that_wrong_usage_is_said(capsys):

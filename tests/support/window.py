@@ -52,7 +52,8 @@ def settle(qtbot: Any, app: App) -> None:
     studio = app.studio
     assert studio is not None
     qtbot.waitUntil(
-        lambda: not studio.sampling.state.busy and studio.training.state.reading is None, timeout=PATIENCE
+        lambda: not studio.sampling.state.chains.busy and studio.training.state.reading is None,
+        timeout=PATIENCE,
     )
 
 

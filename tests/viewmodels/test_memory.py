@@ -58,6 +58,26 @@ def test_that_a_value_that_stays_the_same_is_not_written(qapp, path, memory):
     assert not memory._timer.isActive()
 
 
+def test_that_what_is_set_for_later_is_put_into_words_only_when_it_is_written_or_read(path, memory):
+    asked: list[int] = []
+
+    def words(number: int) -> dict[str, int]:
+        asked.append(number)
+        return {"number": number}
+
+    for number in range(3):
+        memory.set_later("sample", lambda number=number: words(number))
+    assert asked == []
+    assert memory._timer.isActive()
+    memory.flush()
+    assert on_disk(path) == {"sample": {"number": 2}}
+    memory.set_later("sample", lambda: words(3))
+    assert memory.get("sample") == {"number": 3}
+    assert asked == [2, 3]
+    memory.flush()
+    assert on_disk(path) == {"sample": {"number": 3}}
+
+
 def test_that_it_is_read_again(qapp, path, memory):
     values = {"page": "train", "sizes": [1, 2], "share": 0.25, "deep": {"Größe": "η"}}
     for key, value in values.items():

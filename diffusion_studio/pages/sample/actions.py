@@ -70,18 +70,18 @@ class SampleActions(QObject):
 
     def ask_for_export(self, suffix: str, filters: str, kind: ExportKind) -> None:
         """Asks where to write."""
-        name = f"{self.model.state.model or 'chain'}.{suffix}"
+        name = f"{self.model.state.chains.facts.model or 'chain'}.{suffix}"
         dialog = QFileDialog(self._page, "Export", str(Path.home() / name), filters)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(suffix)
         dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[1].rstrip(")")))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.model.export(Path(path), kind))
+        dialog.fileSelected.connect(lambda path: self.model.files.export(Path(path), kind))
         dialog.open()
 
     def copy_command(self) -> None:
         """Puts the command line that makes these samples again on the clipboard."""
-        QGuiApplication.clipboard().setText(self.model.command())
+        QGuiApplication.clipboard().setText(self.model.files.command())
 
     def ask_for_name(self, track: int) -> None:
         """Asks for the name of a branch; an empty one says what it changes. The main chain keeps its own."""
@@ -90,20 +90,20 @@ class SampleActions(QObject):
         dialog = QInputDialog(self._page)
         dialog.setWindowTitle("Name of the branch")
         dialog.setLabelText("Name (empty: what it changes)")
-        dialog.setTextValue(self.model.parameters.tree.branches[track - 1].name)
+        dialog.setTextValue(self.model.tree.value.branches[track - 1].name)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.textValueSelected.connect(lambda name: self.model.rename_track(track, name))
+        dialog.textValueSelected.connect(lambda name: self.model.tree.rename(track, name))
         dialog.open()
 
     def toggle_compare(self) -> None:
-        tree = self.model.parameters.tree
+        tree = self.model.tree.value
         if tree.compared >= 0:
-            self.model.compare_with(-1)
+            self.model.tree.compare(-1)
         else:
             self.model.compare_new()
 
     def _fill_compare_menu(self) -> None:
-        menu, tree = self.compare_menu, self.model.parameters.tree
+        menu, tree = self.compare_menu, self.model.tree.value
         menu.clear()
         menu.addAction("New chain B with the same start and noise", self.model.compare_new)
         others = [track for track in tree.tracks if track != tree.active]
@@ -113,7 +113,7 @@ class SampleActions(QObject):
             action = menu.addAction(f"Compare with: {tree.label_of(track)}")
             action.setCheckable(True)
             action.setChecked(track == tree.compared)
-            action.triggered.connect(lambda _=False, track=track: self.model.compare_with(track))
+            action.triggered.connect(lambda _=False, track=track: self.model.tree.compare(track))
         if tree.compared >= 0:
             menu.addSeparator()
-            menu.addAction("End the comparison", lambda: self.model.compare_with(-1))
+            menu.addAction("End the comparison", lambda: self.model.tree.compare(-1))

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from diffusion_studio.viewmodels.sample.chain_views import STRIP_ROWS, Frame, Strip
+from diffusion_studio.viewmodels.sample.state import PicturesState, SampleState
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.theme import label
 
@@ -28,7 +29,8 @@ class SamplePictures(QStackedWidget):
         self.addWidget(self._build_strip())
         self._columns: tuple[int, ...] = ()
         self._chosen: int | None = None
-        self._strip_wanted = False
+        self._strip_wanted, self._two = False, False
+        self._near = -1  # the marked column of the strip
 
     def _build_two(self) -> QWidget:
         holder = QWidget()
@@ -68,6 +70,19 @@ class SamplePictures(QStackedWidget):
 
     # --- what is shown ----------------------------------------------------------------------------------
 
+    def show_state(self, before: SampleState | None, state: SampleState) -> None:
+        """Renders what differs from the state before."""
+        seen, was = state.pictures, PicturesState() if before is None else before.pictures
+        if seen.layout != was.layout:
+            self._show_layout(seen.layout == "strip")
+        if seen.frame is not None and seen.frame is not was.frame:
+            self.show_frame(seen.frame)
+        if seen.strip is not None and seen.strip is not was.strip:
+            self.show_strip(seen.strip)
+        self._show_titles(state)
+        self._show_position(state.player.position)
+        self._show_sample(seen.sample)
+
     def show_frame(self, frame: Frame) -> None:
         if frame.other is None or frame.difference is None:
             self.grid.set_images(frame.images)
@@ -88,31 +103,36 @@ class SamplePictures(QStackedWidget):
         self.strip.set_column_titles(strip.titles)
         self.strip.set_images(strip.images)
 
-    def set_names(self, first: str, second: str) -> None:
-        self.set_titles(f"A · {first}", f"B · {second}", "A − B")
-
-    def set_titles(self, first: str, second: str, difference: str) -> None:
+    def _show_titles(self, state: SampleState) -> None:
         """What the two frames and their difference are."""
-        for name, text in zip(self.names, (first, second, difference), strict=True):
+        tree, names = state.parameters.tree, [track.label for track in state.chains.tracks]
+        if state.pictures.layout == "guided":
+            titles = ("with guidance", "without, γ = 0", "what it changes")
+        elif 0 <= tree.compared < len(names) and tree.active < len(names):
+            titles = (f"A · {names[tree.active]}", f"B · {names[tree.compared]}", "A − B")
+        else:
+            return
+        for name, text in zip(self.names, titles, strict=True):
             name.setText(text)
 
-    def set_strip(self, on: bool) -> None:
-        self._strip_wanted = on
+    def _show_layout(self, strip: bool) -> None:
+        self._strip_wanted = strip
         self._turn(self.currentIndex() == TWO or self._two)
 
-    def set_position(self, position: int) -> None:
+    def _show_position(self, position: int) -> None:
         """Marks the column of the strip that stands nearest."""
         if self._columns:
             near = min(range(len(self._columns)), key=lambda k: abs(self._columns[k] - position))
-            self.strip.highlight_column(near)
+            if near != self._near:
+                self._near = near
+                self.strip.highlight_column(near)
 
-    def set_sample(self, sample: int | None) -> None:
+    def _show_sample(self, sample: int | None) -> None:
         self._chosen = sample
         for grid in (self.grid, self.first, self.second, self.difference):
-            if grid.selection != sample:
-                grid.set_selection(sample)
-
-    _two = False
+            here = sample if sample is not None and sample < grid.count else None
+            if grid.selection != here:
+                grid.set_selection(here)
 
     def _turn(self, two: bool) -> None:
         self._two = two

@@ -11,11 +11,12 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from diffusion_studio.pages.sample.classifier_panel import ClassifierPanel
 from diffusion_studio.pages.sample.guidance_panel import GuidancePanel
-from diffusion_studio.viewmodels.sample.chain_views import ChainCurves, StepNoise
+from diffusion_studio.viewmodels.sample.beside import CLASSIFIER, NEAREST, TRADE
+from diffusion_studio.viewmodels.sample.chain_views import ChainCurves, ChainFacts
 from diffusion_studio.viewmodels.sample.side_models import ErrorFound, NearestFound
+from diffusion_studio.viewmodels.sample.state import SampleState
 from diffusion_studio.widgets.editors.gamma_editor import GammaEditor
 from diffusion_studio.widgets.editors.sigma_editor import SigmaEditor
-from diffusion_studio.widgets.editors.sigma_points import Points
 from diffusion_studio.widgets.editors.tau_editor import TauEditor
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.cards import Card
@@ -26,8 +27,7 @@ from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
 TALL = 640  # pixels
 GUIDANCE = "‖ε̂(y) − ε̂(∅)‖"
-CURVES, BY_HAND, NEAREST = "curves", "by hand", "nearest"
-TRADE, CLASSIFIER = "guidance", "classifier"
+CURVES, BY_HAND = "curves", "by hand"
 TABS = [
     (CURVES, "Curves", "ᾱ, σ, SNR, the size of ε̂ and the way to the image, over the chain"),
     (BY_HAND, "σ τ γ", "Draw the noise of each step, the visited times, and guidance over the chain"),
@@ -146,9 +146,26 @@ class SampleSide(QWidget):
 
     # --- what is shown ----------------------------------------------------------------------------------
 
-    def set_cursor(self, position: int) -> None:
+    def show_state(self, before: SampleState | None, state: SampleState) -> None:
+        """Renders what differs from the state before."""
+        facts, curves, position = state.chains.facts, state.pictures.curves, state.player.position
+        other_chain = before is None or before.chains.facts is not facts
+        if other_chain:
+            self._show_chain(facts)
+        if curves is not None and (before is None or before.pictures.curves is not curves):
+            self.show_curves(curves, learned=not facts.exact)
+        if other_chain or (before is not None and before.player.position != position):
+            self._show_position(facts, position)
+        if before is None or before.parameters != state.parameters:
+            comparing = state.parameters.tree.compared >= 0
+            self.set_extras(comparing, inverting=state.spec.start.kind == "inverted")
+            self.trade.set_gamma(state.spec.guidance)
+
+    def _show_position(self, facts: ChainFacts, position: int) -> None:
         for plot in self.chain_plots:
             plot.set_cursor(position)
+        if facts.times:
+            self.classifier.set_time(facts.times[position])
 
     def show_curves(self, curves: ChainCurves, learned: bool) -> None:
         """Learned curves are dashed, exact ones solid."""
@@ -173,20 +190,19 @@ class SampleSide(QWidget):
             if known.any():
                 self.apart_plot.set_curves(np.asarray(curves.times), {"apart": apart})
 
-    def show_noise(self, noise: StepNoise) -> None:
+    def _show_chain(self, facts: ChainFacts) -> None:
+        """What depends on the chain alone, not on how far it has been walked."""
+        noise, alpha_bar = facts.noise, facts.alpha_bar
+        if noise is None or alpha_bar is None:
+            return
         self.sigma_editor.set_steps(noise.times, noise.ceiling, noise.sigma, noise.named)
         self.sigma_editor.set_points(noise.points)
-
-    def show_gammas(self, times: Sequence[int], gammas: Sequence[float], drawn: Points | None) -> None:
-        """γ_t of each step (S,) at the times (S+1,), its points where it is drawn; no step: no guidance."""
-        self._gamma_card.setVisible(bool(gammas))
-        if gammas:
-            self.gamma_editor.set_steps(times, gammas)
-            self.gamma_editor.set_points(drawn)
-
-    def show_times(self, alpha_bar: np.ndarray, times: Sequence[int]) -> None:
         self.tau_editor.set_schedule(alpha_bar)
-        self.tau_editor.set_times(times)
+        self.tau_editor.set_times(noise.times)
+        self._gamma_card.setVisible(bool(facts.gammas))  # no class: no guidance
+        if facts.gammas:
+            self.gamma_editor.set_steps(noise.times, facts.gammas)
+            self.gamma_editor.set_points(facts.drawn_gammas)
 
     def show_errors(self, errors: Sequence[ErrorFound]) -> None:
         if errors:

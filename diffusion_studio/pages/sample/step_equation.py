@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from diffusion_studio.core.guidance.guides import Guide
 from diffusion_studio.core.steps.update import SYMBOLS, Quantity, Update
+from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.viewmodels.sample.chain_views import StepNumbers
 from diffusion_studio.widgets.equations.equation import Term
 
 
@@ -62,6 +64,16 @@ ACTS = {
     ),
     "learned_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient, times σ²: view γ (G)"),
 }
+
+
+def equation_of(step: StepNumbers | None, spec: SampleSpec) -> tuple[list[Term], list[Term], str]:
+    """Formula, numbers and caption of a step of the chain `spec`; None: there is none left."""
+    if step is None:
+        return [Term("x_0", "x0")], [], "the finished image"
+    formula, numbers = step_equation(step.update, step.s)
+    if step.gamma is not None:
+        formula, numbers = with_guidance(formula, numbers, spec.guide, step.gamma)
+    return formula, numbers, f"t = {step.t} → s = {step.s} · {type(spec.sampler).source}"
 
 
 def step_equation(update: Update, s: int) -> tuple[list[Term], list[Term]]:

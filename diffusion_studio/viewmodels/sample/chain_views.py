@@ -1,16 +1,18 @@
-"""What is seen of a chain: pictures of one state, the whole chain as a strip, and curves over it."""
+"""What is seen of a chain, as frozen values: facts, pictures of a state, a strip of all, curves over it."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.core.guidance.guides import DrawnGuidance
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.core.steps.kernel import posterior_variance
+from diffusion_studio.core.steps.update import Update
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.records import place_of
@@ -69,19 +71,82 @@ class StepNoise:
     points: tuple[tuple[float, float], ...] | None  # of the curve that a person draws
 
 
-def frame_of(record: Trajectory, position: int, view: View, other: Trajectory | None) -> Frame:
-    """The pictures of a state, and of the nearest one in time of another track."""
+@dataclass(frozen=True, eq=False)
+class ChainFacts:
+    """What is known of a chain and its denoiser before the first step."""
+
+    model: str = ""  # title of the denoiser
+    model_step: int = 0
+    exact: bool = True  # known in closed form, not learned
+    learns_variance: bool = False  # the network says how much noise each pixel gets
+    class_names: tuple[str, ...] = ()  # that can be asked for
+    guided: bool = False  # whether guided and unguided estimates can be told apart
+    total: int = 1000  # T
+    times: tuple[int, ...] = ()  # (S+1,)
+    alpha_bar: NDArray[np.float64] | None = None  # (T+1,)
+    noise: StepNoise | None = None
+    gammas: tuple[float, ...] = ()  # γ_t of each step (S,); none without classes
+    drawn_gammas: tuple[tuple[float, float], ...] | None = None  # (t, γ_t), where the curve is drawn by hand
+    megabytes: float = 0.0  # of all records
+    on_disk: bool = False
+
+
+@dataclass(frozen=True)
+class StepNumbers:
+    """The numbers of the step that begins at a state."""
+
+    t: int
+    s: int
+    update: Update
+    gamma: float | None = None  # γ_t, where guidance has something to do with the step
+
+
+def facts_of(record: Trajectory, records: Sequence[Trajectory]) -> ChainFacts:
+    """What is known of the chain of `record`, one of `records`."""
+    chain = record.chain
+    source, spec, tables = chain.source, chain.spec, chain.source.tables
+    drawn = None
+    if isinstance(spec.curve, DrawnGuidance) and spec.guidance > 0:
+        drawn = tuple((place * tables.steps, share * spec.guidance) for place, share in spec.curve.points)
+    return ChainFacts(
+        source.name, source.step, source.kind == "memorising", source.learns_variance, chain.class_names,
+        record.is_guided, tables.steps, record.times, tables.alpha_bar.numpy(), step_noise_of(chain),
+        tuple(spec.gamma(t, tables.steps) for t in chain.times[:-1]) if chain.class_names else (), drawn,
+        sum(each.size for each in records) / 1e6, any(each.on_disk for each in records),
+    )  # fmt: skip
+
+
+def step_of(record: Trajectory, position: int) -> StepNumbers | None:
+    """The step that begins at a state; None at the image."""
+    owner: Trajectory | None = record
+    while owner is not None and position < owner.leaves:  # a step that is still the parent's
+        owner = owner.parent
+    if owner is None or position >= owner.steps:
+        return None
+    chain, t = owner.chain, owner.times[position]
+    gamma = chain.spec.gamma(t, chain.source.tables.steps) if owner.is_guided else None
+    return StepNumbers(t, owner.times[position + 1], chain.updates[position - owner.leaves], gamma)
+
+
+def frame_of(
+    record: Trajectory, position: int, view: View, other: Trajectory | None = None, theirs: int = -1
+) -> Frame:
+    """The pictures of a state, and perhaps of state `theirs` of another track."""
     images = record.picture(view, position)
     captions = captions_of(record)
-    if other is None or other.ready == 0:
+    if other is None or theirs < 0:
         return Frame(images, captions)
-    theirs = min(place_of(other.times, record.times[position]), other.ready - 1)
     difference = record.values(view, position) - other.values(view, theirs)
     sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
     return Frame(
         images, captions, False, other.picture(view, theirs), diverging(difference),
         tuple(f"{size:.3f}" for size in sizes),
     )  # fmt: skip
+
+
+def nearest_state(other: Trajectory, time: int) -> int:
+    """The state of another track that is nearest in time, of those that are known; −1 if there is none."""
+    return min(place_of(other.times, time), other.ready - 1)
 
 
 def guided_frame(record: Trajectory, position: int) -> Frame:

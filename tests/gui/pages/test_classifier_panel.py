@@ -81,32 +81,32 @@ def test_that_the_tab_measures_only_when_it_is_looked_at(qtbot, open_app):
     app.studio.show_page("sample")
     page = app.studio.sample_page
     assert page.side.tab == CURVES
-    assert page.classifier.state == ClassifierState()
+    assert page.model.beside.classifier.state == ClassifierState()
     page.side.show_tab(CLASSIFIER)
-    assert page.classifier.state.exact
-    qtbot.waitUntil(lambda: page.classifier.state.trained, timeout=PATIENCE)
-    assert page.classifier.state.curve.accuracy[0] == 1
+    assert page.model.beside.classifier.state.exact
+    qtbot.waitUntil(lambda: page.model.beside.classifier.state.trained, timeout=PATIENCE)
+    assert page.model.beside.classifier.state.curve.accuracy[0] == 1
 
 
 def test_that_a_classifier_is_trained_and_guides_the_chain_on_show(qtbot, open_app, tmp_path):
     run = make_run(tmp_path / "run", write_two_patterns(tmp_path / "two"), conditional=False)
     app = open_app(run)
     model, page = app.studio.sampling, app.studio.sample_page
-    model.edit("steps", 10)
+    model.tree.edit("steps", 10)
     page.side.show_tab(CLASSIFIER)
     settle(qtbot, app)
-    assert page.classifier.state.run == run
-    assert model.record.chain.source.classifier is None
-    with qtbot.waitSignal(page.classifier.trained, timeout=PATIENCE):
+    assert page.model.beside.classifier.state.run == run
+    assert model.chains.record.chain.source.classifier is None
+    with qtbot.waitSignal(page.model.beside.classifier.trained, timeout=PATIENCE):
         page.side.classifier.train_requested.emit(0.3)
     settle(qtbot, app)
-    assert model.record.chain.source.classifier_names == ("left", "right")
+    assert model.chains.record.chain.source.classifier_names == ("left", "right")
     assert len(page.side.classifier.loss._runs[0].steps) == read_card(run).step
-    model.edit("guide.kind", "classifier")
-    model.edit("guidance", 4.0)
+    model.tree.edit("guide.kind", "classifier")
+    model.tree.edit("guidance", 4.0)
     settle(qtbot, app)
-    assert model.state.class_names == ("left", "right")
-    assert model.record.is_guided
+    assert model.state.chains.facts.class_names == ("left", "right")
+    assert model.chains.record.is_guided
 
 
 def test_that_a_chain_that_lacks_a_classifier_gets_it_here(qtbot, open_app, tmp_path):
@@ -115,20 +115,20 @@ def test_that_a_chain_that_lacks_a_classifier_gets_it_here(qtbot, open_app, tmp_
     model, page = app.studio.sampling, app.studio.sample_page
     app.studio.show_page("sample")
     page.side.show_tab(CLASSIFIER)
-    model.edit("steps", 10)
-    model.edit("guide.kind", "classifier")  # the images themselves have one
+    model.tree.edit("steps", 10)
+    model.tree.edit("guide.kind", "classifier")  # the images themselves have one
     settle(qtbot, app)
     assert model.state.notice is None
-    model.open_folder(run)
+    model.choices.open_folder(run)
     settle(qtbot, app)
     assert "has no classifier of noisy images yet" in model.state.notice.text
-    assert page.classifier.state == ClassifierState(run=run)
-    with qtbot.waitSignal(page.classifier.trained, timeout=PATIENCE):
+    assert page.model.beside.classifier.state == ClassifierState(run=run)
+    with qtbot.waitSignal(page.model.beside.classifier.trained, timeout=PATIENCE):
         page.side.classifier.train_requested.emit(0.3)
     settle(qtbot, app)
     assert model.state.notice is None
-    assert model.state.model == "run"
-    assert model.record.is_guided
+    assert model.state.chains.facts.model == "run"
+    assert model.chains.record.is_guided
 
 
 def test_that_closing_the_window_saves_a_classifier_in_training(qtbot, open_app, tmp_path):
@@ -138,6 +138,6 @@ def test_that_closing_the_window_saves_a_classifier_in_training(qtbot, open_app,
     page.side.show_tab(CLASSIFIER)
     settle(qtbot, app)
     page.side.classifier.train_requested.emit(600.0)
-    qtbot.waitUntil(lambda: page.classifier.state.phase == "running", timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.model.beside.classifier.state.phase == "running", timeout=PATIENCE)
     app.close()
     assert read_card(run).step > 0

@@ -15,8 +15,8 @@ from support.window import PATIENCE, settle
 @pytest.fixture
 def app(open_app):
     app = open_app()
-    app.studio.sampling.edit("steps", 12)
-    app.studio.sampling.settle()
+    app.studio.sampling.tree.edit("steps", 12)
+    app.studio.sampling.tree.settle()
     return app
 
 
@@ -33,8 +33,8 @@ def change(qtbot, app, page):
 
     def change(**values) -> None:
         for path, value in values.items():
-            page.model.edit(path.replace("__", "."), value)
-        page.model.settle()
+            page.model.tree.edit(path.replace("__", "."), value)
+        page.model.tree.settle()
         settle(qtbot, app)
 
     return change
@@ -42,26 +42,26 @@ def change(qtbot, app, page):
 
 def test_that_the_field_of_gamma_tells_the_other_convention_too(page, change):
     change(guidance=3.5)
-    assert "w = γ − 1 = 2.5" in page.form.field("guidance")._sentence.text()
-    tooltip = page.form.field("guidance").tooltip_html()
+    assert "w = γ − 1 = 2.5" in page.panel.form.field("guidance")._sentence.text()
+    tooltip = page.panel.form.field("guidance").tooltip_html()
     assert "w is γ − 1" in tooltip and "guidance scale is γ" in tooltip
 
 
 def test_that_classes_are_offered_by_name(page, change):
-    names = [text for _, text in page.form.field("guide.negative").knob.options]
-    assert names[0].startswith("no class") and names[1:] == list(page.model.state.class_names)
+    names = [text for _, text in page.panel.form.field("guide.negative").knob.options]
+    assert names[0].startswith("no class") and names[1:] == list(page.model.state.chains.facts.class_names)
     change(guide__negative=3)
-    assert page.model.record.chain.spec.guide.negative == 3
-    assert page.form.field("guide.negative").value == 3
+    assert page.model.chains.record.chain.spec.guide.negative == 3
+    assert page.panel.form.field("guide.negative").value == 3
 
 
 def test_that_g_shows_what_guidance_adds(qtbot, app, page, change):
     change(guidance=4.0)
-    page.model.seek(4)
+    page.model.player.seek(4)
     qtbot.keyClick(page, Qt.Key.Key_G)
     settle(qtbot, app)
-    record = page.model.record
-    assert page.model.state.view == "guidance"
+    record = page.model.chains.record
+    assert page.model.state.pictures.view == "guidance"
     x, t, ask = record.exact(4).x, record.times[4], record.chain.source.denoiser
     expected = ask(x, t, record.chain.labels()).eps_hat - ask(x, t).eps_hat
     np.testing.assert_allclose(record.values("guidance", 4), expected, rtol=1e-3, atol=1e-3)
@@ -69,16 +69,16 @@ def test_that_g_shows_what_guidance_adds(qtbot, app, page, change):
 
 def test_that_both_estimates_stand_side_by_side(qtbot, app, page, change):
     change(guidance=4.0)
-    page.model.seek(6)
-    page.model.set_layout("guided")
+    page.model.player.seek(6)
+    page.model.pictures.set_layout("guided")
     settle(qtbot, app)
     assert page.pictures.currentIndex() == TWO
     assert [name.text() for name in page.pictures.names][1] == "without, γ = 0"
     sizes = [float(text) for text in page.pictures.difference._captions]
-    record = page.model.record
+    record = page.model.chains.record
     apart = np.sqrt(((record.x0_hat(6) - record.values("unguided", 6)) ** 2).reshape(16, -1).mean(1))
     np.testing.assert_allclose(sizes, apart, atol=6e-4)
-    page.model.set_layout("grid")
+    page.model.pictures.set_layout("grid")
     settle(qtbot, app)
     assert page.pictures.currentIndex() == ONE
 
@@ -89,20 +89,20 @@ def test_that_the_size_of_guidance_is_drawn_over_the_chain(page, change):
     assert GUIDANCE not in page.side.eps_plot._curves
     change(guidance=3.0)
     drawn = np.asarray(page.side.eps_plot._curves[GUIDANCE].values)
-    np.testing.assert_allclose(drawn[:-1], page.model.record.guidance_norm.mean(1))
+    np.testing.assert_allclose(drawn[:-1], page.model.chains.record.guidance_norm.mean(1))
 
 
 def test_that_the_equation_says_what_guidance_makes_of_the_noise(page, change):
     change(guidance=3.0)
-    page.model.seek(3)
+    page.model.player.seek(3)
     assert "gamma_t" in "".join(term.latex for term in page.equation._formula)
     assert any("3.000" in term.text for term in page.equation._numbers)
     assert "nabla" not in "".join(term.latex for term in page.equation._formula)
     change(guide__kind="classifier")
-    page.model.seek(3)
+    page.model.player.seek(3)
     assert "nabla" in "".join(term.latex for term in page.equation._formula)
     change(guide__kind="free", guidance=1.0)
-    page.model.seek(3)
+    page.model.player.seek(3)
     assert "gamma_t" not in "".join(term.latex for term in page.equation._formula)
 
 
@@ -112,9 +112,9 @@ def test_that_gamma_over_the_chain_is_drawn_by_hand(qtbot, app, page, change):
     editor = page.side.gamma_editor
     assert editor._points == ((0.0, 4.0), (1000.0, 4.0))
     editor.points_edited.emit([(0.0, 0.0), (500.0, 4.0), (1000.0, 8.0)])
-    assert page.model.parameters.spec.curve.points == ((0.0, 0.0), (0.5, 1.0), (1.0, 2.0))
+    assert page.model.tree.parameters.spec.curve.points == ((0.0, 0.0), (0.5, 1.0), (1.0, 2.0))
     settle(qtbot, app)
-    chain = page.model.record.chain
+    chain = page.model.chains.record.chain
     gammas = [chain.spec.gamma(t, 1000) for t in chain.times[:-1]]
     np.testing.assert_allclose(gammas, [8 * t / 1000 for t in chain.times[:-1]])
 
@@ -123,40 +123,40 @@ def test_that_the_strip_and_the_sweep_come_when_they_are_looked_at(qtbot, app, p
     monkeypatch.setattr(guidance_trade, "SAMPLES", 20)
     monkeypatch.setattr(guidance_trade, "GAMMAS", (0.0, 2.0))
     change(guidance=2.0, steps=4)
-    assert page.trade.state.strip is None
+    assert page.model.beside.trade.state.strip is None
     page.side.show_tab(TRADE)
-    qtbot.waitUntil(lambda: page.trade.state.strip is not None, timeout=PATIENCE)
-    strip = page.trade.state.strip
+    qtbot.waitUntil(lambda: page.model.beside.trade.state.strip is not None, timeout=PATIENCE)
+    strip = page.model.beside.trade.state.strip
     assert page.side.trade.strip.count == len(strip.images) == len(strip.gammas) * 10
     page.side.trade.foot.button.click()
-    assert page.trade.state.measuring
-    qtbot.waitUntil(lambda: not page.trade.state.measuring, timeout=PATIENCE)
-    assert [trade.gamma for trade in page.trade.state.trades] == [0.0, 2.0]
+    assert page.model.beside.trade.state.measuring
+    qtbot.waitUntil(lambda: not page.model.beside.trade.state.measuring, timeout=PATIENCE)
+    assert [trade.gamma for trade in page.model.beside.trade.state.trades] == [0.0, 2.0]
     assert page.side.trade.plot._here.isVisible()
     page.side.trade.strip.selected.emit(2)  # the first column of the second row
     settle(qtbot, app)
-    assert page.model.parameters.spec.guidance == 0.0
-    assert page.trade.state.strip is strip  # γ plays no part in it
+    assert page.model.tree.parameters.spec.guidance == 0.0
+    assert page.model.beside.trade.state.strip is strip  # γ plays no part in it
 
 
 def test_that_a_sweep_can_be_stopped(qtbot, app, page, change):
     change(steps=50)
     page.side.show_tab(TRADE)
-    qtbot.waitUntil(lambda: page.trade.state.strip is not None, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.model.beside.trade.state.strip is not None, timeout=PATIENCE)
     page.side.trade.foot.button.click()
     page.side.trade.foot.halt.click()
-    qtbot.waitUntil(lambda: not page.trade.state.measuring, timeout=PATIENCE)
-    assert len(page.trade.state.trades) < len(guidance_trade.GAMMAS)
+    qtbot.waitUntil(lambda: not page.model.beside.trade.state.measuring, timeout=PATIENCE)
+    assert len(page.model.beside.trade.state.trades) < len(guidance_trade.GAMMAS)
 
 
 def test_that_an_exact_classifier_guides_the_memorising_denoiser(page, change):
     change(guide__kind="classifier", guidance=2.0)
-    assert page.model.record.is_guided and not page.model.state.errors
+    assert page.model.chains.record.is_guided and not page.model.state.tree.errors
     change(guide__form="mean")
-    assert page.model.state.errors  # DDIM at η = 0 adds no noise to act through
-    assert "adds noise" in dict(page.model.state.errors)["guide.form"]
+    assert page.model.state.tree.errors  # DDIM at η = 0 adds no noise to act through
+    assert "adds noise" in dict(page.model.state.tree.errors)["guide.form"]
 
 
 def test_that_no_earlier_self_gets_its_sentence(page, change):
     change(guide__kind="auto")
-    assert "no checkpoint" in " ".join(dict(page.model.state.errors).values())
+    assert "no checkpoint" in " ".join(dict(page.model.state.tree.errors).values())

@@ -75,7 +75,7 @@ def test_that_its_chain_is_walked_through(qtbot, run, app):
     click(qtbot, app.studio.runs_page.sample)
     settle(qtbot, app)
     assert app.shell.current_page is app.studio.sample_page
-    assert app.studio.sampling.state.model == "mine"
+    assert app.studio.sampling.state.chains.facts.model == "mine"
 
 
 def test_that_its_curves_are_shown(qtbot, run, app):

@@ -52,58 +52,59 @@ def shown(page) -> np.ndarray:
 
 def test_that_the_keys_move_along_the_chain(model, press):
     press(Key.Key_Home)
-    assert model.state.position == 0
+    assert model.state.player.position == 0
     press(Key.Key_Right, Key.Key_Right, Key.Key_Up)
-    assert model.state.position == 12
+    assert model.state.player.position == 12
     press(Key.Key_Left, Key.Key_Down)
-    assert model.state.position == 1
+    assert model.state.player.position == 1
     press(Key.Key_End)
-    assert model.state.position == 50
+    assert model.state.player.position == 50
 
 
 def test_that_the_keys_play(model, press):
     press(Key.Key_Home, Key.Key_Space)
-    assert model.state.playing
+    assert model.state.player.playing
     press(Key.Key_Space)
-    assert not model.state.playing
+    assert not model.state.player.playing
     press(Key.Key_L)
-    assert model.state.playing
+    assert model.state.player.playing
     press(Key.Key_K)
-    assert not model.state.playing
+    assert not model.state.player.playing
     press(Key.Key_End, Key.Key_J)
-    assert model.state.playing
+    assert model.state.player.playing
     press(Key.Key_K)
 
 
 def test_that_j_and_l_play_in_both_directions(qtbot, model, press):
-    model.seek(20)
+    model.player.seek(20)
     press(Key.Key_L)
-    qtbot.waitUntil(lambda: model.state.position > 21)
+    qtbot.waitUntil(lambda: model.state.player.position > 21)
     press(Key.Key_J)
-    qtbot.waitUntil(lambda: model.state.position < 20)
+    qtbot.waitUntil(lambda: model.state.player.position < 20)
     press(Key.Key_K)
 
 
 def test_that_twice_l_plays_twice_as_fast_also_from_the_end(model, press):
     press(Key.Key_End, Key.Key_L, Key.Key_L)
-    assert model._player._factor == 2
+    assert model.player._factor == 2
     press(Key.Key_K, Key.Key_Space)
-    assert model._player._factor == 1
+    assert model.player._factor == 1
     press(Key.Key_K)
 
 
 def test_that_x_t_and_e_choose_what_is_shown(page, model, press):
-    model.seek(30)
+    model.player.seek(30)
     for key, view in ((Key.Key_T, "x_t"), (Key.Key_E, "eps_hat"), (Key.Key_X, "x0_hat")):
         press(key)
-        assert model.state.view == page.views.value == view
-        expected = packed(model.record.picture(view, 30))
+        assert model.state.pictures.view == page.head.views.value == view
+        expected = packed(model.chains.record.picture(view, 30))
         np.testing.assert_array_equal(shown(page), expected)
 
 
 @pytest.mark.parametrize("name", ["browse", "export_button", "banner"])
 def test_that_space_plays_and_never_presses_the_button_with_the_focus(page, model, press, name):
-    button = page.tools.export_button if name == "export_button" else getattr(page, name)
+    places = {"browse": page.panel.browse, "export_button": page.tools.export_button, "banner": page.banner}
+    button = places[name]
     if name == "banner":
         button.show_message("info", "Something.", "Press me")
         button = next(b for b in button.findChildren(QPushButton) if b.text() == "Press me")
@@ -112,31 +113,31 @@ def test_that_space_plays_and_never_presses_the_button_with_the_focus(page, mode
     button.setFocus(Qt.FocusReason.TabFocusReason)
     assert button.hasFocus()
     press(Key.Key_Space)
-    assert model.state.playing
+    assert model.state.player.playing
     assert not pressed
     press(Key.Key_Space)
-    assert not model.state.playing
+    assert not model.state.player.playing
 
 
 def test_that_one_drag_of_eta_is_one_step_and_the_chain_follows(qtbot, app, page, model):
-    model.seek(25)
+    model.player.seek(25)
     before = shown(page).copy()
-    slider = page.form.field("sampler.eta").control.slider
+    slider = page.panel.form.field("sampler.eta").control.slider
     middle = slider.height() // 2
     qtbot.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(6, middle))
     for share in (0.2, 0.5, 0.8, 1.0):
         qtbot.mouseMove(slider, QPoint(round(share * (slider.width() - 1)), middle))
     qtbot.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width() - 1, middle))
     settle(qtbot, app)
-    assert model.parameters.spec.sampler == DDIM(eta=1.0)
-    assert model.record.chain.spec.sampler == DDIM(eta=1.0)
-    assert model.state.position == 25
+    assert model.tree.parameters.spec.sampler == DDIM(eta=1.0)
+    assert model.chains.record.chain.spec.sampler == DDIM(eta=1.0)
+    assert model.state.player.position == 25
     assert (shown(page) != before).any()
     assert page.side.schedule_plot is not None
     assert app.shell.header._undo.isEnabled()
     qtbot.keyClick(app.shell, Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     settle(qtbot, app)
-    assert model.parameters.spec.sampler == DDIM(eta=0.0)
+    assert model.tree.parameters.spec.sampler == DDIM(eta=0.0)
     assert not app.shell.header._undo.isEnabled()
     np.testing.assert_array_equal(shown(page), before)
     assert slider.value() == 0
@@ -146,101 +147,102 @@ def test_that_the_timeline_is_dragged(qtbot, page, model):
     timeline = page.transport.timeline
     y = timeline.height() // 2
     qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=QPoint(round(timeline.x_of(10)), y))
-    assert model.state.position == 10
+    assert model.state.player.position == 10
     assert page.transport.position == 10
 
 
 def test_that_exactly_the_computed_states_are_drawn_as_ready(page, model):
     assert page.transport.timeline.tracks[0].ready == 50
+    (track,) = model.state.chains.tracks
     for ready in (0, 7):
-        (track,) = model.state.tracks
-        model._update(tracks=(replace(track, ready=ready),))
+        chains = replace(model.state.chains, tracks=(replace(track, ready=ready),))
+        page._render(replace(model.state, chains=chains))
         assert page.transport.timeline.tracks[0].ready == ready - 1
 
 
 def test_that_the_equation_has_the_numbers_of_this_step(page, model):
-    model.seek(25)
-    step = model.state.step
+    model.player.seek(25)
+    step = model.state.pictures.step
     assert f"t = {step.t} → s = {step.s}" in page.equation.accessibleDescription()
-    model.seek(50)
+    model.player.seek(50)
     assert "finished" in page.equation.accessibleDescription()
 
 
 def test_that_the_class_is_chosen_from_the_list(qtbot, app, page, model):
-    assert [page.labels.itemText(i) for i in range(3)] == ["all in turn", "0", "1"]
-    page.labels.setCurrentIndex(4)
-    page.labels.activated.emit(4)
+    assert [page.panel.labels.itemText(i) for i in range(3)] == ["all in turn", "0", "1"]
+    page.panel.labels.setCurrentIndex(4)
+    page.panel.labels.activated.emit(4)
     settle(qtbot, app)
-    assert model.parameters.spec.label == 3
+    assert model.tree.parameters.spec.label == 3
     assert set(page.pictures.grid._captions) == {"3"}
-    model.undo()
+    model.tree.undo()
     settle(qtbot, app)
-    assert page.labels.currentIndex() == 0
+    assert page.panel.labels.currentIndex() == 0
 
 
 def test_that_guidance_is_greyed_only_for_models_without_classes(qtbot, app, page, model):
     run = places.runs_dir() / "plain"
     finish(begin(run, tiny_config(steps=1, conditional=False)))
-    assert page.form.field("guidance").control.isEnabled()
-    model.refresh_choices()
-    model.choose_source(str(run))
+    assert page.panel.form.field("guidance").control.isEnabled()
+    model.choices.refresh()
+    model.choices.choose(str(run))
     settle(qtbot, app)
-    assert not page.form.field("guidance").control.isEnabled()
-    assert not page.class_row.isVisible()
-    model.undo()
+    assert not page.panel.form.field("guidance").control.isEnabled()
+    assert not page.panel.class_row.isVisible()
+    model.tree.undo()
     settle(qtbot, app)
-    assert page.form.field("guidance").control.isEnabled()
-    assert page.class_row.isVisible()
+    assert page.panel.form.field("guidance").control.isEnabled()
+    assert page.panel.class_row.isVisible()
 
 
 def test_that_the_list_of_denoisers_follows_the_parameters(qtbot, app, page, model):
     run = places.runs_dir() / "mine"
     finish(begin(run, tiny_config(steps=2)))
-    model.refresh_choices()
-    place = page.sources.findData(str(run))
-    page.sources.setCurrentIndex(place)
-    page.sources.activated.emit(place)
+    model.choices.refresh()
+    place = page.panel.sources.findData(str(run))
+    page.panel.sources.setCurrentIndex(place)
+    page.panel.sources.activated.emit(place)
     settle(qtbot, app)
     assert ("model", "mine") in page.chips()
     assert ("step", "2") in page.chips()
-    model.undo()
+    model.tree.undo()
     settle(qtbot, app)
-    assert page.sources.currentData() == model.parameters.source
+    assert page.panel.sources.currentData() == model.tree.parameters.source
 
 
 def test_that_a_learned_variance_is_said_used_and_refused_elsewhere(qtbot, app, page, model):
-    model.edit("sampler.kind", "ddpm")
+    model.tree.edit("sampler.kind", "ddpm")
     settle(qtbot, app)
-    model.edit("sampler.variance", "learned")
-    assert "Digits learned no variance" in page.form.field("sampler.variance")._sentence.text()
-    assert model.parameters.spec.sampler.variance == "posterior"
-    run, digits = places.runs_dir() / "hybrid", model.parameters.source
+    model.tree.edit("sampler.variance", "learned")
+    assert "Digits learned no variance" in page.panel.form.field("sampler.variance")._sentence.text()
+    assert model.tree.parameters.spec.sampler.variance == "posterior"
+    run, digits = places.runs_dir() / "hybrid", model.tree.parameters.source
     finish(begin(run, tiny_config(steps=2, objective={"variance": "hybrid"})))
-    model.refresh_choices()
-    model.choose_source(str(run))
+    model.choices.refresh()
+    model.choices.choose(str(run))
     settle(qtbot, app)
     assert ("variance", "learned") in page.chips()
-    model.edit("sampler.variance", "learned")
+    model.tree.edit("sampler.variance", "learned")
     settle(qtbot, app)
-    assert model.record.is_complete
-    assert np.isfinite(model.record.sigma).all()
-    model.seek(model.record.steps // 2)
+    assert model.chains.record.is_complete
+    assert np.isfinite(model.chains.record.sigma).all()
+    model.player.seek(model.chains.record.steps // 2)
     names = [term.name for term in page.equation._formula]
     assert "learned_noise" in names
-    model.choose_source(digits)
+    model.choices.choose(digits)
     settle(qtbot, app)
     assert "Digits learned no variance" in model.state.notice.text
-    model.edit("sampler.variance", "fixed_large")
+    model.tree.edit("sampler.variance", "fixed_large")
     settle(qtbot, app)
-    assert model.record.is_complete
-    assert model.record.chain.source.name == "Digits"
+    assert model.chains.record.is_complete
+    assert model.chains.record.chain.source.name == "Digits"
 
 
 def test_that_a_wrong_value_is_said_under_its_field(page, model):
-    model.edit("sampler.eta", 3.0)
-    field = page.form.field("sampler.eta")
+    model.tree.edit("sampler.eta", 3.0)
+    field = page.panel.form.field("sampler.eta")
     assert "less than or equal to 1" in field._sentence.text()
-    model.edit("sampler.eta", 0.0)
+    model.tree.edit("sampler.eta", 0.0)
     assert field._sentence.isHidden()
 
 
@@ -255,6 +257,6 @@ def test_that_export_asks_where_and_writes(qtbot, page, model, tmp_path, suffix)
     assert f"a.{suffix}" in page.banner.text
     assert (tmp_path / f"a.{suffix}").stat().st_size > 0
     if suffix == "png":
-        assert read_settings(tmp_path / "a.png")["position"] == model.state.position
+        assert read_settings(tmp_path / "a.png")["position"] == model.state.player.position
     page.banner.dismiss()
     assert model.state.notice is None

@@ -61,7 +61,9 @@ def test_that_a_training_is_steered_by_its_buttons(qtbot, app, page):
     assert ("saved", f"step {model.state.saved_step:,}") in page.chips()
     click(qtbot, page.sample_now)
     assert app.shell.current_page is app.studio.sample_page
-    qtbot.waitUntil(lambda: app.studio.sampling.state.model == model.state.run.name, timeout=PATIENCE)
+    qtbot.waitUntil(
+        lambda: app.studio.sampling.state.chains.facts.model == model.state.run.name, timeout=PATIENCE
+    )
 
 
 def test_that_a_training_that_could_not_begin_leaves_the_page_as_it_was(qtbot, page, tmp_path):

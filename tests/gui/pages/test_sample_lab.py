@@ -30,8 +30,8 @@ Key, Left = Qt.Key, Qt.MouseButton.LeftButton
 @pytest.fixture
 def app(open_app):
     app = open_app()
-    app.studio.sampling.edit("steps", 20)
-    app.studio.sampling.settle()
+    app.studio.sampling.tree.edit("steps", 20)
+    app.studio.sampling.tree.settle()
     return app
 
 
@@ -67,9 +67,9 @@ def same_pictures(grid, images: np.ndarray) -> None:
 
 
 def test_that_s_n_and_d_choose_the_views_of_a_step(page, model, press):
-    model.edit("sampler.eta", 1.0)
+    model.tree.edit("sampler.eta", 1.0)
     press()
-    model.seek(9)
+    model.player.seek(9)
     for key, view in (
         (Key.Key_S, "score"),
         (Key.Key_N, "noise"),
@@ -77,104 +77,104 @@ def test_that_s_n_and_d_choose_the_views_of_a_step(page, model, press):
         (Key.Key_X, "x0_hat"),
     ):
         press(key)
-        assert model.state.view == page.views.value == view
-        same_pictures(page.pictures.grid, model.record.picture(view, 9))
+        assert model.state.pictures.view == page.head.views.value == view
+        same_pictures(page.pictures.grid, model.chains.record.picture(view, 9))
 
 
 def test_that_b_branches_at_the_shown_step(page, model, press):
-    model.seek(8)
+    model.player.seek(8)
     press(Key.Key_B)
-    assert [track.start for track in model.state.tracks] == [0, 8]
-    assert model.parameters.tree.active == page.transport.timeline.active == 1
-    assert model.state.position == page.transport.position == 8
+    assert [track.start for track in model.state.chains.tracks] == [0, 8]
+    assert model.tree.value.active == page.transport.timeline.active == 1
+    assert model.state.player.position == page.transport.position == 8
     assert page.transport.timeline.tracks[1].label == "branch 1"
     press(Key.Key_B)
-    assert model.parameters.tree.parent_of(2) == 1
+    assert model.tree.value.parent_of(2) == 1
 
 
 def test_that_c_compares_and_ends_the_comparison(page, model, press):
     press(Key.Key_C)
-    assert (model.parameters.tree.active, model.parameters.tree.compared) == (1, 0)
+    assert (model.tree.value.active, model.tree.value.compared) == (1, 0)
     assert page.pictures.currentIndex() == TWO
     press(Key.Key_C)
-    assert model.parameters.tree.compared == -1
+    assert model.tree.value.compared == -1
     assert page.pictures.currentIndex() == ONE
-    assert len(model.parameters.tree.branches) == 1
+    assert len(model.tree.value.branches) == 1
 
 
 def test_that_keys_with_ctrl_are_not_the_views(qtbot, app, page, model):
     for key in (Key.Key_S, Key.Key_D, Key.Key_B, Key.Key_C):
         qtbot.keyClick(page, key, Qt.KeyboardModifier.ControlModifier)
-    assert model.state.view == "x0_hat"
-    assert not model.parameters.tree.branches
+    assert model.state.pictures.view == "x0_hat"
+    assert not model.tree.value.branches
 
 
 def test_that_keys_in_a_field_are_letters(qtbot, app, page, model):
-    edit = page.form.field("seed").control.findChild(QLineEdit)
+    edit = page.panel.form.field("seed").control.findChild(QLineEdit)
     edit.setFocus()
     for key in (Key.Key_B, Key.Key_C, Key.Key_D):
         qtbot.keyClick(edit, key)
-    assert not model.parameters.tree.branches
-    assert model.state.view == "x0_hat"
+    assert not model.tree.value.branches
+    assert model.state.pictures.view == "x0_hat"
     qtbot.keyClick(edit, Key.Key_Escape)
 
 
 def test_that_the_buttons_do_what_the_keys_do(qtbot, app, page, model):
-    model.seek(5)
+    model.player.seek(5)
     qtbot.mouseClick(page.tools.branch_button, Left)
     settle(qtbot, app)
-    assert model.state.tracks[1].start == 5
+    assert model.state.chains.tracks[1].start == 5
     page.tools._fill_compare_menu()
     texts = {action.text(): action for action in page.tools.compare_menu.actions()}
     texts["Compare with: main chain"].trigger()
     settle(qtbot, app)
-    assert model.parameters.tree.compared == 0
+    assert model.tree.value.compared == 0
     page.tools._fill_compare_menu()
     texts = {action.text(): action for action in page.tools.compare_menu.actions()}
     assert texts["Compare with: main chain"].isChecked()
     texts["End the comparison"].trigger()
     settle(qtbot, app)
-    assert model.parameters.tree.compared == -1
+    assert model.tree.value.compared == -1
 
 
 # --- the strip --------------------------------------------------------------------------------------------
 
 
 def test_that_the_strip_shows_the_chain_and_a_click_on_a_column_seeks(qtbot, page, model):
-    model.set_layout("strip")
+    model.pictures.set_layout("strip")
     pictures = page.pictures
     assert pictures.currentIndex() == STRIP
     columns = pictures._columns
     assert (columns[0], columns[-1]) == (0, 20)
     assert pictures.strip.count == 8 * len(columns)
-    expected = [model.record.picture("x0_hat", k)[:8] for k in columns]
+    expected = [model.chains.record.picture("x0_hat", k)[:8] for k in columns]
     same_pictures(pictures.strip, np.stack(expected, 1).reshape(-1, 8, 8, 1))
     for number in (3, len(columns) + 6, 0):
         place = pictures.strip.tile_rect(number).center().toPoint()
         qtbot.mouseClick(pictures.strip, Left, pos=place)
-        assert model.state.position == columns[number % len(columns)]
-        assert page.transport.position == model.state.position
+        assert model.state.player.position == columns[number % len(columns)]
+        assert page.transport.position == model.state.player.position
 
 
 def test_that_the_strip_follows_the_view_and_the_chain(qtbot, app, page, model):
-    model.set_layout("strip")
-    model.set_view("x_t")
+    model.pictures.set_layout("strip")
+    model.pictures.set_view("x_t")
     columns = page.pictures._columns
-    expected = [model.record.picture("x_t", k)[:8] for k in columns]
+    expected = [model.chains.record.picture("x_t", k)[:8] for k in columns]
     same_pictures(page.pictures.strip, np.stack(expected, 1).reshape(-1, 8, 8, 1))
-    model.edit("steps", 7)
-    model.settle()
+    model.tree.edit("steps", 7)
+    model.tree.settle()
     settle(qtbot, app)
     assert page.pictures._columns == tuple(range(8))
     assert page.pictures.strip.count == 64
-    page.layouts.changed.emit("grid")
+    page.head.layouts.changed.emit("grid")
     assert page.pictures.currentIndex() == ONE
 
 
 def test_that_the_segments_choose_the_layout(qtbot, page, model):
-    page.layouts.setFocus()
-    qtbot.keyClick(page.layouts, Key.Key_Right)
-    assert model.state.layout == page.layouts.value == "strip"
+    page.head.layouts.setFocus()
+    qtbot.keyClick(page.head.layouts, Key.Key_Right)
+    assert model.state.pictures.layout == page.head.layouts.value == "strip"
     assert page.pictures.currentIndex() == STRIP
 
 
@@ -183,21 +183,21 @@ def test_that_the_segments_choose_the_layout(qtbot, page, model):
 
 def test_that_a_and_b_are_three_grids(qtbot, app, page, model, press):
     press(Key.Key_C)
-    model.edit("sampler.eta", 1.0)
-    model.settle()
+    model.tree.edit("sampler.eta", 1.0)
+    model.tree.settle()
     settle(qtbot, app)
-    model.seek(12)
+    model.player.seek(12)
     pictures = page.pictures
     assert pictures.currentIndex() == TWO
     assert all(grid.isVisible() for grid in (pictures.first, pictures.second, pictures.difference))
-    same_pictures(pictures.first, model.record.picture("x0_hat", 12))
-    same_pictures(pictures.second, model.compared.picture("x0_hat", 12))
+    same_pictures(pictures.first, model.chains.record.picture("x0_hat", 12))
+    same_pictures(pictures.second, model.chains.compared.picture("x0_hat", 12))
     assert pictures.difference.count == 16
     assert [name.text() for name in pictures.names] == ["A · η = 1", "B · main chain", "A − B"]
-    apart = model.record.x0_hat(12) - model.compared.x0_hat(12)
+    apart = model.chains.record.x0_hat(12) - model.chains.compared.x0_hat(12)
     assert pictures.apart.text() == f"root mean square {np.sqrt((apart**2).mean((1, 2, 3))).mean():.3f}"
     assert page.side.apart_plot.isVisible()
-    model.compare_with(-1)
+    model.tree.compare(-1)
     assert pictures.currentIndex() == ONE
     assert not page.side.apart_plot.isVisible()
 
@@ -206,17 +206,28 @@ def test_that_a_sample_is_chosen_in_all_three(qtbot, page, model, press):
     press(Key.Key_C)
     second = page.pictures.second
     qtbot.mouseClick(second, Left, pos=second.tile_rect(3).center().toPoint())
-    assert model.state.sample == 3
+    assert model.state.pictures.sample == 3
     assert {grid.selection for grid in (page.pictures.first, second, page.pictures.difference)} == {3}
     qtbot.mouseClick(second, Left, pos=second.tile_rect(3).center().toPoint())
-    assert model.state.sample is None
+    assert model.state.pictures.sample is None
+
+
+def test_that_a_sample_is_chosen_without_a_comparison_too(qtbot, app, page, model):
+    grid, told = page.pictures.grid, page.equation.accessibleDescription()
+    qtbot.mouseClick(grid, Left, pos=grid.tile_rect(3).center().toPoint())
+    assert (model.state.pictures.sample, grid.selection) == (3, 3)
+    model.player.seek(4)  # what follows is shown as well
+    assert page.equation.accessibleDescription() != told
+    model.compare_new()
+    settle(qtbot, app)
+    assert page.pictures.second.selection == 3
 
 
 def test_that_comparing_keeps_the_strip(page, model, press):
-    model.set_layout("strip")
+    model.pictures.set_layout("strip")
     press(Key.Key_C)
     assert page.pictures.currentIndex() == STRIP
-    model.set_layout("grid")
+    model.pictures.set_layout("grid")
     assert page.pictures.currentIndex() == TWO
 
 
@@ -249,8 +260,8 @@ def by_hand(page):
 def curve(qtbot, app, model, by_hand):
     """A curve of σ to drag."""
     points = ((100.0, 0.0), (500.0, 0.2), (1000.0, 0.3))
-    model.edit("sampler", {"kind": "sigma", "points": points})
-    model.settle()
+    model.tree.edit("sampler", {"kind": "sigma", "points": points})
+    model.tree.settle()
     settle(qtbot, app)
     by_hand.sigma_editor.paint_now()
     QApplication.processEvents()
@@ -258,20 +269,20 @@ def curve(qtbot, app, model, by_hand):
 
 
 def test_that_a_drag_of_sigma_edits_the_curve_in_one_step(qtbot, app, page, model, by_hand, curve):
-    before = model.parameters
+    before = model.tree.parameters
     drag(by_hand.sigma_editor, curve[1], (505.0, 0.3), (510.0, 0.4), (520.0, 0.5))
     settle(qtbot, app)
-    points = model.parameters.spec.sampler.points
+    points = model.tree.parameters.spec.sampler.points
     assert (points[0], points[2]) == (curve[0], curve[2])
     assert points[1] == pytest.approx((520, 0.5), abs=20)
     assert points[1][1] == pytest.approx(0.5, abs=0.05)
-    assert model.record.chain.spec.sampler == SigmaCurve(points=points)
+    assert model.chains.record.chain.spec.sampler == SigmaCurve(points=points)
     assert by_hand.sigma_editor._points == points
-    model.undo()
-    assert model.parameters == before
+    model.tree.undo()
+    assert model.tree.parameters == before
     settle(qtbot, app)
     assert by_hand.sigma_editor._points == curve
-    model.redo()
+    model.tree.redo()
     settle(qtbot, app)
     assert by_hand.sigma_editor._points == points
 
@@ -279,54 +290,54 @@ def test_that_a_drag_of_sigma_edits_the_curve_in_one_step(qtbot, app, page, mode
 def test_that_no_drag_leads_into_the_forbidden_zone(qtbot, app, page, model, by_hand, curve):
     drag(by_hand.sigma_editor, curve[0], (100.0, 0.5), (100.0, 0.9))
     settle(qtbot, app)
-    assert model.state.errors == ()
+    assert model.state.tree.errors == ()
     assert model.state.notice is None
-    noise = model.record
+    noise = model.chains.record
     ceiling = [1 - noise.chain.source.tables.alpha_bar_at(s) for s in noise.times[1:]]
     assert all(sigma**2 <= room + 1e-9 for sigma, room in zip(noise.sigma, ceiling, strict=True))
-    assert model.parameters.spec.sampler.points[0][1] > 0
+    assert model.tree.parameters.spec.sampler.points[0][1] > 0
 
 
 def test_that_a_click_begins_a_curve_with_the_noise_of_before(qtbot, app, page, model, by_hand):
-    model.edit("sampler.eta", 0.5)
-    model.settle()
+    model.tree.edit("sampler.eta", 0.5)
+    model.tree.settle()
     settle(qtbot, app)
-    sigma = model.record.sigma.copy()
+    sigma = model.chains.record.sigma.copy()
     by_hand.sigma_editor.edit_requested.emit()
     settle(qtbot, app)
-    assert model.state.errors == ()
-    assert isinstance(model.parameters.spec.sampler, SigmaCurve)
-    np.testing.assert_allclose(model.record.sigma, sigma, atol=0.05)
-    model.undo()
-    assert model.parameters.spec.sampler == DDIM(eta=0.5)
+    assert model.state.tree.errors == ()
+    assert isinstance(model.tree.parameters.spec.sampler, SigmaCurve)
+    np.testing.assert_allclose(model.chains.record.sigma, sigma, atol=0.05)
+    model.tree.undo()
+    assert model.tree.parameters.spec.sampler == DDIM(eta=0.5)
 
 
 def test_that_a_drag_of_tau_makes_the_times_explicit_in_one_step(qtbot, app, page, model, by_hand):
-    before, times = model.parameters, model.record.times
+    before, times = model.tree.parameters, model.chains.record.times
     editor = by_hand.tau_editor
     t, y = editor._points[9]  # t rises
     assert t == times[-11]
     drag(editor, (t, y), (t + 5, y), (t + 12, y), (t + 20, y))
     settle(qtbot, app)
-    spacing = model.parameters.spec.spacing
+    spacing = model.tree.parameters.spec.spacing
     assert isinstance(spacing, ExplicitSpacing)
     moved = [a for a in spacing.values if a not in times]
     assert len(spacing.values) == 20
     assert moved == [pytest.approx(t + 20, abs=6)]
-    assert model.record.times == (*reversed(spacing.values), 0)
-    assert not page.form.field("steps").control.isEnabled()
-    model.undo()
-    assert model.parameters == before
+    assert model.chains.record.times == (*reversed(spacing.values), 0)
+    assert not page.panel.form.field("steps").control.isEnabled()
+    model.tree.undo()
+    assert model.tree.parameters == before
     settle(qtbot, app)
-    assert page.form.field("steps").control.isEnabled()
+    assert page.panel.form.field("steps").control.isEnabled()
 
 
 def test_that_a_wrong_time_that_is_typed_is_said_under_its_field(qtbot, app, page, model):
-    model.edit("spacing", {"kind": "explicit", "values": (10, 500, 1000)})
-    model.settle()
+    model.tree.edit("spacing", {"kind": "explicit", "values": (10, 500, 1000)})
+    model.tree.settle()
     settle(qtbot, app)
-    before = model.parameters
-    field = page.form.field("spacing.values")
+    before = model.tree.parameters
+    field = page.panel.form.field("spacing.values")
     edit = field.control.edit
     for text in ("10, 500, 2000", "10, 500, 400"):
         edit.setFocus()
@@ -336,13 +347,13 @@ def test_that_a_wrong_time_that_is_typed_is_said_under_its_field(qtbot, app, pag
         settle(qtbot, app)
         assert field._sentence.isVisible()
         assert len(field._sentence.text()) > 10
-        assert model.parameters == before
+        assert model.tree.parameters == before
     edit.selectAll()
     qtbot.keyClicks(edit, "10, 400, 1000")
     qtbot.keyClick(edit, Key.Key_Return)
     settle(qtbot, app)
     assert not field._sentence.isVisible()
-    assert model.record.times == (1000, 400, 10, 0)
+    assert model.chains.record.times == (1000, 400, 10, 0)
 
 
 # --- the equation -----------------------------------------------------------------------------------------
@@ -351,10 +362,10 @@ def test_that_a_wrong_time_that_is_typed_is_said_under_its_field(qtbot, app, pag
 @pytest.fixture
 def equation(qtbot, app, page, model):
     """The equation of a step with noise, drawn."""
-    model.edit("sampler.eta", 0.5)
-    model.settle()
+    model.tree.edit("sampler.eta", 0.5)
+    model.tree.settle()
     settle(qtbot, app)
-    model.seek(10)
+    model.player.seek(10)
     qtbot.waitUntil(
         lambda: any(placed.box.term.name == "noise" for placed in page.equation._placed), timeout=PATIENCE
     )
@@ -371,7 +382,7 @@ def hover(equation, name: str) -> None:
 
 
 def marked(page) -> set[str]:
-    return {path for path in page.form.paths if page.form.field(path).name.marked}
+    return {path for path in page.panel.form.paths if page.panel.form.field(path).name.marked}
 
 
 def test_that_hovering_a_term_marks_what_sets_it_and_what_draws_it(page, equation):
@@ -388,23 +399,23 @@ def test_that_hovering_a_term_marks_what_sets_it_and_what_draws_it(page, equatio
 
 
 def test_that_an_edit_marks_the_terms_on_which_it_acts(page, equation):
-    page.form.edited.emit("sampler.eta", 0.6)
+    page.panel.form.edited.emit("sampler.eta", 0.6)
     assert equation._marked == {"noise", "eps_hat"}
-    page.form.edit_finished.emit()
+    page.panel.form.edit_finished.emit()
     assert equation._marked == frozenset()
 
 
 def test_that_every_control_and_curve_that_a_term_names_exists(qtbot, app, page, model):
     """Over all samplers: what a term is said to act on is on the page with one of them."""
-    controls, curves = set(page.form.paths), set()
+    controls, curves = set(page.panel.form.paths), set()
     for kind in ("ddpm", "sigma", "predictor_corrector", "annealed_langevin"):
-        model.edit("sampler.kind", kind)
-        model.settle()
-        controls |= set(page.form.paths)
-    model.edit("guide.kind", "classifier")
-    controls |= set(page.form.paths) | {"guide.step"}  # that of a trained model's earlier checkpoint
-    model.edit("guidance", 2.0)
-    model.settle()
+        model.tree.edit("sampler.kind", kind)
+        model.tree.settle()
+        controls |= set(page.panel.form.paths)
+    model.tree.edit("guide.kind", "classifier")
+    controls |= set(page.panel.form.paths) | {"guide.step"}  # that of a trained model's earlier checkpoint
+    model.tree.edit("guidance", 2.0)
+    model.tree.settle()
     settle(qtbot, app)
     for plot in page.side.chain_plots:
         curves |= set(plot._curves)
@@ -439,7 +450,7 @@ def test_that_memory_shows_the_nearest_training_images(qtbot, page, model):
         assert distances == sorted(distances)
         assert distances[0] < 0.05
     before = list(captions)
-    model.seek(4)
+    model.player.seek(4)
     qtbot.waitUntil(lambda: list(page.side.nearest._captions) != before, timeout=PATIENCE)
     assert "exact" in page.side.nearest_words.text()
 
@@ -451,10 +462,10 @@ def test_that_memory_says_when_the_training_images_are_not_known(qtbot, app, pag
     checkpoint.rename(tmp_path / "model")
     page.side.show_tab(NEAREST)
     qtbot.waitUntil(lambda: page.side.nearest.count == 25, timeout=PATIENCE)
-    with qtbot.waitSignal(page.nearest.failed, timeout=PATIENCE) as failed:
-        model.open_folder(tmp_path / "model")
+    with qtbot.waitSignal(page.model.beside.nearest.failed, timeout=PATIENCE) as failed:
+        model.choices.open_folder(tmp_path / "model")
         settle(qtbot, app)
-    assert failed.args == ["model does not say which images it was trained on."]
+    assert "model does not say which images it was trained on" in failed.args[0]
     assert page.side.nearest.count == 0
     assert page.side.nearest_words.text() == ""
 
@@ -469,35 +480,35 @@ def picture(tmp_path) -> Path:
 
 
 def test_that_a_row_for_images_appears_when_chains_begin_at_one(qtbot, app, page, model, picture):
-    assert not page.images.isVisible()
-    model.edit("start.kind", "inverted")
-    model.settle()
+    assert not page.panel.images.isVisible()
+    model.tree.edit("start.kind", "inverted")
+    model.tree.settle()
     settle(qtbot, app)
-    assert page.images.isVisible()
+    assert page.panel.images.isVisible()
     assert "Choose an image first" in page.banner.text
-    page.images.add([str(picture)])
+    page.panel.images.add([str(picture)])
     settle(qtbot, app)
-    assert model.parameters.spec.start.files == (str(picture),)
+    assert model.tree.parameters.spec.start.files == (str(picture),)
     assert not page.banner.isVisible()
-    assert model.record.is_complete
-    qtbot.waitUntil(lambda: str(picture) in page.images.thumbs._images, timeout=PATIENCE)
+    assert model.chains.record.is_complete
+    qtbot.waitUntil(lambda: str(picture) in page.panel.images.thumbs._images, timeout=PATIENCE)
     assert page.side.error_plot.isVisible()
-    page.images.remove(str(picture))
+    page.panel.images.remove(str(picture))
     settle(qtbot, app)
     assert "Choose an image first" in page.banner.text
-    model.undo()
+    model.tree.undo()
     settle(qtbot, app)
-    assert page.images.files == (str(picture),)
-    model.edit("start.kind", "noise")
-    model.settle()
+    assert page.panel.images.files == (str(picture),)
+    model.tree.edit("start.kind", "noise")
+    model.tree.settle()
     settle(qtbot, app)
-    assert not page.images.isVisible()
+    assert not page.panel.images.isVisible()
     assert not page.side.error_plot.isVisible()
 
 
 def test_that_the_error_of_the_way_back_is_drawn_over_the_steps(qtbot, app, page, model, picture):
     told: list[list] = []
-    page.reconstruction.changed.connect(told.append)
+    page.model.beside.reconstruction.changed.connect(told.append)
     drop(app.shell, picture)
     settle(qtbot, app)
     qtbot.waitUntil(lambda: bool(told) and len(told[-1]) >= 3, timeout=PATIENCE)
@@ -507,12 +518,12 @@ def test_that_the_error_of_the_way_back_is_drawn_over_the_steps(qtbot, app, page
 
 def test_that_a_broken_image_that_is_dropped_leaves_the_page_as_it_was(qtbot, app, page, model, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no")
-    before, shown = model.parameters, page.pictures.grid._words.copy()
+    before, shown = model.tree.parameters, page.pictures.grid._words.copy()
     drop(app.shell, tmp_path / "broken.png")
     settle(qtbot, app)
     assert page.banner.text.startswith("broken.png cannot be used")
-    assert model.parameters == before
-    assert not page.images.isVisible()
+    assert model.tree.parameters == before
+    assert not page.panel.images.isVisible()
     np.testing.assert_array_equal(page.pictures.grid._words, shown)
 
 
@@ -523,12 +534,12 @@ def test_that_a_broken_image_that_is_dropped_leaves_the_page_as_it_was(qtbot, ap
 def lanes(qtbot, app, page, model) -> Iterator:
     """The main chain and two branches with times of their own."""
     for position, values in ((5, (15, 100, 400, 500)), (9, (7, 30, 31, 32, 33, 34, 250))):
-        model.show_track(0)
+        model.tree.show(0)
         settle(qtbot, app)
-        model.seek(position)
+        model.player.seek(position)
         model.branch()
-        model.edit("spacing", {"kind": "explicit", "values": (*values, 1000)})
-        model.settle()
+        model.tree.edit("spacing", {"kind": "explicit", "values": (*values, 1000)})
+        model.tree.settle()
         settle(qtbot, app)
     assert model.state.notice is None
     assert len(page.transport.timeline.tracks) == 3
@@ -542,25 +553,25 @@ def at(timeline, lane: int, t: float) -> QPoint:
 def test_that_a_click_on_a_lane_shows_its_track_at_that_time(qtbot, app, model, lanes):
     for lane, t in ((1, 400), (2, 250), (0, 300), (2, 550), (1, 100)):
         qtbot.mouseClick(lanes, Left, pos=at(lanes, lane, t))
-        assert model.parameters.tree.active == lane
+        assert model.tree.value.active == lane
         settle(qtbot, app)
         assert lanes.active == lane
-        assert model.record is model._records[lane]
-        assert model.state.times[model.state.position] == pytest.approx(t, abs=8)
-        assert lanes.position == model.state.position
+        assert model.chains.record is model.chains.records[lane]
+        assert model.state.chains.facts.times[model.state.player.position] == pytest.approx(t, abs=8)
+        assert lanes.position == model.state.player.position
 
 
 def test_that_page_up_and_down_walk_over_the_lanes(qtbot, app, model, lanes):
-    model.seek(model.record.leaves + 1)
-    time = model.state.times[model.state.position]
+    model.player.seek(model.chains.record.leaves + 1)
+    time = model.state.chains.facts.times[model.state.player.position]
     lanes.setFocus()
     for lane in (1, 0, 1, 2):
-        key = Key.Key_PageUp if lane < model.parameters.tree.active else Key.Key_PageDown
+        key = Key.Key_PageUp if lane < model.tree.value.active else Key.Key_PageDown
         qtbot.keyClick(lanes, key)
         settle(qtbot, app)
-        assert model.parameters.tree.active == lanes.active == lane
-        before, time = time, model.state.times[model.state.position]
-        assert abs(time - before) == min(abs(t - before) for t in model.state.times)
+        assert model.tree.value.active == lanes.active == lane
+        before, time = time, model.state.chains.facts.times[model.state.player.position]
+        assert abs(time - before) == min(abs(t - before) for t in model.state.chains.facts.times)
 
 
 def test_that_f2_names_a_branch(qtbot, app, page, model, lanes):
@@ -576,11 +587,11 @@ def test_that_f2_names_a_branch(qtbot, app, page, model, lanes):
     assert [d.textValue() for d in again] == ["few steps"]
     again[0].accept()
     settle(qtbot, app)
-    assert model.parameters.tree.branches[1].name == "few steps"
+    assert model.tree.value.branches[1].name == "few steps"
 
 
 def test_that_f2_leaves_the_main_chain_its_name(qtbot, page, model, lanes):
-    model.show_track(0)
+    model.tree.show(0)
     lanes.setFocus()
     qtbot.keyClick(lanes, Key.Key_F2)
     assert page.findChild(QInputDialog) is None
@@ -591,20 +602,20 @@ def test_that_delete_takes_the_branch_and_never_the_main_chain(qtbot, app, model
     qtbot.keyClick(lanes, Key.Key_Delete)
     settle(qtbot, app)
     assert len(lanes.tracks) == 2
-    assert lanes.active == model.parameters.tree.active == 0
+    assert lanes.active == model.tree.value.active == 0
     qtbot.keyClick(lanes, Key.Key_Delete)
     settle(qtbot, app)
     assert len(lanes.tracks) == 2
-    model.undo()
+    model.tree.undo()
     settle(qtbot, app)
     assert len(lanes.tracks) == 3
 
 
 def test_that_start_and_count_of_a_branch_are_greyed(page, model, lanes):
-    assert not page.form.field("count").control.isEnabled()
-    assert page.form.field("seed").control.isEnabled()
-    model.show_track(0)
-    assert page.form.field("count").control.isEnabled()
+    assert not page.panel.form.field("count").control.isEnabled()
+    assert page.panel.form.field("seed").control.isEnabled()
+    model.tree.show(0)
+    assert page.panel.form.field("count").control.isEnabled()
 
 
 # --- what is remembered -----------------------------------------------------------------------------------
@@ -615,41 +626,41 @@ def test_that_the_laboratory_is_as_it_was_after_closing(qtbot, open_app):
     studio = app.studio
     model = studio.sampling
     app.shell.resize(960, 690)
-    model.edit("steps", 12)
-    model.settle()
+    model.tree.edit("steps", 12)
+    model.tree.settle()
     settle(qtbot, app)
-    model.seek(4)
+    model.player.seek(4)
     model.branch()
-    model.edit("sampler.kind", "heun")
-    model.settle()
-    model.rename_track(1, "mine")
-    model.compare_with(0)
+    model.tree.edit("sampler.kind", "heun")
+    model.tree.settle()
+    model.tree.rename(1, "mine")
+    model.tree.compare(0)
     settle(qtbot, app)
-    model.seek(7)
-    model.set_view("change")
-    model.set_layout("strip")
+    model.player.seek(7)
+    model.pictures.set_view("change")
+    model.pictures.set_layout("strip")
     studio.sample_page.side.show_tab(BY_HAND)
     studio.sample_page.columns.setSizes([500, 300])
-    tree, pictures = model.parameters.tree, model.record.picture("change", 7)
+    tree, pictures = model.tree.value, model.chains.record.picture("change", 7)
     sizes = studio.sample_page.layout_state()["columns"]
     app.close()
 
     again = open_app().studio
-    assert again.sampling.parameters.tree == tree
-    assert (again.sampling.state.view, again.sampling.state.layout) == ("change", "strip")
-    assert again.sampling.state.position == 7
+    assert again.sampling.tree.value == tree
+    assert (again.sampling.state.pictures.view, again.sampling.state.pictures.layout) == ("change", "strip")
+    assert again.sampling.state.player.position == 7
     assert again.sample_page.side.tab == BY_HAND
     assert again.sample_page.pictures.currentIndex() == STRIP
     assert [track.label for track in again.sample_page.transport.timeline.tracks] == ["main chain", "mine"]
-    np.testing.assert_array_equal(again.sampling.record.picture("change", 7), pictures)
-    assert again.sampling.compared is again.sampling._records[0]
+    np.testing.assert_array_equal(again.sampling.chains.record.picture("change", 7), pictures)
+    assert again.sampling.chains.compared is again.sampling.chains.records[0]
     for before, after in itertools.zip_longest(sizes, again.sample_page.columns.sizes()):
         assert abs(before - after) <= 2
 
 
 def test_that_folders_dropped_on_the_page_are_data_and_no_images(qtbot, app, page, model, tmp_path):
-    before = model.parameters
+    before = model.tree.parameters
     drop(app.shell, write_pictures(tmp_path / "zoo"))
     settle(qtbot, app)
-    assert model.parameters == before
+    assert model.tree.parameters == before
     assert app.shell.current_page is app.studio.train_page

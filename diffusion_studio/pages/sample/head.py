@@ -1,0 +1,73 @@
+"""The line above the pictures: which quantity is shown, in which layout, and what the chains cost."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from diffusion_studio.viewmodels.sample.state import SampleState
+from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.look.theme import label
+
+VIEWS = [
+    ("x0_hat", "x̂_0", "The estimate of the finished image at this step (X)"),
+    ("x_t", "x_t", "The state of the chain: image and noise (T)"),
+    ("eps_hat", "ε̂", "The estimate of the noise at this step (E)"),
+    ("score", "s", "The estimated score, −ε̂/√(1−ᾱ): the way to where images are likely (S)"),
+    ("noise", "z", "The fresh noise that this step adds (N)"),
+    ("change", "Δ", "What this step changes: x_s − x_t (D)"),
+    ("guidance", "γ", "What guidance adds to ε̂ for each unit of γ: ε̂(y) − ε̂(∅) (G)"),
+]
+QUANTITIES = {
+    "x0_hat": "x0", "x_t": "xt", "eps_hat": "eps", "score": "score", "noise": "noise", "guidance": "guidance",
+}  # fmt: skip
+LAYOUTS = [
+    ("grid", "Grid", "Every sample at this step"),
+    ("strip", "Strip", "The whole chain of the first samples, from noise to image"),
+    ("guided", "γ | 0", "x̂_0 of this step with guidance and without it, side by side, and their difference"),
+]
+VIEW_KEYS = {
+    Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat", Qt.Key.Key_S: "score",
+    Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change", Qt.Key.Key_G: "guidance",
+}  # fmt: skip
+
+
+class SampleHead(QWidget):
+    """Chooses what is seen."""
+
+    view_chosen = Signal(str)
+    layout_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.views, self.layouts, self.about = Segmented(), Segmented(), label("", "muted")
+        self.views.set_options(VIEWS)
+        self.views.set_quantities(QUANTITIES)
+        self.layouts.set_options(LAYOUTS)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(12)
+        row.addWidget(self.views)
+        row.addWidget(self.layouts)
+        row.addStretch(1)
+        row.addWidget(self.about)
+        self.views.changed.connect(self.view_chosen)
+        self.layouts.changed.connect(self.layout_chosen)
+
+    def show_state(self, state: SampleState) -> None:
+        self.views.set_value(state.pictures.view)
+        self.layouts.set_value(state.pictures.layout)
+        self.about.setText(_about(state))
+
+
+def _about(state: SampleState) -> str:
+    """ "16 chains · 50 steps · 3.1 MB"."""
+    facts = state.chains.facts
+    steps = max(len(facts.times) - 1, 0)
+    if not steps:
+        return ""
+    calls = state.spec.sampler.calls(steps)
+    cost = f" · {calls} calls" if calls != steps else ""
+    kept = " on disk" if facts.on_disk else ""
+    what = state.chains.doing or f"{state.parameters.tree.spec.count} chains · {steps} steps{cost}"
+    return f"{what} · {facts.megabytes:.1f} MB{kept}"

@@ -1,0 +1,141 @@
+"""What is seen of the chains: the view, the layout, and the pictures and curves made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject
+
+from diffusion_studio.engine.chains.distances import distance_between
+from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.chains.views import View
+from diffusion_studio.viewmodels.sample.chain_views import (
+    ChainCurves,
+    Frame,
+    Strip,
+    captions_of,
+    curves_of,
+    frame_of,
+    guided_frame,
+    nearest_state,
+    step_of,
+    strip_of,
+)
+from diffusion_studio.viewmodels.sample.chains import Chains
+from diffusion_studio.viewmodels.sample.state import VIEWS, Layout, PicturesState
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """The last value, and what it was made of."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._value: T | None = None
+
+    def of(self, key: object, make: Callable[[], T]) -> T:
+        """The last value if it was made of the same, otherwise a new one."""
+        if self._value is None or key != self._key:
+            self._key, self._value = key, make()
+        return self._value
+
+
+class Pictures(QObject):
+    """Chooses what is seen, and makes what differs from what was seen before.
+
+    Args:
+        told: called when something else is to be seen.
+    """
+
+    def __init__(self, told: Callable[[], None], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._told = told
+        self._rough: NDArray[np.uint8] | None = None
+        self._looked_at = -1  # the state that the rough picture is of
+        self.forget()
+        self.state = PicturesState()
+
+    # --- what the person chooses ------------------------------------------------------------------------
+
+    def set_view(self, view: str) -> None:
+        if view in VIEWS:
+            self._rough = None
+            self._choose(view=cast(View, view))
+
+    def set_layout(self, layout: str) -> None:
+        """One state of all samples, the whole chain of some, or one state with guidance and without it."""
+        self._choose(layout=cast(Layout, layout if layout in ("strip", "guided") else "grid"))
+
+    def choose_sample(self, sample: int | None) -> None:
+        """Whose curves are drawn; None: the mean of all."""
+        self._choose(sample=sample)
+
+    def _choose(self, **values: Any) -> None:
+        self.state = replace(self.state, **values)
+        self._told()
+
+    # --- what is made of the chains ---------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Lets go of the records that pictures were made of."""
+        self._frames, self._strips, self._curves = Kept[Frame](), Kept[Strip | None](), Kept[ChainCurves]()
+
+    def begin(self, record: Trajectory, rough: NDArray[np.uint8] | None, position: int) -> None:
+        """Other chains are on show, perhaps with a first picture of the state at `position`."""
+        self.forget()
+        self._rough, self._looked_at = rough, position
+        sample = self.state.sample
+        if sample is not None and sample >= record.chain.spec.count:
+            self.state = replace(self.state, sample=None)
+
+    def look(self, chains: Chains, position: int) -> PicturesState:
+        """What is to be seen by now of a state; what is not computed yet stays as it was."""
+        record = chains.record
+        if record is not None:
+            self.state = replace(
+                self.state, frame=self._frame(record, chains.compared, position) or self.state.frame,
+                strip=self._strip(record) or self.state.strip, curves=self._curve(chains, record),
+                step=step_of(record, position),
+            )  # fmt: skip
+        return self.state
+
+    def _frame(self, record: Trajectory, other: Trajectory | None, position: int) -> Frame | None:
+        """The pictures of a state, or the best there is in their place."""
+        ready, view = record.ready, self.state.view
+        if position != self._looked_at or position < ready:
+            self._rough = None
+        rough = self._rough
+        if rough is not None:
+            return self._frames.of("rough", lambda: Frame(rough, captions_of(record), rough=True))
+        if position >= ready:
+            if ready <= record.leaves:
+                return None
+            position, other = ready - 1, None
+        elif self.state.layout == "guided":
+            estimate = min(position, record.estimates - 1)
+            return self._frames.of(("guided", estimate), lambda: guided_frame(record, estimate))
+        theirs = -1 if other is None else nearest_state(other, record.times[position])
+        key = (view, position, theirs)
+        return self._frames.of(key, lambda: frame_of(record, position, view, other, theirs))
+
+    def _strip(self, record: Trajectory) -> Strip | None:
+        if self.state.layout != "strip":
+            return None
+        known = record.ready if record.is_complete else 10 * record.ready // (record.steps + 1)
+        view = self.state.view
+        return self._strips.of((view, known), lambda: strip_of(record, view))
+
+    def _curve(self, chains: Chains, record: Trajectory) -> ChainCurves:
+        other, distances, sample = chains.compared, chains.distances, self.state.sample
+        both = other is not None and record.is_complete and other.is_complete
+
+        def make() -> ChainCurves:
+            apart = distance_between(record, other) if both and other is not None else None
+            return curves_of(record, distances, apart, sample)
+
+        return self._curves.of((record.ready, distances is None, both, sample), make)

@@ -24,6 +24,10 @@ from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS, Sa
 from diffusion_studio.engine.chains.source import Source, earlier_checkpoint, opened_once
 
 PIXELS_AT_ONCE = 256 * 32 * 32  # of a batch that goes through the network
+NOT_NUMBERS = (
+    "The chain of {name} ran into values that are not numbers at t = {t}: its weights are damaged, or its "
+    "steps are too large for the sampler."
+)
 
 
 @dataclass(frozen=True, eq=False)

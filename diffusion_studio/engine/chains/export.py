@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import to_uint8
-from diffusion_studio.engine.chains.chain import Chain
+from diffusion_studio.engine.chains.chain import NOT_NUMBERS, Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.chains.views import View
 from diffusion_studio.engine.files.files import write_atomically
@@ -49,26 +49,32 @@ def run_chain(
 
     Args:
         keep: keep every state and estimate.
+
+    Raises:
+        Refused: a chain that cannot be run, or that ran into values that are not numbers.
     """
     chain.check()
-    labels = chain.labels()
-    found = np.full(chain.spec.count, -1) if labels is None else labels.cpu().numpy()
-    samples = Samples(np.empty(0, np.float32), found, chain.times)
     x = chain.start()
-    total = len(chain.times) - 1
-    if keep:
-        samples.x_t.append(_numpy(x))
+    samples = Samples(np.empty(0, np.float32), _labels(chain), chain.times, [_numpy(x)] if keep else [])
     for step in chain.steps(0, x):
         x = step.x_s
         if keep:
             samples.x_t.append(_numpy(x))
             samples.x0_hat.append(_numpy(step.prediction.x0_hat))
         if progress is not None:
-            progress(step.index + 1, total)
+            progress(step.index + 1, len(chain.times) - 1)
         if control is not None and control.stopped:
             return None
+    if not x.isfinite().all():
+        raise Refused(NOT_NUMBERS.format(name=chain.source.name, t=step.t))
     samples.samples = _numpy(x).clip(-1, 1)
     return samples
+
+
+def _labels(chain: Chain) -> NDArray[np.int64]:
+    """The class of each sample, −1 without one. (n,)"""
+    labels = chain.labels()
+    return np.full(chain.spec.count, -1) if labels is None else labels.cpu().numpy()
 
 
 def _numpy(x: torch.Tensor) -> NDArray[np.float32]:
@@ -133,10 +139,9 @@ def save_trajectory(
 
 def _recorded(trajectory: Trajectory) -> Samples:
     """The computed part of a trajectory, in the precision in which it was kept."""
-    labels, last = trajectory.chain.labels(), trajectory.ready - 1
-    found = np.full(trajectory.chain.spec.count, -1) if labels is None else labels.cpu().numpy()
+    last = trajectory.ready - 1
     return Samples(
-        trajectory.x_t(last).clip(-1, 1), found, trajectory.times[: last + 1],
+        trajectory.x_t(last).clip(-1, 1), _labels(trajectory.chain), trajectory.times[: last + 1],
         [trajectory.x_t(k) for k in range(last + 1)], [trajectory.x0_hat(k) for k in range(last)],
     )  # fmt: skip
 

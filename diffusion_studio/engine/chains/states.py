@@ -16,7 +16,7 @@ from torch import Tensor
 from diffusion_studio.core.chain import ChainStep
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.engine.chains.chain import Chain
+from diffusion_studio.engine.chains.chain import NOT_NUMBERS, Chain
 
 MEMORY_CAP = 1 << 30  # bytes; what is larger lies in a nameless temporary file
 
@@ -39,7 +39,7 @@ class States:
     def __init__(self, chain: Chain, memory_cap: int = MEMORY_CAP) -> None:
         self.steps = len(chain.times) - 1  # S
         self.shape = chain.shape  # (n, C, H, W)
-        self._clip, self._guided = chain.spec.clip, chain.is_guided
+        self._clip, self._guided, self._name = chain.spec.clip, chain.is_guided, chain.source.name
         lengths = {"x_t": self.steps + 1, "x0_hat": self.steps, **dict.fromkeys(_further(chain), self.steps)}
         shapes = [(length, *self.shape) for length in lengths.values()]
         self.size = 2 * sum(math.prod(shape) for shape in shapes)  # bytes
@@ -65,8 +65,15 @@ class States:
         self._write("x_t", 0, x)
 
     def record(self, step: ChainStep) -> None:
-        """Keeps the state that a step leads to, and all that its prediction says."""
+        """Keeps the state that a step leads to, and all that its prediction says.
+
+        Raises:
+            Refused: the network answers with values that are not numbers.
+        """
         k, prediction = step.index, step.prediction
+        self.eps_norm[k] = _norms(prediction.eps_hat)
+        if not np.isfinite(self.eps_norm[k]).all():
+            raise Refused(NOT_NUMBERS.format(name=self._name, t=step.t))
         self._write("x0_hat", k, prediction.x0_hat)
         self._write("x_t", k + 1, step.x_s)
         if self.keeps("eps_hat"):
@@ -74,7 +81,6 @@ class States:
         if self.keeps("fraction") and prediction.fraction is not None:
             self._write("fraction", k, prediction.fraction)
             self.sigma[k] = step.update.learned_sigma(prediction.fraction)
-        self.eps_norm[k] = _norms(prediction.eps_hat)
         if self._guided:
             self._record_guidance(k, prediction)
 

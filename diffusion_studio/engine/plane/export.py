@@ -15,10 +15,11 @@ from PIL import Image
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.pictures import read_settings, save_grid
-from diffusion_studio.engine.files.reading import MOST_JSON, parsed, regular
+from diffusion_studio.engine.files.reading import parsed, regular
 from diffusion_studio.engine.plane.chain import PlaneChain
 
 MARK = "plane"  # the key under which a file holds the state of the plane
+MOST_STATE = 4 << 20  # bytes of a state as JSON
 STATES = 200  # kept in a file of numbers, at most
 MILLISECONDS = 50
 COLORS, PALETTE_FROM = 128, 6  # of a GIF; pictures that its palette is made from
@@ -103,7 +104,7 @@ def read_state(path: Path) -> dict[str, Any]:
         content = read_settings(path)
     else:
         try:
-            content = parsed(regular(path, MOST_JSON).read_bytes())
+            content = parsed(regular(path, MOST_STATE).read_bytes())
         except (OSError, ValueError):
             content = None
     state = content.get(MARK) if isinstance(content, dict) else None

@@ -6,6 +6,7 @@ import gc
 import itertools
 import shutil
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion_studio.core.chain import reverse_chain
+from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.process.noise import CounterNoise
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
 from diffusion_studio.core.steps.kernel import posterior_variance
@@ -119,6 +122,23 @@ def test_that_a_denoiser_without_a_learned_variance_is_refused_before_the_chain_
         begun(spec)
     with pytest.raises(ValueError, match="random learned no variance"):
         run_chain(Chain(random_source(), spec, CPU), False, lambda done, total: pytest.fail("it began"))
+
+
+@pytest.mark.parametrize(("value", "clip"), [(np.nan, Clip()), (np.nan, Unclipped()), (np.inf, Unclipped())])
+def test_that_a_network_that_answers_without_numbers_is_told(value, clip):
+    source = random_source()
+
+    def broken(x_t: torch.Tensor, t: int) -> torch.Tensor:
+        return torch.full_like(x_t, value) if t < 30 else x_t
+
+    spec = SPEC.model_copy(update={"clip": clip})
+    chain = Chain(replace(source, denoiser=FunctionDenoiser(source.tables, broken)), spec, CPU)
+    made = Trajectory(chain)
+    with pytest.raises(Refused, match=r"random ran into values that are not numbers at t = \d\d?:"):
+        list(made.compute())
+    assert 0 < made.ready < made.steps and np.isfinite(made.x_t(made.ready - 1)).all()
+    with pytest.raises(Refused, match="not numbers"):
+        run_chain(chain, False)
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from(READ)), max_size=30))

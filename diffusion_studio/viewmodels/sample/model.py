@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.jobs import events
@@ -66,13 +68,19 @@ class SampleViewModel(QObject):
         record = self.chains.record
         if record is not None:
             leaves = min(self.player.state.position, record.steps - 1)
-            self.tree.branch(record.times[leaves])
+            self._branch(self.tree.branch, record.times[leaves])
 
     def compare_new(self) -> None:
         """A/B: a second chain with the same start and the same noise, compared with the one on show."""
         record = self.chains.record
         if record is not None:
-            self.tree.compare_new(record.times[0])
+            self._branch(self.tree.compare_new, record.times[0])
+
+    def _branch(self, act: Callable[[int], None], time: int) -> None:
+        try:
+            act(time)
+        except Refused as error:
+            self.notices.say(Notice("error", str(error)))
 
     # --- what happens elsewhere -------------------------------------------------------------------------
 

@@ -81,11 +81,19 @@ class TreeModel(QObject):
     # --- tracks -----------------------------------------------------------------------------------------
 
     def branch(self, time: int) -> None:
-        """A branch that leaves the shown track at `time`; what is changed now acts from there on."""
+        """A branch that leaves the shown track at `time`; what is changed now acts from there on.
+
+        Raises:
+            Refused: there are as many as can be.
+        """
         self.put(tree=self.value.branched(time))
 
     def compare_new(self, time: int) -> None:
-        """A/B: a second chain from `time` on with the same noise, compared with the one on show."""
+        """A/B: a second chain from `time` on with the same noise, compared with the one on show.
+
+        Raises:
+            Refused: there are as many as can be.
+        """
         self.put(tree=self.value.branched(time).comparing(self.value.active))
 
     def compare(self, track: int) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from diffusion_studio.core.samplers import DDIM, DDPM
+from diffusion_studio.engine.chains import chain_tree
 from diffusion_studio.engine.chains.chain_tree import FILE, Branch, ChainTree, load_tree
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.viewmodels.sample.state import SampleParameters
@@ -29,6 +30,17 @@ def test_that_a_branch_leaves_at_the_shown_state_and_is_shown(model, settled):
     first, second = model.state.chains.tracks
     assert (first.label, first.parent, first.start, first.ready) == ("main chain", -1, 0, 11)
     assert (second.label, second.parent, second.start, second.ready) == ("branch 1", 0, 4, 11)
+
+
+@pytest.mark.parametrize("act", ["branch", "compare_new"])
+def test_that_a_branch_too_many_is_refused_with_a_sentence(model, settled, monkeypatch, act):
+    monkeypatch.setattr(chain_tree, "MOST_BRANCHES", 1)
+    model.branch()
+    settled(model)
+    before = model.tree.parameters
+    getattr(model, act)()
+    assert model.tree.parameters == before
+    assert model.state.notice.text.startswith("A chain can have 1 branches; delete one")
 
 
 def test_that_what_is_changed_in_a_branch_acts_from_there_on(branched):

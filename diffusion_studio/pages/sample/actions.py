@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QToolButton, QWidget
 
 from diffusion_studio.engine.chains.export import ExportKind
@@ -60,13 +60,19 @@ class SampleActions(QObject):
         set_icon(self.export_button, "export")
         self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.export_button)
-        for text, suffix, filters, kind in EXPORTS:
-            menu.addAction(text, lambda s=suffix, f=filters, k=kind: self.ask_for_export(s, f, k))
+        for number, (text, *_) in enumerate(EXPORTS):
+            menu.addAction(text).setData(number)
+        menu.triggered.connect(self._choose_export)
         menu.addSeparator()
         menu.addAction("Copy the command line", self.copy_command)
         self.export_button.setMenu(menu)
 
     # --- what the person does ---------------------------------------------------------------------------
+
+    def _choose_export(self, action: QAction) -> None:
+        if action.data() is not None:
+            _, suffix, filters, kind = EXPORTS[action.data()]
+            self.ask_for_export(suffix, filters, kind)
 
     def ask_for_export(self, suffix: str, filters: str, kind: ExportKind) -> None:
         """Asks where to write."""

@@ -92,8 +92,8 @@ class ClassifierPanel(QWidget):
             widget.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
             row.addWidget(widget)
         row.addStretch(1)
-        for widget in (self.words, self.knowledge, self.notice):
-            card.body.addWidget(widget)
+        for text in (self.words, self.knowledge, self.notice):
+            card.body.addWidget(text)
         card.body.addLayout(row)
         card.body.addWidget(self.bar)
         card.body.addWidget(self.detail)
@@ -110,7 +110,8 @@ class ClassifierPanel(QWidget):
         self._say(self.knowledge, state.knowledge.replace(" %", "\u00a0%"))
         self._say(self.notice, state.notice)
         self.button.setText("Train it again" if state.trained else "Train a classifier")
-        for widget in (self.button, self.seconds):
+        idle: tuple[QWidget, ...] = (self.button, self.seconds)
+        for widget in idle:
             widget.setVisible(not busy and not state.exact and state.run is not None)
         for widget in (self.pause, self.halt, self.bar):
             widget.setVisible(busy)

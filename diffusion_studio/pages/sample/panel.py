@@ -129,7 +129,7 @@ class SamplePanel(QWidget):
 
     def _show_reasons(self, state: SampleState) -> None:
         """Greys what cannot be changed now, and says why."""
-        spec, reasons = state.spec, {}
+        spec, reasons = state.spec, dict[str, str]()
         if not state.chains.facts.class_names and spec.guide.needs == "labels":
             words = "This model was trained without labels; this kind of guidance needs them."
             reasons |= dict.fromkeys(

@@ -108,8 +108,8 @@ class SampleFiles(QObject):
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):
-            kind = "error" if event.outcome == "failed" else "info"
-            self._notices.say(Notice(kind, event.message, event.traceback))
+            failed = event.outcome == "failed"
+            self._notices.say(Notice("error" if failed else "info", event.message, event.traceback))
 
     def shutdown(self) -> None:
         """Waits for what is being written."""

@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject
 
 from diffusion_studio.engine.chains.distances import distance_between
 from diffusion_studio.engine.chains.trajectory import Trajectory
-from diffusion_studio.engine.chains.views import View
 from diffusion_studio.viewmodels.sample.chain_views import (
     ChainCurves,
     Frame,
@@ -65,7 +64,7 @@ class Pictures(QObject):
     def set_view(self, view: str) -> None:
         if view in VIEWS:
             self._rough = None
-            self._choose(view=cast(View, view))
+            self._choose(view=view)
 
     def set_layout(self, layout: str) -> None:
         """One state of all samples, the whole chain of some, or one state with guidance and without it."""

@@ -27,6 +27,11 @@ class Clipping(Member):
 
     family: ClassVar[str] = "Clipping"
 
+    @property
+    def keeps_eps(self) -> bool:
+        """Whether ε̂ stays what the network said, so that it does not follow from x_t and x̂_0."""
+        return False
+
     def __call__(self, prediction: Prediction) -> Prediction:
         raise NotImplementedError
 
@@ -50,6 +55,10 @@ class Clip(Clipping):
     formula: ClassVar[str] = r"\min(\max(\hat x_0, -1), 1)"
     source: ClassVar[str] = "Ho et al. 2020, code"
 
+    @property
+    def keeps_eps(self) -> bool:
+        return not self.rederive
+
     def __call__(self, prediction: Prediction) -> Prediction:
         return prediction.with_x0(torch.clamp(prediction.x0_hat, -1, 1), self.rederive)
 
@@ -67,6 +76,10 @@ class DynamicThreshold(Clipping):
     formula: ClassVar[str] = r"\min(\max(\hat x_0, -s), s)/s, \quad s = \max(1, q_p(|\hat x_0|))"
     symbols: ClassVar[str] = "q_p the quantile p of each image; s is no time here"
     source: ClassVar[str] = "Saharia et al. 2022, §2.3"
+
+    @property
+    def keeps_eps(self) -> bool:
+        return not self.rederive
 
     def __call__(self, prediction: Prediction) -> Prediction:
         x0_hat = prediction.x0_hat

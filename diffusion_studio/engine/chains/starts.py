@@ -39,7 +39,7 @@ class Start(Member):
     @property
     def height(self) -> float:
         """Where chains begin: t as a share of T; 1 leaves it to the spacing."""
-        return float(getattr(self, "share", 1.0))
+        return 1.0
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -55,9 +55,24 @@ class NoiseStart(Start):
     source: ClassVar[str] = "Stratos eq. 8"
 
 
-class NoisedStart(Start):
-    kind: Literal["noised"] = "noised"
+class ImageStart(Start):
+    """One that begins at images, somewhere below T."""
+
     is_given: ClassVar[bool] = True
+    images: tuple[str, ...] = ()
+    share: float = 1.0
+
+    @property
+    def height(self) -> float:
+        return self.share
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.images
+
+
+class NoisedStart(ImageStart):
+    kind: Literal["noised"] = "noised"
     images: tuple[str, ...] = _images("The images that are noised.")
     share: float = knob(
         0.5, title="noised to", symbol="t/T", gt=0, le=1,
@@ -68,14 +83,9 @@ class NoisedStart(Start):
     formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon"
     source: ClassVar[str] = "Stratos eq. 8; Meng et al. 2022"
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        return self.images
 
-
-class InvertedStart(Start):
+class InvertedStart(ImageStart):
     kind: Literal["inverted"] = "inverted"
-    is_given: ClassVar[bool] = True
     images: tuple[str, ...] = _images("The images that are carried to their noise.")
     share: float = _height()
     rounds: int = _rounds()
@@ -87,14 +97,9 @@ class InvertedStart(Start):
     )
     source: ClassVar[str] = "DDIM §4.3"
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        return self.images
 
-
-class InterpolatedStart(Start):
+class InterpolatedStart(ImageStart):
     kind: Literal["interpolated"] = "interpolated"
-    is_given: ClassVar[bool] = True
     images: tuple[str, ...] = _images("Two images; the chains begin between their noises.")
     share: float = _height()
     rounds: int = _rounds()
@@ -104,10 +109,6 @@ class InterpolatedStart(Start):
         r"x_T = \frac{\sin((1-u)\theta)}{\sin\theta}x^{(1)} + \frac{\sin(u\theta)}{\sin\theta}x^{(2)}"
     )
     source: ClassVar[str] = "DDIM §5.3"
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return self.images
 
 
 AnyStart = Annotated[Start, OneOf()]

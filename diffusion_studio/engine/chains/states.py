@@ -100,7 +100,7 @@ class States:
 def _further(chain: Chain) -> list[str]:
     """What is kept of each step beside its state and its estimate."""
     wanted = {
-        "eps_hat": not getattr(chain.spec.clip, "rederive", True),
+        "eps_hat": chain.spec.clip.keeps_eps,
         "unguided": chain.is_guided,
         "guidance": chain.is_guided,
         "fraction": chain.spec.sampler.uses_learned_variance,

@@ -52,7 +52,7 @@ class EvenWeight(Weight):
 
     title: ClassVar[str] = "even keel"
     summary: ClassVar[str] = "the same number at every t."
-    formula: ClassVar[str] = r"\\\\lambda_t = h"
+    formula: ClassVar[str] = r"\\lambda_t = h"
     source: ClassVar[str] = "Luo eq. 130"
 
     def on_eps(self, tables: Tables) -> Tensor:

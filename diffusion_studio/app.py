@@ -23,6 +23,7 @@ from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.log import kept_log
 from diffusion_studio.engine.machine.garbage import look_at_all, nothing_looked_for, pass_over_what_stays
 from diffusion_studio.engine.machine.memory import keep_freed_memory
+from diffusion_studio.pages.entries import PAGES
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.widgets.look.theme import theme
 
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
     from diffusion_studio.studio import Studio
 
 log = logging.getLogger(__name__)
-ITEMS = (
-    ("train", "Train", "train"),
-    ("sample", "Sample", "sample"),
-    ("plane", "2-D", "plane"),
-    ("theory", "Theory", "theory"),
-    ("runs", "Runs", "runs"),
-)
 
 
 class Imports(QThread):
@@ -47,11 +41,8 @@ class Imports(QThread):
     def run(self) -> None:
         try:
             with nothing_looked_for():
-                import diffusion_studio.viewmodels.plane.model
-                import diffusion_studio.viewmodels.runs.model
-                import diffusion_studio.viewmodels.sample.model
-                import diffusion_studio.viewmodels.theory.model
-                import diffusion_studio.viewmodels.train.model
+                for entry in PAGES:
+                    entry.preload()
                 import diffusion_studio.widgets.equations.formula  # noqa: F401
         except Exception as error:
             log.exception("A library could not be loaded")
@@ -67,7 +58,7 @@ class App(QObject):
         super().__init__()
         keep_freed_memory()  # before there are other threads
         pass_over_what_stays()  # and later what is imported from here on
-        self.shell = Shell(ITEMS)
+        self.shell = Shell([(entry.key, entry.title, entry.icon) for entry in PAGES])
         self.studio: Studio | None = None
         self._path = path
         self._failed = False

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from PySide6.QtCore import QByteArray, QObject
 
-from diffusion_studio.core.describe import validated
-from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
@@ -18,26 +15,22 @@ from diffusion_studio.engine.plane.export import holds_state
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.engine.runs.run import is_run
-from diffusion_studio.pages.page import Page
+from diffusion_studio.pages.entries import PAGES
+from diffusion_studio.pages.page import Desk, Page
 from diffusion_studio.pages.plane.page import PlanePage
 from diffusion_studio.pages.runs.page import RunsPage
 from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.pages.theory.page import TheoryPage
 from diffusion_studio.pages.train.page import TrainPage
-from diffusion_studio.viewmodels.plane.memory import restored, to_remember
-from diffusion_studio.viewmodels.plane.model import PlaneViewModel
+from diffusion_studio.viewmodels.plane.memory import to_remember
 from diffusion_studio.viewmodels.remembered import Memory
-from diffusion_studio.viewmodels.runs.model import RunsViewModel
 from diffusion_studio.viewmodels.sample import saved
-from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.viewmodels.sample.state import SampleParameters, SampleState
-from diffusion_studio.viewmodels.theory.model import TheoryViewModel
-from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.widgets.look.theme import theme
 
-log = logging.getLogger(__name__)
+P = TypeVar("P", bound=Page)
 FIRST_PAGE = "sample"  # it already shows a chain before anything was trained
 RECENT = 8  # folders remembered
 
@@ -52,27 +45,25 @@ class Studio(QObject):
         self._remembered: tuple[RunConfig, Path | None] | None = None
         self._remembered_sample: SampleParameters | None = None
         self.memory = Memory(places.settings_dir() / "window.json", self)
-        runs = places.runs_dir()
-        self.training = TrainViewModel(runs, _config(self.memory.get("config")), parent=self)
-        self.sampling = SampleViewModel(runs, saved.restored(self.memory.get("sample")), parent=self)
-        self.plane = PlaneViewModel(*restored(self.memory.get("plane")), parent=self)
-        self.theory = TheoryViewModel(runs, parent=self)
-        self.runs = RunsViewModel(runs, self)
-        self.train_page = TrainPage(self.training)
-        self.sample_page = SamplePage(self.sampling)
-        self.plane_page = PlanePage(self.plane)
-        self.theory_page = TheoryPage(self.theory)
-        self.runs_page = RunsPage(self.runs)
-        pages: tuple[Page, ...] = (
-            self.train_page, self.sample_page, self.plane_page, self.theory_page, self.runs_page
-        )  # fmt: skip
-        self.pages = {p.key: p for p in pages}
+        desk = Desk(places.runs_dir(), self.memory, self)
+        self.pages: dict[str, Page] = {entry.key: entry.module().build(desk) for entry in PAGES}
         for key, page in self.pages.items():
             shell.add_page(key, page)
             page.header_changed.connect(self._show_header)
+            page.go_requested.connect(self._go)
+        self.train_page, self.sample_page = self._page(TrainPage), self._page(SamplePage)
+        self.plane_page, self.theory_page = self._page(PlanePage), self._page(TheoryPage)
+        self.runs_page = self._page(RunsPage)
+        self.training, self.sampling = self.train_page.model, self.sample_page.model
+        self.plane, self.theory = self.plane_page.model, self.theory_page.model
+        self.runs = self.runs_page.model
         self._connect()
         self._restore()
         self._begin(path)
+
+    def _page(self, kind: type[P]) -> P:
+        """One of the pages that the others are tied to."""
+        return next(page for page in self.pages.values() if isinstance(page, kind))
 
     def _connect(self) -> None:
         shell = self.shell
@@ -87,7 +78,6 @@ class Studio(QObject):
         self.sampling.changed.connect(self._remember_sampling)
         self.plane.changed.connect(lambda state: self.memory.set("plane", to_remember(state)))
         self.train_page.sample_requested.connect(self._sample_trained)
-        self.theory_page.go_requested.connect(self._go)
         self.runs_page.sample_requested.connect(self._sample_run)
         self.runs_page.resume_requested.connect(self._resume_run)
         self.runs_page.show_requested.connect(self._show_run)
@@ -101,10 +91,7 @@ class Studio(QObject):
             return
         self.shell.show_page(key)
         self.memory.set("page", key)
-        if key == "runs":
-            self.runs.refresh()
-        if key == "theory":
-            self.theory.refresh(self.training.state.run)
+        self.pages[key].come_into_sight(self.training.state.run)
         self._show_header()
 
     def open_dropped(self, paths: list[str]) -> None:
@@ -162,7 +149,7 @@ class Studio(QObject):
 
     def _show_header(self) -> None:
         page, header = self._current(), self.shell.header
-        header.set_title(page.title)
+        header.set_title(next(entry.title for entry in PAGES if entry.key == page.key))
         header.set_chips(page.chips())
         header.set_undo(page.can_undo)
         header.set_redo(page.can_redo)
@@ -229,17 +216,7 @@ class Studio(QObject):
         """Stops every job, waits for its thread and writes the memory."""
         self._remember_window()
         self._remember_layouts()
-        models = (self.training, self.sampling, self.plane, self.theory, self.runs)
-        for model in models:  # a last checkpoint is told to the others
-            model.shutdown()
+        for page in self.pages.values():  # the first one's last checkpoint is told to the others
+            page.shutdown()
         self.memory.flush()
         work_with_all()
-
-
-def _config(value: Any) -> RunConfig | None:
-    """A remembered config; None when there is none, or one that this version cannot read."""
-    try:
-        return validated(RunConfig, value) if value else None
-    except Refused:
-        log.warning("The remembered training parameters were not valid; the defaults are used.")
-        return None

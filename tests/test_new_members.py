@@ -1,6 +1,7 @@
-"""A sampler is one new file, a weight one new class: a copy of the program with both has them everywhere.
+"""A sampler is one new file, a weight one new class, a page its folder and one line.
 
-Nothing else of the copy is touched, and it is looked at in processes of its own.
+A copy of the program with all of them has them everywhere. Nothing else of the copy is
+touched, and it is looked at in processes of its own.
 """
 
 from __future__ import annotations
@@ -58,6 +59,23 @@ class EvenWeight(Weight):
     def on_eps(self, tables: Tables) -> Tensor:
         return _from_1(torch.full((tables.steps,), self.height, dtype=torch.float64))
 """
+PAGE = '''"""A page with nothing on it."""
+
+from __future__ import annotations
+
+from diffusion_studio.pages.page import Desk, Page
+
+
+class BlankPage(Page):
+    key = "blank"
+
+
+def build(desk: Desk) -> BlankPage:
+    return BlankPage()
+'''
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M1 4h7" stroke="currentColor"/></svg>'
+)
 ENGINE = """
 import json
 from typer.testing import CliRunner
@@ -76,27 +94,38 @@ print(json.dumps({
 """
 WINDOW = """
 import json
+from PySide6.QtCore import QEventLoop
 from PySide6.QtWidgets import QApplication
-from diffusion_studio.core.describe import with_value
-from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.pages.sample.page import SECTIONS as SAMPLE
-from diffusion_studio.pages.train.page import SECTIONS as TRAIN
+from diffusion_studio.app import App
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.widgets.forms.form import Form
-app = QApplication([])
-def offered(sections, choice, path, kind):
-    form = Form(sections)
-    form.set_choice(choice)
+from diffusion_studio.widgets.look.theme import theme
+application = QApplication([])
+theme()
+app = App()
+loop = QEventLoop()
+app.ready.connect(loop.quit)
+app.show()
+loop.exec()
+def offered(page, path, kind):
+    form = next(form for form in page.findChildren(Form) if path in form.paths)
     combo = form.field(path).control.combo
     names = [combo.itemText(i) for i in range(combo.count())]
-    form.set_choice(with_value(choice, path, kind))
+    form.edited.emit(path, kind)
     return names, form.paths
-print(json.dumps({
-    "sample": offered(SAMPLE, SampleSpec(), "sampler.kind", "halfway"),
-    "train": offered(TRAIN, RunConfig(), "objective.weight.kind", "even"),
+found = {
+    "sample": offered(app.studio.sample_page, "sampler.kind", "halfway"),
+    "train": offered(app.studio.train_page, "objective.weight.kind", "even"),
     "equations": [(e.title, e.page, e.path, e.value) for e in all_equations()],
-}))
+}
+button, shell = app.shell.rail.button("blank"), app.shell
+button.click()
+found["page"] = {
+    "shown": type(shell.current_page).__name__, "title": shell.header._title.text(),
+    "label": button.text(), "icon": not button.icon().isNull(),
+}
+print(json.dumps(found))
+app.close()
 """
 
 
@@ -113,7 +142,18 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (core / "samplers" / "halfway.py").write_text(SAMPLER, encoding="utf-8")
     with (core / "objective" / "weights.py").open("a", encoding="utf-8") as file:
         file.write(WEIGHT)
+    _add_page(copy / "diffusion_studio" / "pages")
     return copy
+
+
+def _add_page(pages: Path) -> None:
+    (pages / "blank").mkdir()
+    for name, text in (("__init__.py", ""), ("page.py", PAGE), ("icon.svg", ICON)):
+        (pages / "blank" / name).write_text(text, encoding="utf-8")
+    entries, last = (pages / "entries.py").read_text(encoding="utf-8"), '    Entry("runs", "Runs"),\n'
+    assert last in entries
+    text = entries.replace(last, f'{last}    Entry("blank", "Nothing"),\n')
+    (pages / "entries.py").write_text(text, encoding="utf-8")
 
 
 def run_in(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -146,7 +186,7 @@ def test_that_command_line_and_documents_have_both(copied: Path) -> None:
 
 
 @pytest.mark.skipif(not has_qt(), reason="a window needs Qt")
-def test_that_the_window_has_both(copied: Path) -> None:
+def test_that_the_window_has_all_three(copied: Path) -> None:
     found = told(copied, WINDOW)
     (samplers, sampler_paths), (weights, weight_paths) = found["sample"], found["train"]
     assert "half-way house" in samplers
@@ -155,6 +195,7 @@ def test_that_the_window_has_both(copied: Path) -> None:
     assert "objective.weight.height" in weight_paths
     assert ["half-way house", "sample", "sampler.kind", "halfway"] in found["equations"]
     assert ["even keel", "train", "objective.weight.kind", "even"] in found["equations"]
+    assert found["page"] == {"shown": "BlankPage", "title": "Nothing", "label": "Nothing", "icon": True}
 
 
 def test_that_the_tests_walk_over_both(copied: Path) -> None:

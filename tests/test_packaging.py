@@ -288,7 +288,9 @@ def test_that_the_wheel_holds_the_package_and_its_resources(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     resources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "resources").rglob("*.svg")}
-    assert {f"diffusion_studio/{name}" for name in resources} <= names
+    icons = {path.relative_to(ROOT).as_posix() for path in (ROOT / "diffusion_studio").rglob("*.svg")}
+    assert icons | {f"diffusion_studio/{name}" for name in resources} <= names
+    assert icons
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "diffusion_studio").rglob("*.py")}
     assert modules <= names
     assert "diffusion_studio/py.typed" in names

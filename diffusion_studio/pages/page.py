@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from diffusion_studio.viewmodels.history import Undoable
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.look.theme import label
 
 PANEL_WIDTH = 320
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the pages are built from."""
+
+    runs: Path  # the folder of all runs
+    memory: Memory
+    owner: QObject  # of their view-models
 
 
 class Page(QWidget):
@@ -24,8 +36,8 @@ class Page(QWidget):
     """
 
     header_changed = Signal()
-    key = ""
-    title = ""
+    go_requested = Signal(str, str)  # another page, the path of a parameter there
+    key = ""  # the name of its folder
 
     def __init__(self, undoable: Undoable | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,8 +65,11 @@ class Page(QWidget):
     def can_redo(self) -> bool:
         return self._undoable is not None and self._undoable.state.can_redo
 
-    def open_path(self, path: str) -> None:
-        """A folder was dropped onto the window while this page is shown."""
+    def come_into_sight(self, run: Path | None) -> None:
+        """The page is shown now; `run` is the one that is open on the Train page."""
+
+    def shutdown(self) -> None:
+        """Stops every job of the page and waits for its thread."""
 
     def reveal(self, path: str) -> None:
         """Brings the parameter at `path` into sight and gives it the focus."""

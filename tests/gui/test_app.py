@@ -19,6 +19,7 @@ from diffusion_studio import app as module
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.runs.run import Run, list_runs
+from diffusion_studio.pages.entries import PAGES
 from diffusion_studio.widgets.look.theme import theme
 from support.sample_page import no_json
 from support.tiny import begin, finish, tiny_config, write_pictures
@@ -105,14 +106,16 @@ def test_that_a_library_that_does_not_load_is_said_in_the_window(qtbot, make_app
 
 def test_that_rail_and_keys_lead_to_every_page(qtbot, open_app):
     app = open_app()
-    for number, key in enumerate(("train", "sample", "plane", "theory", "runs"), start=1):
+    titles = {entry.key: entry.title for entry in PAGES}
+    assert list(titles) == ["train", "sample", "plane", "theory", "runs"]
+    for number, key in enumerate(titles, start=1):
         qtbot.keyClick(app.shell, Qt.Key(Qt.Key.Key_0 + number), Qt.KeyboardModifier.ControlModifier)
         assert app.shell.current_page is app.studio.pages[key]
         assert app.shell.rail.current == key
-    for key in ("sample", "theory", "train", "plane", "runs"):
+    for key in reversed(titles):
         qtbot.mouseClick(app.shell.rail.button(key), Qt.MouseButton.LeftButton)
         assert app.shell.current_page is app.studio.pages[key]
-        assert app.shell.header._title.text() == app.studio.pages[key].title
+        assert app.shell.header._title.text() == titles[key]
 
 
 def test_that_undo_belongs_to_the_page_that_is_shown(qtbot, open_app):

@@ -11,7 +11,7 @@ from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QWidget
 
 from diffusion_studio.engine.plane.measures import Measures
-from diffusion_studio.pages.page import Page, Workspace, restored_sizes, show_notice
+from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.plane import timeline
 from diffusion_studio.pages.plane.bar import PlaneBar
 from diffusion_studio.pages.plane.cards import PlaneCards, facts
@@ -21,6 +21,7 @@ from diffusion_studio.pages.plane.panel import PlanePanel
 from diffusion_studio.pages.plane.picture import PlanePicture
 from diffusion_studio.pages.plane.step import StepEquation
 from diffusion_studio.pages.plane.tools import FileButton
+from diffusion_studio.viewmodels.plane.memory import restored
 from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 from diffusion_studio.viewmodels.plane.state import Comparison, PlaneState
 from diffusion_studio.widgets.chain.step_transport import StepTransport
@@ -34,7 +35,7 @@ FIELD_KEYS = {Qt.Key.Key_1: "exact", Qt.Key.Key_2: "learned", Qt.Key.Key_3: "err
 class PlanePage(Page):
     """The page's widgets, laid out and tied to the view-model."""
 
-    key, title = "plane", "2-D"
+    key = "plane"
 
     def __init__(self, model: PlaneViewModel, parent: QWidget | None = None) -> None:
         super().__init__(model.editor, parent)
@@ -217,6 +218,9 @@ class PlanePage(Page):
         state = self.model.state
         return [("score", state.look.field), ("particles", f"{state.spec.count:,}".replace(",", "\u2009"))]
 
+    def shutdown(self) -> None:
+        self.model.shutdown()
+
     def layout_state(self) -> dict[str, Any]:
         return {"workspace": self.workspace.sizes(), "columns": self.columns.sizes(), "zoom": self.plane.zoom}
 
@@ -250,3 +254,8 @@ def _guide_of(state: PlaneState) -> tuple[Any, ...]:
 
 def _header_of(state: PlaneState) -> tuple[Any, ...]:
     return state.can_undo, state.can_redo, state.look.field, state.spec.count
+
+
+def build(desk: Desk) -> PlanePage:
+    """The page with its view-model."""
+    return PlanePage(PlaneViewModel(*restored(desk.memory.get("plane")), parent=desk.owner))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QUrl, Signal
@@ -18,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from diffusion_studio.pages.page import Page, Workspace
+from diffusion_studio.pages.page import Desk, Page, Workspace
 from diffusion_studio.viewmodels.runs.model import RunsState, RunSummary, RunsViewModel
 from diffusion_studio.viewmodels.train.state import duration
 from diffusion_studio.widgets.frame.banner import Banner
@@ -35,7 +36,7 @@ _Index = QModelIndex | QPersistentModelIndex
 class RunsPage(Page):
     """The page's widgets, laid out and tied to the view-model."""
 
-    key, title = "runs", "Runs"
+    key = "runs"
     sample_requested = Signal(object)  # Path
     resume_requested = Signal(object)
     show_requested = Signal(object)
@@ -58,7 +59,7 @@ class RunsPage(Page):
         self.banner = Banner()
         self.empty = EmptyState()
         self.empty.set_content(
-            "runs", "No training yet",
+            "pages/runs/icon", "No training yet",
             "Every training that you start is kept here, with its curves and samples.", "Train a model",
         )  # fmt: skip
         self.rows = _Rows(self)
@@ -180,6 +181,12 @@ class RunsPage(Page):
         self.resume.setEnabled(sound)
         self.show_curves.setEnabled(sound)
 
+    def come_into_sight(self, run: Path | None) -> None:
+        self.model.refresh()
+
+    def shutdown(self) -> None:
+        self.model.shutdown()
+
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state
         total = sum(run.size for run in state.runs)
@@ -236,3 +243,8 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
+
+
+def build(desk: Desk) -> RunsPage:
+    """The page with its view-model."""
+    return RunsPage(RunsViewModel(desk.runs, desk.owner))

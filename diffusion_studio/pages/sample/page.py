@@ -9,13 +9,14 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QWidget
 
-from diffusion_studio.pages.page import Page, Workspace, restored_sizes
+from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes
 from diffusion_studio.pages.sample.actions import SampleActions
 from diffusion_studio.pages.sample.head import VIEW_KEYS, SampleHead
 from diffusion_studio.pages.sample.panel import SamplePanel
 from diffusion_studio.pages.sample.pictures import SamplePictures
 from diffusion_studio.pages.sample.side import SampleSide
 from diffusion_studio.pages.sample.step_equation import ACTS, Acts, equation_of
+from diffusion_studio.viewmodels.sample import saved
 from diffusion_studio.viewmodels.sample.guidance_trade import TradeState
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.viewmodels.sample.state import SampleState
@@ -34,7 +35,7 @@ class SamplePage(Page):
     While chains are computed and the page is seen, it looks how far they have come; nobody tells it.
     """
 
-    key, title = "sample", "Sample"
+    key = "sample"
 
     def __init__(self, model: SampleViewModel, parent: QWidget | None = None) -> None:
         super().__init__(model.tree, parent)
@@ -152,8 +153,11 @@ class SamplePage(Page):
         dialog = QFileDialog(self, "Open a run or a model folder")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.open_path)
+        dialog.fileSelected.connect(self._open_folder)
         dialog.open()
+
+    def _open_folder(self, path: str) -> None:
+        self.model.choices.open_folder(Path(path))
 
     def _edit_points(self, points: list[Any]) -> None:
         self.model.tree.edit("sampler.points", tuple(map(tuple, points)))
@@ -258,8 +262,8 @@ class SamplePage(Page):
     def chips(self) -> list[tuple[str, str]]:
         return _chips(self.model.state)
 
-    def open_path(self, path: str) -> None:
-        self.model.choices.open_folder(Path(path))
+    def shutdown(self) -> None:
+        self.model.shutdown()
 
     def layout_state(self) -> dict[str, Any]:
         sizes = {"workspace": self.workspace.sizes(), "columns": self.columns.sizes()}
@@ -278,3 +282,9 @@ def _chips(state: SampleState) -> list[tuple[str, str]]:
         ("variance", "learned" if facts.learns_variance else ""), ("device", state.device),
     ]  # fmt: skip
     return [(name, value) for name, value in chips if value]
+
+
+def build(desk: Desk) -> SamplePage:
+    """The page with its view-model."""
+    parameters = saved.restored(desk.memory.get("sample"))
+    return SamplePage(SampleViewModel(desk.runs, parameters, parent=desk.owner))

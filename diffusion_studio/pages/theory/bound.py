@@ -122,7 +122,7 @@ class BoundView(QWidget):
         """Shows the state; the curves only where they changed."""
         self.runs.show_state(state)
         busy = state.phase != "idle"
-        self.empty.set_content("theory", *(_NOT_MEASURED if state.run else _NO_RUN))
+        self.empty.set_content("pages/theory/icon", *(_NOT_MEASURED if state.run else _NO_RUN))
         self.head.show_progress(
             busy, state.fraction, state.detail, can_measure=bool(state.run), can_stop=state.phase == "running"
         )

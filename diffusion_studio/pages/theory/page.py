@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QWidget
 
 from diffusion_studio.core.denoisers.readings import READINGS
@@ -12,7 +13,7 @@ from diffusion_studio.core.describe import members
 from diffusion_studio.core.objective.weights import Weight
 from diffusion_studio.core.process.schedules import Schedule
 from diffusion_studio.core.theory.errata import ERRATA
-from diffusion_studio.pages.page import Page, Workspace, restored_sizes
+from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes
 from diffusion_studio.pages.theory.bound import BoundView, LearnedView
 from diffusion_studio.pages.theory.parts import EquationsView, ErrataView
 from diffusion_studio.viewmodels.theory.equations import all_equations
@@ -57,8 +58,7 @@ _SECTIONS = {
 class TheoryPage(Page):
     """The page's widgets, laid out and tied to the view-model."""
 
-    key, title = "theory", "Theory"
-    go_requested = Signal(str, str)  # page, path of a parameter
+    key = "theory"
 
     def __init__(self, model: TheoryViewModel, parent: QWidget | None = None) -> None:
         super().__init__(model, parent)
@@ -220,6 +220,12 @@ class TheoryPage(Page):
     def chips(self) -> list[tuple[str, str]]:
         return [("T", f"{self.model.state.spec.steps:,}")] if self.part in self.forms else []
 
+    def come_into_sight(self, run: Path | None) -> None:
+        self.model.refresh(run)
+
+    def shutdown(self) -> None:
+        self.model.shutdown()
+
     def layout_state(self) -> dict[str, Any]:
         return {"workspace": self.workspace.sizes(), "part": self.part}
 
@@ -265,3 +271,8 @@ def _weight_lines(curves: tuple[NamedCurve, ...]) -> dict[str, Line]:
         dash = _DASHES[number % len(_DASHES)]
         lines[curve.name] = Line(curve.x, curve.y, _COLOURS[number % len(_COLOURS)], dash)
     return lines
+
+
+def build(desk: Desk) -> TheoryPage:
+    """The page with its view-model."""
+    return TheoryPage(TheoryViewModel(desk.runs, parent=desk.owner))

@@ -8,12 +8,13 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QWidget
 
-from diffusion_studio.pages.page import Page, Workspace, restored_sizes, show_notice
+from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.train.curves import TrainCurves
 from diffusion_studio.pages.train.loss_equation import loss_terms
 from diffusion_studio.pages.train.panel import TrainPanel
 from diffusion_studio.pages.train.parts import caption
 from diffusion_studio.pages.train.samples import SamplesCard
+from diffusion_studio.viewmodels.train.memory import remembered_config
 from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.widgets.equations.equation import EquationView
@@ -28,7 +29,7 @@ PROGRESS_HZ = 8.0
 class TrainPage(Page):
     """The page's widgets, laid out and tied to the view-model."""
 
-    key, title = "train", "Train"
+    key = "train"
     sample_requested = Signal()
 
     def __init__(self, model: TrainViewModel, parent: QWidget | None = None) -> None:
@@ -113,9 +114,6 @@ class TrainPage(Page):
         dialog.fileSelected.connect(self.model.open_data)
         dialog.open()
 
-    def open_path(self, path: str) -> None:
-        self.model.open_data(path)
-
     def _resume_shown(self) -> None:
         if self.model.state.run is not None:
             self.model.resume_run(self.model.state.run)
@@ -183,6 +181,9 @@ class TrainPage(Page):
     def can_redo(self) -> bool:
         return super().can_redo and not self.model.state.busy
 
+    def shutdown(self) -> None:
+        self.model.shutdown()
+
     def layout_state(self) -> dict[str, Any]:
         panel = self.curves.timesteps
         return {
@@ -205,9 +206,15 @@ class TrainPage(Page):
 def _empty_state() -> EmptyState:
     view = EmptyState()
     view.set_content(
-        "train", "Train a model from scratch",
+        "pages/train/icon", "Train a model from scratch",
         "Drop a folder of images anywhere on the window, or begin with the built-in handwritten digits. "
         "You will see the loss, which timesteps it comes from, and samples as they sharpen.",
         "Train on these images", "Open a folder …",
     )  # fmt: skip
     return view
+
+
+def build(desk: Desk) -> TrainPage:
+    """The page with its view-model."""
+    config = remembered_config(desk.memory.get("config"))
+    return TrainPage(TrainViewModel(desk.runs, config, parent=desk.owner))

@@ -16,7 +16,8 @@ _PIXELS = (16, 18, 20, 24, 32, 36, 40, 48)  # 16, 18, 20 and 24 at a scale of 1 
 def icon(name: str, color: str | None = None) -> QIcon:
     """The icon `name` in `color`: a palette field such as "muted", #rrggbb, or the text colour.
 
-    It keeps its colour; `set_icon` follows the theme. Raises FileNotFoundError for an unknown name.
+    A name with a slash is a drawing that lies somewhere else in the package. It keeps its colour; `set_icon`
+    follows the theme. Raises FileNotFoundError for an unknown name.
     """
     tint, off = _hex(color or "text"), theme().palette.faint
     cache = _IconCache.of_application().icons
@@ -91,8 +92,8 @@ def _rendered(name: str, tint: str, off: str) -> QIcon:
 
 
 def _renderer(name: str, color: str) -> QSvgRenderer:
-    drawing = resource(f"icons/{name}.svg").read_text(encoding="utf-8").replace("currentColor", color)
-    return QSvgRenderer(QByteArray(drawing.encode()))
+    drawing = resource(f"{name}.svg" if "/" in name else f"icons/{name}.svg").read_text(encoding="utf-8")
+    return QSvgRenderer(QByteArray(drawing.replace("currentColor", color).encode()))
 
 
 def _pixmap(renderer: QSvgRenderer, pixels: int) -> QPixmap:

@@ -10,11 +10,11 @@ _PACKAGE = Path(__file__).parents[2]
 
 @cache
 def resource(path: str) -> Path:
-    """The file `path` of the resources, in an installed package or in a source checkout.
+    """The file `path` of the resources, in an installed package or in a source checkout, or of the package.
 
-    Raises FileNotFoundError when it is in neither.
+    Raises FileNotFoundError when it is in none of them.
     """
-    for root in (_PACKAGE / "resources", _PACKAGE.parent / "resources"):
+    for root in (_PACKAGE / "resources", _PACKAGE.parent / "resources", _PACKAGE):
         if (root / path).exists():
             return root / path
     raise FileNotFoundError(f"no resource {path!r}")

@@ -8,7 +8,7 @@ from diffusion_studio.widgets.frame.rail import Rail
 from diffusion_studio.widgets.look.icons import icon, pixmap, set_icon
 from diffusion_studio.widgets.look.theme import DARK, LIGHT, theme
 
-ITEMS = [("train", "Train", "train"), ("sample", "Sample", "sample"), ("runs", "Autoencoder", "runs")]
+ITEMS = [("train", "Train", "play"), ("sample", "Sample", "image"), ("runs", "Autoencoder", "folder")]
 
 
 @pytest.fixture(autouse=True)

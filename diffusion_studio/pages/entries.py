@@ -1,0 +1,45 @@
+"""The pages of the window, in the order of the rail and of the keys Ctrl+1, Ctrl+2, …; imports nothing heavy.
+
+A page is its folder and one line here: `pages/KEY/page.py` has a function `build`, which makes the page from
+what all of them share (`Desk`), and `pages/KEY/icon.svg` stands on the rail. If there is a `viewmodels/KEY`,
+its `model.py` is imported beside the window before the page is built.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page before it is there."""
+
+    key: str  # the name of its folder
+    title: str
+
+    @property
+    def icon(self) -> str:
+        """The name of the drawing on the rail."""
+        return f"pages/{self.key}/icon"
+
+    def module(self) -> ModuleType:
+        """Its `page.py`, imported."""
+        return importlib.import_module(f"diffusion_studio.pages.{self.key}.page")
+
+    def preload(self) -> None:
+        """Imports what is heavy in it; may run on any thread."""
+        models = f"diffusion_studio.viewmodels.{self.key}"
+        if find_spec(models) is not None:
+            importlib.import_module(f"{models}.model")
+
+
+PAGES = (
+    Entry("train", "Train"),
+    Entry("sample", "Sample"),
+    Entry("plane", "2-D"),
+    Entry("theory", "Theory"),
+    Entry("runs", "Runs"),
+)

@@ -28,6 +28,7 @@ from diffusion_studio.widgets.chain.step_transport import StepTransport
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.look.theme import label, theme
+from diffusion_studio.widgets.plane.handles import Handles
 
 FIELD_KEYS = {Qt.Key.Key_1: "exact", Qt.Key.Key_2: "learned", Qt.Key.Key_3: "error"}
 
@@ -101,13 +102,13 @@ class PlanePage(Page):
     def _connect_plane(self) -> None:
         model, plane = self.model, self.plane
         plane.window_changed.connect(model.set_window)
-        plane.mode_changed.connect(model.modes.set_mode)
-        plane.mode_settled.connect(model.editor.settle)
-        plane.mode_selected.connect(model.modes.select)
-        plane.mode_added.connect(model.modes.add)
-        plane.mode_removed.connect(model.modes.remove)
-        plane.stroke_drawn.connect(model.modes.draw)
-        plane.start_picked.connect(model.pick_start)
+        plane.hand.mode_changed.connect(model.modes.set_mode)
+        plane.hand.mode_settled.connect(model.editor.settle)
+        plane.hand.mode_selected.connect(model.modes.select)
+        plane.hand.mode_added.connect(model.modes.add)
+        plane.hand.mode_removed.connect(model.modes.remove)
+        plane.hand.stroke_drawn.connect(model.modes.draw)
+        plane.hand.start_picked.connect(model.pick_start)
         plane.pointed.connect(model.point_at)
         plane.pointer_left.connect(model.pointer.leave)
 
@@ -193,8 +194,8 @@ class PlanePage(Page):
     def _render_plane(self, before: PlaneState | None, state: PlaneState) -> None:
         spec = state.spec
         many = len(spec.modes) > 30 or state.brush
-        self.plane.brush = state.brush
-        self.plane.set_modes(() if many else spec.modes, state.selected, state.alpha_bar**0.5)
+        self.plane.hand.brush = state.brush
+        self.plane.set_handles(Handles(() if many else spec.modes, state.selected, state.alpha_bar**0.5))
         if before is None or before.spec != spec:
             self.plane.set_start((spec.start_x, spec.start_y) if spec.start == "point" else None)
         if before is None or _guide_of(before) != _guide_of(state):

@@ -17,6 +17,7 @@ from diffusion_studio.widgets.plane.paint import class_color
 Part = Literal["mean", "first", "second"]
 _REACH = 11.0  # pixels around a grip
 _GRIP = 2.0  # standard deviations at which the grips stand
+_LEAST_SHRINK = 0.25  # below this √ᾱ the modes cannot be told apart, so none is offered
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,25 @@ class Grip:
 
     index: int
     part: Part
+
+
+@dataclass(frozen=True)
+class Handles:
+    """The modes that are offered to be dragged."""
+
+    modes: Sequence[Mode] = ()
+    selected: int = -1  # its axes can be pulled as well; −1 for none
+    shrink: float = 1.0  # √ᾱ, by which the noise process has drawn them together
+
+    @property
+    def offered(self) -> Sequence[Mode]:
+        """Those that are there to be taken."""
+        return self.modes if self.shrink >= _LEAST_SHRINK else ()
+
+    @property
+    def spread(self) -> float:
+        """√(1−ᾱ), the standard deviation that the noise adds."""
+        return math.sqrt(max(1 - self.shrink**2, 0.0))
 
 
 def positions(mode: Mode, shrink: float) -> dict[Part, tuple[float, float]]:
@@ -37,15 +57,13 @@ def positions(mode: Mode, shrink: float) -> dict[Part, tuple[float, float]]:
     }
 
 
-def grip_at(
-    modes: Sequence[Mode], selected: int, shrink: float, screen: QTransform, place: QPointF
-) -> Grip | None:
+def grip_at(handles: Handles, to_pixels: QTransform, place: QPointF) -> Grip | None:
     """What is under the pointer: the selected mode's grips first, then the nearest mean."""
     best: tuple[float, Grip] | None = None
-    for index, mode in enumerate(modes):
-        parts: tuple[Part, ...] = ("first", "second", "mean") if index == selected else ("mean",)
+    for index, mode in enumerate(handles.offered):
+        parts: tuple[Part, ...] = ("first", "second", "mean") if index == handles.selected else ("mean",)
         for part in parts:
-            gap = screen.map(QPointF(*positions(mode, shrink)[part])) - place
+            gap = to_pixels.map(QPointF(*positions(mode, handles.shrink)[part])) - place
             distance = math.hypot(gap.x(), gap.y())
             if distance <= _REACH and (best is None or distance < best[0]):
                 best = distance, Grip(index, part)
@@ -68,34 +86,36 @@ def _within(value: float) -> float:
     return min(max(value, -10.0), 10.0)
 
 
-def paint_modes(
-    painter: QPainter, modes: Sequence[Mode], selected: int, hovered: Grip | None, shrink: float,
-    screen: QTransform, spread: float,
-) -> None:  # fmt: skip
-    """Means and ellipses; `spread` is the standard deviation √(1−ᾱ) that the noise adds."""
+def paint_modes(painter: QPainter, handles: Handles, hovered: Grip | None, to_pixels: QTransform) -> None:
+    """Means, and the ellipse and the grips of the mode that is selected."""
     palette = theme().palette
-    for index, mode in enumerate(modes):
-        chosen = index == selected
+    for index, mode in enumerate(handles.offered):
+        chosen = index == handles.selected
+        near = chosen or (hovered is not None and hovered.index == index)
+        center = to_pixels.map(QPointF(*positions(mode, handles.shrink)["mean"]))
         color = QColor(class_color(mode.label, palette))
-        center = screen.map(QPointF(*positions(mode, shrink)["mean"]))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        pen = QPen(QColor(palette.text) if chosen else color, 1.5 if chosen else 1.0)
-        pen.setStyle(Qt.PenStyle.DashLine)
-        painter.setPen(pen)
-        painter.save()
-        painter.translate(center)
-        painter.rotate(-math.degrees(mode.angle))
-        unit = screen.m11()
-        rx, ry = (_GRIP * math.hypot(shrink * sd, spread) * unit for sd in (mode.sd_1, mode.sd_2))
-        if chosen or (hovered is not None and hovered.index == index):
-            painter.drawEllipse(QRectF(-rx, -ry, 2 * rx, 2 * ry))
-        painter.restore()
+        if near:
+            pen = QPen(QColor(palette.text) if chosen else color, 1.5 if chosen else 1.0)
+            pen.setStyle(Qt.PenStyle.DashLine)
+            painter.setPen(pen)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            _paint_ellipse(painter, mode, handles, center, to_pixels.m11())
         painter.setPen(QPen(QColor(palette.background), 1.5))
         painter.setBrush(color)
-        size = 6.0 if chosen or (hovered is not None and hovered.index == index) else 4.5
+        size = 6.0 if near else 4.5
         painter.drawEllipse(center, size, size)
         if chosen:
             painter.setBrush(QColor(palette.text))
             for part in ("first", "second"):
-                at = screen.map(QPointF(*positions(mode, shrink)[part]))
+                at = to_pixels.map(QPointF(*positions(mode, handles.shrink)[part]))
                 painter.drawRect(QRectF(at.x() - 4, at.y() - 4, 8, 8))
+
+
+def _paint_ellipse(painter: QPainter, mode: Mode, handles: Handles, center: QPointF, unit: float) -> None:
+    """Two standard deviations of the noised mode; `unit` is how many pixels a unit of the plane has."""
+    rx, ry = (_GRIP * math.hypot(handles.shrink * sd, handles.spread) * unit for sd in (mode.sd_1, mode.sd_2))
+    painter.save()
+    painter.translate(center)
+    painter.rotate(-math.degrees(mode.angle))
+    painter.drawEllipse(QRectF(-rx, -ry, 2 * rx, 2 * ry))
+    painter.restore()

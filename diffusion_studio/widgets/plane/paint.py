@@ -9,9 +9,9 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
 
-from diffusion_studio.engine.plane.field import Contours, FieldView, Window
+from diffusion_studio.engine.plane.field import Contours, FieldView
 from diffusion_studio.widgets.look.theme import Palette, mix, theme
 from diffusion_studio.widgets.plane.raster import age_map, density_map, error_map, painted
 
@@ -31,12 +31,6 @@ class Layers:
     arrows: bool = True
     particles: bool = True
     trails: bool = True
-
-
-def to_screen(window: Window, width: float, height: float) -> QTransform:
-    """From the plane to pixels; y points up."""
-    sx, sy = width / (window.right - window.left), height / (window.top - window.bottom)
-    return QTransform(sx, 0, 0, -sy, -window.left * sx, window.top * sy)
 
 
 def class_color(label: int, palette: Palette) -> str:

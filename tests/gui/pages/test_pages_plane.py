@@ -51,7 +51,7 @@ def press(qtbot, page):
 
 
 def at(page, x: float, y: float) -> QPoint:
-    return page.plane.to_pixels.map(QPointF(x, y)).toPoint()
+    return page.plane.camera.to_pixels.map(QPointF(x, y)).toPoint()
 
 
 def test_that_the_page_moves_when_it_is_opened(open_app, qtbot):
@@ -173,7 +173,7 @@ def test_that_learned_begins_to_learn_and_error_tells_its_number(qtbot, page, mo
     page.bar.fields.changed.emit("error")
     qtbot.waitUntil(lambda: model.state.learning.trained, timeout=10_000)
     qtbot.waitUntil(lambda: not model.state.learning.running, timeout=20_000)
-    assert "Fisher divergence" in page.plane._words["top"]
+    assert "Fisher divergence" in page.plane.drawing.words["top"]
     assert page.panel.learn.text() == "Learn again"
     page.plane.grab()
 
@@ -188,17 +188,17 @@ def test_that_guidance_is_shown_in_arrows_lines_and_words(qtbot, page, model):
     assert (page.plane.picture() != plain).any()
     model.set_look(replace(model.state.look, tilted=True))
     model.meter.measure()
-    qtbot.waitUntil(lambda: "energy distance" in page.plane._words["top"])
+    qtbot.waitUntil(lambda: "energy distance" in page.plane.drawing.words["top"])
     before = page.plane.grab().toImage()
     qtbot.mouseMove(page.plane, at(page, 0.5, 0.5))
-    assert "∇ln p(y|x)" in page.plane._words["bottom"]
-    assert len(page.plane._arrows[1]) == 3
+    assert "∇ln p(y|x)" in page.plane.drawing.words["bottom"]
+    assert len(page.plane.drawing.arrows[1]) == 3
     assert page.plane.grab().toImage() != before
     model.pointer.leave()
-    assert page.plane._arrows[1] == ()
+    assert page.plane.drawing.arrows[1] == ()
     model.edit("guide.label", 7)
     assert not field.isEnabled()
-    assert page.plane._words["top"] == ""
+    assert page.plane.drawing.words["top"] == ""
 
 
 def test_that_arrows_add_up_and_the_longest_fits():
@@ -271,9 +271,9 @@ def test_that_everything_seen_is_exported(qtbot, page, model, tmp_path):
 
 def test_that_the_pointer_reads_the_plane(qtbot, page):
     qtbot.mouseMove(page.plane, at(page, 0.5, 0.5))
-    assert "ln pₜ" in page.plane._words["bottom"]
+    assert "ln pₜ" in page.plane.drawing.words["bottom"]
     page.model.pointer.leave()
-    assert page.plane._words["bottom"] == ""
+    assert page.plane.drawing.words["bottom"] == ""
 
 
 def test_that_the_page_comes_back_as_it_was_left(open_app):

@@ -133,3 +133,17 @@ def test_that_a_classifier_is_read_at_one_time_for_each_sample():
     for i, t in enumerate((1, 20, 20, T)):
         expected = torch.log_softmax(logits[i : i + 1], 1)
         torch.testing.assert_close(trained.log_probs(x[i : i + 1], t), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [0, K])
+def test_that_no_value_is_read_back_from_the_device(classes):
+    """On a device without values, whatever waits for one fails."""
+    network = image_network(classes, learned=True)
+    network.unet.to("meta")
+    x, t, labels = (
+        values.to("meta")
+        for values in (torch.zeros(3, 1, 8, 8), torch.tensor([1, 2, 3]), torch.arange(3) - 1)
+    )
+    assert network.predict(x, t, labels).value.device.type == "meta"
+    prediction = NetworkDenoiser(TABLES, network)(x, 20, labels)
+    assert prediction.x0_hat.shape == prediction.fraction.shape == x.shape

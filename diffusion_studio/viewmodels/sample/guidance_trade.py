@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -139,8 +140,8 @@ class TradeModel(QObject):
             case events.Finished(outcome=outcome, message=message):
                 self._update(measuring=False, message=message if outcome == "failed" else "")
 
-    def _update(self, **values: object) -> None:
-        self.state = replace(self.state, **values)  # type: ignore[arg-type]
+    def _update(self, **values: Any) -> None:
+        self.state = replace(self.state, **values)
         self.changed.emit(self.state)
 
     def shutdown(self) -> None:

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRectF, Qt
-from PySide6.QtGui import QGuiApplication, QImage, QPainter
+from PySide6.QtGui import QGuiApplication, QImage, QImageWriter, QPainter
 from PySide6.QtSvg import QSvgRenderer
 
 _CACHE_SIZE = 1024
@@ -88,7 +88,7 @@ def formula_html(latex: str, color: str, size: float = 16.0) -> str:
         return f"<i>{html.escape(latex)}</i>"
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")  # type: ignore[call-overload]  # the stubs know bytes only
+    QImageWriter(buffer, b"png").write(image)
     data = base64.b64encode(buffer.data().data()).decode()
     width, height = (round(v / image.devicePixelRatio()) for v in (image.width(), image.height()))
     return f'<img width="{width}" height="{height}" src="data:image/png;base64,{data}">'

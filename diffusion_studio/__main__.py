@@ -27,8 +27,8 @@ def main() -> int:
 def _run() -> int:
     from diffusion_studio.engine.files import places
 
-    # torch makes a folder for compiled code when it is imported; not among everybody's temporary files
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(places.cache_dir() / "torch"))
+    if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(places.torch_dir())
     arguments = sys.argv[1:]
     if arguments and arguments[0] in (*ALL, *OPTIONS):
         from diffusion_studio.cli.program import main as run_command

@@ -6,22 +6,23 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from diffusion_studio.core.describe import Choice, Knob, M, every_knob, families, members, with_value
+from diffusion_studio.core.describe import Choice, Knob, M, every_knob, families, members, with_values
 from diffusion_studio.core.refused import Refused
 
 
 def changed(choice: M, pairs: list[str]) -> M:
-    """`choice` with the values of KEY=VALUE.
+    """`choice` with the values of KEY=VALUE, in whatever order they stand; of one key the last counts.
 
     Raises:
         Refused: another form, no such key, or a value that it cannot have.
     """
+    changes = []
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator:
             raise Refused(f"--set takes KEY=VALUE; got {pair!r}.")
-        choice = with_value(choice, key.strip(), value.strip())
-    return choice
+        changes.append((key.strip(), value.strip()))
+    return with_values(choice, changes)
 
 
 def write_choices(formatter: Any, choice: Choice, options: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import operator
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -274,23 +274,64 @@ def with_value(choice: M, path: str, value: Any) -> M:
     Raises:
         Refused: no such parameter, or a value it cannot have; the message is a sentence for a person.
     """
+    return with_values(choice, [(path, value)])
+
+
+def with_values(choice: M, changes: Iterable[tuple[str, Any]]) -> M:
+    """A copy of `choice` with the value of every (path, value), in whatever order; checked when all are in.
+
+    Members are chosen first, so that their own parameters are there. Of one parameter the last value counts.
+
+    Raises:
+        Refused: as for `with_value`.
+    """
+    for path, value in sorted(_single(changes), key=_turn):
+        choice = _unchecked(choice, path, value)
+    return validated(type(choice), choice.model_dump(warnings=False))
+
+
+def _single(changes: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The changes of single parameters; a dict gives several of one member."""
+    for path, value in changes:
+        if isinstance(value, dict):
+            yield from _single((f"{path}.{name}", inner) for name, inner in value.items())
+        else:
+            yield path, value
+
+
+def _turn(change: tuple[str, Any]) -> tuple[bool, int]:
+    """Kinds come before other parameters, outer ones before inner ones."""
+    path, _ = change
+    chooses = path.rpartition(".")[2] == "kind"
+    return not chooses, path.count(".") if chooses else 0
+
+
+def _unchecked(choice: M, path: str, value: Any) -> M:
+    """With a value as it was given; the whole is not checked yet."""
     try:
         present = get_value(choice, path)
     except KeyError:
         known = ", ".join(k.path for k in knobs(choice))
         raise Refused(f"There is no parameter {path!r}. Known: {known}.") from None
+    holder, _, name = path.rpartition(".")
     if isinstance(present, tuple) and isinstance(value, str):
         parts = value.replace(",", " ").split()
         value = [part.split(":") if ":" in part else part for part in parts]
-    data = choice.model_dump()
-    *parents, name = path.split(".")
-    node = data
-    for parent in parents:
-        node = node[parent]
-    if name == "kind" and node["kind"] != value:
-        node.clear()
-    node[name] = value
-    return validated(type(choice), data)
+    if name == "kind" and value != present and (member := _kind_of(get_value(choice, holder), value)):
+        path, value = holder, member()
+    return _put(choice, path, value)
+
+
+def _kind_of(present: Any, kind: Any) -> type[Any] | None:
+    """The member of that kind in the family of `present`, if there is one."""
+    if not isinstance(present, Member) or not isinstance(kind, str):
+        return None
+    return members(_family_base(type(present))).get(kind)
+
+
+def _put(choice: M, path: str, value: Any) -> M:
+    name, _, rest = path.partition(".")
+    return choice.model_copy(update={name: _put(getattr(choice, name), rest, value) if rest else value})
 
 
 def validated(kind: type[Model], data: Any) -> Model:

@@ -78,7 +78,7 @@ def test_that_a_training_that_cannot_be_is_refused_in_one_sentence(
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thing").touch()
     (tmp_path / "file").touch()
-    found, out, errors = said("train", *arguments, "--steps", "1", *SETS)
+    found, out, errors = said("train", "--steps", "1", *SETS, *arguments)
     assert found == code
     assert not out
     assert part in complaint(errors)

@@ -1,11 +1,15 @@
 """One description per choice."""
 
+from itertools import permutations
+
 import pytest
 
-from diffusion_studio.core.describe import Choice, get_value, knob, knobs, with_value
+from diffusion_studio.core.describe import Choice, get_value, knob, knobs, with_value, with_values
 from diffusion_studio.core.process.schedules import AnySchedule, LinearSchedule
 from diffusion_studio.core.process.spacing import AnySpacing, TrailingSpacing
-from diffusion_studio.core.samplers import DDIM, AnySampler
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.samplers import DDIM, AnySampler, SigmaCurve
+from diffusion_studio.engine.runs.config import RunConfig
 
 
 class Sample(Choice):
@@ -29,6 +33,29 @@ def test_that_choosing_another_member_takes_its_own_parameters():
     paths = [k.path for k in knobs(other)]
     assert "sampler.variance" in paths and "sampler.eta" not in paths
     assert with_value(other, "sampler.variance", "fixed_large").sampler.variance == "fixed_large"
+
+
+CHANGES = [("sampler.kind", "sigma"), ("sampler.points", "0:0.1,500:0.2"), ("steps", "20"), ("steps", "30")]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (2, 3, 1, 0), (2, 1, 0, 3)])
+def test_that_the_order_of_changes_does_not_matter(order):
+    found = with_values(Sample(), [CHANGES[k] for k in order])
+    assert found == Sample(steps=30, sampler=SigmaCurve(points=((0, 0.1), (500, 0.2))))
+
+
+def test_that_values_that_are_only_possible_together_may_come_in_any_order():
+    for pairs in permutations([("diffusion.zero_terminal", "true"), ("objective.predict", "v")]):
+        assert with_values(RunConfig(), pairs).diffusion.zero_terminal
+    with pytest.raises(Refused, match="predict x₀ or v"):
+        with_values(RunConfig(), [("diffusion.zero_terminal", "true")])
+
+
+def test_that_a_dict_gives_several_parameters_of_one_member():
+    given = {"kind": "sigma", "points": [(0, 0.1)]}
+    assert with_values(Sample(), [("sampler", given)]).sampler == SigmaCurve(points=((0, 0.1),))
+    with pytest.raises(Refused, match=r"There is no parameter 'sampler\.wings'"):
+        with_values(Sample(), [("sampler", given | {"wings": 2})])
 
 
 def test_that_text_is_read_as_the_parameter_type():

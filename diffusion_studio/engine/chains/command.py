@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from diffusion_studio.core.describe import Knob, get_value, knobs, members, with_value
+from diffusion_studio.core.describe import Knob, every_knob, get_value, knobs, members, with_values
 from diffusion_studio.core.guidance.guides import (
     ByClassifier,
     DrawnGuidance,
@@ -59,14 +59,13 @@ def spec_of(*, sets: Sequence[str] = (), names: Names = tuple, **given: Any) -> 
     """
     told = {name: value for name, value in given.items() if value is not None}
     _check(told)
-    spec = SampleSpec()
-    for option in OPTIONS:
-        if option.name in told:
-            for path, value in option.changes(told[option.name], names):
-                spec = with_value(spec, path, value)
-    for pair in sets:
-        spec = _with_set(spec, pair)
-    return spec
+    changes = [
+        change
+        for option in OPTIONS
+        if option.name in told
+        for change in option.changes(told[option.name], names)
+    ]
+    return with_values(SampleSpec(), [*changes, *map(_set, sets)])
 
 
 def command_of(source: str, spec: SampleSpec, out: str = "samples.png") -> str:
@@ -233,12 +232,13 @@ def _curve_words(spec: SampleSpec) -> Iterator[str]:
 # --- everything else --------------------------------------------------------------------------------------
 
 
-def _with_set(spec: SampleSpec, pair: str) -> SampleSpec:
+def _set(pair: str) -> tuple[str, Any]:
+    """The parameter and the value of `--set KEY=VALUE`."""
     key, separator, text = (part.strip() for part in pair.partition("="))
     if not separator:
         raise Refused(f"--set takes KEY=VALUE; got {pair!r}.")
-    is_files = any(knob.path == key and knob.type == "files" for knob in knobs(spec))
-    return with_value(spec, key, tuple(text.split(os.pathsep)) if is_files else text)
+    is_files = any(knob.path == key and knob.type == "files" for knob in every_knob(SampleSpec()))
+    return key, tuple(text.split(os.pathsep)) if is_files else text
 
 
 def _text(knob: Knob, value: Any) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -19,6 +22,18 @@ def runs_dir() -> Path:
 def cache_dir() -> Path:
     """What can be deleted at any time and is computed again: decoded images, rendered formulas."""
     return _place("cache", platformdirs.user_cache_path(APP, appauthor=False))
+
+
+def torch_dir() -> Path:
+    """Where torch makes a folder for compiled code when it is imported: in the cache, not among everybody's
+    temporary files; where the cache cannot be written, in a folder that goes with the process."""
+    place = cache_dir() / "torch"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        place = Path(tempfile.mkdtemp(prefix=f"{APP}-"))
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
 
 
 def settings_dir() -> Path:

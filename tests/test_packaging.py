@@ -291,8 +291,8 @@ def test_that_the_wheel_holds_the_package_and_its_resources(tmp_path):
     icons = {path.relative_to(ROOT).as_posix() for path in (ROOT / "diffusion_studio").rglob("*.svg")}
     assert icons | {f"diffusion_studio/{name}" for name in resources} <= names
     assert icons
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "diffusion_studio").rglob("*.py")}
-    assert modules <= names
+    files = (path for ending in ("*.py", "*.svg") for path in (ROOT / "diffusion_studio").rglob(ending))
+    assert {path.relative_to(ROOT).as_posix() for path in files} <= names
     assert "diffusion_studio/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "packaging/")) for name in names)

@@ -45,7 +45,7 @@ Sigma = Annotated[
     str | None,
     typer.Option("--sigma", metavar="σ|t:σ,…", help="Noise of the steps by hand: one number or a curve."),
 ]
-Clip = Annotated[str | None, typer.Option("--clip", help="What is done to x̂_0: off, clip or dynamic.")]
+Clip = Annotated[str | None, typer.Option("--clip", help="What is done to x̂_0; see below.")]
 Invert = Annotated[
     list[Path] | None,
     typer.Option("--invert", metavar="IMAGE", help="Begin at the noise that DDIM finds for it."),
@@ -76,7 +76,7 @@ GammaCurve = Annotated[
     typer.Option(
         "--guidance-curve",
         metavar="CURVE",
-        help="γ over the chain: constant, interval or drawn; 0.2-0.8 is an interval of t/T, "
+        help="γ over the chain: a kind, see below; 0.2-0.8 is an interval of t/T, "
         "0:1,0.5:2,1:0 a curve of t/T:share of γ.",
     ),
 ]

@@ -19,7 +19,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.inversion import InversionStep
 from diffusion_studio.core.steps.update import Update
-from diffusion_studio.engine.chains.first_state import exhausted, first_state
+from diffusion_studio.engine.chains.first_state import exhausted
 from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS, SampleSpec
 from diffusion_studio.engine.chains.source import Source, earlier_checkpoint, opened_once
 
@@ -113,13 +113,8 @@ class Chain:
         self.labels()
         self.check_guide()
         _ = self.updates
-        start = self.spec.start
-        if start.kind == "noise" or self.origin is not None:
-            return
-        if not start.files:
-            raise Refused("Choose an image first: the chain is to begin at one.")
-        if start.kind == "interpolated" and len(start.files) != 2:
-            raise Refused("Choose two images to go from one to the other.")
+        if self.origin is None:
+            self.spec.start.check()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -227,7 +222,7 @@ class Chain:
         Raises:
             Refused: an image that cannot be read.
         """
-        x = yield from first_state(self)
+        x = yield from self.spec.start.first(self)
         return x.contiguous(memory_format=torch.channels_last)
 
     def start(self) -> Tensor:

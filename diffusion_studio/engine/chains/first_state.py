@@ -1,4 +1,4 @@
-"""The first state of a chain: noise, a noised image, or the noise that an image comes from."""
+"""What first states are made of: images that were read, and the noise that they come from."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.process.tables import diffuse
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.core.steps.inversion import InversionStep, inversion, slerp
+from diffusion_studio.core.steps.inversion import InversionStep, inversion
 from diffusion_studio.data.decode import Frame, decode
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.imageset import to_model_range
-from diffusion_studio.engine.chains.starts import InterpolatedStart, InvertedStart, NoisedStart
 
 if TYPE_CHECKING:
     from diffusion_studio.engine.chains.chain import Chain
@@ -41,29 +39,6 @@ def read_images(files: Sequence[str], resolution: int, channels: int) -> Tensor:
         except BadImage as error:
             raise Refused(f"{path.name} cannot be used: {error.reason} Choose another image.") from None
     return torch.from_numpy(to_model_range(np.stack(found)))
-
-
-def first_state(chain: Chain) -> Generator[InversionStep, None, Tensor]:
-    """The state at the first of the chain's times; yields the steps of an inversion on the way."""
-    start = chain.spec.start
-    match start:
-        case NoisedStart():
-            x_0 = images_of(chain, chain.spec.count)
-            return diffuse(
-                x_0, chain.noise.start(chain.shape), chain.source.tables.alpha_bar_at(chain.times[0])
-            )
-        case InvertedStart(rounds=rounds):
-            x_0 = images_of(chain, chain.spec.count)
-            return (yield from inverted(chain, x_0, rounds))
-        case InterpolatedStart(rounds=rounds):
-            if len(start.images) != 2:
-                raise Refused("Choose two images to go from one to the other.")
-            ends = images_of(chain, 2)
-            noise = yield from inverted(chain, ends, rounds)
-            shares = torch.linspace(0, 1, chain.spec.count).tolist()
-            return torch.cat([slerp(noise[:1], noise[1:], share) for share in shares])
-        case _:
-            return chain.noise.start(chain.shape)
 
 
 def images_of(chain: Chain, count: int) -> Tensor:

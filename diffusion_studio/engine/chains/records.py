@@ -124,7 +124,7 @@ def rough_picture(record: Trajectory, time: float, view: View) -> NDArray[np.uin
     Only x̂_0 and the image itself look much the same after so few steps.
     """
     chain, parent = record.chain, record.parent
-    if view != "x0_hat" or record.ready > record.leaves or chain.spec.start.kind != "noise":
+    if view != "x0_hat" or record.ready > record.leaves or chain.spec.start.is_given:
         return None
     if parent is not None and parent.ready <= record.leaves:
         return None

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import torch
+from torch import Tensor
 
 from diffusion_studio.core.describe import Member, OneOf, knob
+from diffusion_studio.core.process.tables import diffuse
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.steps.inversion import InversionStep, slerp
+from diffusion_studio.engine.chains.first_state import images_of, inverted
+
+if TYPE_CHECKING:
+    from diffusion_studio.engine.chains.chain import Chain
 
 
 def _images(help: str) -> tuple[str, ...]:
@@ -46,6 +57,17 @@ class Start(Member):
         """The image files that it needs."""
         return ()
 
+    def check(self) -> None:
+        """Raises Refused, with a sentence, when something that it needs was not given."""
+
+    def first(self, chain: Chain) -> Generator[InversionStep, None, Tensor]:
+        """The state at the first of the chain's times (n, C, H, W); yields an inversion's steps on the way.
+
+        Raises:
+            Refused: an image that cannot be read.
+        """
+        raise NotImplementedError
+
 
 class NoiseStart(Start):
     kind: Literal["noise"] = "noise"
@@ -53,6 +75,10 @@ class NoiseStart(Start):
     summary: ClassVar[str] = "every chain begins at its own noise."
     formula: ClassVar[str] = r"x_T \sim \mathcal N(0, I)"
     source: ClassVar[str] = "Stratos eq. 8"
+
+    def first(self, chain: Chain) -> Generator[InversionStep, None, Tensor]:
+        yield from ()
+        return chain.noise.start(chain.shape)
 
 
 class ImageStart(Start):
@@ -70,6 +96,10 @@ class ImageStart(Start):
     def files(self) -> tuple[str, ...]:
         return self.images
 
+    def check(self) -> None:
+        if not self.images:
+            raise Refused("Choose an image first: the chain is to begin at one.")
+
 
 class NoisedStart(ImageStart):
     kind: Literal["noised"] = "noised"
@@ -82,6 +112,11 @@ class NoisedStart(ImageStart):
     summary: ClassVar[str] = "an image is noised to t and denoised again: how much of it survives?"
     formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon"
     source: ClassVar[str] = "Stratos eq. 8; Meng et al. 2022"
+
+    def first(self, chain: Chain) -> Generator[InversionStep, None, Tensor]:
+        yield from ()
+        level = chain.source.tables.alpha_bar_at(chain.times[0])
+        return diffuse(images_of(chain, chain.spec.count), chain.noise.start(chain.shape), level)
 
 
 class InvertedStart(ImageStart):
@@ -97,6 +132,9 @@ class InvertedStart(ImageStart):
     )
     source: ClassVar[str] = "DDIM §4.3"
 
+    def first(self, chain: Chain) -> Generator[InversionStep, None, Tensor]:
+        return (yield from inverted(chain, images_of(chain, chain.spec.count), self.rounds))
+
 
 class InterpolatedStart(ImageStart):
     kind: Literal["interpolated"] = "interpolated"
@@ -109,6 +147,17 @@ class InterpolatedStart(ImageStart):
         r"x_T = \frac{\sin((1-u)\theta)}{\sin\theta}x^{(1)} + \frac{\sin(u\theta)}{\sin\theta}x^{(2)}"
     )
     source: ClassVar[str] = "DDIM §5.3"
+
+    def check(self) -> None:
+        super().check()
+        if len(self.images) != 2:
+            raise Refused("Choose two images to go from one to the other.")
+
+    def first(self, chain: Chain) -> Generator[InversionStep, None, Tensor]:
+        self.check()
+        noise = yield from inverted(chain, images_of(chain, 2), self.rounds)
+        shares = torch.linspace(0, 1, chain.spec.count).tolist()
+        return torch.cat([slerp(noise[:1], noise[1:], share) for share in shares])
 
 
 AnyStart = Annotated[Start, OneOf()]

@@ -122,7 +122,7 @@ class SamplePanel(QWidget):
         spec = state.spec
         self.form.set_choice(spec)
         self.form.set_note("guidance", f"w = γ − 1 = {spec.guidance - 1:g} for Ho & Salimans")
-        self.images.setVisible(spec.start.kind != "noise")
+        self.images.setVisible(spec.start.is_given)
         self.images.set_files(spec.start.files)
         self.labels.setCurrentIndex(max(self.labels.findData(spec.label), 0))
         self._show_reasons(state)

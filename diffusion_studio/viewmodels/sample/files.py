@@ -123,9 +123,9 @@ def beginning_at(spec: SampleSpec, paths: Sequence[Path]) -> SampleSpec:
         Refused: more images than chains can be; the message is a sentence.
     """
     start = spec.start
-    spec = with_value(spec, "start.kind", start.kind if start.kind != "noise" else "inverted")
+    spec = with_value(spec, "start.kind", start.kind if start.is_given else "inverted")
     spec = with_value(spec, "start.images", tuple(map(str, paths)))
-    if start.kind == "noise":
+    if not start.is_given:
         spec = with_value(spec, "count", len(paths))
         spec = with_value(spec, "guidance", 0.0)  # which class an image is of is not known
     return spec

@@ -170,7 +170,7 @@ class SampleViewModel(QObject):
         files = asked.tree.spec.start.files
         self.tree.withdraw(lambda value: value.tree.spec.start.files == files, shown)
         start = self.tree.value.spec.start
-        if self.tree.parameters != shown and (start.files or start.kind == "noise"):
+        if self.tree.parameters != shown and (start.files or not start.is_given):
             self._compute()
 
     def _fall_back(self) -> None:

@@ -25,6 +25,7 @@ from diffusion_studio.core.guidance.guides import (
     ByEarlierSelf,
     ClassifierFree,
     DrawnGuidance,
+    GuidanceCurve,
     Guide,
     IntervalGuidance,
 )
@@ -34,6 +35,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
 from diffusion_studio.core.steps.kernel import posterior_variance
+from support.families import ready
 
 TABLES = Tables.from_betas(CosineSchedule().betas(100))
 IMAGES = torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
@@ -271,6 +273,14 @@ def test_that_curves_of_guidance_are_what_they_say():
 def test_that_a_curve_that_cannot_be_is_refused(make, what):
     with pytest.raises(ValidationError, match=what):
         make()
+
+
+@pytest.mark.parametrize("curve", ready(GuidanceCurve).values(), ids=lambda curve: curve.kind)
+def test_that_every_curve_has_a_strength_at_every_time(curve):
+    for gamma in (0.0, 1.0, 7.5):
+        values = [curve.at(gamma, share / 20) for share in range(21)]
+        assert all(math.isfinite(value) and value >= 0 for value in values)
+        assert gamma in values  # it is reached somewhere
 
 
 @pytest.mark.parametrize("kind", list(members(Guide)))

@@ -14,7 +14,7 @@ from diffusion_studio.core.process.schedules import LinearSchedule, Schedule
 from diffusion_studio.core.process.spacing import TrailingSpacing
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import DDIM
-from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold, Unclipped
+from diffusion_studio.core.steps.clipping import Clip, Clipping, DynamicThreshold, Unclipped
 from diffusion_studio.core.steps.inversion import inversion, slerp
 from support.families import ready
 
@@ -127,3 +127,15 @@ def test_that_a_dynamic_threshold_scales_each_image_by_its_own_quantile():
         torch.testing.assert_close(image, expected.clamp(-limit, limit) / limit)
     tame = raw.with_x0(0.5 * found)
     torch.testing.assert_close(DynamicThreshold()(tame).x0_hat, tame.x0_hat)
+
+
+@pytest.mark.parametrize("clip", ready(Clipping).values(), ids=lambda clip: clip.kind)
+def test_that_every_clipping_leaves_what_lies_inside_as_it_is(clip):
+    x0_hat = torch.linspace(-1, 1, 32, dtype=torch.float64).reshape(2, 1, 4, 4)
+    inside = Prediction("x_0", x0_hat, 0.7 * x0_hat + 0.1, 0.5)
+    found = clip(inside)
+    torch.testing.assert_close(found.x0_hat, x0_hat)
+    torch.testing.assert_close(found.eps_hat, inside.eps_hat)
+    wild = clip(Prediction("x_0", 9 * x0_hat, x0_hat, 0.5)).x0_hat
+    assert wild.shape == x0_hat.shape
+    assert wild.dtype == x0_hat.dtype

@@ -30,7 +30,7 @@ from diffusion_studio.engine.plane.field import Window, error_view, exact_view, 
 from diffusion_studio.engine.plane.learner import judged_levels, learn, score_error
 from diffusion_studio.engine.plane.losses import Batch, implicit, trace_of_jacobian
 from diffusion_studio.engine.plane.measures import measure
-from diffusion_studio.engine.plane.process import Forward, Langevin, Reverse
+from diffusion_studio.engine.plane.process import Langevin, Process, Reverse
 from diffusion_studio.engine.plane.shapes import (
     SHAPES,
     Mode,
@@ -44,10 +44,8 @@ from diffusion_studio.models.score_mlp import PlaneNetwork, ScoreMLP
 from support import hostile
 
 PROCESSES = [
-    Langevin(steps=60),
+    *(cls(steps=60) for cls in members(Process).values()),
     Langevin(steps=60, adjusted=True),
-    Forward(steps=60),
-    Reverse(steps=60),
     Reverse(steps=60, sampler=DPMSolver2M()),
     Reverse(steps=60, climb="flow"),
 ]

@@ -14,6 +14,7 @@ class Loss(Member):
     """A loss of single errors. Concrete losses give `of`."""
 
     family: ClassVar[str] = "Losses"
+    is_squared: ClassVar[bool] = False  # the bound knows no other
     brackets: ClassVar[tuple[str, str]] = (r"\rho(", ")")  # what stands around an error, LaTeX
 
     def of(self, difference: Tensor) -> Tensor:
@@ -23,6 +24,7 @@ class Loss(Member):
 
 class L2Loss(Loss):
     kind: Literal["l2"] = "l2"
+    is_squared: ClassVar[bool] = True
     brackets: ClassVar[tuple[str, str]] = (r"\|", r"\|^2")
 
     title: ClassVar[str] = "L2, squared"

@@ -185,9 +185,9 @@ class RunConfig(Choice):
                 f"Where the last state is pure noise, {READINGS[self.objective.predict].title} says nothing "
                 f"about the image: predict {known}, or leave “zero SNR at T” off"
             )
-        if self.objective.variance != "fixed" and self.objective.loss.kind != "l2":
+        if self.objective.variance != "fixed" and not self.objective.loss.is_squared:
             raise Refused("A learned variance needs the L2 loss: the bound knows no other")
-        if self.diffusion.schedule.kind == "learned":
+        if self.diffusion.schedule.learns:
             self._check_learned()
         self.objective.weight_for(self.diffusion.tables())
         return self
@@ -195,7 +195,7 @@ class RunConfig(Choice):
     def _check_learned(self) -> None:
         """A learned schedule is trained by the bound, in which λ_t does not act."""
         objective = self.objective
-        if objective.loss.kind != "l2":
+        if not objective.loss.is_squared:
             raise Refused("A learned schedule is trained by the bound, which knows only the L2 loss")
         if objective.variance != "fixed" or self.diffusion.zero_terminal:
             raise Refused("A learned schedule needs a fixed variance, and no stretching to pure noise")

@@ -11,7 +11,6 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.objective.elbo import discretised_log_likelihood, gaussian_kl
-from diffusion_studio.core.objective.losses import L2Loss
 from diffusion_studio.core.objective.weights import (
     SNRDifferenceWeight,
     ddpm_elbo_weight,
@@ -130,7 +129,7 @@ class Minimised:
         loss = self.spec.loss
         if drawn is not None:
             return (self._reading.scale(a, b) * difference).square().flatten(1).mean(1)
-        if isinstance(loss, L2Loss):
+        if loss.is_squared:
             errors: Tensor = difference.square().flatten(1).mean(1)
             return errors if self._square is None else errors * self._square[batch.t]
         if self._scale is not None:

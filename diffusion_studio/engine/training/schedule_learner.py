@@ -45,7 +45,7 @@ def learned_curve(run: Run) -> LearnedCurve | None:
         CheckpointError: it cannot be read.
     """
     kept = list_checkpoints(run.checkpoint_folder)
-    if run.config.diffusion.schedule.kind != "learned" or not kept:
+    if not run.config.diffusion.schedule.learns or not kept:
         return None
     return LearnedCurve(run.name, checkpoint_step(kept[-1]), tables_of(kept[-1]))
 

@@ -9,9 +9,10 @@ import torch
 import typer
 
 from diffusion_studio.cli.bar import bar
-from diffusion_studio.cli.options import Device, Seed, TrainedRun, plain_app
+from diffusion_studio.cli.options import Device, Force, Seed, TrainedRun, plain_app
 from diffusion_studio.cli.sentences import note, usage
 from diffusion_studio.cli.signals import stopping_on_signals
+from diffusion_studio.cli.target import check_target
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec
@@ -39,6 +40,7 @@ def evaluate(
     draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of noise for each of them.")] = 2,
     samples: Annotated[int, typer.Option("--samples", min=2, help="Samples of the quality.")] = 500,
     seed: Seed = 0,
+    force: Force = False,
     device: Device = "auto",
 ) -> None:
     """Measure a trained model. Without --elbo or --quality, both. The run keeps images apart for the bound
@@ -46,6 +48,8 @@ def evaluate(
     with usage():
         if out is not None and out.suffix.lower() != ".json":
             raise Refused(f"{out.name} should end in .json.")
+        if out is not None:
+            check_target(out, force)
     both = not elbo and not quality
     spec = EvaluationSpec(elbo or both, quality or both, images, draws, samples, seed or 0)
     found = _evaluate(run, spec, choose_device(device))

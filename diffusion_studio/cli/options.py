@@ -15,6 +15,7 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter; see the keys below."),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
 TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run that has a checkpoint.")]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
+import os
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -73,6 +76,8 @@ def _root(
 
 def main(arguments: list[str], commands: Mapping[str, Command] = COMMANDS) -> int:
     """Runs one command; returns the exit code: 0 done, 1 failed with a sentence, 2 wrong usage."""
+    if os.name == "posix" and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files in another encoding
     with kept_log("commands.log"):
         try:
             app(arguments, obj=commands)

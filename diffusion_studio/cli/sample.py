@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,14 +10,15 @@ import typer
 from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar
-from diffusion_studio.cli.options import Device, Seed, plain_app
+from diffusion_studio.cli.options import Device, Force, Seed, plain_app
 from diffusion_studio.cli.sentences import note, usage
 from diffusion_studio.cli.sets import write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
+from diffusion_studio.cli.target import check_target
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.chains.chain import Chain
-from diffusion_studio.engine.chains.command import spec_of
+from diffusion_studio.engine.chains.command import spec_of, taken_by_number
 from diffusion_studio.engine.chains.export import check_suffix, run_chain, save_samples
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import class_names_of, open_named
@@ -56,7 +58,7 @@ Count = Annotated[
 Label = Annotated[
     str | None,
     typer.Option(
-        "--label", metavar="CLASS", help="The class, by number or name; −2 for none. All in turn by default."
+        "--label", metavar="CLASS", help="The class, by name or number; −2 for none. All in turn by default."
     ),
 ]
 Gamma = Annotated[float, typer.Option("--guidance", help="γ: 0 no class, 1 the class, more exaggerates it.")]
@@ -123,20 +125,34 @@ def sample(
     seed: Seed = 0,
     sets: Sets = None,
     trajectory: WithStates = False,
+    force: Force = False,
     device: Device = "auto",
 ) -> None:
     """Sample from a trained model."""
     with usage():
         check_suffix(out)
+        check_target(out, force)
         if trajectory and out.suffix.lower() != ".npz":
             raise Refused(f"--trajectory writes numbers, so {out.name} should end in .npz.")
         spec = spec_of(
             sampler=sampler, steps=steps, eta=eta, tau=tau, sigma=sigma, clip=clip, invert=invert or [],
             count=count, label=label, guidance=guidance, classifier=classifier, negative=negative,
-            guidance_curve=guidance_curve, seed=seed, sets=sets or [], names=lambda: class_names_of(run),
+            guidance_curve=guidance_curve, seed=seed, sets=sets or [], names=lambda: _names(run),
         )  # fmt: skip
+    for asked in (label, negative):
+        if sentence := taken_by_number(asked, lambda: _names(run)):
+            note(sentence)
     _sample(run, out, spec, trajectory, device)
     typer.echo(out)
+
+
+@cache
+def _names(name: str) -> tuple[str, ...]:
+    """The names of the classes; none where there is nothing that can be opened, which is said later."""
+    try:
+        return class_names_of(name)
+    except Refused:
+        return ()
 
 
 def _sample(name: str, out: Path, spec: SampleSpec, trajectory: bool, device_name: str) -> None:

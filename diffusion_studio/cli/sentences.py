@@ -12,7 +12,7 @@ from diffusion_studio.core.refused import Refused
 
 WRONG_USAGE = 2
 _COLORS = {1: "red", WRONG_USAGE: "yellow"}
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def note(sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl+C and SIGTERM."""
+"""Ctrl+C, SIGTERM, and SIGHUP: a terminal that is closed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from types import FrameType
 from diffusion_studio.cli.sentences import errors
 from diffusion_studio.engine.jobs.control import Control
 
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 @contextlib.contextmanager
 def stopping_on_signals(control: Control) -> Iterator[None]:
-    """The first Ctrl+C or SIGTERM stops in good order; a second one interrupts at once."""
+    """The first Ctrl+C, SIGTERM or SIGHUP stops in good order; a second one interrupts at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         if control.stopped:
@@ -21,7 +23,7 @@ def stopping_on_signals(control: Control) -> Iterator[None]:
         errors.print("Stopping and saving …")
         control.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in STOPPING}
     try:
         yield
     finally:

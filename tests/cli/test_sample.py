@@ -18,7 +18,7 @@ def test_that_samples_are_numbers_between_minus_one_and_one(said, run, tmp_path)
     code, told, _ = said("sample", run, "--out", out, "--steps", "4", "--count", "12")
     assert (code, told.strip()) == (0, str(out))
     with np.load(out) as found:
-        assert sorted(found) == ["labels", "samples"]
+        assert sorted(found) == ["class_names", "labels", "samples"]
         assert found["samples"].shape == (12, 1, 8, 8)
         assert found["samples"].dtype == np.float32
         assert np.abs(found["samples"]).max() <= 1
@@ -101,10 +101,10 @@ def test_that_a_checkpoint_is_sampled_like_its_run(said, run, tmp_path):
         (["--out", "a.png", "--eta", "nan"], 2, "eta"),
         (["--out", "a.png", "--sampler", "ddpm", "--eta", "1"], 2, "sampler.eta"),
         (["--out", "a.png", "--guidance", "-1"], 2, "guidance"),
-        (["--out", "a.png", "--label", "10"], 1, "no class 10"),
+        (["--out", "a.png", "--label", "10"], 2, "There is no class '10'. The classes are 0, 1"),
         (["--out", "a.png", "--steps", "51"], 1, "50"),
         (["--out", "a.png", "--trajectory"], 2, ".npz"),
-        (["--out", "file/a.png", "--steps", "2"], 1, "file"),
+        (["--out", "file/a.png", "--steps", "2"], 2, "is a file, so"),
     ],
 )
 def test_that_samples_that_cannot_be_are_refused_in_one_sentence(
@@ -140,7 +140,7 @@ def test_that_a_damaged_model_is_one_sentence(said, run, tmp_path):
     [
         (["--guidance", "nan"], 2, "finite number"),
         (["--guidance", "inf"], 2, "finite number"),
-        (["--negative", "10"], 1, "no class 10"),
+        (["--negative", "10"], 2, "no class '10'"),
         (["--negative", "dog"], 2, "no class 'dog'. The classes are 0, 1,"),
         (["--guidance-curve", "sometimes"], 2, "an interval like 0.2-0.8"),
         (["--classifier"], 1, "no classifier of noisy images yet"),
@@ -176,3 +176,34 @@ def test_that_the_memorising_denoiser_has_a_name_on_the_command_line(said, tmp_p
     assert said("sample", "memorising:digits", *options)[0] == 0
     with np.load(out) as found:
         assert found["samples"].shape == (2, 1, 8, 8)
+
+
+def test_that_a_file_is_replaced_only_by_force(said, run, tmp_path):
+    out = tmp_path / "a.png"
+    out.write_text("mine")
+    asked = ("sample", run, "--out", out, "--steps", "2", "--count", "2")
+    code, _, errors = said(*asked)
+    assert (code, out.read_text()) == (2, "mine")
+    assert "is there already; --force replaces it." in errors
+    assert said(*asked, "--force")[0] == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_that_a_folder_is_no_file_to_write_to(said, run, tmp_path):
+    (tmp_path / "a.png").mkdir()
+    code, _, errors = said("sample", run, "--out", tmp_path / "a.png")
+    assert code == 2
+    assert "a.png is a folder; name a file in it" in errors
+
+
+def test_that_brackets_in_a_name_come_out_whole(said, tmp_path):
+    code, _, errors = said("sample", tmp_path / "[red]run[/red] [0]", "--out", tmp_path / "a.png")
+    assert code == 1
+    assert "[red]run[/red] [0]" in errors
+
+
+def test_that_npz_names_the_classes(said, run, tmp_path):
+    out = tmp_path / "a.npz"
+    assert said("sample", run, "--out", out, "--steps", "2", "--count", "3", "--label", "7")[0] == 0
+    with np.load(out) as found:
+        assert [str(found["class_names"][label]) for label in found["labels"]] == ["7", "7", "7"]

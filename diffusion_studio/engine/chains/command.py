@@ -40,6 +40,7 @@ class Option:
     covers: tuple[str, ...]  # the parameters that it speaks of
     changes: Callable[[Any, Names], Changes]  # what it asks for
     words: Words
+    is_class: bool = False  # whether it takes a class, which has a name too
 
     @property
     def name(self) -> str:
@@ -68,12 +69,16 @@ def spec_of(*, sets: Sequence[str] = (), names: Names = tuple, **given: Any) -> 
     return with_values(SampleSpec(), [*changes, *map(_set, sets)])
 
 
-def command_of(source: str, spec: SampleSpec, out: str = "samples.png") -> str:
-    """The command line that repeats a chain; what is as by default is left out."""
+def command_of(source: str, spec: SampleSpec, out: str = "samples.png", names: Sequence[str] = ()) -> str:
+    """The command line that repeats a chain; what is as by default is left out.
+
+    Args:
+        names: of the classes; a class is said by its name.
+    """
     words, told = ["diffusion-studio", "sample", source, "--out", out], set()
     for option in OPTIONS:
         for word in option.words(spec):
-            words += [option.flag, word]
+            words += _said(option, word, names)
             told |= set(option.covers)
     for knob in knobs(spec):
         if knob.path not in told and not _is_as_by_default(spec, knob.path):
@@ -103,9 +108,17 @@ def _plain(flag: str, path: str, words: Words | None = None) -> Option:
 
 
 def _class(flag: str, path: str) -> Option:
-    """An option that gives a class, by number or by name."""
+    """An option that gives a class, by name or by number."""
     numbered = _plain(flag, path)
-    return replace(numbered, changes=lambda asked, names: [(path, class_number(asked, names))])
+    return replace(numbered, changes=lambda asked, names: [(path, class_number(asked, names))], is_class=True)
+
+
+def _said(option: Option, word: str, names: Sequence[str]) -> list[str]:
+    """An option with what it takes."""
+    if not option.is_class or not 0 <= int(word) < len(names):
+        return [option.flag, word]
+    name = names[int(word)]
+    return [f"{option.flag}={name}"] if name.startswith("-") else [option.flag, name]
 
 
 def _changed(spec: SampleSpec, path: str) -> Iterator[str]:
@@ -114,21 +127,32 @@ def _changed(spec: SampleSpec, path: str) -> Iterator[str]:
 
 
 def class_number(asked: int | str, names: Names) -> int:
-    """The number of a class that is given by number or by name.
+    """The number of a class that is given by its name, or by its number where no class has that name.
+
+    A negative number stands for no class, or for all in turn, unless a class is called so.
 
     Raises:
-        Refused: no class of that name; the message is a sentence.
+        Refused: no such class; the message is a sentence.
     """
-    try:
-        return int(asked)
-    except ValueError:
-        known = list(names())
-    if asked in known:
-        return known.index(str(asked))
+    known, text = list(names()), str(asked).strip()
+    if text in known:
+        return known.index(text)
+    if re.fullmatch(r"-\d+", text):
+        return int(text)
+    if re.fullmatch(r"\d{1,9}", text) and (not known or int(text) < len(known)):
+        return int(text)
     if not known:
         raise Refused(f"There are no classes with names here, so {asked!r} is not one.")
     listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
     raise Refused(f"There is no class {asked!r}. The classes are {listed}.")
+
+
+def taken_by_number(asked: int | str | None, names: Names) -> str:
+    """A sentence where a class was given by its number though classes have names; or nothing."""
+    known, text = list(names()), str(asked).strip()
+    if asked is None or text in known or not text.isdecimal() or not int(text) < len(known):
+        return ""
+    return f"No class is called {text}; class number {text} is taken, which is called {known[int(text)]}."
 
 
 # --- samplers and their σ ---------------------------------------------------------------------------------

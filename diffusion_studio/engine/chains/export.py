@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.data.imageset import printable, to_uint8
 from diffusion_studio.engine.chains.chain import NOT_NUMBERS, Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.chains.views import View
@@ -37,6 +37,7 @@ class Samples:
     times: tuple[int, ...]  # (S+1,)
     x_t: list[NDArray[np.float32]] = field(default_factory=list)  # S+1 states, when kept
     x0_hat: list[NDArray[np.float32]] = field(default_factory=list)  # S estimates, when kept
+    class_names: tuple[str, ...] = ()  # (K,) that the labels count
 
 
 def run_chain(
@@ -55,7 +56,10 @@ def run_chain(
     """
     chain.check()
     x = chain.start()
-    samples = Samples(np.empty(0, np.float32), _labels(chain), chain.times, [_numpy(x)] if keep else [])
+    samples = Samples(
+        np.empty(0, np.float32), _labels(chain), chain.times, [_numpy(x)] if keep else [],
+        class_names=chain.class_names,
+    )  # fmt: skip
     for step in chain.steps(0, x):
         x = step.x_s
         if keep:
@@ -143,6 +147,7 @@ def _recorded(trajectory: Trajectory) -> Samples:
     return Samples(
         trajectory.x_t(last).clip(-1, 1), _labels(trajectory.chain), trajectory.times[: last + 1],
         [trajectory.x_t(k) for k in range(last + 1)], [trajectory.x0_hat(k) for k in range(last)],
+        trajectory.chain.class_names,
     )  # fmt: skip
 
 
@@ -160,6 +165,8 @@ def _frames(samples: Samples) -> list[NDArray[np.uint8]]:
 
 def _npz(samples: Samples, trajectory: bool) -> bytes:
     arrays: dict[str, NDArray[Any]] = {"samples": samples.samples, "labels": samples.labels}
+    if samples.class_names:
+        arrays["class_names"] = np.array([printable(name) for name in samples.class_names])
     if trajectory:
         arrays |= {
             "t": np.array(samples.times),

@@ -82,8 +82,8 @@ class SampleFiles(QObject):
 
     def command(self) -> str:
         """The command line that makes the samples of the shown track again; a branch's from its start on."""
-        asked = self._tree.parameters
-        return command_of(asked.source, asked.spec)
+        asked, record = self._tree.parameters, self._chains.record
+        return command_of(asked.source, asked.spec, names=record.chain.class_names if record else ())
 
     def export(self, path: Path, kind: ExportKind = "state") -> None:
         """Writes what is seen, beside the window; the file's name says how."""

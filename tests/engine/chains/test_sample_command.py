@@ -16,9 +16,10 @@ from diffusion_studio.core.guidance.guides import (
     IntervalGuidance,
 )
 from diffusion_studio.core.process.spacing import ExplicitSpacing, KarrasSpacing
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM, DPMSolver2MSDE, Heun, SigmaCurve
 from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold
-from diffusion_studio.engine.chains.command import OPTIONS, command_of, spec_of
+from diffusion_studio.engine.chains.command import OPTIONS, command_of, spec_of, taken_by_number
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InterpolatedStart, InvertedStart, NoisedStart
 
@@ -69,7 +70,7 @@ def test_that_the_command_repeats_the_chain(spec):
 
 
 def test_that_the_command_line_has_the_options_of_the_table():
-    of_others = {"run", "out", "sets", "trajectory", "device"}
+    of_others = {"run", "out", "sets", "trajectory", "device", "force"}
     assert {option.name for option in OPTIONS} | of_others == set(inspect.signature(sample).parameters)
 
 
@@ -135,4 +136,41 @@ def test_that_classes_go_by_number_or_name():
     assert spec_of(label="bee", negative="cat", names=lambda: NAMES).label == 1
     assert spec_of(label="bee", negative="cat", names=lambda: NAMES).guide == ClassifierFree(negative=2)
     assert spec_of(label="-2", negative="7").guide == ClassifierFree(negative=7)
-    assert spec_of(label="2", names=lambda: ("2", "3", "4")).label == 2  # a number is a number
+    assert spec_of(label="2", names=lambda: NAMES).label == 2
+
+
+DIGITS_FROM_ONE = ("1", "2", "3")
+
+
+def test_that_a_name_comes_before_a_number():
+    assert spec_of(label="2", names=lambda: DIGITS_FROM_ONE).label == 1
+    assert spec_of(label="0", names=lambda: DIGITS_FROM_ONE).label == 0
+    assert spec_of(negative="3", guidance=2.0, names=lambda: DIGITS_FROM_ONE).guide.negative == 2
+    assert spec_of(label="-2", names=lambda: DIGITS_FROM_ONE).label == -2
+    assert spec_of(label="-1", names=lambda: ("-1", "1")).label == 0
+    assert spec_of(label="1000000", names=lambda: ("0", "5", "1000000")).label == 2
+    assert spec_of(label="7").label == 7
+    with pytest.raises(Refused, match=r"There is no class '4'\. The classes are 1, 2, 3\."):
+        spec_of(label="4", names=lambda: DIGITS_FROM_ONE)
+
+
+def test_that_a_class_taken_by_its_number_is_said():
+    assert taken_by_number("0", lambda: DIGITS_FROM_ONE) == (
+        "No class is called 0; class number 0 is taken, which is called 1."
+    )
+    for asked in ("2", None, "-2", "red"):
+        assert taken_by_number(asked, lambda: DIGITS_FROM_ONE) == ""
+    assert taken_by_number("2", tuple) == ""
+
+
+@pytest.mark.parametrize("names", [DIGITS_FROM_ONE, ("-1", "--x", "a b"), ("0", "1", "2")])
+def test_that_the_command_says_the_class_by_its_name(names):
+    for number in range(3):
+        spec = SampleSpec(label=number, guidance=2, guide=ClassifierFree(negative=(number + 1) % 3))
+        words = shlex.split(command_of("run", spec, names=names))
+        given = {}
+        for flag in ("--label", "--negative"):
+            (place,) = [k for k, word in enumerate(words) if word.split("=")[0] == flag]
+            given[flag[2:]] = words[place].partition("=")[2] or words[place + 1]
+        found = spec_of(guidance=2.0, names=lambda: names, **given)
+        assert (found.label, found.guide.negative) == (number, (number + 1) % 3)

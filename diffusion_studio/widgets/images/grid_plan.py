@@ -1,0 +1,132 @@
+"""Where the pictures of a grid stand, and what is written and drawn around them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen
+
+from diffusion_studio.widgets.images.mosaic import Layout, fit
+from diffusion_studio.widgets.look.theme import tabular, theme
+
+GAP = 6
+_MOST_OF_TITLE = 96  # pixels
+
+
+@dataclass(frozen=True)
+class GridMarks:
+    """What is written around the pictures, and what is marked."""
+
+    titles: tuple[str, ...] = ()  # one short text above each column
+    captions: tuple[str, ...] = ()  # one under each picture
+    highlighted: int | None = None  # a column
+    selection: int | None = None  # a picture
+
+    def room_above(self, metrics: QFontMetrics) -> int:
+        return metrics.height() + 4 if self.titles else 0
+
+    def room_below(self, metrics: QFontMetrics) -> int:
+        """Of each picture."""
+        return metrics.height() if self.captions else 0
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """A layout in device pixels, asked in logical ones."""
+
+    layout: Layout
+    ratio: float  # device pixels for a logical one
+
+    def tile(self, index: int) -> QRectF:
+        """Where picture `index` is drawn. Raises IndexError for an unknown one."""
+        if not 0 <= index < self.layout.count:
+            raise IndexError(f"no picture {index}")
+        left, top = self.layout.corner(index)
+        corner = QPointF(self.layout.origin[0] + left, self.layout.origin[1] + top) / self.ratio
+        width, height = self.layout.tile
+        return QRectF(corner.x(), corner.y(), width / self.ratio, height / self.ratio)
+
+    def index_at(self, point: QPoint | QPointF) -> int | None:
+        """The picture under a point, or None."""
+        return self.layout.index_at(point.x() * self.ratio, point.y() * self.ratio)
+
+    @property
+    def across(self) -> float:
+        """From one column to the next."""
+        return (self.layout.tile[0] + self.layout.gap[0]) / self.ratio
+
+    @property
+    def in_first_row(self) -> int:
+        return min(self.layout.columns, self.layout.count)
+
+
+def planned(
+    shape: tuple[int, int, int], size: QSize, ratio: float, marks: GridMarks, metrics: QFontMetrics,
+    centre: bool = True, columns: int | None = None,
+) -> GridPlan:  # fmt: skip
+    """The plan for pictures (N, H, W) of `shape` in a widget of `size`, with room for what is written."""
+    count, height, width = shape
+    top = round(marks.room_above(metrics) * ratio)
+    area = (int(size.width() * ratio), int(size.height() * ratio) - top)
+    between = round(GAP * ratio)
+    gap = (between, between + round(marks.room_below(metrics) * ratio))
+    found = fit(count, (width, height), area, gap, centre, columns)
+    return GridPlan(replace(found, origin=(found.origin[0], found.origin[1] + top)), ratio)
+
+
+def paint_marks(painter: QPainter, plan: GridPlan, marks: GridMarks, width: int) -> None:
+    """Titles, captions, and outlines, in a widget of that width."""
+    _paint_titles(painter, plan, marks, width)
+    _paint_captions(painter, plan, marks)
+    _paint_highlight(painter, plan, marks)
+    if marks.selection is not None:
+        _outline(painter, plan.tile(marks.selection))
+
+
+def _paint_titles(painter: QPainter, plan: GridPlan, marks: GridMarks, width: int) -> None:
+    """Above the columns, as many as there is room for, and always the highlighted one's."""
+    titles = dict(enumerate(marks.titles[: plan.in_first_row]))
+    if not titles:
+        return
+    font, metrics, colors = painter.font(), painter.fontMetrics(), theme().palette
+    painter.setFont(tabular(font))
+    wide = max(metrics.horizontalAdvance(title) for title in titles.values()) + 6
+    every = max(1, math.ceil(min(wide, _MOST_OF_TITLE) / plan.across))
+    here = marks.highlighted if marks.highlighted in titles else None
+    for column, title in titles.items():
+        if column != here and (column % every or (here is not None and abs(column - here) < every)):
+            continue
+        tile = plan.tile(column)
+        top = tile.top() - marks.room_above(metrics)
+        room = QRectF(0, top, plan.across * every - 2, metrics.height())
+        room.moveLeft(min(max(tile.center().x() - room.width() / 2, 0), width - room.width()))
+        painter.setPen(QColor(colors.text if column == here else colors.muted))
+        short = metrics.elidedText(title, Qt.TextElideMode.ElideRight, int(room.width()))
+        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, short)
+    painter.setFont(font)
+
+
+def _paint_captions(painter: QPainter, plan: GridPlan, marks: GridMarks) -> None:
+    metrics, colors = painter.fontMetrics(), theme().palette
+    for index, caption in enumerate(marks.captions[: plan.layout.count]):
+        tile = plan.tile(index)
+        room = QRectF(tile.left() - 2, tile.bottom() + 1, tile.width() + 4, marks.room_below(metrics))
+        painter.setPen(QColor(colors.text if index == marks.selection else colors.muted))
+        short = metrics.elidedText(caption, Qt.TextElideMode.ElideRight, int(room.width()))
+        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, short)
+
+
+def _paint_highlight(painter: QPainter, plan: GridPlan, marks: GridMarks) -> None:
+    column, layout = marks.highlighted, plan.layout
+    if column is None or not 0 <= column < plan.in_first_row:
+        return
+    last = column + layout.columns * ((layout.count - 1 - column) // layout.columns)
+    _outline(painter, plan.tile(column).united(plan.tile(last)))
+
+
+def _outline(painter: QPainter, area: QRectF) -> None:
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(theme().palette.accent), 2))
+    painter.drawRoundedRect(area.adjusted(-2, -2, 2, 2), 5, 5)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.widgets.editors.points import PointPlot
-from diffusion_studio.widgets.editors.sigma_points import Ceiling, Points
+from diffusion_studio.widgets.editors.sigma_points import Ceiling
 from diffusion_studio.widgets.plots.math import tick_text
 
 
@@ -23,31 +22,20 @@ class CeilingPlot(PointPlot):
         unit: how far the arrows move a point up or down.
     """
 
-    points_edited = Signal(list)  # [(t, value), …], t rising
-
     def __init__(
         self, name: str, symbol: str, color_key: str, unit: float, parent: QWidget | None = None
     ) -> None:
         self._ceiling = Ceiling(np.empty(0), np.empty(0))
         self._symbol = symbol
-        super().__init__(name, color_key, unit, parent)
+        super().__init__(name, color_key, unit, self._ceiling, parent)
+
+    def _set_ceiling(self, ceiling: Ceiling) -> None:
+        self._rule = self._ceiling = ceiling
 
     def set_points(self, points: Sequence[tuple[float, float]] | None) -> None:
         """Offer these (t, value) for dragging; None where the quantity follows a rule."""
         self._show_points(None if points is None else tuple(sorted((float(t), float(y)) for t, y in points)))
         self._changed()
-
-    def _with_moved(self, i: int, t: float, y: float) -> Points:
-        return self._ceiling.moved(self._points or (), i, t, y)
-
-    def _with_added(self, t: float, y: float) -> tuple[Points, int] | None:
-        return self._ceiling.added(self._points or (), t, y)
-
-    def _without(self, i: int) -> Points:
-        return self._ceiling.removed(self._points or (), i)
-
-    def _announce(self) -> None:
-        self.points_edited.emit(list(self._points or ()))
 
     def _words(self, i: int) -> str:
         assert self._points is not None

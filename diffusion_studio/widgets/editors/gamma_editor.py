@@ -32,7 +32,7 @@ class GammaEditor(CeilingPlot):
         if values.shape != (max(0, len(times) - 1),):
             raise ValueError(f"expected {max(0, len(times) - 1)} values for {len(times)} times")
         starts = np.asarray(times[:-1], np.float64)
-        self._ceiling = Ceiling(starts, np.full(len(starts), MOST))
+        self._set_ceiling(Ceiling(starts, np.full(len(starts), MOST)))
         self._limits = (0.0, 1.1 * max(1.0, float(values.max(initial=0.0))))
         curve = Curve(np.append(values, np.nan)[: len(times)], "guidance", label="γ_t")
         self.set_curves(np.asarray(times, np.float64), {GAMMA: curve})

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pyqtgraph as pg
+from typing import Protocol
+
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.widgets.editors.dots import Dots
 from diffusion_studio.widgets.editors.sigma_points import Points
-from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.canvas import Reading
 from diffusion_studio.widgets.plots.chain import ChainPlot
-from diffusion_studio.widgets.plots.math import Floats, tick_text
+from diffusion_studio.widgets.plots.math import tick_text
 
-_REACH = 9.0  # pixels from which a point is grabbed
-_DOTS_UP_TO = 200
 _ARROWS = {
     Qt.Key.Key_Left: (1, 0),  # towards the noise
     Qt.Key.Key_Right: (-1, 0),
@@ -25,45 +23,43 @@ _ARROWS = {
 _TABS = {Qt.FocusReason.TabFocusReason: -1, Qt.FocusReason.BacktabFocusReason: 0}
 
 
+class PointRule(Protocol):
+    """Where the points of a curve may be."""
+
+    def moved(self, points: Points, i: int, t: float, y: float) -> Points:
+        """Point `i` brought as near to (t, y) as it may come."""
+
+    def added(self, points: Points, t: float, y: float) -> tuple[Points, int] | None:
+        """With one point more near (t, y), and its number; None where there is no room."""
+
+    def removed(self, points: Points, i: int) -> Points:
+        """Without point `i`, or with it where it has to stay."""
+
+
 class PointPlot(ChainPlot):
     """A plot over t with points: drag, double click, right click; arrows, Insert, Delete and Tab.
 
     Beside a point, a click or a drag asks to go to a state, as in any plot over the chain.
     """
 
+    points_edited = Signal(list)  # [(t, value), …], t rising
     edit_finished = Signal()
 
-    def __init__(self, name: str, color_key: str, unit: float, parent: QWidget | None = None) -> None:
-        """`unit` is how far the arrows move a point up or down."""
+    def __init__(
+        self, name: str, color_key: str, unit: float, rule: PointRule, parent: QWidget | None = None
+    ) -> None:
+        """`rule` says where points may be; `unit` is how far the arrows move one up or down."""
+        self._rule = rule
         self._points: Points | None = None
         self._selected: int | None = None
         self._held: int | None = None
         self._edited = False
         self._color_key, self._unit = color_key, unit
+        self._dots: Dots | None = None  # there is no canvas yet
         super().__init__(parent=parent)
         self.setAccessibleName(name)
-        self._dots = pg.ScatterPlotItem(pxMode=True)
-        self._choice = pg.ScatterPlotItem(size=12, pxMode=True)
-        for z, item in ((15, self._dots), (16, self._choice)):
-            item.setZValue(z)
-            self.canvas.addItem(item, ignoreBounds=True)
-        self.canvas.show_whole_dots()
+        self._dots = Dots(self.canvas, color_key)
         self._restyle()
-
-    # for subclasses
-
-    def _with_moved(self, i: int, t: float, y: float) -> Points:
-        raise NotImplementedError
-
-    def _with_added(self, t: float, y: float) -> tuple[Points, int] | None:
-        raise NotImplementedError
-
-    def _without(self, i: int) -> Points:
-        raise NotImplementedError
-
-    def _announce(self) -> None:
-        """Emit the points as they are now."""
-        raise NotImplementedError
 
     def _on_plain_click(self, scene: QPointF) -> bool:
         """A click beside all points; whether it was taken."""
@@ -100,7 +96,7 @@ class PointPlot(ChainPlot):
         self.select(select)
         if changed:
             self._edited = True
-            self._announce()
+            self.points_edited.emit(list(points))
 
     def _finish(self) -> None:
         if self._edited:
@@ -109,7 +105,7 @@ class PointPlot(ChainPlot):
 
     def _remove(self, index: int) -> None:
         if self._points is not None:
-            left = self._without(index)
+            left = self._rule.removed(self._points, index)
             gone = len(left) < len(self._points)
             self._edit(left, min(index, len(left) - 1) if gone else index)
             self._finish()
@@ -143,24 +139,8 @@ class PointPlot(ChainPlot):
 
     def _place_points(self) -> None:
         """Put the dots where the points are, without drawing the rest again."""
-        if not hasattr(self, "_choice"):
-            return
-        points = self._points or ()
-        chosen = points[self._selected : self._selected + 1] if self._selected is not None else ()
-        color, rug = self._color(self._color_key, 0.7 if self._is_rug else 1.0), self._is_rug
-        self._dots.setSymbol("|" if rug else "o")
-        self._dots.setSize(7 if rug else 9)
-        self._dots.setPen(pg.mkPen(color, width=1 if rug else 2))
-        self._dots.setBrush(pg.mkBrush(theme().palette.card))
-        self._dots.setData(x=[t for t, _ in points], y=[y for _, y in points])
-        self._choice.setPen(pg.mkPen(self._color("text"), width=2))
-        self._choice.setBrush(pg.mkBrush(self._color(self._color_key)))
-        self._choice.setData(x=[t for t, _ in chosen], y=[y for _, y in chosen])
-
-    @property
-    def _is_rug(self) -> bool:
-        """Too many for dots."""
-        return self._points is not None and len(self._points) > _DOTS_UP_TO
+        if self._dots is not None:
+            self._dots.show(self._points or (), self._selected)
 
     # the pointer
 
@@ -204,7 +184,7 @@ class PointPlot(ChainPlot):
             self.canvas.viewport().setCursor(shape)
             return False
         place = self.canvas.view.mapSceneToView(scene)
-        self._edit(self._with_moved(self._held, place.x(), place.y()), self._held)
+        self._move(self._held, place.x(), place.y())
         if self._held is not None and self._points is not None:
             t, y = self._points[self._held]
             self.readout.show(Reading(t, self._words(self._held), ((y, self._color_key),)))
@@ -221,27 +201,18 @@ class PointPlot(ChainPlot):
             self._remove(index)
 
     def _add(self, t: float, y: float) -> None:
-        found = self._with_added(t, y) if self._points is not None else None
+        found = self._rule.added(self._points, t, y) if self._points is not None else None
         if found is not None:
             self._edit(*found)
 
+    def _move(self, i: int, t: float, y: float) -> None:
+        """Brings a point as near to (t, y) as it may come."""
+        if self._points is not None:
+            self._edit(self._rule.moved(self._points, i, t, y), i)
+
     def _point_near(self, scene: QPointF) -> int | None:
         """The point within reach of a place in the scene."""
-        if not self._points:
-            return None
-        places = self._scene_of(*np.array(self._points).T)
-        distance = np.hypot(places[:, 0] - scene.x(), places[:, 1] - scene.y())
-        nearest = int(distance.argmin())
-        return nearest if distance[nearest] <= _REACH else None
-
-    def _scene_of(self, x: Floats, y: Floats) -> Floats:
-        """Places in the scene, which counts pixels: (N, 2)."""
-        view = self.canvas.view
-        (x0, x1), (y0, y1) = view.viewRange()
-        a, b = view.mapViewToScene(QPointF(x0, y0)), view.mapViewToScene(QPointF(x1, y1))
-        across = a.x() + (x - x0) / (x1 - x0) * (b.x() - a.x())
-        down = a.y() + (y - y0) / (y1 - y0) * (b.y() - a.y())
-        return np.stack([across, down], axis=1)
+        return self._dots.near(self._points or (), scene) if self._dots is not None else None
 
     # the keys
 
@@ -252,7 +223,7 @@ class PointPlot(ChainPlot):
         elif key in _ARROWS:
             far = 10 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1
             (across, up), (t, y) = _ARROWS[key], self._points[chosen]
-            self._edit(self._with_moved(chosen, t + across * far, y + up * far * self._unit), chosen)
+            self._move(chosen, t + across * far, y + up * far * self._unit)
         elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self._remove(chosen)
         elif key == Qt.Key.Key_Insert:

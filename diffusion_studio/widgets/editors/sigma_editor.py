@@ -12,6 +12,7 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QKeyEvent, QPain
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.widgets.editors.ceiling import CeilingPlot
+from diffusion_studio.widgets.editors.dots import scene_places
 from diffusion_studio.widgets.editors.sigma_points import Ceiling, curve
 from diffusion_studio.widgets.forms.segmented import draw_symbol, symbol_width
 from diffusion_studio.widgets.look.theme import theme
@@ -54,7 +55,7 @@ class SigmaEditor(CeilingPlot):
         if any(values.shape != (max(0, len(times) - 1),) for values in steps.values()):
             raise ValueError(f"expected {max(0, len(times) - 1)} values for {len(times)} times")
         starts = np.asarray(times[:-1], np.float64)
-        self._ceiling = Ceiling(starts, steps[CEILING])
+        self._set_ceiling(Ceiling(starts, steps[CEILING]))
         self._named = {name: steps[name] for name in named}
         colors = {CEILING: "weight", SIGMA: "eps"}
         ended = {name: np.append(values, np.nan)[: len(times)] for name, values in steps.items()}
@@ -71,7 +72,7 @@ class SigmaEditor(CeilingPlot):
         t, y = self._ceiling.times, np.asarray(self._curves[SIGMA].values)[:-1] if self._curves else ()
         if not len(t):
             return False
-        places = self._scene_of(t, np.asarray(y, np.float64))  # (S, 2), x rising
+        places = scene_places(self.canvas, t, np.asarray(y, np.float64))  # (S, 2), x rising
         there = float(np.interp(scene.x(), places[:, 0], places[:, 1]))
         inside = places[0, 0] - _NEAR <= scene.x() <= places[-1, 0] + _NEAR
         return bool(inside and abs(there - scene.y()) <= _NEAR)

@@ -51,7 +51,7 @@ def test_that_a_folder_becomes_a_model_whose_chain_is_walked_and_everything_is_t
     )
     assert sampling.state.chains.facts.class_names == training.state.data.class_names
     timeline = studio.sample_page.transport.timeline
-    middle = QPoint(round(timeline.x_of(20)), timeline.height() // 2)
+    middle = QPoint(round(timeline.plan.x_of(20)), timeline.height() // 2)
     qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=middle)
     qtbot.keyClick(timeline, Qt.Key.Key_Right)
     qtbot.keyClick(studio.sample_page, Qt.Key.Key_T)

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
+from diffusion_studio.widgets.chain.ruler import Ruler
 from diffusion_studio.widgets.chain.timeline import Timeline
 from diffusion_studio.widgets.chain.tracks import Axis, Track
 from diffusion_studio.widgets.look.icons import set_icon
@@ -56,7 +57,7 @@ class Transport(QFrame):
     rename_requested = Signal(int)
     delete_requested = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, ruler: Ruler | None = None) -> None:
         super().__init__(parent)
         self.setProperty("card", True)
         self.setAccessibleName("Transport")
@@ -64,7 +65,7 @@ class Transport(QFrame):
         self._note = ""
         self._factor = 0  # of the last J or L; 0 when paused
         self._keys: _PageKeys | None = None
-        self._timeline = Timeline(self)
+        self._timeline = Timeline(self, ruler)
         self._timeline.seek_requested.connect(self._on_dragged)
         self._timeline.track_requested.connect(self.track_requested)
         self._timeline.rename_requested.connect(self.rename_requested)

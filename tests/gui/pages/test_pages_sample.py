@@ -146,7 +146,7 @@ def test_that_one_drag_of_eta_is_one_step_and_the_chain_follows(qtbot, app, page
 def test_that_the_timeline_is_dragged(qtbot, page, model):
     timeline = page.transport.timeline
     y = timeline.height() // 2
-    qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=QPoint(round(timeline.x_of(10)), y))
+    qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=QPoint(round(timeline.plan.x_of(10)), y))
     assert model.state.player.position == 10
     assert page.transport.position == 10
 

@@ -547,7 +547,7 @@ def lanes(qtbot, app, page, model) -> Iterator:
 
 
 def at(timeline, lane: int, t: float) -> QPoint:
-    return QPoint(round(timeline.x_at(t)), round(timeline.lane_top(lane)) + 4)
+    return QPoint(round(timeline.plan.x_at(t)), round(timeline.plan.lane_top(lane)) + 4)
 
 
 def test_that_a_click_on_a_lane_shows_its_track_at_that_time(qtbot, app, model, lanes):

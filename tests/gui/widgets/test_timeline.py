@@ -37,7 +37,7 @@ def said(timeline):
 
 
 def spot(timeline, lane, t):
-    return QPoint(round(timeline.x_at(t)), round(timeline.lane_top(lane)) + 4)
+    return QPoint(round(timeline.plan.x_at(t)), round(timeline.plan.lane_top(lane)) + 4)
 
 
 def test_that_equal_times_stand_at_one_place_whatever_their_number(timeline):
@@ -45,15 +45,15 @@ def test_that_equal_times_stand_at_one_place_whatever_their_number(timeline):
         timeline.set_axis(axis, values)
         for lane, track in enumerate(TRACKS):
             timeline.set_tracks(TRACKS, lane)
-            places = [timeline.x_of(k) for k in range(len(track.times))]
-            assert places == pytest.approx([timeline.x_at(t) for t in track.times])
+            places = [timeline.plan.x_of(k) for k in range(len(track.times))]
+            assert places == pytest.approx([timeline.plan.x_at(t) for t in track.times])
             assert places == sorted(places)
-            assert [timeline.index_at(x) for x in places] == list(range(len(places)))
+            assert [timeline.plan.index_at(x) for x in places] == list(range(len(places)))
 
 
 def test_that_times_between_the_main_chains_are_interpolated_on_the_step_axis(timeline):
     timeline.set_axis("step")
-    assert timeline.x_at(390) == pytest.approx((timeline.x_at(400) + timeline.x_at(380)) / 2)
+    assert timeline.plan.x_at(390) == pytest.approx((timeline.plan.x_at(400) + timeline.plan.x_at(380)) / 2)
 
 
 def test_that_a_click_on_another_lane_asks_for_it_and_seeks_there(qtbot, timeline):
@@ -76,7 +76,7 @@ def test_that_the_drag_goes_on_in_the_new_tracks_states(qtbot, timeline):
 def test_that_the_ticks_above_the_lanes_belong_to_the_active_track(qtbot, timeline):
     timeline.set_tracks(TRACKS, 1)
     heard = said(timeline)
-    qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=QPoint(round(timeline.x_at(400)), 26))
+    qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=QPoint(round(timeline.plan.x_at(400)), 26))
     assert heard == [("seek", 30)]
 
 
@@ -125,8 +125,8 @@ def test_that_lanes_grow_to_six_and_are_then_squeezed(timeline):
         heights.append(timeline.height())
         timeline.grab()
         for lane in range(count):
-            assert timeline.lane_at(timeline.lane_top(lane) + 1) == lane
-            assert timeline.lane_top(lane) + 4 <= timeline.height()
+            assert timeline.plan.lane_at(timeline.plan.lane_top(lane) + 1) == lane
+            assert timeline.plan.lane_top(lane) + 4 <= timeline.height()
     assert heights[:6] == sorted(set(heights[:6])) and set(heights[6:]) == {heights[5]}
 
 
@@ -140,12 +140,12 @@ def test_that_the_active_path_is_drawn_fuller(timeline):
 
 
 def test_that_the_compared_track_gets_its_letter_and_room(timeline):
-    before = timeline.x_at(0)
+    before = timeline.plan.x_at(0)
     plain = timeline.grab().toImage()
     timeline.set_compared(2)
-    assert timeline.x_at(0) < before and timeline.grab().toImage() != plain
+    assert timeline.plan.x_at(0) < before and timeline.grab().toImage() != plain
     timeline.set_tracks(TRACKS[:2], 0)
-    assert timeline.x_at(0) == before
+    assert timeline.plan.x_at(0) == before
 
 
 def test_that_it_follows_the_theme(timeline):
@@ -173,7 +173,7 @@ def test_that_a_new_main_chain_takes_the_place_of_all_tracks(timeline):
     timeline.set_times(range(10, -1, -1))
     timeline.set_ready(3)
     assert (timeline.active, timeline.position, timeline.last, timeline.tracks[0].ready) == (0, 0, 10, 3)
-    assert timeline.x_at(5) == pytest.approx((timeline.x_at(10) + timeline.x_at(0)) / 2)
+    assert timeline.plan.x_at(5) == pytest.approx((timeline.plan.x_at(10) + timeline.plan.x_at(0)) / 2)
 
 
 def test_that_a_track_walks_along_its_ancestors():

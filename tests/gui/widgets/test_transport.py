@@ -177,18 +177,18 @@ def test_that_every_state_is_found_where_it_is_drawn(transport):
     timeline = transport.timeline
     for axis, values in (("t", ()), ("step", ()), ("log_snr", [k**1.5 for k in range(51)])):
         transport.set_axis(axis, values)
-        assert [timeline.index_at(timeline.x_of(k)) for k in range(51)] == list(range(51))
-        assert timeline.index_at(-100) == 0
-        assert timeline.index_at(1e5) == 50
+        assert [timeline.plan.index_at(timeline.plan.x_of(k)) for k in range(51)] == list(range(51))
+        assert timeline.plan.index_at(-100) == 0
+        assert timeline.plan.index_at(1e5) == 50
 
 
 def test_that_the_axis_moves_the_states(transport):
     transport.set_times([1000, 100, 0])
     timeline = transport.timeline
-    share = (timeline.x_of(1) - timeline.x_of(0)) / (timeline.x_of(2) - timeline.x_of(0))
+    share = (timeline.plan.x_of(1) - timeline.plan.x_of(0)) / (timeline.plan.x_of(2) - timeline.plan.x_of(0))
     assert share == pytest.approx(0.9)
     transport.set_axis("step")
-    share = (timeline.x_of(1) - timeline.x_of(0)) / (timeline.x_of(2) - timeline.x_of(0))
+    share = (timeline.plan.x_of(1) - timeline.plan.x_of(0)) / (timeline.plan.x_of(2) - timeline.plan.x_of(0))
     assert share == pytest.approx(0.5)
 
 
@@ -202,7 +202,7 @@ def test_that_impossible_times_and_values_are_refused(transport):
 def test_that_dragging_seeks_each_state_once(qtbot, transport):
     heard = Heard(transport)
     timeline = transport.timeline
-    at = lambda k, by=0: QPoint(round(timeline.x_of(k)) + by, 40)  # noqa: E731
+    at = lambda k, by=0: QPoint(round(timeline.plan.x_of(k)) + by, 40)  # noqa: E731
     qtbot.mousePress(timeline, Qt.MouseButton.LeftButton, pos=at(10))
     for point in (at(10, 1), at(11), at(11, 1), at(30)):
         qtbot.mouseMove(timeline, point)
@@ -223,8 +223,8 @@ def test_that_what_is_computed_is_drawn_fuller(transport):
     transport.set_ready(25)
     timeline = transport.timeline
     shown = timeline.grab().toImage()
-    done = shown.pixelColor(round(timeline.x_of(10)) + 2, 42).name()
-    ahead = shown.pixelColor(round(timeline.x_of(40)) + 2, 42).name()
+    done = shown.pixelColor(round(timeline.plan.x_of(10)) + 2, 42).name()
+    ahead = shown.pixelColor(round(timeline.plan.x_of(40)) + 2, 42).name()
     assert done == "#009e73"
     assert ahead != done
 

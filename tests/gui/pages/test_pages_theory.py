@@ -10,6 +10,7 @@ from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.pages.theory.page import PARTS
 from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, subscripted
 from diffusion_studio.viewmodels.theory.equations import all_equations
+from diffusion_studio.widgets.forms.form import Form
 from support.tiny import begin, finish, tiny_config
 from support.window import PATIENCE
 
@@ -39,10 +40,12 @@ def test_that_an_equation_leads_to_where_it_acts(app, qtbot):
         view.go_requested.emit(equation.page, equation.path)
         current = app.shell.current_page
         assert current.key == equation.page
-        if equation.page == "train":
-            assert current.form.field(equation.path).isVisible()
-        elif equation.page == "theory":
+        if equation.page == "theory":
             assert current.part == equation.path
+        else:
+            forms = current.findChildren(Form)
+            (field,) = (form.field(equation.path) for form in forms if equation.path in form.paths)
+            assert field.isVisible()
 
 
 def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import diffusion_studio
-from support import refusals
+from support import refusals, sizes
 from support.architecture import violations
 
 PACKAGE = Path(diffusion_studio.__file__).parent
@@ -111,6 +111,32 @@ def test_that_a_folder_of_too_many_modules_is_found(tmp_path):
 def test_that_every_folder_of_modules_is_a_package():
     folders = {path.parent for path in PACKAGE.rglob("*.py")}
     assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
+
+
+def test_that_no_part_is_too_large():
+    found = list(sizes.violations(sizes.parts(PACKAGE)))
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(("kind", "most"), sizes.MOST_LINES.items())
+def test_that_a_part_that_is_too_large_is_found(kind, most, tmp_path):
+    head = {"file": "x = 1\n", "class": "class A:\n", "function": "def f():\n"}[kind]
+    line = "x = 1\n" if kind == "file" else "    x = 1\n"
+    for lines, expected in ((most, 0), (most + 1, 1)):
+        package = _package(tmp_path, {"core/a.py": head + (lines - 1) * line})
+        found = [words for words in sizes.violations(sizes.parts(package)) if words.startswith("core/a.py")]
+        assert len(found) == expected
+        assert all(f"{kind}" in words and f"more than {most}" in words for words in found)
+
+
+def test_that_functions_that_are_long_on_the_whole_are_found(tmp_path):
+    def told(*lengths: int) -> list[str]:
+        source = "".join(f"def f{i}():\n" + (n - 1) * "    x = 1\n" for i, n in enumerate(lengths))
+        return list(sizes.violations(sizes.parts(_package(tmp_path, {"core/a.py": source}))))
+
+    assert told(*11 * (8,), *8 * (30,), 60) == []
+    assert told(*9 * (9,)) == ["half of all functions have more than 8 lines"]
+    assert told(*8 * (8,), 31, 31) == ["more than one function in ten has over 30 lines"]
 
 
 def test_that_nothing_below_the_window_imports_qt():

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from diffusion_studio.pages.page import Desk, Page, Workspace
+from diffusion_studio.pages.page import Desk, Page, Workspace, show_notice
 from diffusion_studio.viewmodels.runs.model import RunsState, RunSummary, RunsViewModel
 from diffusion_studio.viewmodels.train.state import duration
 from diffusion_studio.widgets.frame.banner import Banner
@@ -157,12 +157,7 @@ class RunsPage(Page):
             row = state.runs.index(run)
             if self.table.currentIndex().row() != row:
                 self.table.selectRow(row)
-        if state.notice is None:
-            self.banner.dismiss()
-        else:
-            self.banner.show_message(
-                state.notice.kind, state.notice.text, state.notice.action, state.notice.details
-            )
+        show_notice(self.banner, state.notice)
         self.header_changed.emit()
 
     def _render_run(self, run: RunSummary | None) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QWidget
 
-from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes
+from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.sample.actions import SampleActions
 from diffusion_studio.pages.sample.head import VIEW_KEYS, SampleHead
 from diffusion_studio.pages.sample.panel import SamplePanel
@@ -209,7 +209,7 @@ class SamplePage(Page):
         if before is None or (before.pictures.step, before.spec) != (state.pictures.step, state.spec):
             self.equation.set_equation(*equation_of(state.pictures.step, state.spec))
         if before is None or before.notice != state.notice:
-            self._render_notice(state)
+            show_notice(self.banner, state.notice)
         if before is None or (before.tree, before.chains.facts) != (state.tree, state.chains.facts):
             self.header_changed.emit()
         self._look_beside()
@@ -225,13 +225,6 @@ class SamplePage(Page):
         transport.set_position(state.player.position)
         transport.set_playing(state.player.playing)
         transport.set_loop(state.player.loop)
-
-    def _render_notice(self, state: SampleState) -> None:
-        notice = state.notice
-        if notice is None:
-            self.banner.dismiss()
-        else:
-            self.banner.show_message(notice.kind, notice.text, notice.action, notice.details)
 
     def _show_trade(self, state: TradeState) -> None:
         self.side.trade.show_state(state)

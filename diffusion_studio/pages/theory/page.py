@@ -13,7 +13,7 @@ from diffusion_studio.core.describe import members
 from diffusion_studio.core.objective.weights import Weight
 from diffusion_studio.core.process.schedules import Schedule
 from diffusion_studio.core.theory.errata import ERRATA
-from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes
+from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.theory.bound import BoundView, LearnedView
 from diffusion_studio.pages.theory.parts import EquationsView, ErrataView
 from diffusion_studio.viewmodels.theory.equations import all_equations
@@ -187,7 +187,7 @@ class TheoryPage(Page):
         if before is None or before.evaluation is not state.evaluation:
             self.bound.show_evaluation(state.evaluation)
         if before is None or before.notice != state.notice:
-            self._render_notice(state)
+            show_notice(self.banner, state.notice)
         self.bound.show_state(state)
         self.learned.show_state(state)
         self.header_changed.emit()
@@ -207,13 +207,6 @@ class TheoryPage(Page):
         self.weights.set_lines(_weight_lines(weight_curves(spec)))
         schedule = type(spec.schedule)
         self.equation.set_equation(schedule.formula, caption=f"{schedule.title} · {schedule.source}")
-
-    def _render_notice(self, state: TheoryState) -> None:
-        if state.notice is None:
-            self.banner.dismiss()
-        else:
-            notice = state.notice
-            self.banner.show_message(notice.kind, notice.text, notice.action, notice.details)
 
     # --- header and memory ------------------------------------------------------------------------------
 

@@ -66,6 +66,11 @@ class ImageGrid(QWidget):
         return 0 if self._words is None else len(self._words)
 
     @property
+    def captions(self) -> tuple[str, ...]:
+        """What is written under the pictures."""
+        return self._marks.captions
+
+    @property
     def selection(self) -> int | None:
         return self._marks.selection
 

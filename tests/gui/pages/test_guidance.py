@@ -74,7 +74,7 @@ def test_that_both_estimates_stand_side_by_side(qtbot, app, page, change):
     settle(qtbot, app)
     assert page.pictures.currentIndex() == TWO
     assert [name.text() for name in page.pictures.names][1] == "without, γ = 0"
-    sizes = [float(text) for text in page.pictures.difference._captions]
+    sizes = [float(text) for text in page.pictures.difference.captions]
     record = page.model.chains.record
     apart = np.sqrt(((record.x0_hat(6) - record.values("unguided", 6)) ** 2).reshape(16, -1).mean(1))
     np.testing.assert_allclose(sizes, apart, atol=6e-4)

@@ -83,7 +83,7 @@ def test_that_its_curves_are_shown(qtbot, run, app):
     assert app.shell.current_page is app.studio.train_page
     assert app.studio.training.record.losses.steps.tolist() == [1, 2]
     assert app.studio.train_page.views.currentWidget() is app.studio.train_page.columns
-    assert app.studio.train_page.grid.count == 4
+    assert app.studio.train_page.samples.grid.count == 4
 
 
 def test_that_it_is_resumed(qtbot, run, app):

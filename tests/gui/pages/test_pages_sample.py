@@ -174,7 +174,7 @@ def test_that_the_class_is_chosen_from_the_list(qtbot, app, page, model):
     page.panel.labels.activated.emit(4)
     settle(qtbot, app)
     assert model.tree.parameters.spec.label == 3
-    assert set(page.pictures.grid._captions) == {"3"}
+    assert set(page.pictures.grid.captions) == {"3"}
     model.tree.undo()
     settle(qtbot, app)
     assert page.panel.labels.currentIndex() == 0

@@ -442,7 +442,7 @@ def test_that_the_tabs_show_one_thing_at_a_time(qtbot, page):
 def test_that_memory_shows_the_nearest_training_images(qtbot, page, model):
     page.side.show_tab(NEAREST)
     qtbot.waitUntil(lambda: page.side.nearest.count == 25, timeout=PATIENCE)
-    captions = page.side.nearest._captions
+    captions = page.side.nearest.captions
     assert "the smallest is 0.0" in page.side.nearest_words.text()
     for row in range(5):  # the exact denoiser of the digits ends on digits
         assert captions[5 * row] == ""
@@ -451,7 +451,7 @@ def test_that_memory_shows_the_nearest_training_images(qtbot, page, model):
         assert distances[0] < 0.05
     before = list(captions)
     model.player.seek(4)
-    qtbot.waitUntil(lambda: list(page.side.nearest._captions) != before, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: list(page.side.nearest.captions) != before, timeout=PATIENCE)
     assert "exact" in page.side.nearest_words.text()
 
 

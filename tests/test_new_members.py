@@ -161,7 +161,7 @@ def run_in(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     own = {"PYTHONPATH": str(copy), "COLUMNS": "300", "DIFFUSION_STUDIO_HOME": str(copy / "home")}
     return subprocess.run(
         [sys.executable, "-X", "utf8", *arguments],
-        capture_output=True, text=True, encoding="utf-8", timeout=110, cwd=copy, env=os.environ | own,
+        capture_output=True, text=True, encoding="utf-8", cwd=copy, env=os.environ | own,
     )  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def test_that_help_lists_every_key_with_its_default(said):
 def test_that_it_works_where_qt_is_not_installed(tmp_path):
     done = subprocess.run(
         without_qt("train", "digits", "--run", tmp_path / "run", "--steps", "2", *SETS),
-        capture_output=True, text=True, timeout=100,
+        capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert Run.open(tmp_path / "run").step == 2
@@ -129,12 +129,11 @@ def test_that_a_signal_saves_and_ends_well(tmp_path, number):
         text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     with process:
-        deadline = time.monotonic() + 60
         while not len(MetricsReader(path / "metrics.sqlite").losses().losses):
             assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
+            time.sleep(0.05)  # between two looks
         process.send_signal(number)
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate()
     assert process.returncode == 0
     assert out.strip() == str(path)
     assert "Stopping and saving" in errors

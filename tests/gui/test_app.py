@@ -53,7 +53,7 @@ print(*loaded)
 
 
 def test_that_nothing_heavy_is_imported_before_the_first_paint():
-    done = subprocess.run([sys.executable, "-c", FIRST_PAINT], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", FIRST_PAINT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
 
@@ -338,7 +338,8 @@ def test_that_closing_at_any_moment_of_a_training_saves_it(qtbot, open_app, numb
         studio.sampling.choices.choose(str(studio.training.state.run))  # computed again at each checkpoint
         for _ in range(luck.randrange(6)):
             luck.choice([studio.training.pause, studio.training.resume, studio.sampling.compute])()
-            qtbot.wait(luck.randrange(60))
+            for _ in range(luck.randrange(30)):
+                QApplication.processEvents()
     app.close()
     for path in list_runs(places.runs_dir()):
         run = Run.open(path)
@@ -367,7 +368,7 @@ sys.exit(module.run([]))
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_that_a_signal_closes_the_window_and_the_last_edit_is_kept(number):
     done = subprocess.run(
-        [sys.executable, "-c", CLOSED_BY_SIGNAL, str(int(number))], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", CLOSED_BY_SIGNAL, str(int(number))], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -46,7 +46,7 @@ def test_that_a_running_qthread_is_found(qapp, monkeypatch):
     with complaint(monkeypatch, "running .*QThread"):
         thread.start()
     thread.quit()
-    assert thread.wait(2000)
+    assert thread.wait()
 
 
 def test_that_an_active_timer_without_a_parent_is_found(qapp, monkeypatch):

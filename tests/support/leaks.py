@@ -15,7 +15,7 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer
 from shiboken6 import isValid
 
-GRACE = 1.0  # seconds in which threads that were told to end may end
+GRACE = 60.0  # seconds in which threads that were told to end may end, on a machine that may be busy
 
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

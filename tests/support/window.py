@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ def apps() -> Iterator[Callable[[], App]]:
     made: list[App] = []
 
     def make_app(path: str | Path = "") -> App:
+        gc.collect()  # the window of the test before
         made.append(App(str(path)))
         return made[-1]
 

@@ -83,7 +83,7 @@ def test_that_a_preview_is_near_where_the_chain_will_stand():
 def test_that_a_network_that_was_told_of_classes_is_guided():
     spec = PlaneSpec(
         modes=(Mode(x=-1.0, label=0), Mode(x=1.0, label=1)), guide=PlaneGuide(label=1, gamma=1.0),
-        learning={"seconds": 3.0, "width": 32, "dropped": 0.3, "predicts": "v"},
+        learning={"steps": 800, "seconds": 600.0, "width": 32, "dropped": 0.3, "predicts": "v"},
     )  # fmt: skip
     *_, last = learn(spec, Control())
     assert last.denoiser.classes

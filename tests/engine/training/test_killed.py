@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,19 +32,21 @@ def trainer(pictures: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": paths},
     )  # fmt: skip
     yield process
-    process.communicate(timeout=30)
+    process.communicate()
 
 
-def killed(trainer: subprocess.Popen[str], seconds: float) -> int:
-    """Lets a process train and kills it some time after its first event; the last step that it saw saved."""
+def killed(trainer: subprocess.Popen[str], events: int, way: int) -> int:
+    """Lets a process train and kills it `way` rounds after so many events; the last step seen saved."""
     assert trainer.stdin is not None
     assert trainer.stdout is not None
     print("go", file=trainer.stdin, flush=True)
     _, pid, _, step = trainer.stdout.readline().split()
     assert trainer.stdout.readline().startswith("Started")
-    time.sleep(seconds)
+    seen = [trainer.stdout.readline() for _ in range(events)]
+    for _ in range(way):  # somewhere in the next step
+        pass
     os.kill(int(pid), signal.SIGKILL)
-    lines = iter(trainer.stdout.readline, "gone\n")
+    lines = [*seen, *iter(trainer.stdout.readline, "gone\n")]
     return max([int(step), *(int(line.split()[1]) for line in lines if line.startswith("Saved "))])
 
 
@@ -57,7 +58,7 @@ def test_that_kill_9_loses_at_most_the_steps_since_the_last_checkpoint(
     path = tmp_path / "run"
     last = 0
     for _ in range(KILLS):
-        reached = killed(trainer, moments.uniform(0.05, 0.6))
+        reached = killed(trainer, moments.randrange(10), moments.randrange(500_000))
         assert is_run(path)
         session = resume(path)
         assert session.counters.step >= reached >= last

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from diffusion_studio.engine.training.events import Preview
 from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.session import Session
 from diffusion_studio.engine.training.trainer import train
+from support.clock import Clock
 from support.tiny import (
     begin,
     differing,
@@ -210,13 +211,7 @@ def test_that_every_loss_is_told_once_and_in_order(
 def test_that_progress_is_not_told_more_often_than_the_eye_sees(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = [0.0]
-
-    def tick() -> float:
-        clock[0] += 0.001
-        return clock[0]
-
-    monkeypatch.setattr(loop.time, "perf_counter", tick)
+    Clock(monkeypatch, tick=0.001)
     told, _ = trained(tmp_path / "run", pictures, nothing, steps=40)
     progress = only(told, events.Progress)
     gaps = np.diff([event.seconds for event in progress[:-1]])
@@ -235,35 +230,41 @@ def test_that_progress_knows_how_far_it_is() -> None:
     assert progress(12, 10, 8, 0).seconds_left == 0
 
 
-def test_that_a_pause_saves_keeps_the_model_and_is_not_counted(pictures: Path, tmp_path: Path) -> None:
-    long = 1.0
+def test_that_a_pause_saves_keeps_the_model_and_is_not_counted(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, tick=1.0)  # each step is told
     kept: dict[str, torch.Tensor] = {}
 
     def act(event: events.Event, session: Session, control: Control) -> None:
         if isinstance(event, events.Paused):
             assert session.run.step == event.step
             kept.update(everything(session))
-            threading.Timer(long, control.resume).start()
+            clock.seconds += 1000
+            threading.Thread(target=control.resume).start()
         elif isinstance(event, events.Resumed):
             assert differing(kept, everything(session)) == []
             assert session.run.step == event.step
         elif session.counters.step >= 3 and not kept:
             control.pause()
 
-    started = time.perf_counter()
     told, session = trained(tmp_path / "run", pictures, act, steps=9)
     assert [type(e).__name__ for e in told if isinstance(e, events.Paused | events.Resumed)] == [
         "Paused",
         "Resumed",
     ]
     assert only(told, events.Paused)[0].reason == ""
-    assert session.counters.seconds < time.perf_counter() - started - long + 0.01
+    assert clock.seconds > 1000
+    assert session.counters.seconds < 100
 
 
-def test_that_the_time_limit_ends_a_training(pictures: Path, tmp_path: Path) -> None:
+def test_that_the_time_limit_ends_a_training(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch, tick=0.01)
     told, session = trained(tmp_path / "run", pictures, nothing, steps=0, seconds=0.2)
     assert told[-1].outcome == "done"
-    assert 0.2 <= session.counters.seconds < 2
+    assert 0.2 <= session.counters.seconds < 0.3
     assert only(told, events.Progress)[-1].total_seconds == 0.2
     again = resume(tmp_path / "run")
     assert again.counters.seconds == session.counters.seconds
@@ -273,13 +274,7 @@ def test_that_the_time_limit_ends_a_training(pictures: Path, tmp_path: Path) -> 
 def test_that_checkpoints_also_come_by_time(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = [0.0]
-
-    def tick() -> float:
-        clock[0] += 1.0
-        return clock[0]
-
-    monkeypatch.setattr(loop.time, "perf_counter", tick)
+    Clock(monkeypatch, tick=1.0)
     told, _ = trained(tmp_path / "run", pictures, nothing, steps=20, checkpoint_minutes=0.1)
     saved = [event.step for event in only(told, events.Saved)]
     assert saved[-1] == 20
@@ -399,17 +394,25 @@ def test_that_a_stop_ends_a_preview_quickly(
     assert told[-1].outcome == "stopped"
 
 
-def test_that_previews_stay_within_their_share_of_the_time(pictures: Path, tmp_path: Path) -> None:
+def test_that_previews_stay_within_their_share_of_the_time(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = begin(tmp_path / "run", tiny_config(pictures, preview_count=1, preview_share=0.01))
     previewer = previews.Previewer(session)
     assert not previewer.due(previews.FIRST_AFTER - 0.1)
     assert previewer.due(previews.FIRST_AFTER)
     session.counters.seconds = previews.FIRST_AFTER
-    start = time.perf_counter()
+    clock = Clock(monkeypatch, tick=0.0)
+    sample = previewer._sample
+
+    def slow(*arguments: Any) -> Any:
+        clock.seconds += 2
+        return sample(*arguments)
+
+    monkeypatch.setattr(previewer, "_sample", slow)
     previewer.draw(session.counters, Control())
-    spent = time.perf_counter() - start
-    assert not previewer.due(previews.FIRST_AFTER + 80 * spent)
-    assert previewer.due(previews.FIRST_AFTER + 110 * spent)
+    assert not previewer.due(previews.FIRST_AFTER + 199.9)
+    assert previewer.due(previews.FIRST_AFTER + 200)
 
 
 @pytest.mark.parametrize("off", [{"preview_count": 0}, {"preview_share": 0.0}])

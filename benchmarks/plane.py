@@ -176,7 +176,7 @@ def measure_training() -> None:
 def measure_score() -> None:
     from diffusion_studio.engine.jobs.control import Control
     from diffusion_studio.engine.machine.helper_threads import work_alone
-    from diffusion_studio.engine.plane.learner import learn, score_error
+    from diffusion_studio.engine.plane.learner import Learned, learn, score_error
     from diffusion_studio.engine.plane.shapes import SHAPES
     from diffusion_studio.engine.plane.spec import PlaneSpec
 
@@ -185,7 +185,7 @@ def measure_score() -> None:
     for shape in SHAPES:
         if not shape.fine:
             spec = PlaneSpec(shape=shape.key, modes=shape.make())
-            *_, last = learn(spec, Control())
+            *_, last = (event for event in learn(spec, Control()) if isinstance(event, Learned))
             error, size = score_error(
                 spec.denoiser(), last.denoiser, dict.fromkeys(range(1, 1001), 0.001), 500
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,11 +17,14 @@ from diffusion_studio.core.denoisers.mixture import MixtureDenoiser
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.jobs.events import Event
-from diffusion_studio.engine.machine.garbage import import_optimizers
+from diffusion_studio.engine.jobs.events import Event, Progress
+from diffusion_studio.engine.loop.descent import Descent
+from diffusion_studio.engine.loop.loop import Training, finishing, trained
+from diffusion_studio.engine.loop.task import Limits
 from diffusion_studio.engine.plane.losses import LOSSES, Batch
 from diffusion_studio.engine.plane.shapes import CLASSES
 from diffusion_studio.engine.plane.spec import PlaneSpec
+from diffusion_studio.engine.runs.checkpoints import CheckpointContent, CheckpointError
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.score_mlp import PlaneNetwork, ScoreMLP
 
@@ -61,62 +63,85 @@ def detail_of(spec: PlaneSpec) -> float:
     return max(min(min(m.sd_1, m.sd_2) for m in spec.modes), 0.02)
 
 
-def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Learned]:
+def learn(spec: PlaneSpec, control: Control, seed: int = 0) -> Iterator[Event]:
     """Trains until its time is up, its steps are taken, or `control` stops; pausing keeps the network.
+
+    Every newer network is told as `Learned`, at most every 60 ms; `Finished` is always the last event.
+    """
+    return finishing(_learning(spec, control, seed))
+
+
+def _learning(spec: PlaneSpec, control: Control, seed: int) -> Training:
+    limits = Limits(spec.learning.steps, spec.learning.seconds)
+    return (yield from trained(PlaneTask(spec, seed), control, limits))
+
+
+class PlaneTask:
+    """What a small network learns of the plane.
 
     Denoising score matching (Luo eq. 161): points of the data are noised, and the network is asked for what
     was added. With `levels` "one" only the slider's t is seen, which is plain score matching at one level.
-    `objective` "implicit" takes the noised points alone (`plane_losses.implicit`).
+    `objective` "implicit" takes the noised points alone (`losses.implicit`).
     """
-    plan, tables = spec.learning, spec.tables()
-    generator = torch.Generator().manual_seed(seed)
-    torch_state = torch.random.get_rng_state()
-    torch.manual_seed(seed)
-    network = ScoreMLP(plan.width, detail_of(spec), CLASSES if plan.dropped < 1 else 0)
-    torch.random.set_rng_state(torch_state)
-    average = copy.deepcopy(network)
-    scale = output_scale(tables, plan.predicts, detail_of(spec))
-    asked = PlaneNetwork(network, tables, scale)
-    draw = _Batches(spec, tables, generator)
-    import_optimizers()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=0.0, fused=True)
-    averages: list[Tensor] = list(average.parameters())
-    weights: list[Tensor] = list(network.parameters())
-    step, seconds, told, losses = 0, 0.0, 0.0, torch.zeros(())
-    since = 0
-    while plan.share(step, seconds) < 1 and not control.stopped:
-        control.wait_while_paused()
-        begun = time.perf_counter()
-        share = plan.share(step, seconds)
-        for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * _rate(share, step)
-        loss = LOSSES[plan.objective](asked, draw(), plan.predicts)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(weights, CLIP)
-        optimizer.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(averages, weights, 1 - decay_at(step, EMA))
-        losses, since, step = losses + loss.detach(), since + 1, step + 1
-        seconds += time.perf_counter() - begun
-        if seconds - told >= TELL_EVERY or plan.share(step, seconds) == 1:
-            yield Learned(
-                step, seconds, float(losses) / since, _frozen(tables, average, plan.predicts, scale)
-            )
-            told, losses, since = seconds, torch.zeros(()), 0
+
+    size = BATCH
+
+    def __init__(self, spec: PlaneSpec, seed: int = 0) -> None:
+        self._plan, self._tables = spec.learning, spec.tables()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            detail, classes = detail_of(spec), CLASSES if self._plan.dropped < 1 else 0
+            self._network = ScoreMLP(self._plan.width, detail, classes)
+        self._average = copy.deepcopy(self._network)
+        self._descent = Descent(self._network, self._average)
+        self._scale = output_scale(self._tables, self._plan.predicts, detail)
+        self._asked = PlaneNetwork(self._network, self._tables, self._scale)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._draw = _Batches(spec, self._tables, self._generator)
+        self._told = 0.0  # training time of the last network that was told
+        self._losses = np.empty(0, np.float32)  # since then
+
+    def step(self, number: int, share: float) -> Tensor:
+        plan = self._plan
+        loss = LOSSES[plan.objective](self._asked, self._draw(), plan.predicts)
+        self._descent.backward(loss)
+        self._descent.follow(plan.learning_rate * _rate(share, number), decay_at(number, EMA), CLIP)
+        return loss.detach()
+
+    def tell(self, progress: Progress, last: bool) -> Iterator[Event]:
+        """The network as it is now, not more often than it is worth painting."""
+        self._losses = np.concatenate([self._losses, progress.losses])
+        if len(self._losses) and (last or progress.seconds - self._told >= TELL_EVERY):
+            loss, self._losses = float(self._losses.mean()), np.empty(0, np.float32)
+            self._told = progress.seconds
+            yield Learned(progress.step, progress.seconds, loss, self.denoiser())
+
+    def denoiser(self) -> NetworkDenoiser[PlaneNetwork]:
+        """A copy of the averaged network that training no longer touches."""
+        network = copy.deepcopy(self._average).requires_grad_(False)
+        asked = PlaneNetwork(network, self._tables, self._scale)
+        return NetworkDenoiser(self._tables, asked, self._plan.predicts)
+
+    def state(self) -> CheckpointContent:
+        tensors = {
+            "raw": self._network.state_dict(), "average": self._average.state_dict(),
+            "optimizer": self._descent.state(), "draws": {"generator": self._generator.get_state()},
+        }  # fmt: skip
+        return CheckpointContent({}, tensors)
+
+    def restore(self, content: CheckpointContent) -> None:
+        try:
+            self._network.load_state_dict(dict(content.tensors["raw"]))
+            self._average.load_state_dict(dict(content.tensors["average"]))
+            self._descent.restore(content.tensors["optimizer"])
+            self._generator.set_state(content.tensors["draws"]["generator"])
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError("The checkpoint belongs to another network.") from error
 
 
 def _rate(share: float, step: int) -> float:
     """Warm-up over 50 steps, then half a cosine over the training."""
     return min(1.0, (step + 1) / 50) * max(NEVER_BELOW, 0.5 * (1 + math.cos(math.pi * share)))
-
-
-def _frozen(
-    tables: Tables, network: ScoreMLP, kind: PredictionKind, scale: Tensor
-) -> NetworkDenoiser[PlaneNetwork]:
-    """A copy that training no longer touches."""
-    copied = copy.deepcopy(network).requires_grad_(False)
-    return NetworkDenoiser(tables, PlaneNetwork(copied, tables, scale), kind)
 
 
 class _Batches:

@@ -79,11 +79,6 @@ class PlaneLearning(Choice):
         source="Loshchilov & Hutter 2019",
     )  # fmt: skip
 
-    def share(self, step: int, seconds: float) -> float:
-        """How much of the training has passed, by time or by steps, whichever is further. 0 … 1"""
-        by_steps = step / self.steps if self.steps else 0.0
-        return min(1.0, max(by_steps, seconds / self.seconds))
-
 
 class PlaneSpec(Choice):
     """A distribution, a noise level, a way for particles to move, and what is learned."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 from pydantic import model_validator
 from torch import Tensor
@@ -164,13 +165,35 @@ class TrainingSpec(Choice):
     )  # fmt: skip
 
 
-class RunConfig(Choice):
-    """One training, completely described."""
+class TrainingConfig(Choice):
+    """What every training has, whatever it trains; each kind is a subclass with parameters of its own.
 
+    Attributes:
+        kind: its name in config.json.
+    """
+
+    kind: ClassVar[str] = ""
     seed: int = knob(
         0, title="seed", ge=0, le=2**31 - 1,
         help="Same seed, same data, same machine: the same training, number by number.",
     )  # fmt: skip
+
+
+def kinds_of_training() -> dict[str, type[TrainingConfig]]:
+    """The config of each kind, by the kind's name."""
+    return {config.kind: config for config in _below(TrainingConfig)}
+
+
+def _below(config: type[TrainingConfig]) -> Iterator[type[TrainingConfig]]:
+    for below in config.__subclasses__():
+        yield below
+        yield from _below(below)
+
+
+class RunConfig(TrainingConfig):
+    """The training of a diffusion model, completely described."""
+
+    kind: ClassVar[str] = "diffusion"
     data: DataSpec = DataSpec()
     model: UNetSpec = UNetSpec()
     diffusion: DiffusionSpec = DiffusionSpec()

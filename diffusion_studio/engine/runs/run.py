@@ -19,7 +19,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.checkpoints import STATE, checkpoint_step, list_checkpoints, newest_sound
-from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig, kinds_of_training
 from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1
@@ -67,12 +67,10 @@ class Run:
         """
         if not is_run(path):
             raise RunError(f"{path} is not a run: it holds no config.json.")
-        try:
-            return cls(path, validated(RunConfig, _written_config(path)))
-        except RunError:
-            raise
-        except Refused as error:
-            raise RunError(f"{path / 'config.json'} is not a valid config: {error}") from None
+        config = read_config(path)
+        if not isinstance(config, RunConfig):
+            raise RunError(f"{path} holds a training of the kind {config.kind}, which is no diffusion model.")
+        return cls(path, config)
 
     @classmethod
     def owning(cls, path: Path) -> Run:
@@ -90,6 +88,7 @@ class Run:
         """Writes config.json."""
         content = {
             "schema": SCHEMA,
+            "kind": self.config.kind,
             "app": diffusion_studio.__version__,
             "torch": str(torch.__version__),
             "config": self.config.model_dump(mode="json"),
@@ -188,24 +187,49 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _written_config(path: Path) -> Any:
-    """What config.json says, as it was written.
+def read_config(path: Path) -> TrainingConfig:
+    """The config in a run folder, of whatever kind; one without a kind is a diffusion model's.
 
     Raises:
-        RunError: it cannot be read.
+        RunError: it cannot be read, or a newer version wrote it.
+    """
+    file, content = path / "config.json", _written(path)
+    kinds, kind = kinds_of_training(), content.get("kind", RunConfig.kind)
+    if content.get("schema", 0) > SCHEMA or kind not in kinds:
+        newer = f"{path} was written by a newer Diffusion Studio ({content.get('app')}). Update the app."
+        raise RunError(newer)
+    try:
+        return validated(kinds[kind], content["config"])
+    except Refused as error:
+        raise RunError(f"{file} is not a valid config: {error}") from None
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """config.json as it was written.
+
+    Raises:
+        RunError: it cannot be read, or is none of a run.
     """
     file = path / "config.json"
     try:
         content = json_inside(path, "config.json")
-        if content.get("schema", 0) <= SCHEMA:
-            return content["config"]
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror or error}.") from None
     except Refused as error:
         raise RunError(f"{file} cannot be read: {error}.") from None
-    except (KeyError, AttributeError, TypeError):
-        raise RunError(f"{file} cannot be read: it is no config of a run.") from None
-    raise RunError(f"{path} was written by a newer Diffusion Studio ({content.get('app')}). Update the app.")
+    whole = isinstance(content, dict) and "config" in content
+    if (
+        not whole
+        or not isinstance(content.get("schema", 0), int)
+        or not isinstance(content.get("kind", ""), str)
+    ):
+        raise RunError(f"{file} cannot be read: it is no config of a run.")
+    found: dict[str, Any] = content
+    return found
+
+
+def _has_types(content: dict[str, Any]) -> bool:
+    return isinstance(content.get("schema", 0), int) and isinstance(content.get("kind", ""), str)
 
 
 def is_run(path: Path) -> bool:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.loop.descent import Descent
 from diffusion_studio.engine.machine.devices import training_format
-from diffusion_studio.engine.machine.garbage import import_optimizers
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
 from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.training.batches import Batch
@@ -24,8 +24,6 @@ from diffusion_studio.models.unet import Precision, UNet
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
-
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +61,7 @@ class Learner:
         self.unet = unet.to(device=device, memory_format=self.memory_format).train()
         self.network = UNet(self.unet, classes, precision)
         self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
-        self._parameters = list(self.unet.parameters())
-        self._ema_parameters = list(self.ema_unet.parameters())
-        import_optimizers()
-        self._optimizer = torch.optim.AdamW(
-            self._parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
-        )
+        self.descent = Descent(self.unet, self.ema_unet)
         self.schedule = schedule
         if schedule is not None:
             self.tables = schedule.tables()
@@ -89,14 +82,14 @@ class Learner:
         """
         drawn = None if self.schedule is None else self.schedule.draw(batch.t)
         result = self._result(batch, drawn)
-        self._optimizer.zero_grad(set_to_none=True)
-        result.minimised.mean().backward()  # type: ignore[no-untyped-call]
+        self.descent.backward(result.minimised.mean())
         if self.schedule is not None and drawn is not None:
             self.schedule.step(batch, drawn, result.minimised)
             self._take_tables(self.schedule.tables())
-        limit = self.spec.gradient_clip or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, limit, foreach=True)
-        self._follow(norm, number)
+        self.descent.follow(
+            self.learning_rate(number), decay_at(number, self.spec.ema_decay),
+            self.spec.gradient_clip or math.inf, self.spec.weight_decay,
+        )  # fmt: skip
         return result.detached()
 
     def _take_tables(self, tables: Tables) -> None:
@@ -109,18 +102,6 @@ class Learner:
         output = self.network.predict(x_t, batch.t, batch.labels)
         return self.minimised(batch, x_t, output, drawn)
 
-    def _follow(self, norm: Tensor, number: int) -> None:
-        """The optimizer's step and the running average (the optimizer skips where found_inf is 1)."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate(number)
-            group["weight_decay"] = self.spec.weight_decay
-        sound = torch.isfinite(norm).float()  # 0 or 1, read on the device alone
-        self._optimizer.found_inf = 1 - sound  # type: ignore[attr-defined]
-        self._optimizer.step()
-        gains = [sound * (1 - decay_at(number, self.spec.ema_decay))] * len(self._parameters)
-        with torch.no_grad():
-            torch._foreach_lerp_(self._ema_parameters, self._parameters, gains)
-
     def learning_rate(self, number: int) -> float:
         """The learning rate of a step: it grows while warming up, and falls like 1/√step in the end."""
         spec = self.spec
@@ -130,13 +111,7 @@ class Learner:
 
     @property
     def parameter_count(self) -> int:
-        return sum(p.numel() for p in self._parameters)
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether every weight is a number."""
-        sums = torch.stack([p.detach().sum() for p in self._parameters + self._ema_parameters])
-        return bool(torch.isfinite(sums).all())
+        return self.descent.size
 
     def denoiser(self) -> NetworkDenoiser[UNet]:
         """The EMA network as it stands; it moves on with the training."""
@@ -145,13 +120,7 @@ class Learner:
 
     def state(self) -> LearnerState:
         """Everything that continues this training exactly."""
-        names = [name for name, _ in self.unet.named_parameters()]
-        moments = {
-            f"{key}.{name}": self._optimizer.state[p][key]
-            for name, p in zip(names, self._parameters, strict=True)
-            for key in _MOMENTS
-            if self._optimizer.state[p]
-        }
+        moments = self.descent.state()
         if self.schedule is not None:
             moments |= self.schedule.state()
         return LearnerState(self.unet.state_dict(), self.ema_unet.state_dict(), moments)
@@ -165,15 +134,9 @@ class Learner:
         try:
             self.unet.load_state_dict(state.raw)
             self.ema_unet.load_state_dict(state.ema)
-            if state.optimizer:
-                for name, p in self.unet.named_parameters():
-                    self._optimizer.state[p] = {key: self._moment(state, key, name, p) for key in _MOMENTS}
+            self.descent.restore(state.optimizer)
             if self.schedule is not None:
                 self.schedule.restore(state.optimizer)
                 self._take_tables(self.schedule.tables())
         except (RuntimeError, KeyError) as error:
             raise CheckpointError("The checkpoint belongs to another network.") from error
-
-    def _moment(self, state: LearnerState, key: str, name: str, parameter: Tensor) -> Tensor:
-        value = state.optimizer[f"{key}.{name}"].to(self.device)
-        return value if key == "step" else torch.empty_like(parameter.detach()).copy_(value)

@@ -61,15 +61,17 @@ class PlaneLearner(QObject):
             one = spec.learning.levels == "one"
             levels = {max(spec.t, 1): 1.0} if one else judged_levels(exact.tables.steps)
             last: Learned | None = None
-            for last in learn(spec, control):
-                yield last
-                if last.seconds - judged >= JUDGE_EVERY:
-                    judged = last.seconds
-                    error, size = score_error(exact, last.denoiser, levels, 500)
+            for event in learn(spec, control):
+                if isinstance(event, events.Finished) and last is not None:
+                    error, size = score_error(exact, last.denoiser, levels)
                     yield Judged(error / size)
-            if last is not None:
-                error, size = score_error(exact, last.denoiser, levels)
-                yield Judged(error / size)
+                yield event
+                if isinstance(event, Learned):
+                    last = event
+                    if last.seconds - judged >= JUDGE_EVERY:
+                        judged = last.seconds
+                        error, size = score_error(exact, last.denoiser, levels, 500)
+                        yield Judged(error / size)
 
         self.forget()
         level = max(spec.t, 1) if spec.learning.levels == "one" else None
@@ -102,6 +104,9 @@ class PlaneLearner(QObject):
                 self.learned.emit()
             case Judged(error=error):
                 self._update(replace(self.state, error=error))
+            case events.Paused(reason=reason) if reason:
+                self._update(replace(self.state, paused=True))
+                self.failed.emit(reason, "")
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._update(replace(self.state, running=False, paused=False))
                 self.failed.emit(message, traceback)

@@ -18,16 +18,13 @@ from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import memorising_source, open_source
 from diffusion_studio.engine.classifier import files as classifier_files
+from diffusion_studio.engine.classifier import keeper
 from diffusion_studio.engine.classifier import training as classifier_training
 from diffusion_studio.engine.classifier.accuracy import AccuracyCurve, accuracies, measured_times
+from diffusion_studio.engine.classifier.data import classifier_data
 from diffusion_studio.engine.classifier.files import CARD, FOLDER, load_classifier, read_card, version_of
 from diffusion_studio.engine.classifier.learner import ClassifierLearner
-from diffusion_studio.engine.classifier.training import (
-    AccuracyMeasured,
-    ClassifierSpec,
-    classifier_data,
-    train_classifier,
-)
+from diffusion_studio.engine.classifier.training import AccuracyMeasured, ClassifierSpec, train_classifier
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.checkpoints import list_checkpoints
@@ -251,8 +248,13 @@ def test_that_a_full_disk_gets_its_sentence(run, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(classifier_training, "save_classifier", full)
-    assert train_on(run)[-1].message == "The classifier could not be saved: No space left on device."
+    monkeypatch.setattr(keeper, "save_classifier", full)
+    told = train_on(run)
+    assert told[-1].outcome == "failed"
+    assert told[-1].message == (
+        "Step 3 could not be saved: No space left on device. The classifier from before is kept. "
+        "Free some disk space."
+    )
 
 
 def test_that_too_little_memory_gets_its_sentence(run, monkeypatch):

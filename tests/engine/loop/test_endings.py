@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 import torch
 
-from diffusion_studio import cli
+from diffusion_studio.cli.program import main
 from diffusion_studio.engine.files.files import write_synced
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -199,7 +199,7 @@ def test_that_the_command_line_fails_with_the_same_sentence(pictures, tmp_path, 
         monkeypatch.setattr(checkpoints.CheckpointContent, "is_finite", False)
     asked = ["train", str(pictures), "--run", str(tmp_path / "run"), "--steps", "2"]
     small = ["--set", "data.resolution=8", "--set", "model.width=8", "--set", "training.preview_count=0"]
-    assert cli.main([*asked, *small]) == 1
+    assert main([*asked, *small]) == 1
     said = " ".join(capsys.readouterr().err.split())
     assert "Step 2 " in said
     assert "Nothing was saved before." in said

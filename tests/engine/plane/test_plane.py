@@ -16,6 +16,7 @@ from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members, with_value
 from diffusion_studio.core.samplers import DDIM, DDPM, DPMSolver2M, Sampler
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.events import Finished
 from diffusion_studio.engine.plane import chain as plane_chain
 from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.export import (
@@ -27,7 +28,7 @@ from diffusion_studio.engine.plane.export import (
     save_state,
 )
 from diffusion_studio.engine.plane.field import Window, error_view, exact_view, grid
-from diffusion_studio.engine.plane.learner import judged_levels, learn, score_error
+from diffusion_studio.engine.plane.learner import Learned, judged_levels, learn, score_error
 from diffusion_studio.engine.plane.losses import Batch, implicit, trace_of_jacobian
 from diffusion_studio.engine.plane.measures import measure
 from diffusion_studio.engine.plane.process import Langevin, Process, Reverse
@@ -42,6 +43,8 @@ from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.score_mlp import PlaneNetwork, ScoreMLP
 from support import hostile
+from support.plane import learned
+from support.tiny import only
 
 PROCESSES = [
     *(cls(steps=60) for cls in members(Process).values()),
@@ -214,7 +217,7 @@ def test_that_a_network_learns_the_score(predicts):
     for steps in (10, 400):
         plan = {"predicts": predicts, "steps": steps, "seconds": 600.0, "width": 32}
         learning = spec.learning.model_copy(update=plan)
-        *_, last = learn(spec.model_copy(update={"learning": learning}), Control())
+        last = learned(spec.model_copy(update={"learning": learning}))[-1]
         assert last.step == steps
         error, size = score_error(spec.denoiser(), last.denoiser, times)
         errors.append(error)
@@ -274,7 +277,7 @@ def test_that_the_trace_is_that_of_the_jacobian():
 def test_that_a_network_learns_without_looking_at_the_noise():
     learning = {"objective": "implicit", "steps": 400, "seconds": 600.0, "width": 32}
     spec = PlaneSpec(modes=(Mode(sd_1=0.8, sd_2=0.5),), learning=learning)
-    *_, last = learn(spec, Control())
+    last = learned(spec)[-1]
     error, size = score_error(spec.denoiser(), last.denoiser, dict.fromkeys(range(100, 1000, 50), 1 / 18))
     assert error < 0.2 * size
 
@@ -294,7 +297,7 @@ def test_that_with_points_everything_is_about_the_points():
 def test_that_learning_ends_after_its_steps():
     """Long before its time; the same steps give the same network, however fast they were."""
     learning = {"steps": 130, "seconds": 600, "width": 16}
-    first, second = (list(learn(PlaneSpec(learning=learning), Control()))[-1] for _ in range(2))
+    first, second = (learned(PlaneSpec(learning=learning))[-1] for _ in range(2))
     assert first.step == second.step == 130
     x = torch.randn(9, 2, generator=torch.Generator().manual_seed(0))
     assert torch.equal(first.denoiser(x, 400).eps_hat, second.denoiser(x, 400).eps_hat)
@@ -303,9 +306,11 @@ def test_that_learning_ends_after_its_steps():
 def test_that_learning_stops_when_told():
     control = Control()
     stream = learn(PlaneSpec(), control)
-    next(stream)
+    first = next(event for event in stream if isinstance(event, Learned))
     control.stop()
-    assert len(list(stream)) == 0
+    rest = list(stream)
+    assert rest[-1] == Finished("stopped", step=first.step)
+    assert only(rest, Learned) == [], "no step came after it"
 
 
 def test_that_a_drawn_line_and_a_picture_become_modes():

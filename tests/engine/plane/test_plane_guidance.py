@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
+from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.samplers import DDIM, DDPM
-from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.plane.chain import PlaneChain
 from diffusion_studio.engine.plane.field import Window, contours_of, exact_view
 from diffusion_studio.engine.plane.guide import PlaneGuide, guided_network
-from diffusion_studio.engine.plane.learner import learn
 from diffusion_studio.engine.plane.measures import measure
 from diffusion_studio.engine.plane.preview import preview
 from diffusion_studio.engine.plane.process import Forward, Langevin, Reverse
 from diffusion_studio.engine.plane.shapes import Mode
 from diffusion_studio.engine.plane.spec import PlaneSpec
+from support.plane import learned
 
 CLOSE = (Mode(x=-0.5, sd_1=0.5, sd_2=0.5, label=0), Mode(x=0.5, sd_1=0.5, sd_2=0.5, label=1))
 
@@ -85,7 +85,7 @@ def test_that_a_network_that_was_told_of_classes_is_guided():
         modes=(Mode(x=-1.0, label=0), Mode(x=1.0, label=1)), guide=PlaneGuide(label=1, gamma=1.0),
         learning={"steps": 800, "seconds": 600.0, "width": 32, "dropped": 0.3, "predicts": "v"},
     )  # fmt: skip
-    *_, last = learn(spec, Control())
+    last = learned(spec)[-1]
     assert last.denoiser.classes
     guided = guided_network(last.denoiser, spec.guide)
     spec = spec.model_copy(update={"process": Reverse(steps=60), "count": 500, "start": "noise"})
@@ -97,5 +97,5 @@ def test_that_a_network_that_was_told_of_classes_is_guided():
     assert shares[0] > 0.95
     assert 0.3 < shares[1] < 0.7
     plain = spec.model_copy(update={"learning": spec.learning.model_copy(update={"dropped": 1.0})})
-    first = next(learn(plain, Control()))
+    first = learned(with_value(plain, "learning.steps", 1))[0]
     assert guided_network(first.denoiser, spec.guide) is first.denoiser

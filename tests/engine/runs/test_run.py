@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import filelock
 import pytest
@@ -20,7 +21,7 @@ from diffusion_studio.core.process.schedules import Schedule
 from diffusion_studio.data.errors import DataError
 from diffusion_studio.engine.files import files
 from diffusion_studio.engine.runs import run
-from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
 from diffusion_studio.engine.runs.run import (
     Run,
     RunError,
@@ -29,6 +30,7 @@ from diffusion_studio.engine.runs.run import (
     move_to_trash,
     new_run_path,
     put_back,
+    read_config,
 )
 from support import hostile
 from support.families import ready
@@ -54,7 +56,7 @@ def test_that_a_config_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
 def test_that_a_config_says_who_wrote_it(tmp_path: Path) -> None:
     made(tmp_path / "run")
     content = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert content.keys() == {"schema", "app", "torch", "config"}
+    assert content.keys() == {"schema", "kind", "app", "torch", "config"}
     assert content["schema"] == run.SCHEMA
 
 
@@ -386,3 +388,34 @@ def test_that_a_folder_with_a_config_of_somebody_else_is_no_run(content: str, tm
     assert not is_run(tmp_path)
     (tmp_path / "checkpoints").mkdir()
     assert is_run(tmp_path)  # ours, and damaged
+
+
+class GuessConfig(TrainingConfig):
+    """A kind of training that only these tests know."""
+
+    kind: ClassVar[str] = "guess"
+    luck: float = 0.5
+
+
+def test_that_a_config_says_its_kind_and_an_older_one_is_of_a_diffusion_model(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", RunConfig(seed=3), {})
+    file = run.path / "config.json"
+    content = json.loads(file.read_text("utf-8"))
+    assert content.pop("kind") == "diffusion"
+    file.write_text(json.dumps(content), "utf-8")
+    assert Run.open(run.path).config == RunConfig(seed=3)
+
+
+def test_that_a_training_of_another_kind_has_a_config_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"schema": 1, "kind": "guess", "config": {"luck": 0.25}}), "utf-8")
+    assert read_config(tmp_path) == GuessConfig(luck=0.25)
+    with pytest.raises(RunError, match="a training of the kind guess, which is no diffusion model"):
+        Run.open(tmp_path)
+
+
+def test_that_an_unknown_kind_is_of_a_newer_version(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"schema": 1, "kind": "dream", "app": "9.0", "config": {}}), "utf-8")
+    with pytest.raises(RunError, match=r"written by a newer Diffusion Studio \(9\.0\)"):
+        Run.open(tmp_path)

@@ -76,18 +76,18 @@ def test_that_the_ema_network_shares_no_memory_with_the_other(session: Session) 
 def test_that_the_step_is_adam_with_warm_up_and_clipping(session: Session) -> None:
     """The weights follow torch's plain AdamW, whose rate and gradient are set by hand."""
     learner = session.learner
-    copies = [p.detach().clone().requires_grad_() for p in learner._parameters]
+    copies = [p.detach().clone().requires_grad_() for p in learner.descent.weights]
     plain = torch.optim.AdamW(copies, lr=1, weight_decay=0, foreach=False)
     for n in range(8):
         batch = batch_of(session, n)
-        free = torch.autograd.grad(learner._result(batch).minimised.mean(), learner._parameters)
+        free = torch.autograd.grad(learner._result(batch).minimised.mean(), learner.descent.weights)
         length = float(torch.cat([g.flatten() for g in free]).double().norm())
         for copied, gradient in zip(copies, free, strict=True):
             copied.grad = gradient * min(1.0, learner.spec.gradient_clip / (length + 1e-6))
         plain.param_groups[0]["lr"] = learner.spec.learning_rate * min(1, (n + 1) / 4)
         plain.step()
         learner.step(batch, n)
-    for copied, p in zip(copies, learner._parameters, strict=True):
+    for copied, p in zip(copies, learner.descent.weights, strict=True):
         torch.testing.assert_close(p, copied, rtol=1e-4, atol=1e-5)
 
 
@@ -96,7 +96,7 @@ def test_that_gradients_are_clipped_to_the_asked_length(clip: float, session: Se
     learner = session.learner
     learner.spec = learner.spec.model_copy(update={"gradient_clip": clip})
     batch = batch_of(session, 0)
-    free = torch.autograd.grad(learner._result(batch).minimised.mean(), learner._parameters)
+    free = torch.autograd.grad(learner._result(batch).minimised.mean(), learner.descent.weights)
     length = float(torch.cat([g.flatten() for g in free]).norm())
     learner.step(batch, 0)
     used = float(torch.cat([p.grad.flatten() for p in learner.unet.parameters()]).norm())
@@ -107,14 +107,14 @@ def test_that_the_learning_rate_grows_from_0_over_the_warm_up(session: Session) 
     rates = []
     for n in range(6):
         session.learner.step(batch_of(session, n), n)
-        rates.append(session.learner._optimizer.param_groups[0]["lr"])
+        rates.append(session.learner.descent.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([2e-3 * r for r in (0.25, 0.5, 0.75, 1, 1, 1)])
 
 
 def test_that_there_is_no_warm_up_when_none_is_asked_for(pictures: Path, tmp_path: Path) -> None:
     session = begin(tmp_path / "run", tiny_config(pictures, warmup=0, learning_rate=2e-3))
     session.learner.step(batch_of(session, 0), 0)
-    assert session.learner._optimizer.param_groups[0]["lr"] == 2e-3
+    assert session.learner.descent.optimizer.param_groups[0]["lr"] == 2e-3
 
 
 def test_that_training_lowers_the_loss(pictures: Path, tmp_path: Path) -> None:
@@ -184,10 +184,13 @@ def test_that_restoring_keeps_the_memory_layout_of_the_moments(session: Session,
     finish(session)
     again = resume(tmp_path / "run", with_training(session.config, learning_rate=1e-3))
     for ours, theirs in ((session.learner, again.learner),):
-        for p, q in zip(ours._parameters, theirs._parameters, strict=True):
+        for p, q in zip(ours.descent.weights, theirs.descent.weights, strict=True):
             assert q.stride() == p.stride()
             for key in ("exp_avg", "exp_avg_sq"):
-                assert theirs._optimizer.state[q][key].stride() == ours._optimizer.state[p][key].stride()
+                assert (
+                    theirs.descent.optimizer.state[q][key].stride()
+                    == ours.descent.optimizer.state[p][key].stride()
+                )
 
 
 def test_that_bf16_trains_too(pictures: Path, tmp_path: Path) -> None:

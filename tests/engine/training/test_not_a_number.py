@@ -115,7 +115,7 @@ def test_that_five_in_a_row_pause_and_keep_the_last_sound_checkpoint(
     assert told[-1].message.endswith("The checkpoint of step 4 is kept.")
     assert session.run.newest_checkpoint()[0].name == "step-00000004"
     again = resume(tmp_path / "run")
-    assert again.learner.is_finite
+    assert again.state().is_finite
     assert again.counters.skipped_steps == 0
 
 

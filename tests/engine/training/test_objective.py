@@ -243,7 +243,7 @@ def test_that_error_weight_density_and_share_are_the_closed_forms(steps, picture
 
         def forward(self, x_t, index, labels, return_dict):
             offset = torch.from_numpy(known).float().sqrt()[index][:, None, None, None]
-            anchor = sum(p.sum() for p in session.learner._parameters) * 0
+            anchor = sum(p.sum() for p in session.learner.descent.weights) * 0
             return (session.noise + offset + anchor,)
 
     original = session.batches.batch

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.plane.chain import PlaneChain
-from diffusion_studio.engine.plane.learner import learn
 from diffusion_studio.engine.plane.measures import Measures, measure
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.plane.state import Look
 from diffusion_studio.viewmodels.plane.tour.cards import CARDS
+from support.plane import learned
 
 
 def spec_of(card: int, action: int, **values) -> PlaneSpec:
@@ -52,7 +51,7 @@ def test_that_a_chain_by_one_level_goes_astray_and_by_all_levels_does_not(action
     spec = spec_of(2, action, count=1000)
     assert spec.learning.levels == ("one" if action == 1 else "all")
     plan = spec.learning.model_copy(update={"steps": steps, "seconds": 600.0})
-    *_, last = learn(spec.model_copy(update={"learning": plan}), Control())
+    last = learned(spec.model_copy(update={"learning": plan}))[-1]
     _, found = ended(spec, last.denoiser)
     off = np.abs(np.subtract(found.occupancy, found.truth)).max()
     if action == 1:

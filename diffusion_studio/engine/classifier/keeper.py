@@ -1,0 +1,52 @@
+"""A training of a classifier kept beside its run, in RUN/classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from diffusion_studio.core.describe import validated
+from diffusion_studio.engine.classifier.files import CARD, FOLDER, ClassifierCard, save_classifier, version_of
+from diffusion_studio.engine.classifier.learner import AVERAGE
+from diffusion_studio.engine.jobs.events import Event
+from diffusion_studio.engine.loop.keeper import LostError
+from diffusion_studio.engine.loop.task import Counters
+from diffusion_studio.engine.runs.checkpoints import CheckpointContent
+from diffusion_studio.engine.runs.run import Run, is_run
+
+
+class ClassifierKeeper:
+    """Keeps the averaged weights and what is known of them; the classifier from before stays until then."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._before = bool(version_of(run.path))
+        self.step = 0  # a classifier that has learned nothing need not be kept
+
+    @property
+    def kept(self) -> str:
+        if self.step:
+            return f"The classifier of step {self.step} is kept."
+        return "The classifier from before is kept." if self._before else "Nothing was saved before."
+
+    def farewell(self, step: int) -> str:
+        if not step:
+            return "Stopped before the first step; nothing was written."
+        return f"The classifier of {self._run.name} is saved, after step {step}."
+
+    def check(self) -> None:
+        if not is_run(self._run.path):
+            raise LostError(
+                f"The folder {self._run.path} was deleted or moved while its classifier was trained, so the "
+                f"training was ended. {self.kept}"
+            )
+
+    def heard(self, event: Event) -> Iterator[Event]:
+        yield event
+
+    def save(self, counters: Counters, content: CheckpointContent) -> Path:
+        known = {"step": counters.step, "seconds": counters.seconds}
+        card = validated(ClassifierCard, {**content.json[CARD], **known})
+        save_classifier(self._run.path, dict(content.tensors[AVERAGE]), card)
+        self.step = counters.step
+        return self._run.path / FOLDER

@@ -28,7 +28,8 @@ def test_that_a_classifier_is_trained_and_guides(said, tmp_path, pictures):
     assert "10 % are kept apart" in errors
     assert read_card(run).step == 2
     for given, form in (([], "eps"), (["mean", "--eta", "1"], "mean")):
-        options = ["--out", out, "--steps", "4", "--label", "cat", "--guidance", "2", "--classifier", *given]
+        options = ["--out", out, "--force", "--steps", "4", "--label", "cat", "--guidance", "2"]
+        options += ["--classifier", *given]
         assert said("sample", run, *options)[0] == 0
         chosen = read_settings(out)["sample"]
         assert (chosen["guide"], chosen["label"]) == ({"kind": "classifier", "form": form}, 2)

@@ -57,6 +57,6 @@ def isolated_home(
 @pytest.fixture
 def qtbot(qapp: Any, request: pytest.FixtureRequest) -> Any:
     """pytest-qt's, for a machine that may be busy."""
-    from support.patience import PatientBot  # not above: without Qt this file is still read
+    from support.bot import PatientBot  # not above: without Qt this file is still read
 
     return PatientBot(request)

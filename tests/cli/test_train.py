@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.metrics import MetricsReader
 from diffusion_studio.engine.runs.run import Run
 from support.commands import SETS, complaint, without_qt
+from support.patience import look_again_soon
 from support.tiny import write_pictures
 
 
@@ -131,7 +131,7 @@ def test_that_a_signal_saves_and_ends_well(tmp_path, number):
     with process:
         while not len(MetricsReader(path / "metrics.sqlite").losses().losses):
             assert process.poll() is None, process.stderr.read()
-            time.sleep(0.05)  # between two looks
+            look_again_soon()
         process.send_signal(number)
         out, errors = process.communicate()
     assert process.returncode == 0

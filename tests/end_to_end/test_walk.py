@@ -8,7 +8,7 @@ from PySide6.QtCore import QPoint, Qt
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.runs.run import Run
 from support.image_folders import add_broken_files, build_mixed_folder
-from support.window import PATIENCE, drop, settle
+from support.window import drop, settle
 
 TINY = {
     "data.resolution": 8, "model.width": 8, "model.multipliers": (1, 2), "model.layers": 1,
@@ -37,9 +37,9 @@ def test_that_a_folder_becomes_a_model_whose_chain_is_walked_and_everything_is_t
     assert training.state.data.size.startswith("8×8")
 
     qtbot.mouseClick(studio.train_page.progress._start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: training.state.step >= 3, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: training.state.step >= 3)
     qtbot.mouseClick(studio.train_page.progress._pause, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: training.state.phase == "paused", timeout=PATIENCE)
+    qtbot.waitUntil(lambda: training.state.phase == "paused")
     run = training.state.run
 
     qtbot.mouseClick(studio.train_page.sample_now, Qt.MouseButton.LeftButton)
@@ -61,7 +61,7 @@ def test_that_a_folder_becomes_a_model_whose_chain_is_walked_and_everything_is_t
     settle(qtbot, app)
     assert sampling.state.player.position == 21
     sampling.files.export(tmp_path / "chain.gif")
-    qtbot.waitUntil((tmp_path / "chain.gif").exists, timeout=PATIENCE)
+    qtbot.waitUntil((tmp_path / "chain.gif").exists)
     with Image.open(tmp_path / "chain.gif") as image:
         assert image.n_frames > 10
     app.close()

@@ -23,7 +23,7 @@ from diffusion_studio.pages.entries import PAGES
 from diffusion_studio.widgets.look.theme import theme
 from support.sample_page import no_json
 from support.tiny import begin, finish, tiny_config, write_pictures
-from support.window import PATIENCE, drop, settle
+from support.window import drop, settle
 
 FOREVER = {"steps": 0, "checkpoint_every": 10_000}
 
@@ -80,7 +80,7 @@ def test_that_no_other_window_flashes_up(qtbot, make_app):
 
     windows, app = Windows(), make_app()
     QApplication.instance().installEventFilter(windows)
-    with qtbot.waitSignal(app.ready, timeout=PATIENCE):
+    with qtbot.waitSignal(app.ready):
         app.show()
     for key in app.studio.pages:
         app.studio.show_page(key)
@@ -96,7 +96,7 @@ def test_that_a_library_that_does_not_load_is_said_in_the_window(qtbot, make_app
     monkeypatch.setattr(module, "Imports", Broken)
     app = make_app()
     app.show()
-    qtbot.waitUntil(lambda: "libtorch.so" in app.shell._waiting.text(), timeout=PATIENCE)
+    qtbot.waitUntil(lambda: "libtorch.so" in app.shell._waiting.text())
     assert "doctor" in app.shell._waiting.text()
     assert app.studio is None
 
@@ -334,7 +334,7 @@ def test_that_closing_at_any_moment_of_a_training_saves_it(qtbot, open_app, numb
     studio.training.edit("model.width", 8)
     studio.training.start()
     if number:  # at once the first time
-        qtbot.waitUntil(lambda: studio.training.state.step > 0, timeout=PATIENCE)
+        qtbot.waitUntil(lambda: studio.training.state.step > 0)
         studio.sampling.choices.choose(str(studio.training.state.run))  # computed again at each checkpoint
         for _ in range(luck.randrange(6)):
             luck.choice([studio.training.pause, studio.training.resume, studio.sampling.compute])()

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from diffusion_studio.app import App
 from support import leaks
-from support.window import PATIENCE, settle
+from support.window import settle
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def test_that_a_closed_window_leaves_nothing(qtbot):
 def opened_and_closed(qtbot) -> list[object]:
     """What there was of a window that stood at each of its pages."""
     app = App()
-    with qtbot.waitSignal(app.ready, timeout=PATIENCE):
+    with qtbot.waitSignal(app.ready):
         app.show()
     settle(qtbot, app)
     for key in app.studio.pages:

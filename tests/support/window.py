@@ -14,8 +14,6 @@ from PySide6.QtWidgets import QApplication, QWidget
 from diffusion_studio.app import App
 from diffusion_studio.widgets.look.theme import theme
 
-PATIENCE = 30_000  # ms
-
 Opener = Callable[..., App]
 
 
@@ -39,7 +37,7 @@ def windows(qtbot: Any, make_app: Callable[..., App]) -> Opener:
 
     def open_app(path: str | Path = "", *, computed: bool = True) -> App:
         app = make_app(path)
-        with qtbot.waitSignal(app.ready, timeout=PATIENCE), qtbot.waitActive(app.shell):
+        with qtbot.waitSignal(app.ready), qtbot.waitActive(app.shell):
             app.show()
             app.shell.activateWindow()
         if computed:
@@ -53,10 +51,7 @@ def settle(qtbot: Any, app: App) -> None:
     """Waits until the chain is computed and the images are read."""
     studio = app.studio
     assert studio is not None
-    qtbot.waitUntil(
-        lambda: not studio.sampling.state.chains.busy and studio.training.state.reading is None,
-        timeout=PATIENCE,
-    )
+    qtbot.waitUntil(lambda: not studio.sampling.state.chains.busy and studio.training.state.reading is None)
 
 
 def drop(target: QWidget, *paths: Path) -> bool:

@@ -18,6 +18,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Event, Finished, SamplingProgress, Warned
 from diffusion_studio.engine.machine.memory import TOO_MUCH
 from diffusion_studio.viewmodels.job import Job, Post, Slot, Stream
+from support.patience import look_again_soon
 
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB."
 
@@ -44,7 +45,7 @@ def raising(error: BaseException) -> Stream:
 def until_stopped(control: Control, post: Post) -> Iterator[Event]:
     yield Warned("began")
     while not control.stopped:
-        QThread.msleep(1)
+        look_again_soon()
     yield Warned("told after the stop")
 
 

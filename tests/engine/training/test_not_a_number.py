@@ -94,7 +94,7 @@ def watched(session: Session, control: Control, on_pause: str) -> list[events.Ev
     for event in train(session, control):
         told.append(event)
         if isinstance(event, events.Paused):
-            threading.Timer(0.02, getattr(control, on_pause)).start()
+            threading.Thread(target=getattr(control, on_pause)).start()
     return told
 
 

@@ -38,6 +38,12 @@ from support.tiny import (
 )
 
 
+@pytest.fixture(autouse=True)
+def every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast the machine is, so that each can be acted upon."""
+    monkeypatch.setattr(loop, "TELL_EVERY", 0.0)
+
+
 def trained(
     path: Path, pictures: Path, act: Callable[[events.Event, Session, Control], None], **training: object
 ) -> tuple[list[events.Event], Session]:
@@ -65,23 +71,24 @@ def nothing(event: events.Event, session: Session, control: Control) -> None:
     pass
 
 
-def pause_then(*rest: Callable[[Control], None], after: float = 0.05) -> Callable[[Control], None]:
-    """Pauses, and lets another thread do the rest a little later."""
+def pause_then(rest: Callable[[Control], None]) -> Callable[[events.Event, Session, Control], None]:
+    """Pauses after the third step; once it is told, another thread does the rest."""
+    pause = at_step(3, Control.pause)
 
-    def do(control: Control) -> None:
-        control.pause()
-        for action in rest:
-            threading.Timer(after, action, [control]).start()
+    def act(event: events.Event, session: Session, control: Control) -> None:
+        pause(event, session, control)
+        if isinstance(event, events.Paused):
+            threading.Thread(target=rest, args=[control]).start()
 
-    return do
+    return act
 
 
 ENDINGS = {
     "done": (nothing, "done"),
     "stopped": (at_step(3, Control.stop), "stopped"),
     "stopped at once": (at_step(0, Control.stop), "stopped"),
-    "stopped while paused": (at_step(3, pause_then(Control.stop)), "stopped"),
-    "paused and resumed": (at_step(3, pause_then(Control.resume)), "done"),
+    "stopped while paused": (pause_then(Control.stop), "stopped"),
+    "paused and resumed": (pause_then(Control.resume), "done"),
 }
 
 
@@ -194,7 +201,7 @@ def test_that_every_loss_is_told_once_and_in_order(
 ) -> None:
     monkeypatch.setattr(loop, "TELL_EVERY", tell_every)
     told, session = trained(
-        tmp_path / "run", pictures, at_step(5, pause_then(Control.resume)), steps=17, checkpoint_every=7
+        tmp_path / "run", pictures, pause_then(Control.resume), steps=17, checkpoint_every=7
     )
     step = 0
     for event in only(told, events.Progress):
@@ -211,12 +218,13 @@ def test_that_every_loss_is_told_once_and_in_order(
 def test_that_progress_is_not_told_more_often_than_the_eye_sees(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loop, "TELL_EVERY", 0.033)
     Clock(monkeypatch, tick=0.001)
     told, _ = trained(tmp_path / "run", pictures, nothing, steps=40)
     progress = only(told, events.Progress)
     gaps = np.diff([event.seconds for event in progress[:-1]])
     assert len(progress) >= 2
-    assert gaps.min(initial=1.0) >= loop.TELL_EVERY
+    assert gaps.min(initial=1.0) >= 0.033
 
 
 def test_that_progress_knows_how_far_it_is() -> None:
@@ -233,7 +241,7 @@ def test_that_progress_knows_how_far_it_is() -> None:
 def test_that_a_pause_saves_keeps_the_model_and_is_not_counted(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(monkeypatch, tick=1.0)  # each step is told
+    clock = Clock(monkeypatch)
     kept: dict[str, torch.Tensor] = {}
 
     def act(event: events.Event, session: Session, control: Control) -> None:

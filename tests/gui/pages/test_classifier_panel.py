@@ -11,7 +11,7 @@ from diffusion_studio.pages.sample.classifier_panel import EXACT, LEARNED, USE, 
 from diffusion_studio.pages.sample.side import CLASSIFIER, CURVES
 from diffusion_studio.viewmodels.sample.classifier import ClassifierState
 from support.classifiers import make_run, write_two_patterns
-from support.window import PATIENCE, settle
+from support.window import settle
 
 CURVE = AccuracyCurve(t=(1, 500, 1000), accuracy=(1.0, 0.6, 0.1))
 
@@ -84,7 +84,7 @@ def test_that_the_tab_measures_only_when_it_is_looked_at(qtbot, open_app):
     assert page.model.beside.classifier.state == ClassifierState()
     page.side.show_tab(CLASSIFIER)
     assert page.model.beside.classifier.state.exact
-    qtbot.waitUntil(lambda: page.model.beside.classifier.state.trained, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.model.beside.classifier.state.trained)
     assert page.model.beside.classifier.state.curve.accuracy[0] == 1
 
 
@@ -97,7 +97,7 @@ def test_that_a_classifier_is_trained_and_guides_the_chain_on_show(qtbot, open_a
     settle(qtbot, app)
     assert page.model.beside.classifier.state.run == run
     assert model.chains.record.chain.source.classifier is None
-    with qtbot.waitSignal(page.model.beside.classifier.trained, timeout=PATIENCE):
+    with qtbot.waitSignal(page.model.beside.classifier.trained):
         page.side.classifier.train_requested.emit(0.3)
     settle(qtbot, app)
     assert model.chains.record.chain.source.classifier_names == ("left", "right")
@@ -123,7 +123,7 @@ def test_that_a_chain_that_lacks_a_classifier_gets_it_here(qtbot, open_app, tmp_
     settle(qtbot, app)
     assert "has no classifier of noisy images yet" in model.state.notice.text
     assert page.model.beside.classifier.state == ClassifierState(run=run)
-    with qtbot.waitSignal(page.model.beside.classifier.trained, timeout=PATIENCE):
+    with qtbot.waitSignal(page.model.beside.classifier.trained):
         page.side.classifier.train_requested.emit(0.3)
     settle(qtbot, app)
     assert model.state.notice is None
@@ -138,6 +138,6 @@ def test_that_closing_the_window_saves_a_classifier_in_training(qtbot, open_app,
     page.side.show_tab(CLASSIFIER)
     settle(qtbot, app)
     page.side.classifier.train_requested.emit(600.0)
-    qtbot.waitUntil(lambda: page.model.beside.classifier.state.phase == "running", timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.model.beside.classifier.state.phase == "running")
     app.close()
     assert read_card(run).step > 0

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from diffusion_studio.pages.sample.pictures import ONE, TWO
 from diffusion_studio.pages.sample.side import BY_HAND, CURVES, GUIDANCE, TRADE
 from diffusion_studio.viewmodels.sample import guidance_trade
-from support.window import PATIENCE, settle
+from support.window import settle
 
 
 @pytest.fixture
@@ -125,12 +125,12 @@ def test_that_the_strip_and_the_sweep_come_when_they_are_looked_at(qtbot, app, p
     change(guidance=2.0, steps=4)
     assert page.model.beside.trade.state.strip is None
     page.side.show_tab(TRADE)
-    qtbot.waitUntil(lambda: page.model.beside.trade.state.strip is not None, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.model.beside.trade.state.strip is not None)
     strip = page.model.beside.trade.state.strip
     assert page.side.trade.strip.count == len(strip.images) == len(strip.gammas) * 10
     page.side.trade.foot.button.click()
     assert page.model.beside.trade.state.measuring
-    qtbot.waitUntil(lambda: not page.model.beside.trade.state.measuring, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not page.model.beside.trade.state.measuring)
     assert [trade.gamma for trade in page.model.beside.trade.state.trades] == [0.0, 2.0]
     assert page.side.trade.plot._here.isVisible()
     page.side.trade.strip.selected.emit(2)  # the first column of the second row
@@ -142,10 +142,10 @@ def test_that_the_strip_and_the_sweep_come_when_they_are_looked_at(qtbot, app, p
 def test_that_a_sweep_can_be_stopped(qtbot, app, page, change):
     change(steps=50)
     page.side.show_tab(TRADE)
-    qtbot.waitUntil(lambda: page.model.beside.trade.state.strip is not None, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.model.beside.trade.state.strip is not None)
     page.side.trade.foot.button.click()
     page.side.trade.foot.halt.click()
-    qtbot.waitUntil(lambda: not page.model.beside.trade.state.measuring, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not page.model.beside.trade.state.measuring)
     assert len(page.model.beside.trade.state.trades) < len(guidance_trade.GAMMAS)
 
 

@@ -170,8 +170,8 @@ def test_that_learned_begins_to_learn_and_error_tells_its_number(qtbot, page, mo
     model.edit("learning.seconds", 600.0)
     model.edit("learning.width", 16)
     page.bar.fields.changed.emit("error")
-    qtbot.waitUntil(lambda: model.state.learning.trained, timeout=10_000)
-    qtbot.waitUntil(lambda: not model.state.learning.running, timeout=20_000)
+    qtbot.waitUntil(lambda: model.state.learning.trained)
+    qtbot.waitUntil(lambda: not model.state.learning.running)
     assert "Fisher divergence" in page.plane.drawing.words["top"]
     assert page.panel.learn.text() == "Learn again"
     page.plane.grab()
@@ -257,7 +257,7 @@ def test_that_everything_seen_is_exported(qtbot, page, model, tmp_path):
     model.editor.settle()
     for name in ("a.png", "a.svg", "a.gif", "a.webp", "a.npz", "a.json"):
         page.exporter.export(tmp_path / name)
-        qtbot.waitUntil(lambda name=name: (tmp_path / name).exists() and not model.files.busy, timeout=20_000)
+        qtbot.waitUntil(lambda name=name: (tmp_path / name).exists() and not model.files.busy)
         assert (tmp_path / name).stat().st_size > 100
     with Image.open(tmp_path / "a.gif") as image:
         assert image.n_frames >= 6

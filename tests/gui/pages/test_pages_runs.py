@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.runs.run import Run
 from support.tiny import begin, finish, tiny_config
-from support.window import PATIENCE, settle
+from support.window import settle
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_that_its_curves_are_shown(qtbot, run, app):
 def test_that_it_is_resumed(qtbot, run, app):
     click(qtbot, app.studio.runs_page.resume)
     assert app.shell.current_page is app.studio.train_page
-    qtbot.waitUntil(lambda: not app.studio.training.state.busy, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not app.studio.training.state.busy)
     assert Run.open(run).step == 4
     app.studio.show_page("runs")
     qtbot.waitUntil(lambda: [row[2] for row in cells(app.studio.runs_page)] == ["4"])

@@ -12,7 +12,6 @@ from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, subs
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.widgets.forms.form import Form
 from support.tiny import begin, finish, tiny_config
-from support.window import PATIENCE
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
     page.show_part("elbo")
     assert page.bound.head.button.isEnabled()
     page.bound.head.button.click()
-    qtbot.waitUntil(lambda: app.studio.theory.state.phase == "idle", timeout=PATIENCE)
+    qtbot.waitUntil(lambda: app.studio.theory.state.phase == "idle")
     assert page.bound.sums.isVisible()
     assert "lowest" in page.bound.plot.describe()
 

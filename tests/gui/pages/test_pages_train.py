@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.viewmodels.train import training as module
-from support.window import PATIENCE
 
 TINY = {
     "model.width": 8, "model.multipliers": (1, 2), "model.layers": 1, "model.attention": 0,
@@ -44,16 +43,16 @@ def test_that_a_training_is_steered_by_its_buttons(qtbot, app, page):
     assert page.views.currentWidget() is page.columns
     assert not page.panel.form.field("seed").control.isEnabled()
     assert not page.panel.presets.isEnabled()
-    qtbot.waitUntil(lambda: model.state.phase == "running" and model.state.step > 0, timeout=PATIENCE)
-    qtbot.waitUntil(lambda: page.samples.grid.count > 0, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: model.state.phase == "running" and model.state.step > 0)
+    qtbot.waitUntil(lambda: page.samples.grid.count > 0)
     click(qtbot, card._pause)
-    qtbot.waitUntil(lambda: model.state.phase == "paused", timeout=PATIENCE)
+    qtbot.waitUntil(lambda: model.state.phase == "paused")
     paused_at = model.state.step
     click(qtbot, card._resume)
-    qtbot.waitUntil(lambda: model.state.step > paused_at, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: model.state.step > paused_at)
     click(qtbot, card._stop)
     assert card._stop.text() == "Saving…"
-    qtbot.waitUntil(lambda: model.state.phase == "idle", timeout=PATIENCE)
+    qtbot.waitUntil(lambda: model.state.phase == "idle")
     assert Run.open(model.state.run).step == model.state.saved_step
     assert page.panel.form.field("seed").control.isEnabled()
     assert page.panel.presets.isEnabled()
@@ -61,9 +60,7 @@ def test_that_a_training_is_steered_by_its_buttons(qtbot, app, page):
     assert ("saved", f"step {model.state.saved_step:,}") in page.chips()
     click(qtbot, page.sample_now)
     assert app.shell.current_page is app.studio.sample_page
-    qtbot.waitUntil(
-        lambda: app.studio.sampling.state.chains.facts.model == model.state.run.name, timeout=PATIENCE
-    )
+    qtbot.waitUntil(lambda: app.studio.sampling.state.chains.facts.model == model.state.run.name)
 
 
 def test_that_a_training_that_could_not_begin_leaves_the_page_as_it_was(qtbot, page, tmp_path):
@@ -88,15 +85,15 @@ def test_that_the_smaller_batch_is_offered_and_taken(qtbot, page, monkeypatch):
 
     monkeypatch.setattr(module, "train", short_of_memory)
     page.model.start()
-    qtbot.waitUntil(page.banner.isVisible, timeout=PATIENCE)
+    qtbot.waitUntil(page.banner.isVisible)
     assert page.banner._action.text() == "Try a batch of 8"
     qtbot.waitUntil(lambda: not page.model.state.busy)
     click(qtbot, page.banner._action)
-    qtbot.waitUntil(lambda: page.model.state.step > 0, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.model.state.step > 0)
     assert page.model.config.training.batch_size == 8
     assert not page.banner.isVisible()
     page.model.stop()
-    qtbot.waitUntil(lambda: not page.model.state.busy, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not page.model.state.busy)
 
 
 def test_that_presets_follow_the_parameters(qtbot, app):

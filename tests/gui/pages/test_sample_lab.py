@@ -22,7 +22,7 @@ from diffusion_studio.pages.sample.side import BY_HAND, CURVES, NEAREST, TABS
 from diffusion_studio.pages.sample.step_equation import ACTS
 from diffusion_studio.widgets.images.mosaic import packed
 from support.tiny import begin, finish, tiny_config, write_pictures
-from support.window import PATIENCE, drop, settle
+from support.window import drop, settle
 
 Key, Left = Qt.Key, Qt.MouseButton.LeftButton
 
@@ -366,9 +366,7 @@ def equation(qtbot, app, page, model):
     model.tree.settle()
     settle(qtbot, app)
     model.player.seek(10)
-    qtbot.waitUntil(
-        lambda: any(placed.box.term.name == "noise" for placed in page.equation._placed), timeout=PATIENCE
-    )
+    qtbot.waitUntil(lambda: any(placed.box.term.name == "noise" for placed in page.equation._placed))
     return page.equation
 
 
@@ -441,7 +439,7 @@ def test_that_the_tabs_show_one_thing_at_a_time(qtbot, page):
 
 def test_that_memory_shows_the_nearest_training_images(qtbot, page, model):
     page.side.show_tab(NEAREST)
-    qtbot.waitUntil(lambda: page.side.nearest.count == 25, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: page.side.nearest.count == 25)
     captions = page.side.nearest.captions
     assert "the smallest is 0.0" in page.side.nearest_words.text()
     for row in range(5):  # the exact denoiser of the digits ends on digits
@@ -451,7 +449,7 @@ def test_that_memory_shows_the_nearest_training_images(qtbot, page, model):
         assert distances[0] < 0.05
     before = list(captions)
     model.player.seek(4)
-    qtbot.waitUntil(lambda: list(page.side.nearest.captions) != before, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: list(page.side.nearest.captions) != before)
     assert "exact" in page.side.nearest_words.text()
 
 
@@ -461,8 +459,8 @@ def test_that_memory_says_when_the_training_images_are_not_known(qtbot, app, pag
     (checkpoint,) = Run.open(run).checkpoint_folder.iterdir()
     checkpoint.rename(tmp_path / "model")
     page.side.show_tab(NEAREST)
-    qtbot.waitUntil(lambda: page.side.nearest.count == 25, timeout=PATIENCE)
-    with qtbot.waitSignal(page.model.beside.nearest.failed, timeout=PATIENCE) as failed:
+    qtbot.waitUntil(lambda: page.side.nearest.count == 25)
+    with qtbot.waitSignal(page.model.beside.nearest.failed) as failed:
         model.choices.open_folder(tmp_path / "model")
         settle(qtbot, app)
     assert "model does not say which images it was trained on" in failed.args[0]
@@ -491,7 +489,7 @@ def test_that_a_row_for_images_appears_when_chains_begin_at_one(qtbot, app, page
     assert model.tree.parameters.spec.start.files == (str(picture),)
     assert not page.banner.isVisible()
     assert model.chains.record.is_complete
-    qtbot.waitUntil(lambda: str(picture) in page.panel.images.thumbs._images, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: str(picture) in page.panel.images.thumbs._images)
     assert page.side.error_plot.isVisible()
     page.panel.images.remove(str(picture))
     settle(qtbot, app)
@@ -511,7 +509,7 @@ def test_that_the_error_of_the_way_back_is_drawn_over_the_steps(qtbot, app, page
     page.model.beside.reconstruction.changed.connect(told.append)
     drop(app.shell, picture)
     settle(qtbot, app)
-    qtbot.waitUntil(lambda: bool(told) and len(told[-1]) >= 3, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: bool(told) and len(told[-1]) >= 3)
     assert [found.steps for found in told[-1][:3]] == [10, 20, 50]
     assert all(found.error > 0 for found in told[-1])
 

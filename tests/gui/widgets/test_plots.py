@@ -339,7 +339,7 @@ def test_that_new_data_are_painted_once(qtbot, monkeypatch):
         plot.paint_now()
         painted.clear()
         qtbot.waitUntil(lambda: len(painted) > 0)
-        QTest.qWait(20)  # a second one would be asked for by now, and come first
+        qtbot.let_timers_pass()
         assert len(painted) == 1
 
 

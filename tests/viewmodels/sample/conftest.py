@@ -50,7 +50,7 @@ def settled(qtbot) -> Settled:
     """Waits until a model has computed all it was asked for."""
 
     def settled(model: SampleViewModel) -> SampleViewModel:
-        qtbot.waitUntil(lambda: not model.state.chains.busy, timeout=20_000)
+        qtbot.waitUntil(lambda: not model.state.chains.busy)
         return model
 
     return settled

@@ -47,7 +47,7 @@ def work(qapp):
 @pytest.fixture
 def ended(qtbot, work):
     """Waits until all is computed."""
-    return lambda: qtbot.waitUntil(lambda: not work.chains.busy, timeout=20_000)
+    return lambda: qtbot.waitUntil(lambda: not work.chains.busy)
 
 
 def test_that_the_beginning_and_the_end_are_told_and_no_step_between(work, ended):

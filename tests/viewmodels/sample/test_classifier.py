@@ -17,8 +17,6 @@ from diffusion_studio.viewmodels.sample.sources import SourceCache
 from support.classifiers import make_run, train_on, write_two_patterns
 from support.tiny import CPU, write_pictures
 
-PATIENCE = 30_000  # ms
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -67,7 +65,7 @@ def test_that_a_folder_that_is_no_run_gets_its_sentence(model, tmp_path):
 
 def test_that_it_is_trained_beside_the_window(qtbot, model, run):
     model.show(str(run))
-    with qtbot.waitSignal(model.trained, timeout=PATIENCE) as told:
+    with qtbot.waitSignal(model.trained) as told:
         model.train(0.3)
         assert model.state.phase == "preparing"
         model.train(0.3)  # does nothing while it is at work
@@ -83,10 +81,10 @@ def test_that_a_stop_saves_and_a_pause_keeps_it(qtbot, model, run):
     model.show(str(run))
     model.train(600)
     for phase in ("paused", "running"):
-        qtbot.waitUntil(lambda: model.state.phase in ("running", "paused"), timeout=PATIENCE)
+        qtbot.waitUntil(lambda: model.state.phase in ("running", "paused"))
         model.toggle_pause()
-        qtbot.waitUntil(lambda phase=phase: model.state.phase == phase, timeout=PATIENCE)
-    with qtbot.waitSignal(model.trained, timeout=PATIENCE):
+        qtbot.waitUntil(lambda phase=phase: model.state.phase == phase)
+    with qtbot.waitSignal(model.trained):
         model.stop()
         assert model.state.phase == "stopping"
     assert model.state.phase == "idle"
@@ -99,7 +97,7 @@ def test_that_another_denoiser_waits_for_the_end_of_the_training(qtbot, model, r
     model.train(0.2)
     model.show(str(other))
     assert model.state.run == run
-    with qtbot.waitSignal(model.trained, timeout=PATIENCE) as told:
+    with qtbot.waitSignal(model.trained) as told:
         pass
     assert told.args == [run]
     assert model.state == ClassifierState(run=other)
@@ -110,7 +108,7 @@ def test_that_what_cannot_be_trained_says_so_and_what_was_there_stays(qtbot, mod
     plain = make_run(tmp_path / "plain", write_pictures(tmp_path / "pictures", classes=()))
     model.show(str(plain))
     model.train(1)
-    qtbot.waitUntil(lambda: not model.state.busy, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not model.state.busy)
     assert "have no labels" in model.state.notice
     train_on(run)
     model.show(str(run))
@@ -123,7 +121,7 @@ def test_that_what_cannot_be_trained_says_so_and_what_was_there_stays(qtbot, mod
 def test_that_closing_saves_what_was_learned(qtbot, model, run):
     model.show(str(run))
     model.train(600)
-    qtbot.waitUntil(lambda: model.state.phase == "running", timeout=PATIENCE)
+    qtbot.waitUntil(lambda: model.state.phase == "running")
     model.shutdown()
     assert read_card(run).step > 0
 
@@ -132,7 +130,7 @@ def test_that_the_exact_classifier_is_measured_and_not_trained(qtbot, model, tmp
     source = write_two_patterns(tmp_path / "two")
     model.show(f"memorising:{source}")
     assert model.state.exact
-    qtbot.waitUntil(lambda: model.state.trained, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: model.state.trained)
     assert model.state.run is None
     assert model.state.curve.t[-1] == 1000
     assert model.state.curve.accuracy[0] == 1
@@ -144,7 +142,7 @@ def test_that_the_exact_classifier_is_measured_and_not_trained(qtbot, model, tmp
 
 def test_that_exact_images_without_classes_get_their_sentence(qtbot, model, tmp_path):
     model.show(f"memorising:{write_pictures(tmp_path / 'plain', classes=())}")
-    qtbot.waitUntil(lambda: model.state.notice != "", timeout=PATIENCE)
+    qtbot.waitUntil(lambda: model.state.notice != "")
     assert "no classes" in model.state.notice
 
 

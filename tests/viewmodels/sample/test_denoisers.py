@@ -69,7 +69,7 @@ def test_that_a_rough_picture_comes_before_the_chain(qtbot, made, settled, gate)
     model = made(SampleParameters(DIGITS, ChainTree(spec=SPEC.model_copy(update={"steps": 50}))))
     frames = told(model, "frame")
     model.compute()
-    qtbot.waitUntil(lambda: bool(frames), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(frames))
     assert frames[0].rough
     assert model.look().chains.ready == 0
     gate.open(1000)

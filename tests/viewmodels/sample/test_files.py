@@ -30,7 +30,7 @@ def exported(qtbot, model, tmp_path):
     def exported(name: str, kind: str = "state") -> Path:
         model.notices.dismiss()
         model.files.export(tmp_path / name, kind)
-        qtbot.waitUntil(lambda: model.state.notice is not None, timeout=20_000)
+        qtbot.waitUntil(lambda: model.state.notice is not None)
         return tmp_path / name
 
     return exported
@@ -95,7 +95,7 @@ def test_that_an_export_outlasts_a_changed_parameter(qtbot, model, settled, tmp_
 
     monkeypatch.setattr(sample_files, "save_trajectory", slow)
     model.files.export(tmp_path / "a.npz")
-    assert going.wait(5)
+    going.wait()
     model.tree.edit("count", 2)
     settled(model)
     model.files.export(tmp_path / "b.npz")

@@ -118,7 +118,7 @@ def test_that_the_bound_of_a_run_is_measured_and_remembered(make, qtbot, tmp_pat
     assert model.state.run == str(path)
     assert model.state.evaluation is None
     model.measure()
-    qtbot.waitUntil(lambda: model.state.phase == "idle", timeout=30_000)
+    qtbot.waitUntil(lambda: model.state.phase == "idle")
     assert len(model.state.evaluation["elbo"]["terms"]) == 4
     other = make()
     other.refresh()
@@ -143,7 +143,7 @@ def test_that_a_measurement_is_stopped(make, qtbot, tmp_path):
     model.measure()
     model.stop()
     assert model.state.phase == "stopping"
-    qtbot.waitUntil(lambda: model.state.phase == "idle", timeout=30_000)
+    qtbot.waitUntil(lambda: model.state.phase == "idle")
     assert model.state.evaluation is None
     assert model.state.notice is None
 
@@ -153,5 +153,5 @@ def test_that_a_run_without_a_checkpoint_gives_a_sentence(make, qtbot, tmp_path)
     model = make()
     model.refresh()
     model.measure()
-    qtbot.waitUntil(lambda: model.state.phase == "idle", timeout=30_000)
+    qtbot.waitUntil(lambda: model.state.phase == "idle")
     assert "no usable checkpoint" in model.state.notice.text

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QThread
 
 from diffusion_studio.core.describe import knobs
 from diffusion_studio.data.errors import Cancelled
@@ -23,6 +22,7 @@ from diffusion_studio.viewmodels.train.comparison import comparison_with
 from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.viewmodels.train.state import duration, fixed_reasons, progress_text
 from diffusion_studio.viewmodels.train.timestep_history import MOST, TimestepHistory
+from support.patience import look_again_soon
 from support.tiny import begin, finish, tiny_config, write_pictures
 
 FOREVER = {"steps": 0, "checkpoint_every": 10_000}
@@ -47,7 +47,7 @@ def wait(qtbot):
     """Waits until a model is in a phase, or has read its images."""
 
     def wait(model: TrainViewModel, phase: str = "idle") -> TrainViewModel:
-        qtbot.waitUntil(lambda: model.state.phase == phase and model.state.reading is None, timeout=30_000)
+        qtbot.waitUntil(lambda: model.state.phase == phase and model.state.reading is None)
         return model
 
     return wait
@@ -122,7 +122,7 @@ def test_that_cancelled_reading_shows_no_images_of_another_folder(make, wait, tm
 
     def endless(spec, cache, report, cancelled):
         while not cancelled():
-            QThread.msleep(1)
+            look_again_soon()
         raise Cancelled
 
     monkeypatch.setattr(images_module, "load", endless)
@@ -213,7 +213,7 @@ class Script:
             if self.told:
                 yield self.told.pop(0)
             else:
-                QThread.msleep(1)
+                look_again_soon()
         yield events.Finished("stopped", "Step 5, everything is saved.", step=5)
 
 
@@ -380,13 +380,13 @@ def test_that_weight_and_density_change_while_it_trains(make, wait, qtbot):
     model.edit("objective.weight.gamma", 2.0)
     model.edit("objective.weight.gamma", 3.0)
     model.settle()
-    qtbot.waitUntil(lambda: len(model.state.marks) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(model.state.marks) == 1)
     ((step, text),) = model.state.marks
     assert text == "weight: surrogate (1) → min-SNR γ 3"
     assert 0 < step <= model.state.step + 1
     model.edit("objective.density.kind", "importance")
     model.settle()
-    qtbot.waitUntil(lambda: len(model.state.marks) == 2, timeout=20_000)
+    qtbot.waitUntil(lambda: len(model.state.marks) == 2)
     model.stop()
     wait(model)
     run = Run.open(model.state.run)
@@ -526,7 +526,7 @@ def test_that_a_failure_in_the_training_is_told_with_its_traceback(make, wait, m
 def test_that_shutting_down_saves(qtbot, make):
     model = make(tiny_config(**FOREVER))
     model.start()
-    qtbot.waitUntil(lambda: model.state.step > 0, timeout=30_000)
+    qtbot.waitUntil(lambda: model.state.step > 0)
     model.shutdown()
     assert not model.state.busy
     assert Run.open(model.state.run).step == model.state.saved_step > 0

@@ -14,7 +14,7 @@ from diffusion_studio.engine.loop.descent import Descent
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.models.noisy_classifier import ClassifierNetwork, NoisyClassifier, TrainedClassifier
 
-RAW, AVERAGE, OPTIMIZER = "raw", "average", "optimizer"  # parts of a state
+RAW, AVERAGE, OPTIMIZER = "raw.safetensors", "average.safetensors", "optimizer.safetensors"  # of a state
 EMA = 0.999
 WARMUP = 50
 CLIP = 1.0

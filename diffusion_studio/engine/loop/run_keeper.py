@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
@@ -36,7 +37,7 @@ WRITE_EVERY = 1.0  # seconds between transactions of the metrics database
 class RunKeeper:
     """Keeps what one training learns and tells in its run folder; made by `kept_in`."""
 
-    def __init__(self, run: Run, keep: int, step: int) -> None:
+    def __init__(self, run: Run[Any], keep: int, step: int) -> None:
         self._run = run
         self._keep = keep  # checkpoints
         self._start = step
@@ -132,7 +133,7 @@ class RunKeeper:
 
 
 @contextlib.contextmanager
-def kept_in(run: Run, keep: int, counters: Counters) -> Iterator[RunKeeper]:
+def kept_in(run: Run[Any], keep: int, counters: Counters) -> Iterator[RunKeeper]:
     """Holds a run folder for one training.
 
     Args:

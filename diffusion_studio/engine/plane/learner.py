@@ -33,6 +33,7 @@ TELL_EVERY = 0.06  # seconds between two pictures of the learned field
 EMA = 0.995
 CLIP = 1.0
 JUDGED = 80  # noise levels at which the score error is measured, at most
+RAW, AVERAGE, OPTIMIZER, DRAWS = (f"{part}.safetensors" for part in ("raw", "average", "optimizer", "draws"))
 NEVER_BELOW = 0.02  # share of the learning rate that is left at the end
 
 
@@ -124,17 +125,17 @@ class PlaneTask:
 
     def state(self) -> CheckpointContent:
         tensors = {
-            "raw": self._network.state_dict(), "average": self._average.state_dict(),
-            "optimizer": self._descent.state(), "draws": {"generator": self._generator.get_state()},
+            RAW: self._network.state_dict(), AVERAGE: self._average.state_dict(),
+            OPTIMIZER: self._descent.state(), DRAWS: {"generator": self._generator.get_state()},
         }  # fmt: skip
         return CheckpointContent({}, tensors)
 
     def restore(self, content: CheckpointContent) -> None:
         try:
-            self._network.load_state_dict(dict(content.tensors["raw"]))
-            self._average.load_state_dict(dict(content.tensors["average"]))
-            self._descent.restore(content.tensors["optimizer"])
-            self._generator.set_state(content.tensors["draws"]["generator"])
+            self._network.load_state_dict(dict(content.tensors[RAW]))
+            self._average.load_state_dict(dict(content.tensors[AVERAGE]))
+            self._descent.restore(content.tensors[OPTIMIZER])
+            self._generator.set_state(content.tensors[DRAWS]["generator"])
         except (KeyError, RuntimeError) as error:
             raise CheckpointError("The checkpoint belongs to another network.") from error
 

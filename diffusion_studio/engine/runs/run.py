@@ -8,10 +8,11 @@ import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import filelock
 import torch
+from typing_extensions import TypeVar
 
 import diffusion_studio
 from diffusion_studio.core.describe import validated
@@ -30,15 +31,19 @@ class RunError(Refused):
     """A run folder that cannot be used; the message says why, for a person."""
 
 
+C = TypeVar("C", bound=TrainingConfig, default=RunConfig)
+K = TypeVar("K", bound=TrainingConfig)
+
+
 @dataclass(frozen=True)
-class Run:
-    """One training on disk."""
+class Run(Generic[C]):
+    """One training on disk; of a diffusion model, where nothing else is said."""
 
     path: Path
-    config: RunConfig
+    config: C
 
     @classmethod
-    def create(cls, path: Path, config: RunConfig, manifest: dict[str, Any]) -> Run:
+    def create(cls, path: Path, config: K, manifest: dict[str, Any]) -> Run[K]:
         """A new run folder with its config and the manifest of its images.
 
         Raises:
@@ -52,28 +57,37 @@ class Run:
             for folder in (path / "checkpoints", path / "samples"):
                 folder.mkdir(parents=True, exist_ok=True)
             write_atomically(path / "data.json", to_json(manifest))
-            run = cls(path, config)
+            run = Run(path, config)
             run.write_config()
         except OSError as error:
             raise RunError(f"The run folder {path} cannot be written: {error.strerror or error}.") from None
         return run
 
     @classmethod
-    def open(cls, path: Path) -> Run:
-        """An existing run.
+    def open(cls, path: Path) -> Run[RunConfig]:
+        """An existing run of a diffusion model.
 
         Raises:
-            RunError: no run there, or its config cannot be read.
+            RunError: no run there, one of another kind, or its config cannot be read.
+        """
+        return cls.open_as(path, RunConfig)
+
+    @classmethod
+    def open_as(cls, path: Path, kind: type[K]) -> Run[K]:
+        """An existing run of a kind, which is given by its config.
+
+        Raises:
+            RunError: no run there, one of another kind, or its config cannot be read.
         """
         if not is_run(path):
             raise RunError(f"{path} is not a run: it holds no config.json.")
         config = read_config(path)
-        if not isinstance(config, RunConfig):
-            raise RunError(f"{path} holds a training of the kind {config.kind}, which is no diffusion model.")
-        return cls(path, config)
+        if not isinstance(config, kind):
+            raise RunError(f"{path} holds a training of the kind {config.kind}, not {kind.kind}.")
+        return Run(path, config)
 
     @classmethod
-    def owning(cls, path: Path) -> Run:
+    def owning(cls, path: Path) -> Run[RunConfig]:
         """The run that a path stands for: itself, or the one that a checkpoint lies in.
 
         Raises:
@@ -95,9 +109,9 @@ class Run:
         }
         write_atomically(self.path / "config.json", to_json(content))
 
-    def update_config(self) -> RunConfig:
+    def update_config(self) -> C:
         """Writes config.json if the run goes on with other parameters than it holds; what it held."""
-        before = Run.open(self.path).config
+        before = Run.open_as(self.path, type(self.config)).config
         if before != self.config:
             self.write_config()
         return before
@@ -217,18 +231,13 @@ def _written(path: Path) -> dict[str, Any]:
         raise RunError(f"{file} cannot be read: {error.strerror or error}.") from None
     except Refused as error:
         raise RunError(f"{file} cannot be read: {error}.") from None
-    whole = isinstance(content, dict) and "config" in content
-    if (
-        not whole
-        or not isinstance(content.get("schema", 0), int)
-        or not isinstance(content.get("kind", ""), str)
-    ):
+    if not isinstance(content, dict) or "config" not in content or not _is_marked(content):
         raise RunError(f"{file} cannot be read: it is no config of a run.")
-    found: dict[str, Any] = content
-    return found
+    return content
 
 
-def _has_types(content: dict[str, Any]) -> bool:
+def _is_marked(content: dict[str, Any]) -> bool:
+    """Whether version and kind, where they are given, are of their types."""
     return isinstance(content.get("schema", 0), int) and isinstance(content.get("kind", ""), str)
 
 

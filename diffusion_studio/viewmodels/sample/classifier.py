@@ -184,8 +184,8 @@ class ClassifierModel(QObject):
                 self._update(curve=curve, classes=classes, trained=True)
             case events.Warned(message=message):
                 self._update(notice=message)
-            case events.Paused():
-                self._update(phase=self._unless_stopping("paused"))
+            case events.Paused(reason=reason):
+                self._update(phase=self._unless_stopping("paused"), notice=reason or self.state.notice)
             case events.Resumed():
                 self._update(phase=self._unless_stopping("running"))
             case events.Finished():
@@ -199,7 +199,7 @@ class ClassifierModel(QObject):
         """Shows what is there now: what was trained, or what was there before."""
         run = self.state.run
         self._update(phase="idle", detail="", fraction=0.0, notice="")
-        if event.step and _owner(self._key) == run:
+        if event.step and event.outcome != "failed" and _owner(self._key) == run:
             self._shown = self._wanted = _identity(self._key)
         else:
             self._wanted = _identity(self._key)

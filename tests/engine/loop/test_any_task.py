@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,10 +19,16 @@ from diffusion_studio.engine.loop.loop import train
 from diffusion_studio.engine.loop.run_keeper import kept_in, resume
 from diffusion_studio.engine.loop.task import Counters, Limits
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent
-from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.config import TrainingConfig
 from diffusion_studio.engine.runs.run import Run
 
 SLOPE, HEIGHT = 3.0, -1.0
+
+
+class LineConfig(TrainingConfig):
+    """What config.json says of it."""
+
+    kind: ClassVar[str] = "line"
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,8 @@ def told_by(run: Run, task: Line, counters: Counters, steps: int, control: Contr
 
 def fit(path: Path, steps: int, control: Control | None = None) -> tuple[Line, list[events.Event]]:
     """A line trained to its end in a run folder, and what was told; it goes on from what is kept there."""
-    task, run = Line(), Run(path, RunConfig())
-    if not path.exists():
-        run = Run.create(path, RunConfig(), {})
+    task = Line()
+    run = Run.open_as(path, LineConfig) if path.exists() else Run.create(path, LineConfig(), {})
     counters = resume(task, run.newest_checkpoint()[0]) if run.step else Counters()
     told, wish = [], control or Control()
     for event in told_by(run, task, counters, steps, wish):
@@ -90,7 +96,7 @@ def test_that_a_line_is_learned_and_everything_told(tmp_path):
     assert losses[-1] < 1e-4 < losses[0]
     assert [event.step for event in told if isinstance(event, events.Saved)] == [*range(10, 301, 10)]
     assert [event for event in told if isinstance(event, Fitted)][-1].slope == float(task.line[0])
-    assert Run.open(tmp_path / "run").metrics.losses().steps.tolist() == [*range(1, 301)]
+    assert Run.open_as(tmp_path / "run", LineConfig).metrics.losses().steps.tolist() == [*range(1, 301)]
 
 
 def test_that_a_pause_changes_nothing(tmp_path):
@@ -115,11 +121,11 @@ def test_that_a_killed_one_goes_on_bit_for_bit(tmp_path):
         assert process.stdout is not None
         assert any(line.startswith("Saved 20") for line in process.stdout)
         process.kill()
-    kept = Run.open(run).step
+    kept = Run.open_as(run, LineConfig).step
     assert kept >= 20
     assert same(fit(run, kept + 15)[0], fit(tmp_path / "plain", kept + 15)[0])
 
 
 if __name__ == "__main__":  # the one that is killed: it trains without an end
-    for event in told_by(Run.create(Path(sys.argv[1]), RunConfig(), {}), Line(), Counters(), 0, Control()):
+    for event in told_by(Run.create(Path(sys.argv[1]), LineConfig(), {}), Line(), Counters(), 0, Control()):
         print(type(event).__name__, getattr(event, "step", ""), flush=True)

@@ -410,8 +410,11 @@ def test_that_a_training_of_another_kind_has_a_config_of_its_own(tmp_path: Path)
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"schema": 1, "kind": "guess", "config": {"luck": 0.25}}), "utf-8")
     assert read_config(tmp_path) == GuessConfig(luck=0.25)
-    with pytest.raises(RunError, match="a training of the kind guess, which is no diffusion model"):
+    with pytest.raises(RunError, match="a training of the kind guess, not diffusion"):
         Run.open(tmp_path)
+    run = Run.open_as(tmp_path, GuessConfig)
+    run.write_config()
+    assert Run.open_as(tmp_path, GuessConfig) == run
 
 
 def test_that_an_unknown_kind_is_of_a_newer_version(tmp_path: Path) -> None:

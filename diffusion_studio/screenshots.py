@@ -51,17 +51,17 @@ def _train(seconds: float) -> Path:
     from diffusion_studio.engine.jobs.control import Control
     from diffusion_studio.engine.machine.devices import choose_device
     from diffusion_studio.engine.runs.config import RunConfig
-    from diffusion_studio.engine.runs.run import new_run_path
+    from diffusion_studio.engine.runs.creation import NewRun
     from diffusion_studio.engine.training.presets import PRESETS
     from diffusion_studio.engine.training.session import new_session
     from diffusion_studio.engine.training.trainer import train
 
     config = PRESETS[0].applied_to(RunConfig())
     config = config.model_copy(update={"training": config.training.model_copy(update={"seconds": seconds})})
-    path = new_run_path(runs_dir(), "digits")
-    for _ in train(new_session(path, config, choose_device()), Control()):
+    session = new_session(NewRun(runs_dir(), "digits"), config, choose_device())
+    for _ in train(session, Control()):
         pass
-    return path
+    return session.run.path
 
 
 def _take(folder: Path, run: Path) -> None:

@@ -20,7 +20,8 @@ from diffusion_studio.engine.files.places import runs_dir
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.runs.run import Run, new_run_path
+from diffusion_studio.engine.runs.creation import NewRun
+from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.session import Session, new_session, resumed_session
 from diffusion_studio.engine.training.trainer import train as training
 
@@ -62,9 +63,9 @@ def train(
         if resume and (steps or seconds):  # the given limit replaces the earlier one
             config = changed(config, [f"training.steps={steps or 0}", f"training.seconds={seconds or 0}"])
     config = _with_source(config, data, resume)
-    path = run or new_run_path(runs_dir(), Path(config.data.source).name)
-    _tell_skipped(_train(config, path, device, resume))
-    typer.echo(path)
+    session = _train(config, run or NewRun(runs_dir(), Path(config.data.source).name), device, resume)
+    _tell_skipped(session)
+    typer.echo(session.run.path)
 
 
 def _with_source(config: RunConfig, data: str, resume: bool) -> RunConfig:
@@ -74,7 +75,7 @@ def _with_source(config: RunConfig, data: str, resume: bool) -> RunConfig:
     return with_value(config, "data.source", source)
 
 
-def _train(config: RunConfig, path: Path, device_name: str, resume: bool) -> Session:
+def _train(config: RunConfig, place: Path | NewRun, device_name: str, resume: bool) -> Session:
     control, device = Control(), choose_device(device_name)
     with bar() as shown, stopping_on_signals(control):
         reading = shown.add_task("reading images", total=None)
@@ -82,10 +83,10 @@ def _train(config: RunConfig, path: Path, device_name: str, resume: bool) -> Ses
         def read(done: int, total: int) -> None:
             shown.update(reading, completed=done, total=total)
 
-        if resume:
-            session = resumed_session(path, device, config, read, lambda: control.stopped)
+        if resume and isinstance(place, Path):
+            session = resumed_session(place, device, config, read, lambda: control.stopped)
         else:
-            session = new_session(path, config, device, read, lambda: control.stopped)
+            session = new_session(place, config, device, read, lambda: control.stopped)
         shown.remove_task(reading)
         watch(training(session, control), shown, control)
     return session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import shutil
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig, kinds
 from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1
+LOCK = ".lock"
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 
 
@@ -41,27 +41,6 @@ class Run(Generic[C]):
 
     path: Path
     config: C
-
-    @classmethod
-    def create(cls, path: Path, config: K, manifest: dict[str, Any]) -> Run[K]:
-        """A new run folder with its config and the manifest of its images.
-
-        Raises:
-            RunError: there is already something else, or the folder cannot be made.
-        """
-        if is_run(path):
-            raise RunError(f"{path} already holds a run. Resume it, or choose another folder.")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(f"{path} already exists and is not empty. Choose another folder.")
-        try:
-            for folder in (path / "checkpoints", path / "samples"):
-                folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path / "data.json", to_json(manifest))
-            run = Run(path, config)
-            run.write_config()
-        except OSError as error:
-            raise RunError(f"The run folder {path} cannot be written: {error.strerror or error}.") from None
-        return run
 
     @classmethod
     def open(cls, path: Path) -> Run[RunConfig]:
@@ -98,8 +77,8 @@ class Run(Generic[C]):
             raise RunError(f"{path.name} does not say which images it was trained on: it is of no run.")
         return cls.open(folder)
 
-    def write_config(self) -> None:
-        """Writes config.json."""
+    def config_json(self) -> bytes:
+        """The content of config.json."""
         content = {
             "schema": SCHEMA,
             "kind": self.config.kind,
@@ -107,7 +86,11 @@ class Run(Generic[C]):
             "torch": str(torch.__version__),
             "config": self.config.model_dump(mode="json"),
         }
-        write_atomically(self.path / "config.json", to_json(content))
+        return to_json(content)
+
+    def write_config(self) -> None:
+        """Writes config.json."""
+        write_atomically(self.path / "config.json", self.config_json())
 
     def update_config(self) -> C:
         """Writes config.json if the run goes on with other parameters than it holds; what it held."""
@@ -180,7 +163,7 @@ class Run(Generic[C]):
 
     def lock(self) -> filelock.BaseFileLock:
         """A lock that one training holds; a killed process loses it by itself."""
-        return _lock(self.path)
+        return lock_of(self.path)
 
     @property
     def size(self) -> int:
@@ -188,9 +171,10 @@ class Run(Generic[C]):
         return sum(_size(path) for path in self.path.rglob("*"))
 
 
-def _lock(path: Path) -> filelock.BaseFileLock:
+def lock_of(path: Path) -> filelock.BaseFileLock:
+    """A lock that one training holds; a killed process loses it by itself."""
     # not bound to a thread: a generator may be closed in another one than it began in
-    return filelock.FileLock(path / ".lock", timeout=0, thread_local=False)
+    return filelock.FileLock(path / LOCK, timeout=0, thread_local=False)
 
 
 def _size(path: Path) -> int:
@@ -281,17 +265,6 @@ def changed_at(run: Path) -> float:
         return 0.0
 
 
-def new_run_path(folder: Path, data_name: str) -> Path:
-    """A free name like `2026-11-21_digits` in `folder`."""
-    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in data_name).strip("-") or "images"
-    stem = f"{datetime.date.today().isoformat()}_{safe[:40]}"
-    number, path = 1, folder / stem
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}"
-    return path
-
-
 def move_to_trash(path: Path) -> Path:
     """Moves a run into the folder `.trash` beside it, from where it can be put back.
 
@@ -306,7 +279,7 @@ def move_to_trash(path: Path) -> Path:
         number += 1
         target = trash / f"{path.name}-{number}"
     try:
-        with _lock(path):
+        with lock_of(path):
             pass
         trash.mkdir(exist_ok=True)
         return Path(shutil.move(path, target))

@@ -22,6 +22,7 @@ from diffusion_studio.engine.machine.devices import choose_precision, is_fast
 from diffusion_studio.engine.runs import model_io
 from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointContent, CheckpointError
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
+from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource
 from diffusion_studio.engine.training.learner import Learner, LearnerState
@@ -96,10 +97,13 @@ class Session:
 
 
 def new_session(
-    path: Path, config: RunConfig, device: torch.device, reading: Reading | None = None,
+    place: Path | NewRun, config: RunConfig, device: torch.device, reading: Reading | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Session:  # fmt: skip
     """Reads the images, fixes every automatic choice and makes the run folder.
+
+    Args:
+        place: the run folder, or the folder in which it gets a name of its own.
 
     Raises:
         Cancelled: `cancelled()` became true; there is no run folder then.
@@ -113,7 +117,7 @@ def new_session(
     learner = _learner(resolved, images, device, precision)
     _heed(cancelled)
     trained, apart = split(images.count, resolved.data.held_out, resolved.seed)
-    run = Run.create(path, resolved, manifest_of(images, apart))
+    run = begin_run(place, resolved, manifest_of(images, apart))
     return _session(run, RunData(images, trained, apart, images.notes), learner, device)
 
 

@@ -11,7 +11,8 @@ from PySide6.QtCore import QObject, Signal
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.runs.run import Run, RunError, is_run, new_run_path
+from diffusion_studio.engine.runs.creation import NewRun
+from diffusion_studio.engine.runs.run import Run, RunError, is_run
 from diffusion_studio.engine.training.presets import PRESETS, preset_of
 from diffusion_studio.viewmodels.editor import Edited, Editor
 from diffusion_studio.viewmodels.notice import Notice
@@ -122,9 +123,9 @@ class TrainViewModel(QObject):
         """Begins a new run."""
         config = self.config
         if not self.training.busy:
-            path = new_run_path(self._runs_dir, Path(config.data.source).name)
-            self._show_new(path, config)
-            self.training.begin(path, config)
+            place = NewRun(self._runs_dir, Path(config.data.source).name)
+            self._show_new(place.path, config)
+            self.training.begin(place, config)
 
     def resume_run(self, path: Path) -> None:
         """Goes on with a run that was stopped; one that had reached its limit gets as much again."""

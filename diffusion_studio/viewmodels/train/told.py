@@ -15,9 +15,9 @@ def after(state: TrainState, event: events.Event) -> TrainState:
     match event:
         case events.Preparing(done=done, total=total):
             return replace(state, detail=f"Reading images {done} of {total} …")
-        case events.Started(step=step, device=device, parameters=parameters):
+        case events.Started(run=run, step=step, device=device, parameters=parameters):
             phase, detail = _unless_stopping(state, "running"), f"{parameters:,} weights"
-            return replace(state, phase=phase, step=step, device=device, detail=detail)
+            return replace(state, phase=phase, run=run, step=step, device=device, detail=detail)
         case events.Progress(step=step, fraction=fraction):
             phase = _unless_stopping(state, "paused" if state.phase == "paused" else "running")
             return replace(state, phase=phase, step=step, fraction=fraction, detail=progress_text(event))

@@ -11,6 +11,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
+from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.training.session import new_session, resumed_session
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.viewmodels.job import Post, Slot
@@ -37,13 +38,13 @@ class Training(QObject):
     def busy(self) -> bool:
         return self._slot.busy
 
-    def begin(self, path: Path, config: RunConfig) -> None:
-        """Trains from the beginning, in a new run at `path`."""
+    def begin(self, place: NewRun, config: RunConfig) -> None:
+        """Trains from the beginning, in a new run; `Started` tells its folder."""
         name = self._device
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             device = choose_device(name)
-            session = new_session(path, config, device, reading_told(post), lambda: control.stopped)
+            session = new_session(place, config, device, reading_told(post), lambda: control.stopped)
             yield from train(session, control)
 
         self._objective = config.objective

@@ -20,6 +20,7 @@ from diffusion_studio.engine.loop.run_keeper import kept_in, resume
 from diffusion_studio.engine.loop.task import Counters, Limits
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent
 from diffusion_studio.engine.runs.config import TrainingConfig
+from diffusion_studio.engine.runs.creation import create_run
 from diffusion_studio.engine.runs.run import Run
 
 SLOPE, HEIGHT = 3.0, -1.0
@@ -73,7 +74,7 @@ def told_by(run: Run, task: Line, counters: Counters, steps: int, control: Contr
 def fit(path: Path, steps: int, control: Control | None = None) -> tuple[Line, list[events.Event]]:
     """A line trained to its end in a run folder, and what was told; it goes on from what is kept there."""
     task = Line()
-    run = Run.open_as(path, LineConfig) if path.exists() else Run.create(path, LineConfig(), {})
+    run = Run.open_as(path, LineConfig) if path.exists() else create_run(path, LineConfig(), {})
     counters = resume(task, run.newest_checkpoint()[0]) if run.step else Counters()
     told, wish = [], control or Control()
     for event in told_by(run, task, counters, steps, wish):
@@ -127,5 +128,5 @@ def test_that_a_killed_one_goes_on_bit_for_bit(tmp_path):
 
 
 if __name__ == "__main__":  # the one that is killed: it trains without an end
-    for event in told_by(Run.create(Path(sys.argv[1]), LineConfig(), {}), Line(), Counters(), 0, Control()):
+    for event in told_by(create_run(Path(sys.argv[1]), LineConfig(), {}), Line(), Counters(), 0, Control()):
         print(type(event).__name__, getattr(event, "step", ""), flush=True)

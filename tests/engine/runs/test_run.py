@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import shutil
@@ -22,13 +21,13 @@ from diffusion_studio.data.errors import DataError
 from diffusion_studio.engine.files import files
 from diffusion_studio.engine.runs import run
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
+from diffusion_studio.engine.runs.creation import create_run
 from diffusion_studio.engine.runs.run import (
     Run,
     RunError,
     is_run,
     list_runs,
     move_to_trash,
-    new_run_path,
     put_back,
     read_config,
 )
@@ -40,7 +39,7 @@ MANIFEST = {"source": "zoo", "class_names": ["ape", "bee"], "images": []}
 
 
 def made(path: Path, config: RunConfig | None = None) -> Run:
-    return Run.create(path, config or tiny_config(), MANIFEST)
+    return create_run(path, config or tiny_config(), MANIFEST)
 
 
 @pytest.mark.parametrize("kind", ready(Schedule))
@@ -219,22 +218,6 @@ def test_that_runs_are_listed_newest_first(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "nowhere") == []
 
 
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [("digits", "digits"), ("My cats / dogs", "My-cats---dogs"), ("山水", "山水"), ("..", "images"),
-     ("", "images"), ("x" * 100, "x" * 40), ("a\0b", "a-b")],
-)  # fmt: skip
-def test_that_a_new_run_has_a_name_of_its_own(data: str, expected: str, tmp_path: Path) -> None:
-    stem = f"{datetime.date.today().isoformat()}_{expected}"
-    names = []
-    for _ in range(3):
-        path = new_run_path(tmp_path, data)
-        made(path)
-        names.append(path.name)
-    assert names == [stem, f"{stem}-2", f"{stem}-3"]
-    assert {path.name for path in tmp_path.iterdir()} == set(names)
-
-
 def test_that_a_run_can_be_thrown_away_and_put_back(tmp_path: Path) -> None:
     made(tmp_path / "run")
     (tmp_path / "run" / "samples" / "note.txt").write_text("kept")
@@ -398,7 +381,7 @@ class GuessConfig(TrainingConfig):
 
 
 def test_that_a_config_says_its_kind_and_an_older_one_is_of_a_diffusion_model(tmp_path: Path) -> None:
-    run = Run.create(tmp_path / "run", RunConfig(seed=3), {})
+    run = create_run(tmp_path / "run", RunConfig(seed=3), {})
     file = run.path / "config.json"
     content = json.loads(file.read_text("utf-8"))
     assert content.pop("kind") == "diffusion"

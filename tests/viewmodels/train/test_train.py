@@ -13,7 +13,8 @@ from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.runs.creation import NewRun, begin_run
+from diffusion_studio.engine.runs.run import Run, is_run
 from diffusion_studio.engine.training.events import Preview, TimestepErrors
 from diffusion_studio.engine.training.presets import PRESETS
 from diffusion_studio.viewmodels.train import images as images_module
@@ -203,10 +204,10 @@ class Script:
         )
         monkeypatch.setattr(module, "train", self._train)
 
-    def _session(self, path: Path, config: RunConfig, *_: object) -> None:
+    def _session(self, place: Path | NewRun, config: RunConfig, *_: object) -> None:
         self.configs.append(config)
-        if not (path / "config.json").exists():
-            Run.create(path, config, {})
+        if isinstance(place, NewRun) or not is_run(place):
+            begin_run(place, config, {})
 
     def _train(self, session: object, control: Control) -> Iterator[events.Event]:
         while not control.stopped or self.told:
@@ -299,6 +300,14 @@ def test_that_edits_are_refused_while_it_trains_with_a_sentence(make, tell, tmp_
     assert fixed_reasons(model.state) == {}
     model.edit("seed", 9)
     assert model.config.seed == 9
+
+
+def test_that_the_folder_that_a_training_was_given_is_the_one_shown(make, tell, tmp_path):
+    model = make()
+    model.start()
+    told = events.Started(tmp_path / "runs" / "another-2", 0, "CPU", "fp32", 1234, 10.0)
+    tell(model, told)
+    assert model.state.run == told.run
 
 
 def test_that_a_second_start_does_nothing(make, tell):

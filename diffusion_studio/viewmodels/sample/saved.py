@@ -38,9 +38,10 @@ class SavedTrees(QObject):
         self._slot = Slot(self)
 
     def keep(self, source: str, tree: ChainTree) -> None:
-        """Writes the tree of a denoiser soon, unless another one follows."""
-        self._waiting[source] = tree
-        self._timer.start()
+        """Writes the tree of a run soon, unless another one follows."""
+        if is_run(Path(source)):
+            self._waiting[source] = tree
+            self._timer.start()
 
     def load(self, source: str) -> ChainTree | None:
         """The tree that was kept last; None when there is none."""

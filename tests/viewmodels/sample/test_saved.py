@@ -73,6 +73,7 @@ def test_that_what_is_being_written_is_known_and_what_follows_waits_for_its_turn
 def test_that_other_denoisers_have_no_place_for_a_tree(saved, tmp_path):
     for source in (DIGITS, str(tmp_path), str(tmp_path / "gone")):
         saved.keep(source, TREE)
+        assert saved.load(source) is None
     saved.flush()
     assert list(tmp_path.iterdir()) == []
     assert saved.load(DIGITS) is None

@@ -51,14 +51,14 @@ class LearnedSNR(nn.Module):
         return risen
 
     def forward(self) -> Tensor:
-        """ω_1 … ω_T, rising. float64 (T,)"""
+        """ω_1 … ω_T, rising, in the type of the parameters: float64 where the device has it. (T,)"""
         first, last = self.ends[0], self.ends[1]
         return first + (last - first) * self.shape(self.u)
 
     @torch.no_grad()
     def tables(self) -> Tables:
         """The schedule as it stands, frozen to β_t."""
-        return frozen(self().cpu())
+        return frozen(self().cpu().double())
 
 
 def frozen(omega: Tensor) -> Tables:

@@ -23,7 +23,7 @@ HIGHEST_FOR = {"cli": RANK["engine"]}  # the command line needs no window
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "core": (
         ("refused",),
-        ("describe", "curves", "distances", "averaging"),
+        ("describe", "curves", "distances", "averaging", "devices"),
         ("process",),
         ("denoisers",),
         ("objective", "steps"),

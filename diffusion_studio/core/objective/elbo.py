@@ -67,6 +67,16 @@ def gaussian_nll(difference: Tensor, variance: Tensor | float) -> Tensor:
     return 0.5 * (difference**2 / variance + log_variance + math.log(2 * math.pi))
 
 
+def log_ndtr(x: Tensor) -> Tensor:
+    """ln Φ(x) of the standard normal distribution. (…)
+
+    Apple's GPUs lack torch's own, whose gradient is no number far below 0 either.
+    """
+    below, above = x.clamp(max=-1) * -math.sqrt(0.5), x.clamp(min=-1) * math.sqrt(0.5)
+    far = torch.log(torch.special.erfcx(below) / 2) - below.square()  # Φ itself is too small for a float
+    return torch.where(x < -1, far, torch.log1p(-torch.erfc(above) / 2))
+
+
 def discretised_log_likelihood(x_0: Tensor, mean: Tensor, variance: Tensor | float) -> Tensor:
     """ln of the mass that N(mean, variance) puts into the bin of each 8-bit pixel (Ho et al. 2020, eq. 13).
 
@@ -85,7 +95,7 @@ def discretised_log_likelihood(x_0: Tensor, mean: Tensor, variance: Tensor | flo
     )
     flip = low > 0  # the far tail is known better from the other side
     low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
-    log_low, log_high = torch.special.log_ndtr(low), torch.special.log_ndtr(high)
+    log_low, log_high = log_ndtr(low), log_ndtr(high)
     inside: Tensor = log_high + torch.log(-torch.expm1((log_low - log_high).clamp(max=-1e-30)))
     return inside
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffusion_studio.core.curves import check_curve, curve_values
 from diffusion_studio.core.describe import Member, OneOf, knob
+from diffusion_studio.core.devices import finest
 from diffusion_studio.core.refused import Refused
 
 
@@ -34,7 +35,7 @@ class TimeDensity(Member):
             mean_square: E[L_t²] of the weighted losses as measured, (T,); None where not yet known.
 
         Returns:
-            float64 (T,)
+            (T,), float64 where the device of `mean_square` knows it
         """
         raise NotImplementedError
 
@@ -75,7 +76,7 @@ class ImportanceDensity(TimeDensity):
     def probabilities(self, steps: int, mean_square: Tensor | None = None) -> Tensor:
         if mean_square is None:
             return _uniform(steps)
-        root = mean_square.to(torch.float64).sqrt()
+        root = mean_square.to(finest(mean_square.device)).sqrt()
         uniform = torch.full_like(root, 1 / steps)
         total = root.sum()
         by_loss = torch.where(total > 0, root / total.clamp(min=1e-300), uniform)
@@ -161,9 +162,9 @@ class LossHistory:
             self.count = tensors["count"].to(self.count.device)
 
     def mean_square(self) -> Tensor:
-        """E[L_t²]; the same for every t until each has been seen `length` times. float64 (T,)"""
+        """E[L_t²]; the same for every t until each has been seen `length` times. (T,)"""
         full = (self.count >= self.length).all()
-        square = self.losses.double().square().mean(1)
+        square = self.losses.to(finest(self.losses.device)).square().mean(1)
         return torch.where(full, square, torch.ones_like(square))
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.devices import sent
 from diffusion_studio.core.refused import Refused
 
 _START, _STEP = 0, 1  # separate streams for x_T and for the noise of the steps
@@ -53,7 +54,7 @@ class CounterNoise:
         if len(shape) == 4:  # images: laid out in memory as networks keep them, channels last
             samples, channels, height, width = shape
             values = values.view(samples, height, width, channels).permute(0, 3, 1, 2)
-        return values.view(shape).to(self.device)
+        return sent(values.view(shape), torch.device(self.device))
 
 
 def _key(*words: int) -> int:

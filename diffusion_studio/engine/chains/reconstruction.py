@@ -52,4 +52,4 @@ def reconstructions(chain: Chain) -> Iterator[Reconstruction | None]:
             x = step.x_s
             yield None
         errors = (x - images).square().flatten(1).mean(1).sqrt()
-        yield Reconstruction(steps, errors.double().cpu().numpy())
+        yield Reconstruction(steps, errors.cpu().double().numpy())

@@ -12,6 +12,7 @@ import torch
 from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.denoisers.exact import MemorisingDenoiser, PosteriorClassifier
 from diffusion_studio.core.describe import validated
+from diffusion_studio.core.devices import finest
 from diffusion_studio.core.guidance.guidance import Classifier
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
@@ -144,8 +145,7 @@ def memorised_data(name: str) -> DataSpec:
 def memorising_source(images: ImageSet, tables: Tables, device: torch.device) -> Source:
     """The exact denoiser of an image set: nothing to train, and it remembers every image."""
     pixels = torch.from_numpy(to_model_range(images.images)).to(device)
-    exact = pixels.numel() <= 4_000_000 and device.type != "mps"  # float64 where it costs nothing
-    values = pixels.to(torch.float64) if exact else pixels
+    values = pixels.to(finest(device)) if pixels.numel() <= 4_000_000 else pixels  # where it costs nothing
     labels = torch.from_numpy(images.labels) if images.conditional_possible else None
     denoiser = MemorisingDenoiser(tables, values, labels)
     names = images.class_names if images.conditional_possible else ()

@@ -96,7 +96,7 @@ def gamma_strip(chain: Chain, gammas: Sequence[float] = GAMMAS) -> Iterator[Gamm
     rows = _classes(chain)[:STRIP_CLASSES]
     names = tuple(chain.class_names[k] for k in rows)
     labels = torch.tensor(rows, device=chain.device).repeat_interleave(len(gammas))
-    strengths = torch.tensor(list(gammas), dtype=torch.float32, device=chain.device).repeat(len(rows))
+    strengths = [*gammas] * len(rows)
     one = chain.source.shape(1)
 
     def noise(t: int, shape: tuple[int, ...], draw: int = 0, /) -> Tensor:
@@ -156,10 +156,10 @@ def _base(chain: Chain) -> Chain:
     return Chain(chain.source, spec, chain.device)
 
 
-def _over_chain(chain: Chain, gammas: Tensor) -> Strength:
+def _over_chain(chain: Chain, gammas: Sequence[float]) -> Strength:
     """γ_t of each sample."""
     curve, steps = chain.spec.curve, chain.source.tables.steps
-    return lambda t: torch.tensor([curve.at(float(gamma), t / steps) for gamma in gammas])
+    return lambda t: torch.tensor([curve.at(gamma, t / steps) for gamma in gammas])
 
 
 def _flat(images: NDArray[np.uint8]) -> NDArray[np.float64]:

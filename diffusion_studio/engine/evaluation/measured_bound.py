@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffusion_studio.core.devices import finest
 from diffusion_studio.core.objective.elbo import (
     bits_per_dim,
     discretised_term,
@@ -66,19 +67,18 @@ def measure_bound(
         draws: of noise per image, at least 2 to tell the scatter of the draws from that of the images.
     """
     tables = denoiser.tables
-    pixels = torch.from_numpy(images.images[numbers]).to(device).double()
+    place = device if finest(device) == torch.float64 else torch.device("cpu")  # of all but the network
+    pixels = torch.from_numpy(images.images[numbers]).to(place).double()
     x_0 = (pixels / 127.5 - 1).repeat(draws, 1, 1, 1)  # (r·n, C, H, W)
     labels = None
     if denoiser.classes:
         labels = torch.from_numpy(images.labels[numbers]).to(device).repeat(draws)
     steps, rows = tables.steps, len(x_0)
     terms, forward, chain = (torch.zeros(steps, rows, dtype=torch.float64) for _ in range(3))
-    parts = _parts(denoiser, labels, rows, x_0.shape[2] * x_0.shape[3])
-    noise = CounterNoise(seed, device)
+    parts = _parts(denoiser, labels, device, rows, x_0.shape[2] * x_0.shape[3])
+    noise = CounterNoise(seed, place)
     for t in range(1, steps + 1):
-        noises = [
-            CounterNoise(seed, device).step(SERIES * t + k, tuple(x_0.shape)).double() for k in range(3)
-        ]
+        noises = [CounterNoise(seed, place).step(SERIES * t + k, tuple(x_0.shape)).double() for k in range(3)]
         row = t - 1
         for part, step in parts:
             found = step.at(t, x_0[part], [one[part] for one in noises])
@@ -93,13 +93,14 @@ def measure_bound(
 
 
 def _parts(
-    denoiser: NetworkDenoiser[Network], labels: Tensor | None, rows: int, pixels: int
+    denoiser: NetworkDenoiser[Network], labels: Tensor | None, device: torch.device, rows: int, pixels: int
 ) -> list[tuple[slice, _Step]]:
     """Rows that go through the network together, so that memory does not grow with their number."""
     size = max(1, _PIXELS_AT_ONCE // pixels)
     slices = [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
     told = [None if labels is None else labels[part] for part in slices]
-    return [(part, _Step(denoiser, denoiser.tables, own)) for part, own in zip(slices, told, strict=True)]
+    steps = [_Step(denoiser, denoiser.tables, own, device) for own in told]
+    return list(zip(slices, steps, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +110,7 @@ class _Step:
     denoiser: NetworkDenoiser[Network]
     tables: Tables
     labels: Tensor | None
+    device: torch.device  # of the network
 
     def at(self, t: int, x_0: Tensor, noises: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The term of the step t → t−1, the same with σ² = β, that of Luo eq. 43 for x_{t−1}. nats (B,)"""
@@ -136,12 +138,12 @@ class _Step:
         return (earlier, now), diffuse(now, noises[2], float(self.tables.alpha[t]))
 
     def _model(self, x_t: Tensor, t: int) -> tuple[Tensor, Tensor | float]:
-        prediction = self.denoiser(x_t.float(), t, self.labels)
-        x0_hat = prediction.x0_hat.double().clamp(-1, 1)
+        prediction = self.denoiser(x_t.float().to(self.device), t, self.labels)
+        x0_hat = prediction.x0_hat.to(x_t.device).double().clamp(-1, 1)
         small = float(reverse_variance(self.tables)[t])
         if prediction.fraction is None:
             return x0_hat, small
-        wide, v = math.log(float(self.tables.beta[t])), prediction.fraction.double()
+        wide, v = math.log(float(self.tables.beta[t])), prediction.fraction.to(x_t.device).double()
         return x0_hat, (v * wide + (1 - v) * math.log(small)).exp()
 
 

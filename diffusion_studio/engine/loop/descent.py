@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ class Descent:
         self.weights: list[Tensor] = list(network.parameters())
         self._averages: list[Tensor] = list(average.parameters())
         import_optimizers()
+        self._complete = self.weights[0].device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.AdamW(self.weights, fused=True)  # rate and decay are set at each step
 
     @property
@@ -48,14 +49,26 @@ class Descent:
             kept: how much of the running average is kept.
             clip: longest gradient that is followed; longer ones are shortened.
         """
-        norm = torch.nn.utils.clip_grad_norm_(self.weights, clip, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, clip, foreach=self._complete)
         for group in self.optimizer.param_groups:
             group["lr"], group["weight_decay"] = rate, weight_decay
         sound = torch.isfinite(norm).float()  # 0 or 1
         self.optimizer.found_inf = 1 - sound  # type: ignore[attr-defined]  # it skips where this is 1
+        before = [] if self._complete else [(moved, moved.clone()) for moved in self._moving()]
         self.optimizer.step()
         with torch.no_grad():
+            for moved, old in before:  # the optimizer of Apple's GPUs skips nothing
+                moved.copy_(torch.where(sound > 0, moved, old))
             torch._foreach_lerp_(self._averages, self.weights, [sound * (1 - kept)] * len(self.weights))
+
+    def _moving(self) -> Iterator[Tensor]:
+        """All that a step changes: weights, and what the optimizer remembers of each."""
+        for weight in self.weights:
+            known = self.optimizer.state[weight]
+            if not known:
+                known |= {key: torch.zeros_like(weight.detach()) for key in _MOMENTS[:2]}
+                known["step"] = weight.new_zeros((), dtype=torch.float32)
+            yield from (weight.detach(), *known.values())
 
     def state(self) -> dict[str, Tensor]:
         """What the optimizer remembers: "exp_avg.NAME", "exp_avg_sq.NAME", "step.NAME"."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
+from diffusion_studio.core.devices import finest, sent
 from diffusion_studio.core.objective.time_density import LossHistory, TimeDensity, UniformDensity
 from diffusion_studio.data.imageset import ImageSet
 
@@ -89,7 +90,7 @@ class BatchSource:
         self.density: TimeDensity = UniformDensity()
         self.history: LossHistory | None = None
         self._fixed: Tensor | None = None  # p_t of a density that does not learn, (T,)
-        self._even = torch.full((steps,), 1 / steps, dtype=torch.float64, device=device)
+        self._finest = finest(device)
 
     @property
     def count(self) -> int:
@@ -115,12 +116,10 @@ class BatchSource:
 
     def _probabilities(self) -> Tensor:
         known = None if self.history is None else self.history.mean_square()
-        return self.density.probabilities(self._steps, known).to(self._device)
+        return self.density.probabilities(self._steps, known).to(self._device, self._finest)
 
     def probabilities(self) -> Tensor:
-        """p_1 … p_T of the next batch. float64 (T,)"""
-        if isinstance(self.density, UniformDensity):
-            return self._even
+        """p_1 … p_T of the next batch, as finely as the device knows them. (T,)"""
         return self._fixed if self._fixed is not None else self._probabilities()
 
     def learn(self, t: Tensor, losses: Tensor) -> None:
@@ -132,7 +131,7 @@ class BatchSource:
         """The batch of a step; `position` counts the images seen before it."""
         self._generator.manual_seed(_step_seed(self._seed, step))
         numbers = self._numbers[self._order.slice(position, size)]
-        pixels = torch.from_numpy(self._images.images[numbers]).to(self._device)
+        pixels = sent(torch.from_numpy(self._images.images[numbers]), self._device)
         x_0 = pixels.to(torch.float32).div_(127.5).sub_(1)
         if self._flip:
             mirrored = self._uniform(size) < 0.5
@@ -148,7 +147,7 @@ class BatchSource:
         second tensor is 1 / (T p_t), where the density asks for it.
         """
         strata = torch.arange(size, device=self._device)
-        shares = (strata + self._uniform(size)).to(torch.float64) / size
+        shares = (strata + self._uniform(size)).to(self._finest) / size
         if isinstance(self.density, UniformDensity):
             return (shares * self._steps).long().clamp_(max=self._steps - 1) + 1, None
         p = self.probabilities()
@@ -160,7 +159,7 @@ class BatchSource:
     def _labels(self, numbers: NDArray[np.int64], size: int) -> Tensor | None:
         if not self._classes:
             return None
-        labels = torch.from_numpy(self._images.labels[numbers]).to(self._device)
+        labels = sent(torch.from_numpy(self._images.labels[numbers]), self._device)
         hidden = (self._uniform(size) < self._dropout) | (labels == NO_LABEL)
         return labels.masked_fill(hidden, NO_LABEL)
 

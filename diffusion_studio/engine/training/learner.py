@@ -53,7 +53,7 @@ class Learner:
         schedule: ScheduleLearner | None = None,
     ) -> None:  # fmt: skip
         self.spec = spec
-        self.tables = tables
+        self._tables = tables
         self.classes = classes
         self.device = device
         self.precision: Precision = precision
@@ -63,13 +63,26 @@ class Learner:
         self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
         self.descent = Descent(self.unet, self.ema_unet)
         self.schedule = schedule
-        if schedule is not None:
-            self.tables = schedule.tables()
+        self._behind = schedule is not None  # whether the schedule has moved on from the tables
         self.set_objective(objective or ObjectiveSpec())
+
+    @property
+    def tables(self) -> Tables:
+        """The forward process; one that is learned is read from its device only when it is asked for."""
+        if self.schedule is not None and self._behind:
+            self._tables, self._behind = self.schedule.tables(), False
+            self.set_objective(self._minimised.spec)
+        return self._tables
+
+    @property
+    def minimised(self) -> Minimised:
+        """What is minimised, by the tables as they stand."""
+        _ = self.tables
+        return self._minimised
 
     def set_objective(self, objective: ObjectiveSpec) -> None:
         """Minimises this from the next step on."""
-        self.minimised = Minimised(objective, self.tables, self.device, self.schedule is not None)
+        self._minimised = Minimised(objective, self._tables, self.device, self.schedule is not None)
 
     def step(self, batch: Batch, number: int) -> StepResult:
         """One gradient step; a gradient that is not finite changes nothing.
@@ -85,22 +98,17 @@ class Learner:
         self.descent.backward(result.minimised.mean())
         if self.schedule is not None and drawn is not None:
             self.schedule.step(batch, drawn, result.minimised)
-            self._take_tables(self.schedule.tables())
+            self._behind = True
         self.descent.follow(
             self.learning_rate(number), decay_at(number, self.spec.ema_decay),
             self.spec.gradient_clip or math.inf, self.spec.weight_decay,
         )  # fmt: skip
         return result.detached()
 
-    def _take_tables(self, tables: Tables) -> None:
-        """Goes on with the schedule as it was learned until now."""
-        self.tables = tables
-        self.set_objective(self.minimised.spec)
-
     def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
-        x_t = self.minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)
+        x_t = self._minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)
         output = self.network.predict(x_t, batch.t, batch.labels)
-        return self.minimised(batch, x_t, output, drawn)
+        return self._minimised(batch, x_t, output, drawn)
 
     def learning_rate(self, number: int) -> float:
         """The learning rate of a step: it grows while warming up, and falls like 1/√step in the end."""
@@ -137,6 +145,6 @@ class Learner:
             self.descent.restore(state.optimizer)
             if self.schedule is not None:
                 self.schedule.restore(state.optimizer)
-                self._take_tables(self.schedule.tables())
+                self._behind = True
         except (RuntimeError, KeyError) as error:
             raise CheckpointError("The checkpoint belongs to another network.") from error

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.devices import finest
 from diffusion_studio.core.objective.elbo import discretised_log_likelihood, gaussian_kl
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
@@ -73,7 +74,7 @@ class ScheduleLearner:
     """The learned ω with its optimizer."""
 
     def __init__(self, snr: LearnedSNR, device: torch.device) -> None:
-        self.snr = snr.to(device)
+        self.snr = snr.to(device=device, dtype=finest(device))
         self._optimizer = torch.optim.Adam(self.snr.parameters(), lr=RATE)
         self._omega = self._now = self._before = torch.empty(0)
 
@@ -97,7 +98,7 @@ class ScheduleLearner:
         if drawn.now.grad is None or drawn.before.grad is None:
             return
         at_now, at_before = (torch.nan_to_num(g) for g in (drawn.now.grad, drawn.before.grad))
-        own = torch.nan_to_num(losses.detach().double())
+        own = torch.nan_to_num(losses.detach().to(self._now.dtype))
         change = at_now * self._now + at_before * self._before  # of each sample's loss
         rest = self._rest(batch, self._omega) / self.snr.steps
         inside = self.snr.inside
@@ -109,10 +110,10 @@ class ScheduleLearner:
 
     def _rest(self, batch: Batch, omega: Tensor) -> Tensor:
         """Reconstruction and prior terms, nats per dimension; they depend on the ends alone."""
-        x_0 = batch.x_0.double()
+        x_0 = batch.x_0.to(omega.dtype)
         first, last = omega[0], omega[-1]
         variance = torch.exp(first)  # (1−ᾱ_1)/ᾱ_1
-        mean = x_0 + variance.sqrt() * batch.noise.double()
+        mean = x_0 + variance.sqrt() * batch.noise.to(omega.dtype)
         reconstruction = -discretised_log_likelihood(x_0, mean, variance).mean()
         alpha_bar = torch.sigmoid(-last)
         prior = gaussian_kl(alpha_bar.sqrt() * x_0, torch.sigmoid(last), torch.ones_like(last)).mean()
@@ -138,5 +139,10 @@ class ScheduleLearner:
                 p.copy_(state[f"{PREFIX}{name}"])
                 if f"{PREFIX}step.{name}" in state:
                     self._optimizer.state[p] = {
-                        key: state[f"{PREFIX}{key}.{name}"].clone() for key in _MOMENTS
+                        key: _placed(state[f"{PREFIX}{key}.{name}"], key, p) for key in _MOMENTS
                     }
+
+
+def _placed(value: Tensor, key: str, parameter: Tensor) -> Tensor:
+    """A copy where the optimizer wants it: moments beside their parameter, the count on the processor."""
+    return value.clone() if key == "step" else value.to(parameter, copy=True)

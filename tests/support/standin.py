@@ -1,0 +1,204 @@
+"""A device that is not here: tensors on it are numbers of the processor under another name.
+
+What Apple's and NVIDIA's GPUs refuse, or would have to wait for, raises `UnavailableError` where it is asked:
+float64, tensors of two devices in one operation, an operation that one of them lacks, and, inside of
+`no_waiting`, a value that is read or an image that is copied while the device waits. An optimizer's step that
+is to be skipped is taken, as MPS takes it.
+
+It is a backend of the whole process, so it lives in a process of its own (`support.standin_run`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchgen
+import yaml
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
+from diffusion_studio.core import devices
+
+NAME = "standin"
+DEVICE = torch.device("privateuseone", 0)  # as it is called until it is registered
+DEVICES = ("MPS", "CUDA")
+_COMPOSITE = (
+    "CompositeExplicitAutograd",
+    "CompositeImplicitAutograd",
+    "CompositeExplicitAutogradNonFunctional",
+)
+_READS = ("_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "unique", "_unique2")
+_MOVES = ("_to_copy", "copy_", "_copy_from")
+_SELF_MADE = ("detach", "alias", "_fused_sdp_choice", "_assert_async")  # the same everywhere
+
+_waiting = threading.local()
+
+
+class UnavailableError(AssertionError):
+    """What one of the devices would not do."""
+
+
+class Foreign(Tensor):
+    """A tensor on the stand-in; `own` holds its numbers."""
+
+    own: Tensor
+
+    @staticmethod
+    def __new__(cls, own: Tensor) -> Foreign:
+        with torch.inference_mode(own.is_inference()):
+            found: Foreign = Tensor._make_wrapper_subclass(
+                cls, own.shape, strides=own.stride(), storage_offset=own.storage_offset(), dtype=own.dtype,
+                device=DEVICE,
+            )  # fmt: skip
+        found.own = own
+        return found
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _run(func, args, kwargs or {})
+
+    def tolist(self) -> Any:
+        return self.cpu().tolist()
+
+    def __repr__(self, **_: Any) -> str:
+        return f"Foreign({self.own!r})"
+
+
+class StandIn(TorchDispatchMode):
+    """While it is entered, tensors can be made on the device."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _run(func, args, kwargs or {})
+
+
+def register() -> None:
+    """Makes the device known to torch; once in a process, before the first backward pass."""
+    _setup_privateuseone_for_python_backend(NAME)
+    torch.utils._foreach_utils._get_foreach_kernels_supported_devices = lambda: ["cuda"]
+    devices.copies_ahead = lambda device: True
+    Tensor.pin_memory = lambda self, device=None: self
+    tensor, made = torch.tensor, torch.Generator
+
+    def tensor_on(data: Any, device: Any = None, **options: Any) -> Tensor:
+        return tensor(data, **options).to(device or "cpu")
+
+    torch.tensor = tensor_on  # which makes its tensors below all modes
+
+    class Generator(made):  # type: ignore[misc, valid-type]
+        def __new__(cls, device: Any = "cpu") -> Any:
+            return made("cpu" if torch.device(device).type == NAME else device)
+
+    torch.Generator = Generator  # type: ignore[misc]
+
+
+@contextlib.contextmanager
+def no_waiting() -> Iterator[None]:
+    """Nothing in here may wait for the device."""
+    _waiting.forbidden = True
+    try:
+        yield
+    finally:
+        _waiting.forbidden = False
+
+
+def _run(func: Any, args: Any, kwargs: Any) -> Any:
+    if func._can_decompose():  # in inference mode operations come as they were written
+        with StandIn():
+            return func.decompose(*args, **kwargs)
+    leaves = tree_leaves((args, kwargs))
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    foreign = any(isinstance(leaf, Foreign) for leaf in tensors)
+    wanted = kwargs.get("device")
+    asked = wanted is not None and torch.device(wanted).type == NAME
+    if foreign or asked:
+        _check(func, args, kwargs, tensors, asked)
+    kwargs = {key: value for key, value in kwargs.items() if key != "found_inf"} if foreign else kwargs
+    out = func(*tree_map(_own, args), **tree_map(_own, kwargs))
+    if not asked and (not foreign or wanted is not None):
+        return out
+    return _wrapped(func, args, out)
+
+
+def _wrapped(func: Any, args: Any, out: Any) -> Any:
+    """The results on the device; what is changed in place stays the tensor that it is."""
+    known = {id(_own(leaf)): leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor)}
+
+    def wrap(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        if value.dtype == torch.float64:
+            raise UnavailableError(f"{func}: float64 on the device, which MPS does not have")
+        return known[id(value)] if id(value) in known else Foreign(value)
+
+    return tree_map(wrap, out)
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, Foreign):
+        return value.own
+    if isinstance(value, torch.device) and value.type == NAME:
+        return torch.device("cpu")
+    return value
+
+
+def _check(func: Any, args: Any, kwargs: Any, tensors: list[Tensor], asked: bool) -> None:
+    name = func.name().removeprefix("aten::").partition(".")[0]
+    if name in _MOVES:
+        _check_move(func, args, kwargs, asked)
+        return
+    strangers = [t for t in tensors if not isinstance(t, Foreign) and t.ndim > 0]
+    if strangers:
+        raise UnavailableError(f"{func}: tensors of two devices, here {tuple(strangers[0].shape)}")
+
+    reads = name in _READS or (name in ("index", "index_put_") and _by_mask(args[1]))
+    if reads and getattr(_waiting, "forbidden", False):
+        raise UnavailableError(f"{func}: a value is read in the middle of a step")
+    lacking = [device for device in DEVICES if name not in _SELF_MADE and not _knows(func.name(), device)]
+    if lacking:
+        raise UnavailableError(f"{func}: not known to {' and '.join(lacking)}")
+
+
+def _by_mask(indices: Any) -> bool:
+    return any(i is not None and i.dtype == torch.bool for i in indices)
+
+
+def _check_move(func: Any, args: Any, kwargs: Any, asked: bool) -> None:
+    """A copy to the device, from it or on it."""
+    to, source = (args[0], args[1]) if len(args) > 1 else (None, args[0])
+    arrives = asked or isinstance(to, Foreign) or (to is None and kwargs.get("device") is None)
+    leaves, comes = isinstance(source, Foreign) and not arrives, not isinstance(source, Foreign) and arrives
+    if not getattr(_waiting, "forbidden", False):
+        return
+    if leaves:
+        raise UnavailableError(f"{func}: {tuple(source.shape)} values are read in the middle of a step")
+    if comes and source.ndim > 1 and not kwargs.get("non_blocking"):
+        raise UnavailableError(f"{func}: the device waits for a copy of shape {tuple(source.shape)}")
+
+
+@cache
+def _functions() -> dict[str, dict[str, Any]]:
+    place = Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml"
+    entries = yaml.load(place.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {entry["func"].partition("(")[0]: entry for entry in entries}
+
+
+@cache
+def _knows(name: str, device: str) -> bool:
+    """Whether torch has a kernel of an operation for a device, by torch's own list of its functions."""
+    entry = _functions().get(name.removeprefix("aten::"))
+    if entry is None:
+        return True  # not an operation on numbers
+    if "structured_delegate" in entry:
+        return _knows(entry["structured_delegate"], device)
+    if "ufunc_inner_loop" in entry and device == "CUDA":
+        return True  # its kernel is made of the inner loop
+    keys = {key.strip() for listed in entry.get("dispatch", {}) for key in listed.split(",")}
+    return not keys or device in keys or any(key in keys for key in _COMPOSITE)

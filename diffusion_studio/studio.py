@@ -23,6 +23,7 @@ from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.pages.theory.page import TheoryPage
 from diffusion_studio.pages.train.page import TrainPage
+from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.plane.memory import to_remember
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.sample import saved
@@ -169,6 +170,8 @@ class Studio(QObject):
                 page.restore_layout(state)
 
     def _begin(self, path: str) -> None:
+        if self.memory.problem:
+            self.sampling.notices.say(Notice("warning", self.memory.problem))
         run = self.memory.get("run")
         if isinstance(run, str) and is_run(Path(run)):
             self.training.show_run(Path(run))

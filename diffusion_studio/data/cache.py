@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import time
 import uuid
 import zlib
@@ -25,6 +26,7 @@ from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8
 VERSION = 2  # of the layout and of the way images are decoded
 CAPACITY = 5 * 2**30  # bytes kept in all
 IN_MEMORY = 2**30  # bytes up to which a set is read into memory
+MOST_INDEX = 2**30  # bytes: names of some millions of images
 IMAGES, INDEX = "images.raw", "index.json"
 _TEMPORARY = "tmp-"
 _STALE_SECONDS = 24 * 3600.0
@@ -33,13 +35,21 @@ _STALE_SECONDS = 24 * 3600.0
 def read(folder: Path, name: str, source: str) -> ImageSet | None:
     """The set stored in `folder`, or None if there is none or it is damaged."""
     try:
-        index = json.loads((folder / INDEX).read_bytes())
+        index = json.loads(_text(folder / INDEX))
         found = _assemble(folder / IMAGES, index, name, source)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
     with contextlib.suppress(OSError):
         os.utime(folder / INDEX)  # the time of last use, for pruning
     return found
+
+
+def _text(path: Path) -> bytes:
+    """Raises ValueError where it is no regular file (a pipe would wait for ever) or one beyond all reason."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_INDEX:
+        raise ValueError("this is no index")
+    return path.read_bytes()
 
 
 def _assemble(path: Path, index: dict[str, Any], name: str, source: str) -> ImageSet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
+from diffusion_studio.engine.files.reading import MOST_JSON, parsed, regular
 
 log = logging.getLogger(__name__)
 DELAY = 500  # ms from a change to the disk
@@ -18,12 +19,16 @@ _BEFORE = "toy"  # what the plane was called until version 0.1
 
 
 class Memory(QObject):
-    """A small JSON file, written half a second after the last change. A damaged one starts afresh."""
+    """A small JSON file, written half a second after the last change. A damaged one starts afresh.
+
+    Attributes:
+        problem: why it starts afresh, as a sentence; or nothing.
+    """
 
     def __init__(self, path: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._path = path
-        self._values = _read(path)
+        self._values, self.problem = _read(path)
         self._later: dict[str, Callable[[], Any]] = {}
         self._timer = QTimer(self, singleShot=True, interval=DELAY)
         self._timer.timeout.connect(self.flush)
@@ -58,12 +63,18 @@ class Memory(QObject):
             self._values[key] = words()
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """The values, and why there are none though there is a file, as a sentence."""
     try:
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return _renamed(values) if isinstance(values, dict) else {}
+        values = parsed(regular(path, MOST_JSON).read_bytes())
+    except FileNotFoundError:
+        return {}, ""
+    except (OSError, Refused) as error:
+        reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
+        return {}, f"What the window remembered cannot be read ({reason}), so it begins afresh."
+    if not isinstance(values, dict):
+        return {}, "What the window remembered makes no sense, so it begins afresh."
+    return _renamed(values), ""
 
 
 def _renamed(values: dict[str, Any]) -> dict[str, Any]:

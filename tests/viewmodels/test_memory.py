@@ -11,6 +11,7 @@ import pytest
 
 from diffusion_studio.viewmodels import remembered as module
 from diffusion_studio.viewmodels.remembered import DELAY, Memory
+from support import hostile
 
 
 @pytest.fixture
@@ -83,6 +84,7 @@ def test_that_it_is_read_again(qapp, path, memory):
         memory.set(key, value)
     memory.flush()
     again = Memory(path)
+    assert again.problem == ""
     assert {key: again.get(key) for key in values} == values
     assert again.get("absent", 7) == 7
 
@@ -106,9 +108,20 @@ def test_that_a_damaged_file_starts_afresh(qapp, path, content):
     path.write_bytes(content)
     memory = Memory(path)
     assert memory.get("a") is None
+    assert memory.problem.startswith("What the window remembered ")
+    assert memory.problem.endswith("so it begins afresh.")
     memory.set("a", 2)
     memory.flush()
     assert on_disk(path) == {"a": 2}
+
+
+@pytest.mark.parametrize("kind", hostile.KINDS)
+def test_that_only_a_regular_file_is_read_and_the_rest_is_told(qapp, path, kind):
+    path.parent.mkdir()
+    path.write_text(json.dumps({"a": 1}))
+    hostile.put(path, kind)
+    memory = Memory(path)
+    assert (memory.get("a"), bool(memory.problem)) == ((1, False) if kind == "link out" else (None, True))
 
 
 def test_that_a_folder_in_its_place_costs_only_the_layout(qapp, path, caplog):

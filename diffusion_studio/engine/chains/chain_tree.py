@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 from pathlib import Path
 
 from pydantic import model_validator
@@ -16,11 +15,10 @@ from diffusion_studio.engine.chains.starts import NoiseStart
 from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.files.reading import json_inside
 
-FILE = "chains.json"  # in the run's folder
+FILE = "chains.json"
+ASIDE = "chains.unreadable.json"  # in the run's folder
 MOST_BYTES = 4 << 20  # of that file
 MOST_BRANCHES = 256
-
-log = logging.getLogger(__name__)
 
 
 class Branch(Choice):
@@ -183,12 +181,24 @@ def save_tree(run: Path, tree: ChainTree) -> None:
 
 
 def load_tree(run: Path) -> ChainTree | None:
-    """The chains that were saved with a run; None when there are none, or none that this version can read."""
+    """The chains that were saved with a run; None when there are none.
+
+    Raises:
+        Refused: they cannot be read, or not by this version; the message is a sentence for a person.
+    """
     try:
         return validated(ChainTree, json_inside(run, FILE, MOST_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, Refused) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        log.warning("The chains saved with %s could not be read: %s", run, reason)
-        return None
+        reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
+        raise Refused(f"The chains saved with {run.name} cannot be read: {reason.rstrip('.')}.") from None
+
+
+def set_aside(run: Path) -> None:
+    """Gives chains that cannot be read another name, so that new ones do not take their place.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    (run / FILE).replace(run / ASIDE)

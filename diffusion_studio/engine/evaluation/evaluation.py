@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, model_validator
 
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
@@ -32,6 +34,7 @@ from diffusion_studio.engine.runs.quality import Quality, QualitySpace
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.run_data import RunData, load_run_data
 
+log = logging.getLogger(__name__)
 FEWEST_MEASURED = 2  # images of the bound
 FEWEST_COMPARED = 4  # images that samples are compared with
 FILE = "evaluation.json"  # in the run folder
@@ -162,17 +165,44 @@ def _quality(
 
 def _keep(run: Run, evaluation: Evaluation) -> None:
     """Writes the result beside the run, with what was measured before of the same step."""
-    before = read_evaluation(run) or {}
+    try:
+        before = read_evaluation(run) or {}
+    except Refused as error:
+        log.warning("%s Another takes its place.", error)
+        before = {}
     fresh = evaluation.to_dict()
     if before.get("step") == evaluation.step:
         fresh |= {key: before.get(key) for key in ("elbo", "quality") if fresh[key] is None}
     write_atomically(run.path / FILE, to_json(fresh))
 
 
+class _Kept(BaseModel):
+    """An evaluation on disk; what a newer version measured beside it is left out."""
+
+    run: str
+    step: int = Field(ge=0)
+    held_out: bool
+    elbo: BoundReport | None = None
+    quality: Quality | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Kept:
+        if self.elbo is not None and len(self.elbo.terms) != len(self.elbo.term_errors):
+            raise Refused("not every term has its error")
+        return self
+
+
 def read_evaluation(run: Run) -> dict[str, Any] | None:
-    """What was measured about a run, or None."""
+    """What was measured about a run, or None.
+
+    Raises:
+        Refused: there is something that cannot be read; the message is a sentence for a person.
+    """
     try:
-        content = json_inside(run.path, FILE)
-    except (OSError, ValueError):
+        kept = validated(_Kept, json_inside(run.path, FILE))
+    except FileNotFoundError:
         return None
-    return content if isinstance(content, dict) else None
+    except (OSError, Refused) as error:
+        reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
+        raise Refused(f"What was measured of {run.name} cannot be read: {reason.rstrip('.')}.") from None
+    return Evaluation(kept.run, kept.step, kept.held_out, kept.elbo, kept.quality).to_dict()

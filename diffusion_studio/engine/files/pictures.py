@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.data import png
 from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.files.reading import regular
 
@@ -73,18 +75,20 @@ def save_grid(
 def read_settings(path: Path) -> dict[str, Any] | None:
     """The settings inside a PNG that this app wrote, or None."""
     try:
-        with Image.open(regular(path, MOST_PICTURE), formats=["PNG"]) as image:
-            image.load()
-            content = json.loads(image.text[SETTINGS])  # type: ignore[attr-defined]
-    except Exception:  # any other file: not ours
+        content = json.loads(_opened(path)[1][SETTINGS])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # any other file: not ours
         return None
     return content if isinstance(content, dict) else None
 
 
 def read_grid(path: Path, height: int, width: int) -> NDArray[np.uint8]:
-    """The images of a grid that `save_grid` wrote, and the empty cells of its last row. (n, H, W, C)"""
-    with Image.open(regular(path, MOST_PICTURE), formats=["PNG"]) as image:
-        pixels = np.asarray(image)
+    """The images of a grid that `save_grid` wrote, without the empty cells of its last row. (n, H, W, C)
+
+    Raises:
+        OSError: it cannot be read.
+        Refused: it is no grid of such images; the message says why.
+    """
+    pixels, _ = _opened(path)
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     rows, columns = (pixels.shape[0] + GAP) // (height + GAP), (pixels.shape[1] + GAP) // (width + GAP)
     cells = [
@@ -94,7 +98,29 @@ def read_grid(path: Path, height: int, width: int) -> NDArray[np.uint8]:
         for r in range(rows)
         for c in range(columns)
     ]
-    return np.stack(cells)
+    if not cells:
+        raise Refused(f"{path.name} is smaller than one image")
+    count = (read_settings(path) or {}).get("count")
+    return np.stack(cells)[: count if isinstance(count, int) and count > 0 else None]
+
+
+def _opened(path: Path) -> tuple[NDArray[np.uint8], dict[str, str]]:
+    """The pixels (H, W) or (H, W, C) and the texts of a PNG.
+
+    Raises:
+        OSError: it cannot be read.
+        Refused: it is damaged, or no such picture.
+    """
+    try:
+        with regular(path, MOST_PICTURE).open("rb") as file:
+            png.check(file)
+            with Image.open(file, formats=["PNG"]) as image:
+                pixels = np.asarray(image)
+                return pixels, dict(image.text)  # type: ignore[attr-defined]
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file makes the reader raise almost anything
+        raise Refused(f"{path.name} is damaged") from error
 
 
 ANIMATIONS = (".gif", ".webp", ".apng")

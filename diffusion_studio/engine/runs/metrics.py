@@ -13,6 +13,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +28,14 @@ log = logging.getLogger(__name__)
 Row = tuple[object, ...]
 V = TypeVar("V")
 
+MOST_STEP = 10**12  # beyond it lies no training
+MOST_SEGMENTS = 1000  # starts of one training that are shown
+ODD_ROWS = "it has rows of another kind"
+
+_VIEWS = (
+    "SELECT 1 FROM sqlite_master WHERE type = 'view' AND "
+    "lower(name) IN ('segments', 'losses', 'timesteps', 'quality', 'events')"
+)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS segments (segment INTEGER PRIMARY KEY, first_step INTEGER NOT NULL,
                                      started REAL NOT NULL);
@@ -147,29 +157,80 @@ class Metrics:
 
 
 class MetricsReader:
-    """Reads a metrics database, also while a training writes it. An absent one reads as empty."""
+    """Reads a metrics database, also while a training writes it. An absent one reads as empty.
+
+    Rows that somebody else wrote in another way are left out; `problem` says so.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._reasons: dict[str, None] = {}  # why something could not be read, in order
 
-    def _rows(self, query: str) -> list[Row]:
+    @property
+    def problem(self) -> str:
+        """What could not be read of all that was asked for until now, as a sentence; or nothing."""
+        if not self._reasons:
+            return ""
+        return f"Not everything in {self._path} can be read ({'; '.join(self._reasons)})."
+
+    def _rows(self, query: str, *, of_newer: bool = False) -> list[Row]:
+        """
+        Args:
+            of_newer: whether it asks for columns that older databases lack.
+        """
         try:
             address = f"{regular(_own_file(self._path), ANY_SIZE).resolve().as_uri()}?mode=ro"
-            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=2)) as db:
+            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=0.5)) as db:
+                if db.execute(_VIEWS).fetchone() is not None:  # it would be computed, perhaps without an end
+                    raise sqlite3.DatabaseError("a table is a view")
                 return db.execute(query).fetchall()
-        except (OSError, sqlite3.DatabaseError):
+        except FileNotFoundError:
+            return []
+        except (OSError, sqlite3.DatabaseError) as error:
+            reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
+            if not reason.startswith("no such table") and not (of_newer and "no such column" in reason):
+                self._reasons[reason] = None
             return []
 
     def losses(self) -> LossSegment:
         """The losses along the line that led to the newest step."""
-        return _segment(self._rows("SELECT step, value FROM loss"))
+        line = (
+            "NOT EXISTS (SELECT 1 FROM segments AS s WHERE s.segment > l.segment AND s.first_step < l.step)"
+        )
+        rows = self._rows(f"SELECT step, value FROM losses AS l WHERE {line} ORDER BY step")
+        return self._segment(rows)
 
     def segments(self) -> list[LossSegment]:
-        """The losses of every start of the training, in order."""
-        numbers = self._rows("SELECT segment FROM segments ORDER BY segment")
-        query = "SELECT step, value FROM losses WHERE segment = {} ORDER BY step"
-        found = [_segment(self._rows(query.format(n))) for (n,) in numbers if isinstance(n, int)]
+        """The losses of every start of the training, in order; of the newest where they are too many."""
+        rows = self._rows(
+            "SELECT segment, step, value FROM losses WHERE segment IN (SELECT segment FROM segments "
+            f"ORDER BY segment DESC LIMIT {MOST_SEGMENTS}) ORDER BY segment, step"
+        )
+        found = [self._segment([row[1:] for row in group]) for _, group in groupby(rows, itemgetter(0))]
         return [segment for segment in found if len(segment.steps)]
+
+    def _segment(self, rows: list[Row]) -> LossSegment:
+        known = [
+            (step, np.nan if value is None else value)
+            for step, value in rows
+            if isinstance(step, int) and 0 <= step <= MOST_STEP and isinstance(value, int | float | None)
+        ]
+        if len(known) < len(rows):
+            self._reasons[ODD_ROWS] = None
+        values = np.array(known, dtype=np.float64).reshape(-1, 2)
+        values[:, 1][np.abs(values[:, 1]) > np.finfo(np.float32).max] = np.nan
+        return LossSegment(values[:, 0].astype(np.int64), values[:, 1])
+
+    def _readable(self, rows: Iterable[Row], convert: Callable[[Row], V]) -> list[V]:
+        """What can be read of some rows."""
+        found: list[V] = []
+        for row in rows:
+            try:
+                found.append(convert(row))
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                log.info("A row of a metrics database was left out: %s", error)
+                self._reasons[ODD_ROWS] = None
+        return found
 
     def timesteps(self) -> TimestepRecord | None:
         """The newest errors by timestep."""
@@ -190,10 +251,10 @@ class MetricsReader:
 
     def _records(self, where: str) -> list[TimestepRecord]:
         columns = "step, t, error, spread, count"
-        rows = self._rows(f"SELECT {columns}, {', '.join(_ADDED)} FROM timesteps {where}")
+        rows = self._rows(f"SELECT {columns}, {', '.join(_ADDED)} FROM timesteps {where}", of_newer=True)
         if not rows:  # written before these columns were there
             rows = self._rows(f"SELECT {columns} FROM timesteps {where}")
-        return _readable(rows, _record)
+        return self._readable(rows, _record)
 
     def quality(self) -> list[tuple[int, Quality]]:
         """(step, measures) of the previews, along the line that led to the newest step."""
@@ -201,7 +262,7 @@ class MetricsReader:
             "SELECT step, json FROM quality AS q WHERE NOT EXISTS (SELECT 1 FROM segments AS s "
             "WHERE s.segment > q.segment AND s.first_step < q.step) ORDER BY step"
         )
-        return _readable(rows, _measures)
+        return self._readable(rows, _measures)
 
     def marks(self) -> list[tuple[int, str]]:
         """(step, sentence) of every change of the objective, along the line that led to the newest step."""
@@ -209,12 +270,12 @@ class MetricsReader:
             "SELECT step, message FROM events AS e WHERE kind = 'objective' AND NOT EXISTS (SELECT 1 FROM "
             "segments AS s WHERE s.segment > e.segment AND s.first_step < e.step) ORDER BY at"
         )
-        return _readable(rows, lambda row: (_whole(row[0]), str(row[1])))
+        return self._readable(rows, lambda row: (_whole(row[0]), str(row[1])))
 
     def events(self) -> list[tuple[int, str, str]]:
         """(step, kind, message) in the order in which they happened."""
         rows = self._rows("SELECT step, kind, message FROM events ORDER BY at")
-        return _readable(rows, lambda row: (_whole(row[0]), str(row[1]), str(row[2])))
+        return self._readable(rows, lambda row: (_whole(row[0]), str(row[1]), str(row[2])))
 
 
 def _own_file(path: Path) -> Path:
@@ -229,24 +290,13 @@ def _blob(values: NDArray[np.float64] | None) -> bytes | None:
     return None if values is None else np.ascontiguousarray(values, np.float64).tobytes()
 
 
-def _readable(rows: Iterable[Row], convert: Callable[[Row], V]) -> list[V]:
-    """What can be read of some rows; those that somebody else wrote in another way are left out."""
-    found: list[V] = []
-    for row in rows:
-        try:
-            found.append(convert(row))
-        except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            log.info("A row of a metrics database was left out: %s", error)
-    return found
-
-
 def _whole(value: object) -> int:
     """
     Raises:
-        ValueError: it is no whole number.
+        ValueError: it is no step.
     """
-    if not isinstance(value, int):
-        raise ValueError(f"{type(value).__name__} is no whole number")
+    if not isinstance(value, int) or not 0 <= value <= MOST_STEP:
+        raise ValueError(f"{value!r} is no step")
     return value
 
 
@@ -282,13 +332,3 @@ def _measures(row: Row) -> tuple[int, Quality]:
     if not all(isinstance(value, int | float) for value in values.values()):
         raise TypeError("a measure is no number")
     return _whole(row[0]), Quality(**values)
-
-
-def _segment(rows: list[Row]) -> LossSegment:
-    known = [
-        (step, np.nan if value is None else value)
-        for step, value in rows
-        if isinstance(step, int) and isinstance(value, int | float | None)
-    ]
-    values = np.array(known, dtype=np.float64).reshape(-1, 2)
-    return LossSegment(values[:, 0].astype(np.int64), values[:, 1])

@@ -115,7 +115,7 @@ class Run(Generic[C]):
     def metrics_path(self) -> Path:
         return self.path / "metrics.sqlite"
 
-    @property
+    @cached_property
     def metrics(self) -> MetricsReader:
         return MetricsReader(self.metrics_path)
 

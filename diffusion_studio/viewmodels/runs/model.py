@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.engine.files.pictures import read_grid, read_settings
+from diffusion_studio.engine.files.pictures import read_grid
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.run import Run, RunError, changed_at, list_runs, move_to_trash, put_back
@@ -159,7 +159,6 @@ def _newest_picture(run: Run) -> NDArray[np.uint8] | None:
         return None
     side = run.config.data.resolution
     try:
-        grid = read_grid(paths[-1], side, side)
-    except (OSError, ValueError):
+        return read_grid(paths[-1], side, side)
+    except (OSError, Refused):
         return None
-    return grid[: (read_settings(paths[-1]) or {}).get("count", len(grid))]

@@ -52,7 +52,7 @@ class SampleViewModel(QObject):
         self.tree = TreeModel(start, self.chains, self._on_tree, self)
         self.player = Player(self.chains.road, self._tell, self)
         self.pictures = Pictures(self._tell, self)
-        self.saved = SavedTrees(self)
+        self.saved = SavedTrees(self._on_unreadable, self)
         self.choices = Choices(runs_dir, self.tree, self.saved, self._tell, self)
         self.files = SampleFiles(
             self.tree, self.choices, self.chains, self.player, self.pictures, self.notices, self
@@ -94,6 +94,11 @@ class SampleViewModel(QObject):
         """A run has another classifier; the chain on show is computed again if it may be guided by it."""
         if owner_of(Path(self.tree.parameters.source)) == run:
             self.compute()
+
+    def _on_unreadable(self, sentence: str) -> None:
+        """Saved chains cannot be read; those that begin in their place say so."""
+        kept = "They stay in its folder, and new ones begin."
+        self.notices.waiting = Notice("warning", f"{sentence} {kept}")
 
     # --- what is told -----------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ or the closing of the window.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.engine.chains.chain_tree import ChainTree, load_tree, save_tree
+from diffusion_studio.engine.chains.chain_tree import ChainTree, load_tree, save_tree, set_aside
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.run import is_run
@@ -27,10 +27,15 @@ DELAY = 500  # ms from the last change to the disk
 
 
 class SavedTrees(QObject):
-    """Keeps the tree of each run in its `chains.json`; other denoisers have no place for one."""
+    """Keeps the tree of each run in its `chains.json`; other denoisers have no place for one.
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    Args:
+        complain: called with a sentence where saved chains cannot be read.
+    """
+
+    def __init__(self, complain: Callable[[str], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._complain = complain
         self._waiting: dict[str, ChainTree] = {}
         self._writing: dict[str, ChainTree] = {}
         self._timer = QTimer(self, singleShot=True, interval=DELAY)
@@ -44,9 +49,15 @@ class SavedTrees(QObject):
             self._timer.start()
 
     def load(self, source: str) -> ChainTree | None:
-        """The tree that was kept last; None when there is none."""
+        """The tree that was kept last; None when there is none that can be read."""
         found = self._waiting.get(source) or (self._writing.get(source) if self._slot.busy else None)
-        return found or (load_tree(Path(source)) if is_run(Path(source)) else None)
+        if found is not None or not is_run(Path(source)):
+            return found
+        try:
+            return load_tree(Path(source))
+        except Refused as error:
+            self._complain(str(error))
+            return None
 
     def flush(self) -> None:
         """Writes now; for closing the window."""
@@ -75,10 +86,20 @@ def _write(trees: dict[str, ChainTree]) -> None:
     for source, tree in trees.items():
         path = Path(source)
         try:
-            if is_run(path) and load_tree(path) != tree:
+            if is_run(path) and _known(path) != tree:
                 save_tree(path, tree)
         except OSError as error:
             log.warning("The chains of %s could not be saved: %s", path, error)
+
+
+def _known(run: Path) -> ChainTree | None:
+    """The chains that lie there. What cannot be read is set aside: perhaps a newer version wrote it."""
+    try:
+        return load_tree(run)
+    except Refused as error:
+        log.warning("%s They are set aside.", error)
+        set_aside(run)
+        return None
 
 
 def to_remember(parameters: SampleParameters) -> dict[str, Any]:

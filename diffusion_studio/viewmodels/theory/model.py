@@ -163,13 +163,13 @@ class TheoryViewModel(QObject):
         """Shows what was measured about a run."""
         if self.state.phase != "idle":
             return
-        evaluation, learned = None, None
+        evaluation, learned, notice = None, None, None
         if path:
             with suppress(Refused):  # a run that cannot be read has neither
                 run = Run.open(Path(path))
-                evaluation = read_evaluation(run)
                 learned = learned_curve(run)
-        self._update(run=path, evaluation=evaluation, learned=learned, notice=None, detail="")
+                evaluation, notice = _measured(run)
+        self._update(run=path, evaluation=evaluation, learned=learned, notice=notice, detail="")
 
     def measure(self) -> None:
         """Measures the bound of the chosen run."""
@@ -217,6 +217,14 @@ class TheoryViewModel(QObject):
     def _update(self, **values: Any) -> None:
         self.state = replace(self.state, **values)
         self.changed.emit(self.state)
+
+
+def _measured(run: Run) -> tuple[Mapping[str, Any] | None, Notice | None]:
+    """What was measured about a run, or what there is to say of it."""
+    try:
+        return read_evaluation(run), None
+    except Refused as error:
+        return None, Notice("warning", str(error))
 
 
 def plain(evaluation: Any) -> Mapping[str, Any]:

@@ -184,8 +184,9 @@ class TrainViewModel(QObject):
             return
         try:
             run = Run.open(path)
-        except RunError:
-            return  # a run that is gone is simply not shown
+        except RunError as error:
+            self._tell(Notice("warning", f"{error} It is not shown."))
+            return
         self._update(
             run=path, run_steps=run.config.diffusion.steps, step=run.step, fraction=0.0, saved_step=run.step,
             detail=f"step {run.step:,} · trained for {duration(run.trained_seconds)}",
@@ -196,6 +197,8 @@ class TrainViewModel(QObject):
         """The curves and samples that a run has on disk."""
         self._update(marks=tuple(run.metrics.marks()))
         self.record.restore(run)
+        if run.metrics.problem:
+            self._tell(Notice("warning", f"{run.metrics.problem} What can be is shown."))
 
     def other_runs(self) -> list[tuple[str, str]]:
         """(path, name) of the newest runs beside the shown one, to compare with."""

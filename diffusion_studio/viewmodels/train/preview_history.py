@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion_studio.engine.files.pictures import read_grid, read_settings
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.files.pictures import read_grid
 from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.events import Preview
@@ -56,11 +57,9 @@ class PreviewHistory:
         if entry.images is not None or entry.path is None:
             return entry.images
         try:
-            grid = read_grid(entry.path, self._side, self._side)
-        except (OSError, ValueError):
+            return read_grid(entry.path, self._side, self._side)
+        except (OSError, Refused):
             return None
-        settings = read_settings(entry.path) or {}
-        return grid[: settings.get("count", len(grid))]
 
     def restore(self, run: Run) -> None:
         """Begins with what the run's folder holds."""

@@ -32,11 +32,14 @@ class LossSeries:
 
     def add(self, first_step: int, losses: NDArray[np.float32]) -> None:
         """Appends the losses of consecutive steps."""
-        new = self._length + len(losses)
+        self._append(np.arange(first_step, first_step + len(losses)), losses)
+
+    def _append(self, steps: NDArray[np.int64], losses: NDArray[np.float32]) -> None:
+        new, first_step = self._length + len(losses), steps[:1]
         if new > len(self._steps):
             grown = max(new, 2 * len(self._steps))
             self._steps, self._values = np.resize(self._steps, grown), np.resize(self._values, grown)
-        self._steps[self._length : new] = np.arange(first_step, first_step + len(losses))
+        self._steps[self._length : new] = steps
         self._values[self._length : new] = losses
         if self._length == 0 or first_step != self._steps[self._length - 1] + 1:
             self.segments += (self._length,)
@@ -46,4 +49,4 @@ class LossSeries:
         """Begins with what is on disk."""
         self.clear()
         for segment in segments:
-            self.add(int(segment.steps[0]), segment.losses.astype(np.float32))
+            self._append(segment.steps, segment.losses.astype(np.float32))

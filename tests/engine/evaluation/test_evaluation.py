@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -103,6 +105,40 @@ def test_that_a_run_is_evaluated_and_remembers_it(variance, pictures, tmp_path):
     kept = read_evaluation(Run.open(tmp_path / "run"))
     assert kept["elbo"]["total"] == evaluation.elbo.total
     assert kept["quality"]["count"] == 4
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """A run that was measured; not to be changed."""
+    path = tmp_path_factory.mktemp("evaluated") / "run"
+    finish(begin(path, tiny_config(write_pictures(path.parent / "zoo"), T=4)))
+    list(evaluate(path, EvaluationSpec(images=2, quality=False), CPU, Control()))
+    return path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"elbo": 7}, {"elbo": {"total": 1.0}}, {"step": "two"}, {"quality": [1]}, {"elbo.terms": "many"},
+     {"elbo.terms": [1.0]}, {"elbo.total": None}],
+)  # fmt: skip
+def test_that_an_evaluation_that_makes_no_sense_is_refused_and_replaced(change, evaluated, tmp_path):
+    run = Run.open(shutil.copytree(evaluated, tmp_path / "run"))
+    content = read_evaluation(run)
+    for path, value in change.items():
+        holder = content["elbo"] if "." in path else content
+        holder[path.rpartition(".")[2]] = value
+    (run.path / "evaluation.json").write_text(json.dumps(content))
+    with pytest.raises(Refused, match=r"What was measured of run cannot be read: .*[^.]\.$"):
+        read_evaluation(run)
+    list(evaluate(run.path, EvaluationSpec(elbo=False, samples=4), CPU, Control()))
+    assert read_evaluation(run)["quality"]["count"] == 4
+
+
+def test_that_what_a_newer_version_measured_beside_it_is_left_out(evaluated, tmp_path):
+    run = Run.open(shutil.copytree(evaluated, tmp_path / "run"))
+    content = read_evaluation(run)
+    (run.path / "evaluation.json").write_text(json.dumps(content | {"dreams": 7}))
+    assert read_evaluation(run) == content
 
 
 def test_that_training_images_are_named_as_such(pictures, tmp_path):

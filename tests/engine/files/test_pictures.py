@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.pictures import (
     GAP,
     enlarged,
@@ -20,6 +22,7 @@ from diffusion_studio.engine.files.pictures import (
     save_animation,
     save_grid,
 )
+from support.image_folders import png_chunk
 
 SETTINGS = {"step": 7, "name": "Grüße 山水", "config": {"values": [1.5, None, True]}}
 
@@ -57,6 +60,12 @@ def test_that_a_grid_on_disk_gives_its_pictures_back(count: int, channels: int, 
     found = read_grid(tmp_path / "grid.png", 5, 4)
     assert np.array_equal(found[:count], images)
     assert (found[count:] == 32).all()
+    save_grid(tmp_path / "grid.png", images, SETTINGS | {"count": count})
+    assert np.array_equal(read_grid(tmp_path / "grid.png", 5, 4), images)
+    for odd in ("four", [4], -1, 0, 10**30, None):
+        save_grid(tmp_path / "grid.png", images, SETTINGS | {"count": odd})
+        assert len(read_grid(tmp_path / "grid.png", 5, 4)) == len(found)
+    save_grid(tmp_path / "grid.png", images, SETTINGS)
     assert read_settings(tmp_path / "grid.png") == SETTINGS
     assert [path.name for path in tmp_path.iterdir() if "grid" in path.name] == ["grid.png"]
 
@@ -116,3 +125,25 @@ def test_that_frames_that_are_alike_keep_their_time(tmp_path: Path) -> None:
             picture.seek(number)
             total += picture.info["duration"]
     assert total == 1600
+
+
+def test_that_a_damaged_picture_holds_no_settings_and_no_grid(tmp_path: Path) -> None:
+    save_grid(tmp_path / "sound.png", pictures(4), SETTINGS)
+    data = (tmp_path / "sound.png").read_bytes()
+    place = data.index(b"IDAT")
+    few = zlib.compress(b"\0" * 40)
+    for number, damaged in enumerate(
+        (data[:-20], data[: place + 6] + b"\0" + data[place + 7 :], b"", data[:30],
+         data[: place - 4] + png_chunk(b"IDAT", few) + png_chunk(b"IEND", b""))
+    ):  # fmt: skip
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(damaged)
+        assert read_settings(path) is None
+        with pytest.raises((Refused, OSError)):
+            read_grid(path, 5, 4)
+
+
+def test_that_a_picture_smaller_than_one_image_is_no_grid(tmp_path: Path) -> None:
+    Image.new("L", (3, 3)).save(tmp_path / "small.png")
+    with pytest.raises(Refused, match="smaller than one image"):
+        read_grid(tmp_path / "small.png", 5, 4)

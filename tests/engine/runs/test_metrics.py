@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from diffusion_studio.engine.runs.metrics import Metrics, MetricsReader, TimestepRecord
 from diffusion_studio.engine.runs.quality import Quality
 from support import hostile
+from support.odd_metrics import ODD_METRICS, SILENT
 
 
 def numbers(*values: float) -> np.ndarray:
@@ -233,3 +234,28 @@ def test_that_what_cannot_be_read_is_left_out(oddity: str, tmp_path: Path) -> No
     assert all(isinstance(step, int) for step, *_ in (*reader.quality(), *reader.marks(), *reader.events()))
     if oddity == "a measure more":
         assert [step for step, _ in reader.quality()] == [3, 7]
+
+
+@pytest.mark.parametrize("kind", ODD_METRICS)
+def test_that_what_somebody_else_wrote_is_left_out_and_told(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    writer = Metrics(path, 0)
+    writer.add(1, numbers(1, 2), record(2))
+    writer.close()
+    ODD_METRICS[kind](path)
+    reader = MetricsReader(path)
+    found = [reader.losses(), *reader.segments()]
+    reader.timesteps(), reader.timestep_history(), reader.quality(), reader.marks()
+    assert all(((line.steps >= 0) & (line.steps <= 10**12)).all() for line in found)
+    assert not np.isinf(np.concatenate([line.losses.astype(np.float32) for line in found])).any()
+    told = "" if kind in SILENT else f"Not everything in {path} can be read ("
+    assert reader.problem.startswith(told) and bool(reader.problem) == bool(told)
+
+
+def test_that_a_database_of_before_is_read_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    assert MetricsReader(path).losses().steps.tolist() == []
+    path.touch()  # killed before it was filled
+    reader = MetricsReader(path)
+    reader.segments(), reader.timestep_history(), reader.quality(), reader.marks()
+    assert reader.problem == ""

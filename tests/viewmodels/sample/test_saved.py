@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from diffusion_studio.engine.chains.chain_tree import FILE, ChainTree, load_tree
+from diffusion_studio.engine.chains.chain_tree import ASIDE, FILE, ChainTree, load_tree
 from diffusion_studio.viewmodels.sample import saved as module
 from diffusion_studio.viewmodels.sample.saved import SavedTrees, restored, to_remember
 from diffusion_studio.viewmodels.sample.state import SampleParameters
@@ -25,8 +25,13 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def saved(qapp):
-    saved = SavedTrees()
+def complaints():
+    return []
+
+
+@pytest.fixture
+def saved(qapp, complaints):
+    saved = SavedTrees(complaints.append)
     yield saved
     saved.flush()
 
@@ -77,6 +82,17 @@ def test_that_other_denoisers_have_no_place_for_a_tree(saved, tmp_path):
     saved.flush()
     assert list(tmp_path.iterdir()) == []
     assert saved.load(DIGITS) is None
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"active": 3}', b'{"dreams": "of a newer version"}'])
+def test_that_chains_that_cannot_be_read_are_told_of_and_not_lost(saved, run, complaints, content):
+    (run / FILE).write_bytes(content)
+    assert saved.load(str(run)) is None
+    assert [text.startswith("The chains saved with run cannot be read: ") for text in complaints] == [True]
+    saved.keep(str(run), TREE)
+    saved.flush()
+    assert load_tree(run) == TREE
+    assert (run / ASIDE).read_bytes() == content
 
 
 def test_that_the_same_tree_is_not_written_again(saved, run, monkeypatch):

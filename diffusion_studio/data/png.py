@@ -16,7 +16,12 @@ from diffusion_studio.data.samples import Alpha, Colours, Samples, in_srgb
 
 CUT_OFF = "The file is cut off: its end is missing."
 WRONG_CHECKSUM = "A checksum inside the file is wrong: the file is damaged."
+_NONSENSE = "The picture is damaged: its header makes no sense."
 _SIGNATURE = 8  # bytes
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by colour type
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""Where the passes of an interlaced picture begin (x, y), and in what steps they go."""
+_MOST_COUNTED = 2**30  # bytes; larger pictures are refused for their size
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6  # colour types
 
 
@@ -41,36 +46,80 @@ class Header:
 
 
 def check(file: BinaryIO) -> Header:
-    """Walks the chunks and compares their checksums, which the decoder leaves unread for the pixels.
+    """Walks the chunks: compares their checksums and counts the rows, neither of which the decoder does.
 
     Raises:
         BadImage: it is cut off or damaged.
     """
     file.seek(_SIGNATURE)
     found: dict[bytes, bytes] = {}
+    rows: list[_Rows] = []  # of the picture; of the first frame of an animation that has another cover
     kind = b""
     while kind != b"IEND":
         header = file.read(8)
         if len(header) < 8:
             raise BadImage(CUT_OFF)
         length, kind = struct.unpack(">I4s", header)
-        content = _checked(file, kind, length)
+        content = _checked(file, kind, length, rows)
         if kind in (b"IHDR", b"tRNS", b"acTL"):
             found.setdefault(kind, content)
+        if kind in (b"IHDR", b"fcTL") and len(rows) < 2:
+            rows += _promised(found.get(b"IHDR", b""), content, kind, rows)
     first = found.get(b"IHDR", b"")
     if len(first) != 13:
-        raise BadImage("The picture is damaged: its header makes no sense.")
+        raise BadImage(_NONSENSE)
+    if any(each.missing for each in rows if each.begun):
+        raise BadImage("The picture is damaged: some of its rows are missing.")
     return Header(first[8], first[9], found.get(b"tRNS", b""), b"acTL" in found)
 
 
-def _checked(file: BinaryIO, kind: bytes, length: int) -> bytes:
+def _promised(header: bytes, content: bytes, kind: bytes, before: list[_Rows]) -> list[_Rows]:
+    """The rows that a header, or the control of a frame that is not the picture itself, says will come."""
+    if kind == b"fcTL" and (not before or not before[0].begun):
+        return [_Rows(0)] if before else []  # the first frame is the picture, the others are not looked at
+    start = 0 if kind == b"IHDR" else 4  # after the number of the frame's control
+    if len(header) != 13 or len(content) < start + 8 or header[9] not in _SAMPLES:
+        return []
+    width, height = struct.unpack_from(">II", content, start)
+    bits = header[8] * _SAMPLES[header[9]]
+    sizes = [(width, height)] if not header[12] else [
+        (-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in _ADAM7
+    ]  # fmt: skip
+    promised = sum(h * (1 + -(-w * bits // 8)) for w, h in sizes if w > 0 and h > 0)
+    return [_Rows(promised)] if promised <= _MOST_COUNTED else []
+
+
+class _Rows:
+    """Counts the bytes of all rows in compressed data, as far as they are promised."""
+
+    def __init__(self, promised: int) -> None:
+        self.missing = promised
+        self.begun = False
+        self._stream = zlib.decompressobj()
+
+    def take(self, data: bytes) -> None:
+        self.begun = True
+        try:
+            while data and self.missing > 0:
+                found = self._stream.decompress(data, 1 << 20)
+                self.missing = max(self.missing - len(found), 0)
+                data = self._stream.unconsumed_tail
+        except zlib.error:
+            raise BadImage("The picture is damaged: its pixels cannot be unpacked.") from None
+
+
+def _checked(file: BinaryIO, kind: bytes, length: int, rows: list[_Rows]) -> bytes:
     """The beginning of a chunk's content, once all of it is there and its checksum is right."""
-    checksum, start = zlib.crc32(kind), b""
+    checksum, start, number = zlib.crc32(kind), b"", 4 if kind == b"fdAT" else 0
+    counted = {b"IDAT": rows[:1], b"fdAT": rows[1:]}.get(kind, [])
     while length > 0:
         block = file.read(min(length, 1 << 20))
         if not block:
             raise BadImage(CUT_OFF)
         checksum, length, start = zlib.crc32(block, checksum), length - len(block), start or block
+        for each in counted:
+            each.take(block[number:])
+        number = 0
     stored = file.read(4)
     if len(stored) < 4:
         raise BadImage(CUT_OFF)

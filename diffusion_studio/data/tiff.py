@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -10,6 +11,7 @@ import tifffile
 from PIL import Image
 
 from diffusion_studio.data.errors import BadImage
+from diffusion_studio.data.png import CUT_OFF
 from diffusion_studio.data.samples import Alpha, Colours, Samples, in_srgb, upright
 
 MOST_BYTES = 2**31  # of the samples of one picture
@@ -33,6 +35,7 @@ def read_deep(file: BinaryIO, background: tuple[int, int, int], most_pixels: int
     """
     with tifffile.TiffFile(file) as opened:
         page = opened.pages.first
+        _check_whole(page, file.seek(0, 2))
         if _is_plain(page):
             return None
         kind = _kind(page)
@@ -41,6 +44,19 @@ def read_deep(file: BinaryIO, background: tuple[int, int, int], most_pixels: int
         profile = page.tags.valueof(_ICC)
         image = in_srgb(image, profile if isinstance(profile, bytes) else None)
         return upright(image.convert("RGB") if image.mode == "CMYK" else image, _orientation(page))
+
+
+def _check_whole(page: tifffile.TiffPage, size: int) -> None:
+    """Raises BadImage where a strip or tile is missing: readers put black in its place, or other bytes.
+
+    Args:
+        size: of the file, in bytes.
+    """
+    places = [*zip(page.dataoffsets, page.databytecounts, strict=False)]
+    if len(places) < math.prod(page.chunked) or any(not start for start, _ in places):
+        raise BadImage("The picture is damaged: some of its rows are missing.")
+    if any(start + count > size for start, count in places):
+        raise BadImage(CUT_OFF)
 
 
 def _bits(page: tifffile.TiffPage) -> tuple[int, ...]:

@@ -186,11 +186,13 @@ class MetricsReader:
                 return db.execute(query).fetchall()
         except FileNotFoundError:
             return []
-        except (OSError, sqlite3.DatabaseError) as error:
-            reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
+        except OSError as error:
+            self._reasons[str(error.strerror or error)] = None
+        except sqlite3.Error as error:
+            reason = str(error)
             if not reason.startswith("no such table") and not (of_newer and "no such column" in reason):
                 self._reasons[reason] = None
-            return []
+        return []
 
     def losses(self) -> LossSegment:
         """The losses along the line that led to the newest step."""

@@ -27,7 +27,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("process",),
         ("denoisers",),
         ("objective", "steps"),
-        ("guidance", "samplers"),
+        ("guidance", "samplers", "autoencoder"),
         ("chain",),
         ("theory",),
     ),

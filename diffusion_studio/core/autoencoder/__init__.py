@@ -1,0 +1,1 @@
+"""Autoencoders: exact linear cases, decoders, bounds, and the hierarchy that diffusion is a case of."""

@@ -22,6 +22,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({
         "diffusion_studio.cli.train_classifier",
         "Train a classifier of noisy images on the data of RUN, and keep it there.",
     ),
+    "train-autoencoder": Command(
+        "diffusion_studio.cli.train_autoencoder", "Train an autoencoder, a VAE or a hierarchy on DATA."
+    ),
     "evaluate": Command("diffusion_studio.cli.evaluate", "Measure a trained model."),
     "doctor": Command(
         "diffusion_studio.cli.doctor",

@@ -9,12 +9,14 @@ import torch
 import typer
 
 from diffusion_studio.cli.bar import bar
+from diffusion_studio.cli.codes import evaluate_shown, holds_code
 from diffusion_studio.cli.options import Device, Force, Seed, TrainedRun, plain_app
 from diffusion_studio.cli.sentences import note, usage
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.cli.target import check_target
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.engine.evaluation.codes import CodeEvaluated, code_lines
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec
 from diffusion_studio.engine.evaluation.evaluation import evaluate as evaluating
 from diffusion_studio.engine.evaluation.text import lines
@@ -37,14 +39,22 @@ def evaluate(
         Path | None, typer.Option("--out", metavar="FILE", help="Write every number to this .json file.")
     ] = None,
     images: Annotated[int, typer.Option("--images", min=2, help="Images of the bound, at most.")] = 64,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of noise for each of them.")] = 2,
+    draws: Annotated[
+        int,
+        typer.Option(
+            "--draws",
+            min=1,
+            help="Draws of noise for each of them; of an autoencoder, K weighted draws of z.",
+        ),
+    ] = 2,
     samples: Annotated[int, typer.Option("--samples", min=2, help="Samples of the quality.")] = 500,
     seed: Seed = 0,
     force: Force = False,
     device: Device = "auto",
 ) -> None:
     """Measure a trained model. Without --elbo or --quality, both. The run keeps images apart for the bound
-    if it was trained with --set data.held_out=0.1."""
+    if it was trained with --set data.held_out=0.1. Of an autoencoder the bound is compared with log p by
+    importance weights."""
     with usage():
         if out is not None and out.suffix.lower() != ".json":
             raise Refused(f"{out.name} should end in .json.")
@@ -52,14 +62,19 @@ def evaluate(
             check_target(out, force)
     both = not elbo and not quality
     spec = EvaluationSpec(elbo or both, quality or both, images, draws, samples, seed or 0)
-    found = _evaluate(run, spec, choose_device(device))
+    measured = evaluate_shown if holds_code(run) else _evaluate
+    found = measured(run, spec, choose_device(device))
     for sentence in found.notes:
         note(sentence)
-    for line in lines(found.evaluation):
+    for line in _lines(found):
         typer.echo(line)
     if out is not None:
         write_atomically(out, to_json(found.evaluation.to_dict()))
         typer.echo(out)
+
+
+def _lines(found: Evaluated | CodeEvaluated) -> list[str]:
+    return code_lines(found.evaluation) if isinstance(found, CodeEvaluated) else lines(found.evaluation)
 
 
 def _evaluate(path: Path, spec: EvaluationSpec, device: torch.device) -> Evaluated:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar
+from diffusion_studio.cli.codes import check_plain, holds_code, sample_code
 from diffusion_studio.cli.options import Device, Force, Seed, plain_app
 from diffusion_studio.cli.sentences import note, usage
 from diffusion_studio.cli.sets import write_choices
@@ -132,6 +133,15 @@ def sample(
     with usage():
         check_suffix(out)
         check_target(out, force)
+    if holds_code(Path(run)):
+        chain = {"--sampler": sampler, "--eta": eta, "--tau": tau, "--sigma": sigma, "--clip": clip,
+                 "--invert": invert, "--label": label, "--classifier": classifier, "--negative": negative,
+                 "--guidance-curve": guidance_curve, "--set": sets, "--trajectory": trajectory}  # fmt: skip
+        check_plain(out, chain | {"--guidance": guidance != 1})
+        sample_code(Path(run), out, count or 16, seed or 0, choose_device(device))
+        typer.echo(out)
+        return
+    with usage():
         if trajectory and out.suffix.lower() != ".npz":
             raise Refused(f"--trajectory writes numbers, so {out.name} should end in .npz.")
         spec = spec_of(

@@ -12,9 +12,10 @@ import diffusion_studio
 from diffusion_studio.core.describe import Member, every_knob, families, knobs, members
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.plane.spec import PlaneSpec
+from diffusion_studio.engine.runs.autoencoder_config import HVAEConfig
 from diffusion_studio.engine.runs.config import RunConfig
 
-CHOICES = (RunConfig(), SampleSpec(), PlaneSpec())
+CHOICES = (RunConfig(), SampleSpec(), PlaneSpec(), HVAEConfig())
 WITHOUT_QT = ("core", "models", "data", "engine")
 
 

@@ -37,7 +37,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("jobs",),
         ("loop",),
         ("plane", "training"),
-        ("classifier",),
+        ("classifier", "autoencoder"),
         ("chains",),
         ("evaluation",),
     ),

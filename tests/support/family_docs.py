@@ -14,6 +14,7 @@ from diffusion_studio.core.process.spacing import Spacing
 from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.plane.spec import PlaneSpec
+from diffusion_studio.engine.runs.autoencoder_config import HVAEConfig
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
@@ -22,6 +23,7 @@ PAGES: tuple[tuple[str, Choice], ...] = (
     ("Train", RunConfig()),
     ("Sample", SampleSpec()),
     ("2-D", PlaneSpec()),
+    ("Autoencoder", HVAEConfig()),
 )
 NUMBERS = (
     "no",

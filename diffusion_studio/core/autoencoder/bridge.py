@@ -73,8 +73,7 @@ def linear_denoiser(mean: Tensor, covariance: Tensor, tables: Tables) -> Reverse
         gain = alpha_bar**0.5 * values / spread
         x0_hat = mean + ((flat - alpha_bar**0.5 * mean) @ axes * gain) @ axes.T
         unsure = float((values * (1 - alpha_bar) / spread).mean())
-        return x0_hat.reshape(x_t.shape), float(tables.beta_tilde[t]) + posterior_gain(
-            tables, t
-        ) ** 2 * unsure
+        variance = float(tables.beta_tilde[t]) + posterior_gain(tables, t) ** 2 * unsure
+        return x0_hat.reshape(x_t.shape), variance
 
     return model

@@ -13,7 +13,7 @@ def lines(evaluation: Evaluation) -> list[str]:
     if evaluation.elbo is not None:
         found += _bound(evaluation.elbo, "held-out" if evaluation.held_out else "training")
     if evaluation.quality is not None:
-        found += _quality(evaluation.quality)
+        found += quality_lines(evaluation.quality)
     return found
 
 
@@ -32,7 +32,8 @@ def _bound(b: BoundReport, split: str) -> list[str]:
     ]
 
 
-def _quality(q: Quality) -> list[str]:
+def quality_lines(q: Quality) -> list[str]:
+    """How near samples come to the training images, for a terminal."""
     spread = f"± {q.real_frechet_spread:.4f}"
     return [
         f"quality of {q.count} samples (beside: as many real images)",

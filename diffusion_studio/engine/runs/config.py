@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import model_validator
@@ -178,16 +177,10 @@ class TrainingConfig(Choice):
         help="Same seed, same data, same machine: the same training, number by number.",
     )  # fmt: skip
 
-
-def kinds_of_training() -> dict[str, type[TrainingConfig]]:
-    """The config of each kind, by the kind's name."""
-    return {config.kind: config for config in _below(TrainingConfig)}
-
-
-def _below(config: type[TrainingConfig]) -> Iterator[type[TrainingConfig]]:
-    for below in config.__subclasses__():
-        yield below
-        yield from _below(below)
+    @property
+    def knows_classes(self) -> bool:
+        """Whether its network is told the class of an image."""
+        return False
 
 
 class RunConfig(TrainingConfig):
@@ -214,6 +207,10 @@ class RunConfig(TrainingConfig):
             self._check_learned()
         self.objective.weight_for(self.diffusion.tables())
         return self
+
+    @property
+    def knows_classes(self) -> bool:
+        return self.model.conditional
 
     def _check_learned(self) -> None:
         """A learned schedule is trained by the bound, in which λ_t does not act."""

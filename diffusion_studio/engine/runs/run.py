@@ -19,7 +19,8 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.checkpoints import STATE, checkpoint_step, list_checkpoints, newest_sound
-from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig, kinds_of_training
+from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
+from diffusion_studio.engine.runs.kinds import kinds_of_training
 from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1
@@ -249,11 +250,23 @@ def owner_of(path: Path) -> Path | None:
     return run if checkpoint_step(path) >= 0 and is_run(run) else None
 
 
-def list_runs(folder: Path) -> list[Path]:
-    """Run folders right inside `folder`, newest first."""
+def kind_of(path: Path) -> str:
+    """The kind of training that a folder holds; "" where that cannot be read."""
+    if not is_run(path):
+        return ""
+    try:
+        return str(_written(path).get("kind", RunConfig.kind))
+    except RunError:
+        return ""
+
+
+def list_runs(folder: Path, kind: str = "") -> list[Path]:
+    """Run folders right inside `folder`, newest first; of one kind, where it is given."""
     if not folder.is_dir():
         return []
     found = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".") and is_run(p)]
+    if kind:
+        found = [p for p in found if kind_of(p) == kind]
     return sorted(found, key=changed_at, reverse=True)
 
 

@@ -57,7 +57,7 @@ def manifest_of(images: ImageSet, apart: Numbers) -> dict[str, Any]:
 
 
 def load_run_data(
-    run: Run, reading: Reading | None = None, cancelled: Callable[[], bool] | None = None
+    run: Run[Any], reading: Reading | None = None, cancelled: Callable[[], bool] | None = None
 ) -> RunData:
     """The images of a run.
 
@@ -74,11 +74,11 @@ def load_run_data(
     return RunData(images, trained, apart, _changes(run, now))
 
 
-def _with_classes_of(run: Run, images: ImageSet) -> ImageSet:
+def _with_classes_of(run: Run[Any], images: ImageSet) -> ImageSet:
     """The images with the classes in the order of the run, where its network knows them."""
     now = tuple(printable(name) for name in images.class_names)
     known = run.class_names
-    if not run.manifest or known == now or not run.config.model.conditional:
+    if not run.manifest or known == now or not run.config.knows_classes:
         return images
     if set(now) != set(known):
         raise RunError(
@@ -89,7 +89,7 @@ def _with_classes_of(run: Run, images: ImageSet) -> ImageSet:
     return images.with_classes(tuple(raw[name] for name in known))
 
 
-def _split_of(run: Run, images: ImageSet) -> tuple[Numbers, Numbers]:
+def _split_of(run: Run[Any], images: ImageSet) -> tuple[Numbers, Numbers]:
     """Numbers of the images that are trained on, and of those kept apart; new ones are trained on."""
     names = _listed(run)
     if not names:  # the manifest is lost
@@ -102,14 +102,14 @@ def _split_of(run: Run, images: ImageSet) -> tuple[Numbers, Numbers]:
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def _listed(run: Run) -> dict[str, bool]:
+def _listed(run: Run[Any]) -> dict[str, bool]:
     """The images that the run began with, by name: whether each is kept apart."""
     listed = run.manifest.get("images")
     entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     return {str(entry.get("file")): bool(entry.get("apart")) for entry in entries}
 
 
-def _changes(run: Run, images: ImageSet) -> tuple[str, ...]:
+def _changes(run: Run[Any], images: ImageSet) -> tuple[str, ...]:
     """What changed in the data since the run began, as a sentence."""
     if run.manifest.get("fingerprint", images.fingerprint) == images.fingerprint:
         return ()

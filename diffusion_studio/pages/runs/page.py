@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.pages.page import Desk, Page, Workspace, show_notice
 from diffusion_studio.viewmodels.runs.model import RunsState, RunSummary, RunsViewModel
 from diffusion_studio.viewmodels.train.state import duration
@@ -28,7 +29,8 @@ from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.images.thumbnail import thumbnail
 from diffusion_studio.widgets.look.theme import label
 
-COLUMNS = ("Run", "Data", "Step", "Loss", "Trained", "Size", "Saved")
+COLUMNS = ("Run", "Kind", "Data", "Step", "Loss", "Trained", "Size", "Saved")
+KINDS = {"diffusion": "diffusion", "ae": "AE", "vae": "VAE", "hvae": "hierarchy"}
 THUMBNAIL = 40  # px
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -172,9 +174,10 @@ class RunsPage(Page):
         self.facts.setText(run.problem or f"{run.path}")
         self.grid.set_images(run.picture)
         sound = not run.problem
-        self.sample.setEnabled(sound and run.step > 0)
-        self.resume.setEnabled(sound)
-        self.show_curves.setEnabled(sound)
+        diffuses = run.kind == RunConfig.kind
+        self.sample.setEnabled(sound and diffuses and run.step > 0)
+        self.resume.setEnabled(sound and diffuses)
+        self.show_curves.setEnabled(sound and diffuses)
 
     def come_into_sight(self, run: Path | None) -> None:
         self.model.refresh()
@@ -231,8 +234,8 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
     loss = "" if math.isnan(run.loss) else f"{run.loss:.4f}"
     when = datetime.datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M")
     return (
-        run.name, run.data, f"{run.step:,}", loss, duration(run.seconds) if run.seconds else "",
-        _megabytes(run.size), when,
+        run.name, KINDS.get(run.kind, run.kind), run.data, f"{run.step:,}", loss,
+        duration(run.seconds) if run.seconds else "", _megabytes(run.size), when,
     )  # fmt: skip
 
 

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.files.pictures import read_grid
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
+from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
 from diffusion_studio.engine.runs.run import Run, RunError, changed_at, list_runs, move_to_trash, put_back
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
@@ -30,6 +33,7 @@ class RunSummary:
 
     path: Path
     name: str
+    kind: str  # of training, as config.json names it
     data: str
     step: int
     loss: float  # mean of the newest losses; NaN when there are none
@@ -133,31 +137,37 @@ class RunsViewModel(QObject):
 def summary_of(path: Path) -> RunSummary:
     """One run as the list shows it; one that cannot be read says why, and costs no other its line."""
     try:
-        return _summary(Run.open(path))
+        return _summary(Run.open_as(path, TrainingConfig))
     except Refused as error:
         problem = str(error)
     except Exception:
         log.exception("The run %s cannot be listed", path)
         problem = "It cannot be read; what happened is in the log."
-    return RunSummary(path, path.name, "", 0, np.nan, 0, 0.0, changed_at(path), None, problem)
+    return RunSummary(path, path.name, "", "", 0, np.nan, 0, 0.0, changed_at(path), None, problem)
 
 
-def _summary(run: Run) -> RunSummary:
+def _summary(run: Run[TrainingConfig]) -> RunSummary:
     losses = run.metrics.losses().losses[-RECENT:]
     losses = losses[np.isfinite(losses)]
     loss = float(losses.mean()) if len(losses) else np.nan
-    data = Path(run.config.data.source).name
+    spec = _data_of(run.config)
+    data = Path(spec.source).name if spec is not None else ""
     return RunSummary(
-        run.path, run.name, data, run.step, loss, run.size, run.trained_seconds, changed_at(run.path),
-        _newest_picture(run),
+        run.path, run.name, run.config.kind, data, run.step, loss, run.size, run.trained_seconds,
+        changed_at(run.path), _newest_picture(run),
     )  # fmt: skip
 
 
-def _newest_picture(run: Run) -> NDArray[np.uint8] | None:
-    paths = sorted(run.sample_folder.glob("step-*.png"))
-    if not paths:
+def _data_of(config: TrainingConfig) -> DataSpec | None:
+    """The images of a training; None of one that has no images."""
+    return config.data if isinstance(config, RunConfig | AutoencoderConfig) else None
+
+
+def _newest_picture(run: Run[TrainingConfig]) -> NDArray[np.uint8] | None:
+    paths, spec = sorted(run.sample_folder.glob("step-*.png")), _data_of(run.config)
+    if not paths or spec is None:
         return None
-    side = run.config.data.resolution
+    side = spec.resolution
     try:
         return read_grid(paths[-1], side, side)
     except (OSError, Refused):

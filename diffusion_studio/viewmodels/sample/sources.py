@@ -12,6 +12,7 @@ from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.chains.source import MEMORISING, Source, open_named
 from diffusion_studio.engine.classifier.files import version_of
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, is_run, list_runs, owner_of
 
 KEPT = 3  # models kept in memory
@@ -41,7 +42,7 @@ def list_choices(
     """Memorising denoisers of the data at hand, every run with a checkpoint, and folders opened by hand."""
     sources = dict.fromkeys((DIGITS, *data_sources))
     choices = [memorising_choice(source) for source in sources]
-    for path in list_runs(runs_dir):
+    for path in list_runs(runs_dir, RunConfig.kind):
         choices += _choices_of_run(path)
     known = {choice.key for choice in choices}
     choices += [SourceChoice(path, Path(path).name) for path in extra if path not in known]

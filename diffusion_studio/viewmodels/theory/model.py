@@ -28,6 +28,7 @@ from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationS
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, is_run, list_runs
 from diffusion_studio.engine.training.schedule_learner import LearnedCurve, learned_curve
 from diffusion_studio.viewmodels.history import History
@@ -149,7 +150,7 @@ class TheoryViewModel(QObject):
 
     def refresh(self, run: Path | None = None) -> None:
         """Lists the runs; `run` is chosen when none is yet."""
-        found = tuple((str(path), path.name) for path in list_runs(self._runs_dir))
+        found = tuple((str(path), path.name) for path in list_runs(self._runs_dir, RunConfig.kind))
         for path in (Path(self.state.run) if self.state.run else None, run):  # also those in other folders
             if path is not None and is_run(path) and str(path) not in dict(found):
                 found = ((str(path), path.name), *found)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, RunError, list_runs
 from diffusion_studio.engine.training.events import TimestepErrors
 
@@ -48,7 +49,7 @@ def fixed_schedules(steps: int, t: Floats) -> dict[str, Floats]:
 
 def other_runs(folder: Path, shown: Path | None) -> list[tuple[str, str]]:
     """(path, name) of the newest runs in `folder` beside the shown one."""
-    found = [path for path in list_runs(folder) if path != shown]
+    found = [path for path in list_runs(folder, RunConfig.kind) if path != shown]
     return [(str(path), path.name) for path in found[:OTHERS]]
 
 

@@ -99,7 +99,8 @@ def test_that_the_divergence_from_the_prior_is_that_of_quadrature():
     for mean, variance in ((0.0, 1.0), (0.7, 0.2), (-1.5, 2.0)):
         z = mean + math.sqrt(variance) * places
         ratio = -0.5 * (places**2 + math.log(variance)) + 0.5 * z**2
-        found = kl_to_standard(torch.tensor([mean]).double(), torch.tensor([variance]).double().log())
+        exact = torch.tensor([[mean], [variance]], dtype=torch.float64)
+        found = kl_to_standard(exact[0], exact[1].log())
         assert float(found) == pytest.approx(float((weights * ratio).sum()), abs=1e-10)
 
 

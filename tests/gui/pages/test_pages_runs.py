@@ -50,8 +50,8 @@ def test_that_without_runs_it_leads_to_training(qtbot, app):
 
 def test_that_a_run_is_listed_with_its_facts(qtbot, run, app):
     page = app.studio.runs_page
-    ((name, data, step, loss, *_),) = cells(page)
-    assert (name, data, step) == ("mine", "digits", "2")
+    ((name, kind, data, step, loss, *_),) = cells(page)
+    assert (name, kind, data, step) == ("mine", "diffusion", "digits", "2")
     assert float(loss) > 0
     assert app.studio.runs.state.selected == run
     assert page.grid.count == 4
@@ -92,7 +92,7 @@ def test_that_it_is_resumed(qtbot, run, app):
     qtbot.waitUntil(lambda: not app.studio.training.state.busy)
     assert Run.open(run).step == 4
     app.studio.show_page("runs")
-    qtbot.waitUntil(lambda: [row[2] for row in cells(app.studio.runs_page)] == ["4"])
+    qtbot.waitUntil(lambda: [row[3] for row in cells(app.studio.runs_page)] == ["4"])
 
 
 def test_that_it_goes_to_the_trash_and_comes_back(qtbot, run, app):

@@ -30,14 +30,14 @@ def test_that_a_database_that_is_none_costs_only_its_curves(runs):
 
 
 def test_that_a_run_that_nobody_can_read_has_its_own_line(runs, monkeypatch, caplog):
-    real = run_module.Run.open
+    real = run_module.Run.open_as
 
-    def breaking(path):
+    def breaking(path, kind):
         if path.name == "bad":
             raise KeyError("an oddity")
-        return real(path)
+        return real(path, kind)
 
-    monkeypatch.setattr(run_module.Run, "open", breaking)
+    monkeypatch.setattr(run_module.Run, "open_as", breaking)
     summaries = {path.name: summary_of(path) for path in list_runs(runs)}
     assert summaries["bad"].problem == "It cannot be read; what happened is in the log."
     assert "an oddity" in caplog.text

@@ -1,0 +1,99 @@
+"""`train-autoencoder`: an AE, a VAE or a hierarchy of latents on a folder of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+from diffusion_studio.cli.bar import bar, watch
+from diffusion_studio.cli.options import Device, Seed, Sets, plain_app
+from diffusion_studio.cli.sentences import usage
+from diffusion_studio.cli.sets import changed, write_choices
+from diffusion_studio.cli.signals import stopping_on_signals
+from diffusion_studio.core.describe import with_value
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.spec import DIGITS
+from diffusion_studio.engine.autoencoder.session import new_session, resumed_session, train
+from diffusion_studio.engine.files.places import runs_dir
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.devices import choose_device
+from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig, HVAEConfig
+from diffusion_studio.engine.runs.creation import NewRun
+from diffusion_studio.engine.runs.run import Run
+
+app = plain_app()
+Kind = Literal["ae", "vae", "hvae"]
+
+
+class _TrainAutoencoder(TyperCommand):
+    """Its help lists every key of --set."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        write_choices(formatter, HVAEConfig())
+
+
+@app.command(cls=_TrainAutoencoder)
+def train_autoencoder(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or the word digits.")],
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="DIR", help="The run folder; a new one by default.")
+    ] = None,
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="A plain autoencoder, a VAE (the default), or a hierarchy.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Stop after so many steps in all.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.001, help="Stop after so much training time; 30 s.")
+    ] = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    sets: Sets = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+) -> None:
+    """Train an autoencoder on DATA. Ctrl+C stops and saves. Keys of decoder and KL are those of vae and
+    hvae, keys of hierarchy those of hvae."""
+    with usage():
+        if resume and run is None:
+            raise Refused("--resume needs --run DIR.")
+    config = _begun(run, kind) if resume and run else BY_KIND[kind or "vae"]()
+    limits = {"training.steps": steps or 0, "training.seconds": seconds or 0} if steps or seconds else {}
+    given = limits | ({} if seed is None else {"seed": seed})
+    with usage():
+        config = changed(config, [*(f"{k}={v}" for k, v in given.items()), *(sets or [])])
+    source = data if data == DIGITS else str(Path(data).expanduser().absolute())
+    if resume and source != config.data.source:
+        raise Refused(f"This run was trained on {config.data.source}, not on {source}.")
+    config = with_value(config, "data.source", source)
+    place = run or NewRun(runs_dir(), f"{Path(source).name}-{config.kind}")
+    typer.echo(_train(config, place, device, resume))
+
+
+def _begun(run: Path, kind: Kind | None) -> AutoencoderConfig:
+    """The config of a run that goes on."""
+    config = Run.open_as(run, AutoencoderConfig).config
+    if kind is not None and kind != config.kind:
+        raise Refused(f"{run.name} is of the kind {config.kind}, not {kind}.")
+    return config
+
+
+def _train(config: AutoencoderConfig, place: Path | NewRun, device_name: str, resume: bool) -> Path:
+    """The run folder."""
+    control, device = Control(), choose_device(device_name)
+    with bar() as shown, stopping_on_signals(control):
+        reading = shown.add_task("reading images", total=None)
+
+        def read(done: int, total: int) -> None:
+            shown.update(reading, completed=done, total=total)
+
+        if resume and isinstance(place, Path):
+            session = resumed_session(place, device, control, config, read)
+        else:
+            session = new_session(place, config, device, control, read)
+        shown.remove_task(reading)
+        watch(train(session), shown, control)
+    return session.run.path

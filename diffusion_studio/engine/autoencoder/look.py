@@ -1,0 +1,90 @@
+"""Looks at a network while it is trained: reconstructions, samples, codes, the KL of each latent."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffusion_studio.core.autoencoder.principal import PrincipalComponents, subspace_angle
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.engine.autoencoder.bound import bound_terms
+from diffusion_studio.engine.autoencoder.events import Looked
+from diffusion_studio.engine.autoencoder.model import CodeModel
+from diffusion_studio.engine.jobs.events import Progress
+from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
+
+SHOWN, SCATTERED = 24, 600  # pictures beside their reconstructions; codes drawn as points
+EVERY, SHARE = 0.4, 0.04  # seconds between two looks, and the most of the time that they take
+MOST_FOR_PRINCIPAL = 1024  # pixels up to which the principal components are worked out
+
+
+class Onlooker:
+    """Always looks at the same images with the same noise.
+
+    Args:
+        numbers: the images that are trained on.
+    """
+
+    def __init__(self, images: ImageSet, numbers: NDArray[np.int64], seed: int) -> None:
+        self._seed, self._all = seed, images.images[numbers] if len(numbers) <= 20_000 else None
+        chosen = _even(numbers, SCATTERED)
+        self._some, self._labels = images.images[chosen], images.labels[chosen]
+        self._shown = self._some[_even(np.arange(len(chosen)), SHOWN)]
+        self._parts: PrincipalComponents | None = None
+        self._next, self._step = 0.0, -1
+
+    def due(self, progress: Progress, last: bool) -> bool:
+        if progress.step == self._step:
+            return False
+        return last or progress.seconds >= self._next
+
+    def look(self, model: CodeModel, progress: Progress) -> Looked:
+        """What the network does now."""
+        start = time.perf_counter()
+        found = self.seen(model)
+        spent = time.perf_counter() - start
+        self._next, self._step = progress.seconds + max(EVERY, spent / SHARE), progress.step
+        return found
+
+    def seen(self, model: CodeModel) -> Looked:
+        """The same without heed of the time."""
+        shown = np.ascontiguousarray(self._shown.transpose(0, 2, 3, 1))
+        return Looked(
+            model.step, model, shown, model.reconstructed(self._shown), model.samples(SHOWN, self._seed),
+            model.codes(self._some), self._labels, self._kl(model), self._angle(model),
+            float(model.network.log_variance.exp()),
+        )  # fmt: skip
+
+    def _kl(self, model: CodeModel) -> NDArray[np.float32]:
+        """Of each latent, or level; a plain autoencoder has none."""
+        if not isinstance(model.config, VAEConfig):
+            return np.empty(0, np.float32)
+        generator = torch.Generator(model.device).manual_seed(self._seed)
+        with torch.inference_mode():
+            terms = bound_terms(model.network, model.decoder, model.pixels(self._some), generator)
+        found: NDArray[np.float32] = terms.kl.mean(0).cpu().numpy()
+        return found
+
+    def _angle(self, model: CodeModel) -> float:
+        """Between what a linear decoder spans and the first principal components, in degrees."""
+        weights, parts = model.network.weights, self.principal()
+        if weights is None or parts is None:
+            return float("nan")
+        return subspace_angle(parts.axes[:, : model.size], weights[1].cpu())
+
+    def principal(self) -> PrincipalComponents | None:
+        """Of the images that are trained on; None where they are too large."""
+        images = self._all if self._all is not None else self._some
+        if images[0].size > MOST_FOR_PRINCIPAL:
+            return None
+        if self._parts is None:
+            self._parts = PrincipalComponents.of(torch.from_numpy(images / 127.5 - 1))
+        return self._parts
+
+
+def _even(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    places = np.linspace(0, len(numbers) - 1, min(count, len(numbers))).astype(np.int64)
+    return numbers[np.unique(places)]

@@ -1,0 +1,125 @@
+"""A trained autoencoder, as one uses it: images to codes and back, samples, the space of its codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diffusion_studio.core.autoencoder.decoders import Decoder
+from diffusion_studio.data.imageset import to_model_range, to_uint8
+from diffusion_studio.engine.autoencoder.build import build_network, decoder_of
+from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
+from diffusion_studio.engine.runs.checkpoints import CheckpointError, checkpoint_step, read_tensors
+from diffusion_studio.engine.runs.run import Run, RunError
+from diffusion_studio.models.autoencoder import CodeNetwork, HierarchyNetwork, Shape
+
+AVERAGE = "network.safetensors"  # in a checkpoint: what is shown and kept
+_AT_ONCE = 512  # images that go through the network together
+T = TypeVar("T", bound=np.generic)
+Floats = NDArray[np.float32]
+Pictures = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class CodeModel:
+    """A network that nothing changes any more.
+
+    Args:
+        network: in evaluation, without gradients.
+        step: of its training.
+        name: of its run.
+    """
+
+    config: AutoencoderConfig
+    network: CodeNetwork
+    step: int = 0
+    name: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return self.network.size
+
+    @property
+    def shape(self) -> Shape:
+        return self.network.shape
+
+    @property
+    def decoder(self) -> Decoder:
+        return decoder_of(self.config)
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.log_variance.device
+
+    def codes(self, images: NDArray[np.uint8]) -> Floats:
+        """μ of each image. uint8 (n, C, H, W) → (n, k)"""
+        with torch.inference_mode():
+            parts = [self.network.encode(self.pixels(part))[0].cpu().numpy() for part in _parts(images)]
+        found: Floats = np.concatenate(parts)
+        return found
+
+    def decoded(self, codes: NDArray[np.floating]) -> Pictures:
+        """The pictures of codes. (n, k) → uint8 (n, H, W, C)"""
+        with torch.inference_mode():
+            parts = [self._pictures(torch.from_numpy(np.asarray(p, np.float32))) for p in _parts(codes)]
+        found: Pictures = np.concatenate(parts)
+        return found
+
+    def reconstructed(self, images: NDArray[np.uint8]) -> Pictures:
+        """Images through the code and back. uint8 (n, C, H, W) → (n, H, W, C)"""
+        return self.decoded(self.codes(images))
+
+    def samples(self, count: int, seed: int) -> Pictures:
+        """The means of p(x|z) for z from the prior. uint8 (count, H, W, C)"""
+        generator = torch.Generator().manual_seed(seed)
+
+        def noise(shape: tuple[int, ...]) -> Tensor:
+            return torch.randn(shape, generator=generator).to(self.device)
+
+        with torch.inference_mode():
+            if isinstance(self.network, HierarchyNetwork):
+                z = self.network.from_top(noise, count)
+            else:
+                z = noise((count, self.size))
+            return np.concatenate([self._pictures(part) for part in torch.split(z, _AT_ONCE)])
+
+    def pixels(self, images: NDArray[np.uint8]) -> Tensor:
+        """In [−1, 1], on the device. (n, C, H, W)"""
+        return torch.from_numpy(to_model_range(images)).to(self.device)
+
+    def _pictures(self, z: Tensor) -> Pictures:
+        out = self.decoder.image(self.network.decode(z.to(self.device)))
+        found: Pictures = to_uint8(out.cpu().numpy()).transpose(0, 2, 3, 1)
+        return found
+
+
+def _parts(values: NDArray[T]) -> list[NDArray[T]]:
+    return [values[i : i + _AT_ONCE] for i in range(0, max(len(values), 1), _AT_ONCE)]
+
+
+def open_model(path: Path, device: torch.device) -> CodeModel:
+    """The newest sound checkpoint of an autoencoder's run.
+
+    Raises:
+        RunError: none there, or a run of another kind.
+        CheckpointError: it belongs to another network.
+    """
+    run = Run.open_as(path, AutoencoderConfig)
+    checkpoint, complaints = run.newest_checkpoint()
+    data = run.config.data
+    if not data.channels or not data.resolution:
+        raise RunError(f"{run.name} does not say what shape its images have.")
+    network = build_network(run.config, (data.channels, data.resolution, data.resolution))
+    try:
+        network.load_state_dict(read_tensors(checkpoint, AVERAGE))
+    except RuntimeError as error:
+        raise CheckpointError(f"{checkpoint} belongs to another network.") from error
+    network = network.to(device).eval().requires_grad_(False)
+    return CodeModel(run.config, network, checkpoint_step(checkpoint), run.name, complaints)

@@ -1,0 +1,153 @@
+"""The training of an autoencoder: a task of the one loop, and what it tells beside the losses."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diffusion_studio.core.averaging import decay_at
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.engine.autoencoder.bound import BoundTerms, bound_terms, squared_error
+from diffusion_studio.engine.autoencoder.build import build_network, decoder_of
+from diffusion_studio.engine.autoencoder.events import BoundTold, WeightChanged
+from diffusion_studio.engine.autoencoder.look import Onlooker
+from diffusion_studio.engine.autoencoder.model import AVERAGE, CodeModel
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.events import Event, Progress
+from diffusion_studio.engine.loop.descent import Descent
+from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, VAEConfig
+from diffusion_studio.engine.runs.checkpoints import CheckpointContent, CheckpointError
+from diffusion_studio.engine.training.batches import DataOrder
+
+RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
+DRAWS = 21  # stream of the counter
+WARMUP = 50  # steps over which the learning rate grows
+NEVER_BELOW = 0.002  # share of the learning rate that is left at the end
+
+
+@dataclass(frozen=True)
+class KlWeight:
+    """The wish that the KL should count so much from the next step on."""
+
+    value: float
+
+
+class AutoencoderTask:
+    """What an autoencoder learns.
+
+    Args:
+        images: all of them.
+        numbers: those that are trained on.
+        control: where a wish for another weight of the KL comes from.
+    """
+
+    def __init__(
+        self, config: AutoencoderConfig, images: ImageSet, numbers: NDArray[np.int64],
+        device: torch.device, control: Control,
+    ) -> None:  # fmt: skip
+        self.config, self.device = config, device
+        self._control, self._images, self._numbers = control, images, numbers
+        self.decoder = decoder_of(config)
+        shape = (images.channels, images.resolution, images.resolution)
+        self.network = build_network(config, shape).to(device).train()
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self._descent = Descent(self.network, self.average)
+        self._order = DataOrder(len(numbers), config.seed)
+        self._generator = torch.Generator(device)
+        self._dims = math.prod(shape)
+        self.kl_weight = config.kl_weight if isinstance(config, VAEConfig) else 0.0
+        self._terms: list[tuple[Tensor, Tensor]] = []  # of each step since they were told, on the device
+        self._onlooker = Onlooker(images, numbers, config.seed)
+
+    @property
+    def size(self) -> int:
+        return self.config.training.batch_size
+
+    @property
+    def weights(self) -> int:
+        """How many numbers are learned."""
+        return self._descent.size
+
+    def step(self, number: int, share: float) -> Tensor:
+        spec = self.config.training
+        self._generator.manual_seed(_seed_of(self.config.seed, number))
+        terms = self.terms(self._batch(number))
+        losses = terms.loss(self.kl_weight)
+        self._descent.backward(losses.mean() / self._dims)
+        rate = spec.learning_rate * learning_share(number, share)
+        self._descent.follow(rate, decay_at(number, spec.ema_decay), spec.gradient_clip or math.inf)
+        self._terms.append((terms.reconstruction.detach().mean(), terms.kl.detach().sum(1).mean()))
+        return losses.detach()
+
+    def terms(self, x: Tensor) -> BoundTerms:
+        """What is minimised, for a batch."""
+        if not isinstance(self.config, VAEConfig):
+            return squared_error(self.network, x)
+        return bound_terms(self.network, self.decoder, x, self._generator, self.config.draws)
+
+    def _batch(self, number: int) -> Tensor:
+        """Images in [−1, 1], some of them mirrored where the config asks for it. (B, C, H, W)"""
+        chosen = self._numbers[self._order.slice(number * self.size, self.size)]
+        pixels = torch.from_numpy(self._images.images[chosen]).to(self.device)
+        x = pixels.to(torch.float32).div_(127.5).sub_(1)
+        if self.config.data.flip:
+            mirrored = torch.rand(len(x), generator=self._generator, device=self.device) < 0.5
+            x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
+        return x
+
+    # --- telling ----------------------------------------------------------------------------------------
+
+    def tell(self, progress: Progress, last: bool) -> Iterator[Event]:
+        """Both terms of each step, what the network does now and then, and a changed weight."""
+        if self._terms:
+            reconstruction, kl = (torch.stack(list(v)).cpu().numpy() for v in zip(*self._terms, strict=True))
+            first, self._terms = progress.step - len(self._terms) + 1, []
+            yield BoundTold(first, reconstruction, kl)
+        if self._onlooker.due(progress, last):
+            yield self._onlooker.look(self.model(progress.step), progress)
+        if self._control.asked and not last:
+            yield from self._change(self._control.take_wish(), progress.step)
+
+    def model(self, step: int) -> CodeModel:
+        """A copy of the averaged network that training no longer touches."""
+        return CodeModel(self.config, copy.deepcopy(self.average), step)
+
+    def _change(self, wish: object, step: int) -> Iterator[Event]:
+        if isinstance(wish, KlWeight) and wish.value != self.kl_weight:
+            self.kl_weight = wish.value
+            yield WeightChanged(step, wish.value)
+
+    # --- state ------------------------------------------------------------------------------------------
+
+    def state(self) -> CheckpointContent:
+        tensors = {
+            AVERAGE: self.average.state_dict(), RAW: self.network.state_dict(),
+            OPTIMIZER: self._descent.state(),
+        }  # fmt: skip
+        return CheckpointContent({}, tensors)
+
+    def restore(self, content: CheckpointContent) -> None:
+        try:
+            self.network.load_state_dict(dict(content.tensors[RAW]))
+            self.average.load_state_dict(dict(content.tensors[AVERAGE]))
+            self._descent.restore(content.tensors[OPTIMIZER])
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError("The checkpoint belongs to another network.") from error
+
+
+def learning_share(number: int, share: float) -> float:
+    """Warm-up, then half a cosine over the training."""
+    return min(1.0, (number + 1) / WARMUP) * max(NEVER_BELOW, 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def _seed_of(seed: int, step: int) -> int:
+    """A 63-bit seed that differs for every (seed, step)."""
+    words = np.random.SeedSequence([seed, DRAWS, step]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))

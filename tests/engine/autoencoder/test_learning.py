@@ -1,0 +1,95 @@
+"""What is learned beside what is exact: principal components, probabilistic PCA, a hierarchy of one level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_studio.core.autoencoder.linear import LinearVAE, active_latents
+from diffusion_studio.core.autoencoder.principal import PrincipalComponents, subspace_angle
+from diffusion_studio.core.autoencoder.weighted import importance_weighted
+from diffusion_studio.engine.autoencoder.bound import bound_terms
+from diffusion_studio.engine.autoencoder.measures import log_weights
+from diffusion_studio.engine.autoencoder.model import CodeModel
+from support.codes import code_config, learned, spectrum_images
+
+IMAGES = spectrum_images()
+PIXELS = torch.from_numpy(IMAGES.images / 127.5 - 1)  # float64 (N, 1, 4, 4)
+PARTS = PrincipalComponents.of(PIXELS)
+DIMS = 16
+FAST = {"code__network": "linear", "training__batch_size": 200, "training__learning_rate": 5e-2,
+        "training__ema_decay": 0.9}  # fmt: skip
+
+
+def test_that_a_linear_autoencoder_learns_the_principal_components():
+    network = learned(code_config("ae", training__steps=1500, **FAST), IMAGES).average.double()
+    weights = network.weights
+    assert weights is not None
+    assert subspace_angle(PARTS.axes[:, :3], weights[1]) < 1
+    out = network.decode(network.encode(PIXELS)[0])
+    error = float(((out - PIXELS) ** 2).flatten(1).sum(1).mean())
+    assert error == pytest.approx(PARTS.discarded(3), rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["vae", "hvae"])
+def test_that_a_linear_vae_comes_to_probabilistic_pca(kind):
+    """A hierarchy of one level is the VAE."""
+    one = {"hierarchy__levels": 1} if kind == "hvae" else {}
+    task = learned(code_config(kind, training__steps=1500, **(FAST | one)), IMAGES)
+    best = LinearVAE.optimum(PARTS, 3)
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        terms = bound_terms(task.average, task.decoder, PIXELS.float(), generator, draws=64)
+    elbo = -float(terms.loss().mean())
+    assert abs(elbo - best.mean_log_density(PARTS)) / DIMS < 0.01
+    assert float(task.average.log_variance.exp()) == pytest.approx(best.variance, rel=0.05)
+
+
+@pytest.mark.parametrize("active", [1, 2, 3])
+def test_that_latents_collapse_where_their_eigenvalue_lies_below_the_decoder_variance(active):
+    values = PARTS.values.tolist()
+    variance = (values[active - 1] * max(values[active], 0.02)) ** 0.5 if active < 3 else 0.02
+    assert active_latents(PARTS.values, variance) == active
+    config = code_config(
+        "vae", training__steps=800, decoder__kind="gaussian", decoder__variance=variance, **FAST
+    )
+    task = learned(config, IMAGES)
+    with torch.inference_mode():
+        terms = bound_terms(task.average, task.decoder, PIXELS.float(), torch.Generator().manual_seed(0))
+    assert int((terms.kl.mean(0) > 0.02).sum()) == active
+
+
+def test_that_the_weighted_bound_of_a_trained_vae_rises_with_its_draws():
+    task = learned(code_config("vae", code__network="mlp", training__steps=200), IMAGES)
+    model = CodeModel(task.config, task.average)
+    weights = log_weights(model, IMAGES.images[:50], 64, torch.Generator().manual_seed(0))
+    bounds = [float(importance_weighted(weights, k).mean()) for k in (1, 4, 16, 64)]
+    assert bounds == sorted(bounds)
+
+
+def test_that_more_weight_on_the_divergence_makes_codes_less_certain():
+    light, heavy = (
+        learned(code_config("vae", training__steps=300, kl_weight=w, decoder__kind="gaussian",
+                            decoder__variance=0.05, **FAST), IMAGES)
+        for w in (0.1, 5.0)
+    )  # fmt: skip
+    found = []
+    for task in (light, heavy):
+        with torch.inference_mode():
+            terms = bound_terms(task.average, task.decoder, PIXELS.float(), torch.Generator().manual_seed(0))
+        found.append((float(terms.kl.sum(1).mean()), float(terms.reconstruction.mean())))
+    assert found[0][0] > found[1][0]
+    assert found[0][1] < found[1][1]
+
+
+def test_that_codes_and_pictures_have_their_shapes():
+    for kind in ("ae", "vae", "hvae"):
+        for network in ("linear", "mlp", "conv"):
+            task = learned(code_config(kind, training__steps=2, code__network=network), IMAGES)
+            model = task.model(2)
+            codes = model.codes(IMAGES.images[:5])
+            assert codes.shape == (5, 3)
+            assert model.decoded(codes).shape == (5, 4, 4, 1)
+            assert model.samples(3, 0).dtype == np.uint8
+            assert np.array_equal(model.samples(3, 0), model.samples(3, 0))

@@ -26,7 +26,9 @@ def main() -> int:
 
 def _run() -> int:
     from diffusion_studio.engine.files import places
+    from diffusion_studio.engine.machine.torch_libraries import load_first
 
+    load_first()
     if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(places.torch_dir())
     arguments = sys.argv[1:]

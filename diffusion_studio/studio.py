@@ -10,6 +10,7 @@ from PySide6.QtCore import QByteArray, QObject
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.pictures import read_settings
+from diffusion_studio.engine.machine.devices import available_devices, named_devices
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.plane.export import holds_state
 from diffusion_studio.engine.runs.config import RunConfig
@@ -46,7 +47,8 @@ class Studio(QObject):
         self._remembered: tuple[RunConfig, Path | None] | None = None
         self._remembered_sample: SampleParameters | None = None
         self.memory = Memory(places.settings_dir() / "window.json", self)
-        desk = Desk(places.runs_dir(), self.memory, self)
+        desk = Desk(places.runs_dir(), self.memory, self, self._device())
+        shell.rail.set_devices([("auto", "Automatic"), *named_devices()], desk.device)
         self.pages: dict[str, Page] = {entry.key: entry.module().build(desk) for entry in PAGES}
         for key, page in self.pages.items():
             shell.add_page(key, page)
@@ -66,8 +68,20 @@ class Studio(QObject):
         """One of the pages that the others are tied to."""
         return next(page for page in self.pages.values() if isinstance(page, kind))
 
+    def _device(self) -> str:
+        """What was computed on last, if it is still there."""
+        known = self.memory.get("device")
+        return known if known in available_devices() else "auto"
+
+    def use_device(self, name: str) -> None:
+        """Every page computes on this device from now on, by its name or "auto"."""
+        self.memory.set("device", name)
+        for page in self.pages.values():
+            page.use_device(name)
+
     def _connect(self) -> None:
         shell = self.shell
+        shell.rail.device_requested.connect(self.use_device)
         shell.page_requested.connect(self.show_page)
         shell.paths_dropped.connect(self.open_dropped)
         shell.moved.connect(self._remember_window)

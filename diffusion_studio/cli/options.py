@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise typer.BadParameter(f"{name!r} is none of auto, cpu, cuda, cuda:1 (the second of several), mps.")
+    return name
+
+
 Device = Annotated[
-    Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="What to compute on.")
+    str,
+    typer.Option(
+        "--device", metavar="[auto|cpu|cuda|cuda:N|mps]", callback=_device, help="What to compute on."
+    ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Same seed, same numbers.")]
 Sets = Annotated[

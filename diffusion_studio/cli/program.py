@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 import io
 import logging
-import os
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -74,10 +73,17 @@ def _root(
     pass
 
 
+def _print_anything(stream: TextIO | None) -> None:
+    """Lets names of files in another encoding through, and a console without Greek letters show a mark."""
+    if isinstance(stream, io.TextIOWrapper):
+        is_unicode = stream.encoding.lower().startswith("utf")
+        stream.reconfigure(errors="surrogateescape" if is_unicode else "replace")
+
+
 def main(arguments: list[str], commands: Mapping[str, Command] = COMMANDS) -> int:
     """Runs one command; returns the exit code: 0 done, 1 failed with a sentence, 2 wrong usage."""
-    if os.name == "posix" and isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files in another encoding
+    for stream in (sys.stdout, sys.stderr):
+        _print_anything(stream)
     with kept_log("commands.log"):
         try:
             app(arguments, obj=commands)

@@ -26,6 +26,7 @@ class Desk:
     runs: Path  # the folder of all runs
     memory: Memory
     owner: QObject  # of their view-models
+    device: str = "auto"  # that they compute on
 
 
 class Page(QWidget):
@@ -42,6 +43,9 @@ class Page(QWidget):
     def __init__(self, undoable: Undoable | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._undoable = undoable
+
+    def use_device(self, name: str) -> None:
+        """Computes on another device from now on, by its name or "auto"."""
 
     def chips(self) -> list[tuple[str, str]]:
         """(name, value) pairs for the header."""

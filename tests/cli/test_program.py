@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +111,22 @@ def test_that_doctor_reports_this_machine(said):
     code, out, _ = said("doctor")
     assert code in (0, 1)
     assert "torch" in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["sample", "--help"], ["evaluate", "RUN", "--images", "2"]]
+)
+def test_that_a_console_without_greek_letters_shows_what_it_can(arguments, run):
+    """As in Windows, also where the output goes to a file."""
+    words = [str(run) if word == "RUN" else word for word in arguments]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "diffusion_studio", *words], capture_output=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("cp1252") and b"Traceback" not in done.stderr
+
+
+def test_that_a_device_of_no_such_form_is_wrong_usage(said, run, tmp_path):
+    code, _, errors = said("sample", run, "--out", tmp_path / "x.png", "--device", "cuda:x")
+    assert code == 2 and "cuda:1" in errors

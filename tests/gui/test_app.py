@@ -213,6 +213,17 @@ def test_that_the_theme_changes_and_is_remembered(open_app):
         assert app.studio.memory.get("theme") == mode
 
 
+def test_that_a_device_is_for_every_page_and_remembered(open_app, monkeypatch):
+    app = open_app()
+    heard = []
+    for key, page in app.studio.pages.items():
+        monkeypatch.setattr(page, "use_device", lambda name, key=key: heard.append((key, name)))
+    app.shell.rail.device_requested.emit("cpu")
+    assert heard == [(entry.key, "cpu") for entry in PAGES]
+    app.close()
+    assert open_app().shell.rail.device_button.toolTip().startswith("Computes on: CPU")
+
+
 # --- memory -----------------------------------------------------------------------------------------------
 
 

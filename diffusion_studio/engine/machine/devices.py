@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import cast
 
 import torch
 
@@ -11,12 +11,14 @@ from diffusion_studio.engine.machine.helper_threads import ALL
 from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.models.unet import Precision
 
-DeviceChoice = Literal["auto", "cpu", "cuda", "mps"]
 BF16_FROM = 28  # pixels: below, converting costs more than bf16 saves on a processor
 
 
 def choose_device(choice: str = "auto") -> torch.device:
     """The device to work on; a processor's memory is prepared for it.
+
+    Args:
+        choice: one of `available_devices`, or auto for the first of them; cuda is the first of several.
 
     Raises:
         Refused: a device that this machine or this torch does not have.
@@ -25,7 +27,7 @@ def choose_device(choice: str = "auto") -> torch.device:
     present = available_devices()
     if choice == "auto":
         return torch.device(present[0])
-    if choice not in present:
+    if choice.removesuffix(":0") not in present:
         raise Refused(
             f"This machine has no device {choice!r} that PyTorch can use. Available: {', '.join(present)}."
         )
@@ -33,13 +35,18 @@ def choose_device(choice: str = "auto") -> torch.device:
 
 
 def available_devices() -> tuple[str, ...]:
-    """Usable device types, the fastest first."""
+    """The names of usable devices, the fastest first: cuda, cuda:1, …, mps, cpu."""
     found = []
     if torch.cuda.is_available():
-        found.append("cuda")
+        found += ["cuda", *(f"cuda:{number}" for number in range(1, torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         found.append("mps")
     return (*found, "cpu")
+
+
+def named_devices() -> list[tuple[str, str]]:
+    """Each of them with what a person calls it."""
+    return [(name, device_name(torch.device(name))) for name in available_devices()]
 
 
 def is_fast(device: torch.device) -> bool:
@@ -66,9 +73,10 @@ def training_format(device: torch.device, precision: Precision) -> torch.memory_
 
 
 def device_name(device: torch.device) -> str:
-    """What a person calls it: "CPU · 2 threads", "NVIDIA H100"."""
+    """What a person calls it: "CPU · 2 threads", "NVIDIA H100", "NVIDIA H100 · cuda:1"."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        name = torch.cuda.get_device_name(device)
+        return f"{name} · {device}" if device.index else name
     if device.type == "cpu":
         return f"CPU · {ALL} thread{'s' if ALL > 1 else ''}"
     return "Apple GPU"

@@ -252,6 +252,9 @@ class SamplePage(Page):
 
     # --- header and memory ------------------------------------------------------------------------------
 
+    def use_device(self, name: str) -> None:
+        self.model.use_device(name)
+
     def chips(self) -> list[tuple[str, str]]:
         return _chips(self.model.state)
 
@@ -280,4 +283,4 @@ def _chips(state: SampleState) -> list[tuple[str, str]]:
 def build(desk: Desk) -> SamplePage:
     """The page with its view-model."""
     parameters = saved.restored(desk.memory.get("sample"))
-    return SamplePage(SampleViewModel(desk.runs, parameters, parent=desk.owner))
+    return SamplePage(SampleViewModel(desk.runs, parameters, desk.device, desk.owner))

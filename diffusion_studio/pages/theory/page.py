@@ -210,6 +210,9 @@ class TheoryPage(Page):
 
     # --- header and memory ------------------------------------------------------------------------------
 
+    def use_device(self, name: str) -> None:
+        self.model.use_device(name)
+
     def chips(self) -> list[tuple[str, str]]:
         return [("T", f"{self.model.state.spec.steps:,}")] if self.part in self.forms else []
 
@@ -268,4 +271,4 @@ def _weight_lines(curves: tuple[NamedCurve, ...]) -> dict[str, Line]:
 
 def build(desk: Desk) -> TheoryPage:
     """The page with its view-model."""
-    return TheoryPage(TheoryViewModel(desk.runs, parent=desk.owner))
+    return TheoryPage(TheoryViewModel(desk.runs, desk.device, desk.owner))

@@ -164,6 +164,9 @@ class TrainPage(Page):
 
     # --- header and memory ------------------------------------------------------------------------------
 
+    def use_device(self, name: str) -> None:
+        self.model.training.use_device(name)
+
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state
         chips = [("run", state.run.name)] if state.run is not None else []
@@ -217,4 +220,4 @@ def _empty_state() -> EmptyState:
 def build(desk: Desk) -> TrainPage:
     """The page with its view-model."""
     config = remembered_config(desk.memory.get("config"))
-    return TrainPage(TrainViewModel(desk.runs, config, parent=desk.owner))
+    return TrainPage(TrainViewModel(desk.runs, config, desk.device, desk.owner))

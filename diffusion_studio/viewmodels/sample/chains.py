@@ -218,6 +218,11 @@ class Chains(QObject):
         if isinstance(event, Told):
             self._told(event)
 
+    def use(self, device: torch.device) -> None:
+        """Computes on another device from now on; what is on show stays."""
+        self.stop()
+        self.device, self._bench = device, Bench(device)
+
     def stop(self) -> None:
         """Stops computing and waits for the end of it."""
         self._slot.finish(LONG)

@@ -77,6 +77,10 @@ class ClassifierModel(QObject):
         self.losses = LossSeries()
         self.state = ClassifierState()
 
+    def use_device(self, name: str) -> None:
+        """Trains and measures on this device from the next time on, by its name or "auto"."""
+        self._device = name
+
     # --- which one ------------------------------------------------------------------------------------
 
     def show(self, key: str) -> None:

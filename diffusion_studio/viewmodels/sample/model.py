@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ class SampleViewModel(QObject):
             self.tree, self.choices, self.chains, self.player, self.pictures, self.notices, self
         )
         self.beside = Beside(self.chains, self)
+        self.beside.classifier.use_device(device)
         self.beside.classifier.trained.connect(self.classifier_trained)
         self.state = self._told = SampleState(self.tree.state, device=device_name(chosen))
 
@@ -75,6 +77,15 @@ class SampleViewModel(QObject):
         record = self.chains.record
         if record is not None:
             self._branch(self.tree.compare_new, record.times[0])
+
+    def use_device(self, name: str) -> None:
+        """Computes on another device from now on, by its name or "auto"."""
+        self.beside.classifier.use_device(name)
+        chosen = choose_device(name)
+        if chosen != self.chains.device:
+            self.chains.use(chosen)
+            self.state = replace(self.state, device=device_name(chosen))
+            self.compute()
 
     def _branch(self, act: Callable[[int], None], time: int) -> None:
         try:

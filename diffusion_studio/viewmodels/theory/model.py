@@ -115,6 +115,10 @@ class TheoryViewModel(QObject):
         self._job.told.connect(self._on_event)
         self.state = TheoryState(self._history.value)
 
+    def use_device(self, name: str) -> None:
+        """Measures on this device from the next time on, by its name or "auto"."""
+        self._device = name
+
     # parameters
 
     def edit(self, path: str, value: Any) -> None:

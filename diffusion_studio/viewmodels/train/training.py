@@ -34,6 +34,10 @@ class Training(QObject):
         self._slot.told.connect(self.told)
         self._objective: ObjectiveSpec | None = None  # what is minimised, or was asked for
 
+    def use_device(self, name: str) -> None:
+        """Trains on this device from the next training on, by its name or "auto"."""
+        self._device = name
+
     @property
     def busy(self) -> bool:
         return self._slot.busy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from PySide6.QtCore import Qt, Signal
@@ -13,6 +13,7 @@ from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import GRID, theme
 
 _MODES = (("light", "Light", "sun"), ("dark", "Dark", "moon"), ("system", "Follow the system", "system"))
+_FEWEST_DEVICES = 2  # "automatic" and the processor: there is nothing to choose
 _STEPS = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
 
 
@@ -21,6 +22,7 @@ class Rail(QWidget):
 
     selected = Signal(str)
     theme_requested = Signal(str)
+    device_requested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,13 +32,15 @@ class Rail(QWidget):
         self.setAccessibleName("Pages")
         self._items: dict[str, _Item] = {}
         self._current = ""
-        self._theme_button = _ThemeButton(self)
+        self._theme_button, self._device_button = _ThemeButton(self), _DeviceButton(self)
+        self._device_button.requested.connect(self.device_requested)
         self._theme_button.requested.connect(self.theme_requested)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(GRID - 3, GRID + 4, GRID - 3, GRID + 4)
         self._layout.setSpacing(GRID // 2)
         self._layout.addStretch(1)
-        self._layout.addWidget(self._theme_button, 0, Qt.AlignmentFlag.AlignHCenter)
+        for button in (self._device_button, self._theme_button):
+            self._layout.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)
 
     @property
     def current(self) -> str:
@@ -59,6 +63,10 @@ class Rail(QWidget):
             self.set_current(items[0][0])
         self.setFixedWidth(self._width())
 
+    def set_devices(self, devices: Sequence[tuple[str, str]], current: str) -> None:
+        """Offers what can be computed on, (name, text), where there is something to choose."""
+        self._device_button.set_devices(devices, current)
+
     def set_current(self, key: str) -> None:
         """Show the item `key` as selected, without a signal. Raises KeyError for an unknown one."""
         self._items[key].setChecked(True)
@@ -70,8 +78,13 @@ class Rail(QWidget):
         """The button of the item `key`, for a tooltip or a shortcut."""
         return self._items[key]
 
+    @property
+    def device_button(self) -> QToolButton:
+        """The button of the choice of devices."""
+        return self._device_button
+
     def _order_tabs(self) -> None:
-        order = [*self._items.values(), self._theme_button]
+        order = [*self._items.values(), self._device_button, self._theme_button]
         for before, after in pairwise(order):
             QWidget.setTabOrder(before, after)
 
@@ -121,8 +134,8 @@ class _Item(QToolButton):
             self.stepped.emit(self._key, by)
 
 
-class _ThemeButton(QToolButton):
-    """Opens the choice of light, dark or the system's scheme."""
+class _ChoiceButton(QToolButton):
+    """Opens a menu in which one of several is marked."""
 
     requested = Signal(str)
 
@@ -132,16 +145,55 @@ class _ThemeButton(QToolButton):
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._menu = QMenu(self)
         self._group = QActionGroup(self)
-        self._actions = {mode: self._action(mode, text) for mode, text, _ in _MODES}
+        self._actions: dict[str, QAction] = {}
         self.setMenu(self._menu)
-        theme().changed.connect(self._show_mode)
-        self._show_mode()
 
-    def _action(self, mode: str, text: str) -> QAction:
+    def set_choices(self, choices: Iterable[tuple[str, str]]) -> None:
+        """Offers these (key, text)."""
+        self._menu.clear()
+        self._actions = {key: self._action(key, text) for key, text in choices}
+
+    def _action(self, key: str, text: str) -> QAction:
         action = self._menu.addAction(text)
         action.setCheckable(True)
-        action.triggered.connect(lambda: self.requested.emit(mode))
+        action.triggered.connect(lambda: self.requested.emit(key))
         return self._group.addAction(action)
+
+    def mark(self, key: str, what: str) -> None:
+        """Shows which one it is, in the menu and, after `what`, in words."""
+        self._actions[key].setChecked(True)
+        said = f"{what}: {self._actions[key].text()}"
+        self.setToolTip(said)
+        self.setAccessibleName(said)
+
+
+class _DeviceButton(_ChoiceButton):
+    """Opens the choice of what to compute on; not there where there is none."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        set_icon(self, "processor", "muted", 18)
+        self.setAccessibleName("Computes on")
+        self.requested.connect(self._mark)
+        self.hide()
+
+    def set_devices(self, devices: Sequence[tuple[str, str]], current: str) -> None:
+        self.set_choices(devices)
+        self._mark(current)
+        self.setVisible(len(devices) > _FEWEST_DEVICES)
+
+    def _mark(self, name: str) -> None:
+        self.mark(name, "Computes on")
+
+
+class _ThemeButton(_ChoiceButton):
+    """Opens the choice of light, dark or the system's scheme."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.set_choices((mode, text) for mode, text, _ in _MODES)
+        theme().changed.connect(self._show_mode)
+        self._show_mode()
 
     def _show_mode(self) -> None:
         mode, text, icon_name = next(entry for entry in _MODES if entry[0] == theme().mode)

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from diffusion_studio.engine.machine.devices import choose_device
+from diffusion_studio.engine.machine.devices import choose_device, named_devices
 from diffusion_studio.engine.machine.memory import keep_freed_memory
 
 
@@ -32,3 +32,15 @@ def test_that_a_device_that_is_not_there_is_refused_with_what_is():
     assert choose_device("cpu") == torch.device("cpu")
     with pytest.raises(ValueError, match=r"Available: .*cpu"):
         choose_device("abacus")
+
+
+def test_that_each_of_several_graphics_cards_can_be_chosen(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Card")
+    assert named_devices()[:2] == [("cuda", "Card"), ("cuda:1", "Card · cuda:1")]
+    assert choose_device("auto") == torch.device("cuda")
+    assert choose_device("cuda:0") == torch.device("cuda:0")
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ValueError, match=r"no device 'cuda:2'.* Available: cuda, cuda:1, cpu"):
+        choose_device("cuda:2")

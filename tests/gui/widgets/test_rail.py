@@ -80,6 +80,17 @@ def test_that_the_colours_are_asked_for_at_the_foot(qtbot, rail):
     assert heard == ["light", "dark", "system"]
 
 
+def test_that_a_device_can_be_chosen_where_there_are_several(qtbot, rail):
+    button, heard = rail.device_button, []
+    rail.device_requested.connect(heard.append)
+    rail.set_devices([("auto", "Automatic"), ("cpu", "CPU")], "auto")
+    assert not button.isVisible()
+    rail.set_devices([("auto", "Automatic"), ("cuda", "Card"), ("cuda:1", "Other"), ("cpu", "CPU")], "cuda:1")
+    assert button.isVisible() and button.toolTip() == "Computes on: Other"
+    button.menu().actions()[1].trigger()
+    assert heard == ["cuda"] and button.toolTip() == "Computes on: Card"
+
+
 def test_that_an_icon_has_the_colour_asked_for(qapp):
     assert inks(pixmap("stop", 32, "#ff0000")) == {"#ff0000"}
     assert inks(pixmap("stop", 32)) == {DARK.text}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.samplers import DDIM
@@ -11,6 +12,7 @@ from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.records import rough_picture
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.viewmodels.sample.chains import Chains, ImagesRefused, TracksBegun
 from diffusion_studio.viewmodels.sample.state import SampleParameters
 from support.chains import random_source
@@ -173,3 +175,13 @@ def test_that_records_are_given_back_at_the_end(work, ended):
     assert work.chains.compared is None
     assert work.chains.state.tracks == ()
     assert work.chains.road().times == ()
+
+
+def test_that_another_device_computes_the_chains_again(model, settled, monkeypatch):
+    before = model.chains.record
+    other = torch.device("cpu", 0)  # which is not "cpu" to torch
+    monkeypatch.setattr("diffusion_studio.viewmodels.sample.model.choose_device", lambda name: other)
+    model.use_device("cpu")
+    settled(model)
+    assert model.chains.record is not before and model.chains.record.chain.device == other
+    assert model.state.device == device_name(other)

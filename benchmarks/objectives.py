@@ -1,6 +1,7 @@
 """Which objective learns what on the digits in 1,000 steps, or in so many seconds?
 
     python -m benchmarks.objectives table     predictions × weights: distance, recognised, bits per dimension
+    python -m benchmarks.objectives plain     the plain loss of each prediction, and nothing else
     python -m benchmarks.objectives iddpm     L_simple, L_hybrid and L_vlb
     python -m benchmarks.objectives vdm       the scatter of the loss under a learned and a straight schedule
     python -m benchmarks.objectives panel     what the per-timestep record costs a training, at T = 4,000
@@ -111,6 +112,8 @@ def settings_of(what: str) -> Settings:
     """The rows of a table."""
     if what == "iddpm":
         return {name: (f"iddpm-{number}", changes) for number, (name, changes) in enumerate(IDDPM.items())}
+    if what == "plain":  # choosing the prediction alone, as a person does
+        return {f"{kind}, plain": (f"{kind}-plain", {"objective.predict": kind}) for kind in PREDICTIONS}
     return {
         f"{prediction}, {weight}": (
             f"{prediction}-{weight}", {"objective.predict": prediction, "objective.weight.kind": weight},
@@ -272,7 +275,7 @@ def measure_window_part() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("table", "iddpm", "vdm", "panel"))
+    parser.add_argument("what", choices=("table", "plain", "iddpm", "vdm", "panel"))
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--steps", type=int, default=1000)
     ends.add_argument("--seconds", type=float)

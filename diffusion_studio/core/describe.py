@@ -5,6 +5,7 @@ The form in the window, the command line, `config.json` and the tooltips are all
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
 import typing
@@ -27,6 +28,10 @@ class Choice(BaseModel):
     """A frozen, validated set of parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def proposals(self, name: str, value: Any) -> Mapping[str, Any]:
+        """What else changes, by name, when parameter `name` gets `value` and the others are not given."""
+        return {}
 
 
 class Member(Choice):
@@ -281,11 +286,13 @@ def with_values(choice: M, changes: Iterable[tuple[str, Any]]) -> M:
     """A copy of `choice` with the value of every (path, value), in whatever order; checked when all are in.
 
     Members are chosen first, so that their own parameters are there. Of one parameter the last value counts.
+    What a change proposes for others is taken where none of the changes speaks of them.
 
     Raises:
         Refused: as for `with_value`.
     """
-    for path, value in sorted(_single(changes), key=_turn):
+    given = list(_single(changes))
+    for path, value in sorted([*_proposed(choice, given), *given], key=_turn):
         choice = _unchecked(choice, path, value)
     return validated(type(choice), choice.model_dump(warnings=False))
 
@@ -297,6 +304,18 @@ def _single(changes: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             yield from _single((f"{path}.{name}", inner) for name, inner in value.items())
         else:
             yield path, value
+
+
+def _proposed(choice: Choice, given: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The further changes that the given ones propose."""
+    for path, value in given:
+        holder, _, name = path.rpartition(".")
+        with contextlib.suppress(KeyError):  # no such parameter, which is refused where it is set
+            asked = get_value(choice, holder) if holder else choice
+            for other, proposed in asked.proposals(name, value).items():
+                place = f"{holder}.{other}" if holder else other
+                if not any(f"{said}.".startswith(f"{place}.") for said, _ in given):
+                    yield from _single([(place, proposed)])
 
 
 def _turn(change: tuple[str, Any]) -> tuple[bool, int]:

@@ -39,6 +39,7 @@ class Reading(ABC):
     hat: ClassVar[str]  # its estimate
     factor: ClassVar[str]  # `scale` squared, in LaTeX
     prediction_type: ClassVar[str]  # what the configs of diffusers' schedulers call it
+    plain: ClassVar[str] = ""  # the reading on whose error its plain loss is 1, where that is not its own
     holds_without_signal: ClassVar[bool] = True  # whether x_0 follows from it where ᾱ = 0
 
     @abstractmethod
@@ -146,6 +147,7 @@ class ScoreReading(Reading):
         r"{\sqrt{\bar\alpha_t}}"
     )
     source: ClassVar[str] = "Luo eq. 133, 151"
+    plain: ClassVar[str] = "eps"  # its own error grows without bound near the data (Luo after eq. 161)
     prediction_type: ClassVar[str] = "score"  # not known to diffusers, which refuses to sample it
     holds_without_signal: ClassVar[bool] = False
 

@@ -275,6 +275,15 @@ class UnitWeight(Weight):
         return _from_1(error_scale(tables, self.error)[1:] ** -2)
 
 
+def plain_weight(kind: PredictionKind) -> Weight:
+    """The plain loss of a prediction: 1 on its own error (Course algorithm 1 for x₀; Ho et al. eq. 14 for ε).
+
+    Of the score it is 1 − ᾱ_t on its error, so that all levels count alike: 1 on the ε error.
+    """
+    error = READINGS[kind].plain or kind
+    return UnitWeight(error=error) if error in _OTHERS else SurrogateWeight()
+
+
 class CurveWeight(Weight):
     kind: Literal["curve"] = "curve"
     has_shape: ClassVar[bool] = False

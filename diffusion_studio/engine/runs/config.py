@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 from torch import Tensor
@@ -11,7 +12,7 @@ from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.objective.losses import AnyLoss, L2Loss
 from diffusion_studio.core.objective.time_density import AnyTimeDensity, UniformDensity
-from diffusion_studio.core.objective.weights import AnyWeight, SurrogateWeight, check_weight
+from diffusion_studio.core.objective.weights import AnyWeight, SurrogateWeight, check_weight, plain_weight
 from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule, with_zero_terminal_snr
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
@@ -56,7 +57,8 @@ class ObjectiveSpec(Choice):
     predict: PredictionKind = knob(
         "eps", title="predict", words={kind: reading.title for kind, reading in READINGS.items()},
         help="What the network says about x_t. Each can be turned into the others; they differ in what is "
-             "easy to learn.",
+             "easy to learn, and in what counts. Choosing one proposes its plain loss as the weight: "
+             "1 on its own error, and for the score 1 on that of ε. A weight that was chosen stays.",
         source="Luo eq. 115–151",
     )  # fmt: skip
     variance: ReverseVariance = knob(
@@ -72,11 +74,19 @@ class ObjectiveSpec(Choice):
         SurrogateWeight(),
         title="weight",
         symbol="λ",
-        help="How much the error of each t counts, on the ε error.",
+        help="How much the error of each t counts, on the ε error. The plain loss of x₀ is 1/SNR there, the "
+        "one of v 1/ᾱ; 1 for such a network asks for far more precision near the data, and learns late.",
+        source="Course eq. 2.10, algorithm 1",
     )
     density: AnyTimeDensity = knob(
         UniformDensity(), title="draw t", symbol="p", help="How often each t is drawn."
     )
+
+    def proposals(self, name: str, value: Any) -> Mapping[str, Any]:
+        """Another prediction brings its own plain loss, where the one of the present prediction stands."""
+        if name == "predict" and value in READINGS and self.weight == plain_weight(self.predict):
+            return {"weight": plain_weight(value).model_dump()}
+        return {}
 
     def weight_for(self, tables: Tables) -> Tensor:
         """λ_t on the ε error, checked. float64 (T+1,)

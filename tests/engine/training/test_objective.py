@@ -12,21 +12,30 @@ import torch
 
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS
-from diffusion_studio.core.describe import members, with_value
+from diffusion_studio.core.describe import members, with_value, with_values
 from diffusion_studio.core.objective.elbo import bits_per_dim, term
 from diffusion_studio.core.objective.losses import L1Loss
 from diffusion_studio.core.objective.time_density import CurveDensity, ImportanceDensity
-from diffusion_studio.core.objective.weights import CurveWeight, MinSNRWeight, Weight
+from diffusion_studio.core.objective.weights import (
+    CurveWeight,
+    MinSNRWeight,
+    SurrogateWeight,
+    Weight,
+    plain_weight,
+)
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.run import Run, RunError
+from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors
+from diffusion_studio.engine.training.minimised import Minimised
 from diffusion_studio.engine.training.objective_changes import change_text
 from diffusion_studio.engine.training.run_data import split
 from diffusion_studio.engine.training.session import DENSITY
 from diffusion_studio.engine.training.trainer import train
+from diffusion_studio.models.network import Output
 from support.tiny import CPU, begin, differing, everything, finish, only, resume, tiny_config, with_training
 
 CHANGED = ObjectiveSpec(weight=MinSNRWeight(gamma=2.0), density=ImportanceDensity())
@@ -35,6 +44,44 @@ CHANGED = ObjectiveSpec(weight=MinSNRWeight(gamma=2.0), density=ImportanceDensit
 def codes(learner, batch) -> torch.Tensor:
     """Classes as the network itself counts them: ∅ is the last one."""
     return torch.where(batch.labels == -1, learner.classes, batch.labels)
+
+
+def own_target(kind, batch, a, b):
+    """What a network that predicts `kind` is compared with; the score counts as the noise in it."""
+    x_0, noise = batch.x_0.double(), batch.noise.double()
+    return {"eps": noise, "x_0": x_0, "v": a * noise - b * x_0, "score": -noise / b}[kind]
+
+
+@pytest.mark.parametrize("kind", READINGS)
+def test_that_choosing_a_prediction_alone_trains_its_plain_loss(kind, pictures):
+    """Course algorithm 1 for x₀: the mean square of its own error, and nothing else."""
+    config = with_value(tiny_config(pictures), "objective.predict", kind)
+    tables = config.diffusion.tables()
+    generator = torch.Generator().manual_seed(1)
+    x_0, noise, value = torch.randn(3, 64, 1, 4, 4, generator=generator)
+    t = torch.randint(1, tables.steps + 1, (64,), generator=generator)
+    batch = Batch(x_0, t, noise, None)
+    minimised = Minimised(config.objective, tables, CPU)
+    found = minimised(batch, minimised.noisy(batch), Output(value, None)).minimised
+    alpha_bar = tables.alpha_bar[t][:, None, None, None]
+    a, b = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+    error = (value - own_target(kind, batch, a, b)) * (b if kind == "score" else 1)
+    np.testing.assert_allclose(found, error.square().flatten(1).mean(1), rtol=1e-4)
+
+
+def test_that_a_weight_that_was_chosen_stays_when_the_prediction_changes():
+    given = [("objective.predict", "x_0"), ("objective.weight.kind", "surrogate")]
+    chosen = with_values(RunConfig(), given)
+    assert chosen.objective.weight == SurrogateWeight()
+    before = with_value(RunConfig(), "objective.weight.kind", "min_snr")
+    assert with_value(before, "objective.predict", "v").objective.weight == MinSNRWeight()
+
+
+def test_that_the_plain_loss_follows_from_one_prediction_to_the_next():
+    config = RunConfig()
+    for kind in (*READINGS, *reversed(READINGS)):
+        config = with_value(config, "objective.predict", kind)
+        assert config.objective.weight == plain_weight(kind)
 
 
 @pytest.mark.parametrize("weight", ["surrogate", "min_snr", "ddpm_elbo"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from diffusion_studio.core.describe import knobs
+from diffusion_studio.core.objective.weights import UnitWeight
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -378,6 +379,15 @@ def test_that_a_warning_is_shown_and_dismissed(make, tell):
     assert model.state.notice.text == "The disk is nearly full."
     model.dismiss_notice()
     assert model.state.notice is None
+
+
+def test_that_choosing_a_prediction_proposes_its_plain_loss_and_undo_takes_back_both(make):
+    model = make()
+    model.edit("objective.predict", "x_0")
+    model.settle()
+    assert model.state.config.objective.weight == UnitWeight(error="x_0")
+    model.undo()
+    assert model.state.config.objective == RunConfig().objective
 
 
 def test_that_weight_and_density_change_while_it_trains(make, wait, qtbot):

@@ -96,7 +96,9 @@ def open_source(path: Path, device: torch.device) -> Source:
     if not is_pipeline(path):
         if not path.exists():
             raise Refused(f"There is nothing at {path}.")
-        raise Refused(f"{path} is neither a run nor a model folder (with unet/ and scheduler/).")
+        raise Refused(
+            f"{path} is neither a run nor a model folder (with unet/ and scheduler/, or a network alone)."
+        )
     if checkpoint_step(path) < 0:
         return _from_model(path, device)
     problem = problem_with(path)
@@ -111,7 +113,7 @@ def _from_model(folder: Path, device: torch.device) -> Source:
     step = checkpoint_step(folder)
     return Source(
         "folder", folder.name, model.denoiser, model.resolution, model.channels, model.class_names,
-        step=max(step, 0), checkpoints=folder.parent if step >= 0 else None,
+        model.notes, step=max(step, 0), checkpoints=folder.parent if step >= 0 else None,
     )  # fmt: skip
 
 

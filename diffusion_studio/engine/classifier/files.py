@@ -28,8 +28,9 @@ from diffusion_studio.engine.files.files import (
 )
 from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, json_inside, regular
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json, read_tensors
-from diffusion_studio.engine.runs.model_io import SCHEDULER_CONFIG, read_scheduler
+from diffusion_studio.engine.runs.model_io import SCHEDULER_CONFIG
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.runs.scheduler_config import read_scheduler
 from diffusion_studio.models.noisy_classifier import NoisyClassifier, TrainedClassifier
 
 FOLDER, CARD = "classifier", "classifier.json"

@@ -15,9 +15,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
-from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.core.process.tables import Tables
-from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json, read_tensors
 from diffusion_studio.engine.runs.fitness import (
     check_call,
@@ -26,7 +24,8 @@ from diffusion_studio.engine.runs.fitness import (
     check_shapes,
     stored_shapes,
 )
-from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX, check_process, pipeline_in
+from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX, NETWORK, PipelineFolder, pipeline_in
+from diffusion_studio.engine.runs.scheduler_config import clipping_note, read_scheduler
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.time_embedding import remember_times
 from diffusion_studio.models.unet import Precision, UNet, quiet_diffusers
@@ -39,9 +38,12 @@ UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
 STUDIO = "studio.json"
 
-MOST_STEPS = 100_000
 _RENAMED = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
-_PREDICTIONS = {reading.prediction_type: kind for kind, reading in READINGS.items()}
+_PREFIXES = ("_orig_mod.", "module.")  # of a compiled network, and of one that was trained in parallel
+_EMBEDDINGS = {  # of a network that asks for more than a time and a class
+    "class_embed_type": "its classes are given as numbers or vectors",
+    "time_embedding_type": "its time is that of a continuous process",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class LoadedModel:
     channels: int
     classes: int
     class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # sentences about what was assumed
 
 
 def pipeline_json(
@@ -103,22 +106,45 @@ def load_model(folder: Path, device: torch.device, precision: Precision = "fp32"
         CheckpointError: a file is missing, damaged, or describes a model of another kind.
     """
     files = pipeline_in(folder)
-    scheduler = read_json(folder, files.scheduler)
+    scheduler = _scheduler(files)
     tables, kind = read_scheduler(scheduler)
     config = read_json(folder, files.network)
-    stored = {_present_name(name): shape for name, shape in stored_shapes(folder, files.weights).items()}
+    stored = {
+        _present_name(name): shape
+        for piece in files.weights
+        for name, shape in stored_shapes(folder, piece).items()
+    }
     with torch.device("meta"):
         planned = unet_from_config(config)
     learned = scheduler.get("variance_type") == "learned_range"
     resolution, channels = _square(planned.config.sample_size), _image_channels(planned, learned)
     check_shapes(planned, stored, folder)
     check_call(planned)
-    tensors = read_tensors(folder, files.weights)
+    tensors = {name: t for piece in files.weights for name, t in read_tensors(folder, piece).items()}
     check_finite(tensors, folder)
     unet = _filled(planned, tensors, folder)
     names = _class_names(folder, unet)
     denoiser = NetworkDenoiser(tables, UNet(prepared(unet, device), len(names), precision), kind)
-    return LoadedModel(denoiser, resolution, channels, len(names), names)
+    return LoadedModel(denoiser, resolution, channels, len(names), names, _notes(files, scheduler))
+
+
+def _scheduler(files: PipelineFolder) -> Any:
+    """The scheduler's config; where there is none, that of DDPM as diffusers has it."""
+    return {} if files.scheduler is None else read_json(*files.scheduler)
+
+
+def _notes(files: PipelineFolder, scheduler: dict[str, Any]) -> tuple[str, ...]:
+    """What a person should know about how the folder was read."""
+    found = []
+    if files.scheduler is None:
+        found.append("No scheduler lies beside this network: linear β as in DDPM, T = 1000, is assumed.")
+    elif files.scheduler[0] != files.folder:
+        found.append(f"Its scheduler is the one in {files.scheduler[0]}.")
+    if files.network.startswith("unet_ema/"):
+        found.append("Its averaged weights (unet_ema) are used.")
+    if not (files.folder / STUDIO).is_file():
+        found.append(clipping_note(scheduler))
+    return tuple(filter(None, found))
 
 
 def _class_names(folder: Path, unet: UNet2DModel) -> tuple[str, ...]:
@@ -170,12 +196,15 @@ def unet_from_config(config: Any) -> UNet2DModel:
     """
     from diffusers import UNet2DModel
 
-    if not isinstance(config, dict) or config.get("_class_name") != "UNet2DModel":
+    if not isinstance(config, dict) or config.get("_class_name") != NETWORK:
         name = config.get("_class_name") if isinstance(config, dict) else None
         raise CheckpointError(
             f"Only UNet2DModel networks can be opened; this folder holds {name or 'something else'}."
         )
     check_numbers(config)
+    for name, reason in _EMBEDDINGS.items():
+        if config.get(name) not in (None, "positional", "learned"):
+            raise CheckpointError(f"The network cannot be asked here: {reason} ({name} {config[name]!r}).")
     try:
         with quiet_diffusers():
             return UNet2DModel(**_plain(config))
@@ -202,7 +231,9 @@ def _filled(planned: UNet2DModel, tensors: dict[str, Tensor], folder: Path) -> U
 
 
 def _present_name(name: str) -> str:
-    """The name that a weight of an attention block has since diffusers 0.15."""
+    """The name of a weight: without what wraps the network, and in attention as since diffusers 0.15."""
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
     for old, new in _RENAMED.items():
         name = name.replace(old, new) if ".attentions." in name else name
     return name
@@ -214,58 +245,7 @@ def tables_of(folder: Path) -> Tables:
     Raises:
         CheckpointError: it cannot be read.
     """
-    return read_scheduler(read_json(folder, pipeline_in(folder).scheduler))[0]
-
-
-def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
-    """The forward process and the prediction of a diffusers scheduler config.
-
-    Raises:
-        CheckpointError: a schedule or a prediction that is not known here.
-    """
-    try:
-        check_process(config)
-        kind = config.get("prediction_type", "epsilon")
-        if kind not in _PREDICTIONS:
-            raise Refused(f"The prediction {kind!r} is not known here.")
-        return Tables.from_betas(_betas(config)), _PREDICTIONS[kind]
-    except (AttributeError, TypeError, OverflowError) as error:
-        raise CheckpointError("The scheduler's config is not understood.") from error
-    except CheckpointError:
-        raise
-    except Refused as error:
-        raise CheckpointError(f"The scheduler's config cannot be used: {error}") from None
-
-
-def _betas(config: dict[str, Any]) -> Tensor:
-    steps = int(_number("num_train_timesteps", config.get("num_train_timesteps", 1000)))
-    if not 2 <= steps <= MOST_STEPS:
-        raise Refused(f"It has {steps} steps; from 2 to {MOST_STEPS} can be walked through.")
-    if config.get("rescale_betas_zero_snr"):
-        raise Refused("Its last step keeps nothing of the image (rescale_betas_zero_snr).")
-    listed = config.get("trained_betas")
-    if listed is not None and len(listed) != steps:
-        raise Refused(f"It lists {len(listed)} variances for {steps} steps.")
-    if listed is not None:
-        return torch.tensor([_number("trained_betas", beta) for beta in listed], dtype=torch.float64)
-    first = _number("beta_start", config.get("beta_start", 1e-4))
-    last = _number("beta_end", config.get("beta_end", 0.02))
-    match config.get("beta_schedule", "linear"):  # diffusers does not scale by T
-        case "linear":
-            return torch.linspace(first, last, steps, dtype=torch.float64)
-        case "scaled_linear":
-            return torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2
-        case "squaredcos_cap_v2":
-            return CosineSchedule().betas(steps)
-        case other:
-            raise Refused(f"The beta schedule {other!r} is not known here.")
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise Refused(f"Its {name} holds {value!r}, which is not a number.") from None
+    return read_scheduler(_scheduler(pipeline_in(folder)))[0]
 
 
 def _square(size: Any) -> int:

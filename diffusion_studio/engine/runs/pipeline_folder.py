@@ -1,4 +1,4 @@
-"""Where the files of a model lie in a folder of diffusers' layout, and what kind of model it is."""
+"""Where the files of a model lie in a folder that diffusers or its training scripts wrote."""
 
 from __future__ import annotations
 
@@ -9,38 +9,15 @@ from typing import Any
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json
 
 MODEL_INDEX = "model_index.json"
-_LAYOUTS = (
-    ("unet/config.json", "unet/", "scheduler/scheduler_config.json"),
-    ("config.json", "", "scheduler_config.json"),
-)
-"""Config of the network, where its weights lie, config of the scheduler; newer folders first."""
-_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
-_PICKLES = ("diffusion_pytorch_model.bin", "diffusion_pytorch_model.fp16.bin", "pytorch_model.bin")
+SCHEDULER = "scheduler_config.json"
+NETWORK = "UNet2DModel"
+_CONFIG = "config.json"
+_PLACES = ("unet/", "")  # of the network: beside other folders, or all in one
+_AVERAGED = "unet_ema/"  # of a checkpoint that accelerate wrote
+_WEIGHTS = "diffusion_pytorch_model"
+_VARIANTS = ("", ".fp16")
+_PICKLES = (*(f"{_WEIGHTS}{variant}.bin" for variant in _VARIANTS), "pytorch_model.bin")
 _AUTOENCODERS = ("vae", "vqvae", "movq")
-
-# Schedulers of the variance-preserving process that differ only in their steps, which are chosen here anew.
-_KNOWN = {
-    "DDPMScheduler", "DDIMScheduler", "DDIMInverseScheduler", "DDIMParallelScheduler",
-    "DDPMParallelScheduler",
-    "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler",
-    "HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
-    "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DPMSolverSDEScheduler",
-    "DEISMultistepScheduler", "UniPCMultistepScheduler", "SASolverScheduler", "IPNDMScheduler",
-}  # fmt: skip
-_OTHER_PROCESSES = {
-    "ScoreSdeVeScheduler": "its noise grows without end (the variance-exploding process)",
-    "KarrasVeScheduler": "its noise grows without end (the variance-exploding process)",
-    "EDMEulerScheduler": "it is scaled as in EDM",
-    "EDMDPMSolverMultistepScheduler": "it is scaled as in EDM",
-    "FlowMatchEulerDiscreteScheduler": "it is a flow on the straight path",
-    "FlowMatchHeunDiscreteScheduler": "it is a flow on the straight path",
-    "FlowMatchLCMScheduler": "it is a flow on the straight path",
-    "CMStochasticIterativeScheduler": "it is a consistency model",
-    "LCMScheduler": "it is a consistency model",
-    "VQDiffusionScheduler": "it is a diffusion of codes",
-    "RePaintScheduler": "it fills in parts of pictures",
-    "UnCLIPScheduler": "it is conditioned on texts",
-}
 
 
 @dataclass(frozen=True)
@@ -49,30 +26,37 @@ class PipelineFolder:
 
     Args:
         network: the network's config.
-        weights: its weights, as safetensors.
-        scheduler: the scheduler's config.
+        weights: its weights, as safetensors; several where they are cut into pieces.
+        scheduler: the folder and the name of the scheduler's config; None where nothing tells of one.
     """
 
     folder: Path
     network: str
-    weights: str
-    scheduler: str
+    weights: tuple[str, ...]
+    scheduler: tuple[Path, str] | None
 
 
 def is_pipeline(folder: Path) -> bool:
-    """Whether a folder looks like a model in diffusers' layout, with sub-folders or all in one."""
-    return any(
-        (folder / network).is_file() and (folder / scheduler).is_file()
-        for network, _, scheduler in _layouts()
-    )
+    """Whether a folder looks like a model: a network of the known kind, or one that has a scheduler."""
+    place = _network_place(folder)
+    if place is None:
+        return False
+    return bool(place) or (folder / SCHEDULER).is_file() or _is_network(folder)
 
 
-def _layouts() -> tuple[tuple[str, str, str], ...]:
-    """(config of the network, folder of its weights with a slash, config of the scheduler)"""
-    return (
-        ("unet/config.json", "unet/", "scheduler/scheduler_config.json"),
-        ("config.json", "", "scheduler_config.json"),
-    )
+def _is_network(folder: Path) -> bool:
+    """Whether a config.json, which other programs write too, is that of a network."""
+    try:
+        content = read_json(folder, _CONFIG)
+    except CheckpointError:
+        return False
+    return isinstance(content, dict) and content.get("_class_name") == NETWORK
+
+
+def _network_place(folder: Path) -> str | None:
+    """Where the network's config lies: averaged weights first, in a folder that only goes on training."""
+    places = _PLACES if (folder / MODEL_INDEX).is_file() else (_AVERAGED, *_PLACES)
+    return next((place for place in places if (folder / place / _CONFIG).is_file()), None)
 
 
 def pipeline_in(folder: Path) -> PipelineFolder:
@@ -82,23 +66,51 @@ def pipeline_in(folder: Path) -> PipelineFolder:
         CheckpointError: a file is missing, or it is a model of another kind; the sentence says which.
     """
     _check_pictures(folder)
-    there = (layout for layout in _LAYOUTS if (folder / layout[0]).is_file())
-    network, place, scheduler = next(there, _LAYOUTS[0])
-    return PipelineFolder(folder, network, _weights(folder, place), scheduler)
+    place = _network_place(folder)
+    place = _PLACES[0] if place is None else place
+    return PipelineFolder(folder, f"{place}{_CONFIG}", _weights(folder, place), _scheduler(folder))
 
 
-def _weights(folder: Path, place: str) -> str:
-    """The name of the weights; the usual one where none is there."""
-    for name in _WEIGHTS:
-        if (folder / place / name).is_file():
-            return f"{place}{name}"
+def _scheduler(folder: Path) -> tuple[Path, str] | None:
+    """In the folder; for a checkpoint or a network alone, in one of the two folders around it."""
+    beside = f"scheduler/{SCHEDULER}"
+    if (folder / SCHEDULER).is_file():
+        return folder, SCHEDULER
+    if (folder / MODEL_INDEX).is_file() or (folder / "scheduler").is_dir():
+        return folder, beside
+    home = folder.resolve()
+    return next(((around, beside) for around in home.parents[:2] if (around / beside).is_file()), None)
+
+
+def _weights(folder: Path, place: str) -> tuple[str, ...]:
+    """The names of the weights; the usual one where none is there."""
+    for variant in _VARIANTS:
+        whole = f"{place}{_WEIGHTS}{variant}.safetensors"
+        if (folder / whole).is_file():
+            return (whole,)
+        index = f"{place}{_WEIGHTS}.safetensors.index{variant}.json"
+        if (folder / index).is_file():
+            return tuple(f"{place}{name}" for name in _pieces(folder, index))
     for name in _PICKLES:
         if (folder / place / name).is_file():
             raise CheckpointError(
                 f"The weights in {folder} are only there as {name}, a pickle, which can run code and is "
                 "never read. Save them as safetensors (save_pretrained does) and open the folder again."
             )
-    return f"{place}{_WEIGHTS[0]}"
+    return (f"{place}{_WEIGHTS}.safetensors",)
+
+
+def _pieces(folder: Path, index: str) -> list[str]:
+    """The files that an index names.
+
+    Raises:
+        CheckpointError: it names none.
+    """
+    content = read_json(folder, index)
+    names = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(names, dict) or not names or not all(isinstance(n, str) for n in names.values()):
+        raise CheckpointError(f"{folder / index} does not say in which files the weights are.")
+    return sorted(set(names.values()))
 
 
 def _check_pictures(folder: Path) -> None:
@@ -118,19 +130,3 @@ def _index(folder: Path) -> dict[str, Any]:
     except CheckpointError:
         return {}  # the other files tell enough
     return content if isinstance(content, dict) else {}
-
-
-def check_process(config: dict[str, Any]) -> None:
-    """Raises CheckpointError where a scheduler's config is not of the variance-preserving process."""
-    name = config.get("_class_name", "DDPMScheduler")
-    reason = _OTHER_PROCESSES.get(str(name), "")
-    if name not in _KNOWN or reason:
-        because = f": {reason}" if reason else ""
-        raise CheckpointError(
-            f"The model's scheduler is {name}{because}. Models of the variance-preserving process can be "
-            "opened, like those of DDPMScheduler and DDIMScheduler."
-        )
-    if config.get("use_flow_sigmas"):
-        raise CheckpointError(
-            f"The model's scheduler is {name} of a flow on the straight path (use_flow_sigmas)."
-        )

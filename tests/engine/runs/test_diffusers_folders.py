@@ -21,8 +21,9 @@ from diffusion_studio.core.process.spacing import LeadingSpacing, Spacing, Trail
 from diffusion_studio.core.samplers import DDIM, DDPM, Sampler
 from diffusion_studio.core.steps.clipping import Clip
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
-from diffusion_studio.engine.runs.model_io import load_model, read_scheduler
+from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
+from diffusion_studio.engine.runs.scheduler_config import read_scheduler
 from diffusion_studio.models.unet import quiet_diffusers
 from support.families import ready
 from support.tiny import CPU, begin, finish, tiny_config
@@ -359,7 +360,15 @@ REFUSED: dict[str, tuple[str, dict[str, Any] | str, str]] = {  # file, new value
     "no weights": (WEIGHTS, "", "is damaged"),
     "scheduler not JSON": (SCHEDULER, "", "is not valid JSON"),
     "scheduler a list": (SCHEDULER, "[]", "not understood"),
-    "unknown betas": (SCHEDULER, {"beta_schedule": "sigmoid"}, "'sigmoid' is not known"),
+    "unknown betas": (SCHEDULER, {"beta_schedule": "exp"}, "'exp' is not known"),
+    "continuous time": (SCHEDULER, {"timestep_type": "continuous"}, "of continuous time"),
+    "a schedule of its own": (
+        SCHEDULER,
+        {"_class_name": "IPNDMScheduler"},
+        "IPNDMScheduler: it has a schedule",
+    ),
+    "vectors for classes": (UNET, {"class_embed_type": "identity"}, "class_embed_type 'identity'"),
+    "a continuous embedding": (UNET, {"time_embedding_type": "fourier"}, "time_embedding_type 'fourier'"),
     "unknown prediction": (SCHEDULER, {"prediction_type": "flow"}, "'flow' is not known"),
     "no noise": (SCHEDULER, {"beta_start": 0.0}, "between 0 and 1"),
     "too much noise": (SCHEDULER, {"beta_end": 2.0}, "between 0 and 1"),

@@ -1,0 +1,174 @@
+"""The forward process and the prediction in a scheduler's config of diffusers, or why it cannot be used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
+from diffusion_studio.core.process.schedules import CosineSchedule, with_zero_terminal_snr
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.runs.checkpoints import CheckpointError
+
+MOST_STEPS = 100_000
+_PREDICTIONS = {reading.prediction_type: kind for kind, reading in READINGS.items()}
+_CLIPPING = {"DDPMScheduler", "DDPMParallelScheduler", "DDIMScheduler", "DDIMParallelScheduler"}
+
+# Schedulers of the variance-preserving process that differ only in their steps, which are chosen here anew.
+_KNOWN = {
+    *_CLIPPING, "DDIMInverseScheduler",
+    "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DPMSolverSDEScheduler",
+    "DEISMultistepScheduler", "UniPCMultistepScheduler", "SASolverScheduler",
+}  # fmt: skip
+_OTHER_PROCESSES = {
+    "ScoreSdeVeScheduler": "its noise grows without end (the variance-exploding process)",
+    "KarrasVeScheduler": "its noise grows without end (the variance-exploding process)",
+    "ScoreSdeVpScheduler": "its time is continuous",
+    "EDMEulerScheduler": "it is scaled as in EDM",
+    "EDMDPMSolverMultistepScheduler": "it is scaled as in EDM",
+    "CosineDPMSolverMultistepScheduler": "it is scaled as in EDM",
+    "IPNDMScheduler": "it has a schedule of its own, whatever its config says",
+    "FlowMatchEulerDiscreteScheduler": "it is a flow on the straight path",
+    "FlowMatchHeunDiscreteScheduler": "it is a flow on the straight path",
+    "FlowMatchLCMScheduler": "it is a flow on the straight path",
+    "CMStochasticIterativeScheduler": "it is a consistency model",
+    "LCMScheduler": "it is a consistency model",
+    "TCDScheduler": "it is a consistency model",
+    "VQDiffusionScheduler": "it is a diffusion of codes",
+    "RePaintScheduler": "it fills in parts of pictures",
+    "UnCLIPScheduler": "it is conditioned on texts",
+}
+
+
+def check_process(config: dict[str, Any]) -> None:
+    """Raises CheckpointError where a scheduler's config is not of the variance-preserving process."""
+    name = config.get("_class_name", "DDPMScheduler")
+    reason = _OTHER_PROCESSES.get(str(name), "")
+    if name not in _KNOWN or reason:
+        because = f": {reason}" if reason else ""
+        raise CheckpointError(
+            f"The model's scheduler is {name}{because}. Models of the variance-preserving process can be "
+            "opened, like those of DDPMScheduler and DDIMScheduler."
+        )
+    if config.get("use_flow_sigmas"):
+        raise CheckpointError(
+            f"The model's scheduler is {name} of a flow on the straight path (use_flow_sigmas)."
+        )
+    if config.get("timestep_type", "discrete") != "discrete":
+        raise CheckpointError(f"The model's scheduler is {name} of continuous time (timestep_type).")
+
+
+def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
+    """The forward process and the prediction of a diffusers scheduler config.
+
+    Raises:
+        CheckpointError: a schedule or a prediction that is not known here.
+    """
+    try:
+        check_process(config)
+        kind = _prediction(config)
+        betas = _betas(config)
+        if config.get("rescale_betas_zero_snr"):
+            betas = _without_signal(betas, kind)
+        return Tables.from_betas(betas), kind
+    except (AttributeError, TypeError, OverflowError) as error:
+        raise CheckpointError("The scheduler's config is not understood.") from error
+    except CheckpointError:
+        raise
+    except Refused as error:
+        raise CheckpointError(f"The scheduler's config cannot be used: {error}") from None
+
+
+def clipping_note(config: dict[str, Any]) -> str:
+    """How its own sampling treats estimates, if it is another way than the usual one here; else nothing."""
+    clips = config.get("clip_sample", config.get("_class_name", "DDPMScheduler") in _CLIPPING)
+    if config.get("thresholding"):
+        return "Its own sampling has a dynamic threshold: for the same samples set “clip estimate” to it."
+    if not clips:
+        return "Its own sampling clips no estimate: for the same samples set “clip estimate” to off."
+    limit = config.get("clip_sample_range", 1.0)
+    return "" if limit == 1 else f"Its own sampling clips estimates at ±{limit}, here it is ±1."
+
+
+def _prediction(config: dict[str, Any]) -> PredictionKind:
+    named = (
+        "sample" if config.get("predict_epsilon") is False else "epsilon"
+    )  # as it was until diffusers 0.10
+    kind = config.get("prediction_type", named)
+    if kind not in _PREDICTIONS:
+        raise Refused(f"The prediction {kind!r} is not known here.")
+    return _PREDICTIONS[kind]
+
+
+def _without_signal(betas: Tensor, kind: PredictionKind) -> Tensor:
+    if not READINGS[kind].holds_without_signal:
+        raise Refused(
+            "Its last step keeps nothing of the image (rescale_betas_zero_snr), where the prediction "
+            f"{READINGS[kind].prediction_type!r} says nothing."
+        )
+    return with_zero_terminal_snr(betas)
+
+
+def _betas(config: dict[str, Any]) -> Tensor:
+    steps = int(_number("num_train_timesteps", config.get("num_train_timesteps", 1000)))
+    if not 2 <= steps <= MOST_STEPS:
+        raise Refused(f"It has {steps} steps; from 2 to {MOST_STEPS} can be walked through.")
+    listed = config.get("trained_betas")
+    if listed is not None and len(listed) != steps:
+        raise Refused(f"It lists {len(listed)} variances for {steps} steps.")
+    if listed is not None:
+        return torch.tensor([_number("trained_betas", beta) for beta in listed], dtype=torch.float64)
+    name = config.get("beta_schedule", "linear")
+    if name not in _SCHEDULES:
+        raise Refused(f"The beta schedule {name!r} is not known here.")
+    first = _number("beta_start", config.get("beta_start", 1e-4))
+    last = _number("beta_end", config.get("beta_end", 0.02))
+    return _SCHEDULES[name](first, last, steps)
+
+
+def _linear(first: float, last: float, steps: int) -> Tensor:
+    return torch.linspace(first, last, steps, dtype=torch.float64)
+
+
+def _scaled_linear(first: float, last: float, steps: int) -> Tensor:
+    return _linear(first**0.5, last**0.5, steps) ** 2
+
+
+def _sigmoid(first: float, last: float, steps: int) -> Tensor:
+    """GeoDiff's: β itself is a sigmoid of t, and not ᾱ."""
+    return torch.sigmoid(_linear(-6, 6, steps)) * (last - first) + first
+
+
+def _cosine(first: float, last: float, steps: int) -> Tensor:
+    return CosineSchedule().betas(steps)
+
+
+def _laplace(first: float, last: float, steps: int) -> Tensor:
+    """As diffusers has it, with its root over ᾱ."""
+
+    def alpha_bar(place: float) -> float:
+        log_snr = -0.5 * math.copysign(1, 0.5 - place) * math.log(1 - 2 * abs(0.5 - place) + 1e-6)
+        return math.sqrt(1 / (1 + math.exp(-log_snr)))
+
+    kept = [alpha_bar((t + 1) / steps) / alpha_bar(t / steps) for t in range(steps)]
+    return torch.tensor([min(1 - each, 0.999) for each in kept], dtype=torch.float64)
+
+
+_SCHEDULES: dict[Any, Callable[[float, float, int], Tensor]] = {  # diffusers does not scale by T
+    "linear": _linear, "scaled_linear": _scaled_linear, "squaredcos_cap_v2": _cosine,
+    "sigmoid": _sigmoid, "laplace": _laplace,
+}  # fmt: skip
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise Refused(f"Its {name} holds {value!r}, which is not a number.") from None

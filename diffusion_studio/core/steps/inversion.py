@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.denoiser import Denoiser
+from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import plus
+from diffusion_studio.core.steps.clipping import Clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,31 +26,42 @@ class InversionStep:
 
 
 def inversion(
-    denoiser: Denoiser, times: Sequence[int], x_0: Tensor, labels: Tensor | None = None, rounds: int = 0
+    denoiser: Denoiser,
+    times: Sequence[int],
+    x_0: Tensor,
+    labels: Tensor | None = None,
+    rounds: int = 0,
+    clip: Callable[[Prediction], Prediction] | None = None,
 ) -> Iterator[InversionStep]:
     """Carries images to noise along the probability flow (DDIM §4.3).
 
-    x_t = √(ᾱ_t/ᾱ_s) x_s + √ᾱ_t (ς_t − ς_s) ε̂, with ε̂ seen from where the step begins; at t = 0, which no
-    network knows, it is asked at t = 1. DDIM comes back with ε̂ seen from t, which is why the way back misses
-    the image a little; each of `rounds` asks again at the end that was found, so that the step becomes the
-    exact inverse of DDIM's (Pan et al. 2023).
+    x_t = √ᾱ_t x̂_0 + √(1−ᾱ_t) ε̂, both seen from where the step begins, x_s; at t = 0, which no network
+    knows, x̂_0 is the image and ε̂ is asked at t = 1. DDIM comes back with both seen from x_t, which is why
+    the way back misses the image a little; each of `rounds` asks again at the end that was found, and moves
+    it by what the step down from there misses, so that the step becomes the exact inverse of DDIM's (Pan et
+    al. 2023). diffusers' DDIMInverseScheduler is given what the network says of x_s at the time t.
 
     Args:
         times: decreasing, ending in 0, as a spacing gives them (S+1,); walked from the image up.
         x_0: (B, …) in [−1, 1].
         labels: int64 (B,), −1 for unconditional.
         rounds: further calls of the network in each step.
+        clip: as `reverse_chain` has it, with the same default: only if both ways read the network alike
+            does the chain come back.
 
     Yields:
         S steps; the last one's x_t is the noise.
     """
     tables, x = denoiser.tables, x_0
+    clip = Clip() if clip is None else clip
     for index, (s, t) in enumerate(itertools.pairwise(reversed(times))):
-        scale = (tables.alpha_bar_at(t) / tables.alpha_bar_at(s)) ** 0.5
-        rise = tables.alpha_bar_at(t) ** 0.5 * (tables.noise_level_at(t) - tables.noise_level_at(s))
-        end = plus(scale * x, denoiser(x, max(s, 1), labels).eps_hat, rise)
+        now, before = tables.alpha_bar_at(t), tables.alpha_bar_at(s)
+        seen = clip(denoiser(x, max(s, 1), labels))
+        end = plus(now**0.5 * (seen.x0_hat if s else x), seen.eps_hat, (1 - now) ** 0.5)
         for _ in range(rounds):
-            end = plus(scale * x, denoiser(end, t, labels).eps_hat, rise)
+            seen = clip(denoiser(end, t, labels))
+            back = plus(before**0.5 * seen.x0_hat, seen.eps_hat, (1 - before) ** 0.5)
+            end = plus(end, x - back, (now / before) ** 0.5)
         yield InversionStep(index, s, t, x, end)
         x = end
 

@@ -59,7 +59,7 @@ def inverted(chain: Chain, x_0: Tensor, rounds: int) -> Generator[InversionStep,
     labels = chain.labels()
     labels = None if labels is None else labels[: len(x_0)]
     x = x_0
-    for step in inversion(chain.denoiser, chain.times, x_0, labels, rounds):
+    for step in inversion(chain.denoiser, chain.times, x_0, labels, rounds, chain.spec.clip):
         x = step.x_t
         yield step
     return x

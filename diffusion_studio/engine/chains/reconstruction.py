@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.core.samplers import DDIM
-from diffusion_studio.core.steps.clipping import Unclipped
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.first_state import images_of
 
@@ -25,7 +24,7 @@ class Reconstruction:
 
 
 def reconstructions(chain: Chain) -> Iterator[Reconstruction | None]:
-    """Inverts the chain's images and comes back by DDIM with η = 0, unclipped, over 10 … 1000 steps.
+    """Inverts the images and comes back by DDIM with η = 0 over 10 … 1000 steps; the chain's own clipping.
 
     Yields:
         The error for each number of steps, and None now and then, so that the caller can stop.
@@ -38,7 +37,7 @@ def reconstructions(chain: Chain) -> Iterator[Reconstruction | None]:
     for steps in COUNTS:
         if steps > total:
             return
-        changed = {"steps": steps, "sampler": DDIM(), "clip": Unclipped(), "count": len(images)}
+        changed = {"steps": steps, "sampler": DDIM(), "count": len(images)}
         there = replace(chain, spec=chain.spec.model_copy(update=changed))
         starting = there.starting()
         x = None

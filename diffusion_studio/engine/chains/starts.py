@@ -127,8 +127,7 @@ class InvertedStart(ImageStart):
     title: ClassVar[str] = "image, inverted"
     summary: ClassVar[str] = "DDIM run upwards finds the noise that an image comes from."
     formula: ClassVar[str] = (
-        r"x_t = \sqrt{\bar\alpha_t/\bar\alpha_s}\,x_s"
-        r" + \sqrt{\bar\alpha_t}\,(\varsigma_t-\varsigma_s)\,\hat\epsilon"
+        r"x_t = \sqrt{\bar\alpha_t}\,\hat x_0(x_s) + \sqrt{1-\bar\alpha_t}\,\hat\epsilon(x_s)"
     )
     source: ClassVar[str] = "DDIM §4.3"
 

@@ -178,7 +178,7 @@ class Reverse(Process):
         if self.climb == "noise":
             yield from forward_steps(denoiser.tables, times, first, state, noise)
         else:
-            up = inversion(denoiser, tuple(reversed(times[first:])), state.x)
+            up = inversion(denoiser, tuple(reversed(times[first:])), state.x, clip=Unclipped())
             yield from (State(step.x_t) for step in up)
 
     def _remembers(self, tables: Tables, down: Sequence[int]) -> bool:

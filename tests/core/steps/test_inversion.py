@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from diffusers import DDIMInverseScheduler
 
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
@@ -21,10 +22,13 @@ from support.families import ready
 NOISE = CounterNoise(0)
 
 
-def there_and_back(denoiser, x_0, count, rounds=0):
+UNCLIPPED = Unclipped()
+
+
+def there_and_back(denoiser, x_0, count, rounds=0, clip=UNCLIPPED):
     times = TrailingSpacing().times(denoiser.tables, count)
-    *_, up = inversion(denoiser, times, x_0, rounds=rounds)
-    *_, down = reverse_chain(denoiser, DDIM(), times, up.x_t, NOISE.step, clip=Unclipped())
+    *_, up = inversion(denoiser, times, x_0, rounds=rounds, clip=clip)
+    *_, down = reverse_chain(denoiser, DDIM(), times, up.x_t, NOISE.step, clip=clip)
     return up.x_t, down.x_s
 
 
@@ -78,6 +82,54 @@ def test_that_further_rounds_make_the_inverse_exact():
     ]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 1e-3 * errors[0]
+
+
+def overshooting(tables, images):
+    """A denoiser that says too much where there is noise, as a young network does: the clipping acts."""
+    base = cloudy(tables, images, 1.0)
+    return FunctionDenoiser(
+        tables, lambda x, t: (1.5 - 0.5 * tables.alpha_bar_at(t)) * base(x, t).x0_hat, "x_0"
+    )
+
+
+def lost(up, down):
+    """Grey levels by which images miss themselves after 40 steps up and down, with twelve further calls."""
+    tables = Tables.from_betas(LinearSchedule().betas(1000))
+    images = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    images = 2 * images.round() - 1
+    denoiser, x_0 = overshooting(tables, images), 0.8 * images + 0.1 * images.roll(1, 0)
+    times = [*range(800, -1, -20)]
+    *_, there = inversion(denoiser, times, x_0, rounds=12, clip=up)
+    *_, back = reverse_chain(denoiser, DDIM(), times, there.x_t, NOISE.step, clip=down)
+    return float((back.x_s - x_0).abs().mean()) * 127.5
+
+
+@pytest.mark.parametrize("clip", [*ready(Clipping).values(), Clip(rederive=False)], ids=repr)
+def test_that_an_image_comes_back_if_both_ways_are_clipped_alike(clip):
+    assert lost(clip, clip) < 0.1
+
+
+def test_that_by_default_the_way_up_is_clipped_as_the_chain_is():
+    assert lost(None, None) == lost(Clip(), Clip())
+    assert lost(Unclipped(), None) > 2
+
+
+@pytest.mark.parametrize("clip_sample", [True, False])
+def test_that_the_way_up_is_the_one_of_diffusers(clip_sample):
+    """Its DDIMInverseScheduler keeps ε̂ as the network said it; here the network does not look at the time."""
+    scheduler = DDIMInverseScheduler(1000, clip_sample=clip_sample, beta_start=1e-4, beta_end=0.02)
+    scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
+    scheduler.set_timesteps(20)
+    tables = Tables.from_alpha_bar(scheduler.alphas_cumprod)
+    network = lambda x: 3 * torch.tanh(x + x.roll(1, -1))  # noqa: E731
+    x = x_0 = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    for t in scheduler.timesteps:
+        x = scheduler.step(network(x), t, x).prev_sample
+    times = (*reversed([int(t) + 1 for t in scheduler.timesteps]), 0)
+    clip = Clip(rederive=False) if clip_sample else Unclipped()
+    denoiser = FunctionDenoiser(tables, lambda x, t: network(x))
+    *_, up = inversion(denoiser, times, x_0, clip=clip)
+    torch.testing.assert_close(up.x_t, x, rtol=1e-9, atol=1e-9)
 
 
 def test_that_images_of_the_data_come_back_from_the_memorising_denoiser():

@@ -10,7 +10,7 @@ import typer
 
 from diffusion_studio.cli.bar import bar
 from diffusion_studio.cli.codes import evaluate_shown, holds_code
-from diffusion_studio.cli.options import Device, Force, Seed, TrainedRun, plain_app
+from diffusion_studio.cli.options import Device, Force, Moved, Seed, TrainedRun, named_path, plain_app
 from diffusion_studio.cli.sentences import note, usage
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.cli.target import check_target
@@ -36,7 +36,10 @@ def evaluate(
         bool, typer.Option("--quality", help="Draw samples and compare them with the training images.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write every number to this .json file.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", parser=named_path, help="Write every number to this .json file."
+        ),
     ] = None,
     images: Annotated[int, typer.Option("--images", min=2, help="Images of the bound, at most.")] = 64,
     draws: Annotated[
@@ -49,6 +52,7 @@ def evaluate(
     ] = 2,
     samples: Annotated[int, typer.Option("--samples", min=2, help="Samples of the quality.")] = 500,
     seed: Seed = 0,
+    data: Moved = None,
     force: Force = False,
     device: Device = "auto",
 ) -> None:
@@ -61,7 +65,7 @@ def evaluate(
         if out is not None:
             check_target(out, force)
     both = not elbo and not quality
-    spec = EvaluationSpec(elbo or both, quality or both, images, draws, samples, seed or 0)
+    spec = EvaluationSpec(elbo or both, quality or both, images, draws, samples, seed or 0, data)
     measured = evaluate_shown if holds_code(run) else _evaluate
     found = measured(run, spec, choose_device(device))
     for sentence in found.notes:

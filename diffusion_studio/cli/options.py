@@ -15,6 +15,17 @@ def _device(name: str) -> str:
     return name
 
 
+def named(text: str) -> str:
+    """What an option names; an empty path would be the folder that one stands in."""
+    if not text.strip():
+        raise typer.BadParameter("name a file or a folder; nothing is named here.")
+    return text
+
+
+def named_path(text: str) -> Path:
+    return Path(named(text))
+
+
 Device = Annotated[
     str,
     typer.Option(
@@ -27,7 +38,18 @@ Sets = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter; see the keys below."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
-TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run that has a checkpoint.")]
+TrainedRun = Annotated[
+    Path, typer.Argument(metavar="RUN", parser=named_path, help="A run that has a checkpoint.")
+]
+
+
+Moved = Annotated[
+    str | None,
+    typer.Option(
+        "--data", metavar="DIR", parser=named,
+        help="Where the images of the run are now, if they were moved; they must be the same.",
+    ),
+]  # fmt: skip
 
 
 def plain_app(**settings: Any) -> typer.Typer:

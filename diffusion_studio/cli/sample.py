@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar
 from diffusion_studio.cli.codes import check_plain, holds_code, sample_code
-from diffusion_studio.cli.options import Device, Force, Seed, plain_app
+from diffusion_studio.cli.options import Device, Force, Seed, named_path, plain_app
 from diffusion_studio.cli.sentences import note, usage
 from diffusion_studio.cli.sets import write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
@@ -33,7 +33,10 @@ Model = Annotated[
     str, typer.Argument(metavar="RUN", help="A run, a checkpoint, a model folder, or memorising:DATA.")
 ]
 Out = Annotated[
-    Path, typer.Option("--out", metavar="FILE", help="A .png (grid), .gif, .webp, .apng (chain) or .npz.")
+    Path,
+    typer.Option(
+        "--out", metavar="FILE", parser=named_path, help="A .png (grid), .gif, .webp, .apng (chain) or .npz."
+    ),
 ]
 SamplerName = Annotated[
     str | None, typer.Option("--sampler", help="The rule of each reverse step; see below.")
@@ -51,7 +54,9 @@ Sigma = Annotated[
 Clip = Annotated[str | None, typer.Option("--clip", help="What is done to x̂_0; see below.")]
 Invert = Annotated[
     list[Path] | None,
-    typer.Option("--invert", metavar="IMAGE", help="Begin at the noise that DDIM finds for it."),
+    typer.Option(
+        "--invert", metavar="IMAGE", parser=named_path, help="Begin at the noise that DDIM finds for it."
+    ),
 ]
 Count = Annotated[
     int | None, typer.Option("--count", min=1, help="Number of images; 16, or those to invert.")
@@ -131,6 +136,8 @@ def sample(
 ) -> None:
     """Sample from a trained model."""
     with usage():
+        if not run.strip():
+            raise Refused("Name a run, a checkpoint or a model folder; nothing is named here.")
         check_suffix(out)
         check_target(out, force)
     if holds_code(Path(run)):

@@ -9,19 +9,19 @@ import typer
 from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar, watch
-from diffusion_studio.cli.options import Device, Seed, Sets, plain_app
+from diffusion_studio.cli.options import Device, Moved, Seed, Sets, named_path, plain_app
 from diffusion_studio.cli.sentences import errors, usage
 from diffusion_studio.cli.sets import changed, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.files.places import runs_dir
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.moved import source_of, with_images_at
 from diffusion_studio.engine.training.session import Session, new_session, resumed_session
 from diffusion_studio.engine.training.trainer import train as training
 
@@ -39,7 +39,8 @@ class _Train(TyperCommand):
 def train(
     data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or the word digits.")],
     run: Annotated[
-        Path | None, typer.Option("--run", metavar="DIR", help="The run folder; a new one by default.")
+        Path | None,
+        typer.Option("--run", metavar="DIR", parser=named_path, help="The run folder; a new one by default."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Stop after so many steps in all.")
@@ -51,28 +52,29 @@ def train(
     device: Device = "auto",
     sets: Sets = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+    moved: Moved = None,
 ) -> None:
     """Train a model on DATA. Ctrl+C stops and saves; without --steps or --seconds it trains until then."""
     with usage():
         if resume and run is None:
             raise Refused("--resume needs --run DIR.")
+        if moved and not resume:
+            raise Refused("--data goes with --resume: it says where the images of a run are now.")
+        if not data.strip():
+            raise Refused("Name a folder of images, or the word digits; nothing is named here.")
     config = Run.open(run).config if resume and run else RunConfig()
     given = {"training.steps": steps, "training.seconds": seconds, "seed": seed}
     with usage():
         config = changed(config, [*(f"{k}={v}" for k, v in given.items() if v is not None), *(sets or [])])
         if resume and (steps or seconds):  # the given limit replaces the earlier one
             config = changed(config, [f"training.steps={steps or 0}", f"training.seconds={seconds or 0}"])
-    config = _with_source(config, data, resume)
+    if resume and run:
+        config = with_images_at(Run(run, config), moved or data).config
+    else:
+        config = with_value(config, "data.source", source_of(data))
     session = _train(config, run or NewRun(runs_dir(), Path(config.data.source).name), device, resume)
     _tell_skipped(session)
     typer.echo(session.run.path)
-
-
-def _with_source(config: RunConfig, data: str, resume: bool) -> RunConfig:
-    source = data if data == DIGITS else str(Path(data).expanduser().absolute())
-    if resume and source != config.data.source:
-        raise Refused(f"This run was trained on {config.data.source}, not on {source}.")
-    return with_value(config, "data.source", source)
 
 
 def _train(config: RunConfig, place: Path | NewRun, device_name: str, resume: bool) -> Session:

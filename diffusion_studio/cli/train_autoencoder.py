@@ -9,13 +9,12 @@ import typer
 from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar, watch
-from diffusion_studio.cli.options import Device, Seed, Sets, plain_app
+from diffusion_studio.cli.options import Device, Moved, Seed, Sets, named_path, plain_app
 from diffusion_studio.cli.sentences import usage
 from diffusion_studio.cli.sets import changed, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.autoencoder.session import new_session, resumed_session, train
 from diffusion_studio.engine.files.places import runs_dir
 from diffusion_studio.engine.jobs.control import Control
@@ -23,6 +22,7 @@ from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig, HVAEConfig
 from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.moved import source_of, with_images_at
 
 app = plain_app()
 Kind = Literal["ae", "vae", "hvae"]
@@ -39,7 +39,8 @@ class _TrainAutoencoder(TyperCommand):
 def train_autoencoder(
     data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or the word digits.")],
     run: Annotated[
-        Path | None, typer.Option("--run", metavar="DIR", help="The run folder; a new one by default.")
+        Path | None,
+        typer.Option("--run", metavar="DIR", parser=named_path, help="The run folder; a new one by default."),
     ] = None,
     kind: Annotated[
         Kind | None, typer.Option("--kind", help="A plain autoencoder, a VAE (the default), or a hierarchy.")
@@ -54,22 +55,27 @@ def train_autoencoder(
     device: Device = "auto",
     sets: Sets = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+    moved: Moved = None,
 ) -> None:
     """Train an autoencoder on DATA. Ctrl+C stops and saves. Keys of decoder and KL are those of vae and
     hvae, keys of hierarchy those of hvae."""
     with usage():
         if resume and run is None:
             raise Refused("--resume needs --run DIR.")
+        if moved and not resume:
+            raise Refused("--data goes with --resume: it says where the images of a run are now.")
+        if not data.strip():
+            raise Refused("Name a folder of images, or the word digits; nothing is named here.")
     config = _begun(run, kind) if resume and run else BY_KIND[kind or "vae"]()
     limits = {"training.steps": steps or 0, "training.seconds": seconds or 0} if steps or seconds else {}
     given = limits | ({} if seed is None else {"seed": seed})
     with usage():
         config = changed(config, [*(f"{k}={v}" for k, v in given.items()), *(sets or [])])
-    source = data if data == DIGITS else str(Path(data).expanduser().absolute())
-    if resume and source != config.data.source:
-        raise Refused(f"This run was trained on {config.data.source}, not on {source}.")
-    config = with_value(config, "data.source", source)
-    place = run or NewRun(runs_dir(), f"{Path(source).name}-{config.kind}")
+    if resume and run:
+        config = with_images_at(Run(run, config), moved or data).config
+    else:
+        config = with_value(config, "data.source", source_of(data))
+    place = run or NewRun(runs_dir(), f"{Path(config.data.source).name}-{config.kind}")
     typer.echo(_train(config, place, device, resume))
 
 

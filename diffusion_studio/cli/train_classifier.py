@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar, watch
-from diffusion_studio.cli.options import Device, Seed, Sets, TrainedRun, plain_app
+from diffusion_studio.cli.options import Device, Moved, Seed, Sets, TrainedRun, plain_app
 from diffusion_studio.cli.sentences import usage
 from diffusion_studio.cli.sets import changed, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
@@ -42,6 +42,7 @@ def train_classifier(
     ] = None,
     seed: Seed = 0,
     sets: Sets = None,
+    data: Moved = None,
     device: Device = "auto",
 ) -> None:
     """Train a classifier of noisy images on the data of RUN, and keep it there. It can guide the chains of
@@ -50,16 +51,16 @@ def train_classifier(
     given = [f"{key}={value}" for key, value in ({"seed": seed or 0} | limit).items()]
     with usage():
         spec = changed(ClassifierSpec(), [*given, *(sets or [])])
-    typer.echo(_train(run, spec, choose_device(device)))
+    typer.echo(_train(run, spec, choose_device(device), data))
 
 
-def _train(path: Path, spec: ClassifierSpec, device: torch.device) -> str:
+def _train(path: Path, spec: ClassifierSpec, device: torch.device, data: str | None) -> str:
     """What the trained classifier knows, in words."""
     control, known = Control(), ""
 
     def stream() -> Iterator[Event]:
         nonlocal known
-        for event in training(path, spec, device, control):
+        for event in training(path, spec, device, control, data=data):
             if isinstance(event, AccuracyMeasured) and event.final:
                 known = accuracy_sentence(event.curve, event.classes)
             yield event

@@ -87,7 +87,7 @@ def test_that_a_training_that_cannot_be_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("arguments", "code", "part"),
     [
-        (["elsewhere", "--resume"], 1, "was trained on digits"),
+        (["elsewhere", "--resume"], 1, "There is no folder"),
         (["digits", "--resume", "--set", "model.width=16"], 1, "model"),
         (["digits"], 1, "already holds a run"),
     ],

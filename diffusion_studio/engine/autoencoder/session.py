@@ -25,6 +25,7 @@ from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, FitSpec
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
+from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import Reading, RunData, load_run_data, manifest_of, split
 
 FIXED = ("data", "code", "decoder", "hierarchy", "seed")
@@ -109,8 +110,9 @@ def _reconfigured(run: Run[AutoencoderConfig], config: AutoencoderConfig | None)
         return run
     if config.kind != run.config.kind:
         raise RunError(f"{run.name} is of the kind {run.config.kind}, not {config.kind}: start a new run.")
+    here = with_images_at(run, config.data.source)  # checked when they are read
     for name in FIXED:
-        if name in type(config).model_fields and get_value(config, name) != get_value(run.config, name):
+        if name in type(config).model_fields and get_value(config, name) != get_value(here.config, name):
             raise RunError(
                 f"The {name} of {run.name} cannot change after its first step; start a new run for that."
             )

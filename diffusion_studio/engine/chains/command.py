@@ -24,6 +24,7 @@ from diffusion_studio.core.guidance.guides import (
 from diffusion_studio.core.process.spacing import ExplicitSpacing, Spacing
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM, SigmaCurve
+from diffusion_studio.data.imageset import printable
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InvertedStart
 
@@ -135,8 +136,9 @@ def class_number(asked: int | str, names: Names) -> int:
         Refused: no such class; the message is a sentence.
     """
     known, text = list(names()), str(asked).strip()
-    if text in known:
-        return known.index(text)
+    for name in (text, printable(text)):  # names in another encoding stand as escapes in a run
+        if name in known:
+            return known.index(name)
     if re.fullmatch(r"-\d+", text):
         return int(text)
     if re.fullmatch(r"\d{1,9}", text) and (not known or int(text) < len(known)):

@@ -28,6 +28,7 @@ from diffusion_studio.engine.machine.devices import device_name, is_fast
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent, CheckpointError
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource
+from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import Reading
 from diffusion_studio.models.noisy_classifier import NoisyClassifier
 
@@ -82,19 +83,24 @@ class AccuracyMeasured(events.Event):
 
 
 def train_classifier(
-    path: Path, spec: ClassifierSpec, device: torch.device, control: Control, reading: Reading | None = None
-) -> Iterator[events.Event]:
+    path: Path, spec: ClassifierSpec, device: torch.device, control: Control, reading: Reading | None = None,
+    data: str | None = None,
+) -> Iterator[events.Event]:  # fmt: skip
     """Trains a classifier for a run until the limit of `spec` or a stop; `Finished` is always the last event.
 
     It learns from the same images as the run, and at the same noise levels, and is kept in RUN/classifier.
+
+    Args:
+        data: where the images of the run lie now, if not where they were.
     """
-    return finishing(_training(path, spec, device, control, reading))
+    return finishing(_training(path, spec, device, control, reading, data))
 
 
 def _training(
-    path: Path, spec: ClassifierSpec, device: torch.device, control: Control, reading: Reading | None
-) -> Training:
-    run = Run.open(path)
+    path: Path, spec: ClassifierSpec, device: torch.device, control: Control, reading: Reading | None,
+    data: str | None,
+) -> Training:  # fmt: skip
+    run = with_images_at(Run.open(path), data)
     with _held(run):
         task = ClassifierTask(run, classifier_data(run, reading, lambda: control.stopped), spec, device)
         yield from task.opening()

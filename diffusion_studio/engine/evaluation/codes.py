@@ -23,6 +23,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
 from diffusion_studio.engine.runs.quality import Quality, QualitySpace
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import RunData, load_run_data
 
 
@@ -60,7 +61,7 @@ def evaluate_code(
     Raises:
         Refused: no run, no checkpoint or no images; the message is a sentence for a person.
     """
-    run = Run.open_as(path, AutoencoderConfig)
+    run = with_images_at(Run.open_as(path, AutoencoderConfig), spec.data)
     model = open_model(path, device)
     try:
         data = load_run_data(run, None, lambda: control.stopped)

@@ -32,6 +32,7 @@ from diffusion_studio.engine.runs.checkpoints import checkpoint_step
 from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.quality import Quality, QualitySpace
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import RunData, load_run_data
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class EvaluationSpec:
     draws: int = 2  # of noise for each of them
     samples: int = 500  # drawn with 50 DDIM steps, for the quality
     seed: int = 0
+    data: str | None = None  # where the images of the run lie now, if not where they were
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def evaluate(
     Raises:
         Refused: no run, no checkpoint or no images; the message is a sentence for a person.
     """
-    run = Run.open(path)
+    run = with_images_at(Run.open(path), spec.data)
     checkpoint, notes = run.newest_checkpoint()
     try:
         data = load_run_data(run, None, lambda: control.stopped)

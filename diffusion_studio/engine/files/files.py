@@ -39,8 +39,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     fsync_folder(path.parent)
 
 
-def to_json(value: Any) -> bytes:
-    return json.dumps(value, indent=1, ensure_ascii=False).encode()
+def to_json(value: Any, indent: int | None = 1) -> bytes:
+    """A JSON text in UTF-8; names in another encoding are escaped, and come back as they were."""
+    return json.dumps(value, indent=indent, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def digest(data: bytes) -> str:

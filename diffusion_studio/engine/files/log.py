@@ -22,7 +22,12 @@ def kept_log(name: str) -> Iterator[None]:
     try:
         places.log_dir().mkdir(parents=True, exist_ok=True)
         handler = RotatingFileHandler(
-            places.log_dir() / name, maxBytes=LIMIT, backupCount=1, encoding="utf-8", delay=True
+            places.log_dir() / name,
+            maxBytes=LIMIT,
+            backupCount=1,
+            encoding="utf-8",
+            delay=True,
+            errors="backslashreplace",  # names of files in another encoding
         )
     except OSError:
         yield

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data import png
-from diffusion_studio.engine.files.files import write_atomically
+from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import regular
 
 SETTINGS = "diffusion_studio"  # the PNG text chunk that holds the settings
@@ -66,7 +66,7 @@ def save_grid(
         at_least: small grids are enlarged, pixel by pixel, until their shorter side has so many pixels.
     """
     info = PngInfo()
-    info.add_itxt(SETTINGS, json.dumps(settings, ensure_ascii=False))
+    info.add_itxt(SETTINGS, to_json(settings, None).decode())
     buffer = io.BytesIO()
     _pillow(enlarged(mosaic(images, columns), at_least)).save(buffer, "PNG", pnginfo=info)
     write_atomically(path, buffer.getvalue())
@@ -138,16 +138,16 @@ def save_animation(
     common: dict[str, Any] = {
         "save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0
     }  # fmt: skip
-    text = json.dumps(settings, ensure_ascii=False)
+    text = to_json(settings, None)
     buffer = io.BytesIO()
     match path.suffix.lower():
         case ".gif":
             pictures[0].save(buffer, "GIF", comment=json.dumps(settings).encode()[:60000], **common)
         case ".webp":
             common["append_images"] = [picture.convert("RGB") for picture in pictures[1:]]
-            pictures[0].convert("RGB").save(buffer, "WEBP", lossless=True, xmp=text.encode(), **common)
+            pictures[0].convert("RGB").save(buffer, "WEBP", lossless=True, xmp=text, **common)
         case _:
             info = PngInfo()
-            info.add_itxt(SETTINGS, text)
+            info.add_itxt(SETTINGS, text.decode())
             pictures[0].save(buffer, "PNG", pnginfo=info, **common)
     write_atomically(path, buffer.getvalue())

@@ -21,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.data.imageset import printable
 from diffusion_studio.engine.files.reading import ANY_SIZE, inside, regular
 from diffusion_studio.engine.runs.quality import Quality
 
@@ -142,7 +143,8 @@ class Metrics:
     def note(self, step: int, kind: str, message: str) -> None:
         """Marks something that happened at a step."""
         self._db.execute(
-            "INSERT INTO events VALUES (?, ?, ?, ?, ?)", (self.segment, step, time.time(), kind, message)
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
+            (self.segment, step, time.time(), kind, printable(message)),
         )
 
     def add_quality(self, step: int, quality: Quality) -> None:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.data.errors import DataError
 from diffusion_studio.data.imageset import ImageSet, printable
 from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.runs.run import Run, RunError
+from diffusion_studio.engine.training.moved import check_same, is_elsewhere, listed_images
 
 _SPLIT = 13  # stream of the counter
 
@@ -59,19 +63,36 @@ def manifest_of(images: ImageSet, apart: Numbers) -> dict[str, Any]:
 def load_run_data(
     run: Run[Any], reading: Reading | None = None, cancelled: Callable[[], bool] | None = None
 ) -> RunData:
-    """The images of a run.
+    """The images of a run. If it is told that they lie elsewhere than when it began, they must be the same.
 
     Raises:
         Cancelled: `cancelled()` became true.
-        RunError: they have classes that the run does not know, or all that it trained on are gone.
+        RunError: they have classes that the run does not know, all that it trained on are gone, or they are
+            others than those that it began with, in another place.
         DataError: there are none.
     """
-    now = load(run.config.data, cache_dir(), reading, cancelled)
+    now = _loaded(run, reading, cancelled)
+    if is_elsewhere(run):
+        check_same(run, now)
     images = _with_classes_of(run, now)
     trained, apart = _split_of(run, images)
     if not len(trained):
         raise RunError(f"None of the images that {run.name} trains on lies in {images.source} any more.")
     return RunData(images, trained, apart, _changes(run, now))
+
+
+def _loaded(
+    run: Run[Any], reading: Reading | None, cancelled: Callable[[], bool] | None
+) -> ImageSet:  # fmt: skip
+    source = run.config.data.source
+    try:
+        return load(run.config.data, cache_dir(), reading, cancelled)
+    except DataError as error:
+        if source == DIGITS or Path(source).is_dir():
+            raise
+        raise DataError(
+            f"{error} If the images of {run.name} were moved, --data on the command line says where they are."
+        ) from None
 
 
 def _with_classes_of(run: Run[Any], images: ImageSet) -> ImageSet:
@@ -104,19 +125,14 @@ def _split_of(run: Run[Any], images: ImageSet) -> tuple[Numbers, Numbers]:
 
 def _listed(run: Run[Any]) -> dict[str, bool]:
     """The images that the run began with, by name: whether each is kept apart."""
-    listed = run.manifest.get("images")
-    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-    return {str(entry.get("file")): bool(entry.get("apart")) for entry in entries}
+    return {str(entry.get("file")): bool(entry.get("apart")) for entry in listed_images(run)}
 
 
 def _changes(run: Run[Any], images: ImageSet) -> tuple[str, ...]:
     """What changed in the data since the run began, as a sentence."""
     if run.manifest.get("fingerprint", images.fingerprint) == images.fingerprint:
         return ()
-    listed = run.manifest.get("images")
-    before = (
-        {str(e.get("file")) for e in listed if isinstance(e, dict)} if isinstance(listed, list) else set()
-    )
+    before = {str(entry.get("file")) for entry in listed_images(run)}
     now = {printable(file) for file in images.files}
     counts = {"added": len(now - before), "gone": len(before - now)}
     what = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "pixels or labels"

@@ -26,6 +26,7 @@ from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource
 from diffusion_studio.engine.training.learner import Learner, LearnerState
+from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import Reading, RunData, load_run_data, manifest_of, split
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
@@ -202,8 +203,9 @@ def resumed_session(
 def _reconfigured(run: Run, config: RunConfig | None) -> Run:
     if config is None or config == run.config:
         return run
+    here = with_images_at(run, config.data.source)  # checked when they are read
     for name in FIXED:
-        if get_value(config, name) != get_value(run.config, name):
+        if get_value(config, name) != get_value(here.config, name):
             what = name.rpartition(".")[2]
             raise RunError(
                 f"The {what} of {run.name} cannot change after its first step; start a new run for that."

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({
     "train-autoencoder": Command(
         "diffusion_studio.cli.train_autoencoder", "Train an autoencoder, a VAE or a hierarchy on DATA."
     ),
+    "export": Command("diffusion_studio.cli.export", "Write the model of RUN as a folder for diffusers."),
     "evaluate": Command("diffusion_studio.cli.evaluate", "Measure a trained model."),
     "doctor": Command(
         "diffusion_studio.cli.doctor",

@@ -1,0 +1,79 @@
+"""A run as a model folder of its own: what samples it, and a card that says what it is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.evaluation.evaluation import read_evaluation
+from diffusion_studio.engine.evaluation.model_card import ModelFacts, model_card
+from diffusion_studio.engine.files.files import write_synced
+from diffusion_studio.engine.runs.checkpoints import checkpoint_step, read_json
+from diffusion_studio.engine.runs.model_io import SCHEDULER_CONFIG, STUDIO, UNET_CONFIG, UNET_WEIGHTS
+from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX
+from diffusion_studio.engine.runs.run import Run
+
+CARD, PICTURE = "README.md", "samples.png"
+_FILES = (MODEL_INDEX, UNET_CONFIG, UNET_WEIGHTS, SCHEDULER_CONFIG, STUDIO)
+
+
+def export_model(path: Path, folder: Path) -> tuple[str, ...]:
+    """Writes the newest sound model of a run into a folder that is not there yet, or is empty.
+
+    Returns:
+        Sentences about checkpoints that had to be passed over.
+
+    Raises:
+        Refused: no run, no checkpoint, something in the folder, or a model that diffusers cannot sample.
+        OSError: the disk is full or not writable; nothing is left then.
+    """
+    run = Run.open(path)
+    if run.config.objective.predict == "score":
+        raise Refused(f"{run.name} predicts the score, for which diffusers has no name: it cannot sample it.")
+    _check_place(folder)
+    checkpoint, notes = run.newest_checkpoint()
+    temporary = folder.with_name(f".{folder.name}.exporting")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        for name, data in _content(run, checkpoint, folder):
+            (temporary / name).parent.mkdir(exist_ok=True)
+            write_synced(temporary / name, data)
+        if folder.exists():
+            folder.rmdir()
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return notes
+
+
+def _check_place(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists():
+        raise Refused(f"{folder} is there already, and not an empty folder; name another one.")
+
+
+def _content(run: Run[Any], checkpoint: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of every file."""
+    for name in _FILES:
+        yield name, (checkpoint / name).read_bytes()
+    pictures = sorted(run.sample_folder.glob("step-*.png"))
+    if pictures:
+        yield PICTURE, pictures[-1].read_bytes()
+    card = model_card(_facts(run, checkpoint, folder, bool(pictures)))
+    yield CARD, card.encode("utf-8")
+
+
+def _facts(run: Run[Any], checkpoint: Path, folder: Path, has_picture: bool) -> ModelFacts:
+    step, studio = checkpoint_step(checkpoint), read_json(checkpoint, STUDIO)
+    measured = read_evaluation(run)
+    return ModelFacts(
+        run.name, folder.name, step, run.config, run.manifest,
+        tuple(studio["class_names"]) if studio["classes"] else (),
+        measured if measured and measured.get("step") == step else None, has_picture,
+    )  # fmt: skip

@@ -1,0 +1,107 @@
+"""A run as a model folder: diffusers samples it by the example on its card, and it comes back the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.chains.source import open_source
+from diffusion_studio.engine.evaluation.evaluation import EvaluationSpec, evaluate
+from diffusion_studio.engine.evaluation.exported_model import CARD, export_model
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.models.unet import quiet_diffusers
+from support.tiny import CPU, begin, finish, tiny_config
+
+
+def run_of(pictures: Path, path: Path, **changes: Any) -> Path:
+    finish(
+        begin(
+            path, tiny_config(pictures, **({"steps": 2, "preview_count": 4, "preview_share": 0.5} | changes))
+        )
+    )
+    return path
+
+
+def card_of(folder: Path) -> str:
+    return (folder / CARD).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize(("predict", "variance"), [("eps", "fixed"), ("v", "hybrid"), ("x_0", "fixed")])
+def test_that_the_example_on_the_card_samples_the_model(
+    conditional: bool, predict: str, variance: str, pictures: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    objective = {"predict": predict, "variance": variance}
+    run = run_of(pictures, tmp_path / "run", conditional=conditional, objective=objective)
+    export_model(run, tmp_path / "model")
+    (code,) = re.findall(r"```python\n(.*?)```", card_of(tmp_path / "model"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, Any] = {}
+    with quiet_diffusers():
+        exec(code, known)
+    images = known["images"]
+    assert len(images) == (3 if conditional else 4)
+    assert images[0].shape == (8, 8, 1) if conditional else images[0].size == (8, 8)
+
+
+def test_that_an_exported_model_is_the_same_model(pictures: Path, tmp_path: Path) -> None:
+    run = run_of(pictures, tmp_path / "run")
+    assert export_model(run, tmp_path / "deep" / "model") == ()
+    there, here = open_source(run, CPU), open_source(tmp_path / "deep" / "model", CPU)
+    assert (here.kind, here.class_names) == ("folder", there.class_names)
+    x, labels = torch.randn(2, 1, 8, 8), torch.tensor([1, -1])
+    assert torch.equal(here.denoiser(x, 9, labels).eps_hat, there.denoiser(x, 9, labels).eps_hat)
+    names = {path.relative_to(tmp_path / "deep" / "model").as_posix() for path in here_files(tmp_path)}
+    assert names == {
+        "README.md", "model_index.json", "samples.png", "scheduler/scheduler_config.json", "studio.json",
+        "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
+    }  # fmt: skip
+
+
+def here_files(tmp_path: Path) -> list[Path]:
+    return [path for path in (tmp_path / "deep" / "model").rglob("*") if path.is_file()]
+
+
+def test_that_the_card_tells_data_training_and_figures(pictures: Path, tmp_path: Path) -> None:
+    run = run_of(pictures, tmp_path / "run", held_out=0.3)
+    for _ in evaluate(run, EvaluationSpec(images=3, samples=8), CPU, Control()):
+        pass
+    export_model(run, tmp_path / "model")
+    card = card_of(tmp_path / "model")
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["library_name"] == "diffusers" and "ddpm" in front["tags"]
+    for words in (
+        "8 images of", "bound on −log p", "Fréchet distance", "batch size | 16", "trained for 2 steps",
+        "Classes: 0 ape, 1 bee, 2 cat; 3 stands for no class.", "![Samples](samples.png)",
+    ):  # fmt: skip
+        assert words in card, words
+
+
+def test_that_a_card_without_figures_has_no_such_heading(pictures: Path, tmp_path: Path) -> None:
+    export_model(run_of(pictures, tmp_path / "run", preview_count=0), tmp_path / "model")
+    card = card_of(tmp_path / "model")
+    assert "## Figures" not in card and "samples.png" not in card
+
+
+def test_that_what_cannot_be_exported_is_refused_and_leaves_nothing(pictures: Path, tmp_path: Path) -> None:
+    score = run_of(pictures, tmp_path / "score", objective={"predict": "score"})
+    with pytest.raises(Refused, match="diffusers has no name"):
+        export_model(score, tmp_path / "model")
+    with pytest.raises(Refused, match="is not a run"):
+        export_model(tmp_path / "nothing", tmp_path / "model")
+    run = run_of(pictures, tmp_path / "run")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(Refused, match="not an empty folder"):
+        export_model(run, tmp_path / "full")
+    (run / "checkpoints" / "step-00000002" / "studio.json").unlink()
+    with pytest.raises(Refused, match="no usable checkpoint"):
+        export_model(run, tmp_path / "model")
+    assert not [path for path in tmp_path.iterdir() if "model" in path.name]

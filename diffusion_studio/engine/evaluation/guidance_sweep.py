@@ -24,6 +24,7 @@ from diffusion_studio.engine.runs.quality import QualitySpace
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
 STRIP_CLASSES = 10  # rows at most
 FITTED = 2000  # images at most that the judge learns from
+RIDGE = 0.1  # how little it trusts a single one of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +51,13 @@ class Trade:
 
 
 class Judge:
-    """A classifier of clean images that guidance never sees: a support vector machine on their pixels.
+    """A classifier of clean images that guidance never sees: kernel ridge regression of their pixels onto ±1.
 
     Raises:
         Refused: images of fewer than two classes.
     """
 
     def __init__(self, images: ImageSet) -> None:
-        from sklearn.svm import SVC
-
         known = np.flatnonzero(images.labels >= 0)
         if len(np.unique(images.labels[known])) < 2:
             raise Refused(f"{images.name} has no two classes to tell apart.")
@@ -66,13 +65,31 @@ class Judge:
         known = random.permutation(known)[: FITTED + FITTED // 4]
         tested, fitted = np.split(known, [len(known) // 5])
         pixels, labels = _flat(images.images), images.labels
-        self._machine = SVC().fit(pixels[fitted], labels[fitted])
-        self.accuracy = float((self._machine.predict(pixels[tested]) == labels[tested]).mean())
+        self._classes, wanted = np.unique(labels[fitted], return_inverse=True)
+        self._fitted = pixels[fitted]
+        self._width = pixels.shape[1] * max(float(self._fitted.var()), 1e-12)  # squared, of the kernel
+        kernel = self._kernel(self._fitted) + RIDGE * np.eye(len(fitted))
+        self._weights = np.linalg.solve(
+            kernel, np.where(wanted[:, None] == np.arange(len(self._classes)), 1.0, -1.0)
+        )
+        self.accuracy = float((self._judged(pixels[tested]) == labels[tested]).mean())
         self._own = {int(k): pixels[known[labels[known] == k]] for k in np.unique(labels[known])}
 
     def adherence(self, samples: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
         """Share of uint8 samples (n, C, H, W) that look like the class that was asked for (n,)."""
-        return float((self._machine.predict(_flat(samples)) == labels).mean())
+        return float((self._judged(_flat(samples)) == labels).mean())
+
+    def _judged(self, pixels: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The class of each. (n, D) → (n,)"""
+        found: NDArray[np.int64] = self._classes[(self._kernel(pixels) @ self._weights).argmax(1)]
+        return found
+
+    def _kernel(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How alike each is to the images that it learned from, 0 … 1. (n, D) → (n, fitted)"""
+        known = self._fitted
+        apart = (pixels**2).sum(1)[:, None] + (known**2).sum(1) - 2 * pixels @ known.T
+        found: NDArray[np.float64] = np.exp(-np.maximum(apart, 0) / self._width)
+        return found
 
     @cached_property
     def real_diversity(self) -> float:

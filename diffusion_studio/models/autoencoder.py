@@ -40,6 +40,16 @@ class CodeSpec(Choice):
         help="Units of each hidden layer; for the convolutional network, a quarter of them are its channels.",
     )  # fmt: skip
 
+    def weights(self, shape: Shape) -> int:
+        """About how many numbers its two largest layers learn, which are nearly all, for images (C, H, W)."""
+        channels, height, width = shape
+        pixels = channels * height * width
+        if self.network == "linear":
+            return 2 * pixels * self.size
+        if self.network == "conv":
+            pixels = 2 * max(4, self.width // 4) * (height // 4) * (width // 4)
+        return 2 * pixels * self.width
+
 
 class HierarchySpec(Choice):
     """How many levels of latents there are, and the three restrictions that make it a diffusion model."""

@@ -18,6 +18,7 @@ from diffusion_studio.models.network import Output
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
+MOST_LEVELS, MOST_MULTIPLE = 9, 16
 Precision = Literal["fp32", "bf16"]
 
 
@@ -57,8 +58,11 @@ class UNetSpec(Choice):
             Refused: a size that the resolution does not allow.
         """
         multipliers = self.multipliers or _levels(resolution, fast_device)
-        if min(multipliers) < 1:
-            raise Refused("Every level of the network needs a multiple of at least 1.")
+        if len(multipliers) > MOST_LEVELS or not all(1 <= m <= MOST_MULTIPLE for m in multipliers):
+            raise Refused(
+                f"A network has up to {MOST_LEVELS} levels, each a multiple of at least 1 and at most "
+                f"{MOST_MULTIPLE}."
+            )
         halvings = 2 ** (len(multipliers) - 1)
         if resolution % halvings:
             raise Refused(

@@ -22,6 +22,7 @@ from diffusion_studio.engine.autoencoder.model import AVERAGE, CodeModel
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Event, Progress
 from diffusion_studio.engine.loop.descent import Descent
+from diffusion_studio.engine.machine.room import check_count
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, VAEConfig
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent, CheckpointError
 from diffusion_studio.engine.training.batches import DataOrder
@@ -56,6 +57,7 @@ class AutoencoderTask:
         self._control, self._images, self._numbers = control, images, numbers
         self.decoder = decoder_of(config)
         shape = (images.channels, images.resolution, images.resolution)
+        check_count(config.code.weights(shape), device)
         self.network = build_network(config, shape).to(device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._descent = Descent(self.network, self.average)

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import filelock
@@ -25,6 +26,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.loop import Training, finishing, trained
 from diffusion_studio.engine.loop.task import Limits
 from diffusion_studio.engine.machine.devices import device_name, is_fast
+from diffusion_studio.engine.machine.room import check_room
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent, CheckpointError
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource
@@ -135,9 +137,11 @@ class ClassifierTask:
             raise ClassifierError(
                 f"The width of the classifier must be a multiple of 8; it is {self._width}."
             )
+        build = partial(NoisyClassifier, images.resolution, images.channels, images.classes, self._width)
+        check_room(build, device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)
-            network = NoisyClassifier(images.resolution, images.channels, images.classes, self._width)
+            network = build()
         self.learner = ClassifierLearner(network, data.tables, spec.learning_rate, spec.weight_decay, device)
         self._batches = BatchSource(
             images, data.tables.steps, images.classes, 0.0, run.config.data.flip, spec.seed, device,

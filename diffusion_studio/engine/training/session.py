@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,6 +19,7 @@ from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.loop.run_keeper import resume
 from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.machine.devices import choose_precision, is_fast
+from diffusion_studio.engine.machine.room import check_room
 from diffusion_studio.engine.runs import model_io
 from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointContent, CheckpointError
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
@@ -32,6 +33,9 @@ from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
 from diffusion_studio.models.snr import LearnedSNR
 from diffusion_studio.models.unet import Precision, build_unet
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
 
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
 DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
@@ -141,10 +145,15 @@ def _with_training(config: RunConfig, **values: Any) -> RunConfig:
 
 def _learner(config: RunConfig, images: ImageSet, device: torch.device, precision: Precision) -> Learner:
     classes = images.classes if config.model.conditional else 0
+    learned = config.objective.variance != "fixed"
+
+    def build() -> UNet2DModel:
+        return build_unet(config.model, images.resolution, images.channels, classes, learned)
+
+    check_room(build, device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        learned = config.objective.variance != "fixed"
-        unet = build_unet(config.model, images.resolution, images.channels, classes, learned)
+        unet = build()
     tables = config.diffusion.tables()
     schedule = None
     if isinstance(config.diffusion.schedule, LearnedSchedule):

@@ -1,0 +1,64 @@
+"""A network that no machine has room for is refused before it is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffusion_studio.core.describe import with_values
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.autoencoder.build import build_network
+from diffusion_studio.engine.classifier.training import ClassifierSpec, train_classifier
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.events import Finished
+from diffusion_studio.engine.machine import room
+from diffusion_studio.engine.runs.autoencoder_config import AEConfig
+from diffusion_studio.models.autoencoder import CodeSpec
+from support.tiny import CPU, begin, finish, only, tiny_config
+
+ENOUGH = 20 << 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model.multipliers": "16,16", "model.width": 512, "model.layers": 4}, r"billion weights and need"),
+        ({"model.multipliers": "17"}, "at most 16"),
+        ({"model.multipliers": f"1,{10**30}"}, "at most 16"),
+        ({"model.multipliers": "1,0"}, "at least 1"),
+        ({"model.multipliers": "1,-2"}, "at least 1"),
+        ({"model.multipliers": ",".join(["1"] * 20_000)}, "up to 9 levels"),
+    ],
+)
+def test_that_a_giant_network_is_refused_and_leaves_no_run(changes, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "memory_of", lambda _: ENOUGH)
+    config = with_values(tiny_config(), list(changes.items()))
+    with pytest.raises(Refused, match=words):
+        begin(tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_that_a_giant_classifier_is_refused(tmp_path: Path, monkeypatch):
+    finish(begin(tmp_path / "run", tiny_config(steps=1)))
+    monkeypatch.setattr(room, "memory_of", lambda _: 10**6)
+    told = list(train_classifier(tmp_path / "run", ClassifierSpec(steps=1), CPU, Control()))
+    (end,) = only(told, Finished)
+    assert end.outcome == "failed"
+    assert "billion weights and need" in end.message
+
+
+@pytest.mark.parametrize("network", ["linear", "mlp", "conv"])
+def test_that_the_size_of_an_autoencoder_is_known_before_it_is_built(network):
+    code, shape = CodeSpec(network=network, width=512), (3, 32, 32)
+    built = sum(weights.numel() for weights in build_network(AEConfig(code=code), shape).parameters())
+    assert 0.7 * built < code.weights(shape) <= built
+
+
+def test_that_what_fits_is_not_refused(monkeypatch):
+    monkeypatch.setattr(room, "memory_of", lambda _: 20 * 110)
+    room.check_room(lambda: torch.nn.Linear(10, 10), CPU)
+    monkeypatch.setattr(room, "memory_of", lambda _: 20 * 110 - 1)
+    with pytest.raises(Refused, match="The network would have"):
+        room.check_room(lambda: torch.nn.Linear(10, 10), CPU)

@@ -13,9 +13,11 @@ from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.machine.devices import available_devices, named_devices
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.plane.export import holds_state
+from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
-from diffusion_studio.engine.runs.run import is_run
+from diffusion_studio.engine.runs.run import is_run, kind_of
+from diffusion_studio.pages.autoencoder.page import AutoencoderPage
 from diffusion_studio.pages.entries import PAGES
 from diffusion_studio.pages.page import Desk, Page
 from diffusion_studio.pages.plane.page import PlanePage
@@ -56,7 +58,7 @@ class Studio(QObject):
             page.go_requested.connect(self._go)
         self.train_page, self.sample_page = self._page(TrainPage), self._page(SamplePage)
         self.plane_page, self.theory_page = self._page(PlanePage), self._page(TheoryPage)
-        self.runs_page = self._page(RunsPage)
+        self.runs_page, self.code_page = self._page(RunsPage), self._page(AutoencoderPage)
         self.training, self.sampling = self.train_page.model, self.sample_page.model
         self.plane, self.theory = self.plane_page.model, self.theory_page.model
         self.runs = self.runs_page.model
@@ -129,7 +131,9 @@ class Studio(QObject):
     def open_path(self, path: str) -> None:
         """Anything dropped or given on the command line: a run, a model folder, or a folder of images."""
         place = Path(path).expanduser().absolute()
-        if is_run(place) or is_pipeline(place):
+        if kind_of(place) in BY_KIND:
+            self._show_code(place)
+        elif is_run(place) or is_pipeline(place):
             self.sampling.choices.open_folder(place)
             self.show_page("sample")
         else:
@@ -146,15 +150,30 @@ class Studio(QObject):
             self._sample_run(self.training.state.run)
 
     def _sample_run(self, path: Path) -> None:
+        if kind_of(path) in BY_KIND:
+            self._show_code(path)
+            return
         self.sampling.choices.refresh()
         self.sampling.choices.choose(str(path))
         self.show_page("sample")
 
+    def _show_code(self, path: Path) -> None:
+        """An autoencoder's run, on its own page."""
+        self.code_page.open_run(path)
+        self.show_page("autoencoder")
+
     def _resume_run(self, path: Path) -> None:
+        if kind_of(path) in BY_KIND:
+            self.code_page.model.resume_run(path)
+            self.show_page("autoencoder")
+            return
         self.training.resume_run(path)
         self.show_page("train")
 
     def _show_run(self, path: Path) -> None:
+        if kind_of(path) in BY_KIND:
+            self._show_code(path)
+            return
         self.training.show_run(path)
         self.show_page("train")
 

@@ -79,6 +79,18 @@ class HierarchySpec(Choice):
         formula=r"q(x_T|x_0) \approx \mathcal{N}(0, I)", source="Luo eq. 33",
     )  # fmt: skip
 
+    @property
+    def restrictions(self) -> int:
+        """How many of the three hold; each needs the one before."""
+        return sum((self.same_dimension, self.fixed_encoder, self.standard_end))
+
+    def restricted(self, count: int) -> HierarchySpec:
+        """The same with the first `count` restrictions, and with levels enough for them."""
+        names = ("same_dimension", "fixed_encoder", "standard_end")
+        values = {name: number < count for number, name in enumerate(names)}
+        levels = max(self.levels, 2 if count else 1)
+        return self.model_copy(update={**values, "levels": levels, "sizes": () if count else self.sizes})
+
     def dims(self, code: int, pixels: int) -> tuple[int, ...]:
         """Numbers in z_1 … z_T."""
         if self.same_dimension:

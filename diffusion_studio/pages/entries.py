@@ -40,6 +40,7 @@ PAGES = (
     Entry("train", "Train"),
     Entry("sample", "Sample"),
     Entry("plane", "2-D"),
+    Entry("autoencoder", "Autoencoder"),
     Entry("theory", "Theory"),
     Entry("runs", "Runs"),
 )

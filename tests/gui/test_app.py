@@ -107,7 +107,7 @@ def test_that_a_library_that_does_not_load_is_said_in_the_window(qtbot, make_app
 def test_that_rail_and_keys_lead_to_every_page(qtbot, open_app):
     app = open_app()
     titles = {entry.key: entry.title for entry in PAGES}
-    assert list(titles) == ["train", "sample", "plane", "theory", "runs"]
+    assert list(titles) == ["train", "sample", "plane", "autoencoder", "theory", "runs"]
     for number, key in enumerate(titles, start=1):
         qtbot.keyClick(app.shell, Qt.Key(Qt.Key.Key_0 + number), Qt.KeyboardModifier.ControlModifier)
         assert app.shell.current_page is app.studio.pages[key]

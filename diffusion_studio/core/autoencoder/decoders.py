@@ -50,7 +50,7 @@ class _Gaussian(Decoder):
     """Normal around the output."""
 
     variance: float = knob(
-        0.05, title="decoder variance", symbol="σ²", gt=0, le=10, scale="log",
+        0.05, title="variance", symbol="σ²", gt=0, le=10, scale="log",
         help="Of each pixel around the decoder's output. Small: images must come back exactly, and the KL "
              "grows. Large: latents whose eigenvalue lies below it collapse.",
         source="Course eq. 1.3",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ def scatter(model: CodeModel, image: NDArray[np.uint8], draws: int, seed: int) -
     def noise(t: int, q: Normal) -> Tensor:
         return torch.randn(q.mean.shape, generator=generator, device=model.device).double()
 
-    network = network.double()
+    network = copy.deepcopy(network).double()
     with torch.inference_mode():
         x = model.pixels(image[None]).double().expand(draws, -1, -1, -1).flatten(1)
         found = network.hierarchy(lambda p, out: model.decoder.log_density(p, out, network.log_variance))

@@ -92,10 +92,10 @@ class VAEConfig(AutoencoderConfig):
         LearnedGaussianDecoder(), title="decoder", symbol="p", help="What the decoder says of a pixel."
     )
     kl_weight: float = knob(
-        1.0, title="weight of the KL", symbol="β", ge=0, le=20,
+        1.0, title="KL weight", symbol="λ", ge=0, le=20,
         help="1 is the ELBO. Less: better reconstructions, and samples from the prior fall apart. More: "
              "latents collapse.",
-        formula=r"\mathbb{E}_q\ln p(x|z) - \beta\,D_{\mathrm{KL}}", source="Course remark 1.4",
+        formula=r"\mathbb{E}_q\ln p(x|z) - \lambda\,D_{\mathrm{KL}}", source="Course remark 1.4",
     )  # fmt: skip
     draws: int = knob(
         1, title="draws", symbol="L", ge=1, le=64, scale="log",

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.pages.page import Desk, Page, Workspace, show_notice
 from diffusion_studio.viewmodels.runs.model import RunsState, RunSummary, RunsViewModel
 from diffusion_studio.viewmodels.train.state import duration
@@ -174,10 +174,11 @@ class RunsPage(Page):
         self.facts.setText(run.problem or f"{run.path}")
         self.grid.set_images(run.picture)
         sound = not run.problem
-        diffuses = run.kind == RunConfig.kind
-        self.sample.setEnabled(sound and diffuses and run.step > 0)
-        self.resume.setEnabled(sound and diffuses)
-        self.show_curves.setEnabled(sound and diffuses)
+        code = run.kind in BY_KIND
+        self.sample.setText("Look into its code" if code else "Walk through its chain")
+        self.sample.setEnabled(sound and run.step > 0)
+        self.resume.setEnabled(sound)
+        self.show_curves.setEnabled(sound and not code)
 
     def come_into_sight(self, run: Path | None) -> None:
         self.model.refresh()

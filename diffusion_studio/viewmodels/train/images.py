@@ -44,6 +44,7 @@ class ImageLoader(QObject):
     """Reads one set of images after the other; a new one stops the one before."""
 
     changed = Signal(object)  # ImagesState
+    loaded = Signal(object)  # ImageSet
     told = Signal(object)  # Notice: why there are no images
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -74,6 +75,7 @@ class ImageLoader(QObject):
                 self._show(ImagesState(self.state.data, (done, total)))
             case DataLoaded(images=images):
                 self._show(ImagesState(data_card(images)))
+                self.loaded.emit(images)
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._fail(Notice("error", message, traceback))
             case events.Finished(outcome="stopped"):

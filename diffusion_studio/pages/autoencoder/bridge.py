@@ -1,0 +1,169 @@
+"""The bridge from a hierarchy to a diffusion model: both chains, three switches, one bound for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QHeaderView,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, HVAEConfig, VAEConfig
+from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState, Stage
+from diffusion_studio.viewmodels.autoencoder.state import RUNNING, CodeState
+from diffusion_studio.widgets.codes.diagram import ChainDiagram, Chains
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.look.theme import label, tabular
+
+SWITCHES = (
+    ("Same dimension", "Every level has as many numbers as the image (Luo eq. 30)"),
+    ("Fixed encoder", "Each level is the one below, shrunk and noised (Luo eq. 31)"),
+    ("N(0, I) at T", "Nothing of the image is left at the last level (Luo eq. 33)"),
+)
+HEADS = ("Measured by one routine", "Bound", "Image", "Levels", "Scatter")
+
+
+class BridgeView(QWidget):
+    """Diagram and switches above, what was measured below."""
+
+    restricted = Signal(int)  # how many of the three restrictions hold
+    measure_requested = Signal()
+    diffusion_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.diagram, self.switches = ChainDiagram(), [QCheckBox(title) for title, _ in SWITCHES]
+        for number, (switch, (_, tip)) in enumerate(zip(self.switches, SWITCHES, strict=True)):
+            switch.setToolTip(tip)
+            switch.clicked.connect(lambda on, number=number: self.restricted.emit(number + bool(on)))
+        self.hint, self.facts = label("", "muted"), label("", "small")
+        for words in (self.hint, self.facts):
+            words.setWordWrap(True)
+        self.facts.setFont(tabular(self.facts.font()))
+        self.measure, self.diffusion = QPushButton("Measure"), QPushButton("Measure my diffusion run")
+        self.measure.setToolTip("Both decompositions of the bound of what was trained here")
+        self.diffusion.setToolTip("The newest diffusion run, by the same routine")
+        self.table = _table()
+        self._build()
+        self.measure.clicked.connect(self.measure_requested)
+        self.diffusion.clicked.connect(self.diffusion_requested)
+
+    def _build(self) -> None:
+        chains, bound = Card("Both chains"), Card("The bound, bits per dimension")
+        for switch in self.switches:
+            chains.add_header_widget(switch)
+        chains.body.addWidget(self.diagram)
+        chains.body.addWidget(self.hint)
+        bound.add_header_widget(self.measure)
+        bound.add_header_widget(self.diffusion)
+        bound.body.addWidget(self.table, 1)
+        bound.body.addWidget(self.facts)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(12)
+        column.addWidget(chains)
+        column.addWidget(bound, 1)
+
+    def show_state(self, state: CodeState) -> None:
+        """The chains of this config, and how many of its restrictions hold."""
+        config = state.config
+        self.diagram.set_chains(chains_of(config, _pixels(state)))
+        held = config.hierarchy.restrictions if isinstance(config, HVAEConfig) else 0
+        for number, switch in enumerate(self.switches):
+            switch.setChecked(number < held)
+            switch.setEnabled(not state.busy)
+            switch.setToolTip(RUNNING if state.busy else SWITCHES[number][1])
+        self.hint.setText(hint(config))
+
+    def show_measured(self, found: MeasuredState) -> None:
+        """What was measured until now."""
+        for button in (self.measure, self.diffusion):
+            button.setEnabled(not found.doing)
+        _fill(self.table, found.stages)
+        self.facts.setText(found.doing or scatter_words(found))
+
+
+def hint(config: AutoencoderConfig) -> str:
+    """What the next step is."""
+    if not isinstance(config, HVAEConfig):
+        return "Choose the kind Hierarchy to begin: an autoencoder has one level."
+    spec = config.hierarchy
+    if spec.standard_end:
+        return "This is a diffusion model: only the way back is learned (Luo eq. 58)."
+    if spec.fixed_encoder:
+        return (
+            "The encoder learns nothing any more, but something of the image is left at T: N(0, I) is no fit."
+        )
+    if spec.same_dimension:
+        return "All levels are as large as the image; the encoder is still learned."
+    return (
+        "A Markovian hierarchy. Dashed is learned, solid is fixed: three switches make it a diffusion model."
+    )
+
+
+def chains_of(config: AutoencoderConfig, pixels: int) -> Chains:
+    """The picture of a config."""
+    if not isinstance(config, HVAEConfig):
+        return Chains((pixels, config.code.size), random=isinstance(config, VAEConfig))
+    spec = config.hierarchy
+    dims = (pixels, *spec.dims(config.code.size, pixels))
+    return Chains(dims, spec.fixed_encoder, spec.standard_end)
+
+
+def scatter_words(found: MeasuredState) -> str:
+    """How much the decompositions vary, in words."""
+    lines = []
+    if found.scatter is not None:
+        parts = (
+            ("as it stands (Luo eq. 28)", found.scatter.plain),
+            ("over triples (eq. 43)", found.scatter.triples),
+            ("by posteriors (eq. 58)", found.scatter.posterior),
+        )  # fmt: skip
+        words = " · ".join(f"{name} {mean:.2f}, scatter {spread:.2f}" for name, (mean, spread) in parts)
+        lines.append(f"One image, ELBO in nats: {words}.")
+    run = found.diffusion
+    if run is not None:
+        lines.append(
+            f"{run.name}: T = {run.levels}; {run.images} images, one draw each: by posteriors "
+            f"{run.total:.3f} ± {run.spread:.3f}, over triples {run.triples:.3f} ± {run.triples_spread:.3f} "
+            "bits/dim."
+        )
+    return "\n".join(lines)
+
+
+def _pixels(state: CodeState) -> int:
+    data = state.data
+    return int(data.thumbnails[0].size) if data is not None and len(data.thumbnails) else 64
+
+
+def _table() -> QTableWidget:
+    table = QTableWidget(0, len(HEADS))
+    table.setHorizontalHeaderLabels(list(HEADS))
+    table.setAccessibleName("The bound of each stage")
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+    table.setShowGrid(False)
+    table.verticalHeader().hide()
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    header.setHighlightSections(False)
+    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    table.setMinimumHeight(80)
+    return table
+
+
+def _fill(table: QTableWidget, stages: Sequence[Stage]) -> None:
+    table.setRowCount(len(stages))
+    for row, stage in enumerate(stages):
+        numbers = (stage.total, stage.reconstruction, stage.between, stage.spread)
+        for column, text in enumerate((stage.title, *(f"{number:.3f}" for number in numbers))):
+            table.setItem(row, column, QTableWidgetItem(text))

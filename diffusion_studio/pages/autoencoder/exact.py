@@ -1,0 +1,132 @@
+"""The linear case, exactly: eigenvalues, σ² across them, and what was learned beside it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+
+from diffusion_studio.engine.autoencoder.exact import ExactCase, bits
+from diffusion_studio.viewmodels.autoencoder.exact import ExactState
+from diffusion_studio.widgets.forms.slider import ThinSlider
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.plots import Line, XYPlot
+
+_FINE, _LOW, _HIGH = 100, -4.0, 1.0  # positions per factor of ten; exponents that σ² reaches
+_LEAST = 1e-6  # eigenvalues below it are not drawn
+SHOWN = 8
+
+
+class ExactView(QSplitter):
+    """The eigenvalues on the left, the components on the right."""
+
+    variance_chosen = Signal(float)
+    turn_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.plot = XYPlot("Eigenvalues", max_hz=30.0)
+        self.plot.set_axes("principal component", "variance", y_log=True)
+        self.plot.set_empty_text("The eigenvalues of the images appear here.")
+        self.slider, self.value = ThinSlider(), label("σ² = 0.05", "muted")
+        self.slider.setRange(round(_LOW * _FINE), round(_HIGH * _FINE))
+        self.slider.setAccessibleName("Decoder variance")
+        self.slider.setToolTip(
+            "Drag σ² across the eigenvalues: a latent whose eigenvalue lies below it collapses"
+        )
+        self.slider.setValue(round(math.log10(0.05) * _FINE))
+        self.value.setFont(tabular(self.value.font()))
+        self.facts, self.learned = label(), label("", "muted")
+        for words in (self.facts, self.learned):
+            words.setWordWrap(True)
+        self.exact, self.spanned = ImageGrid(selectable=False), ImageGrid(selectable=False)
+        self.spanned.set_empty_text("Train a linear network to see what its decoder spans.")
+        self.turn = QPushButton("Turn the code")
+        self.turn.setToolTip("z → A z and D → D ∘ A⁻¹ with a random matrix A")
+        self._build()
+        self.slider.valueChanged.connect(lambda at: self.variance_chosen.emit(10 ** (at / _FINE)))
+        self.slider.reset_requested.connect(lambda: self.variance_chosen.emit(0.05))
+        self.turn.clicked.connect(self.turn_requested)
+
+    def _build(self) -> None:
+        curves = Card("Probabilistic PCA")
+        curves.body.addWidget(self.plot, 1)
+        row = QHBoxLayout()
+        row.addWidget(label("σ²"))
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.value)
+        curves.body.addLayout(row)
+        curves.body.addWidget(self.facts)
+        side = QWidget()
+        column = QVBoxLayout(side)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(12)
+        self.exact_card, self.learned_card = Card("Principal components"), Card("What was learned")
+        self.exact_card.body.addWidget(self.exact)
+        self.learned_card.add_header_widget(self.turn)
+        self.learned_card.body.addWidget(self.spanned, 1)
+        self.learned_card.body.addWidget(self.learned)
+        column.addWidget(self.exact_card, 1)
+        column.addWidget(self.learned_card, 1)
+        self.addWidget(curves)
+        self.addWidget(side)
+        self.setHandleWidth(12)
+        self.setChildrenCollapsible(False)
+        self.setStretchFactor(0, 3)
+        self.setStretchFactor(1, 2)
+        self.setSizes([480, 320])
+
+    def show_state(self, state: ExactState) -> None:
+        """What is known, and what was learned beside it."""
+        self._place_slider(state.variance)
+        if not state.possible:
+            self.plot.set_lines({})
+            self.plot.set_empty_text("These images are too large for it: at most 1,024 numbers each.")
+            self.facts.setText("")
+            return
+        case = state.case
+        if case is not None:
+            self._show_case(case)
+        found = state.learned
+        self.turn.setVisible(found is not None)
+        self.spanned.set_images(None if found is None else found.pictures)
+        self.learned.setVisible(found is not None)
+        if found is not None:
+            turned = (
+                f" After turning the code by a random matrix: {found.turned_error:.4f}."
+                if state.turns
+                else ""
+            )
+            self.learned.setText(
+                f"{found.angle:.2f}° from the principal components. Squared error {found.error:.4f}.{turned}"
+            )
+
+    def _place_slider(self, variance: float) -> None:
+        self.slider.blockSignals(True)
+        self.slider.setValue(round(math.log10(variance) * _FINE))
+        self.slider.blockSignals(False)
+        self.value.setText(f"{variance:.4g}")
+
+    def _show_case(self, case: ExactCase) -> None:
+        values = np.where(case.values > _LEAST, case.values, np.nan)
+        numbers = np.arange(1, case.dims + 1, dtype=np.float64)
+        kept = numbers <= case.size
+        active = kept & (numbers <= case.active)
+        level = np.full(case.dims, case.variance)
+        self.plot.set_lines({
+            "active": Line(numbers[active], values[active], "x0", dots=True),
+            "collapsed": Line(numbers[kept & ~active], values[kept & ~active], "weight", dots=True),
+            "left out": Line(numbers[~kept], values[~kept], "xt", dots=True),
+            "σ²": Line(numbers, level, "eps"),
+        })  # fmt: skip
+        self.exact.set_images(case.pictures)
+        self.exact_card.set_title("Principal components", f"{100 * case.share:.1f} % of the variance")
+        self.facts.setText(
+            f"k = {case.size}: {case.active} active. ELBO = log p(x): "
+            f"{bits(-case.log_p, case.dims):.3f} bits/dim; best with σ² = {case.best:.4g}: "
+            f"{bits(-case.best_log_p, case.dims):.3f}. An autoencoder leaves out {case.discarded:.4f}."
+        )

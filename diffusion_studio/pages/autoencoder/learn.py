@@ -1,0 +1,132 @@
+"""What is learned, live: both terms, the latents, reconstructions beside originals, samples."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton, QSplitter, QWidget
+
+from diffusion_studio.engine.autoencoder.events import Looked
+from diffusion_studio.engine.autoencoder.measures import ACTIVE
+from diffusion_studio.engine.runs.autoencoder_config import HVAEConfig
+from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState
+from diffusion_studio.viewmodels.autoencoder.record import CodeRecord
+from diffusion_studio.widgets.codes.bars import LatentBars
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.plots import Line, XYPlot
+
+COLUMNS = 8  # of pictures
+
+
+class LearnView(QSplitter):
+    """Curves on the left, pictures on the right."""
+
+    def __init__(self, record: CodeRecord, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._record = record
+        self.terms = XYPlot("Both terms", max_hz=6.0)
+        self.terms.set_axes("step", "nats per image")
+        self.terms.set_empty_text("Both terms appear here as it learns.")
+        self.bars = LatentBars()
+        self.bars.set_empty_text("What each latent carries. A plain autoencoder has no KL.")
+        self.measure, self.facts = QPushButton("Measure"), label("", "small")
+        self.measure.setToolTip("The bound in bits per dimension, and its gap to log p(x)")
+        self.facts.setFont(tabular(self.facts.font()))
+        self.facts.setWordWrap(True)
+        self.facts.setVisible(False)
+        self.pairs, self.samples = ImageGrid(selectable=False), ImageGrid(selectable=False)
+        for grid in (self.pairs, self.samples):
+            grid.set_columns(COLUMNS)
+        self.pairs.set_empty_text("Train, and every second row is what comes back of the row above.")
+        self.samples.set_empty_text("Codes drawn from N(0, I), decoded.")
+        self._build()
+        record.terms_changed.connect(self.show_terms)
+        record.looked.connect(self.show_looked)
+
+    def _build(self) -> None:
+        self.curves, self.latents = Card(), Card("KL by latent")
+        self.curves.body.addWidget(self.terms)
+        self.latents.add_header_widget(self.measure)
+        self.latents.body.addWidget(self.bars, 1)
+        self.latents.body.addWidget(self.facts)
+        self.pairs_card, self.samples_card = (
+            Card("Originals, and what comes back"),
+            Card("Decoded from N(0, I)"),
+        )
+        self.pairs_card.body.addWidget(self.pairs)
+        self.samples_card.body.addWidget(self.samples)
+        for first, second, shares in (
+            (self.curves, self.latents, (300, 220)), (self.pairs_card, self.samples_card, (300, 180)),
+        ):  # fmt: skip
+            column = QSplitter(Qt.Orientation.Vertical)
+            column.addWidget(first)
+            column.addWidget(second)
+            column.setHandleWidth(12)
+            column.setChildrenCollapsible(False)
+            column.setSizes(list(shares))
+            self.addWidget(column)
+        self.setHandleWidth(12)
+        self.setChildrenCollapsible(False)
+        self.setSizes([420, 420])
+
+    def show_terms(self) -> None:
+        """Both terms of each step so far."""
+        steps, reconstruction, kl = self._record.curves()
+        if not len(steps):
+            self.terms.set_lines({})
+            self.pairs.set_images(None)
+            self.samples.set_images(None)
+            self.bars.set_values((), ACTIVE)
+            return
+        plain = not np.any(kl)
+        self.terms.set_axes("step", "squared error" if plain else "nats per image", y_log=plain)
+        lines = {"reconstruction": Line(steps, reconstruction, "x0", Qt.PenStyle.DashLine)}
+        if not plain:
+            lines["KL"] = Line(steps, kl, "weight", Qt.PenStyle.DashLine)
+        self.terms.set_lines(lines)
+
+    def show_looked(self, seen: Looked) -> None:
+        """What the network does now."""
+        self.pairs.set_images(interleaved(seen.originals, seen.reconstructions, COLUMNS))
+        self.samples.set_images(seen.samples)
+        levels = isinstance(seen.model.config, HVAEConfig)
+        names = [f"z{n + 1}" for n in range(len(seen.kl))] if levels else []
+        self.bars.set_values(seen.kl.tolist(), ACTIVE, names)
+        active = int((seen.kl > ACTIVE).sum())
+        detail = f"{active} of {len(seen.kl)} active" if len(seen.kl) else ""
+        self.latents.set_title("KL by level" if levels else "KL by latent", detail)
+        self.samples_card.set_title("Decoded from N(0, I)", f"step {seen.step:,}")
+
+    def show_measured(self, found: MeasuredState) -> None:
+        """What was measured when it was asked for."""
+        self.measure.setEnabled(not found.doing)
+        self.facts.setText(found.doing or words(found))
+        self.facts.setVisible(bool(self.facts.text()))
+
+
+def words(found: MeasuredState) -> str:
+    """The figures in a few lines."""
+    report = found.report
+    if report is None:
+        return ""
+    if report.total != report.total:
+        return f"Squared error per pixel {report.squared_error:.4f}. It has no bound: it is no model of p(x)."
+    lines = [
+        f"Bound {report.total:.3f} ± {report.total_error:.3f} bits/dim · −log p by {report.draws} weighted "
+        f"draws {report.weighted:.3f} · gap {report.gap:.3f}",
+    ]
+    if found.gradients is not None:
+        through, score = found.gradients
+        lines.append(f"Variance of one gradient: through the draw {through:.3g}, score function {score:.3g}")
+    return "\n".join(lines).replace("-", "−")
+
+
+def interleaved(first: NDArray[np.uint8], second: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """Rows of one and of the other in turn. (n, H, W, C) twice → (2n', H, W, C)"""
+    rows = len(first) // columns
+    shape = (rows, columns, *first.shape[1:])
+    pair = [each[: rows * columns].reshape(shape) for each in (first, second)]
+    return np.stack(pair, 1).reshape(-1, *first.shape[1:])

@@ -1,0 +1,226 @@
+"""The Autoencoder page: codes of images, learned live, and the bridge from them to diffusion."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QStackedWidget, QWidget
+
+from diffusion_studio.pages.autoencoder.bridge import BridgeView
+from diffusion_studio.pages.autoencoder.code import CodeView
+from diffusion_studio.pages.autoencoder.equation import caption, loss_terms
+from diffusion_studio.pages.autoencoder.exact import ExactView
+from diffusion_studio.pages.autoencoder.learn import LearnView
+from diffusion_studio.pages.autoencoder.panel import CodePanel
+from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
+from diffusion_studio.viewmodels.autoencoder.memory import remembered, to_remember
+from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
+from diffusion_studio.viewmodels.autoencoder.state import CodeState
+from diffusion_studio.widgets.equations.equation import EquationView
+from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.frame.banner import Banner
+from diffusion_studio.widgets.frame.cards import ProgressCard
+from diffusion_studio.widgets.look.theme import label
+
+PROGRESS_HZ = 8.0
+VIEWS = (
+    ("learn", "Learning", "Both terms, latents, reconstructions, samples"),
+    ("code", "Code", "The plane of codes, and what each place decodes to"),
+    ("exact", "Exact case", "Principal components and probabilistic PCA"),
+    ("bridge", "Bridge", "From a hierarchy to a diffusion model"),
+)
+
+
+class AutoencoderPage(Page):
+    """The page's widgets, laid out and tied to the view-model."""
+
+    key = "autoencoder"
+
+    def __init__(self, model: AutoencoderViewModel, parent: QWidget | None = None) -> None:
+        super().__init__(model, parent)
+        self.model = model
+        self._shown: CodeState | None = None
+        self._progress_shown = -1e9
+        self._build()
+        self._connect()
+        self._render(model.state)
+
+    # --- widgets ----------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.workspace = Workspace()
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.workspace)
+        self.banner, self.views, self.choice = Banner(), QStackedWidget(), Segmented()
+        self.choice.set_options(list(VIEWS))
+        self.learn, self.code = LearnView(self.model.record), CodeView(self.model.latent)
+        self.exact, self.bridge = ExactView(), BridgeView()
+        self._by_key = {"learn": self.learn, "code": self.code, "exact": self.exact, "bridge": self.bridge}
+        for view in self._by_key.values():
+            self.views.addWidget(view)
+        self.progress, self.again = ProgressCard(), QPushButton("Resume")
+        self.again.setToolTip("Go on with the run that is shown")
+        self.progress.add_action_widget(self.again)
+        area = self.workspace.area
+        area.addWidget(self.banner)
+        area.addWidget(self.choice, 0, Qt.AlignmentFlag.AlignLeft)
+        area.addWidget(self.views, 1)
+        area.addWidget(self.progress)
+        self.panel, self.equation = CodePanel(), EquationView()
+        self.workspace.panel.addWidget(self.panel)
+        self.workspace.panel.addStretch(1)
+        self.workspace.foot.addWidget(label("Minimised here", "section"))
+        self.workspace.foot.addWidget(self.equation)
+
+    def _connect(self) -> None:
+        model, panel, progress = self.model, self.panel, self.progress
+        model.changed.connect(self._render)
+        model.record.looked.connect(self.code.show_looked)
+        model.exact.changed.connect(self.exact.show_state)
+        model.measuring.changed.connect(self.learn.show_measured)
+        model.measuring.changed.connect(self.bridge.show_measured)
+        self.choice.changed.connect(model.show)
+        panel.kind_chosen.connect(model.choose_kind)
+        panel.edited.connect(model.edit)
+        panel.settled.connect(model.settle)
+        panel.data_card.open_requested.connect(self.choose_folder)
+        panel.data_card.cancel_requested.connect(model.images.cancel)
+        panel.tour.action_requested.connect(model.apply)
+        panel.tour.card_requested.connect(model.set_tour)
+        progress.start_requested.connect(model.start)
+        progress.pause_requested.connect(model.pause)
+        progress.resume_requested.connect(model.resume)
+        progress.stop_requested.connect(model.stop)
+        self.again.clicked.connect(self._resume_shown)
+        self.banner.closed.connect(model.dismiss_notice)
+        self._connect_views()
+
+    def _connect_views(self) -> None:
+        model = self.model
+        self.learn.measure.clicked.connect(model.measure)
+        self.exact.variance_chosen.connect(model.exact.set_variance)
+        self.exact.turn_requested.connect(model.exact.turn)
+        self.bridge.restricted.connect(self._restrict)
+        self.bridge.measure_requested.connect(model.measure)
+        self.bridge.diffusion_requested.connect(lambda: model.measuring.measure_diffusion(model.runs_dir))
+
+    # --- what the person does ---------------------------------------------------------------------------
+
+    def choose_folder(self) -> None:
+        """Asks for a folder of images."""
+        dialog = QFileDialog(self, "Open a folder of images")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.model.open_data)
+        dialog.open()
+
+    def _restrict(self, count: int) -> None:
+        self.model.restrict(count)
+        self.bridge.show_state(self.model.state)  # a switch that was refused goes back
+
+    def _resume_shown(self) -> None:
+        if self.model.state.run is not None:
+            self.model.resume_run(self.model.state.run)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.model.wake()
+
+    # --- what the model tells ---------------------------------------------------------------------------
+
+    def _render(self, state: CodeState) -> None:
+        before, self._shown = self._shown, state
+        if before is None or before.view != state.view:
+            self.choice.set_value(state.view)
+            self.views.setCurrentWidget(self._by_key[state.view])
+        if before is None or before.tour != state.tour:
+            self.panel.tour.show_card(state.tour)
+        if before is None or before.config != state.config or before.errors != state.errors:
+            self.panel.show_config(state)
+            self.equation.set_equation(loss_terms(state.config), caption=caption(state.config))
+        if before is None or before.data is not state.data or before.reading != state.reading:
+            self._render_data(state)
+        if before is None or before.notice != state.notice:
+            show_notice(self.banner, state.notice)
+        if before is None or _bridge_of(before) != _bridge_of(state):
+            self.bridge.show_state(state)
+        if before is None or before.phase != state.phase or before.run != state.run:
+            self.panel.show_phase(state)
+            self._render_phase(state)
+        self._render_progress(before, state)
+
+    def _render_data(self, state: CodeState) -> None:
+        self.panel.show_data(state)
+        ready = state.data is not None and state.reading is None
+        self.progress.set_start_enabled(ready, "" if ready else "There are no images yet.")
+        self.code.set_class_names(state.data.class_names if state.data is not None else ())
+
+    def _render_phase(self, state: CodeState) -> None:
+        self.progress.set_state("running" if state.phase == "preparing" else state.phase)
+        name = state.run.name if state.run is not None else "Nothing trained yet"
+        self.progress.set_title(name, "Train" if state.run is None else "Train anew")
+        self.again.setVisible(state.run is not None and not state.busy)
+
+    def _render_progress(self, before: CodeState | None, state: CodeState) -> None:
+        """The line and the bar, now and then while only they move; painting takes time from the training."""
+        now = time.monotonic()
+        moves_on = before is not None and before.phase == state.phase == "running"
+        if moves_on and now - self._progress_shown < 1 / PROGRESS_HZ:
+            return
+        self._progress_shown = now
+        self.progress.set_detail(state.detail)
+        self.progress.set_progress(round(1000 * state.fraction), 1000)
+        self.header_changed.emit()
+
+    # --- header and memory ------------------------------------------------------------------------------
+
+    def chips(self) -> list[tuple[str, str]]:
+        state = self.model.state
+        chips = [("run", state.run.name)] if state.run is not None else []
+        if state.device:
+            chips.append(("device", state.device))
+        if state.saved_step:
+            chips.append(("saved", f"step {state.saved_step:,}"))
+        return chips
+
+    @property
+    def can_undo(self) -> bool:
+        return super().can_undo and not self.model.state.busy
+
+    @property
+    def can_redo(self) -> bool:
+        return super().can_redo and not self.model.state.busy
+
+    def open_run(self, path: Path) -> None:
+        """Shows what an autoencoder's run does."""
+        self.model.open_run(path)
+
+    def shutdown(self) -> None:
+        self.model.shutdown()
+
+    def layout_state(self) -> dict[str, Any]:
+        return {"workspace": self.workspace.sizes(), "view": self.model.state.view}
+
+    def restore_layout(self, state: dict[str, Any]) -> None:
+        restored_sizes(self.workspace, state.get("workspace"))
+        if state.get("view") in self._by_key:
+            self.model.show(state["view"])
+
+
+def _bridge_of(state: CodeState) -> tuple[Any, ...]:
+    return state.config, state.busy, state.data
+
+
+def build(desk: Desk) -> AutoencoderPage:
+    """The page with its view-model."""
+    kept = desk.memory.get("autoencoder")
+    model = AutoencoderViewModel(desk.runs, remembered(kept), parent=desk.owner)
+    if isinstance(kept, dict) and isinstance(kept.get("tour"), int):
+        model.set_tour(kept["tour"])
+    model.changed.connect(lambda state: desk.memory.set("autoencoder", to_remember(state)))
+    return AutoencoderPage(model)

@@ -1,0 +1,181 @@
+"""Figures that take a moment: the gap to ln p(x), gradients, decompositions, a diffusion run too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.engine.autoencoder.measures import (
+    CodeReport,
+    Scatter,
+    gradient_variances,
+    measure,
+    scatter,
+)
+from diffusion_studio.engine.autoencoder.model import CodeModel
+from diffusion_studio.engine.evaluation.as_hierarchy import AsHierarchy, as_hierarchy
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.devices import choose_device
+from diffusion_studio.engine.runs.autoencoder_config import HVAEConfig, VAEConfig
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.run import list_runs
+from diffusion_studio.viewmodels.job import Post, Slot
+
+IMAGES, WEIGHTED, DRAWS = 64, 64, 256
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One rung of the bridge that was measured, bits per dimension."""
+
+    title: str
+    total: float
+    reconstruction: float
+    between: float  # KL, or matching and prior
+    spread: float  # of the bound, from image to image
+
+
+@dataclass(frozen=True)
+class _Measured(events.Event):
+    report: CodeReport
+    gradients: tuple[float, float] | None
+    scatter: Scatter | None
+    title: str
+
+
+@dataclass(frozen=True)
+class _Diffusion(events.Event):
+    found: AsHierarchy
+
+
+@dataclass(frozen=True)
+class MeasuredState:
+    """What was measured last."""
+
+    doing: str = ""
+    report: CodeReport | None = None
+    gradients: tuple[float, float] | None = None  # variances: through the draw, by the score function
+    scatter: Scatter | None = None
+    diffusion: AsHierarchy | None = None
+    stages: tuple[Stage, ...] = ()
+
+
+class Measuring(QObject):
+    """Measures when it is asked to."""
+
+    changed = Signal(object)  # MeasuredState
+    failed = Signal(str, str)  # a sentence, the traceback
+
+    def __init__(self, device: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._device = device
+        self._slot = Slot(self)
+        self._slot.told.connect(self._on_event)
+        self.state = MeasuredState()
+
+    def measure(self, model: CodeModel, images: ImageSet) -> None:
+        """The bound, the gap to ln p(x), the gradients, and of a hierarchy both decompositions."""
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            yield from _measured(model, images, control)
+
+        self._show(replace(self.state, doing="Measuring …"))
+        self._slot.start(stream)
+
+    def measure_diffusion(self, runs: Path) -> None:
+        """The newest diffusion run, by the routine that measures hierarchies."""
+        name = self._device
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            for path in list_runs(runs, RunConfig.kind)[:1]:
+                for found in as_hierarchy(path, 16, 0, choose_device(name)):
+                    if control.stopped:
+                        return
+                    if isinstance(found, AsHierarchy):
+                        yield _Diffusion(found)
+                    else:
+                        yield events.Preparing("Walking through the chain", *found)
+
+        self._show(replace(self.state, doing="Opening the newest diffusion run …"))
+        self._slot.start(stream)
+
+    def forget(self) -> None:
+        """Another network: only the stages stay."""
+        self._show(MeasuredState(stages=self.state.stages, diffusion=self.state.diffusion))
+
+    def shutdown(self) -> None:
+        self._slot.finish()
+
+    def _on_event(self, event: events.Event) -> None:
+        match event:
+            case events.Preparing(what=what, done=done, total=total):
+                self._show(replace(self.state, doing=f"{what}: {done} of {total}"))
+            case _Measured(report=report, gradients=gradients, scatter=spread, title=title):
+                found: dict[str, Any] = {"report": report, "gradients": gradients, "scatter": spread}
+                self._show(
+                    replace(self.state, stages=_with(self.state.stages, _stage(title, report)), **found)
+                )
+            case _Diffusion(found=run):
+                between = run.matching + run.prior
+                stage = Stage(f"diffusion: {run.name}", run.total, run.reconstruction, between, run.spread)
+                self._show(replace(self.state, diffusion=run, stages=_with(self.state.stages, stage)))
+            case events.Finished(outcome="failed", message=message, traceback=traceback):
+                self._show(replace(self.state, doing=""))
+                self.failed.emit(message, traceback)
+            case events.Finished():
+                self._show(replace(self.state, doing=""))
+
+    def _show(self, state: MeasuredState) -> None:
+        self.state = state
+        self.changed.emit(state)
+
+
+def _measured(model: CodeModel, images: ImageSet, control: Control) -> Iterator[events.Event]:
+    some = images.images[:: max(1, images.count // IMAGES)][:IMAGES]
+    varies = isinstance(model.config, VAEConfig)
+    plain = varies and not isinstance(model.config, HVAEConfig)
+    for found in measure(model, some, WEIGHTED, 0):
+        if control.stopped:
+            return
+        if isinstance(found, CodeReport):
+            gradients = gradient_variances(model, some[0], DRAWS, 0) if plain else None
+            spread = scatter(model, some[0], DRAWS, 0) if isinstance(model.config, HVAEConfig) else None
+            yield _Measured(found, gradients, spread, stage_title(model))
+        else:
+            yield events.Preparing("Images measured", *found)
+
+
+def stage_title(model: CodeModel) -> str:
+    """What a network is called on the bridge."""
+    config = model.config
+    if not isinstance(config, HVAEConfig):
+        return f"{config.kind.upper()}, k = {model.size}"
+    spec = config.hierarchy
+    kept = [
+        name
+        for name, on in (
+            ("same dimension", spec.same_dimension), ("fixed encoder", spec.fixed_encoder),
+            ("N(0, I) at T", spec.standard_end),
+        )
+        if on
+    ]  # fmt: skip
+    return f"hierarchy, T = {spec.levels}" + (f": {', '.join(kept)}" if kept else "")
+
+
+def _stage(title: str, report: CodeReport) -> Stage:
+    spread = report.total_error * report.images**0.5
+    return Stage(title, report.total, report.reconstruction, report.kl, spread)
+
+
+def _with(stages: tuple[Stage, ...], stage: Stage) -> tuple[Stage, ...]:
+    """The newest of each title, in the order in which they were first measured."""
+    if stage.total != stage.total:  # a plain autoencoder has no bound
+        return stages
+    found = {each.title: each for each in stages} | {stage.title: stage}
+    return tuple(found.values())

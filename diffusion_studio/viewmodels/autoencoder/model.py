@@ -1,0 +1,273 @@
+"""Behind the Autoencoder page: the data, the config, one training, and what is looked at beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from diffusion_studio.core.describe import with_values
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.engine.autoencoder.events import Looked
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, HVAEConfig, VAEConfig
+from diffusion_studio.engine.runs.creation import NewRun
+from diffusion_studio.engine.runs.run import Run, RunError, is_run
+from diffusion_studio.viewmodels.autoencoder.exact import ExactLinear
+from diffusion_studio.viewmodels.autoencoder.latent import LatentSpace
+from diffusion_studio.viewmodels.autoencoder.measuring import Measuring
+from diffusion_studio.viewmodels.autoencoder.record import CodeRecord
+from diffusion_studio.viewmodels.autoencoder.state import CodeState, View, as_kind, first_config
+from diffusion_studio.viewmodels.autoencoder.told import after
+from diffusion_studio.viewmodels.autoencoder.tour import CARDS, CodeAction
+from diffusion_studio.viewmodels.autoencoder.training import CodeTraining
+from diffusion_studio.viewmodels.editor import Edited, Editor
+from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
+
+BUSY = "A training is going on. Stop it to change data or parameters."
+
+
+class AutoencoderViewModel(QObject):
+    """The state behind the page. All methods are called on the window's thread.
+
+    Its parts are free to be asked: `latent` decodes places of the code, `exact` keeps the linear case,
+    `measuring` measures when it is asked to, `record` keeps what the training told.
+    """
+
+    changed = Signal(object)  # CodeState
+
+    def __init__(
+        self, runs_dir: Path, config: AutoencoderConfig | None = None, device: str = "auto",
+        parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.runs_dir = runs_dir
+        self.editor: Editor[AutoencoderConfig] = Editor(config or first_config(), self)
+        self.images, self.training = ImageLoader(self), CodeTraining(device, self)
+        self.record, self.latent = CodeRecord(self), LatentSpace(self)
+        self.exact, self.measuring = ExactLinear(self), Measuring(device, self)
+        self.state = CodeState(self.config)
+        self._set: ImageSet | None = None
+        self.editor.changed.connect(self._on_edited)
+        self.images.changed.connect(self._on_images)
+        self.images.loaded.connect(self._on_set)
+        self.images.told.connect(self._tell)
+        self.training.told.connect(self._on_told)
+        self.record.looked.connect(self._on_looked)
+        for part in (self.latent, self.exact, self.measuring):
+            part.failed.connect(self._fail)
+
+    @property
+    def config(self) -> AutoencoderConfig:
+        return self.editor.value
+
+    # --- data and parameters ----------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """The page is seen: its images are read if they were not yet."""
+        if self.state.data is None and self.state.reading is None:
+            self.images.load(self.config.data)
+
+    def open_data(self, source: str) -> None:
+        """Chooses the images: a folder, or the word digits."""
+        if not self._refused_while_busy():
+            data = DataSpec(source=source, background=self.config.data.background)
+            self.editor.set(self.config.model_copy(update={"data": data}))
+
+    def choose_kind(self, kind: str) -> None:
+        """AE, VAE or hierarchy."""
+        if kind != self.config.kind and not self._refused_while_busy():
+            self.editor.set(as_kind(self.config, kind))
+
+    def edit(self, path: str, value: Any) -> None:
+        """Changes one parameter; while it trains, only the weight of the KL."""
+        if path == "kl_weight" or not self._refused_while_busy():
+            self.editor.edit(path, value)
+        if path == "kl_weight" and self.state.busy and isinstance(self.config, VAEConfig):
+            self.training.weigh(self.config.kl_weight)
+
+    def restrict(self, count: int) -> None:
+        """Puts the first `count` of the three restrictions on a hierarchy."""
+        if not self._refused_while_busy():
+            config = as_kind(self.config, "hvae")
+            assert isinstance(config, HVAEConfig)
+            self.editor.set(config.model_copy(update={"hierarchy": config.hierarchy.restricted(count)}))
+
+    def settle(self) -> None:
+        self.editor.settle()
+
+    def undo(self) -> None:
+        if not self._refused_while_busy():
+            self.editor.undo()
+
+    def redo(self) -> None:
+        if not self._refused_while_busy():
+            self.editor.redo()
+
+    def show(self, view: View) -> None:
+        """Another part of the page."""
+        self._update(view=view)
+
+    def set_tour(self, number: int) -> None:
+        self._update(tour=number % len(CARDS))
+
+    def apply(self, action: CodeAction) -> None:
+        """What a card of the tour proposes."""
+        self._update(view=action.view)
+        if not action.trains:
+            return
+        if self.state.busy:
+            self._tell(Notice("info", BUSY))
+            return
+        base = as_kind(first_config().model_copy(update={"data": self.config.data}), action.kind)
+        try:
+            self.editor.set(with_values(base, action.values.items()))
+        except Refused as error:
+            self._tell(Notice("error", str(error)))
+            return
+        self.start()
+
+    def _on_edited(self, edited: Edited[AutoencoderConfig]) -> None:
+        before, config = self.state.config, edited.value
+        self._update(config=config, errors=edited.errors, can_undo=edited.can_undo, can_redo=edited.can_redo)
+        self.exact.set_size(config.code.size)
+        if config.data != before.data:
+            self.images.load(config.data)
+
+    def _on_images(self, images: ImagesState) -> None:
+        self._update(data=images.data, reading=images.reading)
+
+    def _on_set(self, images: ImageSet) -> None:
+        self._set = images
+        self.exact.set_images(images)
+        self.exact.set_size(self.config.code.size)
+
+    def _refused_while_busy(self) -> bool:
+        if self.state.busy:
+            self._tell(Notice("info", BUSY))
+        return self.state.busy
+
+    # --- training ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins a new run."""
+        if not self.training.busy:
+            config = self.config
+            place = NewRun(self.runs_dir, f"{Path(config.data.source).name}-{config.kind}")
+            self._show_new(place.path)
+            self.training.begin(place, config)
+
+    def resume_run(self, path: Path) -> None:
+        """Goes on with a run that was stopped; one that had reached its limit gets as much again."""
+        if self._refused_while_busy():
+            return
+        try:
+            run = Run.open_as(path, AutoencoderConfig)
+        except RunError as error:
+            self._tell(Notice("error", str(error)))
+            return
+        config = extended(run)
+        self.editor.set(config)
+        self._show_new(path)
+        self.training.go_on(path, config)
+
+    def open_run(self, path: Path) -> None:
+        """Shows what a run on disk does, without going on with it."""
+        if self._refused_while_busy() or self.training.busy:
+            return
+        try:
+            run = Run.open_as(path, AutoencoderConfig)
+        except RunError as error:
+            self._tell(Notice("error", str(error)))
+            return
+        self.editor.set(run.config)
+        self._show_new(path)
+        self._update(phase="idle", detail="Opening …", saved_step=run.step, step=run.step)
+        self.training.look(path)
+
+    def _show_new(self, path: Path) -> None:
+        self._update(
+            phase="preparing", run=path, step=0, fraction=0.0, detail="Building the network …", notice=None,
+            saved_step=0,
+        )  # fmt: skip
+        self.record.begin()
+        self.latent.forget()
+        self.measuring.forget()
+        self.exact.set_model(None)
+
+    def pause(self) -> None:
+        self.training.pause()
+
+    def resume(self) -> None:
+        self.training.resume()
+
+    def stop(self) -> None:
+        """Stops and saves."""
+        if self.training.busy:
+            self.training.stop()
+            self._update(phase="stopping", detail="Saving …")
+
+    def _on_told(self, event: events.Event) -> None:
+        state = after(self.state, event)
+        if isinstance(event, events.Finished) and state.run is not None and not is_run(state.run):
+            state = replace(state, run=None)  # it could not begin
+        if state is not self.state:
+            self._show(state)
+        self.record.take(event)
+
+    def _on_looked(self, seen: Looked) -> None:
+        self.latent.set_model(seen.model, seen.codes)
+        self.exact.set_model(seen.model)
+
+    def measure(self) -> None:
+        """Measures what is shown."""
+        newest = self.record.newest
+        if newest is not None and self._set is not None and newest.model.shape == _shape_of(self._set):
+            self.measuring.measure(newest.model, self._set)
+
+    # --- notices and the end ----------------------------------------------------------------------------
+
+    def dismiss_notice(self) -> None:
+        if self.state.notice is not None:
+            self._update(notice=None)
+
+    def shutdown(self) -> None:
+        """Stops every job and waits for its thread."""
+        self.training.shutdown()
+        for part in (self.images, self.latent, self.exact, self.measuring):
+            part.shutdown()
+
+    def _fail(self, message: str, traceback: str) -> None:
+        self._tell(Notice("error", message, traceback))
+
+    def _tell(self, notice: Notice) -> None:
+        self._update(notice=notice)
+
+    def _update(self, **values: Any) -> None:
+        self._show(replace(self.state, **values))
+
+    def _show(self, state: CodeState) -> None:
+        if state != self.state:
+            self.state = state
+            self.changed.emit(state)
+
+
+def _shape_of(images: ImageSet) -> tuple[int, int, int]:
+    return images.channels, images.resolution, images.resolution
+
+
+def extended(run: Run[AutoencoderConfig]) -> AutoencoderConfig:
+    """The config of a run that goes on: one that had reached its limit gets as much again."""
+    spec = run.config.training
+    seconds, steps = run.trained_seconds, run.step
+    update: dict[str, Any] = {}
+    if spec.seconds and seconds >= spec.seconds:
+        update["seconds"] = seconds + spec.seconds
+    if spec.steps and steps >= spec.steps:
+        update["steps"] = steps + spec.steps
+    return run.config.model_copy(update={"training": spec.model_copy(update=update)})

@@ -1,0 +1,1 @@
+"""Widgets of autoencoders: latents as bars, the plane of codes, the chains of a hierarchy."""

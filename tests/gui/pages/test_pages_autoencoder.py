@@ -1,0 +1,137 @@
+"""The Autoencoder page in its window."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+
+from diffusion_studio.viewmodels.autoencoder.tour import CARDS
+
+SMALL = {"code.width": 16, "training.batch_size": 32, "training.seconds": 0.0, "training.steps": 40}
+
+
+@pytest.fixture
+def app(open_app):
+    app = open_app()
+    app.studio.show_page("autoencoder")
+    return app
+
+
+@pytest.fixture
+def page(qtbot, app):
+    page = app.studio.code_page
+    qtbot.waitUntil(lambda: page.model.state.data is not None)
+    for path, value in SMALL.items():
+        page.model.edit(path, value)
+    page.model.settle()
+    return page
+
+
+def click(qtbot, button) -> None:
+    assert button.isVisible()
+    assert button.isEnabled()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def train(qtbot, page) -> None:
+    click(qtbot, page.progress._start)
+    qtbot.waitUntil(lambda: not page.model.state.busy and not page.model.training.busy)
+
+
+def test_that_a_training_shows_curves_latents_and_pictures(qtbot, page):
+    train(qtbot, page)
+    learn = page.learn
+    assert set(learn.terms._lines) == {"reconstruction", "KL"}
+    assert learn.pairs.count == 48
+    assert learn.samples.count == 24
+    assert "of 2 are active" in learn.bars.describe()
+    click(qtbot, learn.measure)
+    qtbot.waitUntil(lambda: "bits/dim" in learn.facts.text())
+    assert "score function" in learn.facts.text()
+    assert page.again.isVisible()
+
+
+def test_that_the_pointer_moves_over_the_plane_of_codes(qtbot, page):
+    train(qtbot, page)
+    page.model.show("code")
+    plane = page.code.plane
+    qtbot.waitUntil(lambda: plane.isVisible() and page.code.way.count == 9)
+    middle = plane.rect().center()
+    with qtbot.waitSignal(page.model.latent.decoded):
+        qtbot.mouseMove(plane, middle + QPoint(20, 0))
+    assert page.code.picture.count == 1
+    assert page.model.latent.state.code[0] > 0
+    before = page.model.latent.state.code.copy()
+    plane.setFocus()
+    qtbot.keyClick(plane, Qt.Key.Key_Up)
+    assert page.model.latent.state.code[1] > before[1]
+    page.code.shown.changed.emit("map")
+    qtbot.waitUntil(lambda: plane._map is not None)
+
+
+def test_that_a_slider_moves_one_latent(qtbot, page):
+    train(qtbot, page)
+    page.model.show("code")
+    rows = page.code.sliders._rows
+    assert len(rows) == 2
+    rows[1][1].setValue(150)
+    assert page.model.latent.state.code[1] == pytest.approx(1.5)
+
+
+def test_that_the_variance_is_dragged_across_the_eigenvalues(qtbot, page):
+    page.model.show("exact")
+    view = page.exact
+    qtbot.waitUntil(lambda: "active" in view.facts.text())
+    view.slider.setValue(100)
+    qtbot.waitUntil(lambda: "k = 2: 0 active" in view.facts.text())
+    view.slider.setValue(-300)
+    qtbot.waitUntil(lambda: "k = 2: 2 active" in view.facts.text())
+    assert not view.turn.isVisible()
+
+
+def test_that_the_switches_lead_to_a_diffusion_model(qtbot, page):
+    page.model.choose_kind("hvae")
+    page.model.show("bridge")
+    bridge = page.bridge
+    click(qtbot, bridge.switches[1])
+    assert [switch.isChecked() for switch in bridge.switches] == [True, True, False]
+    click(qtbot, bridge.switches[2])
+    assert "This is a diffusion model" in bridge.hint.text()
+    assert "ending at N(0, I)" in bridge.diagram.describe()
+    train(qtbot, page)
+    click(qtbot, bridge.measure)
+    qtbot.waitUntil(lambda: bridge.table.rowCount() == 1 and "scatter" in bridge.facts.text())
+    click(qtbot, bridge.switches[0])
+    assert not any(switch.isChecked() for switch in bridge.switches)
+
+
+def test_that_the_tour_trains(qtbot, page, monkeypatch):
+    begun = []
+    monkeypatch.setattr(page.model.training, "begin", lambda place, config: begun.append(config))
+    page.model.set_tour(3)
+    assert page.panel.tour._title.text() == CARDS[3].title
+    page.panel.tour.action_requested.emit(CARDS[3].actions[0])
+    assert page.views.currentWidget() is page.code
+    assert begun[0].code.size == 2
+
+
+def test_that_what_was_chosen_is_there_at_the_next_start(qtbot, app, page, open_app):
+    page.model.choose_kind("hvae")
+    page.model.edit("hierarchy.levels", 3)
+    page.model.settle()
+    app.close()
+    again = open_app().studio.code_page
+    assert again.model.config.hierarchy.levels == 3
+    assert again.panel.kinds.value == "hvae"
+
+
+def test_that_the_runs_page_leads_here(qtbot, app, page):
+    train(qtbot, page)
+    app.studio.show_page("runs")
+    runs = app.studio.runs_page
+    qtbot.waitUntil(lambda: runs.sample.text() == "Look into its code")
+    assert not runs.show_curves.isEnabled()
+    click(qtbot, runs.sample)
+    assert app.shell.current_page is page
+    qtbot.waitUntil(lambda: page.model.record.newest is not None and not page.model.training.busy)
+    assert page.model.record.newest.step == 40

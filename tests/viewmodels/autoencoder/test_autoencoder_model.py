@@ -1,0 +1,166 @@
+"""Behind the Autoencoder page: one training, and what is looked at beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
+from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.viewmodels.autoencoder.latent import MAP_SIDE, WAY
+from diffusion_studio.viewmodels.autoencoder.memory import remembered, to_remember
+from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
+from diffusion_studio.viewmodels.autoencoder.state import as_kind, first_config
+from diffusion_studio.viewmodels.autoencoder.tour import CARDS
+from support.codes import code_config
+
+
+@pytest.fixture
+def model(qtbot, tmp_path):
+    model = AutoencoderViewModel(tmp_path / "runs", code_config(code__size=2, training__steps=30))
+    model.wake()
+    qtbot.waitUntil(lambda: model.state.data is not None)
+    yield model
+    model.shutdown()
+
+
+def trained(qtbot, model) -> None:
+    model.start()
+    qtbot.waitUntil(lambda: not model.state.busy and not model.training.busy)
+
+
+def test_that_a_training_is_shown_and_kept(qtbot, model):
+    trained(qtbot, model)
+    assert model.state.notice is None
+    assert Run.open_as(model.state.run, AutoencoderConfig).step == 30
+    steps, reconstruction, kl = model.record.curves()
+    assert len(steps) == len(reconstruction) == len(kl) == 30
+    assert model.record.newest.step == 30
+
+
+def test_that_the_place_under_the_pointer_is_decoded(qtbot, model):
+    trained(qtbot, model)
+    with qtbot.waitSignal(model.latent.decoded) as told:
+        model.latent.point_at(0.5, -1.0)
+    assert model.latent.state.code.tolist() == [0.5, -1.0]
+    assert told.args[0].shape == (1, 8, 8, 1)
+    with qtbot.waitSignal(model.latent.mapped) as told:
+        model.latent.draw_map()
+    assert len(told.args[0]) == MAP_SIDE**2
+    with qtbot.waitSignal(model.latent.travelled) as told:
+        model.latent.travel(0, 5)
+    assert len(told.args[0]) == WAY
+    newest = model.record.newest.model
+    assert np.array_equal(told.args[0][0], newest.decoded(model.record.newest.codes[:1])[0])
+
+
+def test_that_the_weight_of_the_divergence_is_changed_while_it_trains(qtbot, model):
+    model.edit("training.steps", 0)
+    model.start()
+    qtbot.waitUntil(lambda: model.state.phase == "running" and model.state.step > 0)
+    model.edit("code.size", 4)  # refused
+    assert model.config.code.size == 2
+    assert "Stop it" in model.state.notice.text
+    model.edit("kl_weight", 4.0)
+    run = model.state.run
+    qtbot.waitUntil(lambda: Run.open_as(run, AutoencoderConfig).config.kl_weight == 4.0)
+    model.stop()
+    qtbot.waitUntil(lambda: not model.training.busy)
+
+
+def test_that_a_run_on_disk_is_opened_and_gone_on_with(qtbot, model):
+    trained(qtbot, model)
+    run = model.state.run
+    model.choose_kind("ae")
+    model.open_run(run)
+    assert model.config.kind == "vae"
+    qtbot.waitUntil(lambda: model.record.newest is not None and not model.training.busy)
+    assert model.record.newest.step == 30
+    model.resume_run(run)
+    qtbot.waitUntil(lambda: not model.state.busy and not model.training.busy)
+    assert Run.open_as(run, AutoencoderConfig).step == 60
+
+
+def test_that_the_exact_case_follows_what_is_dragged(qtbot, model):
+    with qtbot.waitSignal(model.exact.changed, check_params_cb=lambda state: state.case is not None):
+        model.exact.set_variance(0.05)
+    state = model.exact.state
+    assert state.case.size == 2
+    values = state.case.values
+    for variance, active in ((float(values[0]) * 1.1, 0), (float(values[1]) * 1.01, 1), (1e-3, 2)):
+        model.exact.set_variance(variance)
+        qtbot.waitUntil(lambda v=variance: model.exact.state.case.variance == v)
+        assert model.exact.state.case.active == active
+
+
+def test_that_a_turned_code_changes_nothing(qtbot, model):
+    model.choose_kind("ae")
+    model.edit("code.network", "linear")
+    trained(qtbot, model)
+    qtbot.waitUntil(lambda: model.exact.state.learned is not None)
+    model.exact.turn()
+    qtbot.waitUntil(lambda: model.exact.state.turns == 1 and not model.exact._slot.busy)
+    learned = model.exact.state.learned
+    assert learned.turned_error == pytest.approx(learned.error, rel=1e-4)
+    assert 0 <= learned.angle <= 90
+
+
+@pytest.mark.parametrize("kind", ["ae", "vae", "hvae"])
+def test_that_each_kind_is_measured(qtbot, model, kind):
+    model.choose_kind(kind)
+    trained(qtbot, model)
+    model.measure()
+    qtbot.waitUntil(lambda: model.measuring.state.report is not None and not model.measuring.state.doing)
+    state = model.measuring.state
+    assert (state.gradients is not None) == (kind == "vae")
+    assert (state.scatter is not None) == (kind == "hvae")
+    assert len(state.stages) == (kind != "ae")
+
+
+def test_that_the_restrictions_come_one_after_the_other(qtbot, model):
+    model.restrict(2)
+    spec = model.config.hierarchy
+    assert (spec.same_dimension, spec.fixed_encoder, spec.standard_end) == (True, True, False)
+    model.restrict(3)
+    trained(qtbot, model)
+    assert model.record.newest.model.network.dims == (64, 64)
+    model.restrict(0)
+    assert model.config.hierarchy.restrictions == 0
+    model.undo()
+    assert model.config.hierarchy.restrictions == 3
+
+
+def test_that_another_kind_keeps_what_both_have():
+    config = code_config("hvae", code__size=5, kl_weight=2.0, seed=3)
+    vae = as_kind(config, "vae")
+    assert (vae.kind, vae.code.size, vae.kl_weight, vae.seed) == ("vae", 5, 2.0, 3)
+    assert as_kind(as_kind(config, "ae"), "vae").kl_weight == 1.0
+
+
+@pytest.mark.parametrize("number", range(len(CARDS)))
+def test_that_every_action_of_the_tour_can_be_taken(model, monkeypatch, number):
+    started = []
+    monkeypatch.setattr(model.training, "begin", lambda place, config: started.append(config))
+    for action in CARDS[number].actions:
+        model.state = model.state.__class__(model.config, data=model.state.data)
+        model.apply(action)
+        assert model.state.view == action.view
+        assert model.state.notice is None
+    assert len(started) == sum(action.trains for action in CARDS[number].actions)
+    for config in started:
+        config.check_images((1, 8, 8))
+
+
+def test_that_choices_are_remembered(model):
+    model.edit("code.size", 7)
+    model.set_tour(3)
+    assert remembered(to_remember(model.state)) == model.config
+    for nonsense in (None, {"kind": "x"}, {"kind": "vae", "config": {"code": 3}}):
+        assert remembered(nonsense) is None
+    assert first_config().code.size == 2
+
+
+def test_that_images_that_cannot_be_read_are_told(qtbot, model, tmp_path):
+    model.open_data(str(tmp_path / "gone"))
+    qtbot.waitUntil(lambda: model.state.reading is None and model.state.notice is not None)
+    assert "gone" in model.state.notice.text

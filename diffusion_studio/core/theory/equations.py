@@ -17,7 +17,7 @@ class Equation:
     title: str
     latex: str
     source: str
-    page: str  # train, sample, theory
+    page: str  # train, sample, autoencoder, theory
     path: str = ""  # of the parameter, or a part of the Theory page
     value: str = ""  # that the parameter must have
 

@@ -200,6 +200,12 @@ class AutoencoderPage(Page):
         """Shows what an autoencoder's run does."""
         self.model.open_run(path)
 
+    def reveal(self, path: str) -> None:
+        """Brings a parameter into sight; a kind that lacks it makes way for one that has it."""
+        if path not in self.panel.form.paths:
+            self.model.choose_kind("hvae" if path.startswith("hierarchy") else "vae")
+        super().reveal(path)
+
     def shutdown(self) -> None:
         self.model.shutdown()
 

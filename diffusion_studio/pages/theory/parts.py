@@ -25,7 +25,7 @@ from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.look.theme import Role, label, tabular
 
 WIDEST = 1100  # px; wider lines are hard to read
-_PAGES = {"train": "Train", "sample": "Sample", "theory": "Theory"}
+_PAGES = {"train": "Train", "sample": "Sample", "autoencoder": "Autoencoder", "theory": "Theory"}
 
 
 class Scrolled(QScrollArea):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from diffusion_studio.core.theory.autoencoders import AUTOENCODERS
 from diffusion_studio.core.theory.equations import Equation, equations
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.runs.autoencoder_config import HVAEConfig
 from diffusion_studio.engine.runs.config import RunConfig
 
 
 def all_equations() -> tuple[Equation, ...]:
     """Every equation, by group; `page` and `path` lead to where it acts."""
-    return equations({"train": RunConfig(), "sample": SampleSpec()})
+    choices = {"train": RunConfig(), "sample": SampleSpec(), "autoencoder": HVAEConfig()}
+    return (*equations(choices), *AUTOENCODERS)

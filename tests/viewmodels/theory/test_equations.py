@@ -6,10 +6,11 @@ import pytest
 
 from diffusion_studio.core.describe import families, get_value, members, with_value
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.runs.autoencoder_config import HVAEConfig
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.viewmodels.theory.equations import all_equations
 
-CHOICES = {"train": RunConfig(), "sample": SampleSpec()}
+CHOICES = {"train": RunConfig(), "sample": SampleSpec(), "autoencoder": HVAEConfig()}
 
 
 @pytest.mark.parametrize("equation", all_equations(), ids=lambda e: f"{e.group}: {e.title}")

@@ -79,6 +79,8 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
     header = png.check(file) if name == "PNG" else None
     if name == "WebP":
         _check_riff(file)
+    if name == "JPEG":
+        jpeg.check(file)
     deep = _deep_tiff(file, frame) if name == "TIFF" else None
     if deep is not None:
         return _framed(deep, frame, *deep.size, deep=True)

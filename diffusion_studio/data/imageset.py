@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -132,6 +133,18 @@ def fingerprint_of(images: UInt8, labels: NDArray[np.int64], class_names: tuple[
         digest.update(np.ascontiguousarray(images[start : start + _CHUNK]).data)
     digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
     return digest.hexdigest()
+
+
+def first_alike(images: UInt8) -> NDArray[np.int64]:
+    """For each image the number of the first one with the same pixels: its own where there is none. (N,)"""
+    seen: dict[bytes, int] = {}
+    return np.array([seen.setdefault(each, n) for n, each in enumerate(digests(images))], np.int64)
+
+
+def digests(images: UInt8) -> Iterator[bytes]:
+    """One for the pixels of each image."""
+    for image in images:
+        yield hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
 def to_model_range(images: UInt8) -> NDArray[np.float32]:

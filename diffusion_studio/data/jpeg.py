@@ -7,9 +7,42 @@ from typing import BinaryIO
 
 from PIL import Image, JpegImagePlugin
 
+from diffusion_studio.data.errors import BadImage
+
+_SCAN = 0xDA
+_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers that begin a frame
+_OTHERS = {
+    0xC3: "lossless JPEG",
+    0xC7: "lossless JPEG",
+    0xCB: "lossless JPEG",
+    0xCF: "lossless JPEG",
+    0xF7: "JPEG-LS",
+}
 _END = b"\xff\xd9"
 _FILLERS = (b"", 64 * b"\x55\x2a\x93", 64 * b"\xb4\x0f\x6e", 64 * b"\x03\xd8\xa1")
 """What may stand between the last pixel and the end without being seen."""
+
+
+def check(file: BinaryIO) -> None:
+    """Refuses kinds of JPEG that are not read, by name.
+
+    Raises:
+        BadImage: of more than eight bits, or without loss.
+    """
+    file.seek(2)
+    while True:
+        marker = file.read(2)
+        while len(marker) == 2 and marker[0] == 0xFF and marker[1] == 0xFF:  # fill bytes
+            marker = marker[1:] + file.read(1)
+        head = file.read(3)
+        if len(marker) < 2 or len(head) < 3 or marker[0] != 0xFF or marker[1] == _SCAN:
+            return  # whatever is wrong, the decoder says
+        if marker[1] in _FRAMES:
+            kind = _OTHERS.get(marker[1], "" if head[2] == 8 else f"JPEG of {head[2]} bits a sample")
+            if kind:
+                raise BadImage(f"It is a picture of the kind {kind}, which is not read.")
+            return
+        file.seek(max(int.from_bytes(head[:2], "big") - 3, 0), 1)
 
 
 def loaded(image: JpegImagePlugin.JpegImageFile, file: BinaryIO) -> Image.Image:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion_studio.data.imageset import Skipped
-from diffusion_studio.data.layout import Layout, classes_by_folder, listed
+from diffusion_studio.data.imageset import Skipped, printable
+from diffusion_studio.data.layout import Layout, Part, classes_by_folder, listed
 from diffusion_studio.data.metadata import read_metadata
 from diffusion_studio.data.scan import FoundFile
 
@@ -41,11 +41,36 @@ def labels_for(root: Path, metadata: Sequence[FoundFile], files: Sequence[str], 
     found = read_metadata(root, metadata, files)
     if found.named:
         how = f"Classes come from {listed(found.used)}."
-        return Labelling(found.named, how, found.notes, found.report)
+        return Labelling(found.named, how, (*found.notes, *_without(files, found.named)), found.report)
     plain = {file: layout.plain[file] for file in files if file in layout.plain}
     named, notes = classes_by_folder(plain)
     how = "Classes come from the names of the folders." if named else "There are no classes."
     return Labelling(named, how, (*found.notes, *notes), found.report)
+
+
+def _without(files: Sequence[str], named: dict[str, str]) -> list[str]:
+    """A sentence about the pictures that the metadata give no label."""
+    missing = [file for file in files if file not in named]
+    if not missing:
+        return []
+    have = "has no label" if len(missing) == 1 else "have no label"
+    return [f"{len(missing)} of {len(files)} pictures {have} there, first {printable(missing[0])}."]
+
+
+def lost_classes(layout: Layout, named: dict[str, str], names: Sequence[str]) -> Iterator[str]:
+    """Sentences about classes whose pictures cannot be read, or are all kept apart.
+
+    Args:
+        names: of the classes that are trained on.
+    """
+    kept, trained = _classes(layout, "apart", named), _classes(layout, "train", named)
+    for name in sorted_names((kept | trained) - {*names}):
+        why = "none of its pictures can be read" if name in trained else "all its pictures are kept apart"
+        yield f"The class “{printable(name)}” is not trained on: {why}."
+
+
+def _classes(layout: Layout, part: Part, named: dict[str, str]) -> set[str]:
+    return {named[file] for file in layout.files(part) if file in named}
 
 
 def numbered(files: Sequence[str], named: dict[str, str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ _APART = {
     "val", "valid", "validate", "validation", "dev", "test", "testing", "eval", "evaluation", "holdout",
     "testset", "test_set", "valset", "val_set",
 }  # fmt: skip
+_NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d*)?", re.ASCII)
 _FEW = 10  # pictures beside the class folders are strays when there are at most a tenth of all
 
 
@@ -158,6 +160,8 @@ def twins(names: Iterable[str]) -> tuple[str, ...]:
     groups: dict[str, list[str]] = {}
     for name in names:
         folded = " ".join(unicodedata.normalize("NFKC", name).casefold().replace("_", " ").split())
+        if _NUMBER.fullmatch(folded):  # 1, 1.0 and 01
+            folded = str(float(folded))
         groups.setdefault(folded, []).append(name)
     return tuple(
         f"The classes {listed([f'“{name}”' for name in group])} are told apart, though their names are "

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,19 +18,21 @@ from typing import BinaryIO
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from diffusion_studio.data import cache
 from diffusion_studio.data.decode import Frame, Picture, decode
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnImage
-from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, printable
-from diffusion_studio.data.labels import indices, labels_for, numbered
+from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, first_alike, printable
+from diffusion_studio.data.labels import Labelling, indices, labels_for, lost_classes, numbered
 from diffusion_studio.data.layout import Layout, Part, layout_of, listed, twins
-from diffusion_studio.data.scan import Listing, looks_like_image, scan
+from diffusion_studio.data.scan import METADATA, Listing, looks_like_image, scan
 from diffusion_studio.data.spec import DIGITS, DataSpec
 
 Progress = Callable[[int, int], None]
 NEARLY_BLACK = 16  # of 255: white of 12 bits in 16
+_TABLE = re.compile(r"\.(csv|tsv|jsonl|parquet|arrow|xlsx?)$|(^|/)(metadata|labels)\.json$", re.IGNORECASE)
 _INTERVAL = 1 / 30  # seconds between two reports of progress
 
 
@@ -214,9 +217,34 @@ class _Build:
             source=str(listing.root),
             sizes=np.array(decoded.sizes, np.int32),
             how=found.how,
-            notes=(*layout.notes, *found.notes, *twins(class_names), *_seen(decoded, listing)),
+            notes=(
+                *layout.notes,
+                *found.notes,
+                *twins(class_names),
+                *(lost_classes(layout, found.named, class_names) if self.part == "train" else ()),
+                *_unread_tables(listing, found),
+                *_at_odds(images, labels, decoded),
+                *_seen(decoded, listing),
+            ),
             apart=len(layout.files("apart")),
         )
+
+
+def _unread_tables(listing: Listing, found: Labelling) -> Iterator[str]:
+    """A table beside pictures without labels perhaps holds them."""
+    tables = [f.path for f in listing.files if _TABLE.search(f.path)]
+    if tables and not found.named:
+        yield f"{listed(tables)} is not read: labels stand in {' or '.join(METADATA)}."
+
+
+def _at_odds(images: UInt8, labels: NDArray[np.int64], decoded: _Decoded) -> Iterator[str]:
+    """What a person should know of pictures that stand in two classes."""
+    first = first_alike(images)
+    again = np.flatnonzero(labels != labels[first])
+    if len(again):
+        one, other = (printable(decoded.files[number]) for number in (again[0], first[again[0]]))
+        are = "1 picture has" if len(again) == 1 else f"{len(again)} pictures have"
+        yield f"{are} the same pixels as one of another class, first {one} as {other}."
 
 
 def _seen(decoded: _Decoded, listing: Listing) -> Iterator[str]:

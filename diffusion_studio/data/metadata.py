@@ -63,7 +63,7 @@ def read_metadata(root: Path, metadata: Sequence[FoundFile], files: Sequence[str
 def _take(found: Metadata, root: Path, path: str, folder: str, files: Sequence[str]) -> bool:
     """Adds what one file says; whether it gave any label."""
     try:
-        rows = _read(root / path)
+        rows, odd = _read(root / path)
     except Refused as error:
         found.complaints.append(Skipped(path, f"Its labels were not used: {error}."))
         return False
@@ -75,7 +75,7 @@ def _take(found: Metadata, root: Path, path: str, folder: str, files: Sequence[s
     found.named |= {file: label for file, label in labels.items() if label}
     if missing:
         found.complaints.append(Skipped(path, _some(missing, names)))
-    found.said += [f"{path}: {sentence}" for sentence in twice]
+    found.said += [f"{path}: {sentence}" for sentence in (*odd, *twice)]
     return True
 
 
@@ -157,15 +157,15 @@ def _quoted(name: str) -> str:
     return f"'{printable(name)}'"
 
 
-def _read(path: Path) -> list[Row]:
-    """The rows of a file.
+def _read(path: Path) -> tuple[list[Row], list[str]]:
+    """The rows of a file, and what is odd about them, in sentences.
 
     Raises:
         Refused: it is not such a file; the message says why, to be put into a sentence.
     """
     try:
         lines = io.StringIO(_text(path), newline="")
-        return list(_json_rows(lines) if path.suffix.lower() == ".jsonl" else _csv_rows(lines))
+        return (list(_json_rows(lines)), []) if path.suffix.lower() == ".jsonl" else _csv_rows(lines)
     except OSError as error:
         raise Refused((error.strerror or "it cannot be read").lower()) from error
     except UnicodeError:
@@ -181,7 +181,7 @@ def _text(path: Path) -> str:
     return data.decode(next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8-sig"))
 
 
-def _csv_rows(lines: io.StringIO) -> Iterator[Row]:
+def _csv_rows(lines: io.StringIO) -> tuple[list[Row], list[str]]:
     head = lines.readline()
     lines.seek(0)
     delimiter = max(_DELIMITERS, key=head.count)
@@ -189,8 +189,23 @@ def _csv_rows(lines: io.StringIO) -> Iterator[Row]:
     columns = {name.strip().casefold(): name for name in rows.fieldnames or ()}
     if _FILE not in columns or _LABEL not in columns:
         raise Refused(_wrong_columns(rows.fieldnames or ()))
+    found: list[Row] = []
+    long: list[str] = []
     for row in rows:
-        yield row[columns[_FILE]] or "", (row[columns[_LABEL]] or "").strip()
+        found.append((row[columns[_FILE]] or "", (row[columns[_LABEL]] or "").strip()))
+        if row.get(None):  # where csv puts what is beyond the header
+            long.append(found[-1][0])
+    return found, _too_long(long)
+
+
+def _too_long(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    rows = "1 row has" if len(names) == 1 else f"{len(names)} rows have"
+    return [
+        f"{rows} more columns than its header, first {printable(names[0])}: a label with a comma in it "
+        "stands in quotes."
+    ]
 
 
 def _wrong_columns(names: Iterable[str]) -> str:
@@ -215,4 +230,6 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
 def _label_text(label: Any) -> str:
     if isinstance(label, dict | list):
         raise Refused("a label is not a text or a number")
-    return "" if label is None else str(label).strip()
+    if label is None or label != label:  # NaN, which pandas writes for what is missing
+        return ""
+    return str(label).strip()

@@ -163,7 +163,7 @@ class _Walk:
 
 
 def _is_metadata(file: FoundFile) -> bool:
-    return file.path.rpartition("/")[2] in METADATA
+    return file.path.rpartition("/")[2].casefold() in METADATA
 
 
 def _why(error: OSError) -> str:

@@ -21,6 +21,8 @@ _COLOURS: dict[int, Colours] = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _CMYK: 4}
 _ALPHA: dict[int, Alpha] = {1: "premultiplied", 2: "straight"}
 _PLAIN_BITS = {1, 2, 4, 8}
 _COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}  # none, LZW, Deflate, PackBits, LZMA, Zstandard
+_BY_PILLOW = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}  # the same, CCITT and JPEG
+_CMYK_SAMPLES = 4
 _ICC, _ORIENTATION, _BITS = 34675, 274, 258
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is wrong is said by the sentence
@@ -36,9 +38,10 @@ def read_deep(file: BinaryIO, background: tuple[int, int, int], most_pixels: int
     with tifffile.TiffFile(file) as opened:
         page = opened.pages.first
         _check_whole(page, file.seek(0, 2))
-        if _is_plain(page):
-            return None
         kind = _kind(page)
+        if _is_plain(page):
+            _check_plain(page, kind)
+            return None
         _check(page, kind, most_pixels)
         image = _samples(page, kind).picture(background)
         profile = page.tags.valueof(_ICC)
@@ -71,6 +74,15 @@ def _is_plain(page: tifffile.TiffPage) -> bool:
     if page.sampleformat not in (_UNSIGNED, _UNDEFINED) or not bits <= _PLAIN_BITS:
         return False
     return bits == {8} or page.samplesperpixel == 1
+
+
+def _check_plain(page: tifffile.TiffPage, kind: str) -> None:
+    """Raises BadImage, naming the kind, where Pillow does not read it."""
+    if page.compression not in _BY_PILLOW:
+        raise BadImage(f"It is {kind} compressed by {_name(page.compression)}, a kind that is not read.")
+    most = _COLOURS.get(int(page.photometric), 3) + 1
+    if page.samplesperpixel > most or (page.photometric == _CMYK and page.samplesperpixel > _CMYK_SAMPLES):
+        raise BadImage(f"It is {kind} of {page.samplesperpixel} channels, a kind that is not read.")
 
 
 def _kind(page: tifffile.TiffPage) -> str:

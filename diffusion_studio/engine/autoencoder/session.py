@@ -26,7 +26,7 @@ from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, F
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.moved import with_images_at
-from diffusion_studio.engine.training.run_data import Reading, RunData, load_run_data, manifest_of, split
+from diffusion_studio.engine.training.run_data import Reading, RunData, kept_apart, load_run_data, manifest_of
 
 FIXED = ("data", "code", "decoder", "hierarchy", "seed")
 """What a run keeps for its whole life."""
@@ -66,7 +66,7 @@ def new_session(
     config.check_images((images.channels, images.resolution, images.resolution))
     data = config.data.model_copy(update={"resolution": images.resolution, "channels": images.channels})
     resolved = config.model_copy(update={"data": data})
-    numbers, apart = split(images.count, resolved.data.held_out, resolved.seed)
+    numbers, apart = kept_apart(images, resolved.data.held_out, resolved.seed)
     task = AutoencoderTask(resolved, images, numbers, device, control)
     if cancelled():
         raise Cancelled

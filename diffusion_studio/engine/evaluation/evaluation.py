@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, model_validator
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
-from diffusion_studio.data.imageset import ImageSet, to_uint8
+from diffusion_studio.data.imageset import ImageSet, digests, to_uint8
 from diffusion_studio.data.load import load
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.export import run_chain
@@ -91,7 +91,7 @@ def evaluate(
         images, numbers, held_out = _evaluated(run, data, lambda: control.stopped)
     except Cancelled:
         return
-    notes += data.notes
+    notes += (*data.notes, *_seen_before(data, images))
     _check_enough(run, spec, len(numbers), len(data.trained))
     if not held_out and spec.elbo:
         notes += ("This run keeps no images apart, so the bound is measured on images it was trained on.",)
@@ -129,6 +129,16 @@ def _evaluated(
     if len(data.apart):
         return data.images, data.apart, True
     return data.images, data.trained, False
+
+
+def _seen_before(data: RunData, images: ImageSet) -> Iterator[str]:
+    """A sentence where images of a folder that is kept apart are trained on as well."""
+    if images is data.images:
+        return
+    trained = set(digests(data.images.images))
+    known = sum(each in trained for each in digests(images.images))
+    if known:
+        yield f"{known} of the {images.count} images that are kept apart are trained on as well."
 
 
 def _check_enough(run: Run, spec: EvaluationSpec, measured: int, compared: int) -> None:

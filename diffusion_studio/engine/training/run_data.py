@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.data.errors import DataError
-from diffusion_studio.data.imageset import ImageSet, printable
+from diffusion_studio.data.imageset import ImageSet, first_alike, printable
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.files.places import cache_dir
@@ -50,6 +50,14 @@ def split(count: int, held_out: float, seed: int) -> tuple[Numbers, Numbers]:
     philox = np.random.Philox(counter=[0, 0, 0, _SPLIT], key=seed)
     order = np.random.Generator(philox).permutation(count)
     return np.sort(order[kept:]), np.sort(order[:kept])
+
+
+def kept_apart(images: ImageSet, held_out: float, seed: int) -> tuple[Numbers, Numbers]:
+    """As `split`, but what has the same pixels as an image that is trained on is trained on as well."""
+    trained, apart = split(images.count, held_out, seed)
+    first = first_alike(images.images) if len(apart) else np.arange(images.count)
+    known = np.isin(first[apart], first[trained])
+    return np.sort(np.concatenate([trained, apart[known]])), apart[~known]
 
 
 def manifest_of(images: ImageSet, apart: Numbers) -> dict[str, Any]:

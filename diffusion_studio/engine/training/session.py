@@ -28,7 +28,7 @@ from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource
 from diffusion_studio.engine.training.learner import Learner, LearnerState
 from diffusion_studio.engine.training.moved import with_images_at
-from diffusion_studio.engine.training.run_data import Reading, RunData, load_run_data, manifest_of, split
+from diffusion_studio.engine.training.run_data import Reading, RunData, kept_apart, load_run_data, manifest_of
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
 from diffusion_studio.models.snr import LearnedSNR
@@ -121,7 +121,7 @@ def new_session(
     resolved = _with_training(resolved, precision=precision)
     learner = _learner(resolved, images, device, precision)
     _heed(cancelled)
-    trained, apart = split(images.count, resolved.data.held_out, resolved.seed)
+    trained, apart = kept_apart(images, resolved.data.held_out, resolved.seed)
     run = begin_run(place, resolved, manifest_of(images, apart))
     return _session(run, RunData(images, trained, apart, images.notes), learner, device)
 

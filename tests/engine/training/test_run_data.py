@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
+from diffusion_studio.data.imageset import digests
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec, evaluate
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.run import Run, RunError
-from diffusion_studio.engine.training.run_data import load_run_data, split
+from diffusion_studio.engine.training.run_data import kept_apart, load_run_data, split
 from support.tiny import CPU, begin, finish, only, resume, tiny_config, write_pictures
 
 BOUND = EvaluationSpec(quality=False, images=4, draws=1)
@@ -125,3 +127,25 @@ def test_that_nothing_is_trained_on_when_all_is_gone(run, zoo):
         (zoo / name).unlink()
     with pytest.raises(RunError, match="None of the images that run trains on"):
         load_run_data(run)
+
+
+def test_that_what_is_trained_on_is_not_kept_apart_under_another_name(tmp_path):
+    folder = write_pictures(tmp_path / "twins", each=8)
+    for path in sorted(folder.rglob("*.png")):
+        shutil.copy(path, path.with_name(f"copy of {path.name}"))
+    images = begin(tmp_path / "run", tiny_config(folder, held_out=0.5)).images
+    trained, apart = kept_apart(images, 0.5, 0)
+    assert sorted([*trained, *apart]) == list(range(images.count))
+    assert 0 < len(apart) < images.count // 2
+    assert not set(digests(images.images[trained])) & set(digests(images.images[apart]))
+
+
+def test_that_held_out_images_that_are_trained_on_are_told_of(tmp_path):
+    folder = tmp_path / "splits"
+    write_pictures(folder / "train", each=4)
+    write_pictures(folder / "test", each=4, seed=2)
+    shutil.copy(folder / "train" / "ape" / "0.png", folder / "test" / "ape" / "9.png")
+    finish(begin(tmp_path / "run", tiny_config(folder, steps=1, T=4)))
+    spec = EvaluationSpec(images=2, quality=False)
+    (done,) = only(evaluate(tmp_path / "run", spec, CPU, Control()), Evaluated)
+    assert done.notes == ("1 of the 13 images that are kept apart are trained on as well.",)

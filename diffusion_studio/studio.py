@@ -224,6 +224,8 @@ class Studio(QObject):
     def _remember_training(self, state: TrainState) -> None:
         if (state.config, state.run) == self._remembered:  # most changes are progress
             return
+        if self._remembered is not None and self._remembered[0].data != state.config.data:
+            self.code_page.model.follow(state.config.data)
         self._remembered = (state.config, state.run)
         self.memory.set("config", state.config.model_dump(mode="json"))
         if state.run is not None:

@@ -53,6 +53,8 @@ class AutoencoderViewModel(QObject):
         self.exact, self.measuring = ExactLinear(self), Measuring(device, self)
         self.state = CodeState(self.config)
         self._set: ImageSet | None = None
+        self._awake = False
+        self._read: DataSpec | None = None  # what was read last
         self.editor.changed.connect(self._on_edited)
         self.images.changed.connect(self._on_images)
         self.images.loaded.connect(self._on_set)
@@ -68,10 +70,20 @@ class AutoencoderViewModel(QObject):
 
     # --- data and parameters ----------------------------------------------------------------------------
 
-    def wake(self) -> None:
-        """The page is seen: its images are read if they were not yet."""
-        if self.state.data is None and self.state.reading is None:
-            self.images.load(self.config.data)
+    def set_awake(self, awake: bool) -> None:
+        """Whether the page is seen: only then its images are read."""
+        self._awake = awake
+        if awake and self.config.data != self._read:
+            self._load()
+
+    def follow(self, data: DataSpec) -> None:
+        """Other images were chosen on another page."""
+        if not self.state.busy and data != self.config.data:
+            self.editor.set(self.config.model_copy(update={"data": data}))
+
+    def _load(self) -> None:
+        self._read = self.config.data
+        self.images.load(self._read)
 
     def open_data(self, source: str) -> None:
         """Chooses the images: a folder, or the word digits."""
@@ -136,8 +148,8 @@ class AutoencoderViewModel(QObject):
         before, config = self.state.config, edited.value
         self._update(config=config, errors=edited.errors, can_undo=edited.can_undo, can_redo=edited.can_redo)
         self.exact.set_size(config.code.size)
-        if config.data != before.data:
-            self.images.load(config.data)
+        if config.data != before.data and self._awake:
+            self._load()
 
     def _on_images(self, images: ImagesState) -> None:
         self._update(data=images.data, reading=images.reading)

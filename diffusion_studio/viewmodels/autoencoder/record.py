@@ -10,7 +10,42 @@ from diffusion_studio.engine.autoencoder.events import BoundTold, Looked
 from diffusion_studio.engine.jobs.events import Event
 
 Floats = NDArray[np.float64]
-POINTS = 300  # of a drawn curve
+POINTS = 400  # of a drawn curve, at most
+
+
+class ThinCurve:
+    """Values step by step, averaged over more and more steps as there are more of them.
+
+    Args:
+        rows: values of each step.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._means = np.empty((rows, 0))  # each over `_each` steps
+        self._rest = np.empty((rows, 0))  # of the steps since
+        self._each = 1
+
+    def add(self, values: Floats) -> None:
+        """The values of the next steps. (rows, n)"""
+        self._rest = np.concatenate([self._rest, values], 1)
+        self._settle()
+        while self._means.shape[1] > POINTS:
+            kept = self._means.shape[1] // 2 * 2
+            odd = np.repeat(self._means[:, kept:], self._each, 1)
+            self._means = self._means[:, :kept].reshape(len(self._means), -1, 2).mean(2)
+            self._rest, self._each = np.concatenate([odd, self._rest], 1), 2 * self._each
+            self._settle()
+
+    def _settle(self) -> None:
+        whole = self._rest.shape[1] // self._each * self._each
+        fresh = self._rest[:, :whole].reshape(len(self._rest), -1, self._each).mean(2)
+        self._means, self._rest = np.concatenate([self._means, fresh], 1), self._rest[:, whole:]
+
+    def points(self) -> tuple[Floats, Floats]:
+        """How many steps came before each point (fractional), and its values. (n,), (rows, n)"""
+        count = self._means.shape[1]
+        places: Floats = (np.arange(count, dtype=np.float64) + 0.5) * self._each - 0.5
+        return places, self._means
 
 
 class CodeRecord(QObject):
@@ -22,22 +57,19 @@ class CodeRecord(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.newest: Looked | None = None
-        self._reconstruction: list[NDArray[np.float32]] = []
-        self._kl: list[NDArray[np.float32]] = []
-        self._first = 1
+        self._terms = ThinCurve(2)
+        self._first = 0  # step; 0: nothing was told yet
 
     def begin(self) -> None:
         """Forgets everything: another run."""
-        self.newest, self._reconstruction, self._kl = None, [], []
+        self.newest, self._terms, self._first = None, ThinCurve(2), 0
         self.terms_changed.emit()
 
     def take(self, event: Event) -> None:
         """One more thing that the training told."""
         if isinstance(event, BoundTold):
-            if not self._kl:
-                self._first = event.first_step
-            self._reconstruction.append(event.reconstruction)
-            self._kl.append(event.kl)
+            self._first = self._first or event.first_step
+            self._terms.add(np.stack([event.reconstruction, event.kl]).astype(np.float64))
             self.terms_changed.emit()
         elif isinstance(event, Looked):
             self.newest = event
@@ -45,10 +77,5 @@ class CodeRecord(QObject):
 
     def curves(self) -> tuple[Floats, Floats, Floats]:
         """Steps, reconstruction and KL, averaged so that few enough points are left. (n,) each"""
-        if not self._kl:
-            return np.empty(0), np.empty(0), np.empty(0)
-        terms = np.stack([np.concatenate(self._reconstruction), np.concatenate(self._kl)]).astype(np.float64)
-        count = terms.shape[1]
-        edges = np.unique(np.linspace(0, count, min(count, POINTS) + 1).astype(int))
-        sums = np.add.reduceat(terms, edges[:-1], axis=1) / np.diff(edges)
-        return self._first + (edges[1:] + edges[:-1] - 1) / 2, sums[0], sums[1]
+        places, (reconstruction, kl) = self._terms.points()
+        return self._first + places, reconstruction, kl

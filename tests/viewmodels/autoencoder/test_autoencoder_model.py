@@ -10,15 +10,17 @@ from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.viewmodels.autoencoder.latent import MAP_SIDE, WAY
 from diffusion_studio.viewmodels.autoencoder.memory import remembered, to_remember
 from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
+from diffusion_studio.viewmodels.autoencoder.record import POINTS, ThinCurve
 from diffusion_studio.viewmodels.autoencoder.state import as_kind, first_config
 from diffusion_studio.viewmodels.autoencoder.tour import CARDS
 from support.codes import code_config
+from support.tiny import write_pictures
 
 
 @pytest.fixture
 def model(qtbot, tmp_path):
     model = AutoencoderViewModel(tmp_path / "runs", code_config(code__size=2, training__steps=30))
-    model.wake()
+    model.set_awake(True)
     qtbot.waitUntil(lambda: model.state.data is not None)
     yield model
     model.shutdown()
@@ -149,6 +151,27 @@ def test_that_every_action_of_the_tour_can_be_taken(model, monkeypatch, number):
     assert len(started) == sum(action.trains for action in CARDS[number].actions)
     for config in started:
         config.check_images((1, 8, 8))
+
+
+def test_that_images_are_read_when_the_page_is_seen(qtbot, model, tmp_path):
+    source = write_pictures(tmp_path / "zoo")
+    model.set_awake(False)
+    model.follow(model.config.data.model_copy(update={"source": str(source)}))
+    assert model.state.reading is None
+    model.set_awake(True)
+    qtbot.waitUntil(lambda: model.state.data is not None and model.state.data.count == 12)
+
+
+def test_that_a_long_curve_stays_short():
+    curve, values = ThinCurve(1), np.random.default_rng(0).normal(size=(1, 12_345))
+    for part in np.array_split(values, 77, axis=1):
+        curve.add(part)
+    places, (means,) = curve.points()
+    assert len(places) <= POINTS
+    each = round(places[1] - places[0])
+    whole = values[0, : len(means) * each].reshape(-1, each).mean(1)
+    assert means == pytest.approx(whole)
+    assert places[0] == (each - 1) / 2
 
 
 def test_that_choices_are_remembered(model):

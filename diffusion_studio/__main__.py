@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
 
@@ -36,6 +37,19 @@ def _run() -> int:
         from diffusion_studio.cli.program import main as run_command
 
         return run_command(arguments, ALL)
+    return _open_window(arguments)
+
+
+def _open_window(arguments: list[str]) -> int:
+    try:
+        importlib.import_module("PySide6")
+    except ModuleNotFoundError:
+        print(
+            "The window needs PySide6, which is not installed: pip install 'diffusion-studio[gui]' adds it. "
+            "Training and sampling work without it; see diffusion-studio --help.",
+            file=sys.stderr,
+        )
+        return 1
     from diffusion_studio.app import run
 
     return run(arguments)

@@ -6,6 +6,7 @@ are the pages built.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -16,15 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QSocketNotifier, QThread, Signal
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 from shiboken6 import isValid
 
+from diffusion_studio import __version__
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.log import kept_log
 from diffusion_studio.engine.machine.garbage import look_at_all, nothing_looked_for, pass_over_what_stays
 from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.pages.entries import PAGES
 from diffusion_studio.pages.shell import Shell
+from diffusion_studio.widgets.look.resources import resource
 from diffusion_studio.widgets.look.theme import theme
 
 if TYPE_CHECKING:
@@ -135,12 +139,22 @@ def _open(arguments: list[str]) -> int:
     sys.excepthook = _log_exception
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
-    application.setApplicationName("Diffusion Studio")
+    _introduce(application)
     theme()
     app = App(arguments[0] if arguments else "")
     with _Signals(app.close):
         app.show()
         return application.exec()
+
+
+def _introduce(application: QApplication) -> None:
+    """Tells the system who this is: for the task bar, the dock and the list of windows."""
+    application.setApplicationName("Diffusion Studio")
+    application.setApplicationVersion(__version__)
+    application.setDesktopFileName("diffusion-studio")
+    application.setWindowIcon(QIcon(str(resource("icon.svg"))))
+    if sys.platform == "win32":  # or the task bar shows the icon of Python
+        ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("DiffusionStudio.DiffusionStudio")
 
 
 def _has_screen() -> bool:

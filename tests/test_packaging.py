@@ -12,11 +12,15 @@ import zipfile
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 import bootstrap
+import install_check
 from diffusion_studio import __version__
+from diffusion_studio.__main__ import ALL
 from starter import checks, commands, environment, project, system
 from starter.project import StartError
 
@@ -296,3 +300,39 @@ def test_that_the_wheel_holds_the_package_and_its_resources(tmp_path):
     assert "diffusion_studio/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "packaging/")) for name in names)
+    for name in (
+        "applications/diffusion-studio.desktop", "icons/hicolor/scalable/apps/diffusion-studio.svg",
+        "man/man1/diffusion-studio.1", "metainfo/diffusion-studio.metainfo.xml",
+    ):  # fmt: skip
+        assert f"diffusion_studio-{__version__}.data/data/share/{name}" in names
+    assert "diffusion_studio/data/digits.npz" in names
+
+
+def test_that_the_manual_and_the_metadata_tell_of_this_version_and_its_commands():
+    manual = (ROOT / "packaging" / "linux" / "diffusion-studio.1").read_text(encoding="utf-8")
+    listed = re.findall(r"^\.TP\n\.B ([a-z-]+)$", manual, re.MULTILINE)
+    assert sorted(listed) == sorted(ALL)
+    metadata = (ROOT / "packaging" / "linux" / "diffusion-studio.metainfo.xml").read_text(encoding="utf-8")
+    (newest, *_) = (release.get("version") for release in ElementTree.fromstring(metadata).iter("release"))
+    assert newest == __version__
+
+
+def test_that_icons_of_every_system_are_drawn_from_one(tmp_path):
+    pytest.importorskip("PySide6")
+    command = [sys.executable, str(ROOT / "packaging" / "icons.py"), str(tmp_path)]
+    subprocess.run(command, check=True, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
+    with Image.open(tmp_path / "icon.ico") as icon:
+        assert icon.info["sizes"] >= {(16, 16), (256, 256)}
+    assert (tmp_path / "icon.icns").stat().st_size > 10_000
+
+
+def test_that_the_lowest_versions_are_those_that_are_allowed():
+    lowest = install_check.lowest_versions("gui")
+    assert {"typer==0.19", "safetensors==0.8", "PySide6-Essentials==6.8"} <= set(lowest)
+    assert all(re.fullmatch(r"[\w-]+==[\d.]+", requirement) for requirement in lowest)
+
+
+def test_that_the_wheel_is_installed_in_integration_with_and_without_the_window():
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert "python packaging/install_check.py${{ matrix.how }}" in workflow
+    assert 'how: ["", " --extras gui", " --extras gui --lowest"]' in workflow

@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({
         "Train a classifier of noisy images on the data of RUN, and keep it there.",
     ),
     "train-autoencoder": Command(
-        "diffusion_studio.cli.train_autoencoder", "Train an autoencoder, a VAE or a hierarchy on DATA."
+        "diffusion_studio.cli.train_autoencoder", "Train an autoencoder on DATA."
     ),
     "export": Command("diffusion_studio.cli.export", "Write the model of RUN as a folder for diffusers."),
     "evaluate": Command("diffusion_studio.cli.evaluate", "Measure a trained model."),

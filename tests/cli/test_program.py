@@ -18,7 +18,7 @@ from diffusion_studio import __version__
 from diffusion_studio.__main__ import ALL
 from diffusion_studio.cli import program
 from diffusion_studio.cli.commands import COMMANDS, Command
-from support.commands import complaint
+from support.commands import complaint, without_qt
 
 
 @pytest.mark.parametrize(
@@ -130,3 +130,15 @@ def test_that_a_console_without_greek_letters_shows_what_it_can(arguments, run):
 def test_that_a_device_of_no_such_form_is_wrong_usage(said, run, tmp_path):
     code, _, errors = said("sample", run, "--out", tmp_path / "x.png", "--device", "cuda:x")
     assert code == 2 and "cuda:1" in errors
+
+
+def test_that_a_window_that_is_not_installed_is_a_sentence():
+    done = subprocess.run(without_qt(), capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "pip install 'diffusion-studio[gui]'" in complaint(done.stderr)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+def test_that_help_needs_no_window(arguments):
+    done = subprocess.run(without_qt(*arguments), capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout

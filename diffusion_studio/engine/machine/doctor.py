@@ -17,7 +17,7 @@ from diffusion_studio.engine.files.places import HOME_VARIABLE, log_dir, runs_di
 from diffusion_studio.engine.machine import qt_libraries
 
 ENGINE_PACKAGES = ("torch", "diffusers", "safetensors", "numpy", "Pillow")
-WINDOW_PACKAGES = ("PySide6_Essentials", "pyqtgraph")
+WINDOW_PACKAGES = ("PySide6_Essentials", "pyqtgraph", "ziamath")
 ENOUGH_DISK = 2 * 1024**3  # bytes: a few dozen checkpoints of a small U-Net
 ENOUGH_MEMORY = 1024**3  # bytes: torch, the window and a small network
 
@@ -70,7 +70,18 @@ def _software() -> Iterator[Finding]:
     yield Finding("Diffusion Studio", __version__)
     yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
     yield from (_package(name, "Start the set-up again.") for name in ENGINE_PACKAGES)
-    yield from (_package(name, "Only the window needs it.") for name in WINDOW_PACKAGES)
+    if _has_window():
+        yield from (_package(name, "The window needs it.") for name in WINDOW_PACKAGES)
+    else:
+        yield Finding("Window", "not installed; pip install 'diffusion-studio[gui]' adds it")
+
+
+def _has_window() -> bool:
+    """Whether what the window is made of was installed, which servers do without."""
+    try:
+        return bool(version(WINDOW_PACKAGES[0]))
+    except PackageNotFoundError:
+        return False
 
 
 def _package(name: str, advice: str) -> Finding:
@@ -104,6 +115,8 @@ def _cuda(index: int) -> str:
 
 
 def _qt_libraries() -> Iterator[Finding]:
+    if not _has_window():
+        return
     missing = qt_libraries.missing()
     if not missing:
         yield Finding("Qt libraries", "all there")

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
 from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from diffusion_studio import __version__
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import GRID, theme
 
@@ -192,6 +193,8 @@ class _ThemeButton(_ChoiceButton):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.set_choices((mode, text) for mode, text, _ in _MODES)
+        self._menu.addSeparator()
+        self._menu.addAction(f"Diffusion Studio {__version__}").setEnabled(False)
         theme().changed.connect(self._show_mode)
         self._show_mode()
 

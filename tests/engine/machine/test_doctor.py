@@ -25,16 +25,24 @@ def test_that_a_working_machine_is_described(findings):
 
 
 def test_that_every_complaint_comes_with_advice(monkeypatch):
-    monkeypatch.setattr(doctor, "version", _raise(doctor.PackageNotFoundError("torch")))
+    monkeypatch.setattr(doctor, "version", _version_of_all_but("torch", "ziamath"))
     monkeypatch.setattr(qt_libraries, "missing", lambda: qt_libraries.LIBRARIES[:2])
     monkeypatch.setattr(doctor, "ENOUGH_DISK", 2**80)
     monkeypatch.setattr(doctor, "ENOUGH_MEMORY", 2**80)
     monkeypatch.setattr(doctor, "_can_write", lambda folder: False)
     complaints = [finding for finding in diagnose() if not finding.ok]
-    assert {"torch", "PySide6_Essentials", "Qt libraries", "Free disk", "Memory", "Runs"} <= {
+    assert {"torch", "ziamath", "Qt libraries", "Free disk", "Memory", "Runs"} <= {
         finding.name for finding in complaints
     }
     assert all(finding.advice for finding in complaints)
+
+
+def test_that_a_machine_without_the_window_is_well(monkeypatch):
+    monkeypatch.setattr(doctor, "version", _version_of_all_but(*doctor.WINDOW_PACKAGES))
+    monkeypatch.setattr(qt_libraries, "missing", lambda: qt_libraries.LIBRARIES[:2])
+    findings = {finding.name: finding for finding in diagnose()}
+    assert "diffusion-studio[gui]" in findings["Window"].value
+    assert "Qt libraries" not in findings and all(finding.ok for finding in findings.values())
 
 
 def test_that_a_broken_part_is_a_finding_of_its_own(monkeypatch):
@@ -70,6 +78,15 @@ def test_that_looking_does_not_import_qt():
         "sys.exit(any(name.startswith('PySide6') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def _version_of_all_but(*missing: str):
+    def version(name: str) -> str:
+        if name in missing:
+            raise doctor.PackageNotFoundError(name)
+        return "1.0"
+
+    return version
 
 
 def _raise(error: Exception):

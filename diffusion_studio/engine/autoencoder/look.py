@@ -17,7 +17,7 @@ from diffusion_studio.engine.jobs.events import Progress
 from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
 
 SHOWN, SCATTERED = 24, 600  # pictures beside their reconstructions; codes drawn as points
-EVERY, SHARE = 0.4, 0.04  # seconds between two looks, and the most of the time that they take
+EVERY, SHARE = 0.5, 0.02  # seconds between two looks, and the most of the time that they take
 MOST_FOR_PRINCIPAL = 1024  # pixels up to which the principal components are worked out
 
 

@@ -29,6 +29,8 @@ from diffusion_studio.engine.training.batches import DataOrder
 
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
 DRAWS = 21  # stream of the counter
+_WORD = 2**64 - 1
+MOST_IN_MEMORY = 64 << 20  # bytes of images as numbers
 WARMUP = 50  # steps over which the learning rate grows
 NEVER_BELOW = 0.002  # share of the learning rate that is left at the end
 
@@ -61,6 +63,7 @@ class AutoencoderTask:
         self.network = build_network(config, shape).to(device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._descent = Descent(self.network, self.average)
+        self._pixels = _in_memory(images, numbers, device)
         self._order = DataOrder(len(numbers), config.seed)
         self._generator = torch.Generator(device)
         self._dims = math.prod(shape)
@@ -81,12 +84,13 @@ class AutoencoderTask:
         spec = self.config.training
         self._generator.manual_seed(_seed_of(self.config.seed, number))
         terms = self.terms(self._batch(number))
-        losses = terms.loss(self.kl_weight)
-        self._descent.backward(losses.mean() / self._dims)
+        reconstruction, kl = terms.reconstruction.mean(), terms.kl.sum(1).mean()
+        loss = reconstruction + self.kl_weight * kl
+        self._descent.backward(loss / self._dims)
         rate = spec.learning_rate * learning_share(number, share)
         self._descent.follow(rate, decay_at(number, spec.ema_decay), spec.gradient_clip or math.inf)
-        self._terms.append((terms.reconstruction.detach().mean(), terms.kl.detach().sum(1).mean()))
-        return losses.detach()
+        self._terms.append((reconstruction.detach(), kl.detach()))
+        return loss.detach()
 
     def terms(self, x: Tensor) -> BoundTerms:
         """What is minimised, for a batch."""
@@ -96,9 +100,11 @@ class AutoencoderTask:
 
     def _batch(self, number: int) -> Tensor:
         """Images in [−1, 1], some of them mirrored where the config asks for it. (B, C, H, W)"""
-        chosen = self._numbers[self._order.slice(number * self.size, self.size)]
-        pixels = torch.from_numpy(self._images.images[chosen]).to(self.device)
-        x = pixels.to(torch.float32).div_(127.5).sub_(1)
+        places = self._order.slice(number * self.size, self.size)
+        if self._pixels is not None:
+            x = self._pixels[torch.from_numpy(places).to(self.device)]
+        else:
+            x = _as_pixels(self._images.images[self._numbers[places]], self.device)
         if self.config.data.flip:
             mirrored = torch.rand(len(x), generator=self._generator, device=self.device) < 0.5
             x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
@@ -149,7 +155,21 @@ def learning_share(number: int, share: float) -> float:
     return min(1.0, (number + 1) / WARMUP) * max(NEVER_BELOW, 0.5 * (1 + math.cos(math.pi * share)))
 
 
+def _in_memory(images: ImageSet, numbers: NDArray[np.int64], device: torch.device) -> Tensor | None:
+    """All images that are trained on as numbers in [−1, 1], where that takes little memory."""
+    if 4 * len(numbers) * images.images[0].size > MOST_IN_MEMORY:
+        return None
+    return _as_pixels(images.images[numbers], device)
+
+
+def _as_pixels(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    return torch.from_numpy(images).to(device).to(torch.float32).div_(127.5).sub_(1)
+
+
 def _seed_of(seed: int, step: int) -> int:
-    """A 63-bit seed that differs for every (seed, step)."""
-    words = np.random.SeedSequence([seed, DRAWS, step]).generate_state(1, np.uint64)
-    return int(words[0] >> np.uint64(1))
+    """A 63-bit seed that differs for every (seed, step): two rounds of splitmix64."""
+    mixed = (seed << 32 ^ DRAWS << 56 ^ step) & _WORD
+    for factor in (0xBF58476D1CE4E5B9, 0x94D049BB133111EB):
+        mixed = (mixed + 0x9E3779B97F4A7C15) & _WORD
+        mixed = ((mixed ^ mixed >> 30) * factor) & _WORD
+    return (mixed ^ mixed >> 31) >> 1

@@ -44,7 +44,6 @@ class LearnView(QSplitter):
         self.samples.set_empty_text("Codes drawn from N(0, I), decoded.")
         self._build()
         record.terms_changed.connect(self.show_terms)
-        record.looked.connect(self.show_looked)
 
     def _build(self) -> None:
         self.curves, self.latents = Card(), Card("KL by latent")

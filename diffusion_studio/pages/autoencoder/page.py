@@ -80,7 +80,7 @@ class AutoencoderPage(Page):
     def _connect(self) -> None:
         model, panel, progress = self.model, self.panel, self.progress
         model.changed.connect(self._render)
-        model.record.looked.connect(self.code.show_looked)
+        model.record.looked.connect(lambda _: self._show_looked())
         model.exact.changed.connect(self.exact.show_state)
         model.measuring.changed.connect(self.learn.show_measured)
         model.measuring.changed.connect(self.bridge.show_measured)
@@ -142,6 +142,7 @@ class AutoencoderPage(Page):
         if before is None or before.view != state.view:
             self.choice.set_value(state.view)
             self.views.setCurrentWidget(self._by_key[state.view])
+            self._show_looked()
         if before is None or before.tour != state.tour:
             self.panel.tour.show_card(state.tour)
         if before is None or before.config != state.config or before.errors != state.errors:
@@ -157,6 +158,14 @@ class AutoencoderPage(Page):
             self.panel.show_phase(state)
             self._render_phase(state)
         self._render_progress(before, state)
+
+    def _show_looked(self) -> None:
+        """What the network does, where it is seen."""
+        seen, view = self.model.record.newest, self.model.state.view
+        if seen is not None and view == "learn":
+            self.learn.show_looked(seen)
+        elif seen is not None and view == "code":
+            self.code.show_looked(seen)
 
     def _render_data(self, state: CodeState) -> None:
         self.panel.show_data(state)

@@ -12,7 +12,6 @@ from diffusion_studio.core.describe import with_values
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.data.spec import DataSpec
-from diffusion_studio.engine.autoencoder.events import Looked
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, HVAEConfig, VAEConfig
 from diffusion_studio.engine.runs.creation import NewRun
@@ -60,7 +59,7 @@ class AutoencoderViewModel(QObject):
         self.images.loaded.connect(self._on_set)
         self.images.told.connect(self._tell)
         self.training.told.connect(self._on_told)
-        self.record.looked.connect(self._on_looked)
+        self.record.looked.connect(lambda _: self._look(self.state.view))
         for part in (self.latent, self.exact, self.measuring):
             part.failed.connect(self._fail)
 
@@ -123,6 +122,7 @@ class AutoencoderViewModel(QObject):
 
     def show(self, view: View) -> None:
         """Another part of the page."""
+        self._look(view)
         self._update(view=view)
 
     def set_tour(self, number: int) -> None:
@@ -130,7 +130,7 @@ class AutoencoderViewModel(QObject):
 
     def apply(self, action: CodeAction) -> None:
         """What a card of the tour proposes."""
-        self._update(view=action.view)
+        self.show(action.view)
         if not action.trains:
             return
         if self.state.busy:
@@ -232,9 +232,13 @@ class AutoencoderViewModel(QObject):
             self._show(state)
         self.record.take(event)
 
-    def _on_looked(self, seen: Looked) -> None:
-        self.latent.set_model(seen.model, seen.codes)
-        self.exact.set_model(seen.model)
+    def _look(self, view: View) -> None:
+        """Lets the part that is seen work with the newest network; the others do when they are seen."""
+        seen = self.record.newest
+        if view == "code" and seen is not None:
+            self.latent.set_model(seen.model, seen.codes)
+        elif view == "exact":
+            self.exact.set_model(None if seen is None else seen.model)
 
     def measure(self) -> None:
         """Measures what is shown."""

@@ -42,6 +42,7 @@ def test_that_a_training_is_shown_and_kept(qtbot, model):
 
 def test_that_the_place_under_the_pointer_is_decoded(qtbot, model):
     trained(qtbot, model)
+    model.show("code")
     with qtbot.waitSignal(model.latent.decoded) as told:
         model.latent.point_at(0.5, -1.0)
     assert model.latent.state.code.tolist() == [0.5, -1.0]
@@ -98,6 +99,7 @@ def test_that_the_exact_case_follows_what_is_dragged(qtbot, model):
 def test_that_a_turned_code_changes_nothing(qtbot, model):
     model.choose_kind("ae")
     model.edit("code.network", "linear")
+    model.show("exact")
     trained(qtbot, model)
     qtbot.waitUntil(lambda: model.exact.state.learned is not None)
     model.exact.turn()

@@ -37,6 +37,7 @@ from diffusion_studio.data.decode import Frame, decode_file
 from diffusion_studio.data.errors import BadImage
 from tests.support.image_folders import WRITERS, crops
 
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))  # what tests share finds itself there
 SLOW = 5.0  # seconds without a word
 NESTED = "nested"  # stands for brackets in brackets
 NUMBERS = [0, -1, 1, 7, 1e308, -1e308, 2**31, 2**63, 10**30, 0.5, float("nan"), float("inf")]

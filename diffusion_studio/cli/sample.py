@@ -16,6 +16,7 @@ from diffusion_studio.cli.sentences import note, usage
 from diffusion_studio.cli.sets import write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.cli.target import check_target
+from diffusion_studio.core.guidance.guides import ClassifierFree
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.chains.chain import Chain
@@ -172,12 +173,22 @@ def _names(name: str) -> tuple[str, ...]:
         return ()
 
 
+def _without_classes(name: str, spec: SampleSpec) -> None:
+    """Says what cannot act where a network was told no classes."""
+    if spec.guide.other_classes:
+        raise Refused(f"{name} was trained without labels, so there is no class to lead to or away from.")
+    if spec.guidance != 1:
+        note(f"{name} was trained without labels, so --guidance does nothing.")
+
+
 def _sample(name: str, out: Path, spec: SampleSpec, trajectory: bool, device_name: str) -> None:
     device, control = choose_device(device_name), Control()
     source = open_named(name, device)
     for sentence in source.notes:
         note(sentence)
     chain = Chain(source, spec, device)
+    if isinstance(spec.guide, ClassifierFree) and not chain.class_names:
+        _without_classes(source.name, spec)
     with bar() as shown, stopping_on_signals(control):
         task = shown.add_task("sampling", total=None)
 

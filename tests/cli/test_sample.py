@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from diffusion_studio.engine.files.pictures import read_settings
-from support.commands import complaint
+from support.commands import SETS, complaint
 
 
 def test_that_samples_are_numbers_between_minus_one_and_one(said, run, tmp_path):
@@ -207,3 +207,24 @@ def test_that_npz_names_the_classes(said, run, tmp_path):
     assert said("sample", run, "--out", out, "--steps", "2", "--count", "3", "--label", "7")[0] == 0
     with np.load(out) as found:
         assert [str(found["class_names"][label]) for label in found["labels"]] == ["7", "7", "7"]
+
+
+def test_that_guidance_that_cannot_act_is_said(said, pictures, tmp_path):
+    plain = ["--set", "model.conditional=false", "--set", "data.resolution=8"]
+    assert said("train", pictures, "--run", tmp_path / "plain", "--steps", "1", *SETS, *plain)[0] == 0
+    sample = (
+        "sample",
+        tmp_path / "plain",
+        "--out",
+        tmp_path / "a.npz",
+        "--count",
+        "2",
+        "--steps",
+        "2",
+        "--force",
+    )
+    code, _, errors = said(*sample, "--guidance", "3")
+    assert (code, complaint(errors)) == (0, "plain was trained without labels, so --guidance does nothing.")
+    code, _, errors = said(*sample, "--negative", "0", "--guidance", "3")
+    assert code == 1
+    assert complaint(errors).startswith("plain was trained without labels, so there is no class")

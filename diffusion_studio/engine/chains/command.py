@@ -28,6 +28,7 @@ from diffusion_studio.data.imageset import printable
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InvertedStart
 
+CLASSES = ("label", "guide.negative", "guide.second")  # parameters that are classes
 Changes = list[tuple[str, Any]]  # parameters and their new values, in order
 Names = Callable[[], Sequence[str]]  # of the classes; asked for where a class has a name
 Words = Callable[[SampleSpec], Iterable[str]]  # what an option takes for a chain, once for each; or nothing
@@ -67,7 +68,7 @@ def spec_of(*, sets: Sequence[str] = (), names: Names = tuple, **given: Any) -> 
         if option.name in told
         for change in option.changes(told[option.name], names)
     ]
-    return with_values(SampleSpec(), [*changes, *map(_set, sets)])
+    return with_values(SampleSpec(), [*changes, *(_set(pair, names) for pair in sets)])
 
 
 def command_of(source: str, spec: SampleSpec, out: str = "samples.png", names: Sequence[str] = ()) -> str:
@@ -83,7 +84,9 @@ def command_of(source: str, spec: SampleSpec, out: str = "samples.png", names: S
             told |= set(option.covers)
     for knob in knobs(spec):
         if knob.path not in told and not _is_as_by_default(spec, knob.path):
-            words += ["--set", f"{knob.path}={_text(knob, get_value(spec, knob.path))}"]
+            value = get_value(spec, knob.path)
+            is_named = knob.path in CLASSES and 0 <= value < len(names)
+            words += ["--set", f"{knob.path}={names[value] if is_named else _text(knob, value)}"]
     return shlex.join(words)
 
 
@@ -258,11 +261,13 @@ def _curve_words(spec: SampleSpec) -> Iterator[str]:
 # --- everything else --------------------------------------------------------------------------------------
 
 
-def _set(pair: str) -> tuple[str, Any]:
+def _set(pair: str, names: Names) -> tuple[str, Any]:
     """The parameter and the value of `--set KEY=VALUE`."""
     key, separator, text = (part.strip() for part in pair.partition("="))
     if not separator:
         raise Refused(f"--set takes KEY=VALUE; got {pair!r}.")
+    if key in CLASSES:
+        return key, class_number(text, names)
     is_files = any(knob.path == key and knob.type == "files" for knob in every_knob(SampleSpec()))
     return key, tuple(text.split(os.pathsep)) if is_files else text
 

@@ -22,6 +22,7 @@ _LIMITS = {
     "num_class_embeds": 10_000_000, "num_train_timesteps": 10_000_000, "norm_num_groups": 65_536,
     "attention_head_dim": 65_536, "time_embedding_dim": 65_536,
 }  # fmt: skip
+_WEIGHTS = {torch.float32, torch.float16, torch.bfloat16, torch.float64}
 _MOST_LEVELS, _WIDEST = 16, 65_536
 
 
@@ -124,8 +125,14 @@ def check_call(unet: UNet2DModel) -> None:
 
 
 def check_finite(tensors: dict[str, Tensor], folder: Path) -> None:
-    """Raises CheckpointError where a weight is not a number."""
+    """Raises CheckpointError where a weight is not a number, or of a kind that only stands for one."""
     for name, tensor in tensors.items():
+        if tensor.dtype not in _WEIGHTS:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise CheckpointError(
+                f"The weights in {folder} are of the kind {kind} (first {name}), which only stands for "
+                "numbers; float32, float16, bfloat16 and float64 are read."
+            )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(
                 f"The weights in {folder} hold values that are not numbers (first {name}): the training that "

@@ -19,7 +19,7 @@ from diffusion_studio.core.process.spacing import ExplicitSpacing, KarrasSpacing
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM, DPMSolver2MSDE, Heun, SigmaCurve
 from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold
-from diffusion_studio.engine.chains.command import OPTIONS, command_of, spec_of, taken_by_number
+from diffusion_studio.engine.chains.command import CLASSES, OPTIONS, command_of, spec_of, taken_by_number
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InterpolatedStart, InvertedStart, NoisedStart
 
@@ -174,3 +174,17 @@ def test_that_the_command_says_the_class_by_its_name(names):
             given[flag[2:]] = words[place].partition("=")[2] or words[place + 1]
         found = spec_of(guidance=2.0, names=lambda: names, **given)
         assert (found.label, found.guide.negative) == (number, (number + 1) % 3)
+
+
+@pytest.mark.parametrize("names", [DIGITS_FROM_ONE, ("2", "1", "0"), ("a b", "0", "-1")])
+def test_that_a_class_has_its_name_in_every_parameter_that_is_one(names):
+    for number, name in enumerate(names):
+        sets = [f"{key}={name}" for key in CLASSES]
+        spec = spec_of(sets=sets, names=lambda: names)
+        assert (spec.label, spec.guide.negative, spec.guide.second) == (number,) * 3
+    spec = SampleSpec(guidance=2, guide=ClassifierFree(second=1))
+    words = shlex.split(command_of("run", spec, names=names))
+    found = spec_of(guidance=2.0, sets=[words[words.index("--set") + 1]], names=lambda: names)
+    assert found.guide.second == 1
+    with pytest.raises(Refused, match=r"There is no class 'huh'"):
+        spec_of(sets=["label=huh"], names=lambda: names)

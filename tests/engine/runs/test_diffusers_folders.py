@@ -439,6 +439,16 @@ def test_that_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Pa
         load_model(tmp_path, CPU)
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.float8_e4m3fn, torch.bool])
+def test_that_weights_that_only_stand_for_numbers_are_refused(kind: torch.dtype, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = written(tmp_path) / WEIGHTS
+    save_file({name: tensor.to(kind) for name, tensor in load_file(weights).items()}, weights)
+    with pytest.raises(CheckpointError, match=rf"of the kind {str(kind)[6:]} .*only stands for numbers"):
+        load_model(tmp_path, CPU)
+
+
 @pytest.mark.parametrize("file", ["unet/config.json", "scheduler/scheduler_config.json"])
 def test_that_a_missing_file_is_named(file: str, tmp_path: Path) -> None:
     (written(tmp_path) / file).unlink()

@@ -225,6 +225,6 @@ def test_that_guidance_that_cannot_act_is_said(said, pictures, tmp_path):
     )
     code, _, errors = said(*sample, "--guidance", "3")
     assert (code, complaint(errors)) == (0, "plain was trained without labels, so --guidance does nothing.")
-    code, _, errors = said(*sample, "--negative", "0", "--guidance", "3")
+    code, _, errors = said(*sample, "--negative", "ape", "--guidance", "3")
     assert code == 1
     assert complaint(errors).startswith("plain was trained without labels, so there is no class")

@@ -91,8 +91,8 @@ def open_source(path: Path, device: torch.device) -> Source:
         Refused: nothing there that can be sampled; the message is a sentence for a person.
     """
     if is_run(path):
-        checkpoint, complaints = Run.open(path).newest_checkpoint()
-        return _from_run(checkpoint, device, complaints)
+        source, complaints = Run.open(path).read_newest(lambda checkpoint: _from_run(checkpoint, device))
+        return replace(source, notes=(*complaints, *source.notes))
     if not is_pipeline(path):
         if not path.exists():
             raise Refused(f"There is nothing at {path}.")
@@ -104,7 +104,7 @@ def open_source(path: Path, device: torch.device) -> Source:
     problem = problem_with(path)
     if problem:
         raise Refused(problem)
-    return _from_run(path, device, ()) if owner_of(path) else _from_model(path, device)
+    return _from_run(path, device) if owner_of(path) else _from_model(path, device)
 
 
 def _from_model(folder: Path, device: torch.device) -> Source:
@@ -117,14 +117,14 @@ def _from_model(folder: Path, device: torch.device) -> Source:
     )  # fmt: skip
 
 
-def _from_run(checkpoint: Path, device: torch.device, notes: tuple[str, ...]) -> Source:
+def _from_run(checkpoint: Path, device: torch.device) -> Source:
     """A checkpoint with the classifier of its run; one that cannot be used is only noted."""
     run = Run.owning(checkpoint)
-    source = replace(_from_model(checkpoint, device), kind="run", name=run.name, notes=notes)
+    source = replace(_from_model(checkpoint, device), kind="run", name=run.name, notes=())
     try:
         found = load_classifier(run, device, source.tables)
     except Refused as error:
-        return replace(source, notes=(*notes, str(error)))
+        return replace(source, notes=(str(error),))
     if found is None:
         return source
     return replace(source, classifier=found.classifier, classifier_names=found.card.class_names)

@@ -86,8 +86,8 @@ def tables_of(run: Run) -> Tables:
     Raises:
         Refused: it has none that is sound; the message is a sentence for a person.
     """
-    checkpoint, _ = run.newest_checkpoint()
-    return read_scheduler(read_json(checkpoint, SCHEDULER_CONFIG))[0]
+    config, _ = run.read_newest(lambda checkpoint: read_json(checkpoint, SCHEDULER_CONFIG))
+    return read_scheduler(config)[0]
 
 
 def save_classifier(run: Path, weights: dict[str, Tensor], card: ClassifierCard) -> None:

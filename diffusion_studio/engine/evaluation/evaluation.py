@@ -21,7 +21,7 @@ from diffusion_studio.data.load import load
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.export import run_chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.source import open_source
+from diffusion_studio.engine.chains.source import Source, open_source
 from diffusion_studio.engine.evaluation.measured_bound import BoundReport, measure_bound
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.places import cache_dir
@@ -29,7 +29,7 @@ from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step
-from diffusion_studio.engine.runs.model_io import load_model
+from diffusion_studio.engine.runs.model_io import LoadedModel, load_model
 from diffusion_studio.engine.runs.quality import Quality, QualitySpace
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.moved import with_images_at
@@ -85,7 +85,7 @@ def evaluate(
         Refused: no run, no checkpoint or no images; the message is a sentence for a person.
     """
     run = with_images_at(Run.open(path), spec.data)
-    checkpoint, notes = run.newest_checkpoint()
+    (step, model, source), notes = run.read_newest(lambda checkpoint: _opened(checkpoint, spec, device))
     try:
         data = load_run_data(run, None, lambda: control.stopped)
         images, numbers, held_out = _evaluated(run, data, lambda: control.stopped)
@@ -95,10 +95,9 @@ def evaluate(
     _check_enough(run, spec, len(numbers), len(data.trained))
     if not held_out and spec.elbo:
         notes += ("This run keeps no images apart, so the bound is measured on images it was trained on.",)
-    done = Evaluation(run.name, checkpoint_step(checkpoint), held_out)
-    if spec.elbo:
+    done = Evaluation(run.name, step, held_out)
+    if model is not None:
         chosen = _even(numbers, spec.images)
-        model = load_model(checkpoint, device)
         for found in measure_bound(model.denoiser, images, chosen, spec.draws, spec.seed, device):
             if control.stopped:
                 return
@@ -106,13 +105,24 @@ def evaluate(
                 done = Evaluation(done.run, done.step, held_out, found)
             else:
                 yield events.Preparing("measuring the bound", *found)
-    if spec.quality:
-        quality = yield from _quality(run.path, data, spec, device, control)
+    if source is not None:
+        quality = yield from _quality(source, data, spec, device, control)
         if quality is None:
             return
         done = Evaluation(done.run, done.step, held_out, done.elbo, quality)
     _keep(run, done)
     yield Evaluated(done, notes)
+
+
+def _opened(
+    checkpoint: Path, spec: EvaluationSpec, device: torch.device
+) -> tuple[int, LoadedModel | None, Source | None]:
+    """What is measured: the step, its model for the bound, and the same to sample from.
+
+    Both in memory at once: they must be of one step, and a training that goes on deletes the checkpoint.
+    """
+    model = load_model(checkpoint, device) if spec.elbo else None
+    return checkpoint_step(checkpoint), model, open_source(checkpoint, device) if spec.quality else None
 
 
 def _evaluated(
@@ -161,10 +171,9 @@ def _even(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 
 def _quality(
-    path: Path, data: RunData, spec: EvaluationSpec, device: torch.device, control: Control
+    source: Source, data: RunData, spec: EvaluationSpec, device: torch.device, control: Control
 ) -> Generator[events.Event, None, Quality | None]:
     """Draws samples and compares them with the training images."""
-    source = open_source(path, device)
     steps = min(50, source.tables.steps)
     drawn = validated(SampleSpec, {"steps": steps, "count": spec.samples, "seed": spec.seed})
     chain = Chain(source, drawn, device)

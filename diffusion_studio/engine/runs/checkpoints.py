@@ -163,7 +163,8 @@ def newest_sound(folder: Path, after: int = -1) -> tuple[Path | None, tuple[str,
         problem = problem_with(path)
         if not problem:
             return path, tuple(complaints)
-        complaints.append(problem)
+        if path.exists():  # not deleted by a training meanwhile
+            complaints.append(problem)
     return None, tuple(complaints)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +19,20 @@ from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import json_inside
-from diffusion_studio.engine.runs.checkpoints import STATE, checkpoint_step, list_checkpoints, newest_sound
+from diffusion_studio.engine.runs.checkpoints import (
+    STATE,
+    CheckpointError,
+    checkpoint_step,
+    list_checkpoints,
+    newest_sound,
+)
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
 from diffusion_studio.engine.runs.kinds import kinds_of_training
 from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1
 LOCK = ".lock"
+TRIES = 5  # at a checkpoint while a training deletes older ones
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 
 
@@ -34,6 +42,7 @@ class RunError(Refused):
 
 C = TypeVar("C", bound=TrainingConfig, default=RunConfig)
 K = TypeVar("K", bound=TrainingConfig)
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -156,11 +165,35 @@ class Run(Generic[C]):
         Raises:
             RunError: there is none.
         """
-        path, complaints = newest_sound(self.checkpoint_folder)
-        if path is None:
-            reason = " ".join(complaints) or "Nothing was saved yet."
-            raise RunError(f"{self.name} has no usable checkpoint. {reason}")
-        return path, complaints
+        for _ in range(TRIES):
+            seen = list_checkpoints(self.checkpoint_folder)
+            path, complaints = newest_sound(self.checkpoint_folder)
+            if path is not None:
+                return path, complaints
+            if list_checkpoints(self.checkpoint_folder) == seen:  # no training saved and deleted meanwhile
+                break
+        reason = " ".join(complaints) or "Nothing was saved yet."
+        raise RunError(f"{self.name} has no usable checkpoint. {reason}")
+
+    def read_newest(self, read: Callable[[Path], V]) -> tuple[V, tuple[str, ...]]:
+        """What `read` finds in the newest sound checkpoint, and what `newest_checkpoint` says beside it.
+
+        A training that goes on deletes older checkpoints: one that is gone before it was read is passed over.
+
+        Raises:
+            RunError: there is none.
+            CheckpointError: of `read`, where it is still there.
+        """
+        path, complaints = self.newest_checkpoint()
+        for _ in range(TRIES):
+            try:
+                return read(path), complaints
+            except CheckpointError:
+                newer, complaints = self.newest_checkpoint()
+                if newer == path:
+                    raise
+                path = newer
+        return read(path), complaints
 
     def lock(self) -> filelock.BaseFileLock:
         """A lock that one training holds; a killed process loses it by itself."""

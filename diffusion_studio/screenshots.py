@@ -90,12 +90,13 @@ def _take(folder: Path, run: Path) -> None:
     _shoot(app, folder, "sample")
     _shoot_laboratory(app, folder)
     _shoot_plane(app, folder)
+    _shoot_codes(app, folder)
     studio.show_page("theory")
     for part in ("schedules", "weights", "errata"):
         studio.theory_page.show_part(part)
         _shoot(app, folder, f"theory-{part}")
     studio.show_page("runs")
-    _wait(lambda: len(studio.runs.state.runs) == 1)
+    _wait(lambda: len(studio.runs.state.runs) == 1 + len(_CODES))
     _shoot(app, folder, "runs")
     app.close()
     theme().set_mode("system")
@@ -233,6 +234,39 @@ def _shoot_plane(app: App, folder: Path) -> None:
         model.player.seek(state)
         _wait(lambda: not model.player.moving)
         model.point_at(*point)
+        _shoot(app, folder, name)
+
+
+# name, card of the tour, its action
+_CODES = (
+    ("autoencoder-linear", 0, 0),
+    ("autoencoder-map", 3, 0),
+    ("autoencoder-hierarchy", 5, 0),
+    ("autoencoder-bridge", 6, 2),
+)
+
+
+def _shoot_codes(app: App, folder: Path) -> None:
+    """The Autoencoder page after what the cards of its tour propose, and what a VAE learned."""
+    from diffusion_studio.viewmodels.autoencoder.tour import CARDS
+
+    page = _studio(app).code_page
+    model = page.model
+    _studio(app).show_page("autoencoder")
+    _wait(lambda: model.state.data is not None)
+    for name, card, action in _CODES:
+        model.set_tour(card)
+        model.apply(CARDS[card].actions[action])
+        _wait(lambda: model.state.phase == "running")
+        _wait(lambda: not model.state.busy)
+        model.measure()
+        _wait(lambda: model.measuring.state.report is not None and not model.measuring.state.doing)
+        if name == "autoencoder-map":
+            model.show("learn")
+            _shoot(app, folder, "autoencoder")
+            model.show("code")
+            page.code.show_map(True)
+            model.latent.point_at(0.8, -1.2)
         _shoot(app, folder, name)
 
 

@@ -87,7 +87,7 @@ class AutoencoderTask:
         reconstruction, kl = terms.reconstruction.mean(), terms.kl.sum(1).mean()
         loss = reconstruction + self.kl_weight * kl
         self._descent.backward(loss / self._dims)
-        rate = spec.learning_rate * learning_share(number, share)
+        rate = self.config.learning_rate * learning_share(number, share)
         self._descent.follow(rate, decay_at(number, spec.ema_decay), spec.gradient_clip or math.inf)
         self._terms.append((reconstruction.detach(), kl.detach()))
         return loss.detach()

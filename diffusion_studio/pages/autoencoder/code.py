@@ -80,7 +80,7 @@ class CodeView(QSplitter):
     def _connect(self) -> None:
         latent = self._latent
         self.plane.pointed.connect(latent.point_at)
-        self.shown.changed.connect(self.plane.set_shown)
+        self.shown.changed.connect(lambda shown: self.show_map(shown == "map"))
         self.another.clicked.connect(lambda: self._travel())
         self.sliders.moved.connect(latent.set_latent)
         latent.changed.connect(self.show_place)
@@ -89,6 +89,12 @@ class CodeView(QSplitter):
         latent.travelled.connect(self.way.set_images)
         for combo in self.axes:
             combo.activated.connect(lambda _: latent.choose_axes(*(c.currentIndex() for c in self.axes)))
+
+    def show_map(self, mapped: bool) -> None:
+        """The map in the plane, or the codes of images."""
+        self.shown.set_value("map" if mapped else "points")
+        self.plane.set_shown("map" if mapped else "points")
+        self._latent.set_mapping(mapped)
 
     def set_class_names(self, names: tuple[str, ...]) -> None:
         """What the labels count."""

@@ -101,8 +101,10 @@ class ExactView(QSplitter):
                 if state.turns
                 else ""
             )
+            best = f", the best is {case.discarded:.4f}" if case is not None else ""
             self.learned.setText(
-                f"{found.angle:.2f}° from the principal components. Squared error {found.error:.4f}.{turned}"
+                f"At most {found.angle:.2f}° from the principal components. Squared error "
+                f"{found.error:.4f}{best}.{turned}"
             )
 
     def _place_slider(self, variance: float) -> None:

@@ -21,7 +21,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.viewmodels.job import Post, Slot
 
-TURNED_ON = 400  # images that the turned code is tried on
+TURNED_ON = 5000  # images that the turned code is tried on
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,7 @@ class LatentSpace(QObject):
         super().__init__(parent)
         self._model: CodeModel | None = None
         self._codes = np.empty((0, 0), np.float32)  # of some images, the ends of the way
+        self._mapping = False  # whether the map is seen
         self.state = LatentState()
         self._place, self._map, self._way = Slot(self, TICK), Slot(self), Slot(self)
         for slot, signal in (
@@ -126,9 +127,14 @@ class LatentSpace(QObject):
     def _decode_place(self) -> None:
         self._decode(self._place, self.state.code[None])
 
+    def set_mapping(self, mapping: bool) -> None:
+        """Whether the map is seen; it is decoded only then."""
+        self._mapping = mapping
+        self.draw_map()
+
     def draw_map(self) -> None:
         """Decodes a grid of places over the plane."""
-        if self._model is None:
+        if self._model is None or not self._mapping:
             return
         first, second = self.state.axes
         places = np.linspace(-self.state.reach, self.state.reach, MAP_SIDE, dtype=np.float32)

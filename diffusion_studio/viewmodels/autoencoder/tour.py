@@ -31,7 +31,6 @@ class CodeCard:
 
 
 _QUICK = {"training.seconds": 12.0, "training.steps": 0}
-_LINEAR = {"code.network": "linear", "training.learning_rate": 0.03}
 CARDS = (
     CodeCard(
         "A code for images",
@@ -40,7 +39,7 @@ CARDS = (
         "code changes nothing, so its numbers have no meaning of their own.",
         "Course §1.1",
         (
-            CodeAction("Linear, k = 2", "ae", _QUICK | _LINEAR | {"code.size": 2}, "exact"),
+            CodeAction("Linear, k = 2", "ae", _QUICK | {"code.network": "linear", "code.size": 2}, "exact"),
             CodeAction("MLP, k = 2", "ae", _QUICK | {"code.network": "mlp", "code.size": 2}),
         ),
     ),
@@ -78,7 +77,7 @@ CARDS = (
         "Tipping & Bishop 1999, eq. 7; Course proposition 1.2",
         (
             CodeAction("Exact case", view="exact", trains=False),
-            CodeAction("Learn it", "vae", _QUICK | _LINEAR | {"code.size": 16}, "exact"),
+            CodeAction("Learn it", "vae", _QUICK | {"code.network": "linear", "code.size": 16}, "exact"),
         ),
     ),
     CodeCard(

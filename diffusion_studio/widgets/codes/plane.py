@@ -25,7 +25,7 @@ from diffusion_studio.widgets.look.theme import theme
 
 Shown = Literal["points", "map"]
 _INKS = ("x0", "eps", "score", "weight", "guidance", "sky")
-_DOT, _LETTER = 2.5, 12  # pixels
+_DOT, _LETTER, _MARK = 2.5, 12, 16  # pixels
 _KEYS = {
     Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0), Qt.Key.Key_Up: (0, 1), Qt.Key.Key_Down: (0, -1)
 }  # fmt: skip
@@ -169,22 +169,34 @@ class CodePlane(QWidget):
                 painter.drawEllipse(square.center(), size, size)
 
     def _paint_points(self, painter: QPainter) -> None:
-        palette = theme().palette
         names = sorted(set(self._names) - {""})
-        inks = {name: palette.ink(_INKS[number % len(_INKS)]) for number, name in enumerate(names)}
-        letters = bool(names) and all(len(name) == 1 for name in names)
-        font = self.font()
-        font.setPixelSize(_LETTER)
-        font.setBold(True)
-        painter.setFont(font)
+        marks = {name: self._mark(name, _INKS[number % len(_INKS)]) for number, name in enumerate(names)}
+        marks[""] = self._mark("", "")
+        half = _MARK / 2
         for (x, y), name in zip(self._points.tolist(), self._names, strict=True):
-            if max(abs(x), abs(y)) > self._reach:
-                continue
-            ink, here = QColor(inks.get(name, palette.muted)), self._pixel(x, y)
-            if letters and name:
-                painter.setPen(ink)
-                painter.drawText(QPointF(here.x() - 4, here.y() + 4), name)
-            else:
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(ink)
-                painter.drawEllipse(here, _DOT, _DOT)
+            if max(abs(x), abs(y)) <= self._reach:
+                here = self._pixel(x, y)
+                painter.drawPixmap(QPointF(here.x() - half, here.y() - half), marks[name])
+
+    def _mark(self, name: str, ink: str) -> QPixmap:
+        """A letter for a class with a name of one, else a dot; drawn once, as text takes long."""
+        ratio = self.devicePixelRatioF()
+        mark = QPixmap(QSize(_MARK, _MARK) * ratio)
+        mark.setDevicePixelRatio(ratio)
+        mark.fill(Qt.GlobalColor.transparent)
+        palette, painter = theme().palette, QPainter(mark)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        color = QColor(palette.ink(ink) if ink else palette.muted)
+        if len(name) == 1:
+            font = self.font()
+            font.setPixelSize(_LETTER)
+            font.setBold(True)
+            painter.setFont(font)
+            painter.setPen(color)
+            painter.drawText(QRectF(0, 0, _MARK, _MARK), Qt.AlignmentFlag.AlignCenter, name)
+        else:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(color)
+            painter.drawEllipse(QPointF(_MARK / 2, _MARK / 2), _DOT, _DOT)
+        painter.end()
+        return mark

@@ -48,7 +48,7 @@ def test_that_the_place_under_the_pointer_is_decoded(qtbot, model):
     assert model.latent.state.code.tolist() == [0.5, -1.0]
     assert told.args[0].shape == (1, 8, 8, 1)
     with qtbot.waitSignal(model.latent.mapped) as told:
-        model.latent.draw_map()
+        model.latent.set_mapping(True)
     assert len(told.args[0]) == MAP_SIDE**2
     with qtbot.waitSignal(model.latent.travelled) as told:
         model.latent.travel(0, 5)

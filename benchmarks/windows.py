@@ -1,0 +1,169 @@
+"""Windows as a person leaves them: many of one home, and one for a long time.
+
+    python -m benchmarks.windows ten [--count 10]
+    python -m benchmarks.windows soak [--minutes 60]
+
+`ten` opens so many windows of one home at the same time; each trains a small model and is closed. All must
+end well, every run must be whole and of its own name, and the memory of the windows must be sound. `soak`
+keeps one window busy with everything at once (a training with previews, chains that are computed anew, the
+plane, one page after another) and reads its memory once a minute; what it holds at the end must not be more
+than a twentieth above what it held after a fifth of the time. Exit code 1 when it is not so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.measuring import table
+
+TINY = {
+    "model.width": 8, "model.multipliers": (1, 2), "model.layers": 1, "training.batch_size": 16,
+    "training.checkpoint_every": 50, "training.steps": 100,
+}  # fmt: skip
+BUSY = {**TINY, "training.steps": 0, "training.preview_share": 0.2, "training.checkpoint_every": 500}
+GROWTH = 1.05
+PATIENCE = 600.0  # seconds for all windows to end
+
+
+def window(seconds: float, note: Path) -> int:
+    """One window: trains and closes (no seconds), or is kept busy for so long."""
+    from PySide6.QtCore import QTimer
+
+    import diffusion_studio.app
+
+    class Busy(diffusion_studio.app.App):
+        """The window that uses itself."""
+
+        def __init__(self, path: str = "") -> None:
+            super().__init__(path)
+            self.until, self.turns, self.held = time.monotonic() + seconds, itertools.count(), [0.0]
+            self.watch = QTimer(self, interval=500 if seconds else 100)
+            self.watch.timeout.connect(self.busy if seconds else self.end)
+            self.ready.connect(self.begin)
+
+        def begin(self) -> None:
+            assert self.studio is not None
+            for key, value in (BUSY if seconds else TINY).items():
+                self.studio.training.edit(key, value)
+            self.studio.show_page("train")
+            self.studio.training.start()
+            self.watch.start()
+
+        def end(self) -> None:
+            if self.studio is not None and self.studio.training.state.phase == "idle":
+                self.watch.stop()
+                note.write_text(json.dumps({"run": str(self.studio.training.state.run)}))
+                self.close()
+
+        def busy(self) -> None:
+            """Another page twice a second, another chain every third time."""
+            turn = next(self.turns)
+            if self.studio is None:
+                return
+            if len(self.held) <= (seconds - (self.until - time.monotonic())) // 60:
+                self.held.append(psutil.Process().memory_info().rss / 1e6)
+            self.studio.show_page(list(self.studio.pages)[turn % len(self.studio.pages)])
+            if turn % 3 == 0:
+                self.studio.sampling.tree.edit("seed", turn)
+                self.studio.sampling.tree.settle()
+            if time.monotonic() > self.until:
+                self.watch.stop()
+                self.held.append(psutil.Process().memory_info().rss / 1e6)
+                step = self.studio.training.state.step
+                note.write_text(json.dumps({"held": self.held[1:], "turns": turn, "step": step}))
+                self.close()
+
+    from diffusion_studio import __main__ as entrance
+
+    vars(diffusion_studio.app)["App"] = Busy
+    sys.argv[1:] = []
+    return entrance.main()
+
+
+def opened(home: Path, seconds: float, note: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DIFFUSION_STUDIO_HOME": str(home), "QT_QPA_PLATFORM": "offscreen"}
+    command = [sys.executable, "-m", "benchmarks.windows", "--window", str(seconds), str(note)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def complaints(home: Path) -> list[str]:
+    log = home / "logs" / "studio.log"
+    words = log.read_text("utf-8", "replace") if log.exists() else ""
+    return [f"log: {words[-300:]!r}"] if "Traceback" in words or "ERROR" in words else []
+
+
+def ten(count: int) -> int:
+    from diffusion_studio.engine.runs.checkpoints import problem_with
+    from diffusion_studio.engine.runs.run import Run
+
+    with tempfile.TemporaryDirectory() as folder:
+        home, notes = Path(folder) / "home", [Path(folder) / f"{n}.json" for n in range(count)]
+        start = time.monotonic()
+        windows = [opened(home, 0, note) for note in notes]
+        said = [process.communicate(timeout=PATIENCE) for process in windows]
+        found = [f"window {n}: {' '.join(words)[-300:]}" for n, words in enumerate(said) if any(words)]
+        found += [f"window {n} ended with {p.returncode}" for n, p in enumerate(windows) if p.returncode]
+        told: list[dict[str, Any]] = [json.loads(note.read_text()) for note in notes if note.exists()]
+        runs = {Path(each["run"]) for each in told}
+        for run in runs:
+            checkpoint, _ = Run.open(run).newest_checkpoint()
+            problem = problem_with(checkpoint)
+            found += [problem] if problem else []
+            found += [f"{run.name} is at {checkpoint.name}"] if Run.open(run).step != 100 else []
+        found += [] if len(runs) == count else [f"{len(runs)} runs of {count} windows"]
+        found += (
+            []
+            if isinstance(json.loads((home / "settings" / "window.json").read_text()), dict)
+            else ["memory"]
+        )
+        found += complaints(home)
+        seconds = time.monotonic() - start
+    print("\n".join(found))
+    print(f"{count} windows of one home, {len(runs)} runs, {seconds:.0f} s, {len(found)} complaints")
+    return 1 if found else 0
+
+
+def soak(minutes: float) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        home, note = Path(folder) / "home", Path(folder) / "note.json"
+        process = opened(home, 60 * minutes, note)
+        words = process.communicate()
+        told: dict[str, Any] = json.loads(note.read_text()) if note.exists() else {"held": [0.0]}
+        found = complaints(home) + ([f"said {' '.join(words)[-300:]!r}"] if any(words) else [])
+    held = told["held"]
+    first = held[max(len(held) // 5, 1) - 1] if len(held) > 1 else held[0]
+    table(("minute", "MB"), [(n, f"{size:.0f}") for n, size in enumerate(held)])
+    print("\n".join(found))
+    print(
+        f"{minutes:g} minutes, {told.get('turns')} turns, trained to step {told.get('step')}: {first:.0f} MB "
+        f"after a fifth of it, {held[-1]:.0f} MB at the end; exit code {process.returncode}"
+    )
+    return 1 if found or process.returncode or held[-1] > GROWTH * first else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["ten", "soak"], nargs="?")
+    parser.add_argument("--count", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--window", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.window:
+        return window(float(options.window[0]), Path(options.window[1]))
+    return ten(options.count) if options.what == "ten" else soak(options.minutes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

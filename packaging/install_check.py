@@ -24,8 +24,10 @@ from diffusion_studio import app
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 application = QApplication([])
+sys.excepthook = lambda *error: (sys.__excepthook__(*error), application.exit(1))
 window = app.App()
 window.ready.connect(lambda: QTimer.singleShot(500, window.close))
+QTimer.singleShot(300_000, lambda: application.exit(1))
 window.show()
 sys.exit(application.exec())
 """
@@ -119,7 +121,7 @@ def run(command: list[str], place: Path, code: int = 0) -> str:
         FailedError: it does not end with `code`.
     """
     began = time.monotonic()
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, errors="replace", timeout=1800)
     shown = " ".join(command[1:4])[:70]
     print(f"{time.monotonic() - began:6.1f} s  {shown}", flush=True)
     if done.returncode != code:

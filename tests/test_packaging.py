@@ -328,7 +328,7 @@ def test_that_icons_of_every_system_are_drawn_from_one(tmp_path):
 
 def test_that_the_lowest_versions_are_those_that_are_allowed():
     lowest = install_check.lowest_versions("gui")
-    assert {"typer==0.19", "safetensors==0.8", "PySide6-Essentials==6.8"} <= set(lowest)
+    assert {"typer==0.19", "safetensors==0.8", "PySide6-Essentials==6.8.3"} <= set(lowest)
     assert all(re.fullmatch(r"[\w-]+==[\d.]+", requirement) for requirement in lowest)
 
 

@@ -114,8 +114,7 @@ def load_model(folder: Path, device: torch.device, precision: Precision = "fp32"
         for piece in files.weights
         for name, shape in stored_shapes(folder, piece).items()
     }
-    with torch.device("meta"):
-        planned = unet_from_config(config)
+    planned = planned_unet(config)
     learned = scheduler.get("variance_type") == "learned_range"
     resolution, channels = _square(planned.config.sample_size), _image_channels(planned, learned)
     check_shapes(planned, stored, folder)
@@ -188,8 +187,8 @@ def prepared(unet: UNet2DModel, device: torch.device) -> UNet2DModel:
     return unet
 
 
-def unet_from_config(config: Any) -> UNet2DModel:
-    """A `UNet2DModel` with fresh weights from its config.
+def planned_unet(config: Any) -> UNet2DModel:
+    """A `UNet2DModel` from its config, on the meta device: it has shapes, and no weights yet.
 
     Raises:
         CheckpointError: not the config of a `UNet2DModel`.
@@ -206,7 +205,7 @@ def unet_from_config(config: Any) -> UNet2DModel:
         if config.get(name) not in (None, "positional", "learned"):
             raise CheckpointError(f"The network cannot be asked here: {reason} ({name} {config[name]!r}).")
     try:
-        with quiet_diffusers():
+        with quiet_diffusers(), torch.device("meta"):  # where torch 2.6 cannot be imported as a whole
             return UNet2DModel(**_plain(config))
     except Exception as error:  # the library raises whatever a wrong value leads to
         sentence = "The network's config is not valid: no network can be built from it."

@@ -97,6 +97,17 @@ class ImageSet:
         moved = np.array([*(place.get(name, -1) for name in self.class_names), -1], np.int64)
         return replace(self, labels=moved[self.labels], class_names=names, known_fingerprint="")
 
+    def some(self, numbers: NDArray[np.int64]) -> ImageSet:
+        """Some of the images, in that order."""
+        return replace(
+            self,
+            images=self.images[numbers],
+            labels=self.labels[numbers],
+            files=tuple(self.files[number] for number in numbers.tolist()),
+            sizes=self.sizes[numbers] if len(self.sizes) else self.sizes,
+            known_fingerprint="",
+        )
+
     def manifest(self) -> dict[str, Any]:
         """What was used and what was skipped, ready for JSON; undecodable bytes of names stand as \\udcXX."""
         return {

@@ -32,6 +32,7 @@ from diffusion_studio.engine.runs.config import DiffusionSpec
 from diffusion_studio.engine.runs.model_io import STUDIO, load_model
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.engine.runs.run import Run, is_run, owner_of
+from diffusion_studio.engine.training.run_data import load_run_data
 
 MEMORISING = "memorising:"  # begins the name of the memorising denoiser of a data set
 
@@ -199,10 +200,12 @@ def class_names_of(name: str) -> tuple[str, ...]:
 
 
 def training_images(name: str) -> ImageSet:
-    """The images behind a denoiser, by the name that it is opened with.
+    """The images that a denoiser was trained on, by the name that it is opened with.
 
     Raises:
         Refused: they are not known, or not there any more.
     """
-    spec = memorised_data(name) if name.startswith(MEMORISING) else Run.owning(Path(name)).config.data
-    return load(spec, cache_dir())
+    if name.startswith(MEMORISING):
+        return load(memorised_data(name), cache_dir())
+    data = load_run_data(Run.owning(Path(name)))
+    return data.images.some(data.trained) if len(data.apart) else data.images

@@ -15,11 +15,11 @@ from diffusion_studio.engine.chains import neighbours as module
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.neighbours import nearest, remembered
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
-from diffusion_studio.engine.chains.source import memorising_source
+from diffusion_studio.engine.chains.source import memorising_source, training_images
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.runs.run import Run, RunError, owner_of
 from support.chains import random_source, tables
-from support.tiny import begin, finish, tiny_config
+from support.tiny import begin, finish, tiny_config, write_pictures
 
 CPU = torch.device("cpu")
 
@@ -118,3 +118,19 @@ def test_that_a_run_and_its_checkpoint_lead_to_the_training_images(tmp_path):
         with pytest.raises(RunError, match="does not say which images it was trained on"):
             Run.owning(place)
         assert owner_of(place) is None
+
+
+def test_that_images_kept_apart_are_no_training_images(tmp_path):
+    zoo = write_pictures(tmp_path / "zoo")
+    session = begin(tmp_path / "run", tiny_config(zoo, steps=1, held_out=0.5))
+    finish(session)
+    found = training_images(str(tmp_path / "run"))
+    apart = {entry["file"] for entry in Run.open(tmp_path / "run").manifest["images"] if "apart" in entry}
+    assert len(apart) == 6
+    assert set(found.files) == set(session.images.files) - apart
+    assert [found.label_name(n) for n, file in enumerate(found.files)] == [
+        f.split("/")[0] for f in found.files
+    ]
+    place = [session.images.files.index(file) for file in found.files]
+    assert np.array_equal(found.images, session.images.images[place])
+    assert found.sizes.tolist() == session.images.sizes[place].tolist()

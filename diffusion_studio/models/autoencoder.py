@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import BeforeValidator
 from torch import Tensor, nn
 
 from diffusion_studio.core.autoencoder.bridge import fixed_tables
@@ -14,11 +15,18 @@ from diffusion_studio.core.autoencoder.chains import Encoder, GaussianChain, Lin
 from diffusion_studio.core.autoencoder.gaussians import Normal
 from diffusion_studio.core.autoencoder.hierarchy import Hierarchy, LogLikelihood
 from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.models.kl_autoencoder import KLEncoder, build_kl
 
-Architecture = Literal["linear", "mlp", "conv"]
+Architecture = Literal["linear", "mlp", "conv", "kl"]
+Factor = Literal[4, 8]
 Shape = tuple[int, int, int]
 LOG_VARIANCE = (-14.0, 8.0)  # what the encoder may say: beyond it numbers overflow and nothing is learned
 ENDS_AT_NOISE, ENDS_EARLY = 1e-4, 0.3  # ᾱ_T of a fixed encoder with N(0, I) at T, and without
+
+
+def as_number(value: Any) -> Any:
+    """A number written as text, as the command line hands it over."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 
 class CodeSpec(Choice):
@@ -30,15 +38,31 @@ class CodeSpec(Choice):
         source="Course §1.1",
     )  # fmt: skip
     network: Architecture = knob(
-        "mlp", title="network", words={"mlp": "MLP", "conv": "convolutional"},
+        "mlp", title="network", words={"mlp": "MLP", "conv": "convolutional", "kl": "AutoencoderKL"},
         help="Linear: one matrix each way, whose best is the principal components. MLP: two hidden layers. "
-             "Convolutional: for larger pictures.",
+             "Convolutional: for larger pictures. AutoencoderKL: of diffusers; its code is a small picture.",
         source="Course §1.1",
     )  # fmt: skip
     width: int = knob(
         256, title="width", ge=4, le=2048, scale="log", advanced=True,
-        help="Units of each hidden layer; for the convolutional network, a quarter of them are its channels.",
+        help="Units of each hidden layer; a quarter of them are the channels of the convolutional network, "
+             "an eighth those of AutoencoderKL.",
     )  # fmt: skip
+    factor: Annotated[Factor, BeforeValidator(as_number)] = knob(
+        4, title="factor", symbol="f", advanced=True,
+        help="AutoencoderKL: how many pixels of the image, each way, come into one of the code.",
+    )  # fmt: skip
+    channels: int = knob(
+        4, title="code channels", symbol="c", ge=1, le=32, advanced=True,
+        help="AutoencoderKL: numbers in each place of the code. Its size k is c (H/f) (W/f).",
+    )  # fmt: skip
+
+    def resolved(self, shape: Shape) -> CodeSpec:
+        """With the size that the network has for images of this shape."""
+        if self.network != "kl":
+            return self
+        size = self.channels * (shape[1] // self.factor) * (shape[2] // self.factor)
+        return self.model_copy(update={"size": size})
 
     def weights(self, shape: Shape) -> int:
         """About how many numbers its two largest layers learn, which are nearly all, for images (C, H, W)."""
@@ -152,9 +176,16 @@ class CodeNetwork(nn.Module):
         learns_variance: bool = False, size: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.size, self.shape, self.variational = size or spec.size, shape, variational
-        self.encoder = _encoder(spec, shape, self.size * (1 + variational))
-        self.decoder = _decoder(spec, shape, self.size)
+        self.size, self.shape = size or spec.resolved(shape).size, shape
+        self.variational = variational
+        self.encoder: nn.Module
+        self.decoder: nn.Module
+        if spec.network == "kl":
+            width = max(8, spec.width // 64 * 8)
+            self.encoder, self.decoder = build_kl(shape, width, spec.factor, spec.channels, variational)
+        else:
+            self.encoder = _encoder(spec, shape, self.size * (1 + variational))
+            self.decoder = _decoder(spec, shape, self.size)
         start = torch.tensor(log_variance)
         if learns_variance:
             self.log_variance = nn.Parameter(start)
@@ -173,6 +204,11 @@ class CodeNetwork(nn.Module):
         """The decoder's output for codes. (…, k) → (…, C, H, W)"""
         out: Tensor = self.decoder(z.reshape(-1, self.size))
         return out.reshape(*z.shape[:-1], *self.shape)
+
+    @property
+    def kl_config(self) -> Any:
+        """What diffusers builds the same network from; None of any other network than `AutoencoderKL`."""
+        return self.encoder.config if isinstance(self.encoder, KLEncoder) else None
 
     @property
     def weights(self) -> tuple[Tensor, Tensor] | None:

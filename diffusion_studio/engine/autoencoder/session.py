@@ -63,9 +63,10 @@ def new_session(
     """
     cancelled = _stopped(control)
     images = load(config.data, cache_dir(), reading, cancelled)
-    config.check_images((images.channels, images.resolution, images.resolution))
+    shape = (images.channels, images.resolution, images.resolution)
+    config.check_images(shape)
     data = config.data.model_copy(update={"resolution": images.resolution, "channels": images.channels})
-    resolved = config.model_copy(update={"data": data})
+    resolved = config.model_copy(update={"data": data, "code": config.code.resolved(shape)})
     numbers, apart = kept_apart(images, resolved.data.held_out, resolved.seed)
     task = AutoencoderTask(resolved, images, numbers, device, control)
     if cancelled():

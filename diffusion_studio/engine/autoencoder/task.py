@@ -26,8 +26,10 @@ from diffusion_studio.engine.machine.room import check_count
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, VAEConfig
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent, CheckpointError
 from diffusion_studio.engine.training.batches import DataOrder
+from diffusion_studio.models.kl_autoencoder import as_diffusers
 
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
+KL_CONFIG, KL_WEIGHTS = "vae/config.json", "vae/diffusion_pytorch_model.safetensors"  # as diffusers has them
 DRAWS = 21  # stream of the counter
 _WORD = 2**64 - 1
 MOST_IN_MEMORY = 64 << 20  # bytes of images as numbers
@@ -139,7 +141,11 @@ class AutoencoderTask:
             AVERAGE: self.average.state_dict(), RAW: self.network.state_dict(),
             OPTIMIZER: self._descent.state(),
         }  # fmt: skip
-        return CheckpointContent({}, tensors)
+        kl_config = self.network.kl_config
+        if kl_config is None:
+            return CheckpointContent({}, tensors)
+        tensors[KL_WEIGHTS] = as_diffusers(self.average.state_dict())
+        return CheckpointContent({KL_CONFIG: kl_config}, tensors)
 
     def restore(self, content: CheckpointContent) -> None:
         try:

@@ -76,11 +76,17 @@ class AutoencoderConfig(TrainingConfig):
         Raises:
             Refused: it cannot; the message is a sentence.
         """
-        pixels = shape[0] * shape[1] * shape[2]
-        if self.code.size > pixels:
+        pixels, factor = shape[0] * shape[1] * shape[2], self.code.factor
+        if self.code.network == "kl" and shape[1] % factor:
             raise Refused(
-                f"A code of {self.code.size} numbers is larger than the images, which have {pixels} each: "
-                f"choose a code size up to {pixels}."
+                f"A factor of {factor} does not divide the resolution {shape[1]}: choose a multiple of "
+                f"{factor}, or another factor."
+            )
+        size = self.code.resolved(shape).size
+        if size > pixels:
+            raise Refused(
+                f"A code of {size} numbers is larger than the images, which have {pixels} each: choose a "
+                f"code size up to {pixels}."
             )
 
 
@@ -127,6 +133,8 @@ class HVAEConfig(VAEConfig):
     @model_validator(mode="after")
     def _fitting(self) -> HVAEConfig:
         spec = self.hierarchy
+        if self.code.network == "kl":
+            raise Refused("AutoencoderKL has one level: choose another network for a hierarchy")
         if spec.sizes and len(spec.sizes) != spec.levels:
             what = "one size" if len(spec.sizes) == 1 else f"{len(spec.sizes)} sizes"
             raise Refused(f"There are {spec.levels} levels but {what}: give each level its size, or none")

@@ -136,7 +136,32 @@ def test_that_a_code_larger_than_the_images_is_refused_before_anything_is_writte
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("kind", ["ae", "vae"])
+def test_that_the_code_of_an_autoencoder_kl_is_one_of_diffusers(kind, tmp_path):
+    from diffusers import AutoencoderKL
+
+    config = code_config(kind, code__network="kl", code__channels=2, code__width=64, training__steps=3)
+    session, told = trained_in(tmp_path / "run", config)
+    assert told[-1].outcome == "done"
+    assert session.run.config.code.size == 2 * 2 * 2
+    model = open_model(tmp_path / "run", CPU)
+    images = session.images.images[:3]
+    assert model.codes(images).shape == (3, 8)
+    checkpoint, _ = Run.open_as(tmp_path / "run", AutoencoderConfig).newest_checkpoint()
+    theirs = AutoencoderKL.from_pretrained(checkpoint, subfolder="vae", local_files_only=True)
+    with torch.inference_mode():
+        x = model.pixels(images)
+        mean = theirs.encode(x).latent_dist.mean
+        torch.testing.assert_close(mean.flatten(1), torch.from_numpy(model.codes(images)))
+        torch.testing.assert_close(theirs.decode(mean).sample, model.network.decode(mean.flatten(1)))
+
+
 def test_that_what_cannot_be_is_refused_in_a_sentence():
+    kl = code_config("vae", code__network="kl", code__factor=8)
+    with pytest.raises(Refused, match="8 does not divide the resolution 12"):
+        kl.check_images((3, 12, 12))
+    with pytest.raises(Refused, match="AutoencoderKL has one level"):
+        code_config("hvae", code__network="kl")
     colour = (3, 8, 8)
     with pytest.raises(Refused, match="Bernoulli decoder knows only black and white"):
         code_config("vae", decoder__kind="bernoulli").check_images(colour)

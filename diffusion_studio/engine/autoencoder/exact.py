@@ -13,6 +13,7 @@ from torch import Tensor
 from diffusion_studio.core.autoencoder.linear import LinearVAE, active_latents, best_variance
 from diffusion_studio.core.autoencoder.principal import PrincipalComponents, random_turn, subspace_angle
 from diffusion_studio.engine.autoencoder.model import CodeModel
+from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
 from diffusion_studio.models.autoencoder import Shape
 
 MOST_PIXELS = 1024  # of an image; the covariance of more would not fit
@@ -59,12 +60,18 @@ class LearnedLinear:
         error: mean squared error of an image, summed over its pixels.
         turned_error: the same after the code was turned by a random matrix, and the decoder by its inverse.
         pictures: what its decoder spans, as principal directions. uint8 (n, H, W, C)
+        values: of a VAE, the variance that it gives to each direction it spans, falling. (k,)
+        variance: of a VAE, its σ².
+        log_p: of a VAE, the mean of its own ln p(x), exactly. nats
     """
 
     angle: float
     error: float
     turned_error: float
     pictures: NDArray[np.uint8]
+    values: NDArray[np.float64]
+    variance: float
+    log_p: float
 
 
 def principal_parts(images: NDArray[np.uint8]) -> PrincipalComponents | None:
@@ -95,14 +102,28 @@ def learned_linear(
     decoder = weights[1].detach().cpu().double()
     before, after = turned_errors(model, images, seed)
     k = min(model.size, decoder.shape[1])
-    span, _, _ = torch.linalg.svd(decoder, full_matrices=False)
+    span, sizes, _ = torch.linalg.svd(decoder, full_matrices=False)
     aligned = span @ (span.T @ parts.axes[:, : min(k, SHOWN)])  # the nearest to each component in the span
-    return LearnedLinear(
-        subspace_angle(parts.axes[:, : model.size], decoder),
-        before,
-        after,
-        _as_pictures(aligned, model.shape),
-    )
+    pictures = _as_pictures(aligned, model.shape)
+    angle = subspace_angle(parts.axes[:, : model.size], decoder)
+    if not _is_gaussian(model):
+        return LearnedLinear(angle, before, after, pictures, np.empty(0), math.nan, math.nan)
+    variance = float(model.network.log_variance.exp())
+    vae = LinearVAE(decoder, _output_at_zero(model), variance)
+    values = (sizes**2 + variance).numpy()
+    return LearnedLinear(angle, before, after, pictures, values, variance, vae.mean_log_density(parts))
+
+
+def _is_gaussian(model: CodeModel) -> bool:
+    """Whether it is a linear-Gaussian VAE of one level."""
+    return model.config.kind == VAEConfig.kind and not model.decoder.is_binary
+
+
+def _output_at_zero(model: CodeModel) -> Tensor:
+    """What the decoder makes of the code 0, flat. float64 (d,)"""
+    with torch.inference_mode():
+        out = model.network.decode(torch.zeros(1, model.size, device=model.device))
+    return out.flatten().cpu().double()
 
 
 def turned_errors(model: CodeModel, images: NDArray[np.uint8], seed: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from diffusion_studio.engine.autoencoder.exact import ExactCase, bits
+from diffusion_studio.engine.autoencoder.exact import ExactCase, LearnedLinear, bits
 from diffusion_studio.viewmodels.autoencoder.exact import ExactState
 from diffusion_studio.widgets.forms.slider import ThinSlider
 from diffusion_studio.widgets.frame.cards import Card
@@ -89,9 +89,9 @@ class ExactView(QSplitter):
             self.facts.setText("")
             return
         case = state.case
-        if case is not None:
-            self._show_case(case)
         found = state.learned
+        if case is not None:
+            self._show_case(case, found)
         self.turn.setVisible(found is not None)
         self.spanned.set_images(None if found is None else found.pictures)
         self.learned.setVisible(found is not None)
@@ -102,9 +102,13 @@ class ExactView(QSplitter):
                 else ""
             )
             best = f", the best is {case.discarded:.4f}" if case is not None else ""
+            own = ""
+            if case is not None and not math.isnan(found.log_p):
+                known = bits(-found.log_p, case.dims)
+                own = f" Its own log p(x): {known:.3f} bits/dim, σ² = {found.variance:.4g}."
             self.learned.setText(
                 f"At most {found.angle:.2f}° from the principal components. Squared error "
-                f"{found.error:.4f}{best}.{turned}"
+                f"{found.error:.4f}{best}.{own}{turned}"
             )
 
     def _place_slider(self, variance: float) -> None:
@@ -113,18 +117,24 @@ class ExactView(QSplitter):
         self.slider.blockSignals(False)
         self.value.setText(f"{variance:.4g}")
 
-    def _show_case(self, case: ExactCase) -> None:
+    def _show_case(self, case: ExactCase, learned: LearnedLinear | None) -> None:
         values = np.where(case.values > _LEAST, case.values, np.nan)
         numbers = np.arange(1, case.dims + 1, dtype=np.float64)
         kept = numbers <= case.size
         active = kept & (numbers <= case.active)
         level = np.full(case.dims, case.variance)
-        self.plot.set_lines({
+        lines = {
             "active": Line(numbers[active], values[active], "x0", dots=True),
             "collapsed": Line(numbers[kept & ~active], values[kept & ~active], "weight", dots=True),
             "left out": Line(numbers[~kept], values[~kept], "xt", dots=True),
             "σ²": Line(numbers, level, "eps"),
-        })  # fmt: skip
+        }  # fmt: skip
+        if learned is not None and len(learned.values):
+            dashed = Qt.PenStyle.DashLine
+            places = np.arange(1, len(learned.values) + 1, dtype=np.float64)
+            lines["learned"] = Line(places, learned.values, "guidance", dashed)
+            lines["learned σ²"] = Line(numbers, np.full(case.dims, learned.variance), "noise", dashed)
+        self.plot.set_lines(lines)
         self.exact.set_images(case.pictures)
         self.exact_card.set_title("Principal components", f"{100 * case.share:.1f} % of the variance")
         self.facts.setText(

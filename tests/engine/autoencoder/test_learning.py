@@ -10,6 +10,7 @@ from diffusion_studio.core.autoencoder.linear import LinearVAE, active_latents
 from diffusion_studio.core.autoencoder.principal import PrincipalComponents, subspace_angle
 from diffusion_studio.core.autoencoder.weighted import importance_weighted
 from diffusion_studio.engine.autoencoder.bound import bound_terms
+from diffusion_studio.engine.autoencoder.exact import exact_case, learned_linear
 from diffusion_studio.engine.autoencoder.measures import log_weights
 from diffusion_studio.engine.autoencoder.model import CodeModel
 from support.codes import code_config, learned, spectrum_images
@@ -44,6 +45,23 @@ def test_that_a_linear_vae_comes_to_probabilistic_pca(kind):
     elbo = -float(terms.loss().mean())
     assert abs(elbo - best.mean_log_density(PARTS)) / DIMS < 0.01
     assert float(task.average.log_variance.exp()) == pytest.approx(best.variance, rel=0.05)
+
+
+def test_that_what_a_linear_vae_learned_stands_beside_the_exact_case():
+    task = learned(code_config("vae", training__steps=1500, **FAST), IMAGES)
+    model = CodeModel(task.config, task.average)
+    case = exact_case(PARTS, 3, 0.01, model.shape)
+    found = learned_linear(model, PARTS, IMAGES.images, 1)
+    assert found is not None
+    assert found.angle < 1
+    assert found.values == pytest.approx(case.values[:3], rel=0.2)
+    assert found.variance == pytest.approx(case.best, rel=0.05)
+    assert case.best_log_p - 0.01 * DIMS < found.log_p <= case.best_log_p + 1e-9
+    assert found.turned_error == pytest.approx(found.error, rel=1e-4)
+    plain = learned(code_config("ae", training__steps=2, code__network="linear"), IMAGES)
+    assert len(learned_linear(CodeModel(plain.config, plain.average), PARTS, IMAGES.images, 1).values) == 0
+    mlp = learned(code_config("vae", training__steps=2), IMAGES)
+    assert learned_linear(CodeModel(mlp.config, mlp.average), PARTS, IMAGES.images, 1) is None
 
 
 @pytest.mark.parametrize("active", [1, 2, 3])

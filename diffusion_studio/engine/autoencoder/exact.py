@@ -128,12 +128,12 @@ def _output_at_zero(model: CodeModel) -> Tensor:
 
 def turned_errors(model: CodeModel, images: NDArray[np.uint8], seed: int) -> tuple[float, float]:
     """Squared error per image, as it is and after z → A z, D → D ∘ A⁻¹ (Course §1.1)."""
-    turn = random_turn(model.size, torch.Generator().manual_seed(seed)).to(model.device)
+    turn = random_turn(model.size, torch.Generator().manual_seed(seed))
     with torch.inference_mode():
         x = model.pixels(images)
-        codes = model.network.encode(x)[0].double()
+        codes = model.network.encode(x)[0].cpu().double()
         turned = torch.linalg.solve(turn, turn @ codes.T).T
-        found = [_error(model, x, z.float()) for z in (codes, turned)]
+        found = [_error(model, x, z.float().to(x.device)) for z in (codes, turned)]
     return found[0], found[1]
 
 

@@ -92,7 +92,7 @@ def _report(
     if not rows:
         nan = math.nan
         return CodeReport(n, draws, dims, error, nan, nan, nan, nan, (), nan, False)
-    reconstruction, kl, known = (torch.cat(list(part)).double() for part in zip(*rows, strict=True))
+    reconstruction, kl, known = (torch.cat(list(part)).cpu().double() for part in zip(*rows, strict=True))
     total = (reconstruction + kl.sum(1)) / bits
     spread = float(total.std() / math.sqrt(n)) if n > 1 else math.nan
     return CodeReport(
@@ -153,11 +153,11 @@ def scatter(model: CodeModel, image: NDArray[np.uint8], draws: int, seed: int) -
     generator = torch.Generator(model.device).manual_seed(seed)
 
     def noise(t: int, q: Normal) -> Tensor:
-        return torch.randn(q.mean.shape, generator=generator, device=model.device).double()
+        return torch.randn(q.mean.shape, generator=generator, device=model.device).cpu().double()
 
-    network = copy.deepcopy(network).double()
+    network = copy.deepcopy(network).cpu().double()  # where float64 is at hand
     with torch.inference_mode():
-        x = model.pixels(image[None]).double().expand(draws, -1, -1, -1).flatten(1)
+        x = model.pixels(image[None]).cpu().double().expand(draws, -1, -1, -1).flatten(1)
         found = network.hierarchy(lambda p, out: model.decoder.log_density(p, out, network.log_variance))
         states = found.draw(x, noise)
         totals = (

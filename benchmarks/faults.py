@@ -160,17 +160,21 @@ def runs_sound(place: Path) -> list[str]:
     import torch
 
     from diffusion_studio.core.refused import Refused
+    from diffusion_studio.engine.autoencoder.model import open_model
     from diffusion_studio.engine.chains.source import open_source
     from diffusion_studio.engine.evaluation.evaluation import read_evaluation
+    from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
     from diffusion_studio.engine.runs.run import Run, list_runs
 
     found = []
     for path in list_runs(place):
         try:
-            run = Run.open(path)
-            if newest_complete(path) >= 0:
+            run, saved = Run.open_as(path, TrainingConfig), newest_complete(path) >= 0
+            if saved and isinstance(run.config, RunConfig):
                 open_source(path, torch.device("cpu"))
-            read_evaluation(run)
+                read_evaluation(Run.open(path))
+            elif saved:
+                open_model(path, torch.device("cpu"))
             run.metrics.segments(), run.metrics.quality()
             found += [run.metrics.problem] if run.metrics.problem else []
         except Refused as error:
@@ -184,6 +188,14 @@ def train(place: Path, run: str = "run", steps: int = 6) -> list[str]:
     if (here / "config.json").exists():
         more = ["--resume", "--steps", str(max(newest_complete(here), 0) + steps)]
     return ["train", str(place / "zoo"), "--run", str(here), *more]
+
+
+def autoencoder(place: Path) -> list[str]:
+    here, sets = place / "code", ("code.width=16", "data.resolution=8", "training.checkpoint_every=2")
+    more = ["--kind", "ae", "--steps", "6", *(word for each in sets for word in ("--set", each))]
+    if (here / "config.json").exists():
+        more = ["--resume", "--steps", str(max(newest_complete(here), 0) + 6)]
+    return ["train-autoencoder", str(place / "zoo"), "--run", str(here), *more]
 
 
 def stages(trained: Path) -> dict[str, Stage]:
@@ -208,6 +220,7 @@ def stages(trained: Path) -> dict[str, Stage]:
                        str(p / "out.json")],
             runs_sound,
         ),
+        "an autoencoder": Stage(trained, autoencoder, runs_sound),
         "a classifier": Stage(
             trained, lambda p: ["train-classifier", str(p / "run"), "--steps", "2", "--set", "width=8"],
             runs_sound,
@@ -261,6 +274,16 @@ def complaints(place: Path, said: Path, code: int, *, killed: bool) -> list[str]
     return found
 
 
+def saved_steps(place: Path) -> dict[str, int]:
+    """The newest complete checkpoint of each run."""
+    return {path.parent.name: newest_complete(path.parent) for path in place.glob("*/config.json")}
+
+
+def lost(place: Path, before: dict[str, int]) -> list[str]:
+    now = saved_steps(place)
+    return [f"step {step} of {name} was lost" for name, step in before.items() if now.get(name, -1) < step]
+
+
 def again(stage: Stage, place: Path) -> list[str]:
     """Whether the same command, asked again without a fault, comes to its end."""
     said = place / "again.txt"
@@ -269,7 +292,7 @@ def again(stage: Stage, place: Path) -> list[str]:
 
 
 def kill_once(stage: Stage, place: Path, chance: random.Random, changes: int, usual: float) -> list[str]:
-    before, said = newest_complete(place / "run"), place / "said.txt"
+    before, said = saved_steps(place), place / "said.txt"
     at = chance.randint(1, max(changes, 1)) if chance.random() < 0.5 else 0
     disk = Disk(str(place), at, lambda: os.kill(os.getpid(), signal.SIGKILL))
     other = begin(stage.beside(place), Disk(str(place)), place / "other.txt") if stage.beside else 0
@@ -282,7 +305,7 @@ def kill_once(stage: Stage, place: Path, chance: random.Random, changes: int, us
     found = complaints(place, said, code, killed=code < 0)
     if other:
         found += complaints(place, place / "other.txt", ended(other), killed=False)
-    found += [f"step {before} was lost"] if newest_complete(place / "run") < before else []
+    found += lost(place, before)
     return [*found, *stage.sound(place), *again(stage, place), *stage.sound(place)]
 
 
@@ -336,7 +359,7 @@ def fail_once(stage: Stage, place: Path, at: int, outcomes: Counter[str]) -> lis
     def full() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    before, said = newest_complete(place / "run"), place / "said.txt"
+    before, said = saved_steps(place), place / "said.txt"
     arguments = stage.arguments(place)
     code = ended(begin(arguments, Disk(str(place), at, full), said))
     outcomes["done" if code == 0 else "refused"] += 1
@@ -345,7 +368,7 @@ def fail_once(stage: Stage, place: Path, at: int, outcomes: Counter[str]) -> lis
         wanted = int(arguments[arguments.index("--steps") + 1])
         there = newest_complete(Path(arguments[arguments.index("--run") + 1]))
         found += [f"it ended well, but step {there} is on disk, not {wanted}"] if there != wanted else []
-    found += [f"step {before} was lost"] if newest_complete(place / "run") < before else []
+    found += lost(place, before)
     return [*found, *stage.sound(place), *again(stage, place), *stage.sound(place)]
 
 

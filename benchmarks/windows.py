@@ -63,7 +63,9 @@ def window(seconds: float, note: Path) -> int:
         def end(self) -> None:
             if self.studio is not None and self.studio.training.state.phase == "idle":
                 self.watch.stop()
-                note.write_text(json.dumps({"run": str(self.studio.training.state.run)}))
+                state = self.studio.training.state
+                notice = state.notice.text if state.notice is not None else ""
+                note.write_text(json.dumps({"run": str(state.run), "said": notice or state.detail}))
                 self.close()
 
         def busy(self) -> None:
@@ -122,6 +124,7 @@ def ten(count: int) -> int:
             problem = problem_with(checkpoint)
             found += [problem] if problem else []
             found += [f"{run.name} is at {checkpoint.name}"] if Run.open(run).step != 100 else []
+        found += [each["said"] for each in told if "everything is saved" not in each["said"]]
         found += [] if len(runs) == count else [f"{len(runs)} runs of {count} windows"]
         found += (
             []

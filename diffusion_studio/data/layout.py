@@ -11,11 +11,12 @@ from typing import Literal
 
 Part = Literal["train", "apart"]
 
-_TRAIN = {"train", "training", "trainset", "train_set"}
+_TRAIN = {"train", "training", "trn"}
 _APART = {
-    "val", "valid", "validate", "validation", "dev", "test", "testing", "eval", "evaluation", "holdout",
-    "testset", "test_set", "valset", "val_set",
+    "val", "valid", "validate", "validation", "dev", "test", "testing", "tst", "eval", "evaluation",
+    "holdout",
 }  # fmt: skip
+_BESIDE = re.compile(r"(set|data|images|imgs|split)?\d*$")  # after the name of a split: training_set, test1
 _NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d*)?", re.ASCII)
 _FEW = 10  # pictures beside the class folders are strays when there are at most a tenth of all
 
@@ -84,7 +85,7 @@ def _place(
 
 
 def _split(name: str) -> Part | None:
-    known = name.strip().casefold()
+    known = _BESIDE.sub("", re.sub(r"[\W_]+", "", name.casefold()), count=1)
     return "train" if known in _TRAIN else "apart" if known in _APART else None
 
 

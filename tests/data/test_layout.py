@@ -40,8 +40,11 @@ def classes(*files: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("train", "test"), [("train", "test"), ("Training", "Testing"), ("train", "val"), ("TRAIN", "validation")]
-)
+    ("train", "test"),
+    [("train", "test"), ("Training", "Testing"), ("train", "val"), ("TRAIN", "validation"),
+     ("training_set", "test_set"), ("train2017", "val2017"), ("train-images", "Test Images"),
+     ("train", "test1")],
+)  # fmt: skip
 def test_that_splits_are_no_classes(train: str, test: str, tmp_path: Path) -> None:
     names = pictures(f"{train}/cat", f"{train}/dog", f"{test}/dog", each=2)
     found = read(draw(tmp_path / "set", *names))
@@ -56,6 +59,11 @@ def test_that_splits_are_no_classes(train: str, test: str, tmp_path: Path) -> No
     apart = read(tmp_path / "set", "apart")
     assert apart.class_names == found.class_names
     assert [apart.label_name(number) for number in range(apart.count)] == ["dog", "dog"]
+
+
+@pytest.mark.parametrize("other", ["trainer", "tests", "data", "1", "valley", "unlabelled"])
+def test_that_names_that_only_begin_like_splits_are_classes(other: str) -> None:
+    assert set(classes("train/0.png", f"{other}/1.png").values()) == {"train", other}
 
 
 def test_that_splits_inside_classes_are_found_too() -> None:

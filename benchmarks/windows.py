@@ -29,7 +29,7 @@ from benchmarks.measuring import table
 
 TINY = {
     "model.width": 8, "model.multipliers": (1, 2), "model.layers": 1, "training.batch_size": 16,
-    "training.checkpoint_every": 50, "training.steps": 100,
+    "training.checkpoint_every": 50, "training.steps": 100, "training.seconds": 0.0,
 }  # fmt: skip
 BUSY = {**TINY, "training.steps": 0, "training.preview_share": 0.2, "training.checkpoint_every": 500}
 GROWTH = 1.05

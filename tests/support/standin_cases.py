@@ -26,12 +26,6 @@ from diffusion_studio.core.objective.weights import Weight
 from diffusion_studio.core.process.schedules import LearnedSchedule, Schedule
 from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.core.steps.clipping import Clipping
-from diffusion_studio.engine.autoencoder.exact import turned_errors
-from diffusion_studio.engine.autoencoder.measures import measure, scatter
-from diffusion_studio.engine.autoencoder.model import open_model
-from diffusion_studio.engine.autoencoder.session import new_session as code_session
-from diffusion_studio.engine.autoencoder.session import train as train_codes
-from diffusion_studio.engine.autoencoder.task import AutoencoderTask
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.reconstruction import reconstructions
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
@@ -46,14 +40,13 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.plane.learner import PlaneTask
 from diffusion_studio.engine.plane.spec import PlaneSpec
-from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.engine.runs.quality import QualitySpace
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.run_data import load_run_data
 from diffusion_studio.engine.training.session import Session, new_session, resumed_session
 from diffusion_studio.engine.training.trainer import train
+from support import standin_codes
 from support.classifiers import QUICK
-from support.codes import code_config, spectrum_images
 from support.families import ready
 from support.standin import DEVICE, NAME, no_waiting
 from support.tiny import CPU, losses_told, only, tiny_config, with_training, write_pictures
@@ -260,28 +253,6 @@ def trades_guidance(folder: Path) -> None:
         pass
 
 
-def learns_codes(kind: str, folder: Path) -> None:
-    """A step waits for nothing and loses what it loses on the processor; a whole training is measured."""
-    images, config = spectrum_images(40, 8), code_config(kind, data__flip=True)
-    here, there = (
-        AutoencoderTask(config, images, np.arange(40), device, Control()) for device in (DEVICE, CPU)
-    )
-    for number in range(3):
-        with no_waiting():
-            loss = here.step(number, 0.0)
-        np.testing.assert_allclose(float(loss), float(there.step(number, 0.0)), rtol=2e-3)
-    source = str(write_pictures(folder / "data"))
-    session = code_session(folder / "run", code_config(kind, data__source=source), DEVICE, Control())
-    (finished,) = only(train_codes(session), events.Finished)
-    assert finished.outcome == "done", finished
-    model = open_model(folder / "run", DEVICE)
-    list(measure(model, session.images.images[:4], 2, 0))
-    if kind == "ae":
-        turned_errors(model, session.images.images[:4], 0)
-    if kind == "hvae":
-        scatter(model, session.images.images[0], 4, 0)
-
-
 def learns_the_plane(folder: Path) -> None:
     """The plane stays on the processor, whatever device the images are on."""
     loss = PlaneTask(PlaneSpec()).step(0, 0.0)
@@ -290,8 +261,7 @@ def learns_the_plane(folder: Path) -> None:
 
 CASES: dict[str, Case] = {
     **dict(_trainings()), **dict(_samplings()),
-    **{f"autoencoder {kind}": partial(learns_codes, kind) for kind in BY_KIND},
     "reconstruction": reconstructs, "memorising": memorises, "branches": branches,
     "classifier": trains_a_classifier, "evaluation": evaluates, "guidance trade": trades_guidance,
-    "plane": learns_the_plane,
+    "plane": learns_the_plane, **standin_codes.CASES,
 }  # fmt: skip

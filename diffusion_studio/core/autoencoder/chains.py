@@ -113,7 +113,7 @@ class Noising:
     def marginal(self, t: int, x: Tensor) -> Normal:
         """q(x_t|x_0) = N(√ᾱ_t x_0, (1−ᾱ_t) I) (Luo eq. 70)."""
         alpha_bar = self.tables.alpha_bar_at(t)
-        return Normal(alpha_bar**0.5 * x, torch.tensor(1 - alpha_bar, dtype=x.dtype, device=x.device))
+        return Normal(alpha_bar**0.5 * x, _number(1 - alpha_bar, x))
 
     def posterior(self, t: int, z: Tensor, x: Tensor) -> Normal:
         """q(x_{t−1}|x_t, x_0) (Luo eq. 84)."""
@@ -124,5 +124,6 @@ class Noising:
         return Normal(of_z * z + of_x * x, _number(tables.beta_tilde[t], x))
 
 
-def _number(value: Tensor, like: Tensor) -> Tensor:
-    return value.to(dtype=like.dtype, device=like.device)
+def _number(value: Tensor | float, like: Tensor) -> Tensor:
+    """Filled in on the device, which waits for nothing."""
+    return torch.full((), float(value), dtype=like.dtype, device=like.device)

@@ -150,12 +150,12 @@ def scatter(model: CodeModel, image: NDArray[np.uint8], draws: int, seed: int) -
     network = model.network
     if not isinstance(network, HierarchyNetwork):
         raise Refused("Only a hierarchy has several ways to write its bound; train one of the kind hvae.")
-    generator = torch.Generator(model.device).manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
 
     def noise(t: int, q: Normal) -> Tensor:
-        return torch.randn(q.mean.shape, generator=generator, device=model.device).cpu().double()
+        return torch.randn(q.mean.shape, generator=generator).double()
 
-    network = copy.deepcopy(network).cpu().double()  # where float64 is at hand
+    network = copy.deepcopy(network).cpu().double()  # not every device knows such numbers
     with torch.inference_mode():
         x = model.pixels(image[None]).cpu().double().expand(draws, -1, -1, -1).flatten(1)
         found = network.hierarchy(lambda p, out: model.decoder.log_density(p, out, network.log_variance))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.core.averaging import decay_at
+from diffusion_studio.core.devices import sent
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.autoencoder.bound import BoundTerms, bound_terms, squared_error
 from diffusion_studio.engine.autoencoder.build import build_network, decoder_of
@@ -104,7 +105,7 @@ class AutoencoderTask:
         """Images in [−1, 1], some of them mirrored where the config asks for it. (B, C, H, W)"""
         places = self._order.slice(number * self.size, self.size)
         if self._pixels is not None:
-            x = self._pixels[torch.from_numpy(places).to(self.device)]
+            x = self._pixels[sent(torch.from_numpy(places), self.device)]
         else:
             x = _as_pixels(self._images.images[self._numbers[places]], self.device)
         if self.config.data.flip:
@@ -169,7 +170,7 @@ def _in_memory(images: ImageSet, numbers: NDArray[np.int64], device: torch.devic
 
 
 def _as_pixels(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    return torch.from_numpy(images).to(device).to(torch.float32).div_(127.5).sub_(1)
+    return sent(torch.from_numpy(images), device).to(torch.float32).div_(127.5).sub_(1)
 
 
 def _seed_of(seed: int, step: int) -> int:

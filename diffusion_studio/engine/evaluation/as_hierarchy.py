@@ -51,18 +51,18 @@ def as_hierarchy(
     numbers = data.apart if len(data.apart) else data.trained
     numbers = numbers[np.unique(np.linspace(0, len(numbers) - 1, min(count, len(numbers))).astype(int))]
     labels = torch.from_numpy(data.images.labels[numbers]).to(device) if denoiser.classes else None
-    x = (torch.from_numpy(data.images.images[numbers]).to(device).double() / 127.5 - 1).flatten(1)
-    variance, generator = reverse_variance(tables), torch.Generator(device).manual_seed(seed)
+    x = (torch.from_numpy(data.images.images[numbers]).double() / 127.5 - 1).flatten(1)
+    variance, generator = reverse_variance(tables), torch.Generator().manual_seed(seed)
     known: dict[int, tuple[torch.Tensor, float]] = {}  # both decompositions ask for the same step
 
     def model(x_t: torch.Tensor, t: int) -> tuple[torch.Tensor, float]:
         if t not in known:
-            x0_hat = denoiser(x_t.float(), t, labels).x0_hat.double().clamp(-1, 1)
+            x0_hat = denoiser(x_t.float().to(device), t, labels).x0_hat.cpu().double().clamp(-1, 1)
             known[t] = x0_hat, float(variance[t])
         return known[t]
 
     def noise(t: int, q: Normal) -> torch.Tensor:
-        return torch.randn(q.mean.shape, generator=generator, device=device, dtype=torch.float64)
+        return torch.randn(q.mean.shape, generator=generator, dtype=torch.float64)
 
     hierarchy = diffusion_hierarchy(model, tables, tuple(shape), discretised_term)
     with torch.inference_mode():

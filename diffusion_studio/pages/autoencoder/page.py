@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,5 +242,5 @@ def build(desk: Desk) -> AutoencoderPage:
     model = AutoencoderViewModel(desk.runs, remembered(kept), parent=desk.owner)
     if isinstance(kept, dict) and isinstance(kept.get("tour"), int):
         model.set_tour(kept["tour"])
-    model.changed.connect(lambda state: desk.memory.set("autoencoder", to_remember(state)))
+    model.changed.connect(lambda state: desk.memory.set_later("autoencoder", partial(to_remember, state)))
     return AutoencoderPage(model)

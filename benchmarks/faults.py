@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.crashes import newest_complete
+from benchmarks.crashes import newest_complete, newest_named
 from benchmarks.measuring import table
 
 TINY = [
@@ -170,6 +170,10 @@ def runs_sound(place: Path) -> list[str]:
     for path in list_runs(place):
         try:
             run, saved = Run.open_as(path, TrainingConfig), newest_complete(path) >= 0
+            if newest_named(path) != newest_complete(
+                path
+            ):  # then more is lost than since the last checkpoint
+                found.append(f"{path.name}: step {newest_named(path)} bears its name and is not whole")
             if saved and isinstance(run.config, RunConfig):
                 open_source(path, torch.device("cpu"))
                 read_evaluation(Run.open(path))

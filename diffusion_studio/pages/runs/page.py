@@ -27,7 +27,7 @@ from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.empty import EmptyState
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.images.thumbnail import thumbnail
-from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.look.theme import label, tip
 
 COLUMNS = ("Run", "Kind", "Data", "Step", "Loss", "Trained", "Size", "Saved")
 KINDS = {"diffusion": "diffusion", "ae": "AE", "vae": "VAE", "hvae": "hierarchy"}
@@ -227,7 +227,7 @@ class _Rows(QAbstractTableModel):
             icon.addPixmap(picture, QIcon.Mode.Selected)  # not tinted in the chosen row
             return icon
         if role == Qt.ItemDataRole.ToolTipRole:
-            return run.problem or str(run.path)
+            return tip(run.problem or str(run.path))
         return None
 
 

@@ -15,7 +15,7 @@ from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.images.drop import ImageDrop
 from diffusion_studio.widgets.images.mosaic import as_image, packed
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.look.theme import label, tip
 
 SECTIONS = (
     ("Sampler", ["sampler", "steps", "spacing", "clip"]),
@@ -105,7 +105,7 @@ class SamplePanel(QWidget):
         self.sources.clear()
         for choice in state.choices:
             self.sources.addItem(choice.title, choice.key)
-            self.sources.setItemData(self.sources.count() - 1, choice.key, Qt.ItemDataRole.ToolTipRole)
+            self.sources.setItemData(self.sources.count() - 1, tip(choice.key), Qt.ItemDataRole.ToolTipRole)
 
     def _show_classes(self, names: tuple[str, ...]) -> None:
         self.labels.clear()

@@ -22,7 +22,7 @@ from diffusion_studio.core.theory.equations import Equation
 from diffusion_studio.core.theory.errata import Deciding, Erratum
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.cards import Card
-from diffusion_studio.widgets.look.theme import Role, label, tabular
+from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
 
 WIDEST = 1100  # px; wider lines are hard to read
 _PAGES = {"train": "Train", "sample": "Sample", "autoencoder": "Autoencoder", "theory": "Theory"}
@@ -63,6 +63,7 @@ class ErratumCard(Card):
 
     def __init__(self, erratum: Erratum) -> None:
         super().__init__()
+        self._title.setTextFormat(Qt.TextFormat.RichText)
         self.set_title(subscripted(erratum.title), erratum.place)
         sides = QHBoxLayout()
         sides.setSpacing(24)
@@ -76,7 +77,7 @@ class ErratumCard(Card):
             side.addStretch(1)
             sides.addLayout(side, 1)
         self.body.addLayout(sides)
-        words = label(subscripted(erratum.why))
+        words = rich_label(subscripted(erratum.why))
         words.setWordWrap(True)
         self.body.addWidget(words)
         self.body.addLayout(self._table(erratum.truth, erratum.numbers()))
@@ -98,7 +99,7 @@ class ErratumCard(Card):
 
     def _cell(self, text: str, number: bool, role: Role | None, struck: bool = False) -> QWidget:
         text = subscripted(text)
-        cell = label(text, role)
+        cell = rich_label(text, role)
         font = tabular(cell.font())
         font.setStrikeOut(struck)
         cell.setFont(font)

@@ -8,13 +8,13 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QGridLayout, QSizePolicy, QToolTip, QWidget
 
 from diffusion_studio.core.describe import Knob
 from diffusion_studio.widgets.equations.formula import formula_html
 from diffusion_studio.widgets.forms.controls import Control, NumberControl, control_for
 from diffusion_studio.widgets.forms.numbers import bounds_sentence, format_number, format_numbers
-from diffusion_studio.widgets.look.theme import theme
+from diffusion_studio.widgets.look.theme import label, theme
 
 _QUANTITIES = (("x̂", "x0"), ("x_0", "x0"), ("x_t", "xt"), ("λ", "weight"), ("γ", "guidance"), ("ŝ", "score"),
                ("ε", "eps"), ("σ", "eps"), ("η", "eps"))  # fmt: skip
@@ -104,7 +104,7 @@ class Field(QWidget):
         self._reason = self._error = self._complaint = self._note = ""
         self.name = NameLabel(knob.title, knob.symbol)
         self.control: Control = control_for(knob)
-        self._sentence = QLabel()
+        self._sentence = label()
         self._sentence.setWordWrap(True)
         self._sentence.hide()
         self._lay_out()

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.images.mosaic import Images
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import GRID, label, tabular
+from diffusion_studio.widgets.look.theme import GRID, label, tabular, tip
 
 WorkState = Literal["idle", "running", "paused", "stopping"]
 
@@ -223,7 +223,7 @@ class ProgressCard(QFrame):
     def set_detail(self, text: str) -> None:
         """One line: step and total, speed, time left."""
         self._detail.setText(text)
-        self._detail.setToolTip(text)
+        self._detail.setToolTip(tip(text))
         self._bar.setAccessibleDescription(text)
 
     def set_progress(self, done: int, total: int) -> None:
@@ -302,8 +302,10 @@ class _Rows(QAbstractTableModel):
     def data(
         self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole
     ) -> object:
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+        if role == Qt.ItemDataRole.DisplayRole:
             return self.rows[index.row()][index.column()]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tip(self.rows[index.row()][index.column()])
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> object:

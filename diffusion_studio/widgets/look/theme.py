@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -152,13 +153,31 @@ def section_font(font: QFont) -> QFont:
 
 
 def label(text: str = "", role: Role | None = None, parent: QWidget | None = None) -> QLabel:
-    """A label in one of the theme's roles: title, section, muted, small, strong."""
-    made = QLabel(text, parent)
+    """A label in one of the theme's roles: title, section, muted, small, strong.
+
+    Its text is shown as it is: names of files and classes may look like HTML.
+    """
+    made = QLabel(parent)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setText(text)
     if role is not None:
         made.setProperty("role", role)
     if role == "section":
         made.setFont(section_font(made.font()))
     return made
+
+
+def rich_label(text: str = "", role: Role | None = None, parent: QWidget | None = None) -> QLabel:
+    """The same for text with marks of HTML in it, like lowered indices."""
+    made = label("", role, parent)
+    made.setTextFormat(Qt.TextFormat.RichText)
+    made.setText(text)
+    return made
+
+
+def tip(text: str) -> str:
+    """A text as a tooltip that shows it as it is."""
+    return f"<qt>{html.escape(text)}</qt>" if "<" in text else text
 
 
 class Theme(QObject):

@@ -1,9 +1,20 @@
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QPalette
+from PySide6.QtGui import QPalette, QTextDocument
 from PySide6.QtWidgets import QApplication, QSpinBox
 
-from diffusion_studio.widgets.look.theme import DARK, LIGHT, OKABE_ITO, Palette, contrast, tabular, theme
+from diffusion_studio.widgets.look.theme import (
+    DARK,
+    LIGHT,
+    OKABE_ITO,
+    Palette,
+    contrast,
+    label,
+    rich_label,
+    tabular,
+    theme,
+    tip,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +118,15 @@ def test_that_a_spin_box_has_room_for_its_number(qtbot, buttons):
     box.resize(box.sizeHint())
     box.show()
     assert box.lineEdit().width() >= box.fontMetrics().horizontalAdvance("1000")
+
+
+@pytest.mark.parametrize("text", ["<b>cat</b>", "<img src='/etc/passwd'>", "a<br>b", "[red] & <i>"])
+def test_that_names_that_look_like_html_are_shown_as_they_are(qtbot, text):
+    shown, lowered = label(text), rich_label("x<sub>t</sub>")
+    for widget in (shown, lowered):
+        qtbot.addWidget(widget)
+    assert (shown.text(), shown.textFormat()) == (text, Qt.TextFormat.PlainText)
+    assert lowered.textFormat() == Qt.TextFormat.RichText
+    document = QTextDocument()
+    document.setHtml(tip(text)) if tip(text).startswith("<qt>") else document.setPlainText(tip(text))
+    assert document.toPlainText() == text

@@ -276,7 +276,7 @@ class UnitWeight(Weight):
 
 
 def plain_weight(kind: PredictionKind) -> Weight:
-    """The plain loss of a prediction: 1 on its own error (Course algorithm 1 for x₀; Ho et al. eq. 14 for ε).
+    """The plain loss of a prediction, 1 on its own error: Course algorithm 1 (x₀); Ho et al. 2020, eq. 14.
 
     Of the score it is 1 − ᾱ_t on its error, so that all levels count alike: 1 on the ε error.
     """

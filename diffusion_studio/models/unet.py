@@ -57,26 +57,34 @@ class UNetSpec(Choice):
         Raises:
             Refused: a size that the resolution does not allow.
         """
-        multipliers = self.multipliers or _levels(resolution, fast_device)
-        if len(multipliers) > MOST_LEVELS or not all(1 <= m <= MOST_MULTIPLE for m in multipliers):
+        found = self.model_copy(
+            update={
+                "multipliers": self.multipliers or _levels(resolution, fast_device),
+                "width": self.width or _width(resolution, fast_device),
+                "layers": self.layers or (2 if fast_device else 1),
+                "attention": self.attention if self.attention >= 0 else (8 if fast_device else 0),
+            }
+        )
+        found.check(resolution)
+        return found
+
+    def check(self, resolution: int) -> None:
+        """Raises Refused where no network of this size, with every value filled in, can be built."""
+        levels = len(self.multipliers)
+        if not 1 <= levels <= MOST_LEVELS or not all(1 <= m <= MOST_MULTIPLE for m in self.multipliers):
             raise Refused(
-                f"A network has up to {MOST_LEVELS} levels, each a multiple of at least 1 and at most "
+                f"A network has from 1 to {MOST_LEVELS} levels, each a multiple of at least 1 and at most "
                 f"{MOST_MULTIPLE}."
             )
-        halvings = 2 ** (len(multipliers) - 1)
-        if resolution % halvings:
+        if resolution < 1 or resolution % 2 ** (levels - 1):
             raise Refused(
-                f"A network of {len(multipliers)} levels halves the image {len(multipliers) - 1} times, "
-                f"so the resolution must be a multiple of {halvings}; it is {resolution}."
+                f"A network of {levels} levels halves the image {levels - 1} times, so the resolution must "
+                f"be a multiple of {2 ** (levels - 1)}; it is {resolution}."
             )
-        width = self.width or _width(resolution, fast_device)
-        if width % 8:
-            raise Refused(f"The width of the network must be a multiple of 8; it is {width}.")
-        attention = self.attention if self.attention >= 0 else (8 if fast_device else 0)
-        layers = self.layers or (2 if fast_device else 1)
-        return self.model_copy(
-            update={"multipliers": multipliers, "width": width, "layers": layers, "attention": attention}
-        )
+        if self.width < 8 or self.width % 8:
+            raise Refused(f"The width of the network must be a multiple of 8; it is {self.width}.")
+        if not self.layers:
+            raise Refused("A network has at least one block in each level.")
 
 
 def _levels(resolution: int, fast_device: bool) -> tuple[int, ...]:
@@ -102,8 +110,13 @@ def build_unet(
         spec: a resolved size.
         classes: number of classes K; the network knows K + 1, the last is ∅. 0 for an unconditional one.
         learned_variance: twice as many channels come out, the second half about the variance.
+
+    Raises:
+        Refused: no network of this size can be built.
     """
     from diffusers import UNet2DModel
+
+    spec.check(resolution)
 
     widths = tuple(spec.width * m for m in spec.multipliers)
     attends = [resolution // 2**level <= spec.attention for level in range(len(widths))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from diffusion_studio.engine.jobs.events import Finished
 from diffusion_studio.engine.machine import room
 from diffusion_studio.engine.runs.autoencoder_config import AEConfig
 from diffusion_studio.models.autoencoder import CodeSpec
-from support.tiny import CPU, begin, finish, only, tiny_config
+from support.tiny import CPU, begin, finish, only, resume, tiny_config
 
 ENOUGH = 20 << 30
 
@@ -29,7 +30,7 @@ ENOUGH = 20 << 30
         ({"model.multipliers": f"1,{10**30}"}, "at most 16"),
         ({"model.multipliers": "1,0"}, "at least 1"),
         ({"model.multipliers": "1,-2"}, "at least 1"),
-        ({"model.multipliers": ",".join(["1"] * 20_000)}, "up to 9 levels"),
+        ({"model.multipliers": ",".join(["1"] * 20_000)}, "from 1 to 9 levels"),
     ],
 )
 def test_that_a_giant_network_is_refused_and_leaves_no_run(changes, words, tmp_path, monkeypatch):
@@ -62,3 +63,19 @@ def test_that_what_fits_is_not_refused(monkeypatch):
     monkeypatch.setattr(room, "memory_of", lambda _: 20 * 110 - 1)
     with pytest.raises(Refused, match="The network would have"):
         room.check_room(lambda: torch.nn.Linear(10, 10), CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("multipliers", [2**63, 2], "at most 16"), ("multipliers", [], "from 1 to 9 levels"),
+     ("multipliers", [1] * 9, "multiple of 256"), ("width", 0, "multiple of 8"),
+     ("layers", 0, "at least one")],
+)  # fmt: skip
+def test_that_a_config_of_somebody_else_is_looked_at_as_well(name, value, words, tmp_path: Path):
+    finish(begin(tmp_path / "run", tiny_config(steps=1)))
+    file = tmp_path / "run" / "config.json"
+    content = json.loads(file.read_text())
+    content["config"]["model"][name] = value
+    file.write_text(json.dumps(content))
+    with pytest.raises(Refused, match=words):
+        resume(tmp_path / "run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 
 import bootstrap
+import bundle
 import install_check
 from diffusion_studio import __version__
 from diffusion_studio.__main__ import ALL
@@ -336,3 +338,19 @@ def test_that_the_wheel_is_installed_in_integration_with_and_without_the_window(
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     assert "python packaging/install_check.py${{ matrix.how }}" in workflow
     assert 'how: ["", " --extras gui", " --extras gui --lowest"]' in workflow
+
+
+def test_that_a_bundle_is_made_and_used_by_the_same_commands_everywhere():
+    workflow = (ROOT / ".github" / "workflows" / "bundle.yml").read_text(encoding="utf-8")
+    for script in re.findall(r"python (packaging/[\w.]+)", workflow):
+        assert (ROOT / script).is_file()
+    assert all(f"{system}-" in workflow for system in ("ubuntu", "macos", "windows"))
+
+
+def test_that_a_bundle_takes_along_what_is_looked_for_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle.subprocess, "run", lambda *_, **__: None)
+    words = bundle.arguments(tmp_path / "out", tmp_path)
+    pairs = set(itertools.pairwise(words))
+    for name in ("latex2mathml", "ziafont", "ziamath"):
+        assert ("--collect-data", name) in pairs
+    assert {("--recursive-copy-metadata", "diffusers"), ("--collect-submodules", "diffusion_studio")} <= pairs

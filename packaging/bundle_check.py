@@ -1,0 +1,54 @@
+"""Uses a bundle as on a machine without Python: python packaging/bundle_check.py FOLDER/diffusion-studio.
+
+The path for programs is empty, and nothing of this environment is told. Ends with 1 at the first thing that
+does not work.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TINY = (
+    "model.width=8", "model.multipliers=1,2", "model.layers=1", "model.attention=0",
+    "training.batch_size=16",
+)  # fmt: skip
+
+
+def main() -> int:
+    program = Path(sys.argv[1]).resolve()
+    program = program / (program.name + (".exe" if os.name == "nt" else "")) if program.is_dir() else program
+    with tempfile.TemporaryDirectory() as place:
+        known = ("SYSTEMROOT", "HOME", "USERPROFILE", "TEMP", "TMP")
+        bare = {name: os.environ[name] for name in known if name in os.environ}
+        bare |= {"PATH": "", "DIFFUSION_STUDIO_HOME": place, "QT_QPA_PLATFORM": "offscreen"}
+        sets = [word for pair in TINY for word in ("--set", pair)]
+        run = str(Path(place) / "first")
+        commands = (
+            ["--help"], ["doctor"], ["train", "digits", "--run", run, "--steps", "20", *sets],
+            ["sample", run, "--steps", "5", "--out", str(Path(place) / "grid.png")],
+            ["screenshots", str(Path(place) / "pictures"), "--seconds", "1"],
+        )  # fmt: skip
+        for words in commands:
+            began = time.monotonic()
+            done = subprocess.run(
+                [str(program), *words], env=bare, capture_output=True, text=True, errors="replace"
+            )
+            print(f"{time.monotonic() - began:6.1f} s  {words[0]}", flush=True)
+            if done.returncode:
+                print(f"{done.stdout}{done.stderr}", file=sys.stderr)
+                return 1
+        pictures = {path.name for path in (Path(place) / "pictures").iterdir()}
+        if not any(name.startswith("theory") for name in pictures):
+            print(f"No picture of the Theory page among {sorted(pictures)}.", file=sys.stderr)
+            return 1
+    print("The bundle runs.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

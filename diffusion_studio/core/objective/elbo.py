@@ -15,6 +15,7 @@ from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.process.tables import Tables, diffuse
 
 BINS = 256
+_FAR = 10.0  # standard deviations: further below, the gradient of torch's ln Φ is no number
 ReverseModel = Callable[[Tensor, int], tuple[Tensor, Tensor | float]]
 """(x_t, t) → (x̂_0, σ_t²): the reverse step p(x_{t−1}|x_t), its mean given by x̂_0."""
 
@@ -70,10 +71,13 @@ def gaussian_nll(difference: Tensor, variance: Tensor | float) -> Tensor:
 def log_ndtr(x: Tensor) -> Tensor:
     """ln Φ(x) of the standard normal distribution. (…)
 
-    Apple's GPUs lack torch's own, whose gradient is no number far below 0 either.
+    Apple's GPUs lack torch's own, whose gradient is no number far below 0.
     """
-    below, above = x.clamp(max=-1) * -math.sqrt(0.5), x.clamp(min=-1) * math.sqrt(0.5)
+    below = x.clamp(max=-1) * -math.sqrt(0.5)
     far = torch.log(torch.special.erfcx(below) / 2) - below.square()  # Φ itself is too small for a float
+    if x.device.type in ("cpu", "cuda"):
+        return torch.where(x < -_FAR, far, torch.special.log_ndtr(x.clamp(min=-_FAR)))
+    above = x.clamp(min=-1) * math.sqrt(0.5)
     return torch.where(x < -1, far, torch.log1p(-torch.erfc(above) / 2))
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS
+from diffusion_studio.core.devices import finest
 from diffusion_studio.core.objective.elbo import discretised_log_likelihood, gaussian_kl
 from diffusion_studio.core.objective.weights import (
     SNRDifferenceWeight,
@@ -83,6 +85,7 @@ class Minimised:
 
     def _prepare_bound(self, tables: Tables, device: torch.device) -> None:
         clipped = reverse_variance(tables)
+        self._alpha_bar = tables.alpha_bar.to(device, finest(device))
         self._log_small = clipped[1:].log().to(device, torch.float32)  # ln β̃_t, t = 1 … T
         self._log_large = tables.beta[1:].log().to(device, torch.float32)
         self._posterior = clipped[1:].to(device, torch.float32)
@@ -147,7 +150,7 @@ class Minimised:
         index = (batch.t - 1)[:, None, None, None]
         log_variance = fraction * self._log_large[index] + (1 - fraction) * self._log_small[index]
         variance = log_variance.exp()
-        x0_hat = self._reading.x_0(value, x_t, *self._roots(batch, None))
+        x0_hat = Prediction(self.spec.predict, value, x_t, self._alpha_bar[index + 1]).x0_hat
         matching = gaussian_kl(self._gain[index] * (batch.x_0 - x0_hat), self._posterior[index], variance)
         first = -discretised_log_likelihood(batch.x_0, x0_hat, variance)
         nats = torch.where(index == 0, first, matching).flatten(1).mean(1)

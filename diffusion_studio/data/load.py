@@ -27,6 +27,7 @@ from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnIm
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, first_alike, printable
 from diffusion_studio.data.labels import Labelling, indices, labels_for, lost_classes, numbered
 from diffusion_studio.data.layout import Layout, Part, layout_of, listed, twins
+from diffusion_studio.data.native import native_side
 from diffusion_studio.data.scan import METADATA, Listing, looks_like_image, scan
 from diffusion_studio.data.spec import DIGITS, DataSpec
 
@@ -71,6 +72,8 @@ def _load_folder(
     spec: DataSpec, cache_dir: Path, progress: Progress, cancelled: Callable[[], bool], part: Part
 ) -> ImageSet:
     listing = scan(_absolute(spec.source), cancelled)
+    if not spec.resolution:
+        spec = spec.model_copy(update={"resolution": native_side(listing)})
     final = cache_dir / cache_key(spec, listing, part)
     name, source = listing.root.name or str(listing.root), str(listing.root)
     found = cache.read(final, name, source)

@@ -35,7 +35,7 @@ class DataSpec(Choice):
         words={0: "auto"},
         unit="px",
         help="Height and width of every image, a multiple of 4 from 4 to 256. "
-        "0 chooses: 8 for the digits, 32 for a folder.",
+        "0 takes the size that most of the pictures have, at most 64.",
         ge=0,
         le=256,
     )
@@ -106,5 +106,5 @@ class DataSpec(Choice):
 
     @property
     def side(self) -> int:
-        """Height and width in pixels, chosen where the resolution is 0."""
+        """Height and width in pixels; of a folder whose resolution is 0, before its pictures are known."""
         return self.resolution or (8 if self.source == DIGITS else 32)

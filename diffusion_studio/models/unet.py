@@ -88,17 +88,23 @@ class UNetSpec(Choice):
 
 
 def _levels(resolution: int, fast_device: bool) -> tuple[int, ...]:
-    """Halve down to about 4 pixels, as long as the resolution divides."""
+    """Halve down to about 4 pixels, 8 of large images, as long as the resolution divides.
+
+    On a processor large maps get few channels and small ones many: nearly all the work of a U-Net is done on
+    its largest maps, and what is learned mostly on its smaller ones.
+    """
     levels, size = 1, resolution
     while size % 2 == 0 and size > (4 if fast_device or resolution <= 16 else 8):
         levels, size = levels + 1, size // 2
-    return (1, *([2] * (levels - 1)))
+    if fast_device or resolution <= 16:
+        return (1, *([2] * (levels - 1)))
+    return tuple(min(2**level, 8) for level in range(levels))
 
 
 def _width(resolution: int, fast_device: bool) -> int:
     if fast_device:
         return 128 if resolution <= 64 else 64
-    return 32
+    return 32 if resolution <= 16 else 16
 
 
 def build_unet(

@@ -62,7 +62,7 @@ def test_that_skipped_files_are_counted(said, tmp_path):
         (["nowhere"], 1, "no folder"),
         (["digits", "--set", "training"], 2, "KEY=VALUE"),
         (["digits", "--set", "training.nonsense=1"], 2, "no parameter 'training.nonsense'"),
-        (["digits", "--set", "training.batch_size=0"], 2, "greater than or equal to 1"),
+        (["digits", "--set", "training.batch_size=-1"], 2, "greater than or equal to 0"),
         (["digits", "--set", "training.batch_size=many"], 2, "training.batch_size"),
         (["digits", "--set", "diffusion.schedule.kind=nonsense"], 2, "diffusion.schedule"),
         (["digits", "--resume"], 2, "--resume needs --run"),
@@ -106,7 +106,7 @@ def test_that_help_lists_every_key_with_its_default(said):
     words = re.sub(r"\s+", " ", out)
     for knob in knobs(RunConfig()):
         assert re.search(rf"^\s+{re.escape(knob.path)}\b", out, re.MULTILINE), knob.path
-    assert "default 128]" in words
+    assert "default 1000]" in words
     for option in ("--run", "--steps", "--seconds", "--seed", "--device", "--set", "--resume"):
         assert option in out
 

@@ -44,8 +44,10 @@ def tiny_config(
             "model": {"width": 8, "multipliers": (1, 2), "layers": 1, "attention": 0}
             | {"conditional": conditional},
             "diffusion": {"steps": T, "schedule": schedule or LinearSchedule()},
-            "objective": objective or {},
-            "training": {"batch_size": 16, "steps": 4, "preview_count": 0, "warmup": 3} | training,
+            "objective": {"predict": "eps", "weight": {"kind": "surrogate"}} | (objective or {}),
+            "training": {"batch_size": 16, "steps": 4, "preview_count": 0, "warmup": 3}
+            | {"optimizer": "adamw"}
+            | training,
         }
     )
 

@@ -1,4 +1,4 @@
-"""One step of learning, the same for every network: AdamW, and a running average of the weights."""
+"""One step of learning, the same for every network: an optimizer, and a running average of the weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from diffusion_studio.engine.loop.muon import Muon
 from diffusion_studio.engine.machine.garbage import import_optimizers
 
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
+_FASTER = 20 / 3  # rate of Muon by rate of AdamW: its steps are measured in singular values
+_APART = (
+    "conv_in.",
+    "conv_out.",
+    "embedding.",
+)  # its ends and tables are left to AdamW
 
 
 class Descent:
@@ -21,15 +28,20 @@ class Descent:
     Args:
         network: its weights are the start.
         average: a copy of it, which samples.
+        muon: whether Muon moves the matrices inside the network, and AdamW the rest; else AdamW all.
     """
 
-    def __init__(self, network: nn.Module, average: nn.Module) -> None:
+    def __init__(self, network: nn.Module, average: nn.Module, *, muon: bool = False) -> None:
         self._names = [name for name, _ in network.named_parameters()]
         self.weights: list[Tensor] = list(network.parameters())
         self._averages: list[Tensor] = list(average.parameters())
         import_optimizers()
         self._complete = self.weights[0].device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.AdamW(self.weights, fused=True)  # rate and decay are set at each step
+        inner = [w for name, w in network.named_parameters() if muon and _is_inner(name, w)]
+        matrices = {id(w) for w in inner}
+        others = [w for w in self.weights if id(w) not in matrices]
+        self.optimizer = torch.optim.AdamW(others, fused=True)  # rate and decay are set at each step
+        self._muon = Muon(inner) if inner else None
 
     @property
     def size(self) -> int:
@@ -38,7 +50,8 @@ class Descent:
 
     def backward(self, loss: Tensor) -> None:
         """The gradient of a loss, in the place of the one before."""
-        self.optimizer.zero_grad(set_to_none=True)
+        for weight in self.weights:
+            weight.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
 
     def follow(self, rate: float, kept: float, clip: float = math.inf, weight_decay: float = 0.0) -> None:
@@ -50,20 +63,19 @@ class Descent:
             clip: longest gradient that is followed; longer ones are shortened.
         """
         norm = torch.nn.utils.clip_grad_norm_(self.weights, clip, foreach=self._complete)
-        for group in self.optimizer.param_groups:
-            group["lr"], group["weight_decay"] = rate, weight_decay
         sound = torch.isfinite(norm).float()  # 0 or 1
-        self.optimizer.found_inf = 1 - sound  # type: ignore[attr-defined]  # it skips where this is 1
         before = [] if self._complete else [(moved, moved.clone()) for moved in self._moving()]
-        self.optimizer.step()
+        _move(self.optimizer, rate, weight_decay, 1 - sound)
+        if self._muon is not None:
+            _move(self._muon, rate * _FASTER, weight_decay, 1 - sound)
         with torch.no_grad():
             for moved, old in before:  # the optimizer of Apple's GPUs skips nothing
                 moved.copy_(torch.where(sound > 0, moved, old))
             torch._foreach_lerp_(self._averages, self.weights, [sound * (1 - kept)] * len(self.weights))
 
     def _moving(self) -> Iterator[Tensor]:
-        """All that a step changes: weights, and what the optimizer remembers of each."""
-        for weight in self.weights:
+        """All that a step of AdamW changes: weights, and what it remembers of each."""
+        for weight in self.optimizer.param_groups[0]["params"]:
             known = self.optimizer.state[weight]
             if not known:
                 known |= {key: torch.zeros_like(weight.detach()) for key in _MOMENTS[:2]}
@@ -71,27 +83,46 @@ class Descent:
             yield from (weight.detach(), *known.values())
 
     def state(self) -> dict[str, Tensor]:
-        """What the optimizer remembers: "exp_avg.NAME", "exp_avg_sq.NAME", "step.NAME"."""
-        known = self.optimizer.state
+        """What the optimizers remember: "exp_avg.NAME", "exp_avg_sq.NAME", "step.NAME" or "momentum.NAME"."""
         return {
-            f"{key}.{name}": known[weight][key]
-            for name, weight in zip(self._names, self.weights, strict=True)
-            for key in _MOMENTS
-            if known[weight]
+            f"{key}.{name}": known[key]
+            for name, keys, known in self._remembered()
+            for key in keys
+            if key in known
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from what it remembered; nothing, before the first step.
+        """Goes on from what they remembered; nothing, before the first step.
 
         Raises:
-            KeyError, RuntimeError: it belongs to another network.
+            KeyError, RuntimeError: it belongs to another network, or to another optimizer.
         """
         if not state:
             return
+        weights = dict(zip(self._names, self.weights, strict=True))
+        for name, keys, known in self._remembered():
+            known.update({key: _placed(state[f"{key}.{name}"], key, weights[name]) for key in keys})
+
+    def _remembered(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Tensor]]]:
+        """Name of each weight, what its optimizer remembers of it by name, and where that is."""
+        matrices = set() if self._muon is None else {id(w) for w in self._muon.param_groups[0]["params"]}
         for name, weight in zip(self._names, self.weights, strict=True):
-            self.optimizer.state[weight] = {
-                key: _placed(state[f"{key}.{name}"], key, weight) for key in _MOMENTS
-            }
+            if self._muon is not None and id(weight) in matrices:
+                yield name, ("momentum",), self._muon.state[weight]
+            else:
+                yield name, _MOMENTS, self.optimizer.state[weight]
+
+
+def _is_inner(name: str, weight: Tensor) -> bool:
+    """Whether a weight is a matrix inside the network."""
+    return weight.ndim > 1 and not any(part in name for part in _APART)
+
+
+def _move(optimizer: torch.optim.Optimizer, rate: float, weight_decay: float, skipped: Tensor) -> None:
+    for group in optimizer.param_groups:
+        group["lr"], group["weight_decay"] = rate, weight_decay
+    optimizer.found_inf = skipped  # type: ignore[attr-defined]  # nothing changes where this is 1
+    optimizer.step()
 
 
 def _placed(value: Tensor, key: str, weight: Tensor) -> Tensor:

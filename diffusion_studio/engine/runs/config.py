@@ -12,7 +12,7 @@ from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.objective.losses import AnyLoss, L2Loss
 from diffusion_studio.core.objective.time_density import AnyTimeDensity, UniformDensity
-from diffusion_studio.core.objective.weights import AnyWeight, SurrogateWeight, check_weight, plain_weight
+from diffusion_studio.core.objective.weights import AnyWeight, check_weight, plain_weight
 from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule, with_zero_terminal_snr
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
@@ -55,7 +55,7 @@ class ObjectiveSpec(Choice):
     """What is minimised. Loss, weight and density may be changed while training."""
 
     predict: PredictionKind = knob(
-        "eps", title="predict", words={kind: reading.title for kind, reading in READINGS.items()},
+        "v", title="predict", words={kind: reading.title for kind, reading in READINGS.items()},
         help="What the network says about x_t. Each can be turned into the others; they differ in what is "
              "easy to learn, and in what counts. Choosing one proposes its plain loss as the weight: "
              "1 on its own error, and for the score 1 on that of ε. A weight that was chosen stays.",
@@ -71,7 +71,7 @@ class ObjectiveSpec(Choice):
     )  # fmt: skip
     loss: AnyLoss = knob(L2Loss(), title="loss", symbol="ρ", help="How an error counts.")
     weight: AnyWeight = knob(
-        SurrogateWeight(),
+        plain_weight("v"),
         title="weight",
         symbol="λ",
         help="How much the error of each t counts, on the ε error. The plain loss of x₀ is 1/SNR there, the "
@@ -112,8 +112,16 @@ class TrainingSpec(Choice):
         help="Training ends after this much training time; 0 sets no limit.",
     )  # fmt: skip
     batch_size: int = knob(
-        128, title="batch size", symbol="B", ge=1, le=4096, scale="log",
-        help="Images in each step. Fewer need less memory; more give a calmer gradient.",
+        0, title="batch size", symbol="B", ge=0, le=4096, words={0: "auto"},
+        help="Images in each step. Fewer need less memory and allow more steps; more give a calmer gradient. "
+             "0 chooses: 32 on a processor where the images are larger than 16 px, otherwise 128.",
+    )  # fmt: skip
+    optimizer: Literal["muon", "adamw"] = knob(
+        "muon", title="optimizer", advanced=True, words={"muon": "Muon", "adamw": "AdamW"},
+        help="Muon turns the gradient of each matrix into a rotation, so that every direction is learned "
+             "equally fast: about half the steps of AdamW. What is no matrix is moved by AdamW.",
+        formula=r"\theta \leftarrow \theta - \eta\, U V^\top, \quad m = U S V^\top",
+        source="Jordan et al. 2024",
     )  # fmt: skip
     learning_rate: float = knob(
         3e-3, title="learning rate", gt=0, le=1, scale="log",

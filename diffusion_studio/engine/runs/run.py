@@ -231,9 +231,21 @@ def read_config(path: Path) -> TrainingConfig:
         newer = f"{path} was written by a newer Diffusion Studio ({content.get('app')}). Update the app."
         raise RunError(newer)
     try:
-        return validated(kinds[kind], content["config"])
+        return validated(kinds[kind], _completed(content["config"], kinds[kind]))
     except Refused as error:
         raise RunError(f"{file} is not a valid config: {error}") from None
+
+
+def _completed(config: Any, kind: type[TrainingConfig]) -> Any:
+    """The config with what every training did before it could be chosen: AdamW, the plain loss of ε."""
+    if not isinstance(config, dict) or kind is not RunConfig:
+        return config
+    training, objective = config.get("training", {}), config.get("objective", {})
+    if isinstance(training, dict):
+        training = {"optimizer": "adamw", "batch_size": 128, **training}
+    if isinstance(objective, dict):
+        objective = {"predict": "eps", "weight": {"kind": "surrogate"}, **objective}
+    return {**config, "training": training, "objective": objective}
 
 
 def _written(path: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class LearnerState:
 
     raw: dict[str, Tensor]
     ema: dict[str, Tensor]
-    optimizer: dict[str, Tensor]  # "exp_avg.NAME", "exp_avg_sq.NAME", "step.NAME"
+    optimizer: dict[str, Tensor]  # "exp_avg.NAME", "exp_avg_sq.NAME", "step.NAME", "momentum.NAME"
 
 
 class Learner:
@@ -61,7 +61,7 @@ class Learner:
         self.unet = unet.to(device=device, memory_format=self.memory_format).train()
         self.network = UNet(self.unet, classes, precision)
         self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
-        self.descent = Descent(self.unet, self.ema_unet)
+        self.descent = Descent(self.unet, self.ema_unet, muon=spec.optimizer == "muon")
         self.schedule = schedule
         self._behind = schedule is not None  # whether the schedule has moved on from the tables
         self.set_objective(objective or ObjectiveSpec())

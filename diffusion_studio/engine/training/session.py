@@ -118,7 +118,8 @@ def new_session(
     _heed(cancelled)  # what follows cannot be interrupted: the network's library takes a second to import
     resolved = resolve(config, images, device)
     precision = choose_precision(config.training.precision, device, images.resolution)
-    resolved = _with_training(resolved, precision=precision)
+    size = config.training.batch_size or batch_size_for(images.resolution, device)
+    resolved = _with_training(resolved, precision=precision, batch_size=size)
     learner = _learner(resolved, images, device, precision)
     _heed(cancelled)
     trained, apart = kept_apart(images, resolved.data.held_out, resolved.seed)
@@ -137,6 +138,11 @@ def resolve(config: RunConfig, images: ImageSet, device: torch.device) -> RunCon
     model = config.model.resolved(images.resolution, is_fast(device))
     model = model.model_copy(update={"conditional": model.conditional and images.conditional_possible})
     return config.model_copy(update={"data": data, "model": model})
+
+
+def batch_size_for(resolution: int, device: torch.device) -> int:
+    """Where a step takes long, more of them with fewer images each teach more in the same time."""
+    return 128 if is_fast(device) or resolution <= 16 else 32
 
 
 def _with_training(config: RunConfig, **values: Any) -> RunConfig:

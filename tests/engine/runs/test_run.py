@@ -117,7 +117,7 @@ BAD_CONFIGS = {
     '{"schema": "two", "config": {}}': "cannot be read",
     '{"config": {"seed": -1}}': "is not a valid config: seed",
     '{"config": {"sead": 1}}': "is not a valid config: sead",
-    '{"config": {"training": {"batch_size": 0}}}': "is not a valid config: training.batch_size",
+    '{"config": {"training": {"batch_size": -1}}}': "is not a valid config: training.batch_size",
     '{"config": {"diffusion": {"schedule": {"kind": "magic"}}}}': "is not a valid config: diffusion.schedule",
     '{"config": {"training": {"learning_rate": NaN}}}': "is not a valid config",
 }

@@ -38,7 +38,7 @@ from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.models.network import Output
 from support.tiny import CPU, begin, differing, everything, finish, only, resume, tiny_config, with_training
 
-CHANGED = ObjectiveSpec(weight=MinSNRWeight(gamma=2.0), density=ImportanceDensity())
+CHANGED = ObjectiveSpec(predict="eps", weight=MinSNRWeight(gamma=2.0), density=ImportanceDensity())
 
 
 def codes(learner, batch) -> torch.Tensor:
@@ -256,9 +256,10 @@ def test_that_another_objective_on_resuming_is_marked(pictures, tmp_path):
 
 def test_that_what_the_network_says_stays_for_the_life_of_a_run(pictures, tmp_path):
     session = begin(tmp_path / "run", tiny_config(pictures, steps=4))
+    before = session.config.objective
     told = change_at(session, 2, ObjectiveSpec(predict="v"))
     assert any("predict" in event.message for event in only(told, events.Warned))
-    assert session.config.objective == ObjectiveSpec()
+    assert session.config.objective == before
     other = session.config.model_copy(update={"objective": ObjectiveSpec(predict="v")})
     with pytest.raises(RunError, match="predict of run cannot change"):
         resume(tmp_path / "run", other)
@@ -266,7 +267,7 @@ def test_that_what_the_network_says_stays_for_the_life_of_a_run(pictures, tmp_pa
 
 def test_that_another_loss_begins_the_errors_anew(pictures, tmp_path):
     session = begin(tmp_path / "run", tiny_config(pictures, steps=6))
-    change_at(session, 4, ObjectiveSpec(loss=L1Loss()))
+    change_at(session, 4, ObjectiveSpec(predict="eps", loss=L1Loss()))
     assert session.averages.count.sum() == 2 * 16
 
 
@@ -337,7 +338,7 @@ def test_that_a_run_from_before_objectives_opens_and_goes_on(pictures, tmp_path)
             db.execute(f"ALTER TABLE timesteps DROP COLUMN {name}")
     db.close()
     run = Run.open(tmp_path / "run")
-    assert run.config.objective == ObjectiveSpec()
+    assert run.config.objective == ObjectiveSpec(predict="eps", weight=SurrogateWeight())
     assert run.metrics.timesteps().weight is None
     assert len(run.metrics.timestep_history()) >= 1
     again = resume(tmp_path / "run", with_training(run.config, steps=5))
@@ -360,7 +361,6 @@ def test_that_held_out_images_are_never_trained_on(pictures, tmp_path):
     ("path", "value", "sentence"),
     [
         ("objective.weight.kind", "nothing", "weight"),
-        ("diffusion.zero_terminal", True, "predict x₀ or v"),
         ("diffusion.steps", 1, "greater than or equal to 2"),
         ("diffusion.steps", 4001, "less than or equal to 4000"),
     ],
@@ -370,6 +370,12 @@ def test_that_what_cannot_be_trained_gets_its_sentence(path, value, sentence):
         with_value(RunConfig(), path, value)
 
 
+def test_that_pure_noise_at_the_end_asks_for_another_prediction_than_of_the_noise():
+    config = with_value(RunConfig(), "objective.predict", "eps")
+    with pytest.raises(ValueError, match="predict x₀ or v"):
+        with_value(config, "diffusion.zero_terminal", True)
+
+
 def test_that_a_learned_variance_needs_the_squared_loss():
     config = with_value(RunConfig(), "objective.variance", "hybrid")
     with pytest.raises(ValueError, match="needs the L2 loss"):
@@ -377,7 +383,7 @@ def test_that_a_learned_variance_needs_the_squared_loss():
 
 
 def test_that_changes_are_told_in_words():
-    before = ObjectiveSpec()
+    before = ObjectiveSpec(weight=SurrogateWeight())
     assert change_text(before, before) == ""
     after = with_value(with_value(before, "weight.kind", "min_snr"), "weight.gamma", 3.0)
     assert change_text(before, after) == "weight: surrogate (1) → min-SNR γ 3"

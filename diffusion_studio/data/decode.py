@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import struct
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -227,3 +229,29 @@ def _explain(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"The picture has too many pixels; the limit is {MAX_MEGAPIXELS} megapixels."
     return "The picture is damaged: what it says of itself makes no sense."
+
+
+# --- the size of a whole folder ----------------------------------------------------------------------------
+
+SMALLEST, LARGEST = 8, 64  # pixels that are chosen without being asked for
+LOOKED_AT = 100  # pictures of a folder: their headers alone are read
+
+
+def native_side(paths: Sequence[Path]) -> int:
+    """Height and width for the pictures of a folder: their usual shorter side, as a multiple of 4.
+
+    What is larger than 64 px is brought to 64. 32 where no header can be read.
+    """
+    some = paths[:: max(1, -(-len(paths) // LOOKED_AT))]
+    sides = [side for side in map(_shorter_side, some) if side]
+    usual = int(statistics.median_low(sides)) if sides else 32
+    return min(max(usual // 4 * 4, SMALLEST), LARGEST)
+
+
+def _shorter_side(path: Path) -> int:
+    """Of one picture; 0 where its header cannot be read: decoding will say why."""
+    try:
+        with path.open("rb") as file:
+            return min(opened(format_of(file.read(HEAD)), file).size)
+    except Exception:  # a damaged file makes the readers raise almost anything
+        return 0

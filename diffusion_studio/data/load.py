@@ -21,13 +21,12 @@ import platformdirs
 from numpy.typing import NDArray
 
 from diffusion_studio.data import cache
-from diffusion_studio.data.decode import Frame, Picture, decode
+from diffusion_studio.data.decode import Frame, Picture, decode, native_side
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnImage
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, first_alike, printable
 from diffusion_studio.data.labels import Labelling, indices, labels_for, lost_classes, numbered
 from diffusion_studio.data.layout import Layout, Part, layout_of, listed, twins
-from diffusion_studio.data.native import native_side
 from diffusion_studio.data.scan import METADATA, Listing, looks_like_image, scan
 from diffusion_studio.data.spec import DIGITS, DataSpec
 
@@ -73,7 +72,9 @@ def _load_folder(
 ) -> ImageSet:
     listing = scan(_absolute(spec.source), cancelled)
     if not spec.resolution:
-        spec = spec.model_copy(update={"resolution": native_side(listing)})
+        spec = spec.model_copy(
+            update={"resolution": native_side([listing.root / name for name in listing.pictures])}
+        )
     final = cache_dir / cache_key(spec, listing, part)
     name, source = listing.root.name or str(listing.root), str(listing.root)
     found = cache.read(final, name, source)

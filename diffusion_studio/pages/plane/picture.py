@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -130,5 +131,7 @@ def reading_words(reading: PointReading) -> str:
     if reading.guide is not None:
         lines.append(guide_words(reading))
     if reading.flow is not None and reading.exact is not None:
-        lines.append(f"ln p_0 = {reading.exact:.4f} in closed form, {reading.flow:.4f} along the flow")
+        known = math.isfinite(reading.flow)  # no number is better than one that is not converged
+        flow = f"{reading.flow:.3f} along the flow" if known else "the flow did not converge"
+        lines.append(f"ln p_0 = {reading.exact:.3f} in closed form, {flow}")
     return "\n".join(lines).replace("-", "−").replace("p_t", "pₜ").replace("p_0", "p₀")

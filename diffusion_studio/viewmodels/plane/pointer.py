@@ -21,12 +21,11 @@ from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.plane.state import GuideReading, PointReading
 
 REST = 250  # ms
-FLOW_STEPS = 200
 
 
 @dataclass(frozen=True)
 class FlowKnown(events.Event):
-    """ln p_0 of a point along the probability flow."""
+    """ln p_0 of a point along the probability flow; not a number where the flow did not converge."""
 
     x: float
     y: float
@@ -70,6 +69,7 @@ class PlanePointer(QObject):
     def leave(self) -> None:
         """The pointer is elsewhere."""
         self._rest.stop()
+        self._slot.stop()
         self._tell(None)
 
     def shutdown(self) -> None:
@@ -84,7 +84,7 @@ class PlanePointer(QObject):
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             work_alone()
             place = torch.tensor([[reading.x, reading.y]], dtype=torch.float64)
-            value = flow_log_likelihood(mixture_field(exact.mixture), place, FLOW_STEPS)
+            value = flow_log_likelihood(mixture_field(exact.mixture), place, stopped=lambda: control.stopped)
             yield FlowKnown(reading.x, reading.y, float(value))
 
         self._slot.start(stream)

@@ -95,7 +95,7 @@ class PointReading:
     log_density: float
     score: tuple[float, float]
     learned: tuple[float, float] | None = None
-    flow: float | None = None  # log p_0 along the probability flow
+    flow: float | None = None  # log p_0 along the probability flow; nan: not converged
     exact: float | None = None  # log p_0 in closed form
     guide: GuideReading | None = None
 

@@ -30,6 +30,21 @@ def test_that_the_flow_s_likelihood_is_the_density(count):
     assert float((found - mixture.at(1.0).log_density(x)).abs().max()) < 1e-3
 
 
+def test_that_a_flow_that_is_given_up_has_no_number():
+    field, x = mixture_field(ring(3)), torch.zeros(2, 2, dtype=torch.float64)
+    assert flow_log_likelihood(field, x, most=3).isnan().all()
+    assert flow_log_likelihood(field, x, stopped=lambda: True).isnan().all()
+
+
+def test_that_the_field_of_the_flow_is_the_one_of_each_level():
+    mixture, x = ring(5), 2 * torch.randn(6, 2, generator=seeded(), dtype=torch.float64)
+    levels = [1 - 1e-6, 0.9, 0.5, 0.1, 1e-3, 1e-9]
+    score, divergence = mixture_field(mixture)(x, torch.tensor(levels, dtype=torch.float64))
+    for i, alpha_bar in enumerate(levels):
+        expected = mixture.at(alpha_bar).score_and_divergence(x[i : i + 1])
+        torch.testing.assert_close((score[i : i + 1], divergence[i : i + 1]), expected, rtol=1e-8, atol=1e-8)
+
+
 @pytest.mark.parametrize("step", [0.01, 0.05, 0.2, 0.4])
 def test_that_the_chain_s_variance_is_its_closed_form(step):
     """100,000 chains on one tilted Gaussian, run until their start is forgotten."""

@@ -61,7 +61,10 @@ class LinearSchedule(Schedule):
 
     title: ClassVar[str] = "linear β"
     summary: ClassVar[str] = "the variance grows in equal steps, as in the first DDPM."
-    formula: ClassVar[str] = r"\beta_t = \beta_1 + \frac{t-1}{T-1}(\beta_T-\beta_1)"
+    formula: ClassVar[str] = (
+        r"\beta_t = \frac{1000}{T}\left(\beta_1 + \frac{t-1}{T-1}(\beta_T-\beta_1)\right)"
+    )
+    symbols: ClassVar[str] = "β₁ and β_T are those of T = 1000; no β_t is above 0.999"
     source: ClassVar[str] = "Ho et al. 2020, §4"
 
     def betas(self, steps: int) -> Tensor:
@@ -86,8 +89,10 @@ class ScaledLinearSchedule(Schedule):
     title: ClassVar[str] = "scaled linear"
     summary: ClassVar[str] = "the square root of the variance grows in equal steps."
     formula: ClassVar[str] = (
-        r"\sqrt{\beta_t} = \sqrt{\beta_1} + \frac{t-1}{T-1}(\sqrt{\beta_T}-\sqrt{\beta_1})"
+        r"\beta_t = \frac{1000}{T}\left(\sqrt{\beta_1} + \frac{t-1}{T-1}"
+        r"(\sqrt{\beta_T}-\sqrt{\beta_1})\right)^2"
     )
+    symbols: ClassVar[str] = "β₁ and β_T are those of T = 1000; no β_t is above 0.999"
     source: ClassVar[str] = "Rombach et al. 2022"
 
     def betas(self, steps: int) -> Tensor:
@@ -99,7 +104,7 @@ class ScaledLinearSchedule(Schedule):
 class CosineSchedule(Schedule):
     kind: Literal["cosine"] = "cosine"
     offset: float = knob(
-        0.008, title="offset", gt=0, le=0.1, advanced=True,
+        0.008, title="offset", symbol="s", gt=0, le=0.1, advanced=True,
         help="Keeps the first steps from being too small.", source="iDDPM eq. 17",
     )  # fmt: skip
 
@@ -107,8 +112,9 @@ class CosineSchedule(Schedule):
     summary: ClassVar[str] = "destroys the image evenly; good for small images."
     formula: ClassVar[str] = (
         r"\bar\alpha_t = \frac{f(t)}{f(0)},\quad "
-        r"f(t)=\cos^2\!\left(\frac{t/T+0.008}{1.008}\cdot\frac{\pi}{2}\right)"
+        r"f(t)=\cos^2\!\left(\frac{t/T+s}{1+s}\cdot\frac{\pi}{2}\right)"
     )
+    symbols: ClassVar[str] = "s the offset, no time here; no β_t is above 0.999"
     source: ClassVar[str] = "iDDPM eq. 17"
 
     def betas(self, steps: int) -> Tensor:

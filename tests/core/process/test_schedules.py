@@ -7,8 +7,11 @@ import torch
 
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.schedules import (
+    CosineSchedule,
     CurveSchedule,
     ExplicitSchedule,
+    LinearSchedule,
+    ScaledLinearSchedule,
     Schedule,
     with_zero_terminal_snr,
 )
@@ -137,3 +140,19 @@ def test_that_a_drawn_schedule_passes_through_its_points():
 def test_that_a_schedule_that_does_not_fall_is_refused(points, sentence):
     with pytest.raises(ValueError, match=sentence):
         CurveSchedule(points=points)
+
+
+@pytest.mark.parametrize("steps", [50, 1000, 4000])
+def test_that_the_shown_formulas_say_what_is_computed(steps):
+    """Each written out as it is shown, with 1000/T and the offset in it."""
+    share = (torch.arange(1, steps + 1, dtype=torch.float64) - 1) / (steps - 1)
+    linear, scaled, cosine = LinearSchedule(), ScaledLinearSchedule(), CosineSchedule(offset=0.03)
+    assert all(r"\frac{1000}{T}" in shown.formula for shown in (linear, scaled))
+    expected = 1000 / steps * (linear.beta_first + share * (linear.beta_last - linear.beta_first))
+    torch.testing.assert_close(linear.betas(steps), expected.clamp(max=0.999))
+    first, last = scaled.beta_first**0.5, scaled.beta_last**0.5
+    torch.testing.assert_close(scaled.betas(steps), 1000 / steps * (first + share * (last - first)) ** 2)
+    assert r"\frac{t/T+s}{1+s}" in cosine.formula
+    t = torch.arange(steps + 1, dtype=torch.float64) / steps
+    f = torch.cos((t + 0.03) / 1.03 * torch.pi / 2) ** 2
+    torch.testing.assert_close(cosine.betas(steps), (1 - f[1:] / f[:-1]).clamp(max=0.999))

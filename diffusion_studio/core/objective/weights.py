@@ -264,7 +264,7 @@ class UnitWeight(Weight):
         source="Salimans & Ho 2022, §4",
     )  # fmt: skip
 
-    title: ClassVar[str] = "1 on another error"
+    title: ClassVar[str] = "plain loss"
     summary: ClassVar[str] = "the plain loss of a network that predicts something else than ε."
     formula: ClassVar[str] = r"\lambda_t = " + r",\ ".join(
         f"{each.factor}^{{-1}}" for each in _OTHERS.values()

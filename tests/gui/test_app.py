@@ -224,6 +224,20 @@ def test_that_a_device_is_for_every_page_and_remembered(open_app, monkeypatch):
     assert open_app().shell.rail.device_button.toolTip().startswith("Computes on: CPU")
 
 
+def test_that_every_part_that_trains_or_measures_takes_the_device(open_app):
+    """The one that was remembered at the start, and the one that is chosen in the rail from then on."""
+    app = open_app(computed=False)
+    train, codes = (app.studio.pages[key].model for key in ("train", "autoencoder"))
+    parts = (train.training, codes.training, codes.measuring)
+    assert [part._device for part in parts] == ["auto"] * 3
+    app.shell.rail.device_requested.emit("cpu")
+    assert [part._device for part in parts] == ["cpu"] * 3
+    app.close()
+    again = open_app(computed=False)
+    codes = again.studio.pages["autoencoder"].model
+    assert [part._device for part in (codes.training, codes.measuring)] == ["cpu"] * 2
+
+
 # --- memory -----------------------------------------------------------------------------------------------
 
 

@@ -72,7 +72,7 @@ class _Gaussian(Decoder):
 class GaussianDecoder(_Gaussian):
     kind: Literal["gaussian"] = "gaussian"
 
-    title: ClassVar[str] = "Gaussian, σ² fixed"
+    title: ClassVar[str] = "Gaussian"
     summary: ClassVar[str] = "pixels around the output, all with the variance that is given."
     formula: ClassVar[str] = r"p(x|z) = \mathcal{N}(\mu_\theta(z),\,\sigma^2 I)"
     source: ClassVar[str] = "Course eq. 1.3"
@@ -82,7 +82,7 @@ class LearnedGaussianDecoder(_Gaussian):
     kind: Literal["learned"] = "learned"
     learns: ClassVar[bool] = True
 
-    title: ClassVar[str] = "Gaussian, σ² learned"
+    title: ClassVar[str] = "learned σ²"
     summary: ClassVar[str] = (
         "the same; σ² begins at the value that is given and goes to the mean squared error."
     )

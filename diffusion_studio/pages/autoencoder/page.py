@@ -223,6 +223,10 @@ class AutoencoderPage(Page):
     def shutdown(self) -> None:
         self.model.shutdown()
 
+    def use_device(self, name: str) -> None:
+        self.model.training.use_device(name)
+        self.model.measuring.use_device(name)
+
     def layout_state(self) -> dict[str, Any]:
         return {"workspace": self.workspace.sizes(), "view": self.model.state.view}
 
@@ -239,7 +243,7 @@ def _bridge_of(state: CodeState) -> tuple[Any, ...]:
 def build(desk: Desk) -> AutoencoderPage:
     """The page with its view-model."""
     kept = desk.memory.get("autoencoder")
-    model = AutoencoderViewModel(desk.runs, remembered(kept), parent=desk.owner)
+    model = AutoencoderViewModel(desk.runs, remembered(kept), desk.device, desk.owner)
     if isinstance(kept, dict) and isinstance(kept.get("tour"), int):
         model.set_tour(kept["tour"])
     model.changed.connect(lambda state: desk.memory.set_later("autoencoder", partial(to_remember, state)))

@@ -79,6 +79,10 @@ class Measuring(QObject):
         self._slot.told.connect(self._on_event)
         self.state = MeasuredState()
 
+    def use_device(self, name: str) -> None:
+        """Measures on this device from the next time on, by its name or "auto"."""
+        self._device = name
+
     def measure(self, model: CodeModel, images: ImageSet) -> None:
         """The bound, the gap to ln p(x), the gradients, and of a hierarchy both decompositions."""
 

@@ -21,12 +21,12 @@ from diffusion_studio.viewmodels.autoencoder.latent import LatentSpace
 from diffusion_studio.viewmodels.autoencoder.measuring import Measuring
 from diffusion_studio.viewmodels.autoencoder.record import CodeRecord
 from diffusion_studio.viewmodels.autoencoder.state import CodeState, View, as_kind, first_config
-from diffusion_studio.viewmodels.autoencoder.told import after
 from diffusion_studio.viewmodels.autoencoder.tour import CARDS, CodeAction
 from diffusion_studio.viewmodels.autoencoder.training import CodeTraining
 from diffusion_studio.viewmodels.editor import Edited, Editor
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
+from diffusion_studio.viewmodels.train.told import after_any
 
 BUSY = "A training is going on. Stop it to change data or parameters."
 
@@ -225,7 +225,7 @@ class AutoencoderViewModel(QObject):
             self._update(phase="stopping", detail="Saving …")
 
     def _on_told(self, event: events.Event) -> None:
-        state = after(self.state, event)
+        state = after_any(self.state, event)
         if isinstance(event, events.Finished) and state.run is not None and not is_run(state.run):
             state = replace(state, run=None)  # it could not begin
         if state is not self.state:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
-
 from diffusion_studio.engine.autoencoder.look import Onlooker
 from diffusion_studio.engine.autoencoder.model import open_model
 from diffusion_studio.engine.autoencoder.session import new_session, resumed_session, train
@@ -18,24 +16,13 @@ from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
 from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.run_data import load_run_data
-from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.job import Post
+from diffusion_studio.viewmodels.steered import SteeredTraining
 from diffusion_studio.viewmodels.train.images import reading_told
 
 
-class CodeTraining(QObject):
-    """Starts, steers and ends one training at a time; looks at runs that are on disk."""
-
-    told = Signal(object)  # every Event of the training, in order
-
-    def __init__(self, device: str, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._device = device
-        self._slot = Slot(self)
-        self._slot.told.connect(self.told)
-
-    @property
-    def busy(self) -> bool:
-        return self._slot.busy
+class CodeTraining(SteeredTraining):
+    """Begins a training, or goes on with one; looks at runs that are on disk."""
 
     def begin(self, place: NewRun, config: AutoencoderConfig) -> None:
         """Trains from the beginning, in a new run; `Started` tells its folder."""
@@ -71,21 +58,4 @@ class CodeTraining(QObject):
 
     def weigh(self, kl_weight: float) -> None:
         """Gives the KL another weight from the next step on."""
-        if self._slot.control is not None:
-            self._slot.control.ask(KlWeight(kl_weight))
-
-    def pause(self) -> None:
-        if self._slot.control is not None:
-            self._slot.control.pause()
-
-    def resume(self) -> None:
-        if self._slot.control is not None:
-            self._slot.control.resume()
-
-    def stop(self) -> None:
-        """Asks it to save and to end."""
-        self._slot.stop()
-
-    def shutdown(self) -> None:
-        """Stops and waits; the last checkpoint is saved."""
-        self._slot.finish(60_000)
+        self._ask(KlWeight(kl_weight))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.training.events import ObjectiveChanged
@@ -10,8 +11,32 @@ from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.state import Phase, TrainState, progress_text
 
 
+class Steered(Protocol):
+    """The state of a page on which something trains, a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def phase(self) -> Phase: ...
+    @property
+    def notice(self) -> Notice | None: ...
+
+
+S = TypeVar("S", bound=Steered)
+
+
 def after(state: TrainState, event: events.Event) -> TrainState:
-    """The state after `event` was told."""
+    """The state of the Train page after `event` was told."""
+    match event:
+        case ObjectiveChanged(step=step, message=message):
+            return replace(state, marks=(*state.marks, (step, message)))
+        case events.Finished():
+            return _ended(state, event)
+    return after_any(state, event)
+
+
+def after_any(state: S, event: events.Event) -> S:
+    """The state of a page after `event` was told, whatever trains there."""
     match event:
         case events.Preparing(done=done, total=total):
             return replace(state, detail=f"Reading images {done} of {total} …")
@@ -21,8 +46,6 @@ def after(state: TrainState, event: events.Event) -> TrainState:
         case events.Progress(step=step, fraction=fraction):
             phase = _unless_stopping(state, "paused" if state.phase == "paused" else "running")
             return replace(state, phase=phase, step=step, fraction=fraction, detail=progress_text(event))
-        case ObjectiveChanged(step=step, message=message):
-            return replace(state, marks=(*state.marks, (step, message)))
         case events.Saved(step=step):
             return replace(state, saved_step=step)
         case events.Warned(message=message):
@@ -32,19 +55,20 @@ def after(state: TrainState, event: events.Event) -> TrainState:
             return replace(state, phase=_unless_stopping(state, "paused"), notice=notice)
         case events.Resumed():
             return replace(state, phase=_unless_stopping(state, "running"))
-        case events.Finished():
-            return _ended(state, event)
+        case events.Finished(outcome="failed", message=message, traceback=traceback):
+            return replace(state, phase="idle", detail=message, notice=Notice("error", message, traceback))
+        case events.Finished(message=message):
+            return replace(state, phase="idle", detail=message)
     return state
 
 
-def _unless_stopping(state: TrainState, phase: Phase) -> Phase:
+def _unless_stopping(state: Steered, phase: Phase) -> Phase:
     """What is told between asking for the end and the end changes nothing."""
     return "stopping" if state.phase == "stopping" else phase
 
 
 def _ended(state: TrainState, event: events.Finished) -> TrainState:
-    notice, batch = state.notice, event.smaller_batch
-    if event.outcome == "failed":
-        action = f"Try a batch of {batch}" if batch else ""
-        notice = Notice("error", event.message, event.traceback, action)
-    return replace(state, phase="idle", detail=event.message, notice=notice, smaller_batch=batch)
+    ended, batch = after_any(state, event), event.smaller_batch
+    if batch and ended.notice is not None:
+        ended = replace(ended, notice=replace(ended.notice, action=f"Try a batch of {batch}"))
+    return replace(ended, smaller_batch=batch)

@@ -38,8 +38,8 @@ class Descent:
         import_optimizers()
         self._complete = self.weights[0].device.type in ("cpu", "cuda")
         inner = [w for name, w in network.named_parameters() if muon and _is_inner(name, w)]
-        matrices = {id(w) for w in inner}
-        others = [w for w in self.weights if id(w) not in matrices]
+        self._matrices = {id(w) for w in inner}  # those that Muon moves
+        others = [w for w in self.weights if id(w) not in self._matrices]
         self.optimizer = torch.optim.AdamW(others, fused=True)  # rate and decay are set at each step
         self._muon = Muon(inner) if inner else None
 
@@ -105,9 +105,8 @@ class Descent:
 
     def _remembered(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Tensor]]]:
         """Name of each weight, what its optimizer remembers of it by name, and where that is."""
-        matrices = set() if self._muon is None else {id(w) for w in self._muon.param_groups[0]["params"]}
         for name, weight in zip(self._names, self.weights, strict=True):
-            if self._muon is not None and id(weight) in matrices:
+            if self._muon is not None and id(weight) in self._matrices:
                 yield name, ("momentum",), self._muon.state[weight]
             else:
                 yield name, _MOMENTS, self.optimizer.state[weight]

@@ -69,15 +69,17 @@ def session_for(folder: Path, source: str, changes: dict[str, object]) -> Sessio
 
 
 def bare_loop(session: Session, steps: int) -> Callable[[], int]:
-    """Forward, backward and optimizer step of a copy of the session's network, on one ready-made batch."""
+    """Forward, backward and step of the same optimizers of a copy of the session's network, on one batch."""
     import torch
     from torch.nn.functional import mse_loss
 
+    from diffusion_studio.engine.loop.descent import Descent
     from diffusion_studio.models.unet import autocast
 
     learner = session.learner
     unet = copy.deepcopy(learner.unet)
-    optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
+    muon = session.config.training.optimizer == "muon"
+    optimizers = Descent(unet, copy.deepcopy(unet), muon=muon).optimizers
     batch = session.batches.batch(0, 0, session.config.training.batch_size)
     x, t, noise, labels = batch.x_0, batch.t - 1, batch.noise, batch.labels
     labels = None if labels is None else torch.where(labels < 0, learner.classes, labels)
@@ -88,9 +90,10 @@ def bare_loop(session: Session, steps: int) -> Callable[[], int]:
             with autocast(learner.device, learner.precision):
                 (value,) = unet(x, t, labels, return_dict=False)
             loss = mse_loss(value.float(), noise)
-            optimizer.zero_grad(set_to_none=True)
+            unet.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
         return steps
 
     return run

@@ -44,6 +44,11 @@ class Descent:
         self._muon = Muon(inner) if inner else None
 
     @property
+    def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
+        """What moves the weights, each its own."""
+        return (self.optimizer,) if self._muon is None else (self.optimizer, self._muon)
+
+    @property
     def size(self) -> int:
         """How many numbers are learned."""
         return sum(w.numel() for w in self.weights)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,15 +19,37 @@ def orthogonal(matrix: Tensor) -> Tensor:
     Source:
         Jordan et al. 2024: five rounds of a Newton-Schulz iteration of the fifth degree.
     """
-    a, b, c = _NEWTON_SCHULZ
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
-    for _ in range(_ROUNDS):
-        square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
-    found: Tensor = x.T if tall else x
+    (found,) = all_orthogonal([matrix])
     return found
+
+
+def all_orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """The same of many. Each round multiplies X by a polynomial in X Xᵀ from the left, so the product of them
+    is found from X Xᵀ alone, of all matrices with equally many rows at once.
+    """
+    flat = [x.T if x.shape[0] > x.shape[1] else x for x in matrices]  # no more rows than columns
+    flat = [x / (x.norm() + 1e-7) for x in flat]
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, x in enumerate(flat):
+        places[len(x)].append(place)
+    for together in places.values():
+        factors = _factors(torch.stack([flat[place] @ flat[place].T for place in together]))
+        for place, factor in zip(together, factors, strict=True):
+            flat[place] = factor @ flat[place]
+    return [x.T if len(x) != len(given) else x for x, given in zip(flat, matrices, strict=True)]
+
+
+def _factors(square: Tensor) -> Tensor:
+    """What all rounds together multiply each X by, from its X Xᵀ. (k, m, m)"""
+    a, b, c = _NEWTON_SCHULZ
+    one = torch.eye(square.shape[-1], dtype=square.dtype, device=square.device)
+    factor = one.expand_as(square)
+    for number in range(_ROUNDS):
+        once = torch.baddbmm(square, square, square, beta=b, alpha=c) + a * one
+        factor = once @ factor
+        if number < _ROUNDS - 1:
+            square = once @ square @ once
+    return factor
 
 
 class Muon(torch.optim.Optimizer):
@@ -47,19 +70,27 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # nothing is computed again
         """Moves each weight; rate and decay are those of its group."""
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, weight.grad, group["lr"], group["weight_decay"])
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            moves = all_orthogonal([self._ahead(weight) for weight in weights])
+            for weight, move in zip(weights, moves, strict=True):
+                rows, columns = move.shape
+                rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+                moved = move.reshape(weight.shape) * rate
+                if group["weight_decay"]:
+                    moved = moved.add_(weight, alpha=group["lr"] * group["weight_decay"])
+                weight.sub_(moved * self._sound(weight))
 
-    def _move(self, weight: Tensor, gradient: Tensor, rate: float, decay: float) -> None:
-        sound = 1 - self.found_inf.to(weight.device)
-        gradient = torch.where(sound > 0, gradient, 0.0)
+    def _ahead(self, weight: Tensor) -> Tensor:
+        """The momentum after this step, looking one ahead, as a matrix; only sound gradients enter it."""
+        sound = self._sound(weight)
+        assert weight.grad is not None
+        gradient = torch.where(sound > 0, weight.grad, 0.0)
         known = self.state[weight]
         if "momentum" not in known:
             known["momentum"] = torch.zeros_like(weight)
-        momentum = known["momentum"].lerp_(gradient, sound * (1 - MOMENTUM))
-        ahead = gradient.lerp(momentum, MOMENTUM).flatten(1)
-        rows, columns = ahead.shape
-        length = max(1.0, rows / columns) ** 0.5
-        moved = orthogonal(ahead).reshape(weight.shape).add_(weight, alpha=decay / length)
-        weight.sub_(moved * (sound * rate * length))
+        momentum: Tensor = known["momentum"].lerp_(gradient, sound * (1 - MOMENTUM))
+        return gradient.lerp(momentum, MOMENTUM).flatten(1)
+
+    def _sound(self, weight: Tensor) -> Tensor:
+        """1 where the gradient is finite, else 0; on the device of the weight."""
+        return 1 - self.found_inf.to(weight.device)

@@ -116,10 +116,11 @@ class TrainingSpec(Choice):
         help="Images in each step. Fewer need less memory and allow more steps; more give a calmer gradient. "
              "0 chooses: 32 on a processor where the images are larger than 16 px, otherwise 128.",
     )  # fmt: skip
-    optimizer: Literal["muon", "adamw"] = knob(
-        "muon", title="optimizer", advanced=True, words={"muon": "Muon", "adamw": "AdamW"},
+    optimizer: Literal["auto", "muon", "adamw"] = knob(
+        "auto", title="optimizer", advanced=True, words={"muon": "Muon", "adamw": "AdamW"},
         help="Muon turns the gradient of each matrix into a rotation, so that every direction is learned "
-             "equally fast: about half the steps of AdamW. What is no matrix is moved by AdamW.",
+             "equally fast: about half the steps of AdamW. What is no matrix is moved by AdamW. "
+             "auto takes Muon for images larger than 16 px, whose steps take long enough.",
         formula=r"\theta \leftarrow \theta - \eta\, U V^\top, \quad m = U S V^\top",
         source="Jordan et al. 2024",
     )  # fmt: skip

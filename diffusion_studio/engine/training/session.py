@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
 DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
+SMALL = 16  # pixels up to which a step takes so little time that large batches and a plain optimizer suit
 FIXED = ("data", "model", "diffusion", "seed", "objective.predict", "objective.variance")
 """What a run keeps for its whole life."""
 
@@ -119,7 +120,9 @@ def new_session(
     resolved = resolve(config, images, device)
     precision = choose_precision(config.training.precision, device, images.resolution)
     size = config.training.batch_size or batch_size_for(images.resolution, device)
-    resolved = _with_training(resolved, precision=precision, batch_size=size)
+    asked = config.training.optimizer
+    optimizer = ("adamw" if images.resolution <= SMALL else "muon") if asked == "auto" else asked
+    resolved = _with_training(resolved, precision=precision, batch_size=size, optimizer=optimizer)
     learner = _learner(resolved, images, device, precision)
     _heed(cancelled)
     trained, apart = kept_apart(images, resolved.data.held_out, resolved.seed)
@@ -142,7 +145,7 @@ def resolve(config: RunConfig, images: ImageSet, device: torch.device) -> RunCon
 
 def batch_size_for(resolution: int, device: torch.device) -> int:
     """Where a step takes long, more of them with fewer images each teach more in the same time."""
-    return 128 if is_fast(device) or resolution <= 16 else 32
+    return 128 if is_fast(device) or resolution <= SMALL else 32
 
 
 def _with_training(config: RunConfig, **values: Any) -> RunConfig:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from diffusion_studio.engine.loop.descent import Descent
-from diffusion_studio.engine.loop.muon import MOMENTUM, Muon, orthogonal
+from diffusion_studio.engine.loop.muon import MOMENTUM, Muon, all_orthogonal, orthogonal
 
 
 def network():
@@ -34,6 +34,25 @@ def test_that_singular_values_come_near_1_and_directions_stay(shape):
     inside = u.T @ found @ v.T
     assert float((inside - torch.diag(inside.diagonal())).abs().max()) < 1e-9
     assert 0.5 < float(inside.diagonal().min()) <= float(inside.diagonal().max()) < 1.3
+
+
+def by_rounds(matrix):
+    """As the source writes it: every round multiplies the matrix itself."""
+    x = matrix / (matrix.norm() + 1e-7)
+    for _ in range(5):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x
+
+
+def test_that_many_at_once_are_what_each_is_by_itself():
+    generator = torch.Generator().manual_seed(4)
+    shapes = [(4, 9), (4, 30), (16, 144), (144, 16), (16, 16), (4, 4)]
+    matrices = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    for matrix, found in zip(matrices, all_orthogonal(matrices), strict=True):
+        tall = matrix.shape[0] > matrix.shape[1]
+        expected = by_rounds(matrix.T).T if tall else by_rounds(matrix)
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_that_a_step_is_momentum_made_orthogonal():

@@ -11,6 +11,7 @@ import torch
 
 from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule, Schedule
 from diffusion_studio.engine.machine.devices import training_format
+from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.session import Session
 from diffusion_studio.models.unet import Precision
@@ -225,3 +226,15 @@ def test_that_a_training_in_either_layout_goes_on_exactly(
     second = resume(tmp_path / "twice", with_training(first.config, steps=6))
     finish(second)
     assert differing(everything(once), everything(second)) == []
+
+
+@pytest.mark.parametrize(("resolution", "expected"), [(16, ("adamw", 128)), (20, ("muon", 32))])
+def test_that_optimizer_and_batch_are_chosen_by_the_size_of_the_images(
+    pictures: Path, tmp_path: Path, resolution: int, expected: tuple[str, int]
+) -> None:
+    config = tiny_config(pictures, optimizer="auto", batch_size=0)
+    data = config.data.model_copy(update={"resolution": resolution})
+    session = begin(tmp_path / "run", config.model_copy(update={"data": data}))
+    chosen = session.config.training
+    assert (chosen.optimizer, chosen.batch_size) == expected
+    assert Run.open(session.run.path).config.training == chosen

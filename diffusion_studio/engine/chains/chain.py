@@ -191,6 +191,12 @@ class Chain:
             return False
         return any(self._strength(t) not in self.spec.guide.idle for t in self.times[:-1])
 
+    def knows_unguided(self, t: int) -> bool:
+        """Whether the step from t tells x̂_0 at γ = 0: where γ_t is 1, only the half that counts is asked."""
+        gamma, guide = self._strength(t), self.spec.guide
+        nothing = self.labels() is None and guide.needs != "earlier"
+        return nothing or gamma == 0 or gamma not in guide.idle
+
     def _in_chunks(self, denoiser: Denoiser) -> Denoiser:
         most = max(1, PIXELS_AT_ONCE // self.source.resolution**2)
         return denoiser if 4 * self.spec.count <= most else ChunkedDenoiser(denoiser, most)

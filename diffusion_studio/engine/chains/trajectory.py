@@ -189,6 +189,10 @@ class Trajectory:
         """One quantity at state k, in its own units. (n, C, H, W)"""
         return VIEWS[view](self._state(k))
 
+    def knows_unguided(self, k: int) -> bool:
+        """Whether state k tells the estimate at γ = 0 from the one that the chain uses."""
+        return self._state(k).knows_unguided
+
     def shown(self, view: View, k: int) -> Values:
         """The same in the range [−1, 1] of a picture. (n, C, H, W)"""
         return shown(view, self._state(k))

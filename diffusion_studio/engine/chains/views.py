@@ -37,6 +37,11 @@ class StateRecord:
         return self.chain.source.tables.alpha_bar_at(self.chain.times[self.k])
 
     @property
+    def knows_unguided(self) -> bool:
+        """Whether x̂_0 at γ = 0 is known."""
+        return self.is_last or self.chain.knows_unguided(self.chain.times[self.k])
+
+    @property
     def nothing(self) -> Values:
         return np.zeros(self.states.shape, np.float32)
 
@@ -69,7 +74,9 @@ def score(state: StateRecord) -> Values:
 
 
 def unguided(state: StateRecord) -> Values:
-    """x̂_0 as it would be at γ = 0; as it is where γ_t is 0 or 1."""
+    """x̂_0 as it would be at γ = 0; not a number where that is not computed, at γ_t = 1."""
+    if not state.knows_unguided:
+        return np.full(state.states.shape, np.nan, np.float32)
     if state.is_last or not state.states.keeps("unguided"):
         return x0_hat(state)
     return state.states.read("unguided", state.k)

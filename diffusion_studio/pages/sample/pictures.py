@@ -89,11 +89,12 @@ class SamplePictures(QStackedWidget):
             self.grid.set_captions(list(frame.captions))
         else:
             self.first.set_images(frame.images)
+            self.second.set_empty_text(frame.missing)
             self.second.set_images(frame.other)
             self.difference.set_images(frame.difference)
             self.difference.set_captions(list(frame.distances))
             mean = sum(map(float, frame.distances)) / max(len(frame.distances), 1)
-            self.apart.setText(f"root mean square {mean:.3f}")
+            self.apart.setText(f"root mean square {mean:.3f}" if frame.distances else "")
         if not frame.rough or self.currentIndex() != STRIP:
             self._turn(frame.other is not None)
 

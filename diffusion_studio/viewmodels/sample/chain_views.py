@@ -20,6 +20,7 @@ from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.chains.views import View
 
 STRIP_COLUMNS, STRIP_ROWS = 12, 8
+NOT_ASKED = "γ = 1 at this step: the estimate without guidance takes no part, and is not computed."
 _COLD, _WARM = np.array([86, 180, 233], np.float32), np.array([230, 159, 0], np.float32)  # sky, orange
 _ZERO = np.array([44, 49, 58], np.float32)
 
@@ -34,6 +35,7 @@ class Frame:
     other: NDArray[np.uint8] | None = None  # of the track that it is compared with
     difference: NDArray[np.uint8] | None = None  # (n, H, W, 3)
     distances: tuple[str, ...] = ()  # between both, sample by sample
+    missing: str = ""  # why there is nothing to compare with; `other` and `difference` are empty then
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +153,10 @@ def nearest_state(other: Trajectory, time: int) -> int:
 
 def guided_frame(record: Trajectory, position: int) -> Frame:
     """x̂_0 of a state with guidance, without it, and what guidance changes."""
+    if not record.knows_unguided(position):
+        images = record.picture("x0_hat", position)
+        none = images[:0]
+        return Frame(images, captions_of(record), other=none, difference=none, missing=NOT_ASKED)
     guided, unguided = record.x0_hat(position), record.values("unguided", position)
     difference = guided - unguided
     sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))

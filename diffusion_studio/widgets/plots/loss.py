@@ -18,6 +18,7 @@ from diffusion_studio.widgets.plots.math import Floats, band, debiased_average, 
 from diffusion_studio.widgets.plots.table import Table
 
 MOST_RUNS = 4
+PART = 12  # the running average looks back over one part in so many of the steps before
 MOST_LINES = 6  # of words beside marks, one below the other
 _LOOKS = (
     ("eps", Qt.PenStyle.SolidLine),
@@ -82,14 +83,12 @@ def branches(run: RunCurve, decay: float) -> list[Branch]:
 def _averages(steps: Floats, raw: Floats, decay: float, restarts: Sequence[float]) -> Floats:
     """The running average of each stretch between restarts. (N,)
 
-    It looks back over 1 / (1 − decay) steps, but over a twelfth of the stretch at most: in the first steps,
-    where a loss falls fastest, a longer memory would draw the line above all that is measured.
+    It looks back over 1 / (1 − decay) steps, but over a twelfth of those before at most: in the first steps,
+    where a loss falls fastest, a longer memory would draw the line above the band.
     """
     cuts = np.searchsorted(steps, sorted(restarts), side="right")
     parts = [part for part in np.split(raw, cuts) if len(part)]
-    return np.concatenate(
-        [debiased_average(part, min(decay, max(0.0, 1 - 12 / len(part)))) for part in parts]
-    )
+    return np.concatenate([debiased_average(part, decay, PART) for part in parts])
 
 
 class LossPlot(BasePlot):

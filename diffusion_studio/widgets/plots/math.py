@@ -12,19 +12,32 @@ Floats = NDArray[np.float64]
 _BLOCK = 64
 
 
-def debiased_average(values: ArrayLike, decay: float) -> Floats:
+def debiased_average(values: ArrayLike, decay: float, part: int = 0) -> Floats:
     """Exponential moving average, divided by the weight that it has seen so far, as in Adam (algorithm 1).
 
-    `values` (N,), `decay` in [0, 1). What is not finite is left out: it neither counts nor decays
-    the rest away; before the first finite value the average is NaN.
+    `values` (N,), `decay` in [0, 1). It looks back over 1 / (1 − decay) values, with a `part` over one
+    `part`-th of those before at most. What is not finite is left out: it neither counts nor decays the rest
+    away; before the first finite value the average is NaN.
     """
     y = np.asarray(values, dtype=np.float64)
     if not 0 <= decay < 1:
         raise ValueError(f"decay must be in [0, 1), not {decay}")
     seen = np.isfinite(y)
-    sums = _decayed_sums(np.stack([np.where(seen, y, 0.0), seen.astype(np.float64)]), decay)  # (2, N)
+    sums = _warmed_sums(np.stack([np.where(seen, y, 0.0), seen.astype(np.float64)]), decay, part)  # (2, N)
     average: Floats = np.divide(sums[0], sums[1], out=np.full(y.shape, np.nan), where=sums[1] > 0)
     return average
+
+
+def _warmed_sums(values: Floats, decay: float, part: int) -> Floats:
+    """The decayed sums, with k/(k + part) for `decay` at value k as long as that is less. (2, N)"""
+    head = min(math.ceil(part * decay / (1 - decay)), values.shape[1])
+    sums, total = np.empty_like(values), np.zeros(len(values))
+    for k in range(head):
+        total = k / (k + part) * total + values[:, k]
+        sums[:, k] = total
+    rest = values[:, head:]
+    sums[:, head:] = _decayed_sums(rest, decay) + total[:, None] * decay ** np.arange(1, rest.shape[1] + 1)
+    return sums
 
 
 def _decayed_sums(values: Floats, decay: float) -> Floats:

@@ -33,6 +33,13 @@ class Overlay:
     dashed: bool = False
     height: float = 1.0  # of the plot, that the greatest value reaches
 
+    @property
+    def peak(self) -> str:
+        """Its greatest value in words: the axis of the plot is that of the error."""
+        values = np.asarray(self.values, np.float64)
+        finite = values[np.isfinite(values)]
+        return f", peak {float(f'{finite.max():.3g}'):.3g}" if len(finite) else ""
+
 
 @dataclass(frozen=True, eq=False)
 class Compared:
@@ -141,7 +148,7 @@ class TimestepPlot(BasePlot):
         entries = [LegendEntry(self._title), LegendEntry(self._name, "eps", dash, True)]
         for name, overlay in self._overlays.items():
             style = dash if overlay.dashed else Qt.PenStyle.SolidLine
-            entries.append(LegendEntry(name, overlay.color_key, style, True, overlay.bars))
+            entries.append(LegendEntry(name + overlay.peak, overlay.color_key, style, True, overlay.bars))
         if self._compared is not None:
             entries.append(LegendEntry(self._compared.name, "muted", Qt.PenStyle.DotLine, True))
         return entries

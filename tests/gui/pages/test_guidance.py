@@ -78,6 +78,10 @@ def test_that_both_estimates_stand_side_by_side(qtbot, app, page, change):
     record = page.model.chains.record
     apart = np.sqrt(((record.x0_hat(6) - record.values("unguided", 6)) ** 2).reshape(16, -1).mean(1))
     np.testing.assert_allclose(sizes, apart, atol=6e-4)
+    change(guidance=1.0)
+    assert page.pictures.second.count == page.pictures.difference.count == 0  # not computed, so not shown
+    assert "not computed" in page.pictures.second.accessibleDescription() + page.pictures.second._empty_text
+    assert page.pictures.apart.text() == ""
     page.model.pictures.set_layout("grid")
     settle(qtbot, app)
     assert page.pictures.currentIndex() == ONE

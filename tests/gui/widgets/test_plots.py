@@ -21,6 +21,7 @@ from diffusion_studio.widgets.plots import (
     debiased_average,
 )
 from diffusion_studio.widgets.plots.loss import branches
+from diffusion_studio.widgets.plots.math import band
 
 NAN = float("nan")
 STEPS = np.arange(400)
@@ -205,8 +206,7 @@ def test_that_the_loss_table_holds_raw_and_mean():
     headers, rows = loss().as_table()
     assert headers == ["run", "step", "loss", "debiased mean"]
     np.testing.assert_array_equal([row[2] for row in rows], LOSSES)
-    decay = min(0.98, 1 - 12 / len(LOSSES))
-    np.testing.assert_allclose([row[3] for row in rows], debiased_average(LOSSES, decay))
+    np.testing.assert_allclose([row[3] for row in rows], debiased_average(LOSSES, 0.98, 12))
 
 
 def test_that_the_mean_of_a_short_run_stays_near_a_loss_that_falls_fast():
@@ -215,6 +215,18 @@ def test_that_the_mean_of_a_short_run_stays_near_a_loss_that_falls_fast():
     (branch,) = branches(RunCurve("", steps, raw), 0.98)
     assert (branch.mean[100:] < 1.5 * raw[100:] + 0.01).all()
     assert (debiased_average(raw, 0.98)[100:] > 2.5 * raw[100:]).any()  # a long memory draws it far above
+
+
+@pytest.mark.parametrize("count", [60, 1200, 20_000])
+def test_that_the_mean_runs_within_the_band_that_it_averages(count):
+    steps = np.arange(count)
+    noise = np.random.default_rng(0).uniform(0.6, 1.4, count)
+    (branch,) = branches(RunCurve("", steps, (0.02 + 1 / (1 + steps / 10)) * noise), 0.98)
+    edges, low, high = band(branch.steps, branch.raw, count // 12)
+    place = np.searchsorted(edges, branch.steps, side="right").clip(1, len(low)) - 1
+    outside = (branch.mean > high[place]) | (branch.mean < low[place])
+    assert not outside[:400].any()  # where the loss falls fast
+    assert outside.mean() < 0.005  # by chance all dozen of a stretch lie on one side
 
 
 def test_that_the_loss_is_told_in_a_sentence():
@@ -239,7 +251,7 @@ def test_that_a_resumed_run_branches_and_its_mean_goes_on():
     raw = np.random.default_rng(0).lognormal(size=len(steps))
     first, second = branches(RunCurve("r", steps, raw), 0.9)
     assert first.abandoned_from == 60 and second.steps[0] == 60
-    whole = debiased_average(np.concatenate([raw[:60], raw[100:]]), 0.9)
+    whole = debiased_average(np.concatenate([raw[:60], raw[100:]]), 0.9, 12)
     np.testing.assert_allclose(second.mean, whole[60:])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffusion_studio.core.describe import with_value
+from diffusion_studio.core.describe import with_value, with_values
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.distances import distance_between, distance_to_end
@@ -182,6 +182,27 @@ def test_that_both_estimates_stand_side_by_side(pictures, chains):
     np.testing.assert_array_equal(frame.other, record.picture("unguided", 6))
     pictures.set_layout("grid")
     assert shown(pictures, chains, 6).frame.other is None
+
+
+@pytest.mark.parametrize("spec", [{"guidance": 1.0}, {"guidance": 4.0, "curve.kind": "interval"}])
+def test_that_no_estimate_is_shown_as_one_without_guidance_where_none_is_computed(pictures, spec):
+    """At γ_t = 1 only the conditional half is asked; it stood under the name of the other."""
+    chains = begun(random_source(3), ChainTree(spec=with_values(SPEC, spec.items())))
+    record = walked(chains)
+    pictures.set_layout("guided")
+    for k, t in enumerate(record.times[:-1]):
+        frame = shown(pictures, chains, k).frame
+        known = record.chain.spec.gamma(t, record.chain.source.tables.steps) != 1
+        assert len(frame.other) == len(frame.difference) == (len(frame.images) if known else 0)
+        assert bool(frame.missing) is not known
+        assert np.isfinite(record.values("unguided", k)).all() == known
+
+
+def test_that_a_chain_at_gamma_0_is_its_own_estimate_without_guidance(pictures):
+    chains = begun(random_source(3), ChainTree(spec=with_value(SPEC, "guidance", 0.0)))
+    record = walked(chains)
+    pictures.set_layout("guided")
+    np.testing.assert_array_equal(shown(pictures, chains, 6).frame.other, record.picture("x0_hat", 6))
 
 
 # --- curves and the strip ---------------------------------------------------------------------------------

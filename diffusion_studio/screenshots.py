@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,6 +27,17 @@ CLASSIFIER_SECONDS = 15.0
 PATIENCE = 180_000  # ms to wait for a page to be complete
 
 
+class PageName(StrEnum):
+    """The pages that pictures are made of."""
+
+    TRAIN = "train"
+    SAMPLE = "sample"
+    PLANE = "plane"
+    AUTOENCODER = "autoencoder"
+    THEORY = "theory"
+    RUNS = "runs"
+
+
 app = plain_app()
 
 
@@ -35,6 +47,9 @@ def screenshots(
     seconds: Annotated[
         float, typer.Option("--seconds", min=1, help="How long the shown model is trained.")
     ] = 30,
+    pages: Annotated[
+        list[PageName] | None, typer.Option("--page", help="Only this page; may be given several times.")
+    ] = None,
 ) -> None:
     """Save pictures of every page, after training a small model on the digits."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -42,7 +57,7 @@ def screenshots(
         os.environ["DIFFUSION_STUDIO_HOME"] = home
         run = _train(seconds)
         folder.mkdir(parents=True, exist_ok=True)
-        _take(folder, run)
+        _take(folder, run, pages or list(PageName))
 
 
 def _train(seconds: float) -> Path:
@@ -64,7 +79,7 @@ def _train(seconds: float) -> Path:
     return session.run.path
 
 
-def _take(folder: Path, run: Path) -> None:
+def _take(folder: Path, run: Path, pages: Collection[PageName]) -> None:
     from diffusion_studio.app import App
     from diffusion_studio.widgets.look.theme import theme
 
@@ -72,35 +87,54 @@ def _take(folder: Path, run: Path) -> None:
     app = App()
     app.show()
     _wait(lambda: app.studio is not None)
+    for name, shoot in _PAGES.items():
+        if name in pages:
+            shoot(app, folder, run)
+    app.close()
+    theme().set_mode("system")
+    application.processEvents()
+
+
+def _shoot_train(app: App, folder: Path, run: Path) -> None:
     studio = _studio(app)
-    assert studio is not None
-    _wait(lambda: studio.sampling.state.chains.complete and not studio.sampling.state.chains.busy)
-    _shoot(app, folder, "sample-first-start")
     studio.show_page("train")
     _wait(lambda: studio.training.state.data is not None)
     _shoot(app, folder, "train-empty")
     studio.training.show_run(run)
     _shoot(app, folder, "train")
+
+
+def _shoot_sample(app: App, folder: Path, run: Path) -> None:
+    """The Sample page as it is found, with a trained model, and taken apart."""
+    studio = _studio(app)
+    studio.show_page("sample")
+    _wait(lambda: studio.sampling.state.chains.complete and not studio.sampling.state.chains.busy)
+    _shoot(app, folder, "sample-first-start")
     studio.sampling.choices.refresh()
     studio.sampling.choices.choose(str(run))
     _wait(lambda: studio.sampling.state.chains.facts.model == run.name)
     _wait(lambda: not studio.sampling.state.chains.busy)
     studio.sampling.player.seek(len(studio.sampling.state.chains.facts.times) * 2 // 5)
-    studio.show_page("sample")
     _shoot(app, folder, "sample")
     _shoot_laboratory(app, folder)
-    _shoot_plane(app, folder)
-    _shoot_codes(app, folder)
+
+
+def _shoot_theory(app: App, folder: Path, run: Path) -> None:
+    studio = _studio(app)
     studio.show_page("theory")
     for part in ("schedules", "weights", "errata"):
         studio.theory_page.show_part(part)
         _shoot(app, folder, f"theory-{part}")
+
+
+def _shoot_runs(app: App, folder: Path, run: Path) -> None:
+    from diffusion_studio.engine.files.places import runs_dir
+    from diffusion_studio.engine.runs.run import list_runs
+
+    studio = _studio(app)
     studio.show_page("runs")
-    _wait(lambda: len(studio.runs.state.runs) == 1 + len(_CODES))
+    _wait(lambda: len(studio.runs.state.runs) == len(list_runs(runs_dir())))
     _shoot(app, folder, "runs")
-    app.close()
-    theme().set_mode("system")
-    application.processEvents()
 
 
 def _shoot_laboratory(app: App, folder: Path) -> None:
@@ -192,7 +226,7 @@ _PLANE = (
 _ANIMATED = "plane"
 
 
-def _shoot_plane(app: App, folder: Path) -> None:
+def _shoot_plane(app: App, folder: Path, run: Path) -> None:
     """The 2-D page at rest: figure 6 of Luo, the three failures with their cures, guidance; one animation."""
     from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
@@ -246,7 +280,7 @@ _CODES = (
 )
 
 
-def _shoot_codes(app: App, folder: Path) -> None:
+def _shoot_codes(app: App, folder: Path, run: Path) -> None:
     """The Autoencoder page after what the cards of its tour propose, and what a VAE learned."""
     from diffusion_studio.viewmodels.autoencoder.tour import CARDS
 
@@ -268,6 +302,13 @@ def _shoot_codes(app: App, folder: Path) -> None:
             page.code.show_map(True)
             model.latent.point_at(0.8, -1.2)
         _shoot(app, folder, name)
+
+
+_PAGES: dict[PageName, Callable[[App, Path, Path], None]] = {
+    PageName.SAMPLE: _shoot_sample, PageName.TRAIN: _shoot_train, PageName.PLANE: _shoot_plane,
+    PageName.AUTOENCODER: _shoot_codes, PageName.THEORY: _shoot_theory, PageName.RUNS: _shoot_runs,
+}  # fmt: skip
+"""In the order in which they are visited."""
 
 
 def _studio(app: App) -> Studio:

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar, watch
 from diffusion_studio.cli.options import Device, Moved, Seed, Sets, named_path, plain_app
-from diffusion_studio.cli.sentences import errors, usage
+from diffusion_studio.cli.sentences import errors, note, usage
 from diffusion_studio.cli.sets import changed, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.core.describe import with_value
@@ -72,6 +72,8 @@ def train(
         config = with_images_at(Run(run, config), moved or data).config
     else:
         config = with_value(config, "data.source", source_of(data))
+    if remark := config.diffusion.schedule.remark(config.diffusion.steps):
+        note(remark)
     session = _train(config, run or NewRun(runs_dir(), Path(config.data.source).name), device, resume)
     _tell_skipped(session)
     typer.echo(session.run.path)

@@ -47,6 +47,13 @@ def test_that_resume_goes_on_to_the_new_limit(said, run, tmp_path):
     assert steps.tolist() == [1, 2, 3, 4, 5]
 
 
+def test_that_betas_that_are_cut_are_told(said, pictures, tmp_path):
+    sets = [*SETS, "--set", "diffusion.steps=10", "--set", "diffusion.schedule.kind=linear"]
+    code, _, errors = said("train", pictures, "--run", tmp_path / "run", "--steps", "1", *sets)
+    assert code == 0
+    assert "5 of the 10 β_t are cut to 0.999" in errors
+
+
 def test_that_skipped_files_are_counted(said, tmp_path):
     folder = write_pictures(tmp_path / "zoo")
     (folder / "ape" / "broken.png").write_bytes(b"no picture")

@@ -15,6 +15,7 @@ from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.refused import Refused
 
 LARGEST_BETA = 0.999  # iDDPM after eq. 17: keeps the last steps from dividing by zero
+_NEXT_TO_1 = 2.0**-53  # 1 less this is the last number below 1 in float64
 SMALLEST_ALPHA = 2.0**-24  # 1 − β_T is the last number below 1 in float32
 
 
@@ -35,10 +36,21 @@ class Schedule(Member):
         """
         raise NotImplementedError
 
+    def remark(self, steps: int) -> str:
+        """What these T steps do to it that its formula does not say, as a sentence; "" if nothing."""
+        return ""
+
 
 def _from_alpha_bar(alpha_bar: Tensor) -> Tensor:
     """β_t = 1 − ᾱ_t / ᾱ_{t−1}, clipped from above. (T+1,) → (T,)"""
     return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(1e-9, LARGEST_BETA)
+
+
+def _from_log_snr(log_snr: Tensor) -> Tensor:
+    """β_t = 1 − ᾱ_t/ᾱ_{t−1} with ᾱ = sig(ln SNR), nowhere cut: each ln SNR is met again. (T,) → (T,)"""
+    log_alpha_bar = torch.nn.functional.logsigmoid(log_snr)
+    before = torch.cat([torch.zeros(1, dtype=torch.float64), log_alpha_bar[:-1]])
+    return -torch.expm1((log_alpha_bar - before).clamp(max=-_NEXT_TO_1))
 
 
 def _time(steps: int) -> Tensor:
@@ -46,7 +58,28 @@ def _time(steps: int) -> Tensor:
     return torch.arange(steps + 1, dtype=torch.float64) / steps
 
 
-class LinearSchedule(Schedule):
+class _Ramp(Schedule):
+    """β on a ramp that is scaled by 1000/T, and cut where few steps would make it 1 or more."""
+
+    def _ramp(self, steps: int) -> Tensor:
+        """β_1 … β_T as the formula has them. (T,)"""
+        raise NotImplementedError
+
+    def betas(self, steps: int) -> Tensor:
+        return self._ramp(steps).clamp(max=LARGEST_BETA)
+
+    def remark(self, steps: int) -> str:
+        cut = int((self._ramp(steps) > LARGEST_BETA).sum())
+        if not cut:
+            return ""
+        what = "β_t is" if cut == 1 else "β_t are"
+        return (
+            f"{cut} of the {steps} {what} cut to {LARGEST_BETA}: times 1000/T the formula leads beyond 1. "
+            "Choose more steps or a cosine schedule."
+        )
+
+
+class LinearSchedule(_Ramp):
     kind: Literal["linear"] = "linear"
     beta_first: float = knob(
         1e-4, title="first variance", symbol="β₁", gt=0, lt=1, scale="log", advanced=True,
@@ -67,13 +100,11 @@ class LinearSchedule(Schedule):
     symbols: ClassVar[str] = "β₁ and β_T are those of T = 1000; no β_t is above 0.999"
     source: ClassVar[str] = "Ho et al. 2020, §4"
 
-    def betas(self, steps: int) -> Tensor:
-        scale = 1000 / steps
-        ramp = torch.linspace(self.beta_first, self.beta_last, steps, dtype=torch.float64)
-        return (ramp * scale).clamp(max=LARGEST_BETA)
+    def _ramp(self, steps: int) -> Tensor:
+        return torch.linspace(self.beta_first, self.beta_last, steps, dtype=torch.float64) * 1000 / steps
 
 
-class ScaledLinearSchedule(Schedule):
+class ScaledLinearSchedule(_Ramp):
     kind: Literal["scaled_linear"] = "scaled_linear"
     beta_first: float = knob(
         0.00085, title="first variance", symbol="β₁", gt=0, lt=1, scale="log", advanced=True,
@@ -95,10 +126,9 @@ class ScaledLinearSchedule(Schedule):
     symbols: ClassVar[str] = "β₁ and β_T are those of T = 1000; no β_t is above 0.999"
     source: ClassVar[str] = "Rombach et al. 2022"
 
-    def betas(self, steps: int) -> Tensor:
+    def _ramp(self, steps: int) -> Tensor:
         ends = math.sqrt(self.beta_first), math.sqrt(self.beta_last)
-        ramp = torch.linspace(*ends, steps, dtype=torch.float64) ** 2
-        return (ramp * 1000 / steps).clamp(max=LARGEST_BETA)
+        return torch.linspace(*ends, steps, dtype=torch.float64) ** 2 * 1000 / steps
 
 
 class CosineSchedule(Schedule):
@@ -203,8 +233,7 @@ class CurveSchedule(Schedule):
         return points
 
     def betas(self, steps: int) -> Tensor:
-        log_snr = curve_values(self.points, steps)
-        return _from_alpha_bar(torch.cat([torch.ones(1, dtype=torch.float64), torch.sigmoid(log_snr)]))
+        return _from_log_snr(curve_values(self.points, steps))
 
 
 class LearnedSchedule(Schedule):
@@ -231,9 +260,7 @@ class LearnedSchedule(Schedule):
 
     def betas(self, steps: int) -> Tensor:
         """The straight line of ln SNR that training begins with."""
-        log_snr = torch.linspace(self.first, self.last, steps, dtype=torch.float64)
-        before = torch.cat([torch.ones(1, dtype=torch.float64), torch.sigmoid(log_snr)])
-        return (1 - before[1:] / before[:-1]).clamp(1e-9, 1 - 1e-9)
+        return _from_log_snr(torch.linspace(self.first, self.last, steps, dtype=torch.float64))
 
 
 def with_zero_terminal_snr(betas: Tensor) -> Tensor:

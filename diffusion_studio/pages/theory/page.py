@@ -198,6 +198,7 @@ class TheoryPage(Page):
             form.set_choice(spec)
             for path in form.paths:
                 form.set_error(path, state.error[1] if state.error and state.error[0] == path else None)
+            form.set_note("schedule.kind", spec.schedule.remark(spec.steps))
         curves = schedule_curves(spec)
         learned = learned_curves(spec, state.learned) if state.learned is not None else {}
         for key, plot in self.schedules.items():

@@ -72,6 +72,8 @@ class TrainPanel(QWidget):
             curve.show_curve(state.config, path in self.form.paths)
         for path in self.form.paths:
             self.form.set_error(path, dict(state.errors).get(path))
+        diffusion = state.config.diffusion
+        self.form.set_note("diffusion.schedule.kind", diffusion.schedule.remark(diffusion.steps))
         self.presets.set_value(state.preset)
 
     def show_data(self, state: TrainState) -> None:

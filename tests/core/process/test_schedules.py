@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from diffusion_studio.core.curves import curve_values
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.schedules import (
     CosineSchedule,
@@ -131,6 +132,24 @@ def test_that_a_drawn_schedule_passes_through_its_points():
     log_snr = Tables.from_betas(CurveSchedule(points=points).betas(100)).log_snr[1:]
     for k, height in enumerate(points):
         assert float(log_snr[33 * k]) == pytest.approx(height, abs=1e-6)
+
+
+@pytest.mark.parametrize("points", [(30.0, -30.0), (29.0, 15.0, 14.999, -20.0), (14.0, 13.0, -14.0)])
+@pytest.mark.parametrize("steps", [5, 50, 1000])
+def test_that_a_drawn_schedule_is_bent_nowhere(points, steps):
+    """β was kept within 10⁻⁹ … 0.999, which moved ln SNR by up to 11 beyond ±14."""
+    log_snr = Tables.from_betas(CurveSchedule(points=points).betas(steps)).log_snr[1:]
+    torch.testing.assert_close(log_snr, curve_values(points, steps), rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("cls", [LinearSchedule, ScaledLinearSchedule])
+@pytest.mark.parametrize("steps", [3, 5, 10, 15, 30, 1000])
+def test_that_a_cut_beta_is_told(cls, steps):
+    """Linear β at T = 10 has five of its ten β cut."""
+    cut = int((cls().betas(steps) == 0.999).sum())
+    remark = cls().remark(steps)
+    assert remark.startswith(f"{cut} of the {steps} β_t") if cut else remark == ""
+    assert LinearSchedule().remark(10).startswith("5 of the 10 β_t are cut to 0.999")
 
 
 @pytest.mark.parametrize(

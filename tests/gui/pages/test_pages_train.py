@@ -104,3 +104,11 @@ def test_that_presets_follow_the_parameters(qtbot, app):
     assert page.model.config.training.seconds == 3600
     app.shell.header.undo_requested.emit()
     assert page.panel.presets.value == "minute"
+
+
+def test_that_betas_that_are_cut_are_told_under_the_schedule(page):
+    page.model.edit("diffusion.schedule.kind", "linear")
+    field = page.panel.form.field("diffusion.schedule.kind")
+    assert field._note == ""
+    page.model.edit("diffusion.steps", 10)
+    assert page.panel.form.field("diffusion.schedule.kind")._note.startswith("5 of the 10 β_t are cut")

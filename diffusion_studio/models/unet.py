@@ -14,6 +14,7 @@ from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.models.network import Output
+from diffusion_studio.models.side_by_side import parts_for, side_by_side, slices
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -182,13 +183,27 @@ class UNet:
             Refused: ∅ is asked of a network that knows no images without a class.
         """
         codes = self._codes(x_t, labels) if self.classes else None
-        with autocast(x_t.device, self.precision):
-            (said,) = self.unet(x_t, t - 1, codes, return_dict=False)
-        said = said.to(x_t.dtype)
+
+        parts = slices(len(x_t), 1 if torch.is_grad_enabled() else parts_for(len(x_t), x_t.device))
+        if len(parts) == 1:
+            said = self._say(x_t, t, codes)
+        else:
+            said = torch.cat(
+                side_by_side(
+                    lambda rows: self._say(x_t[rows], t[rows], None if codes is None else codes[rows]),
+                    parts, x_t.device,
+                )
+            )  # fmt: skip
         if not self.learns_variance:
             return Output(said)
         value, raw = said.chunk(2, dim=1)
         return Output(value, (raw + 1) / 2)
+
+    def _say(self, x_t: Tensor, t: Tensor, codes: Tensor | None) -> Tensor:
+        with autocast(x_t.device, self.precision):
+            (said,) = self.unet(x_t, t - 1, codes, return_dict=False)
+        found: Tensor = said.to(x_t.dtype)
+        return found
 
     def _codes(self, x_t: Tensor, labels: Tensor | None) -> Tensor:
         """Classes as the network counts them; those of a chain stay the same, and are turned once. (B,)"""

@@ -13,6 +13,7 @@ from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.noisy_classifier import ClassifierNetwork, NoisyClassifier, TrainedClassifier
 from diffusion_studio.models.score_mlp import PlaneNetwork, ScoreMLP
 from diffusion_studio.models.unet import UNet, UNetSpec, build_unet
+from support.processors import processors
 
 T, K = 50, 3
 TABLES = Tables.from_betas(CosineSchedule().betas(T))
@@ -147,3 +148,19 @@ def test_that_no_value_is_read_back_from_the_device(classes):
     assert network.predict(x, t, labels).value.device.type == "meta"
     prediction = NetworkDenoiser(TABLES, network)(x, 20, labels)
     assert prediction.x0_hat.shape == prediction.fraction.shape == x.shape
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("count", [2, 8, 13])
+def test_that_many_images_are_asked_about_in_parts(classes, count):
+    network = image_network(classes)
+    x = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(count))
+    t, labels = torch.arange(1, count + 1), torch.arange(count) % 3 if classes else None
+    with torch.inference_mode():
+        whole = network.predict(x, t, labels).value
+        sizes = []
+        network.unet.register_forward_pre_hook(lambda module, arguments: sizes.append(len(arguments[0])))
+        with processors(3):
+            parts = network.predict(x, t, labels).value
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
+    assert len(sizes) == min(3, max(1, count // 4)) and sum(sizes) == count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ _APART = (
     "conv_out.",
     "embedding.",
 )  # its ends and tables are left to AdamW
+
+Gradient = tuple[Tensor | None, ...]
+"""Of each weight; None where it plays no part in the loss."""
 
 
 class Descent:
@@ -55,9 +58,22 @@ class Descent:
 
     def backward(self, loss: Tensor) -> None:
         """The gradient of a loss, in the place of the one before."""
-        for weight in self.weights:
-            weight.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
+        self.take([self.gradient(loss)])
+
+    def gradient(self, loss: Tensor, leaves: Sequence[Tensor] = ()) -> Gradient:
+        """What a loss says of each weight, and of each of `leaves`; several threads may ask at once."""
+        return torch.autograd.grad(loss, [*self.weights, *leaves], allow_unused=True)
+
+    def take(self, parts: Sequence[Gradient], leaves: Sequence[Tensor] = ()) -> None:
+        """The sum over the parts of a batch, in their order, in the place of the gradient before."""
+        total = list(parts[0])
+        known = [number for number, said in enumerate(total) if said is not None]
+        for more in parts[1:]:
+            sums = torch._foreach_add([total[k] for k in known], [more[k] for k in known])  # type: ignore[misc]
+            for number, found in zip(known, sums, strict=True):
+                total[number] = found
+        for leaf, gradient in zip([*self.weights, *leaves], total, strict=True):
+            leaf.grad = _laid(gradient, leaf)
 
     def follow(self, rate: float, kept: float, clip: float = math.inf, weight_decay: float = 0.0) -> None:
         """One step along the gradient.
@@ -115,6 +131,13 @@ class Descent:
                 yield name, ("momentum",), self._muon.state[weight]
             else:
                 yield name, _MOMENTS, self.optimizer.state[weight]
+
+
+def _laid(gradient: Tensor | None, weight: Tensor) -> Tensor | None:
+    """In the memory layout of its weight: an optimizer that finds another one takes a slower way."""
+    if gradient is None or gradient.stride() == weight.stride():
+        return gradient
+    return torch.empty_like(weight.detach()).copy_(gradient)
 
 
 def _is_inner(name: str, weight: Tensor) -> bool:

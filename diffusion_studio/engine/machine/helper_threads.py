@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-ALL = torch.get_num_threads()  # what the library or the person chose
+from diffusion_studio.models.side_by_side import PROCESSORS
 
 
 def work_alone() -> None:
@@ -22,4 +22,4 @@ def work_with_all() -> None:
 
     A thread that never said which it wants begins like the one that said so last.
     """
-    torch.set_num_threads(ALL)
+    torch.set_num_threads(PROCESSORS)

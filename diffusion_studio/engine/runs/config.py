@@ -116,6 +116,13 @@ class TrainingSpec(Choice):
         help="Images in each step. Fewer need less memory and allow more steps; more give a calmer gradient. "
              "0 chooses: 32 on a processor where the images are larger than 16 px, otherwise 128.",
     )  # fmt: skip
+    parts: int = knob(
+        0, title="parts of a step", ge=0, le=64, advanced=True, words={0: "auto"},
+        help="Into how many parts the images of a step are split. Each is worked on by a processor of its "
+             "own, and their gradients are added: the same step, but for rounding. 0 chooses: one for each "
+             "processor. More parts need less memory; 1 gives each operation to all processors instead.",
+        formula=r"\nabla L = \sum_p \tfrac{B_p}{B}\, \nabla L_p",
+    )  # fmt: skip
     optimizer: Literal["auto", "muon", "adamw"] = knob(
         "auto", title="optimizer", advanced=True, words={"muon": "Muon", "adamw": "AdamW"},
         help="Muon turns the gradient of each matrix into a rotation, so that every direction is learned "

@@ -237,12 +237,13 @@ def read_config(path: Path) -> TrainingConfig:
 
 
 def _completed(config: Any, kind: type[TrainingConfig]) -> Any:
-    """The config with what every training did before it could be chosen: AdamW, the plain loss of ε."""
+    """The config with what every training did before it could be chosen: AdamW on whole batches, the
+    plain loss of ε."""
     if not isinstance(config, dict) or kind is not RunConfig:
         return config
     training, objective = config.get("training", {}), config.get("objective", {})
     if isinstance(training, dict):
-        training = {"optimizer": "adamw", "batch_size": 128, **training}
+        training = {"optimizer": "adamw", "batch_size": 128, "parts": 1, **training}
     if isinstance(objective, dict):
         objective = {"predict": "eps", "weight": {"kind": "surrogate"}, **objective}
     return {**config, "training": training, "objective": objective}

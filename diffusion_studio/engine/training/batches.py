@@ -54,6 +54,12 @@ class Batch:
     labels: Tensor | None  # int64 (B,), −1 for ∅
     correction: Tensor | None = None  # 1 / (T p_t) of each loss, float32 (B,); None: 1
 
+    def part(self, rows: slice) -> Batch:
+        """Some of its images."""
+        labels = None if self.labels is None else self.labels[rows]
+        correction = None if self.correction is None else self.correction[rows]
+        return Batch(self.x_0[rows], self.t[rows], self.noise[rows], labels, correction)
+
 
 class BatchSource:
     """Batches from an image set: indexed, mirrored and converted all at once, on the device.

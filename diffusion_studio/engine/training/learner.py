@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.process.tables import Tables
-from diffusion_studio.engine.loop.descent import Descent
+from diffusion_studio.engine.loop.descent import Descent, Gradient
 from diffusion_studio.engine.machine.devices import training_format
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
 from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
@@ -20,6 +21,7 @@ from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.minimised import Minimised, StepResult
 from diffusion_studio.engine.training.schedule_learner import DrawnNoise, ScheduleLearner
 from diffusion_studio.models.network import NetworkDenoiser
+from diffusion_studio.models.side_by_side import helpers_for, parts_for, side_by_side, slices, with_helpers
 from diffusion_studio.models.unet import Precision, UNet
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Learner:
         self.classes = classes
         self.device = device
         self.precision: Precision = precision
-        self.memory_format = training_format(device, precision)
+        self.memory_format = training_format(device)
         self.unet = unet.to(device=device, memory_format=self.memory_format).train()
         self.network = UNet(self.unet, classes, precision)
         self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
@@ -93,9 +95,13 @@ class Learner:
         Returns:
             Error and loss of each sample, on the device. float32 (B,)
         """
+        parts = slices(len(batch.t), self.spec.parts or parts_for(len(batch.t), self.device))
+        with with_helpers(helpers_for(parts)):
+            return self._step(batch, number, parts)
+
+    def _step(self, batch: Batch, number: int, parts: Sequence[slice]) -> StepResult:
         drawn = None if self.schedule is None else self.schedule.draw(batch.t)
-        result = self._result(batch, drawn)
-        self.descent.backward(result.minimised.mean())
+        result = self._in_parts(batch, drawn, parts)
         if self.schedule is not None and drawn is not None:
             self.schedule.step(batch, drawn, result.minimised)
             self._behind = True
@@ -103,7 +109,21 @@ class Learner:
             self.learning_rate(number), decay_at(number, self.spec.ema_decay),
             self.spec.gradient_clip or math.inf, self.spec.weight_decay,
         )  # fmt: skip
-        return result.detached()
+        return result
+
+    def _in_parts(self, batch: Batch, drawn: DrawnNoise | None, parts: Sequence[slice]) -> StepResult:
+        """The gradient of the mean loss, summed over the parts of the batch; and what they measured."""
+        leaves = () if drawn is None else drawn.leaves
+
+        def one(rows: slice) -> tuple[StepResult, Gradient]:
+            result = self._result(batch.part(rows), None if drawn is None else drawn.part(rows))
+            share = (rows.stop - rows.start) / len(batch.t)
+            gradient = self.descent.gradient(result.minimised.mean() * share, leaves)
+            return result.detached(), gradient
+
+        found = side_by_side(one, parts, self.device)
+        self.descent.take([gradient for _, gradient in found], leaves)
+        return StepResult.of_parts([result for result, _ in found])
 
     def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
         x_t = self._minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +55,18 @@ class StepResult:
 
     def detached(self) -> StepResult:
         return StepResult(self.errors.detach(), self.losses.detach(), self.correction)
+
+    @staticmethod
+    def of_parts(parts: Sequence[StepResult]) -> StepResult:
+        """What all parts of a batch measured, in their order."""
+        if len(parts) == 1:
+            return parts[0]
+        corrections = [part.correction for part in parts if part.correction is not None]
+        return StepResult(
+            torch.cat([part.errors for part in parts]),
+            torch.cat([part.losses for part in parts]),
+            torch.cat(corrections) if corrections else None,
+        )
 
 
 class Minimised:

@@ -59,6 +59,14 @@ class DrawnNoise:
     before: Tensor  # ω_{t−1}, (B,)
 
     @property
+    def leaves(self) -> tuple[Tensor, Tensor]:
+        return self.now, self.before
+
+    def part(self, rows: slice) -> DrawnNoise:
+        """Of some of the samples; what is said about it reaches the leaves."""
+        return DrawnNoise(self.now[rows], self.before[rows])
+
+    @property
     def roots(self) -> tuple[Tensor, Tensor]:
         """(√ᾱ_t, √(1−ᾱ_t)), float32 (B, 1, 1, 1)"""
         a, b = torch.sigmoid(-self.now).sqrt(), torch.sigmoid(self.now).sqrt()

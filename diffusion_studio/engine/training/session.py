@@ -31,6 +31,7 @@ from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import Reading, RunData, kept_apart, load_run_data, manifest_of
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
+from diffusion_studio.models.side_by_side import parts_for
 from diffusion_studio.models.snr import LearnedSNR
 from diffusion_studio.models.unet import Precision, build_unet
 
@@ -122,7 +123,10 @@ def new_session(
     size = config.training.batch_size or batch_size_for(images.resolution, device)
     asked = config.training.optimizer
     optimizer = ("adamw" if images.resolution <= SMALL else "muon") if asked == "auto" else asked
-    resolved = _with_training(resolved, precision=precision, batch_size=size, optimizer=optimizer)
+    parts = config.training.parts or parts_for(size, device)
+    resolved = _with_training(
+        resolved, precision=precision, batch_size=size, optimizer=optimizer, parts=parts
+    )
     learner = _learner(resolved, images, device, precision)
     _heed(cancelled)
     trained, apart = kept_apart(images, resolved.data.held_out, resolved.seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from diffusion_studio.engine.classifier.training import ClassifierTask
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop import loop
-from diffusion_studio.engine.loop.descent import Descent
+from diffusion_studio.engine.loop.descent import Descent, Gradient
 from diffusion_studio.engine.loop.loop import train
 from diffusion_studio.engine.loop.run_keeper import RunKeeper
 from diffusion_studio.engine.loop.task import Counters, Limits, Task
@@ -102,12 +102,12 @@ def test_that_it_learns_in_the_loop_and_ends_with_finished(make: Make) -> None:
 def test_that_losses_that_are_no_numbers_pause_it_and_change_nothing(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backward = Descent.backward
+    gradient = Descent.gradient
 
-    def spoilt(self: Descent, loss: torch.Tensor) -> None:
-        backward(self, loss * torch.nan)
+    def spoilt(self: Descent, loss: torch.Tensor, leaves: Sequence[torch.Tensor] = ()) -> Gradient:
+        return gradient(self, loss * torch.nan, leaves)
 
-    monkeypatch.setattr(Descent, "backward", spoilt)
+    monkeypatch.setattr(Descent, "gradient", spoilt)
     task, control = make(), Control()
     step, before = task.step, make().state()
     monkeypatch.setattr(task, "step", lambda number, share: step(number, share) * torch.nan)

@@ -18,7 +18,7 @@ ALL = 3
 def three_threads(monkeypatch):
     """Each test computes with one, so the library has to be said to have chosen more."""
     for module in (helper_threads, devices):
-        monkeypatch.setattr(module, "ALL", ALL)
+        monkeypatch.setattr(module, "PROCESSORS", ALL)
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)

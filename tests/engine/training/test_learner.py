@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule, Schedule
+from diffusion_studio.core.process.schedules import CosineSchedule, LearnedSchedule, LinearSchedule, Schedule
 from diffusion_studio.engine.machine.devices import training_format
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.session import Session
 from diffusion_studio.models.unet import Precision
+from support.processors import processors
 from support.tiny import begin, differing, everything, finish, resume, tiny_config, with_training
 
 
@@ -204,19 +205,14 @@ def test_that_bf16_trains_too(pictures: Path, tmp_path: Path) -> None:
     assert all(p.dtype == torch.float32 for p in session.learner.unet.parameters())
 
 
-@pytest.mark.parametrize(
-    ("device", "precision", "pixel_by_pixel"),
-    [("cpu", "fp32", True), ("cpu", "bf16", False), ("cuda", "fp32", True), ("cuda", "bf16", True)],
-)
-def test_that_only_bf16_on_a_processor_keeps_channels_apart(
-    device: str, precision: Precision, pixel_by_pixel: bool
-) -> None:
-    layout = training_format(torch.device(device), precision)
-    assert (layout == torch.channels_last) == pixel_by_pixel
+def test_that_a_processor_keeps_channels_apart_and_other_devices_pixels() -> None:
+    assert training_format(torch.device("cpu")) == torch.contiguous_format
+    assert training_format(torch.device("cuda")) == torch.channels_last
+    assert training_format(torch.device("mps")) == torch.channels_last
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_that_a_training_in_either_layout_goes_on_exactly(
+def test_that_a_training_in_either_precision_goes_on_exactly(
     precision: Precision, pictures: Path, tmp_path: Path
 ) -> None:
     config = tiny_config(pictures, steps=6, precision=precision)
@@ -228,13 +224,61 @@ def test_that_a_training_in_either_layout_goes_on_exactly(
     assert differing(everything(once), everything(second)) == []
 
 
-@pytest.mark.parametrize(("resolution", "expected"), [(16, ("adamw", 128)), (20, ("muon", 32))])
+@pytest.mark.parametrize(("resolution", "expected"), [(16, ("adamw", 128, 3)), (20, ("muon", 32, 3))])
 def test_that_optimizer_and_batch_are_chosen_by_the_size_of_the_images(
-    pictures: Path, tmp_path: Path, resolution: int, expected: tuple[str, int]
+    pictures: Path,
+    tmp_path: Path,
+    resolution: int,
+    expected: tuple[str, int, int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = tiny_config(pictures, optimizer="auto", batch_size=0)
+    config = tiny_config(pictures, optimizer="auto", batch_size=0, parts=0)
     data = config.data.model_copy(update={"resolution": resolution})
-    session = begin(tmp_path / "run", config.model_copy(update={"data": data}))
+    with processors(3):
+        session = begin(tmp_path / "run", config.model_copy(update={"data": data}))
     chosen = session.config.training
-    assert (chosen.optimizer, chosen.batch_size) == expected
+    assert (chosen.optimizer, chosen.batch_size, chosen.parts) == expected
     assert Run.open(session.run.path).config.training == chosen
+
+
+def stepped(session: Session, parts: int, steps: int = 3) -> Session:
+    """After some steps of batches in so many parts."""
+    session.learner.spec = session.learner.spec.model_copy(update={"parts": parts})
+    for number in range(steps):
+        session.learner.step(batch_of(session, number), number)
+    return session
+
+
+KINDS = {
+    "fixed": {}, "hybrid": {"variance": "hybrid"}, "vlb": {"variance": "vlb"},
+    "corrected": {"density": {"kind": "importance"}}, "learned": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_that_a_step_in_parts_is_the_step(kind: str, pictures: Path, tmp_path: Path) -> None:
+    """Σ_p (B_p / B) ∇L_p = ∇L, of the network and of a schedule that is learned, but for rounding."""
+    schedule = LearnedSchedule() if kind == "learned" else None
+    config = tiny_config(pictures, schedule=schedule, objective=KINDS[kind])
+    whole, split = (begin(tmp_path / name, config) for name in ("whole", "split"))
+    one, other = whole.learner, stepped(split, 3, 1).learner
+    result = one.step(batch_of(whole, 0), 0)
+    again = begin(tmp_path / "again", config)
+    again.learner.spec = other.spec
+    parts = again.learner.step(batch_of(again, 0), 0)
+    for name in ("errors", "losses", "minimised"):
+        torch.testing.assert_close(getattr(result, name), getattr(parts, name), rtol=1e-4, atol=1e-6)
+    for (name, a), b in zip(one.unet.named_parameters(), other.unet.parameters(), strict=True):
+        assert a.grad is not None and b.grad is not None
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-6, msg=name)
+    torch.testing.assert_close(one.tables.log_snr, other.tables.log_snr, rtol=1e-6, atol=1e-6)
+
+
+def test_that_parts_give_the_same_bits_however_many_threads_there_are(pictures: Path, tmp_path: Path) -> None:
+    found = []
+    for count in (1, 2, 4):
+        with processors(count):
+            session = stepped(begin(tmp_path / str(count), tiny_config(pictures)), 4)
+        found.append(dict(session.learner.unet.named_parameters()))
+    for other in found[1:]:
+        assert all(torch.equal(weight, other[name]) for name, weight in found[0].items())

@@ -1,0 +1,94 @@
+"""A batch in parts is the batch."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+
+from diffusion_studio.models import side_by_side as module
+from diffusion_studio.models.side_by_side import parts_for, side_by_side, slices, with_helpers
+from support.processors import processors
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def three_processors():
+    with processors(3):
+        yield
+
+
+@pytest.mark.parametrize(("count", "parts"), [(1, 1), (7, 3), (8, 3), (3, 5), (128, 2)])
+def test_that_parts_hold_every_row_once_and_none_is_empty(count, parts):
+    found = slices(count, parts)
+    assert [row for part in found for row in range(count)[part]] == list(range(count))
+    sizes = [part.stop - part.start for part in found]
+    assert len(found) == min(count, parts) and min(sizes) > 0 and max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 1), (7, 1), (8, 2), (12, 3), (1000, 3)])
+def test_that_a_processor_gets_at_least_four_images(count, expected):
+    assert parts_for(count, CPU) == expected
+    assert parts_for(count, torch.device("meta")) == 1
+
+
+def test_that_answers_come_in_the_order_of_the_parts_though_all_are_worked_on_at_once():
+    together = threading.Barrier(3)
+
+    def work(part):
+        together.wait(timeout=60)  # would not end if one waited for another
+        return part.start
+
+    assert side_by_side(work, slices(30, 3), CPU) == [0, 10, 20]
+
+
+def test_that_a_part_whose_thread_is_taken_is_worked_on_here():
+    taken, here = threading.Event(), threading.get_ident()
+    kept = [module._threads().submit(taken.wait, 60) for _ in range(2)]
+    assert side_by_side(lambda part: threading.get_ident(), slices(30, 3), CPU) == [here] * 3
+    taken.set()
+    assert all(one.result() for one in kept)
+
+
+def test_that_every_part_learns_or_infers_as_its_caller_and_computes_alone():
+    def modes(part):
+        return torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()
+
+    assert side_by_side(modes, slices(9, 3), CPU) == [(True, False, 1)] * 3
+    with torch.no_grad():
+        assert side_by_side(modes, slices(9, 3), CPU) == [(False, False, 1)] * 3
+    with torch.inference_mode():
+        assert side_by_side(modes, slices(9, 3), CPU) == [(False, True, 1)] * 3
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_that_a_failure_is_raised_when_no_part_computes_any_more(failing):
+    busy = set()
+
+    def work(part):
+        busy.add(part.start)
+        if part.start == 10 * failing:
+            busy.discard(part.start)
+            raise ValueError("no")
+        torch.ones(200, 200).matmul(torch.ones(200, 200))
+        busy.discard(part.start)
+
+    with pytest.raises(ValueError, match="no"):
+        side_by_side(work, slices(30, 3), CPU)
+    assert not busy
+
+
+def test_that_other_devices_take_one_part_after_the_other():
+    here = threading.get_ident()
+    found = side_by_side(lambda part: threading.get_ident(), slices(30, 3), torch.device("meta"))
+    assert found == [here] * 3
+
+
+def test_that_a_thread_has_its_helpers_back_afterwards():
+    before = torch.get_num_threads()
+    with pytest.raises(ValueError), with_helpers(1):
+        assert torch.get_num_threads() == 1
+        raise ValueError
+    assert torch.get_num_threads() == before

@@ -1,0 +1,20 @@
+"""A machine with several processors: tests compute with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from diffusion_studio.models import side_by_side
+
+
+@contextmanager
+def processors(count: int) -> Iterator[None]:
+    """Batches are split as there, each part on a thread of its own."""
+    side_by_side._threads.cache_clear()
+    with patch.object(side_by_side, "PROCESSORS", count):
+        yield
+        if count > 1:
+            side_by_side._threads().shutdown()
+    side_by_side._threads.cache_clear()

@@ -86,7 +86,7 @@ def plain(model: Hierarchy, x: Tensor, states: Sequence[Tensor]) -> Tensor:
 
 
 def over_triples(model: Hierarchy, x: Tensor, states: Sequence[Tensor]) -> Terms:
-    """Luo eq. 43: each level between is judged by both its neighbours; the last one by a divergence."""
+    """Luo eq. 44: each level between is judged by both its neighbours; the last one by a divergence."""
     chain = [x, *states]
     matching = tuple(
         model.decoder(t + 1, chain[t + 1]).log_density(chain[t])

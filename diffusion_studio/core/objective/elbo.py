@@ -134,7 +134,7 @@ def term(
     return matching_term(tables, t, x_0, x0_hat, variance)
 
 
-# --- the other decomposition, over triples x_{t−1}, x_t, x_{t+1} (Luo eq. 43–45) ---------------------------
+# --- the other decomposition, over triples x_{t−1}, x_t, x_{t+1} (Luo eq. 44, 45) ---------------------------
 
 
 def reverse_mean(tables: Tables, t: int, x_t: Tensor, x0_hat: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def triple(tables: Tables, t: int, x_0: Tensor, noises: tuple[Tensor, Tensor, Te
 def consistency_term(
     model: ReverseModel, tables: Tables, t: int, x_0: Tensor, noises: tuple[Tensor, Tensor, Tensor]
 ) -> Tensor:
-    """ln q(x_t|x_{t−1}) − ln p(x_t|x_{t+1}) for one triple (Luo eq. 43). nats (B,)
+    """ln q(x_t|x_{t−1}) − ln p(x_t|x_{t+1}) for one triple (Luo eq. 44). nats (B,)
 
     Its mean is a term of the bound. It needs x_t itself, so its variance is larger than that of `term`.
     """

@@ -41,13 +41,11 @@ def weight_on(tables: Tables, weight: Tensor, kind: PredictionKind) -> Tensor:
 def reverse_variance(tables: Tables, variance: Variance = "posterior") -> Tensor:
     """σ_t² of the reverse step t → t−1: β̃_t or β_t; index 0 is 0. float64 (T+1,)
 
-    β̃_1 = 0, so at t = 1 it is β̃_2, as iDDPM clips it.
+    β̃_1 = 0, so at t = 1 it is β̃_2, as iDDPM clips it; there for β too, as in the code of iDDPM.
     """
-    if variance == "forward":
-        return tables.beta
-    clipped = tables.beta_tilde.clone()
-    clipped[1] = clipped[2]
-    return clipped
+    found = (tables.beta if variance == "forward" else tables.beta_tilde).clone()
+    found[1] = tables.beta_tilde[2]
+    return found
 
 
 def _from_1(values: Tensor) -> Tensor:
@@ -111,7 +109,7 @@ def _variance_knob() -> Variance:
     value: Variance = knob(
         "posterior", title="reverse variance", symbol="σ²", words=_VARIANCE_WORDS,
         help="Variance of the reverse step that the bound is about. At t = 1 the posterior variance is 0; "
-             "β̃₂ stands in for it.",
+             "β̃₂ stands in for it, and for β₁ as well, as in published figures.",
         source="iDDPM §3.1",
     )  # fmt: skip
     return value

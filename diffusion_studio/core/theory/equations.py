@@ -75,7 +75,7 @@ _FIXED = (
     Equation(
         "The bound", "Over triples",
         r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
-        "Luo eq. 43", "theory", "elbo",
+        "Luo eq. 44", "theory", "elbo",
     ),
     Equation(
         "The bound", "Posterior variance",

@@ -142,7 +142,7 @@ def _nodes(dims: int, std: float) -> tuple[torch.Tensor, ...]:
 
 
 def _other_decomposition() -> tuple[Deciding, ...]:
-    """The bound for an exact denoiser of N(0, 0.36), by Luo eq. 45, by 43, and by 58."""
+    """The bound for an exact denoiser of N(0, 0.36), by Luo eq. 45, by 44, and by 58."""
     found = []
     for steps in (5, 10, 20):
         tables, std = _linear(steps), 0.6
@@ -236,9 +236,9 @@ ERRATA = (
         "other_decomposition", "Luo eq. 45", "The bound over neighbours",
         r"\mathbb{E}_{q(x_{t-1},x_{t+1}|x_0)}\,D_{\mathrm{KL}}(q(x_t|x_{t-1})\,\|\,p(x_t|x_{t+1}))",
         r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
-        "Going from 43 to 45 the text averages over x_t as if x_{t+1} were not known, but x_{t+1} was made "
+        "Going from 44 to 45 the text averages over x_t as if x_{t+1} were not known, but x_{t+1} was made "
         "from that very x_t. The KL divergence draws a fresh x_t instead, and the sum is no longer the "
-        "bound. The form of Luo eq. 43 is right; it needs x_t itself, which is why its estimate scatters so "
+        "bound. The form of Luo eq. 44 is right; it needs x_t itself, which is why its estimate scatters so "
         "much more than that of Luo eq. 58.",
         "the bound by Luo eq. 58", _other_decomposition,
     ),

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.autoencoder.measures import CodeReport, measure
 from diffusion_studio.engine.autoencoder.model import CodeModel, open_model
 from diffusion_studio.engine.evaluation.evaluation import FEWEST_COMPARED, FILE, EvaluationSpec
-from diffusion_studio.engine.evaluation.text import quality_lines
+from diffusion_studio.engine.evaluation.text import quality_lines, yardstick_lines
+from diffusion_studio.engine.evaluation.yardsticks import Yardsticks, yardsticks
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -37,6 +39,7 @@ class CodeEvaluation:
     held_out: bool  # whether the images of the bound were never trained on
     bound: CodeReport | None = None
     quality: Quality | None = None
+    yardsticks: Yardsticks | None = None  # beside the bound
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -68,7 +71,7 @@ def evaluate_code(
     except Cancelled:
         return
     notes = (*model.notes, *data.notes)
-    report = quality = None
+    report = quality = beside = None
     if spec.elbo:
         if not len(data.apart):
             notes += (
@@ -78,21 +81,34 @@ def evaluate_code(
             if control.stopped:
                 return
             if isinstance(found, CodeReport):
-                report = found
+                report, beside = found, _beside(found, data, spec)
             else:
                 yield events.Preparing("measuring the bound", *found)
     if spec.quality:
         yield events.Preparing("drawing samples", 0, 0)
         quality = _quality(model, data, spec)
-    done = CodeEvaluation(run.name, run.config.kind, model.step, len(data.apart) > 0, report, quality)
+    done = CodeEvaluation(run.name, run.config.kind, model.step, len(data.apart) > 0, report, quality, beside)
     write_atomically(run.path / FILE, to_json(done.to_dict()))
     yield CodeEvaluated(done, notes)
 
 
 def _bound(model: CodeModel, data: RunData, spec: EvaluationSpec) -> Iterator[tuple[int, int] | CodeReport]:
+    return measure(model, _measured(data, spec), spec.draws, spec.seed)
+
+
+def _measured(data: RunData, spec: EvaluationSpec) -> NDArray[np.uint8]:
+    """An even choice of the images that are kept apart, or of all. (n, C, H, W)"""
     numbers = data.apart if len(data.apart) else data.trained
     chosen = np.unique(np.linspace(0, len(numbers) - 1, min(spec.images, len(numbers))).astype(np.int64))
-    return measure(model, data.images.images[numbers[chosen]], spec.draws, spec.seed)
+    found: NDArray[np.uint8] = data.images.images[numbers[chosen]]
+    return found
+
+
+def _beside(report: CodeReport, data: RunData, spec: EvaluationSpec) -> Yardsticks | None:
+    """The yardsticks of a bound on the mass of bytes; where pixels are black or white they tell nothing."""
+    if report.binary or math.isnan(report.total):
+        return None
+    return yardsticks(data.images.images[data.trained], _measured(data, spec))
 
 
 def _quality(model: CodeModel, data: RunData, spec: EvaluationSpec) -> Quality:
@@ -110,6 +126,8 @@ def code_lines(found: CodeEvaluation) -> list[str]:
     lines = [f"{found.run} ({found.kind}), step {found.step:,}"]
     if found.bound is not None:
         lines += _bound_lines(found.bound, "held-out" if found.held_out else "training")
+    if found.yardsticks is not None:
+        lines += yardstick_lines(found.yardsticks)
     if found.quality is not None:
         lines += quality_lines(found.quality)
     return lines

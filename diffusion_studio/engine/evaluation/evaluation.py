@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from diffusion_studio.engine.chains.export import run_chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import Source, open_source
 from diffusion_studio.engine.evaluation.measured_bound import BoundReport, measure_bound
+from diffusion_studio.engine.evaluation.yardsticks import Yardsticks, yardsticks
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.files.reading import json_inside
@@ -63,6 +64,7 @@ class Evaluation:
     held_out: bool  # whether the images of the bound were never trained on
     elbo: BoundReport | None = None
     quality: Quality | None = None
+    yardsticks: Yardsticks | None = None  # beside the bound
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -102,14 +104,15 @@ def evaluate(
             if control.stopped:
                 return
             if isinstance(found, BoundReport):
-                done = Evaluation(done.run, done.step, held_out, found)
+                beside = yardsticks(data.images.images[data.trained], images.images[chosen])
+                done = replace(done, elbo=found, yardsticks=beside)
             else:
                 yield events.Preparing("measuring the bound", *found)
     if source is not None:
         quality = yield from _quality(source, data, spec, device, control)
         if quality is None:
             return
-        done = Evaluation(done.run, done.step, held_out, done.elbo, quality)
+        done = replace(done, quality=quality)
     _keep(run, done)
     yield Evaluated(done, notes)
 
@@ -193,7 +196,8 @@ def _keep(run: Run, evaluation: Evaluation) -> None:
         before = {}
     fresh = evaluation.to_dict()
     if before.get("step") == evaluation.step:
-        fresh |= {key: before.get(key) for key in ("elbo", "quality") if fresh[key] is None}
+        kept = ("elbo", "quality", "yardsticks")
+        fresh |= {key: before.get(key) for key in kept if fresh[key] is None}
     write_atomically(run.path / FILE, to_json(fresh))
 
 
@@ -205,6 +209,7 @@ class _Kept(BaseModel):
     held_out: bool
     elbo: BoundReport | None = None
     quality: Quality | None = None
+    yardsticks: Yardsticks | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> _Kept:
@@ -226,4 +231,4 @@ def read_evaluation(run: Run) -> dict[str, Any] | None:
     except (OSError, Refused) as error:
         reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
         raise Refused(f"What was measured of {run.name} cannot be read: {reason.rstrip('.')}.") from None
-    return Evaluation(kept.run, kept.step, kept.held_out, kept.elbo, kept.quality).to_dict()
+    return Evaluation(**{name: getattr(kept, name) for name in type(kept).model_fields}).to_dict()

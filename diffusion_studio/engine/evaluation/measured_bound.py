@@ -28,7 +28,11 @@ from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.models.network import Network, NetworkDenoiser
 
 _PIXELS_AT_ONCE = 128 * 32 * 32  # of the images that go through the network together
+_POSTERIOR, _LEARNED, _FORWARD = "posterior", "learned", "forward"  # kinds of the variance
 SERIES = 3  # noises of one triple: x_{t−2}, x_{t−1}, x_t
+
+VARIANCES = {"posterior": "β̃", "learned": "learned", "forward": "β"}
+"""What the kinds of the variance are called."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class BoundReport:
     images: int
     draws: int
     dims: int
-    variance: str  # of the reverse steps: "posterior" or "learned"
+    variance: str  # of the reverse steps: "forward", or "posterior" or "learned"; the better of two
     conditional: bool  # whether each image's class was told
     total: float
     total_error: float
@@ -48,8 +52,9 @@ class BoundReport:
     terms: tuple[float, ...]  # of the steps t = 1 … T: L_0, then L_{t−1}
     term_errors: tuple[float, ...]
     draw_spread: float  # standard deviation of one draw's total around its image's mean
-    forward_total: float  # the same bound with σ² = β
-    chain_total: float  # the other decomposition, over triples (Luo eq. 43)
+    other_variance: str  # the worse of both
+    other_total: float  # the bound with it
+    chain_total: float  # the other decomposition, over triples (Luo eq. 44)
     chain_error: float
     chain_draw_spread: float
 
@@ -74,7 +79,7 @@ def measure_bound(
     if denoiser.classes:
         labels = torch.from_numpy(images.labels[numbers]).to(device).repeat(draws)
     steps, rows = tables.steps, len(x_0)
-    terms, forward, chain = (torch.zeros(steps, rows, dtype=torch.float64) for _ in range(3))
+    own, forward = (torch.zeros(2, steps, rows, dtype=torch.float64) for _ in range(2))
     parts = _parts(denoiser, labels, device, rows, x_0.shape[2] * x_0.shape[3])
     noise = CounterNoise(seed, place)
     for t in range(1, steps + 1):
@@ -82,14 +87,15 @@ def measure_bound(
         row = t - 1
         for part, step in parts:
             found = step.at(t, x_0[part], [one[part] for one in noises])
-            terms[row, part], forward[row, part], chain[row, part] = found
+            own[:, row, part], forward[:, row, part] = found
         yield t, steps
     prior = prior_term(tables, x_0).cpu()
     last = last_term(tables, x_0, noise.step(0, tuple(x_0.shape)).double()).cpu()
-    yield _report(
-        [bits_per_dim(v, x_0[0].numel()).numpy() for v in (terms, forward, chain, prior, last)],
-        draws, x_0[0].numel(), denoiser,
-    )  # fmt: skip
+    dims = x_0[0].numel()
+    ends = [bits_per_dim(each, dims).numpy() for each in (prior, last)]
+    kinds = {_LEARNED if denoiser.learns_variance else _POSTERIOR: own, _FORWARD: forward}
+    bits = {kind: bits_per_dim(each, dims).numpy() for kind, each in kinds.items()}
+    yield _report(bits, ends, draws, dims, denoiser.classes > 0)
 
 
 def _parts(
@@ -112,22 +118,31 @@ class _Step:
     labels: Tensor | None
     device: torch.device  # of the network
 
-    def at(self, t: int, x_0: Tensor, noises: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """The term of the step t → t−1, the same with σ² = β, that of Luo eq. 43 for x_{t−1}. nats (B,)"""
+    def at(self, t: int, x_0: Tensor, noises: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The terms of the step t → t−1 with its own σ², and with σ² = β. Each nats (2, B)
+
+        The first of two is that of Luo eq. 58, the second that of Luo eq. 44 for x_{t−1}.
+        """
         before, x_t = self._pair(t, x_0, noises)
         x0_hat, variance = self._model(x_t, t)
-        wide = float(self.tables.beta[t])
+        wide = float(reverse_variance(self.tables, "forward")[t])
+        own, forward = (self._terms(t, x_0, x0_hat, each, before, x_t) for each in (variance, wide))
+        return own, forward
+
+    def _terms(
+        self, t: int, x_0: Tensor, x0_hat: Tensor, variance: Tensor | float,
+        before: tuple[Tensor, Tensor], x_t: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """The two terms for a reverse step of this variance. nats (2, B)"""
         if t == 1:
-            found = discretised_term(x_0, x0_hat, variance)
-            return found.cpu(), discretised_term(x_0, x0_hat, wide).cpu(), found.cpu()
-        one = matching_term(self.tables, t, x_0, x0_hat, variance)
-        other = matching_term(self.tables, t, x_0, x0_hat, wide)
+            return discretised_term(x_0, x0_hat, variance).cpu().expand(2, -1)
+        term = matching_term(self.tables, t, x_0, x0_hat, variance)
         earlier, now = before
         forward = gaussian_nll(
             now - float(self.tables.alpha[t - 1]) ** 0.5 * earlier, float(self.tables.beta[t - 1])
         )
         reverse = gaussian_nll(now - reverse_mean(self.tables, t, x_t, x0_hat), variance)
-        return one.cpu(), other.cpu(), (reverse - forward).flatten(1).sum(1).cpu()
+        return torch.stack([term, (reverse - forward).flatten(1).sum(1)]).cpu()
 
     def _pair(self, t: int, x_0: Tensor, noises: list[Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """((x_{t−2}, x_{t−1}), x_t) of one forward chain; x_t alone where t = 1."""
@@ -148,22 +163,28 @@ class _Step:
 
 
 def _report(
-    bits: list[NDArray[np.float64]], draws: int, dims: int, denoiser: NetworkDenoiser[Network]
-) -> BoundReport:  # fmt: skip
-    terms, forward, chain, prior, last = bits
-    totals = terms.sum(0) + prior
-    others = chain.sum(0) + last
-    learned = denoiser.learns_variance
+    bits: dict[str, NDArray[np.float64]], ends: list[NDArray[np.float64]], draws: int, dims: int, told: bool
+) -> BoundReport:
+    """The bound with the better variance of the reverse steps; of the other its total.
+
+    Args:
+        bits: by the kind of the variance, the terms of both decompositions. (2, T, r·n)
+        ends: the prior terms of both. (2, r·n)
+        told: whether each image's class was told.
+    """
+    totals = {kind: each[0].sum(0) + ends[0] for kind, each in bits.items()}
+    kind, other = sorted(totals, key=lambda each: float(totals[each].mean()))
+    total, (terms, chain) = totals[kind], bits[kind]
+    others = chain.sum(0) + ends[1]
     return BoundReport(
-        images=len(totals) // draws, draws=draws, dims=dims,
-        variance="learned" if learned else "posterior", conditional=denoiser.classes > 0,
-        total=float(totals.mean()), total_error=_error(totals, draws),
+        images=len(total) // draws, draws=draws, dims=dims, variance=kind, conditional=told,
+        total=float(total.mean()), total_error=_error(total, draws),
         reconstruction=float(terms[0].mean()), matching=float(terms[1:].sum(0).mean()),
-        prior=float(prior.mean()),
+        prior=float(ends[0].mean()),
         terms=tuple(terms.mean(1).tolist()),
         term_errors=tuple(_error(row, draws) for row in terms),
-        draw_spread=_draw_spread(totals, draws),
-        forward_total=float((forward.sum(0) + prior).mean()),
+        draw_spread=_draw_spread(total, draws),
+        other_variance=other, other_total=float(totals[other].mean()),
         chain_total=float(others.mean()), chain_error=_error(others, draws),
         chain_draw_spread=_draw_spread(others, draws),
     )  # fmt: skip

@@ -125,6 +125,9 @@ def _figures(measured: Mapping[str, Any] | None) -> str:
     if isinstance(elbo, Mapping):
         error = f"{elbo['total']:.3f} ± {elbo['total_error']:.3f}"
         rows.append(f"| bound on −log p, bits per dimension ({elbo['images']} images) | {error} |")
+    if isinstance(beside := (measured or {}).get("yardsticks"), Mapping):
+        rows.append(f"| the same of a histogram of each pixel | {beside['histogram']:.3f} |")
+        rows.append(f"| the same of a normal distribution | {beside['gaussian']:.3f} |")
     if isinstance(quality, Mapping):
         rows += [
             f"| Fréchet distance, {quality['count']} samples | {quality['frechet']:.3f} |",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from diffusion_studio.engine.evaluation.evaluation import Evaluation
-from diffusion_studio.engine.evaluation.measured_bound import BoundReport
+from diffusion_studio.engine.evaluation.measured_bound import VARIANCES, BoundReport
+from diffusion_studio.engine.evaluation.yardsticks import RAW, Yardsticks
 from diffusion_studio.engine.runs.quality import Quality
 
 
@@ -12,6 +13,8 @@ def lines(evaluation: Evaluation) -> list[str]:
     found = [f"{evaluation.run}, step {evaluation.step:,}"]
     if evaluation.elbo is not None:
         found += _bound(evaluation.elbo, "held-out" if evaluation.held_out else "training")
+    if evaluation.yardsticks is not None:
+        found += yardstick_lines(evaluation.yardsticks)
     if evaluation.quality is not None:
         found += quality_lines(evaluation.quality)
     return found
@@ -21,14 +24,25 @@ def _bound(b: BoundReport, split: str) -> list[str]:
     told = ", class told" if b.conditional else ""
     return [
         f"bound on −log p, bits per dimension ({b.images} {split} images, {b.draws} draws each{told}, "
-        f"σ² {b.variance})",
+        f"σ² {VARIANCES[b.variance]})",
         f"  total                    {b.total:8.4f} ± {b.total_error:.4f}",
         f"  L_0, reconstruction      {b.reconstruction:8.4f}",
         f"  L_1 … L_(T−1), matching  {b.matching:8.4f}",
         f"  L_T, prior               {b.prior:8.4f}",
-        f"  total with σ² = β        {b.forward_total:8.4f}",
-        f"  by triples (Luo eq. 43)  {b.chain_total:8.4f} ± {b.chain_error:.4f}",
+        f"  total, σ² {VARIANCES[b.other_variance]:14} {b.other_total:8.4f}",
+        f"  by triples (Luo eq. 44)  {b.chain_total:8.4f} ± {b.chain_error:.4f}",
         f"  one draw scatters by     {b.draw_spread:8.4f}, by triples {b.chain_draw_spread:.4f}",
+    ]
+
+
+def yardstick_lines(y: Yardsticks) -> list[str]:
+    """What the same images cost without a network, for a terminal."""
+    fit = "pixels together" if y.together else "each pixel on its own"
+    return [
+        "yardsticks: the same images under models of the training images that learn nothing",
+        f"  raw bytes                {RAW:8.4f}   the {y.levels} levels that occur {y.raw:.4f}",
+        f"  histogram of each pixel  {y.histogram:8.4f}",
+        f"  one normal distribution  {y.gaussian:8.4f}   {fit}",
     ]
 
 

@@ -124,7 +124,7 @@ def scatter_words(found: MeasuredState) -> str:
     if found.scatter is not None:
         parts = (
             ("as it stands (Luo eq. 28)", found.scatter.plain),
-            ("over triples (eq. 43)", found.scatter.triples),
+            ("over triples (eq. 44)", found.scatter.triples),
             ("by posteriors (eq. 58)", found.scatter.posterior),
         )  # fmt: skip
         words = " · ".join(f"{name} {mean:.2f}, scatter {spread:.2f}" for name, (mean, spread) in parts)

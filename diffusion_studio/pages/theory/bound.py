@@ -9,6 +9,8 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
+from diffusion_studio.engine.evaluation.measured_bound import VARIANCES
+from diffusion_studio.engine.evaluation.yardsticks import RAW, Yardsticks
 from diffusion_studio.viewmodels.theory.model import TheoryState
 from diffusion_studio.widgets.chain.measure_row import MeasureRow
 from diffusion_studio.widgets.equations.equation import EquationView
@@ -160,20 +162,33 @@ class BoundView(QWidget):
         self.sums.set_title(
             "In bits per dimension",
             f"step {evaluation.get('step', 0):,} · {elbo['images']} {split} images, "
-            f"{draws}{told} · σ² {elbo['variance']}",
+            f"{draws}{told} · σ² = {VARIANCES[elbo['variance']]}",
         )
         one = _with(elbo["total"], elbo["total_error"]), _number(elbo["draw_spread"])
         two = _with(elbo["chain_total"], elbo["chain_error"]), _number(elbo["chain_draw_spread"])
         heads = ("", "bound", "one draw scatters by", "")
-        rows = (heads, ("Luo eq. 58: three terms", *one, BOUND[0]), ("Luo eq. 43: triples", *two, BOUND[1]))
+        rows = (heads, ("Luo eq. 58: three terms", *one, BOUND[0]), ("Luo eq. 44: triples", *two, BOUND[1]))
         for row, cells in enumerate(rows):
             for place, text in enumerate(cells):
                 self._grid.addWidget(_cell(text, row, place), row, place)
-        names = ("reconstruction", "matching", "prior", "forward_total")
-        words = ("reconstruction L₀", "matching Σ L", "prior", "the bound with σ² = β instead")
+        names = ("reconstruction", "matching", "prior", "other_total")
+        other = f"the bound with σ² = {VARIANCES[elbo['other_variance']]} instead"
+        words = ("reconstruction L₀", "matching Σ L", "prior", other)
         parts = [f"{word} {_number(elbo[name])}" for name, word in zip(names, words, strict=True)]
-        self._grid.addWidget(_cell("   ·   ".join(parts), 1, 0), len(rows), 0, 1, 4)
+        beside = evaluation.get("yardsticks")
+        for row, line in enumerate((parts, [] if beside is None else _yardsticks(beside)), start=len(rows)):
+            self._grid.addWidget(_cell("   ·   ".join(line), 1, 0), row, 0, 1, 4)
         self._grid.setColumnStretch(3, 1)
+
+
+def _yardsticks(found: Mapping[str, Any]) -> list[str]:
+    """What the same images cost without a network."""
+    y = Yardsticks(**found)
+    fit = "normal distribution" if y.together else "normal distribution of each pixel"
+    return [
+        f"Yardsticks: raw bytes {RAW:g}", f"the {y.levels} levels that occur {_number(y.raw)}",
+        f"histogram of each pixel {_number(y.histogram)}", f"{fit} {_number(y.gaussian)}",
+    ]  # fmt: skip
 
 
 def _cell(text: str, row: int, column: int) -> QWidget:

@@ -162,3 +162,11 @@ def test_that_a_weight_that_cannot_be_gets_its_sentence(values, sentence):
 def test_that_a_curve_that_cannot_be_is_refused(points):
     with pytest.raises(ValueError, match=r"point|0 everywhere"):
         CurveWeight(points=points)
+
+
+def test_that_both_reverse_variances_are_those_of_the_literature_at_the_first_step(tables):
+    """β̃_2 at t = 1, for β as well: with β_1 there, L_0 is off by tenths of a bit."""
+    for kind, values in (("posterior", tables.beta_tilde), ("forward", tables.beta)):
+        found = reverse_variance(tables, kind)
+        assert found[1] == tables.beta_tilde[2]
+        assert torch.equal(found[2:], values[2:])

@@ -27,6 +27,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.quality import QualitySpace, covered, frechet_distance, radii
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.events import Preview
+from diffusion_studio.engine.training.run_data import load_run_data
 from support.tiny import CPU, begin, finish, only, tiny_config, write_pictures
 
 
@@ -54,7 +55,8 @@ def test_that_the_measured_bound_is_the_sum_of_its_terms(pictures, tmp_path):
     tables = Tables.from_betas(LinearSchedule().betas(12))
     report = bound_of(session, tables)
     x_0 = (torch.from_numpy(session.images.images[:6]).double() / 127.5 - 1).repeat(2, 1, 1, 1)
-    noise, variance, exact = CounterNoise(5), reverse_variance(tables), GaussianDenoiser(tables, std=0.5)
+    noise, exact = CounterNoise(5), GaussianDenoiser(tables, std=0.5)
+    variance = reverse_variance(tables, report.variance)
     total = prior_term(tables, x_0)
     for t in range(1, 13):
         a, b, c = (noise.step(SERIES * t + k, tuple(x_0.shape)).double() for k in range(3))
@@ -94,7 +96,10 @@ def test_that_a_run_is_evaluated_and_remembers_it(variance, pictures, tmp_path):
     assert done.notes == ()
     assert evaluation.held_out
     assert evaluation.elbo.images == 4
-    assert evaluation.elbo.variance == ("posterior" if variance == "fixed" else "learned")
+    kinds = {evaluation.elbo.variance, evaluation.elbo.other_variance}
+    assert kinds == {"posterior" if variance == "fixed" else "learned", "forward"}
+    assert evaluation.elbo.total <= evaluation.elbo.other_total
+    assert evaluation.yardsticks.levels == len(np.unique(evaluated_images(tmp_path / "run")))
     assert len(evaluation.elbo.terms) == 8
     assert evaluation.quality.count == 8
     assert math.isfinite(evaluation.elbo.total)
@@ -104,7 +109,39 @@ def test_that_a_run_is_evaluated_and_remembers_it(variance, pictures, tmp_path):
     list(evaluate(tmp_path / "run", EvaluationSpec(elbo=False, samples=4), CPU, Control()))
     kept = read_evaluation(Run.open(tmp_path / "run"))
     assert kept["elbo"]["total"] == evaluation.elbo.total
+    assert kept["yardsticks"]["histogram"] == evaluation.yardsticks.histogram
     assert kept["quality"]["count"] == 4
+
+
+def evaluated_images(path):
+    data = load_run_data(Run.open(path), None)
+    return data.images.images[data.trained]
+
+
+def test_that_the_headline_is_the_better_reverse_variance(pictures, tmp_path):
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    tables = Tables.from_betas(LinearSchedule().betas(40))
+    report = bound_of(session, tables)
+    assert report.total < report.other_total
+    x_0 = (torch.from_numpy(session.images.images[:6]).double() / 127.5 - 1).repeat(2, 1, 1, 1)
+    noise, exact, totals = CounterNoise(5), GaussianDenoiser(tables, std=0.5), {}
+    for kind in ("posterior", "forward"):
+        variance, total = reverse_variance(tables, kind), prior_term(tables, x_0)
+        for t in range(1, 41):
+            a, b, c = (noise.step(SERIES * t + k, tuple(x_0.shape)).double() for k in range(3))
+            if t == 1:
+                x_t = diffuse(x_0, c, tables.alpha_bar_at(1))
+            else:
+                before = diffuse(diffuse(x_0, a, tables.alpha_bar_at(t - 2)), b, float(tables.alpha[t - 1]))
+                x_t = diffuse(before, c, float(tables.alpha[t]))
+            x0_hat, s2 = exact(x_t, t).x0_hat.clamp(-1, 1), float(variance[t])
+            total = total + (
+                discretised_term(x_0, x0_hat, s2) if t == 1 else matching_term(tables, t, x_0, x0_hat, s2)
+            )
+        totals[kind] = float(bits_per_dim(total, 64).mean())
+    assert report.total == pytest.approx(min(totals.values()), rel=1e-5)
+    assert report.other_total == pytest.approx(max(totals.values()), rel=1e-5)
+    assert totals[report.variance] == min(totals.values())
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def test_that_answers_come_in_the_order_of_the_parts_though_all_are_worked_on_at
     together = threading.Barrier(3)
 
     def work(part):
-        together.wait(timeout=60)  # would not end if one waited for another
+        together.wait()  # would not end if one waited for another
         return part.start
 
     assert side_by_side(work, slices(30, 3), CPU) == [0, 10, 20]

@@ -84,14 +84,19 @@ class ScheduleLearner:
     def __init__(self, snr: LearnedSNR, device: torch.device) -> None:
         self.snr = snr.to(device=device, dtype=finest(device))
         self._optimizer = torch.optim.Adam(self.snr.parameters(), lr=RATE)
-        self._omega = self._now = self._before = torch.empty(0)
+        self._omega = self._now = self._before = self._matching = torch.empty(0)
 
     def tables(self) -> Tables:
         """The schedule as it stands."""
         return self.snr.tables()
 
     def draw(self, t: Tensor) -> DrawnNoise:
-        """ω at the times of a batch, and one step before; SNR(0) is infinite, so ω_0 is 2ω_1 − ω_2."""
+        """ω at the times of a batch, and one step before; SNR(0) is infinite, so ω_0 is 2ω_1 − ω_2.
+
+        The bound has T − 1 matching terms, t = 2 … T: what a network loses at t = 1 trains it, for chains
+        end there, and says nothing of the schedule, which has the reconstruction in its place.
+        """
+        self._matching = t > 1
         self._now, self._before = self._at(self.snr(), t)
         return DrawnNoise(self._now.detach().requires_grad_(), self._before.detach().requires_grad_())
 
@@ -107,7 +112,7 @@ class ScheduleLearner:
             return
         at_now, at_before = (torch.nan_to_num(g) for g in (drawn.now.grad, drawn.before.grad))
         own = torch.nan_to_num(losses.detach().to(self._now.dtype))
-        change = at_now * self._now + at_before * self._before  # of each sample's loss
+        change = (at_now * self._now + at_before * self._before) * self._matching  # of each sample's loss
         rest = self._rest(batch, self._omega) / self.snr.steps
         inside = self.snr.inside
         gradients = torch.autograd.grad((2 * own * change).sum(), inside, retain_graph=True)

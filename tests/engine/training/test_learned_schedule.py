@@ -90,6 +90,22 @@ def test_that_learning_the_inside_lowers_the_variance_of_the_loss():
     assert scatter() < 0.5 * before
 
 
+def test_that_the_schedule_sums_one_matching_term_less_than_there_are_steps():
+    """The step to the image is the reconstruction's: its loss at t = 1 moves no end and no inside."""
+
+    def moved(share: float) -> list[torch.Tensor]:
+        learner = ScheduleLearner(LearnedSNR(20, -6.0, 6.0), CPU)
+        x_0 = torch.full((4, 1, 2, 2), 0.5)
+        drawn = learner.draw(torch.ones(4, dtype=torch.int64))
+        found = share * torch.expm1(drawn.now - drawn.before)
+        found.mean().backward()
+        learner.step(Batch(x_0, torch.ones(4, dtype=torch.int64), torch.zeros_like(x_0), None), drawn, found)
+        return [p.detach().clone() for p in learner.snr.parameters()]
+
+    for small, large in zip(moved(1.0), moved(1000.0), strict=True):
+        assert torch.equal(small, large)
+
+
 def test_that_a_learned_schedule_is_trained_frozen_and_resumed_exactly(pictures, tmp_path):
     config = learned_config(pictures, steps=8, checkpoint_every=1000)
     whole = begin(tmp_path / "whole", config)

@@ -50,7 +50,9 @@ def source_for(resolution: int, channels: int, classes: int) -> Source:
     unet = prepared(plain_network(resolution, channels, classes), CPU)
     network = UNet(unet, classes, choose_precision("auto", CPU, resolution))
     names = tuple(str(k) for k in range(classes))
-    return Source("folder", "bench", NetworkDenoiser(tables, network), resolution, channels, names)
+    return Source(
+        "folder", "bench", NetworkDenoiser(tables, network), (resolution, resolution), channels, names
+    )
 
 
 def network_of(source: Source) -> UNet:

@@ -152,7 +152,7 @@ def cheap_source() -> Source:
     from diffusion_studio.engine.runs.config import DiffusionSpec
 
     denoiser = FunctionDenoiser(DiffusionSpec().tables(), lambda x_t, t: 0.9 * x_t)
-    return Source("folder", "cheap", denoiser, SHAPE[1], SHAPE[0], ())
+    return Source("folder", "cheap", denoiser, SHAPE[1:], SHAPE[0], ())
 
 
 def scrub(app: App) -> None:

@@ -30,10 +30,16 @@ _LARGE = threading.BoundedSemaphore(2)  # so many large pictures are unpacked at
 class Frame:
     """The shape that every picture is brought to."""
 
-    resolution: int
+    resolution: int  # height, and width as well where none is given
     channels: int  # 1 or 3
     fit: Fit = "crop"
     background: tuple[int, int, int] = (255, 255, 255)
+    width: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width or self.resolution, self.resolution
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,8 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
     if width * height > MAX_MEGAPIXELS * 1_000_000:
         megapixels = round(width * height / 1e6)
         raise BadImage(f"The picture has {megapixels} megapixels; the limit is {MAX_MEGAPIXELS}.")
-    # JPEG: let the decoder itself shrink, to no less than twice the side that is wanted.
-    image.draft("", (2 * frame.resolution, 2 * frame.resolution))
+    # JPEG: let the decoder itself shrink, to no less than twice the size that is wanted.
+    image.draft("", (2 * frame.size[0], 2 * frame.size[1]))
     large = image.width * image.height > _LARGE_PIXELS
     with _LARGE if large else contextlib.nullcontext():
         if header is not None and header.is_deep:
@@ -110,8 +116,8 @@ def _framed(plain: Image.Image, frame: Frame, width: int, height: int, *, deep: 
     brightest = max(high for _, high in _extrema(plain))
     if frame.channels == 1:
         plain = plain.convert("L")
-    square = fit_to(plain, frame).convert("L" if frame.channels == 1 else "RGB")
-    pixels = np.array(square, dtype=np.uint8).reshape(frame.resolution, frame.resolution, frame.channels)
+    fitted = fit_to(plain, frame).convert("L" if frame.channels == 1 else "RGB")
+    pixels = np.array(fitted, dtype=np.uint8).reshape(*frame.size[::-1], frame.channels)
     return Picture(pixels, width, height, brightest, deep)
 
 
@@ -189,18 +195,21 @@ def _from_lab(image: Image.Image) -> Image.Image:
 
 
 def fit_to(image: Image.Image, frame: Frame) -> Image.Image:
-    """A square picture of the frame's resolution, antialiased; `image` is of mode L or RGB."""
-    side, (width, height) = frame.resolution, image.size
+    """A picture of the frame's size, antialiased; `image` is of mode L or RGB."""
+    (across, down), (width, height) = frame.size, image.size
     if frame.fit == "stretch":
-        return _resize(image, (side, side), (0, 0, width, height))
+        return _resize(image, frame.size, (0, 0, width, height))
     if frame.fit == "crop":
-        short = min(width, height)
-        left, top = (width - short) // 2, (height - short) // 2
-        return _resize(image, (side, side), (left, top, left + short, top + short))
-    scale = side / max(width, height)
+        scale = min(width / across, height / down)
+        part = max(1, round(across * scale)), max(1, round(down * scale))
+        left, top = (width - part[0]) // 2, (height - part[1]) // 2
+        return _resize(image, frame.size, (left, top, left + part[0], top + part[1]))
+    scale = min(across / width, down / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    padded = Image.new("RGB", (side, side), frame.background)
-    padded.paste(_resize(image, size, (0, 0, width, height)), ((side - size[0]) // 2, (side - size[1]) // 2))
+    padded = Image.new("RGB", frame.size, frame.background)
+    padded.paste(
+        _resize(image, size, (0, 0, width, height)), ((across - size[0]) // 2, (down - size[1]) // 2)
+    )
     return padded if frame.channels == 3 else padded.convert("L")
 
 

@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 UInt8 = NDArray[np.uint8]
+COLOURS = (1, 3)  # channels that are seen as one picture: grey, and red, green, blue
 _CHUNK = 4096  # images hashed at a time
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -167,3 +170,23 @@ def to_uint8(values: NDArray[np.floating[Any]]) -> UInt8:
     """[-1, 1] to 0..255, clipped and rounded: the inverse of `to_model_range`."""
     rounded: UInt8 = np.rint((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
     return rounded
+
+
+def to_pictures(values: NDArray[np.floating[Any]]) -> UInt8:
+    """What the eye sees of values in [−1, 1], with `channels_beside`. (n, C, H, W) → (n, H, W′, 1 or 3)"""
+    return to_uint8(channels_beside(values)).transpose(0, 2, 3, 1)
+
+
+def channels_beside(values: NDArray[T]) -> NDArray[T]:
+    """Grey and colour as they are; any other channels as grey maps side by side, the first one on the left.
+
+    Args:
+        values: (n, C, H, W).
+
+    Returns:
+        (n, C, H, W) where C is 1 or 3, else (n, 1, H, C · W).
+    """
+    n, channels, height, width = values.shape
+    if channels in COLOURS:
+        return values
+    return values.transpose(0, 2, 1, 3).reshape(n, 1, height, channels * width)

@@ -45,8 +45,8 @@ class RememberedTimes:
 
 def remember_times(unet: UNet2DModel) -> None:
     """Gives a network whose weights stay as they are a memory for its times; its modules keep their names."""
-    if unet.config.time_embedding_type == "learned":
-        return  # a table of its own, which takes whole numbers
+    if unet.config.time_embedding_type == "learned" or unet.config.class_embed_type == "timestep":
+        return  # a table of its own, which takes whole numbers; or sinusoids that serve classes as well
     sinusoids, layers = unet.time_proj, unet.time_embedding
     weight = layers.linear_1.weight
     layers.forward = RememberedTimes(sinusoids.forward, layers.forward, lambda: weight.dtype)

@@ -168,7 +168,7 @@ class UNet:
         self.precision: Precision = precision
         config = unet.config  # read once: looking something up there takes microseconds
         self.learns_variance = bool(config.out_channels == 2 * config.in_channels)  # how much noise (iDDPM)
-        self._knows_none = bool(config.num_class_embeds != classes)  # a class for images without one
+        self._knows_none = bool(config.num_class_embeds == classes + 1)  # a class for images without one
         self._known: tuple[Tensor | None, Tensor | None] = (None, None)  # labels of a chain, and their codes
 
     def predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Output:

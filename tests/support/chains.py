@@ -38,7 +38,7 @@ def random_source(classes: int = 0, T: int = 50) -> Source:
 
     denoiser = FunctionDenoiser(tables(T), noise, conditional=True)
     names = tuple(f"class {k}" for k in range(classes))
-    return Source("folder", "random", denoiser, 8, 1, names)
+    return Source("folder", "random", denoiser, (8, 8), 1, names)
 
 
 class LearnedVariance:
@@ -65,4 +65,4 @@ def exact_source(classes: int = 0, T: int = 50) -> tuple[Source, Data]:
     data = Data(generator.uniform(-1, 1, (12, 1, 8, 8)), np.arange(12) % max(classes, 1))
     labels = torch.from_numpy(data.labels) if classes else None
     denoiser = MemorisingDenoiser(tables(T), torch.from_numpy(data.pixels), labels)
-    return Source("memorising", "exact", denoiser, 8, 1, tuple(map(str, range(classes)))), data
+    return Source("memorising", "exact", denoiser, (8, 8), 1, tuple(map(str, range(classes)))), data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -198,7 +199,7 @@ class Chain:
         return nothing or gamma == 0 or gamma not in guide.idle
 
     def _in_chunks(self, denoiser: Denoiser) -> Denoiser:
-        most = max(1, PIXELS_AT_ONCE // self.source.resolution**2)
+        most = max(1, PIXELS_AT_ONCE // math.prod(self.source.sides))
         return denoiser if 4 * self.spec.count <= most else ChunkedDenoiser(denoiser, most)
 
     def _strength(self, t: int) -> float:

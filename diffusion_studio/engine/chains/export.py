@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.data.imageset import printable, to_uint8
+from diffusion_studio.data.imageset import printable, to_pictures
 from diffusion_studio.engine.chains.chain import NOT_NUMBERS, Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.chains.views import View
@@ -101,7 +101,7 @@ def save_samples(path: Path, samples: Samples, settings: dict[str, Any], traject
     path.parent.mkdir(parents=True, exist_ok=True)
     match path.suffix.lower():
         case ".png":
-            save_grid(path, _pictures(samples.samples), settings, at_least=512)
+            save_grid(path, to_pictures(samples.samples), settings, at_least=512)
         case ".npz":
             write_atomically(path, _npz(samples, trajectory))
         case suffix if suffix in ANIMATIONS:
@@ -151,16 +151,11 @@ def _recorded(trajectory: Trajectory) -> Samples:
     )  # fmt: skip
 
 
-def _pictures(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(n, C, H, W) in [−1, 1] → (n, H, W, C)"""
-    return to_uint8(values).transpose(0, 2, 3, 1)
-
-
 def _frames(samples: Samples) -> list[NDArray[np.uint8]]:
     """The estimates x̂_0 from noise to image, then the image."""
     every = -(-len(samples.x0_hat) // FRAMES)
     estimates = samples.x0_hat[::every]
-    return [mosaic(_pictures(values)) for values in (*estimates, samples.samples)]
+    return [mosaic(to_pictures(values)) for values in (*estimates, samples.samples)]
 
 
 def _npz(samples: Samples, trajectory: bool) -> bytes:

@@ -14,7 +14,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.steps.inversion import InversionStep, inversion
 from diffusion_studio.data.decode import Frame, decode
 from diffusion_studio.data.errors import BadImage
-from diffusion_studio.data.imageset import to_model_range
+from diffusion_studio.data.imageset import COLOURS, to_model_range
 
 if TYPE_CHECKING:
     from diffusion_studio.engine.chains.chain import Chain
@@ -22,13 +22,18 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-def read_images(files: Sequence[str], resolution: int, channels: int) -> Tensor:
+def read_images(files: Sequence[str], sides: tuple[int, int], channels: int) -> Tensor:
     """Image files, cropped and scaled as for training. (n, C, H, W) in [−1, 1]
 
+    Args:
+        sides: (H, W).
+
     Raises:
-        Refused: a file that cannot be read, with its name and the reason.
+        Refused: a file that cannot be read, with its name and the reason; channels that no picture has.
     """
-    frame = Frame(resolution, channels)
+    if channels not in COLOURS:
+        raise Refused(f"No image can be brought to the {channels} channels of this model.")
+    frame = Frame(sides[0], channels, width=sides[1])
     found = []
     for file in files:
         path = Path(file)
@@ -50,7 +55,7 @@ def images_of(chain: Chain, count: int) -> Tensor:
     files = chain.spec.start.files
     if not files:
         raise Refused("Choose an image first: the chain is to begin at one.")
-    found = read_images(files, chain.source.resolution, chain.source.channels).to(chain.device)
+    found = read_images(files, chain.source.sides, chain.source.channels).to(chain.device)
     return found[torch.arange(count, device=chain.device) % len(found)]
 
 

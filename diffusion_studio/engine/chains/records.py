@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.data.imageset import to_pictures
 from diffusion_studio.engine.chains.chain import Chain, Origin
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.first_state import read_images
@@ -73,14 +73,14 @@ class Readable:
     """Remembers which images could be read, so that each is tried once. Used by one background job."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[str, int, int]] = set()
+        self._known: set[tuple[str, tuple[int, int], int]] = set()
 
     def check(self, files: tuple[str, ...], source: Source) -> None:
         """Raises Refused, with a sentence, for a file that is no image."""
         for file in files:
-            key = (file, source.resolution, source.channels)
+            key = (file, source.sides, source.channels)
             if key not in self._known:
-                read_images([file], source.resolution, source.channels)
+                read_images([file], source.sides, source.channels)
                 self._known.add(key)
 
 
@@ -159,5 +159,5 @@ def _evenly(last: int, count: int) -> list[int]:
 
 
 def to_picture(values: torch.Tensor) -> NDArray[np.uint8]:
-    """(n, C, H, W) in [−1, 1] → (n, H, W, C)"""
-    return to_uint8(values.float().cpu().numpy()).transpose(0, 2, 3, 1)
+    """What the eye sees of values in [−1, 1]. (n, C, H, W) → (n, H, W′, 1 or 3)"""
+    return to_pictures(values.float().cpu().numpy())

@@ -46,7 +46,7 @@ class Source:
     kind: SourceKind
     name: str
     denoiser: Denoiser
-    resolution: int
+    sides: tuple[int, int]  # height and width of its pictures
     channels: int
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class Source:
         return self.denoiser.learns_variance
 
     def shape(self, count: int) -> tuple[int, int, int, int]:
-        return (count, self.channels, self.resolution, self.resolution)
+        return (count, self.channels, *self.sides)
 
 
 def open_named(name: str, device: torch.device) -> Source:
@@ -110,10 +110,10 @@ def open_source(path: Path, device: torch.device) -> Source:
 
 def _from_model(folder: Path, device: torch.device) -> Source:
     model = load_model(folder, device)
-    model.denoiser.network.precision = choose_precision("auto", device, model.resolution)
+    model.denoiser.network.precision = choose_precision("auto", device, min(model.sides))
     step = checkpoint_step(folder)
     return Source(
-        "folder", folder.name, model.denoiser, model.resolution, model.channels, model.class_names,
+        "folder", folder.name, model.denoiser, model.sides, model.channels, model.class_names,
         model.notes, step=max(step, 0), checkpoints=folder.parent if step >= 0 else None,
     )  # fmt: skip
 
@@ -154,7 +154,7 @@ def memorising_source(images: ImageSet, tables: Tables, device: torch.device) ->
     names = images.class_names if images.conditional_possible else ()
     classifier = PosteriorClassifier(denoiser, len(names)) if names else None
     return Source(
-        "memorising", images.name, denoiser, images.resolution, images.channels, names,
+        "memorising", images.name, denoiser, (images.resolution, images.resolution), images.channels, names,
         classifier=classifier, classifier_names=names,
     )  # fmt: skip
 

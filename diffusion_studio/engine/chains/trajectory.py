@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.core.chain import ChainStep, Past
-from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.data.imageset import to_pictures
 from diffusion_studio.engine.chains.chain import Chain, Origin
 from diffusion_studio.engine.chains.states import MEMORY_CAP, States
 from diffusion_studio.engine.chains.views import VIEWS, StateRecord, Values, View, shown
@@ -198,8 +198,8 @@ class Trajectory:
         return shown(view, self._state(k))
 
     def picture(self, view: View, k: int) -> NDArray[np.uint8]:
-        """What the eye sees of state k. (n, H, W, C)"""
-        return to_uint8(self.shown(view, k)).transpose(0, 2, 3, 1)
+        """What the eye sees of state k. (n, H, W, 1 or 3)"""
+        return to_pictures(self.shown(view, k))
 
     def _state(self, k: int) -> StateRecord:
         owner = self._owner(self._index(k))

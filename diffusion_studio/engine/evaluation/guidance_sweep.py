@@ -15,7 +15,7 @@ from torch import Tensor
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.guidance.guidance import Strength
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.data.imageset import ImageSet, to_uint8
+from diffusion_studio.data.imageset import ImageSet, to_pictures, to_uint8
 from diffusion_studio.engine.chains.chain import Chain, inferred
 from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS
 from diffusion_studio.engine.chains.starts import NoiseStart
@@ -31,7 +31,7 @@ RIDGE = 0.1  # how little it trusts a single one of them
 class GammaStrip:
     """One noise, led to each class with each strength."""
 
-    images: NDArray[np.uint8]  # (rows · columns, C, H, W), row by row
+    images: NDArray[np.uint8]  # (rows · columns, H, W, 1 or 3), row by row
     gammas: tuple[float, ...]  # of the columns
     classes: tuple[str, ...]  # of the rows
 
@@ -129,7 +129,7 @@ def gamma_strip(chain: Chain, gammas: Sequence[float] = GAMMAS) -> Iterator[Gamm
     for step in inferred(steps):
         x = step.x_s
         yield None
-    yield GammaStrip(to_uint8(x.float().cpu().numpy()), tuple(gammas), names)
+    yield GammaStrip(to_pictures(x.float().cpu().numpy()), tuple(gammas), names)
 
 
 def sweep(

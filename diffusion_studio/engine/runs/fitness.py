@@ -102,25 +102,24 @@ def _by(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape)) or "of one number"
 
 
-def check_call(unet: UNet2DModel) -> None:
+def check_call(unet: UNet2DModel, sides: tuple[int, int]) -> None:
     """Raises CheckpointError where a network (on the meta device) fails in its first call.
 
     Nothing is computed: only shapes are followed.
     """
-    side, channels = int(unet.config.sample_size), int(unet.config.in_channels)
-    x = torch.empty(1, channels, side, side, device="meta")
+    x = torch.empty(1, int(unet.config.in_channels), *sides, device="meta")
     t = torch.zeros(1, dtype=torch.long, device="meta")
     classed = unet.config.num_class_embeds or unet.config.class_embed_type
     try:
         (found,) = unet(x, t, class_labels=t if classed else None, return_dict=False)
     except Exception as error:  # whatever a layer raises for what does not fit
         raise CheckpointError(
-            f"The network cannot be called: pictures of {side} × {side} pixels do not go through its "
+            f"The network cannot be called: pictures of {_by(sides)} pixels do not go through its "
             f"{len(unet.config.block_out_channels)} levels."
         ) from error
     if found.shape[2:] != x.shape[2:]:
         raise CheckpointError(
-            f"The network turns pictures of {side} × {side} pixels into {_by(tuple(found.shape[2:]))}."
+            f"The network turns pictures of {_by(sides)} pixels into {_by(tuple(found.shape[2:]))}."
         )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.data.imageset import COLOURS
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json, read_tensors
 from diffusion_studio.engine.runs.fitness import (
     check_call,
@@ -41,9 +42,12 @@ STUDIO = "studio.json"
 _RENAMED = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 _PREFIXES = ("_orig_mod.", "module.")  # of a compiled network, and of one that was trained in parallel
 _EMBEDDINGS = {  # of a network that asks for more than a time and a class
-    "class_embed_type": "its classes are given as numbers or vectors",
+    "class_embed_type": "its classes are vectors that another network makes",
     "time_embedding_type": "its time is that of a continuous process",
 }
+_READ = (None, "positional", "learned", "timestep")
+MOST_CHANNELS = 4
+NUMBERED = 1000  # classes of a network that takes any number for one
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,7 @@ class LoadedModel:
     """A model that can be sampled, with what is known about it."""
 
     denoiser: NetworkDenoiser[UNet]
-    resolution: int
+    sides: tuple[int, int]  # height and width of its pictures
     channels: int
     classes: int
     class_names: tuple[str, ...]
@@ -116,15 +120,16 @@ def load_model(folder: Path, device: torch.device, precision: Precision = "fp32"
     }
     planned = planned_unet(config)
     learned = scheduler.get("variance_type") == "learned_range"
-    resolution, channels = _square(planned.config.sample_size), _image_channels(planned, learned)
+    sides, channels = sides_of(planned.config.sample_size), _image_channels(planned, learned)
     check_shapes(planned, stored, folder)
-    check_call(planned)
+    check_call(planned, sides)
     tensors = {name: t for piece in files.weights for name, t in read_tensors(folder, piece).items()}
     check_finite(tensors, folder)
     unet = _filled(planned, tensors, folder)
     names = _class_names(folder, unet)
     denoiser = NetworkDenoiser(tables, UNet(prepared(unet, device), len(names), precision), kind)
-    return LoadedModel(denoiser, resolution, channels, len(names), names, _notes(files, scheduler))
+    notes = _notes(files, scheduler, planned.config)
+    return LoadedModel(denoiser, sides, channels, len(names), names, notes)
 
 
 def _scheduler(files: PipelineFolder) -> Any:
@@ -132,7 +137,7 @@ def _scheduler(files: PipelineFolder) -> Any:
     return {} if files.scheduler is None else read_json(*files.scheduler)
 
 
-def _notes(files: PipelineFolder, scheduler: dict[str, Any]) -> tuple[str, ...]:
+def _notes(files: PipelineFolder, scheduler: dict[str, Any], network: Any) -> tuple[str, ...]:
     """What a person should know about how the folder was read."""
     found = []
     if files.scheduler is None:
@@ -143,6 +148,10 @@ def _notes(files: PipelineFolder, scheduler: dict[str, Any]) -> tuple[str, ...]:
         found.append("Its averaged weights (unet_ema) are used.")
     if not (files.folder / STUDIO).is_file():
         found.append(clipping_note(scheduler))
+    if network.in_channels not in COLOURS:
+        found.append(f"The {network.in_channels} channels of its pictures are shown side by side, in grey.")
+    if network.class_embed_type and not network.num_class_embeds:
+        found.append(f"Its classes are any numbers; those up to {NUMBERED - 1} can be asked for.")
     return tuple(filter(None, found))
 
 
@@ -152,7 +161,7 @@ def _class_names(folder: Path, unet: UNet2DModel) -> tuple[str, ...]:
     Raises:
         CheckpointError: names that the network does not have.
     """
-    known = int(unet.config.num_class_embeds or 0)
+    known = int(unet.config.num_class_embeds or (NUMBERED if unet.config.class_embed_type else 0))
     if not (folder / STUDIO).is_file():
         return tuple(str(number) for number in range(known))
     studio = read_json(folder, STUDIO)
@@ -173,9 +182,9 @@ def _image_channels(unet: UNet2DModel, learned_variance: bool) -> int:
     taken, given = unet.config.in_channels, unet.config.out_channels
     if given != (2 * taken if learned_variance else taken):
         raise CheckpointError(f"The network takes {taken} channels but gives {given}; they must be the same.")
-    if taken not in (1, 3):
+    if taken > MOST_CHANNELS:
         raise CheckpointError(
-            f"The network's pictures have {taken} channels; only grey (1) and colour (3) can be shown."
+            f"The network's pictures have {taken} channels; up to {MOST_CHANNELS} can be shown."
         )
     return int(taken)
 
@@ -202,7 +211,7 @@ def planned_unet(config: Any) -> UNet2DModel:
         )
     check_numbers(config)
     for name, reason in _EMBEDDINGS.items():
-        if config.get(name) not in (None, "positional", "learned"):
+        if config.get(name) not in _READ:
             raise CheckpointError(f"The network cannot be asked here: {reason} ({name} {config[name]!r}).")
     try:
         with quiet_diffusers(), torch.device("meta"):  # where torch 2.6 cannot be imported as a whole
@@ -247,13 +256,13 @@ def tables_of(folder: Path) -> Tables:
     return read_scheduler(_scheduler(pipeline_in(folder)))[0]
 
 
-def _square(size: Any) -> int:
-    """The side of a square network.
+def sides_of(size: Any) -> tuple[int, int]:
+    """Height and width of a network's pictures, from the `sample_size` of its config.
 
     Raises:
-        CheckpointError: not square, or unknown.
+        CheckpointError: it does not tell them.
     """
-    sides = set(size) if isinstance(size, list | tuple) else {size}
-    if len(sides) != 1 or not isinstance(next(iter(sides)), int):
-        raise CheckpointError(f"Only square networks can be opened; this one has the size {size}.")
-    return int(next(iter(sides)))
+    sides = size if isinstance(size, list | tuple) else (size, size)
+    if len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+        raise CheckpointError(f"The network's config does not tell the size of its pictures: it is {size}.")
+    return int(sides[0]), int(sides[1])

@@ -69,7 +69,7 @@ class GuidancePanel(QWidget):
             self.strip.set_columns(len(strip.gammas))
             titles = [f"{gamma:g}" for gamma in strip.gammas]
             self.strip.set_column_titles([f"γ={titles[0]}", *titles[1:]])
-            self.strip.set_images(np.ascontiguousarray(strip.images.transpose(0, 2, 3, 1)))
+            self.strip.set_images(np.ascontiguousarray(strip.images))
             self.strip.set_tooltips(
                 [f"{name}, γ = {gamma:g}" for name in strip.classes for gamma in strip.gammas]
             )

@@ -13,7 +13,7 @@ from diffusion_studio.core.guidance.guides import DrawnGuidance
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.core.steps.kernel import posterior_variance
 from diffusion_studio.core.steps.update import Update
-from diffusion_studio.data.imageset import to_uint8
+from diffusion_studio.data.imageset import channels_beside, to_pictures
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.records import place_of
 from diffusion_studio.engine.chains.trajectory import Trajectory
@@ -170,12 +170,12 @@ def diverging(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Signed values as colours: blue below zero, dark at zero, orange above; all on one scale.
 
     Args:
-        values: (n, C, H, W); channels are averaged.
+        values: (n, C, H, W); those of a colour are averaged.
 
     Returns:
-        (n, H, W, 3)
+        (n, H, W′, 3), as wide as the pictures
     """
-    mean = values.mean(1)[..., None]
+    mean = channels_beside(values).mean(1)[..., None]
     share = mean / max(float(np.abs(mean).max()), 0.05)
     warm, cold = np.clip(share, 0, 1), np.clip(-share, 0, 1)
     colours = _ZERO * (1 - warm - cold) + _WARM * warm + _COLD * cold
@@ -196,8 +196,8 @@ def strip_of(record: Trajectory, view: View) -> Strip | None:
         return None
     columns = np.unique(np.linspace(0, last, min(STRIP_COLUMNS, last + 1)).round().astype(int))
     rows = min(STRIP_ROWS, record.chain.spec.count)
-    cells = np.stack([to_uint8(record.shown(view, int(k))[:rows]) for k in columns], axis=1)
-    images = cells.reshape(-1, *cells.shape[2:]).transpose(0, 2, 3, 1)
+    cells = np.stack([to_pictures(record.shown(view, int(k))[:rows]) for k in columns], axis=1)
+    images = cells.reshape(-1, *cells.shape[2:])
     titles = tuple(str(record.times[k]) for k in columns)
     return Strip(np.ascontiguousarray(images), tuple(map(int, columns)), titles)
 

@@ -49,7 +49,7 @@ def pixels_of(file: str) -> np.ndarray:
 
 def exact_source(T: int = 50, std: float = 0.5) -> Source:
     """The exact denoiser of N(0, std² I)."""
-    return Source("folder", "exact", GaussianDenoiser(tables(T), 0.0, std), 8, 1, ())
+    return Source("folder", "exact", GaussianDenoiser(tables(T), 0.0, std), (8, 8), 1, ())
 
 
 def chain(start: Start, source: Source | None = None, **values) -> Chain:
@@ -67,7 +67,7 @@ def finished(made: Chain) -> Trajectory:
 
 
 def test_that_images_are_read_as_for_training(files):
-    found = read_images(files, 8, 1)
+    found = read_images(files, (8, 8), 1)
     assert (found.dtype, found.shape) == (torch.float32, (2, 1, 8, 8))
     for number, file in enumerate(files):
         np.testing.assert_allclose(found[number], pixels_of(file), atol=1e-6)
@@ -76,7 +76,7 @@ def test_that_images_are_read_as_for_training(files):
 @pytest.mark.parametrize(("size", "channels"), [((40, 20), 3), ((5, 9), 1), ((8, 8), 3)])
 def test_that_an_image_of_another_size_is_brought_to_the_models(tmp_path, size, channels):
     Image.new("RGB", size, (255, 0, 0)).save(tmp_path / "red.png")
-    found = read_images([str(tmp_path / "red.png")], 8, channels)
+    found = read_images([str(tmp_path / "red.png")], (8, 8), channels)
     assert found.shape == (1, channels, 8, 8)
     if channels == 3:
         np.testing.assert_allclose(found[0, :, 3, 3], [1, -1, -1])

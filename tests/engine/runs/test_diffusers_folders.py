@@ -274,7 +274,7 @@ def test_that_folders_of_diffusers_are_read(scheduler: Any, prediction: str, tmp
     folder = written(tmp_path, theirs)
     assert is_pipeline(folder)
     model = load_model(folder, CPU)
-    assert (model.resolution, model.channels, model.classes) == (8, 1, 0)
+    assert (model.sides, model.channels, model.classes) == ((8, 8), 1, 0)
     x = NOISE.start((2, 1, 8, 8))
     with torch.inference_mode():
         output = small_unet()(x, 30).sample
@@ -333,8 +333,9 @@ REFUSED: dict[str, tuple[str, dict[str, Any] | str, str]] = {  # file, new value
     "not JSON": (UNET, "{", "is not valid JSON"),
     "unknown setting": (UNET, {"wings": 2}, "config is not valid"),
     "unknown block": (UNET, {"down_block_types": ["Evil", "Evil"]}, "config is not valid"),
-    "not square": (UNET, {"sample_size": [8, 16]}, "Only square networks"),
-    "no size": (UNET, {"sample_size": None}, "Only square networks"),
+    "no size": (UNET, {"sample_size": None}, "does not tell the size of its pictures: it is None"),
+    "three sides": (UNET, {"sample_size": [8, 8, 8]}, "does not tell the size"),
+    "half a pixel too many": (UNET, {"sample_size": [8, 9]}, "8 × 9 pixels do not go through"),
     "learned variance": (UNET, {"out_channels": 2}, "takes 1 channels but gives 2"),
     "other weights": (UNET, {"block_out_channels": [16, 16]}, "do not fit"),
     "more layers": (UNET, {"layers_per_block": 2}, "do not fit"),
@@ -407,7 +408,7 @@ def test_that_a_folder_of_the_first_layout_is_read(tmp_path: Path) -> None:
         (folder / name).rename(flat / Path(name).name)
     assert is_pipeline(flat)
     model = load_model(flat, CPU)
-    assert (model.resolution, model.channels) == (8, 1)
+    assert (model.sides, model.channels) == ((8, 8), 1)
 
 
 def test_that_weights_in_half_precision_are_read(tmp_path: Path) -> None:

@@ -164,6 +164,11 @@ NETWORKS: tuple[dict[str, Any], ...] = (
     {"add_attention": False}, {"freq_shift": 1}, {"act_fn": "relu"},
     {"sample_size": 33, "block_out_channels": (8,), "down_block_types": ("DownBlock2D",),
      "up_block_types": ("UpBlock2D",)},
+    {"sample_size": (8, 16)}, {"sample_size": (12, 6), "num_class_embeds": 4},
+    {"in_channels": 2, "out_channels": 2}, {"in_channels": 4, "out_channels": 4},
+    {"in_channels": 4, "out_channels": 4, "sample_size": (4, 10)},
+    {"class_embed_type": "timestep"}, {"class_embed_type": "timestep", "num_class_embeds": 5},
+    {"class_embed_type": "timestep", "time_embedding_type": "learned", "num_train_timesteps": 1000},
 )  # fmt: skip
 FOLDERS = [
     *(Opens(layout, settings={"prediction_type": kind})
@@ -186,7 +191,7 @@ def test_that_a_folder_of_diffusers_gives_the_samples_of_diffusers(case: Opens, 
     folder = case.layout(unet, getattr(diffusers, case.scheduler)(**case.settings), tmp_path / "model")
     assert is_pipeline(folder)
     model = load_model(folder, CPU)
-    shape = (2, model.channels, model.resolution, model.resolution)
+    shape = (2, model.channels, *model.sides)
     labels = torch.tensor([0, 3]) if model.classes else None
     theirs, times = _theirs(unet, case, NOISE.start(shape), labels)
     for step in reverse_chain(model.denoiser, DDIM(), times, NOISE.start(shape), None, labels, Unclipped()):
@@ -218,6 +223,21 @@ def test_that_a_network_alone_says_what_was_assumed(tmp_path: Path) -> None:
     UNet2DModel(**SMALL).save_pretrained(tmp_path / "a" / "b" / "network")
     notes = open_source(tmp_path / "a" / "b" / "network", CPU).notes
     assert notes == ("No scheduler lies beside this network: linear β as in DDPM, T = 1000, is assumed.",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"in_channels": 2, "out_channels": 2}, "The 2 channels of its pictures are shown side by side"),
+        ({"class_embed_type": "timestep"}, "those up to 999 can be asked for"),
+    ],
+)
+def test_that_channels_without_a_colour_and_classes_without_an_end_are_said(
+    changes: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    folder = pipeline(UNet2DModel(**(SMALL | changes)), diffusers.DDPMScheduler(), tmp_path)
+    (note,) = open_source(folder, CPU).notes
+    assert words in note
 
 
 def test_that_averaged_weights_and_a_scheduler_from_elsewhere_are_said(tmp_path: Path) -> None:
@@ -280,10 +300,9 @@ def test_that_noise_says_nothing_where_there_is_no_signal(tmp_path: Path) -> Non
 
 
 REFUSED_NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
-    "class_embed_type": ({"class_embed_type": "timestep"}, "class_embed_type 'timestep'"),
+    "class_embed_type": ({"class_embed_type": "identity"}, "class_embed_type 'identity'"),
     "fourier": ({"time_embedding_type": "fourier"}, "time_embedding_type 'fourier'"),
-    "not square": ({"sample_size": (8, 16)}, "Only square networks"),
-    "two channels": ({"in_channels": 2, "out_channels": 2}, "2 channels"),
+    "five channels": ({"in_channels": 5, "out_channels": 5}, "5 channels"),
     "33 pixels": ({"sample_size": 33}, "33 × 33 pixels do not go through"),
 }
 

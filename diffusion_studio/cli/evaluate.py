@@ -50,7 +50,9 @@ def evaluate(
             help="Draws of noise for each of them; of an autoencoder, K weighted draws of z.",
         ),
     ] = 2,
-    samples: Annotated[int, typer.Option("--samples", min=2, help="Samples of the quality.")] = 500,
+    samples: Annotated[
+        int, typer.Option("--samples", min=2, help="Samples of the quality, 64 at least.")
+    ] = 500,
     seed: Seed = 0,
     data: Moved = None,
     force: Force = False,

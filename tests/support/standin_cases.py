@@ -235,7 +235,7 @@ def trains_a_classifier(folder: Path) -> None:
 
 def evaluates(folder: Path) -> None:
     """The bound of both processors, to the third digit."""
-    spec, totals = EvaluationSpec(images=3, samples=8), []
+    spec, totals = EvaluationSpec(images=3, samples=64), []
     for device in (DEVICE, CPU):
         shutil.copytree(_trained(), folder / device.type)
         for _ in evaluate(folder / device.type, spec, device, Control()):

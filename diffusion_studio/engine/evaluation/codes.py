@@ -16,14 +16,14 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.autoencoder.measures import CodeReport, measure
 from diffusion_studio.engine.autoencoder.model import CodeModel, open_model
-from diffusion_studio.engine.evaluation.evaluation import FEWEST_COMPARED, FILE, EvaluationSpec
+from diffusion_studio.engine.evaluation.evaluation import FEW_SAMPLES, FEWEST_COMPARED, FILE, EvaluationSpec
 from diffusion_studio.engine.evaluation.text import quality_lines, yardstick_lines
 from diffusion_studio.engine.evaluation.yardsticks import Yardsticks, yardsticks
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
-from diffusion_studio.engine.runs.quality import Quality, QualitySpace
+from diffusion_studio.engine.runs.quality import FEWEST, Quality, QualitySpace
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import RunData, load_run_data
@@ -112,6 +112,8 @@ def _beside(report: CodeReport, data: RunData, spec: EvaluationSpec) -> Yardstic
 
 
 def _quality(model: CodeModel, data: RunData, spec: EvaluationSpec) -> Quality:
+    if spec.samples < FEWEST:
+        raise Refused(FEW_SAMPLES.format(count=spec.samples))
     if len(data.trained) < FEWEST_COMPARED:
         raise Refused(
             f"{model.name} has {len(data.trained)} images to compare samples with; at least "

@@ -31,7 +31,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step
 from diffusion_studio.engine.runs.model_io import LoadedModel, load_model
-from diffusion_studio.engine.runs.quality import Quality, QualitySpace
+from diffusion_studio.engine.runs.quality import FEWEST, Quality, QualitySpace
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import RunData, load_run_data
@@ -39,6 +39,7 @@ from diffusion_studio.engine.training.run_data import RunData, load_run_data
 log = logging.getLogger(__name__)
 FEWEST_MEASURED = 2  # images of the bound
 FEWEST_COMPARED = 4  # images that samples are compared with
+FEW_SAMPLES = f"{{count}} samples say too little of the quality; draw at least {FEWEST}."
 FILE = "evaluation.json"  # in the run folder
 
 
@@ -161,6 +162,8 @@ def _check_enough(run: Run, spec: EvaluationSpec, measured: int, compared: int) 
             f"{run.name} has {measured} image to measure the bound on; at least {FEWEST_MEASURED} are needed "
             "to tell how sure the figure is."
         )
+    if spec.quality and spec.samples < FEWEST:
+        raise Refused(FEW_SAMPLES.format(count=spec.samples))
     if spec.quality and compared < FEWEST_COMPARED:
         raise Refused(
             f"{run.name} has {compared} images to compare samples with; at least {FEWEST_COMPARED} are "

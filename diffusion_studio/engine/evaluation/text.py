@@ -50,9 +50,12 @@ def quality_lines(q: Quality) -> list[str]:
     """How near samples come to the training images, for a terminal."""
     spread = f"± {q.real_frechet_spread:.4f}"
     return [
-        f"quality of {q.count} samples (beside: as many real images)",
-        f"  Fréchet distance         {q.frechet:8.4f}   real {q.real_frechet:.4f} {spread}",
-        f"  precision                {q.precision:8.3f}   real {q.real_precision:.3f}",
-        f"  recall                   {q.recall:8.3f}   real {q.real_recall:.3f}",
-        f"  nearest training image   {q.nearest:8.4f}   real {q.real_nearest:.4f}",
+        f"quality of {q.count} samples (beside: as many real images, as many of noise)",
+        f"  Fréchet distance         {q.frechet:8.4f}   real {q.real_frechet:.4f} {spread}"
+        f"   noise {q.noise_frechet:.4f}",
+        f"  precision                {q.precision:8.3f}   real {q.real_precision:.3f}   "
+        f"noise {q.noise_precision:.3f}",
+        f"  recall                   {q.recall:8.3f}   real {q.real_recall:.3f}   noise {q.noise_recall:.3f}",
+        f"  nearest training image   {q.nearest:8.4f}   real {q.real_nearest:.4f}   "
+        f"noise {q.noise_nearest:.4f}",
     ]

@@ -182,7 +182,8 @@ class TrainingSpec(Choice):
     )  # fmt: skip
     preview_count: int = knob(
         16, title="preview images", ge=0, le=100, advanced=True,
-        help="Images drawn from time to time while training, always from the same noise. 0 draws none.",
+        help="Images drawn from time to time while training, always from the same noise. 0 draws none; "
+             "from 64 on their quality is measured, beside that of real images and of noise.",
     )  # fmt: skip
     preview_share: float = knob(
         0.02, title="preview time", ge=0, le=0.5, advanced=True,

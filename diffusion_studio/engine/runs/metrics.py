@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
@@ -151,7 +152,7 @@ class Metrics:
         """Writes the measures of the samples drawn at a step."""
         self._db.execute(
             "INSERT OR REPLACE INTO quality VALUES (?, ?, ?)",
-            (self.segment, step, json.dumps(asdict(quality))),
+            (self.segment, step, json.dumps({k: v for k, v in asdict(quality).items() if not math.isnan(v)})),
         )
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.files.pictures import save_grid
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.task import Counters
-from diffusion_studio.engine.runs.quality import Quality, QualitySpace
+from diffusion_studio.engine.runs.quality import FEWEST, Quality, QualitySpace
 from diffusion_studio.engine.training.events import Preview
 from diffusion_studio.engine.training.session import Session
 
@@ -68,7 +68,7 @@ class Previewer:
 
     def _quality(self, images: NDArray[np.uint8]) -> Quality | None:
         """How near the samples come to the training images; too few of them say nothing."""
-        if len(images) < 2 or self._session.batches.count < 4:
+        if len(images) < FEWEST or self._session.batches.count < 4:
             return None
         if self._space is None:
             self._space = QualitySpace(self._session.batches.images)

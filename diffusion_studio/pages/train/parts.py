@@ -16,6 +16,7 @@ def measures(step: int, q: Quality) -> Measures:
     return Measures(
         step, q.count, q.frechet, q.real_frechet, q.real_frechet_spread, q.precision, q.real_precision,
         q.recall, q.real_recall, q.nearest, q.real_nearest,
+        (q.noise_frechet, q.noise_precision, q.noise_recall, q.noise_nearest),
     )  # fmt: skip
 
 

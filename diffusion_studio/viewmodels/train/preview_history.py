@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.pictures import read_grid
-from diffusion_studio.engine.runs.quality import Quality
+from diffusion_studio.engine.runs.quality import FEWEST, Quality
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.events import Preview
 
@@ -65,7 +65,7 @@ class PreviewHistory:
         """Begins with what the run's folder holds."""
         self.clear()
         self._side = run.config.data.resolution
-        self.quality = dict(run.metrics.quality())
+        self.quality = {step: found for step, found in run.metrics.quality() if found.count >= FEWEST}
         for path in sorted(run.sample_folder.glob("step-*.png"))[-MOST:]:
             number = path.stem.removeprefix("step-")
             if number.isdecimal():

@@ -15,7 +15,7 @@ from diffusion_studio.widgets.plots.loss import LossPlot, Mark, RunCurve
 
 @dataclass(frozen=True)
 class Measures:
-    """The measures of the samples of one step; `real` are those of as many real images."""
+    """The measures of the samples of one step; `real` are those of as many real images, `noise` of noise."""
 
     step: int
     count: int
@@ -28,6 +28,7 @@ class Measures:
     real_recall: float
     nearest: float
     real_nearest: float
+    noise: tuple[float, float, float, float]  # distance, precision, recall, nearest
 
 
 class DistancePlot(LossPlot):
@@ -65,16 +66,17 @@ class QualityView(QWidget):
         grid.setColumnStretch(0, 1)
         self._head = label("", "muted")
         grid.addWidget(self._head, 0, 2, Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(label("noise", "muted"), 0, 3, Qt.AlignmentFlag.AlignRight)
         self._cells = []
         for row, name in enumerate(("Fréchet distance", "precision", "recall", "nearest training image"), 1):
-            value, real = label(), label("", "muted")
-            for cell in (value, real):
+            cells = label(), label("", "muted"), label("", "muted")
+            for cell in cells:
                 cell.setFont(tabular(cell.font()))
                 cell.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(label(name, "muted"), row, 0)
-            grid.addWidget(value, row, 1)
-            grid.addWidget(real, row, 2)
-            self._cells.append((value, real))
+            for place, cell in enumerate(cells, start=1):
+                grid.addWidget(cell, row, place)
+            self._cells.append(cells)
         column.addLayout(grid)
 
     def set_history(self, history: Sequence[Measures], marks: Sequence[tuple[int, str]]) -> None:
@@ -94,7 +96,8 @@ class QualityView(QWidget):
         self._head.setText(f"{m.count} real")
         self._head.setToolTip(
             f"The same measures for {m.count} real images against the others. With so few, every number is "
-            "rough: compare it with this column, not with figures from elsewhere."
+            "rough: compare it with this column and that of noise, the two ends of the scale, not with "
+            "figures from elsewhere."
         )
         rows = (
             (f"{m.frechet:.2f}", f"{m.real_frechet:.2f} ± {m.real_spread:.2f}"),
@@ -102,6 +105,6 @@ class QualityView(QWidget):
             (f"{m.recall:.2f}", f"{m.real_recall:.2f}"),
             (f"{m.nearest:.2f}", f"{m.real_nearest:.2f}"),
         )
-        for cells, texts in zip(self._cells, rows, strict=True):
-            for cell, text in zip(cells, texts, strict=True):
+        for cells, texts, noise in zip(self._cells, rows, m.noise, strict=True):
+            for cell, text in zip(cells, (*texts, f"{noise:.2f}"), strict=True):
                 cell.setText(text)

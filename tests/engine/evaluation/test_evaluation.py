@@ -24,7 +24,7 @@ from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationS
 from diffusion_studio.engine.evaluation.measured_bound import SERIES, BoundReport, measure_bound
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.runs.quality import QualitySpace, covered, frechet_distance, radii
+from diffusion_studio.engine.runs.quality import QualitySpace, covered, frechet_distance, noise_images, radii
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.events import Preview
 from diffusion_studio.engine.training.run_data import load_run_data
@@ -89,7 +89,7 @@ def test_that_both_decompositions_measure_the_same_and_triples_scatter_more(pict
 def test_that_a_run_is_evaluated_and_remembers_it(variance, pictures, tmp_path):
     config = tiny_config(pictures, T=8, held_out=0.5, objective={"variance": variance})
     finish(begin(tmp_path / "run", config))
-    spec = EvaluationSpec(images=4, samples=8)
+    spec = EvaluationSpec(images=4, samples=64)
     told = list(evaluate(tmp_path / "run", spec, CPU, Control()))
     (done,) = only(told, Evaluated)
     evaluation = done.evaluation
@@ -101,16 +101,16 @@ def test_that_a_run_is_evaluated_and_remembers_it(variance, pictures, tmp_path):
     assert evaluation.elbo.total <= evaluation.elbo.other_total
     assert evaluation.yardsticks.levels == len(np.unique(evaluated_images(tmp_path / "run")))
     assert len(evaluation.elbo.terms) == 8
-    assert evaluation.quality.count == 8
+    assert evaluation.quality.count == 64
     assert math.isfinite(evaluation.elbo.total)
     assert len(only(told, events.Preparing)) >= 8
     kept = read_evaluation(Run.open(tmp_path / "run"))
     assert kept["elbo"]["total"] == evaluation.elbo.total
-    list(evaluate(tmp_path / "run", EvaluationSpec(elbo=False, samples=4), CPU, Control()))
+    list(evaluate(tmp_path / "run", EvaluationSpec(elbo=False, samples=70), CPU, Control()))
     kept = read_evaluation(Run.open(tmp_path / "run"))
     assert kept["elbo"]["total"] == evaluation.elbo.total
     assert kept["yardsticks"]["histogram"] == evaluation.yardsticks.histogram
-    assert kept["quality"]["count"] == 4
+    assert kept["quality"]["count"] == 70
 
 
 def evaluated_images(path):
@@ -167,8 +167,8 @@ def test_that_an_evaluation_that_makes_no_sense_is_refused_and_replaced(change, 
     (run.path / "evaluation.json").write_text(json.dumps(content))
     with pytest.raises(Refused, match=r"What was measured of run cannot be read: .*[^.]\.$"):
         read_evaluation(run)
-    list(evaluate(run.path, EvaluationSpec(elbo=False, samples=4), CPU, Control()))
-    assert read_evaluation(run)["quality"]["count"] == 4
+    list(evaluate(run.path, EvaluationSpec(elbo=False, samples=70), CPU, Control()))
+    assert read_evaluation(run)["quality"]["count"] == 70
 
 
 def test_that_what_a_newer_version_measured_beside_it_is_left_out(evaluated, tmp_path):
@@ -200,6 +200,11 @@ def test_that_the_bound_does_not_depend_on_how_many_images_go_together(pictures,
     ("count", "spec", "words"),
     [
         (1, EvaluationSpec(quality=False), "has 1 image to measure the bound on; at least 2"),
+        (
+            9,
+            EvaluationSpec(elbo=False, samples=63),
+            "63 samples say too little of the quality; draw at least 64",
+        ),
         (3, EvaluationSpec(elbo=False), "has 3 images to compare samples with; at least 4"),
     ],
 )
@@ -268,11 +273,36 @@ def test_that_many_pixels_and_few_images_are_no_trouble():
     assert space.explained == pytest.approx(1, abs=1e-6)
 
 
+def discs(count: int, seed: int, side: int = 16) -> np.ndarray:
+    """Pictures of plain areas: a disc on a ground, both of any colour."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side]
+    cx, cy, r = random.uniform(4, 12, (3, count, 1, 1))
+    inside = ((x - cx) ** 2 + (y - cy) ** 2 < (r / 2) ** 2)[:, None]
+    disc, ground = random.integers(0, 256, (2, count, 3, 1, 1))
+    return np.where(inside, disc, ground).astype(np.uint8)
+
+
+@pytest.mark.parametrize("count", [16, 100])
+def test_that_noise_is_told_from_pictures(count):
+    """In pixels alone much of it lies amid pictures of plain areas."""
+    space = QualitySpace(discs(600, 0))
+    noise = noise_images((count, 3, 16, 16))
+    pixels = (noise.reshape(count, -1) / 255 - space._mean) @ space._axes
+    assert covered(pixels, space.real, radii(space.real)) > 0.4
+    half = (discs(count, 1) // 2 + noise // 2).astype(np.uint8)
+    assert space.measure(noise).precision == space.measure(half).precision == 0
+    good = space.measure(discs(count, 1))
+    assert good.precision > 0.7
+    assert good.noise_precision == good.noise_recall == 0
+    assert good.frechet < good.noise_frechet
+
+
 def test_that_previews_are_measured_while_training(pictures, tmp_path):
-    config = tiny_config(pictures, steps=30, preview_count=4, preview_share=0.5)
+    config = tiny_config(pictures, steps=30, preview_count=64, preview_share=0.5)
     session = begin(tmp_path / "run", config)
     told = only(finish(session), Preview)
-    assert told[-1].quality.count == 4
+    assert told[-1].quality.count == 64
     (*_, (step, quality)) = session.run.metrics.quality()
     assert step == told[-1].step
     assert quality == told[-1].quality

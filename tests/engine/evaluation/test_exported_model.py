@@ -71,7 +71,7 @@ def here_files(tmp_path: Path) -> list[Path]:
 
 def test_that_the_card_tells_data_training_and_figures(pictures: Path, tmp_path: Path) -> None:
     run = run_of(pictures, tmp_path / "run", held_out=0.3)
-    for _ in evaluate(run, EvaluationSpec(images=3, samples=8), CPU, Control()):
+    for _ in evaluate(run, EvaluationSpec(images=3, samples=64), CPU, Control()):
         pass
     export_model(run, tmp_path / "model")
     card = card_of(tmp_path / "model")

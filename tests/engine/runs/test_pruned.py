@@ -66,7 +66,7 @@ def test_that_bound_and_quality_are_measured_of_one_step(run: Path, monkeypatch)
         yield from measure(*arguments)
 
     monkeypatch.setattr(evaluation, "measure_bound", late)
-    told = list(evaluate(run, EvaluationSpec(images=2, draws=1, samples=4), CPU, Control()))
+    told = list(evaluate(run, EvaluationSpec(images=2, draws=1, samples=64), CPU, Control()))
     (done,) = only(told, Evaluated)
     assert done.evaluation.step == 2
     assert done.evaluation.quality is not None

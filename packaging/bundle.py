@@ -6,6 +6,7 @@ folder is to stay below a gigabyte or so. What is inside is what this environmen
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,12 @@ ALL_OF = ("diffusion_studio", "safetensors", "imagecodecs")  # found by name, as
 METADATA = (
     "diffusers", "torch", "numpy", "Pillow", "safetensors", "PySide6_Essentials", "pyqtgraph", "ziamath",
 )  # fmt: skip
-LEFT_OUT = ("sklearn", "scipy", "matplotlib", "pandas", "IPython", "tkinter", "pytest", "tensorboard")
+LEFT_OUT = (
+    "sklearn", "scipy", "matplotlib", "pandas", "IPython", "tkinter", "pytest", "tensorboard",
+    "onnx", "onnxscript", "onnxruntime",  # extras that write files for other programs
+    "av",  # its encoder of H.264 is under the GPL
+)  # fmt: skip
+KEPT_OF_BIN = "torch_shm_manager"  # torch looks for it when it is imported; beside it lie its own tests
 
 
 def arguments(folder: Path, work: Path) -> list[str]:
@@ -45,6 +51,15 @@ def _each(option: str, names: tuple[str, ...]) -> list[str]:
     return [word for name in names for word in (option, name)]
 
 
+def prune(program: Path) -> None:
+    """Takes away what torch brings along for its own tests: 130 MB."""
+    for torch in program.glob("*/torch"):
+        shutil.rmtree(torch / "test", ignore_errors=True)
+        for path in (torch / "bin").glob("*"):
+            if path.is_file() and path.stem != KEPT_OF_BIN:
+                path.unlink()
+
+
 def main() -> int:
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
@@ -54,6 +69,7 @@ def main() -> int:
         done = subprocess.run(arguments(folder, Path(work)))
     place = folder / NAME
     if done.returncode == 0:
+        prune(place)
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         print(f"{place}: {size / 1e6:,.0f} MB")
     return done.returncode

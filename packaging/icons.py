@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -39,5 +40,6 @@ def write_icons(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # no screen is needed for it
     application = QGuiApplication(sys.argv[:1])
     write_icons(Path(sys.argv[1]))

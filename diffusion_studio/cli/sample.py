@@ -36,7 +36,10 @@ Model = Annotated[
 Out = Annotated[
     Path,
     typer.Option(
-        "--out", metavar="FILE", parser=named_path, help="A .png (grid), .gif, .webp, .apng (chain) or .npz."
+        "--out",
+        metavar="FILE",
+        parser=named_path,
+        help="A .png (grid), .gif, .webp, .apng, .mp4 (chain) or .npz.",
     ),
 ]
 SamplerName = Annotated[

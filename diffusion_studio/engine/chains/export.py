@@ -19,6 +19,7 @@ from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.chains.views import View
 from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.files.pictures import ANIMATIONS, mosaic, save_animation, save_grid
+from diffusion_studio.engine.files.videos import VIDEO, check_video
 from diffusion_studio.engine.jobs.control import Control
 
 SUFFIXES = (".png", *ANIMATIONS, ".npz")
@@ -87,9 +88,11 @@ def _numpy(x: torch.Tensor) -> NDArray[np.float32]:
 
 
 def check_suffix(path: Path) -> None:
-    """Raises Refused, with a sentence, for a file that would be of an unknown kind."""
+    """Raises Refused, with a sentence, for a file that would be of a kind that cannot be written."""
     if path.suffix.lower() not in SUFFIXES:
         raise Refused(f"{path.name} should end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+    if path.suffix.lower() == VIDEO:
+        check_video()
 
 
 def save_samples(path: Path, samples: Samples, settings: dict[str, Any], trajectory: bool) -> None:

@@ -18,6 +18,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.data import png
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import regular
+from diffusion_studio.engine.files.videos import VIDEO, encoded
 
 SETTINGS = "diffusion_studio"  # the PNG text chunk that holds the settings
 GAP = 2
@@ -123,17 +124,25 @@ def _opened(path: Path) -> tuple[NDArray[np.uint8], dict[str, str]]:
         raise Refused(f"{path.name} is damaged") from error
 
 
-ANIMATIONS = (".gif", ".webp", ".apng")
+ANIMATIONS = (".gif", ".webp", ".apng", VIDEO)
 
 
 def save_animation(
     path: Path, frames: Sequence[NDArray[np.uint8]], settings: dict[str, Any], milliseconds: int = 60
 ) -> None:
-    """Pictures (H, W, C) as an endless GIF, WebP or APNG, by the file's name, that rests on the last one.
+    """Pictures (H, W, C) as a GIF, WebP, APNG or MP4, by the file's name, that rests on the last one.
 
-    WebP and APNG lose no colour. The settings stand in a comment (GIF), in XMP (WebP) or in a text chunk.
+    All but the MP4 are endless; WebP and APNG lose no colour. The settings stand in a comment (GIF, MP4), in
+    XMP (WebP) or in a text chunk.
+
+    Raises:
+        Refused: an MP4, where the library for it is not installed.
     """
-    pictures = [_pillow(enlarged(frame)) for frame in frames]
+    large = [enlarged(frame) for frame in frames]
+    if path.suffix.lower() == VIDEO:
+        write_atomically(path, encoded(large, json.dumps(settings), milliseconds))
+        return
+    pictures = [_pillow(frame) for frame in large]
     durations = [milliseconds] * (len(pictures) - 1) + [1500]
     common: dict[str, Any] = {
         "save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0

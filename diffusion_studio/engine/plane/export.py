@@ -16,6 +16,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.pictures import read_settings, save_grid
 from diffusion_studio.engine.files.reading import parsed, regular
+from diffusion_studio.engine.files.videos import VIDEO, encoded
 from diffusion_studio.engine.plane.chain import PlaneChain
 
 MARK = "plane"  # the key under which a file holds the state of the plane
@@ -35,11 +36,15 @@ def save_picture(path: Path, pixels: NDArray[np.uint8], state: dict[str, Any]) -
 
 
 def save_animation(path: Path, frames: Sequence[NDArray[np.uint8]], state: dict[str, Any]) -> None:
-    """Pictures (H, W, 3) as an endless GIF or WebP, as the ending of `path` says; it rests on the last one.
+    """Pictures (H, W, 3) as a GIF, WebP or MP4, as the ending of `path` says; it rests on the last one.
 
     Raises:
         OSError: the file cannot be written.
+        Refused: an MP4, where the library for it is not installed.
     """
+    if path.suffix.lower() == VIDEO:
+        write_atomically(path, encoded(frames, json.dumps({MARK: state}), MILLISECONDS))
+        return
     pictures = [Image.fromarray(frame) for frame in frames]
     durations = [MILLISECONDS] * (len(pictures) - 1) + [1500]
     buffer = io.BytesIO()

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject
 
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.files.videos import VIDEO, check_video
 from diffusion_studio.pages.plane.picture import PlanePicture
 from diffusion_studio.pages.plane.recorder import Recorder
 from diffusion_studio.viewmodels.plane.model import PlaneViewModel
@@ -24,13 +26,12 @@ class PlaneExporter(QObject):
         self._recorder.done.connect(self._write_animation)
 
     def export(self, path: Path) -> None:
-        """Writes what the ending of `path` says: png, svg, gif, webp, npz or json."""
+        """Writes what the ending of `path` says: png, svg, gif, webp, mp4, npz or json."""
         match path.suffix.lower():
             case ".svg":
                 self._write_drawing(path)
-            case ".gif" | ".webp":
-                self._animation = path
-                self._recorder.start()
+            case ".gif" | ".webp" | ".mp4":
+                self._record(path)
             case ".png":
                 self._model.export(path, [self._picture.frame()])
             case _:
@@ -39,6 +40,16 @@ class PlaneExporter(QObject):
     def stop(self) -> None:
         """Gives up an animation."""
         self._recorder.stop()
+
+    def _record(self, path: Path) -> None:
+        try:
+            if path.suffix.lower() == VIDEO:
+                check_video()
+        except Refused as error:
+            self._model.complain(str(error))
+            return
+        self._animation = path
+        self._recorder.start()
 
     def _write_drawing(self, path: Path) -> None:
         try:

@@ -30,6 +30,7 @@ EXPORTS = [
     ("Drawing …", "svg", "SVG (*.svg)"),
     ("Animation …", "gif", "GIF (*.gif)"),
     ("Animation, small …", "webp", "WebP (*.webp)"),
+    ("Video …", "mp4", "MP4 (*.mp4)"),
     ("Particles …", "npz", "NumPy (*.npz)"),
     ("State …", "json", "State (*.json)"),
 ]

@@ -12,10 +12,11 @@ from diffusion_studio.engine.chains.export import ExportKind
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.widgets.look.icons import set_icon
 
+_ANIMATED = "GIF (*.gif);;WebP (*.webp);;APNG (*.apng);;MP4 (*.mp4)"
 EXPORTS: list[tuple[str, str, str, ExportKind]] = [
     ("Picture of this step …", "png", "PNG (*.png)", "state"),
     ("Strip of the chain …", "png", "PNG (*.png)", "strip"),
-    ("Animation of the chain …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng)", "state"),
+    ("Animation of the chain …", "gif", _ANIMATED, "state"),
     ("Every number …", "npz", "NumPy (*.npz)", "state"),
 ]
 

@@ -64,7 +64,7 @@ class PlaneFiles(QObject):
                 match path.suffix.lower():
                     case ".png":
                         save_picture(path, frames[0], state)
-                    case ".gif" | ".webp":
+                    case ".gif" | ".webp" | ".mp4":
                         save_animation(path, frames, state)
                     case ".npz":
                         save_particles(path, chain)

@@ -236,7 +236,7 @@ class PlaneViewModel(QObject):
     # --- files and sentences ------------------------------------------------------------------------------
 
     def export(self, path: Path, frames: Sequence[NDArray[np.uint8]] = ()) -> None:
-        """Writes a picture (.png), an animation (.gif, .webp), the particles (.npz) or the state (.json).
+        """Writes a picture (.png), an animation (.gif, .webp, .mp4), particles (.npz) or the state (.json).
 
         Args:
             frames: the pictures (H, W, 3) of a picture file or an animation.

@@ -134,7 +134,7 @@ def test_that_a_chain_that_is_not_begun_is_refused_with_a_sentence(tmp_path, don
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "npz", "a.npz.zip"])
 def test_that_a_file_of_an_unknown_kind_is_refused(tmp_path, trajectory, name):
-    with pytest.raises(ValueError, match=r"should end in \.png, \.gif, \.webp, \.apng or \.npz"):
+    with pytest.raises(ValueError, match=r"should end in \.png, \.gif, \.webp, \.apng, \.mp4 or \.npz"):
         check_suffix(tmp_path / name)
     with pytest.raises(ValueError, match="should end in"):
         save_trajectory(tmp_path / name, trajectory, "x_t", 0, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -255,7 +256,7 @@ def test_that_the_tour_goes_round(qtbot, page, model):
 def test_that_everything_seen_is_exported(qtbot, page, model, tmp_path):
     model.edit("process.steps", 12)
     model.editor.settle()
-    for name in ("a.png", "a.svg", "a.gif", "a.webp", "a.npz", "a.json"):
+    for name in ("a.png", "a.svg", "a.gif", "a.webp", "a.mp4", "a.npz", "a.json"):
         page.exporter.export(tmp_path / name)
         qtbot.waitUntil(lambda name=name: (tmp_path / name).exists() and not model.files.busy)
         assert (tmp_path / name).stat().st_size > 100
@@ -363,3 +364,12 @@ def test_that_a_page_with_wild_trails_is_painted(page, ages):
     wild = np.random.default_rng(0).uniform(-3, 3, size=(2000, 24, 2))
     page.plane.set_trails(wild, tuple(range(8)) * 3, ages=ages)
     assert not page.plane.grab().isNull()
+
+
+def test_that_a_video_that_cannot_be_written_is_said_before_it_is_recorded(
+    qtbot, page, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    page.exporter.export(tmp_path / "a.mp4")
+    assert "diffusion-studio[video]" in model.state.notice.text
+    assert not model.player.moving

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import diffusion_studio
-from tests.support.citations import keys, sources, unknown_names, wrong
+from tests.support.citations import in_prose, keys, sources, unknown_names, unprinted, wrong
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(diffusion_studio.__file__).parent
@@ -37,6 +37,31 @@ def test_that_prose_cites_what_the_references_know(name: str):
     text = (MODULES | PAGES)[name].read_text(encoding="utf-8")
     assert unknown_names(text, KNOWN) == []
     assert re.search(r"\b(?:[SLK] \d|C \d\.|MATHS)", text) is None, "a shorthand that nobody else knows"
+
+
+@pytest.mark.parametrize("name", [*MODULES, *PAGES])
+def test_that_every_number_is_one_that_the_text_prints(name: str):
+    """Equations, lemmas, remarks, algorithms, figures and sections of the texts that are followed."""
+    text = (MODULES | PAGES)[name].read_text(encoding="utf-8")
+    found = in_prose(text)
+    if name in MODULES:
+        found += [source for _, source in sources(ast.parse(text))]
+    assert [bad for source in found for bad in unprinted(source)] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "bad"),
+    [
+        ("Luo eq. 171", ["Luo eq. 171"]), ("Luo eq. 168–172; Stratos eq. 25", ["Luo eq. 171", "Luo eq. 172"]),
+        ("Course eq. 2.4, 2.11, remark 2.8", ["Course eq. 2.11"]),
+        ("Kuppa theorem 2.6", ["Kuppa theorem 2.6"]),
+        ("Stratos §3.4", ["Stratos § 3.4"]), ("Luo after eq. 158", []),
+        ("Course lemma 2.5, remark 2.8", []),
+        ("Course algorithm 4", ["Course algorithm 4"]), ("Ho et al. 2020, eq. 999", []),
+    ],
+)  # fmt: skip
+def test_that_a_number_that_no_text_prints_is_found(source: str, bad: list[str]):
+    assert unprinted(source) == bad
 
 
 @pytest.mark.parametrize(

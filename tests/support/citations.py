@@ -15,6 +15,29 @@ CARRIERS = {
 """Calls that carry a citation: by which keyword, at which position."""
 NO_CITATION = ("drawn by hand", "as given")  # what a person makes has no source
 
+NUMBERED: dict[str, dict[str, frozenset[str]]] = {
+    "Stratos": {
+        "eq.": frozenset(map(str, range(1, 26))), "lemma": frozenset({"2.1", "3.1", "3.3"}),
+        "corollary": frozenset({"3.2"}), "footnote": frozenset("12"),
+        "§": frozenset({"1", "1.1", "2", "2.1", "2.2", "2.3", "2.4", "3", "3.1", "3.2", "3.3"}),
+    },
+    "Luo": {"eq.": frozenset(map(str, range(1, 171))), "figure": frozenset("123456")},
+    "Course": {
+        "eq.": frozenset(f"1.{k}" for k in range(1, 6)) | frozenset(f"2.{k}" for k in range(1, 11)),
+        "definition": frozenset({"1.1", "2.1"}),
+        "proposition": frozenset({"1.2", "1.5", "1.9", "2.2", "2.3"}),
+        "remark": frozenset({"1.3", "1.4", "1.6", "1.7", "1.8", "2.6", "2.7", "2.8"}),
+        "lemma": frozenset({"2.4", "2.5"}), "algorithm": frozenset("123"), "figure": frozenset("123"),
+        "§": frozenset({"1.1", "1.2", "1.2.1", "1.2.2", "1.2.3", "1.2.4", "2.1", "2.2", "2.3", "2.3.1",
+                        "2.3.2", "2.4", "2.5"}),
+    },
+    "Kuppa": {
+        "eq.": frozenset(f"2.{k}" for k in range(1, 21)), "theorem": frozenset({"2.5"}),
+        "§": frozenset({"2.1", *(f"2.1.{k}" for k in range(1, 7))}),
+    },
+}  # fmt: skip
+"""The numbers that the texts themselves print, by kind."""
+
 _NUMBER = r"(?:[A-Z]?[\d.]*\d(?:–\d+)?|[A-Z])"
 _KINDS = (
     r"(?:eq\.|algorithms?|appendix|corollary|definition|figure|footnote|lemma|proposition|remark|table"
@@ -84,4 +107,42 @@ def unknown_names(text: str, known: frozenset[str]) -> list[str]:
         match[0]
         for match in _BEFORE_EQUATION.finditer(flat)
         if not any(match[1].endswith(key) for key in known)
+    ]
+
+
+def unprinted(source: str) -> list[str]:
+    """The numbers in `source` that the text that it names does not print."""
+    return [
+        f"{name} {kind} {number}"
+        for part in source.split("; ")
+        for name, known in NUMBERED.items()
+        if part.startswith(f"{name} ")
+        for kind, number in _numbers(part.removeprefix(f"{name} "))
+        if number not in known.get(kind, ())
+    ]
+
+
+def _numbers(places: str) -> Iterator[tuple[str, str]]:
+    """(kind, number) of each place: "eq. 17–19, remark 2.8" has four."""
+    kind = ""
+    for place in places.split(", "):
+        found = re.match(rf"(?:after )?({_KINDS}|§)", place)
+        kind = found[1].removesuffix("s") if found else kind
+        for first, last in re.findall(r"(\d[\d.]*\d|\d)(?:–([\d.]*\d))?", place):
+            whole = last.isdigit() and first.isdigit()
+            yield from (
+                ((kind, str(k)) for k in range(int(first), int(last) + 1)) if whole else ((kind, first),)
+            )
+            if last and not whole:
+                yield kind, last
+
+
+def in_prose(text: str) -> list[str]:
+    """The citations of numbered texts that stand in prose, each as a source."""
+    number = r"\d[\d.]*\d|\d"
+    some = rf"(?:{number})(?:–(?:{number}))?"
+    return [
+        f"{name} {place}"
+        for name in NUMBERED
+        for place in re.findall(rf"\b{name} ((?:after )?(?:{_KINDS} |§){some}(?:, {some}(?![\w%]))*)", text)
     ]

@@ -75,12 +75,12 @@ class ClassifierFree(Guide):
     second: int = knob(
         NO_LABEL, title="mix with", symbol="y₂", ge=-1, le=100_000, words={-1: "none"},
         help="A second class that is asked for at the same time.",
-        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)", source="Luo eq. 170",
+        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)",
     )  # fmt: skip
     share: float = knob(
         0.5, title="share of it", symbol="m", ge=0, le=1,
         help="How much of the second class is in the mixture.",
-        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)", source="Luo eq. 170",
+        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)",
     )  # fmt: skip
 
     needs: ClassVar[Need] = "labels"

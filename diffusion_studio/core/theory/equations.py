@@ -26,7 +26,7 @@ _FIXED = (
     Equation(
         "Forward process", "Noise in one step",
         r"q(x_t|x_{t-1}) = \mathcal{N}(\sqrt{1-\beta_t}\,x_{t-1},\,\beta_t I)",
-        "Stratos eq. 7; Luo eq. 31; Course eq. 2.4", "train", "diffusion.schedule.kind",
+        "Stratos eq. 7; Luo eq. 31; Course eq. 2.4; Kuppa eq. 2.1", "train", "diffusion.schedule.kind",
     ),
     Equation(
         "Forward process", "Noise at once",
@@ -50,7 +50,7 @@ _FIXED = (
     Equation(
         "Predictions", "Their errors are tied",
         " = ".join(rf"{each.factor}\|{each.latex}-{each.hat}\|^2" for each in READINGS.values()),
-        "Course eq. 2.10; Luo eq. 108, 148", "theory", "weights",
+        "Course eq. 2.10; Luo eq. 99, 130, 148", "theory", "weights",
     ),
     Equation(
         "The bound", "Three terms",
@@ -60,17 +60,18 @@ _FIXED = (
     Equation(
         "The bound", "Reconstruction",
         r"L_0 = -\mathbb{E}_{q(x_1|x_0)}\log p(x_0|x_1)",
-        "Luo eq. 58; Ho et al. 2020, eq. 13", "theory", "elbo",
+        "Stratos eq. 1; Luo eq. 58; Course proposition 2.3; Kuppa eq. 2.19; Ho et al. 2020, eq. 13", "theory",
+        "elbo",
     ),
     Equation(
         "The bound", "Denoising matching",
         r"L_{t-1} = \mathbb{E}\,D_{\mathrm{KL}}(q(x_{t-1}|x_t,x_0)\,\|\,p(x_{t-1}|x_t))",
-        "Stratos eq. 1; Luo eq. 58; Course proposition 2.3", "theory", "elbo",
+        "Stratos eq. 1; Luo eq. 58; Course proposition 2.3; Kuppa eq. 2.20", "theory", "elbo",
     ),
     Equation(
         "The bound", "Prior matching",
         r"L_T = D_{\mathrm{KL}}(q(x_T|x_0)\,\|\,\mathcal{N}(0,I))",
-        "Luo eq. 58; Course proposition 2.3", "theory", "elbo",
+        "Stratos eq. 1; Luo eq. 58; Course proposition 2.3; Kuppa eq. 2.19", "theory", "elbo",
     ),
     Equation(
         "The bound", "Over triples",
@@ -80,7 +81,7 @@ _FIXED = (
     Equation(
         "The bound", "Posterior variance",
         r"\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t",
-        "Stratos eq. 13; Luo eq. 85; Course remark 2.8", "theory", "schedules",
+        "Stratos eq. 13; Luo eq. 85; Course lemma 2.5, remark 2.8", "theory", "schedules",
     ),
     Equation(
         "The bound", "Learned variance",

@@ -42,7 +42,7 @@ class SampleSpec(Choice):
         EVERY_CLASS, title="class", symbol="y", ge=-2, le=100_000,
         words={EVERY_CLASS: "all in turn", NO_CLASS: "none"},
         help="The class that is asked for; −1 asks for all of them in turn, −2 for none.",
-        source="Luo eq. 167",
+        source="Luo eq. 162",
     )  # fmt: skip
     guidance: float = knob(
         1.0, title="guidance", symbol="γ", ge=0, le=20,

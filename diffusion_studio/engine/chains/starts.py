@@ -74,7 +74,7 @@ class NoiseStart(Start):
     title: ClassVar[str] = "noise"
     summary: ClassVar[str] = "every chain begins at its own noise."
     formula: ClassVar[str] = r"x_T \sim \mathcal N(0, I)"
-    source: ClassVar[str] = "Stratos eq. 8"
+    source: ClassVar[str] = "Stratos §2.4; Luo eq. 33; Course algorithm 3"
 
     def first(self, chain: Chain) -> Generator[InversionStep, None, Tensor]:
         yield from ()

@@ -142,7 +142,7 @@ class Reverse(Process):
     title: ClassVar[str] = "reverse chain"
     summary: ClassVar[str] = "walks from pure noise down to the data, one level after the other."
     formula: ClassVar[str] = r"x_T \to \dots \to x_t \to x_s \to \dots \to x_0"
-    source: ClassVar[str] = "Stratos §3; Luo eq. 139"
+    source: ClassVar[str] = "Stratos §3.3; Luo eq. 143"
 
     @model_validator(mode="after")
     def _no_learned_variance(self) -> Reverse:

@@ -38,5 +38,5 @@ def caption(config: AutoencoderConfig) -> str:
     if not isinstance(config, VAEConfig):
         return f"k = {config.code.size} · Course §1.1"
     if isinstance(config, HVAEConfig):
-        return f"T = {config.hierarchy.levels}, λ = {config.kl_weight:g} · Luo eq. 28, 43"
+        return f"T = {config.hierarchy.levels}, λ = {config.kl_weight:g} · Luo eq. 28, 44"
     return f"k = {config.code.size}, λ = {config.kl_weight:g}, L = {config.draws} · Luo eq. 19, 22"

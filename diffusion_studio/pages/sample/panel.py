@@ -61,7 +61,7 @@ class SamplePanel(QWidget):
         self.browse.setAccessibleName("Open a run or a model folder")
         self.labels = QuietCombo()
         self.labels.setAccessibleName("Class")
-        self.labels.setToolTip("The class that is asked for (Luo eq. 167)")
+        self.labels.setToolTip("The class that is asked for (Luo eq. 162)")
         self._chosen, self.class_row = QWidget(), QWidget()
         _row(self._chosen, self.sources, self.browse)
         _row(self.class_row, label("class  y", "muted"), self.labels)

@@ -84,7 +84,7 @@ CARDS = (
         "Several levels",
         "A Markov chain of latents, each decoded from the one above. One bound measures it in two ways: over "
         "triples, and by the posterior of each step. Measure: both have one mean, the second scatters less.",
-        "Luo eq. 23–29, 43, 58",
+        "Luo eq. 23–29, 44, 58",
         (CodeAction("T = 2", "hvae", _QUICK | {"hierarchy.levels": 2, "code.size": 16}, "bridge"),),
     ),
     CodeCard(

@@ -61,7 +61,7 @@ WITHOUT_DATA = TourCard(
     "Between the modes its arrows are invented (look at the error map), and a chain that comes "
     "down from noise by them goes astray. Learned at all levels, the score is right wherever the "
     "chain comes by, and the bars meet.",
-    "Luo after eq. 157; Song & Ermon 2019, §3.2.1",
+    "Luo after eq. 158; Song & Ermon 2019, §3.2.1",
     (
         Action("Learn at one level", setting(**_ONE_LEVEL, look_field="error"), learns=True),
         Action("A chain by one level", setting(**_ONE_LEVEL | _DOWN), learns=True),
@@ -77,7 +77,7 @@ THIN_CURVE = TourCard(
     "Data often lie on a curve or a surface with nothing beside it. There the density is zero, its "
     "logarithm is not defined, and the score grows without bound: plain steps leap away. A little "
     "noise gives the curve a width, and every place a score.",
-    "Luo after eq. 157; Song & Ermon 2019, §3.2.1",
+    "Luo after eq. 158; Song & Ermon 2019, §3.2.1",
     (
         Action("No noise", setting("line", _SMALL_STEPS, t=0, count=2000, start="window", **STILL)),
         Action(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser
@@ -23,38 +20,16 @@ from diffusion_studio.core.objective.weights import (
     printed_ddim_weight,
     reverse_variance,
 )
-from diffusion_studio.core.process.schedules import LinearSchedule
+from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.theory.erratum import Deciding, Erratum
+from diffusion_studio.core.theory.further_errata import FURTHER
 
 STEPS = 1000  # of the linear schedule that the numbers are taken from
 
 
-@dataclass(frozen=True)
-class Deciding:
-    """One number, as printed, corrected, and what it must be."""
-
-    what: str
-    printed: float
-    corrected: float
-    truth: float
-
-
-@dataclass(frozen=True)
-class Erratum:
-    """One slip of a reference."""
-
-    key: str
-    place: str  # Stratos eq. 25
-    title: str
-    printed: str  # LaTeX
-    corrected: str  # LaTeX
-    why: str  # a paragraph
-    truth: str  # what the last column is
-    numbers: Callable[[], tuple[Deciding, ...]]
-
-
-def _linear(steps: int = STEPS) -> Tables:
-    return Tables.from_betas(LinearSchedule().betas(steps))
+def _linear() -> Tables:
+    return Tables.from_betas(LinearSchedule().betas(STEPS))
 
 
 def _ddim_weight() -> tuple[Deciding, ...]:
@@ -142,10 +117,10 @@ def _nodes(dims: int, std: float) -> tuple[torch.Tensor, ...]:
 
 
 def _other_decomposition() -> tuple[Deciding, ...]:
-    """The bound for an exact denoiser of N(0, 0.36), by Luo eq. 45, by 44, and by 58."""
+    """The bound for an exact denoiser of N(0, 0.36), cosine schedule, by Luo eq. 45, by 44, and by 58."""
     found = []
     for steps in (5, 10, 20):
-        tables, std = _linear(steps), 0.6
+        tables, std = Tables.from_betas(CosineSchedule().betas(steps)), 0.6
         variance = reverse_variance(tables, "forward")
         model = fixed_variance(GaussianDenoiser(tables, std=std), variance)
         mass, x, e = _nodes(1, std)
@@ -233,13 +208,15 @@ ERRATA = (
         "λ of DDPM", _monotone,
     ),
     Erratum(
-        "other_decomposition", "Luo eq. 45", "The bound over neighbours",
+        "other_decomposition", "Luo eq. 45; Kuppa §2.1.3", "The bound over neighbours",
         r"\mathbb{E}_{q(x_{t-1},x_{t+1}|x_0)}\,D_{\mathrm{KL}}(q(x_t|x_{t-1})\,\|\,p(x_t|x_{t+1}))",
         r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
         "Going from 44 to 45 the text averages over x_t as if x_{t+1} were not known, but x_{t+1} was made "
         "from that very x_t. The KL divergence draws a fresh x_t instead, and the sum is no longer the "
         "bound. The form of Luo eq. 44 is right; it needs x_t itself, which is why its estimate scatters so "
-        "much more than that of Luo eq. 58.",
+        "much more than that of Luo eq. 58. (Step 6 of Kuppa states outright that x_t given x_{t−1}, x_{t+1} "
+        "and x_0 has the law of x_t given x_{t−1}.) Cosine schedule.",
         "the bound by Luo eq. 58", _other_decomposition,
     ),
+    *FURTHER,
 )  # fmt: skip

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.core.theory.equations import Equation
-from diffusion_studio.core.theory.errata import Deciding, Erratum
+from diffusion_studio.core.theory.erratum import Deciding, Erratum
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
@@ -80,7 +80,8 @@ class ErratumCard(Card):
         words = rich_label(subscripted(erratum.why))
         words.setWordWrap(True)
         self.body.addWidget(words)
-        self.body.addLayout(self._table(erratum.truth, erratum.numbers()))
+        if numbers := erratum.numbers():
+            self.body.addLayout(self._table(erratum.truth, numbers))
 
     def _table(self, truth: str, numbers: Sequence[Deciding]) -> QGridLayout:
         grid = QGridLayout()

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
-from diffusion_studio.data import jpeg, png, tiff
+from diffusion_studio.data import avif, jpeg, png, tiff
+from diffusion_studio.data.colour import Space
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.formats import HEAD, format_of, opened
-from diffusion_studio.data.samples import Samples, in_srgb, upright
+from diffusion_studio.data.samples import Alpha, Samples, in_srgb, upright
 from diffusion_studio.data.spec import Fit
 
 MAX_MEGAPIXELS = 100
@@ -103,11 +104,13 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
     with _LARGE if large else contextlib.nullcontext():
         if header is not None and header.is_deep:
             assert isinstance(image, PngImagePlugin.PngImageFile)
-            found = _turned(image, png.read_deep(file, image, frame.background))
+            found = _turned(image, png.read_deep(file, image, header, frame.background))
             return _framed(found, frame, width, height, deep=True)
         loaded = _loaded(image, file, header)
         is_deep = loaded.mode.startswith("I")
-        plain = _plain(_turned(image, loaded), frame.background)
+        turned = _turned(image, loaded)
+        space = header.space if header is not None else avif.space(file) if name == "AVIF" else None
+        plain = _from_space(turned, space, frame.background) if space else _plain(turned, frame.background)
         return _framed(plain, frame, width, height, deep=is_deep)
 
 
@@ -168,14 +171,32 @@ def _plain(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
         white = 65535 if values.dtype.itemsize == 2 else 0
-        return in_srgb(Samples(values[..., None], 1, white).picture(background), profile)
+        return Samples(values[..., None], 1, white, profile=profile).picture(background)
     if image.mode == "LAB":
         return _from_lab(image)
     if image.has_transparency_data:
-        return _composite(in_srgb(image.convert("RGBA"), profile), background)
+        return _composite(_transparent(image, profile), background)
     if image.mode == "CMYK":
         return in_srgb(image, profile).convert("RGB")
     return in_srgb(image.convert("L" if image.mode in ("1", "L") else "RGB"), profile)
+
+
+def _transparent(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGBA in sRGB; the profile of a grey picture speaks of one channel."""
+    if image.mode not in ("L", "LA", "La"):
+        return in_srgb(image.convert("RGBA"), profile)
+    grey, alpha = image.convert("LA").split()
+    return Image.merge("LA", (in_srgb(grey, profile), alpha)).convert("RGBA")
+
+
+def _from_space(image: Image.Image, space: Space, background: tuple[int, int, int]) -> Image.Image:
+    """The same of a picture whose colours are not those of sRGB, and that has no profile."""
+    if image.mode.startswith("I"):
+        return Samples(np.asarray(image)[..., None], 1, 65535, space=space).picture(background)
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+    values = np.asarray(image.convert(mode)).reshape(image.height, image.width, -1)  # (H, W, S)
+    alpha: Alpha | None = "straight" if mode == "RGBA" else None
+    return Samples(values, 1 if mode == "L" else 3, 255, alpha, space=space).picture(background)
 
 
 def _composite(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:

@@ -11,8 +11,9 @@ import imagecodecs
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from diffusion_studio.data.colour import Space, by_codes, by_gamma
 from diffusion_studio.data.errors import BadImage
-from diffusion_studio.data.samples import Alpha, Colours, Samples, in_srgb
+from diffusion_studio.data.samples import Alpha, Colours, Samples
 
 CUT_OFF = "The file is cut off: its end is missing."
 WRONG_CHECKSUM = "A checksum inside the file is wrong: the file is damaged."
@@ -22,6 +23,8 @@ _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by colour type
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Where the passes of an interlaced picture begin (x, y), and in what steps they go."""
 _MOST_COUNTED = 2**30  # bytes; larger pictures are refused for their size
+_LOOKED_AT = {b"IHDR", b"tRNS", b"acTL", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"}
+_UNSPECIFIED = 2  # of the codes in cICP
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6  # colour types
 
 
@@ -32,12 +35,16 @@ class Header:
     Args:
         transparent: the content of tRNS, empty where there is none.
         animated: whether it holds an animation.
+        space: what its colours mean as light; None for sRGB, and where a profile says it.
+        coded: whether that is said by a code, which counts for more than a profile.
     """
 
     bits: int
     colour: int
     transparent: bytes
     animated: bool
+    space: Space | None = None
+    coded: bool = False
 
     @property
     def is_deep(self) -> bool:
@@ -61,7 +68,7 @@ def check(file: BinaryIO) -> Header:
             raise BadImage(CUT_OFF)
         length, kind = struct.unpack(">I4s", header)
         content = _checked(file, kind, length, rows)
-        if kind in (b"IHDR", b"tRNS", b"acTL"):
+        if kind in _LOOKED_AT:
             found.setdefault(kind, content)
         if kind in (b"IHDR", b"fcTL") and len(rows) < 2:
             rows += _promised(found.get(b"IHDR", b""), content, kind, rows)
@@ -70,7 +77,24 @@ def check(file: BinaryIO) -> Header:
         raise BadImage(_NONSENSE)
     if any(each.missing for each in rows if each.begun):
         raise BadImage("The picture is damaged: some of its rows are missing.")
-    return Header(first[8], first[9], found.get(b"tRNS", b""), b"acTL" in found)
+    return Header(
+        first[8], first[9], found.get(b"tRNS", b""), b"acTL" in found, _space(found), _codes(found) != ()
+    )
+
+
+def _codes(found: dict[bytes, bytes]) -> tuple[int, ...]:
+    """Primaries and transfer of cICP, where both are specified; else nothing."""
+    content = found.get(b"cICP", b"")
+    return tuple(content[:2]) if len(content) == 4 and _UNSPECIFIED not in content[:2] else ()
+
+
+def _space(found: dict[bytes, bytes]) -> Space | None:
+    """By the first of cICP, iCCP, sRGB, gAMA with cHRM that is there (PNG 3rd ed. §4.3)."""
+    if codes := _codes(found):
+        return by_codes(codes[0], codes[1], "a PNG")
+    if b"iCCP" in found or b"sRGB" in found:
+        return None
+    return by_gamma(found.get(b"gAMA", b""), found.get(b"cHRM", b""))
 
 
 def _promised(header: bytes, content: bytes, kind: bytes, before: list[_Rows]) -> list[_Rows]:
@@ -129,7 +153,7 @@ def _checked(file: BinaryIO, kind: bytes, length: int, rows: list[_Rows]) -> byt
 
 
 def read_deep(
-    file: BinaryIO, image: PngImagePlugin.PngImageFile, background: tuple[int, int, int]
+    file: BinaryIO, image: PngImagePlugin.PngImageFile, header: Header, background: tuple[int, int, int]
 ) -> Image.Image:
     """A picture of sixteen bits with all of them, opaque, in sRGB.
 
@@ -141,8 +165,9 @@ def read_deep(
     values = values.reshape(*values.shape[:2], -1)  # (H, W, S); a transparent colour has become alpha
     colours: Colours = 1 if values.shape[2] < 3 else 3
     alpha: Alpha | None = "straight" if values.shape[2] > colours else None
-    found = Samples(values, colours, int(np.iinfo(values.dtype).max), alpha).picture(background)
-    return in_srgb(found, image.info.get("icc_profile"))
+    white = int(np.iinfo(values.dtype).max)
+    profile = None if header.coded else image.info.get("icc_profile")
+    return Samples(values, colours, white, alpha, space=header.space, profile=profile).picture(background)
 
 
 def with_true_transparency(image: Image.Image, header: Header) -> Image.Image:

@@ -6,10 +6,12 @@ import io
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from diffusion_studio.data.colour import Space
 from diffusion_studio.data.errors import BadImage
 
 Shares = NDArray[np.floating[Any]]  # of full intensity, float32
@@ -40,6 +42,8 @@ class Samples:
         white: the value of full intensity; 0 for floats, whose range tells.
         alpha: what the alpha channel means; None where there is none.
         inverted: whether 0 is white (TIFF's WhiteIsZero).
+        space: what the colours mean as light; None for sRGB, and where a profile says it.
+        profile: by ICC, which says it; of CMYK it is left to `in_srgb`.
     """
 
     values: NDArray[Any]
@@ -47,15 +51,22 @@ class Samples:
     white: int
     alpha: Alpha | None = None
     inverted: bool = False
+    space: Space | None = None
+    profile: bytes | None = None
 
     def picture(self, background: tuple[int, int, int]) -> Image.Image:
         """Mode L, RGB or CMYK, on the background where it is transparent."""
-        if self.alpha is None and not self.inverted and self.white == 65535:
+        plain = self.alpha is None and not self.space and not self.profile and not self.inverted
+        if plain and self.white == 65535:
             return _image(((self.values.astype(np.uint32) + 128) // 257).astype(np.uint8))
         unit = _unit(self.values, self.white)
         colour: Shares = unit[..., : self.colours]
         if self.inverted:
             colour = 1 - colour
+        if self.space is not None:
+            colour = self.space.in_srgb(colour)
+        elif self.profile and self.colours != 4:
+            colour = _by_profile(colour, self.profile)
         if self.alpha is not None:
             colour = self._composite(colour, unit[..., self.colours :], background)
         return _image(np.rint(np.clip(colour, 0, 1) * 255).astype(np.uint8))
@@ -68,6 +79,29 @@ class Samples:
         seen = colour * opacity if self.alpha == "straight" else colour
         found: Shares = seen + (1 - np.clip(opacity, 0, 1)) * below
         return found
+
+
+def _by_profile(colour: Shares, profile: bytes) -> Shares:
+    """In sRGB, at sixteen bits; unchanged where the profile cannot be read. (H, W, 1 or 3) → the same"""
+    kind = "gray" if colour.shape[2] == 1 else "rgb"
+    values = np.rint(np.clip(colour, 0, 1) * 65535).astype(np.uint16)
+    try:
+        if _is_srgb(ImageCms.ImageCmsProfile(io.BytesIO(profile))):
+            return colour
+        found = imagecodecs.cms_transform(
+            values[..., 0] if kind == "gray" else values, profile, _srgb().tobytes(), colorspace=kind,
+            outcolorspace="rgb", outdtype=np.uint16, flags=int(ImageCms.Flags.NOOPTIMIZE),
+        )  # fmt: skip
+    except (ImageCms.PyCMSError, RuntimeError, OSError, ValueError, TypeError):
+        return colour
+    shares: Shares = (found[..., : colour.shape[2]] / 65535).astype(np.float32)
+    return shares
+
+
+def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    """By its name; GIMP's “Linear sRGB” and scRGB have other curves."""
+    name = ImageCms.getProfileDescription(profile).lower()
+    return "srgb" in name and "linear" not in name and "scrgb" not in name
 
 
 def _unit(values: NDArray[Any], white: int) -> Shares:
@@ -118,8 +152,10 @@ def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return image
     try:
         given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(given).lower():
+        if _is_srgb(given):
             return image
+        if image.mode == "L":
+            return image.point(_levels(given))
         converted = ImageCms.profileToProfile(_opaque(image), given, _srgb(), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
@@ -127,7 +163,18 @@ def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return image
     if image.mode == "RGBA":
         converted.putalpha(image.getchannel("A"))
-    return converted.convert("L") if image.mode == "L" else converted
+    return converted
+
+
+def _levels(profile: ImageCms.ImageCmsProfile) -> list[int]:
+    """What each of the 256 levels of a grey picture is in sRGB; a faster way errs where it is dark."""
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    found = ImageCms.profileToProfile(
+        ramp, profile, _srgb(), outputMode="RGB", flags=ImageCms.Flags.NOOPTIMIZE
+    )
+    assert found is not None  # None only with inPlace
+    levels: list[int] = np.asarray(found)[0, :, 0].tolist()
+    return levels
 
 
 def _opaque(image: Image.Image) -> Image.Image:

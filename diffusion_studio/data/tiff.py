@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion_studio.data.errors import BadImage
@@ -16,7 +17,7 @@ from diffusion_studio.data.samples import Alpha, Colours, Samples, in_srgb, upri
 
 MOST_BYTES = 2**31  # of the samples of one picture
 _UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4  # sample formats
-_WHITE_IS_ZERO, _GREY, _RGB, _CMYK = 0, 1, 2, 5  # photometric interpretations
+_WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _CMYK = 0, 1, 2, 3, 5  # photometric interpretations
 _COLOURS: dict[int, Colours] = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _CMYK: 4}
 _ALPHA: dict[int, Alpha] = {1: "premultiplied", 2: "straight"}
 _PLAIN_BITS = {1, 2, 4, 8}
@@ -43,9 +44,10 @@ def read_deep(file: BinaryIO, background: tuple[int, int, int], most_pixels: int
             _check_plain(page, kind)
             return None
         _check(page, kind, most_pixels)
-        image = _samples(page, kind).picture(background)
-        profile = page.tags.valueof(_ICC)
-        image = in_srgb(image, profile if isinstance(profile, bytes) else None)
+        found = page.tags.valueof(_ICC)
+        profile = found if isinstance(found, bytes) else None
+        image = _samples(page, kind, profile).picture(background)
+        image = in_srgb(image, profile) if image.mode == "CMYK" else image
         return upright(image.convert("RGB") if image.mode == "CMYK" else image, _orientation(page))
 
 
@@ -73,7 +75,19 @@ def _is_plain(page: tifffile.TiffPage) -> bool:
     bits = set(_bits(page))
     if page.sampleformat not in (_UNSIGNED, _UNDEFINED) or not bits <= _PLAIN_BITS:
         return False
-    return bits == {8} or page.samplesperpixel == 1
+    if page.photometric == _PALETTE and page.samplesperpixel == 1:
+        return (
+            int(_palette(page).max()) > 255
+        )  # some writers give colours of eight bits, where sixteen belong
+    grey_and_alpha = page.photometric in (_WHITE_IS_ZERO, _GREY) and page.samplesperpixel > 1
+    return page.samplesperpixel == 1 or (bits == {8} and not grey_and_alpha)
+
+
+def _palette(page: tifffile.TiffPage) -> NDArray[np.uint16]:
+    """(colours, 3)"""
+    if page.colormap is None:
+        raise BadImage("The picture is damaged: its palette is missing.")
+    return np.moveaxis(page.colormap, 0, -1)
 
 
 def _check_plain(page: tifffile.TiffPage, kind: str) -> None:
@@ -101,10 +115,13 @@ def _check(page: tifffile.TiffPage, kind: str, most_pixels: int) -> None:
         raise BadImage(f"It is {kind}; what is black and what is white in them is not known.")
     if len(set(_bits(page))) > 1:
         raise BadImage(f"It is {kind}, a kind that is not read.")
-    if page.photometric not in _COLOURS:
+    if page.photometric not in _COLOURS and (page.photometric != _PALETTE or page.samplesperpixel > 1):
         raise BadImage(f"It is {kind} in {_name(page.photometric)} colours, a kind that is not read.")
     if page.compression not in _COMPRESSIONS:
         raise BadImage(f"It is {kind} compressed by {_name(page.compression)}, a kind that is not read.")
+    most = _COLOURS.get(int(page.photometric), 1) + 1  # one more, which may be alpha
+    if page.samplesperpixel > most:
+        raise BadImage(f"It is {kind} of {page.samplesperpixel} channels, a kind that is not read.")
     if page.axes not in ("YX", "YXS", "SYX") or page.dtype is None:
         raise BadImage(f"It is {kind} of more than one plane, a kind that is not read.")
     if page.size * page.dtype.itemsize > MOST_BYTES:
@@ -116,8 +133,11 @@ def _name(value: Any) -> str:
     return str(getattr(value, "name", value)).replace("_", " ")
 
 
-def _samples(page: tifffile.TiffPage, kind: str) -> Samples:
+def _samples(page: tifffile.TiffPage, kind: str, profile: bytes | None) -> Samples:
     values = page.asarray()
+    if page.photometric == _PALETTE:
+        table = _palette(page)
+        return Samples(table[values], 3, 65535 if table.max() > 255 else 255, profile=profile)
     if page.axes == "SYX":
         values = np.moveaxis(values, 0, -1)
     values = values.reshape(*values.shape[:2], -1)  # (H, W, S)
@@ -130,7 +150,8 @@ def _samples(page: tifffile.TiffPage, kind: str) -> Samples:
             alpha = _ALPHA[int(extra)]
             channels.append(colours + number)
     white = 0 if page.sampleformat == _FLOAT else 2 ** _bits(page)[0] - 1
-    return Samples(values[..., channels], colours, white, alpha, page.photometric == _WHITE_IS_ZERO)
+    inverted = page.photometric == _WHITE_IS_ZERO
+    return Samples(values[..., channels], colours, white, alpha, inverted, profile=profile)
 
 
 def _orientation(page: tifffile.TiffPage) -> object:

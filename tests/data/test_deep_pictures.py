@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from diffusion_studio.data.decode import Frame, Picture, decode_file
 from diffusion_studio.data.errors import BadImage
 from support.image_folders import png_chunk
+from support.profiles import adobe_rgb
 
 SIDE = 16
 BACKGROUND = (255, 200, 100)
@@ -241,33 +242,6 @@ def test_that_the_cover_of_an_animation_is_not_taken_for_its_first_frame() -> No
 
 def profile(kind: str) -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(kind)).tobytes()  # type: ignore[arg-type]
-
-
-def adobe_rgb() -> bytes:
-    """A matrix profile of Adobe RGB (1998), made by the tables of its specification."""
-    d50 = {
-        "rXYZ": (0.60974, 0.31111, 0.01947),
-        "gXYZ": (0.20528, 0.62567, 0.06087),
-        "bXYZ": (0.14919, 0.06322, 0.74457),
-    }
-
-    def fixed(value: float) -> bytes:
-        return struct.pack(">i", round(value * 65536))
-
-    tags = {name.encode(): b"XYZ \0\0\0\0" + b"".join(map(fixed, xyz)) for name, xyz in d50.items()}
-    tags[b"wtpt"] = b"XYZ \0\0\0\0" + b"".join(map(fixed, (0.9642, 1.0, 0.8249)))
-    gamma = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.19921875 * 256)) + bytes(2)
-    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma)
-    text = b"Adobe RGB"
-    tags[b"desc"] = b"desc\0\0\0\0" + struct.pack(">I", len(text) + 1) + text + bytes(79)
-    table, content, offset = b"", b"", 128 + 4 + 12 * len(tags)
-    for name, data in tags.items():
-        data += bytes(-len(data) % 4)
-        table += name + struct.pack(">II", offset + len(content), len(data))
-        content += data
-    head = struct.pack(">I4sI4s4s4s", offset + len(content), b"lcms", 0x02400000, b"mntr", b"RGB ", b"XYZ ")
-    head = head + bytes(12) + b"acsp" + bytes(28) + b"".join(map(fixed, (0.9642, 1.0, 0.8249))) + bytes(48)
-    return head + struct.pack(">I", len(tags)) + table + content
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WebP"])

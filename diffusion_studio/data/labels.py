@@ -41,7 +41,8 @@ def labels_for(root: Path, metadata: Sequence[FoundFile], files: Sequence[str], 
     found = read_metadata(root, metadata, files)
     if found.named:
         how = f"Classes come from {listed(found.used)}."
-        return Labelling(found.named, how, (*found.notes, *_without(files, found.named)), found.report)
+        notes = (*found.notes, *_without(files, found.named), *_alone(found.named))
+        return Labelling(found.named, how, notes, found.report)
     plain = {file: layout.plain[file] for file in files if file in layout.plain}
     named, notes = classes_by_folder(plain)
     how = "Classes come from the names of the folders." if named else "There are no classes."
@@ -55,6 +56,16 @@ def _without(files: Sequence[str], named: dict[str, str]) -> list[str]:
         return []
     have = "has no label" if len(missing) == 1 else "have no label"
     return [f"{len(missing)} of {len(files)} pictures {have} there, first {printable(missing[0])}."]
+
+
+def _alone(named: dict[str, str]) -> list[str]:
+    """A sentence where all labels are the same."""
+    names = {*named.values()}
+    return (
+        [f"All labels are “{printable(*names)}”: one class alone tells nothing apart."]
+        if len(names) == 1
+        else []
+    )
 
 
 def lost_classes(layout: Layout, named: dict[str, str], names: Sequence[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import posixpath
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,14 @@ from diffusion_studio.data.scan import FoundFile
 MOST_BYTES = 2**30
 _FILE, _LABEL = "file_name", "label"
 _DELIMITERS = ",;\t|"
-_BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_PACKED = b"PK\x03\x04"  # how zip files begin, and so .xlsx and .ods
+_SEPARATOR = re.compile(r"\s*\"?sep=(.)")
+_BOMS = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 
 Row = tuple[str, str]  # file name as it stands there, label
 
@@ -170,32 +178,61 @@ def _read(path: Path) -> tuple[list[Row], list[str]]:
         raise Refused((error.strerror or "it cannot be read").lower()) from error
     except UnicodeError:
         raise Refused("it is not UTF-8 text") from None
-    except csv.Error as error:
-        raise Refused(f"it is no table that can be read ({error})") from error
 
 
 def _text(path: Path) -> str:
     if path.stat().st_size > MOST_BYTES:
         raise Refused(f"it is larger than {MOST_BYTES >> 20} MiB")
     data = path.read_bytes()
-    return data.decode(next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8-sig"))
+    if data.startswith(_PACKED):
+        raise Refused("it is a packed file, perhaps a spreadsheet, and no text")
+    text = data.decode(next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8-sig"))
+    if "\0" in text:
+        raise Refused("it holds null characters, so it is no text in UTF-8")
+    return text
 
 
 def _csv_rows(lines: io.StringIO) -> tuple[list[Row], list[str]]:
-    head = lines.readline()
-    lines.seek(0)
-    delimiter = max(_DELIMITERS, key=head.count)
-    rows = csv.DictReader(lines, strict=True, delimiter=delimiter, skipinitialspace=True)
-    columns = {name.strip().casefold(): name for name in rows.fieldnames or ()}
-    if _FILE not in columns or _LABEL not in columns:
-        raise Refused(_wrong_columns(rows.fieldnames or ()))
+    head, delimiter = _head(lines)
+    rows = csv.reader(lines, strict=True, delimiter=delimiter, skipinitialspace=True)
+    columns = next(csv.reader([head], delimiter=delimiter, skipinitialspace=True), [])
+    names = [name.strip().casefold() for name in columns]
+    if _FILE not in names or _LABEL not in names:
+        raise Refused(_wrong_columns(names))
+    file, label = (len(names) - 1 - names[::-1].index(name) for name in (_FILE, _LABEL))
     found: list[Row] = []
     long: list[str] = []
-    for row in rows:
-        found.append((row[columns[_FILE]] or "", (row[columns[_LABEL]] or "").strip()))
-        if row.get(None):  # where csv puts what is beyond the header
-            long.append(found[-1][0])
-    return found, _too_long(long)
+    try:
+        for row in filter(None, rows):
+            cells = [*row, *[""] * len(names)]
+            found.append((cells[file], cells[label].strip()))
+            if any(row[len(names) :]):
+                long.append(found[-1][0])
+    except csv.Error:
+        where = f"line {rows.line_num + 1}, or a quote that was opened before it and is not closed"
+        raise Refused(f"it is no table that can be read: see {where}") from None
+    return found, [*_twice(names), *_too_long(long)]
+
+
+def _head(lines: io.StringIO) -> tuple[str, str]:
+    """The header and what separates its columns; empty lines before it, and Excel's “sep=;”, are passed."""
+    head = ""
+    for head in iter(lines.readline, ""):
+        said = _SEPARATOR.match(head)
+        if said:
+            return lines.readline().rstrip("\r\n"), said[1]
+        if head.strip():
+            break
+    return head.rstrip("\r\n"), max(_DELIMITERS, key=head.count)
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    """A sentence for each of the two columns that is there more than once."""
+    return [
+        f"{names.count(name)} columns are called {name}; the last one counts."
+        for name in (_FILE, _LABEL)
+        if names.count(name) > 1
+    ]
 
 
 def _too_long(names: Sequence[str]) -> list[str]:
@@ -222,8 +259,10 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
                 raise Refused(f"line {number} is not JSON") from None
             except RecursionError:
                 raise Refused("it is nested too deeply") from None
-            if not isinstance(row, dict) or _FILE not in row or _LABEL not in row:
-                raise Refused(f"line {number} lacks {_FILE} or {_LABEL}")
+            if not isinstance(row, dict):
+                raise Refused(f'line {number} is none of the form {{"{_FILE}": "a.png", "{_LABEL}": "cat"}}')
+            if _FILE not in row or _LABEL not in row:
+                raise Refused(f"line {number} lacks {_FILE} or {_LABEL}; {_keys(row)}")
             yield str(row[_FILE]), _label_text(row[_LABEL])
 
 
@@ -232,4 +271,10 @@ def _label_text(label: Any) -> str:
         raise Refused("a label is not a text or a number")
     if label is None or label != label:  # NaN, which pandas writes for what is missing
         return ""
-    return str(label).strip()
+    if isinstance(label, bool):
+        return str(label).lower()  # as it is written there
+    return printable(str(label)).strip()
+
+
+def _keys(row: dict[str, Any]) -> str:
+    return f"it has {', '.join(map(_quoted, row)) or 'nothing'}"

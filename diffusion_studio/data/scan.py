@@ -122,6 +122,8 @@ class _Walk:
         with os.scandir(path) as found:
             entries = [entry for entry in found if not entry.name.startswith(".")]
         names = {entry.name for entry in entries}
+        if not folder and names >= _OF_A_RUN[-1]:
+            raise DataError(f"{self.root} is a run, not a folder of images; --resume goes on with a run.")
         if folder and any(names >= signs for signs in _OF_A_RUN):
             self.passed_over.append(folder)
             return

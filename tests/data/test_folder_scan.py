@@ -149,9 +149,13 @@ def test_that_rows_without_an_image_are_reported(tmp_path: Path) -> None:
         "file_name,label\nmÄDCHEN.PNG,x\n",
         "file_name,label\n{root}/Mädchen.png,x\n",
         "file_name,label\n.\\Mädchen.png,x\n",
+        "\n\nfile_name,label\nMädchen.png,x\n",
+        "sep=;\nfile_name;label\nMädchen.png;x\n",
+        'file_name, "label"\n"Mädchen.png", "x"\n',
+        "label,file_name\rx,Mädchen.png\r",
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_that_a_row_finds_its_image(text: str, encoding: str, tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text(text.replace("{root}", str(tmp_path)), encoding=encoding)
     assert labels(tmp_path, "Mädchen.png", "other.png") == ({"Mädchen.png": "x"}, [])
@@ -172,7 +176,20 @@ def test_that_contradictions_are_told(tmp_path: Path) -> None:
     assert found.notes == (
         "metadata.csv: 1 picture stands there with different labels, first a.png with “1” and “2”; the last "
         "one counts.",
+        "All labels are “2”: one class alone tells nothing apart.",
     )
+
+
+def test_that_a_run_is_no_folder_of_images(tmp_path: Path) -> None:
+    put(tmp_path, "config.json", "data.json", "metrics.sqlite", "samples/step-1.png")
+    with pytest.raises(DataError, match=r"is a run, not a folder of images; --resume goes on"):
+        scan(tmp_path)
+
+
+def test_that_truth_is_called_as_it_is_written(tmp_path: Path) -> None:
+    rows = '{"file_name": "a.png", "label": true}\n{"file_name": "b.png", "label": false}\n'
+    (tmp_path / "metadata.jsonl").write_text(rows)
+    assert labels(tmp_path, "a.png", "b.png") == ({"a.png": "true", "b.png": "false"}, [])
 
 
 def test_that_a_metadata_file_speaks_of_its_own_folder(tmp_path: Path) -> None:
@@ -219,6 +236,16 @@ def test_that_runs_among_the_pictures_are_passed_over(tmp_path: Path) -> None:
         ("metadata.csv", b"file_name,label\ncat/a.png,\n", "gives none of the images here a label"),
         ("metadata.csv", b"file_name,label\n", "it has no rows"),
         ("metadata.csv", b"picture,kind\na.png,1\n", "its columns are 'picture', 'kind'"),
+        ("metadata.csv", b'file_name,label\na.png,"x"y\n', "no table that can be read: see line 2"),
+        (
+            "metadata.csv",
+            b"file_name,label\na.png," + b"x" * 200_000,
+            "no table that can be read: see line 2",
+        ),
+        ("metadata.csv", "file_name,label\n".encode("utf-16-le"), "it holds null characters"),
+        ("metadata.csv", b"PK\x03\x04" + bytes(40), "it is a packed file, perhaps a spreadsheet"),
+        ("metadata.jsonl", b'[{"file_name": "cat/a.png", "label": 1}]\n', "line 1 is none of the form"),
+        ("metadata.jsonl", b'{"file": "cat/a.png"}\n', "line 1 lacks file_name or label; it has 'file'"),
         ("metadata.jsonl", b"{\n", "line 1 is not JSON"),
         ("metadata.jsonl", b"[" * 100_000, "not used"),
         ("metadata.jsonl", b'{"file_name": "cat/a.png"}\n', "line 1 lacks"),

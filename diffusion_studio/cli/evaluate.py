@@ -51,7 +51,7 @@ def evaluate(
         ),
     ] = 2,
     samples: Annotated[
-        int, typer.Option("--samples", min=2, help="Samples of the quality, 64 at least.")
+        int, typer.Option("--samples", min=2, max=4096, help="Samples of the quality, 64 at least.")
     ] = 500,
     seed: Seed = 0,
     data: Moved = None,
@@ -63,7 +63,7 @@ def evaluate(
     importance weights."""
     with usage():
         if out is not None and out.suffix.lower() != ".json":
-            raise Refused(f"{out.name} should end in .json.")
+            raise Refused(f"{out} should end in .json.")
         if out is not None:
             check_target(out, force)
     both = not elbo and not quality
@@ -75,6 +75,7 @@ def evaluate(
     for line in _lines(found):
         typer.echo(line)
     if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, to_json(found.evaluation.to_dict()))
         typer.echo(out)
 

@@ -23,7 +23,11 @@ def named(text: str) -> str:
 
 
 def named_path(text: str) -> Path:
-    return Path(named(text))
+    """A path; `~` is the home also where the shell leaves it (`--out=~/x.png`)."""
+    try:
+        return Path(named(text)).expanduser()
+    except RuntimeError:  # a person who is not known here: it is a name like any other
+        return Path(text)
 
 
 Device = Annotated[

@@ -25,6 +25,12 @@ def changed(choice: M, pairs: list[str]) -> M:
     return with_values(choice, changes)
 
 
+def check_source(source: str, before: str) -> None:
+    """Raises Refused where `--set` names images: the argument DATA does."""
+    if source != before:
+        raise Refused(f"DATA says which images, not --set data.source: leave out {source!r}.")
+
+
 def write_choices(formatter: Any, choice: Choice, options: Mapping[str, str] = MappingProxyType({})) -> None:
     """Every member of every family that `choice` takes one of, and every key of --set.
 

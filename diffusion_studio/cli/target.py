@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.files.files import draft_of
+
+LONGEST = 255  # bytes of a name
 
 
 def check_target(path: Path, force: bool) -> None:
@@ -16,6 +20,9 @@ def check_target(path: Path, force: bool) -> None:
     Raises:
         Refused: it cannot be written; the message says why.
     """
+    name = draft_of(path).name
+    if len(os.fsencode(name)) > LONGEST:
+        raise Refused(f"{path.name[:40]}… is too long for the name of a file.")
     if path.is_dir():
         raise Refused(f"{path} is a folder; name a file in it, like {path / path.with_suffix('.png').name}.")
     if path.exists() and not force:

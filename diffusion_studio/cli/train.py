@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from diffusion_studio.cli.bar import bar, watch
 from diffusion_studio.cli.options import Device, Moved, Seed, Sets, named_path, plain_app
 from diffusion_studio.cli.sentences import errors, note, usage
-from diffusion_studio.cli.sets import changed, write_choices
+from diffusion_studio.cli.sets import changed, check_source, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.refused import Refused
@@ -63,11 +63,14 @@ def train(
         if not data.strip():
             raise Refused("Name a folder of images, or the word digits; nothing is named here.")
     config = Run.open(run).config if resume and run else RunConfig()
+    before = config.data.source
     given = {"training.steps": steps, "training.seconds": seconds, "seed": seed}
     with usage():
         config = changed(config, [*(f"{k}={v}" for k, v in given.items() if v is not None), *(sets or [])])
         if resume and (steps or seconds):  # the given limit replaces the earlier one
             config = changed(config, [f"training.steps={steps or 0}", f"training.seconds={seconds or 0}"])
+    with usage():
+        check_source(config.data.source, before)
     if resume and run:
         config = with_images_at(Run(run, config), moved or data).config
     else:

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from diffusion_studio.cli.bar import bar, watch
 from diffusion_studio.cli.options import Device, Moved, Seed, Sets, named_path, plain_app
 from diffusion_studio.cli.sentences import usage
-from diffusion_studio.cli.sets import changed, write_choices
+from diffusion_studio.cli.sets import changed, check_source, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.refused import Refused
@@ -67,10 +67,13 @@ def train_autoencoder(
         if not data.strip():
             raise Refused("Name a folder of images, or the word digits; nothing is named here.")
     config = _begun(run, kind) if resume and run else BY_KIND[kind or "vae"]()
+    before = config.data.source
     limits = {"training.steps": steps or 0, "training.seconds": seconds or 0} if steps or seconds else {}
     given = limits | ({} if seed is None else {"seed": seed})
     with usage():
         config = changed(config, [*(f"{k}={v}" for k, v in given.items()), *(sets or [])])
+    with usage():
+        check_source(config.data.source, before)
     if resume and run:
         config = with_images_at(Run(run, config), moved or data).config
     else:

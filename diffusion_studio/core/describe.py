@@ -312,6 +312,8 @@ def _proposed(choice: Choice, given: list[tuple[str, Any]]) -> Iterator[tuple[st
         holder, _, name = path.rpartition(".")
         with contextlib.suppress(KeyError):  # no such parameter, which is refused where it is set
             asked = get_value(choice, holder) if holder else choice
+            if not isinstance(asked, Choice):
+                continue
             for other, proposed in asked.proposals(name, value).items():
                 place = f"{holder}.{other}" if holder else other
                 if not any(f"{said}.".startswith(f"{place}.") for said, _ in given):
@@ -335,7 +337,7 @@ def _unchecked(choice: M, path: str, value: Any) -> M:
     holder, _, name = path.rpartition(".")
     if isinstance(present, tuple) and isinstance(value, str):
         parts = value.replace(",", " ").split()
-        value = [part.split(":") if ":" in part else part for part in parts]
+        value = tuple(part.split(":") if ":" in part else part for part in parts)
     if name == "kind" and value != present and (member := _kind_of(get_value(choice, holder), value)):
         path, value = holder, member()
     return _put(choice, path, value)
@@ -365,6 +367,28 @@ def validated(kind: type[Model], data: Any) -> Model:
         raise Refused(_explain(error)) from None
 
 
+_NEEDED = {
+    "int": "a whole number is needed",
+    "float": "a number is needed, like 0.5",
+    "bool": "true or false is needed",
+    "string": "a text is needed",
+    "tuple": "several values are needed, separated by commas",
+    "list": "several values are needed, separated by commas",
+    "model": "it has parameters of its own; set one of them",
+    "dict": "it has parameters of its own; set one of them",
+    "too": "it has too many parts or too few",
+    "missing": "it is missing",
+    "none": "nothing is needed here",
+}
+"""Where a library would speak of its types: by how the names of its complaints begin."""
+
+
+def _words_for(complaint: str) -> str:
+    """Our own words for a library's complaint; "" where its message is a sentence of plain words already."""
+    kind = complaint.partition("_")[0]
+    return "" if complaint in ("finite_number", "greater_than") else _NEEDED.get(kind, "")
+
+
 def _explain(error: ValidationError) -> str:
     """The first complaint of a failed validation as one sentence.
 
@@ -379,7 +403,7 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "union_tag_invalid":
         tags = first["ctx"]["expected_tags"].replace("'", "")
         return f"{where}: there is no {first['ctx']['tag']!r}; choose one of {tags}."
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    message = _words_for(first["type"]) or first["msg"].removeprefix("Value error, ").rstrip(".")
     given = first.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return f"{where}: {message[:1].lower()}{message[1:]}{shown}." if where else f"{message}."

@@ -69,7 +69,11 @@ def test_that_text_is_read_as_the_parameter_type():
     [
         ("stepz", 3, "no parameter 'stepz'"),
         ("sampler.foo", 3, "no parameter 'sampler.foo'"),
-        ("steps", "many", "steps: .*integer.*'many'"),
+        ("steps", "many", "steps: a whole number is needed \\(given: 'many'\\)"),
+        ("steps", "1e3", "steps: a whole number is needed"),
+        ("sampler.eta", "0,5", "a number is needed, like 0.5"),
+        ("sampler", "ddim", "sampler: it has parameters of its own"),
+        ("steps.more", 3, "no parameter 'steps.more'"),
         ("steps", 0, "greater than or equal to 1"),
         ("sampler.eta", 2, "less than or equal to 1"),
         ("sampler.kind", "heunn", "sampler.*ddim"),

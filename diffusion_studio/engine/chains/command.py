@@ -139,6 +139,8 @@ def class_number(asked: int | str, names: Names) -> int:
         Refused: no such class; the message is a sentence.
     """
     known, text = list(names()), str(asked).strip()
+    if text not in known:
+        text = text.replace("−", "-")  # the sign that this program itself prints
     for name in (text, printable(text)):  # names in another encoding stand as escapes in a run
         if name in known:
             return known.index(name)

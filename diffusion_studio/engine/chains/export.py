@@ -90,7 +90,7 @@ def _numpy(x: torch.Tensor) -> NDArray[np.float32]:
 def check_suffix(path: Path) -> None:
     """Raises Refused, with a sentence, for a file that would be of a kind that cannot be written."""
     if path.suffix.lower() not in SUFFIXES:
-        raise Refused(f"{path.name} should end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+        raise Refused(f"{path} should end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
     if path.suffix.lower() == VIDEO:
         check_video()
 

@@ -11,6 +11,8 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation.evaluation import read_evaluation
 from diffusion_studio.engine.evaluation.model_card import ModelFacts, model_card
 from diffusion_studio.engine.files.files import write_synced
+from diffusion_studio.engine.files.pictures import MOST_PICTURE
+from diffusion_studio.engine.files.reading import MOST_TENSORS, read_inside
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, read_json
 from diffusion_studio.engine.runs.model_io import SCHEDULER_CONFIG, STUDIO, UNET_CONFIG, UNET_WEIGHTS
 from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX
@@ -33,6 +35,7 @@ def export_model(path: Path, folder: Path) -> tuple[str, ...]:
     run = Run.open(path)
     if run.config.objective.predict == "score":
         raise Refused(f"{run.name} predicts the score, for which diffusers has no name: it cannot sample it.")
+    folder = folder.absolute()  # also `.` has a name then
     _check_place(folder)
     checkpoint, notes = run.newest_checkpoint()
     temporary = folder.with_name(f".{folder.name}.exporting")
@@ -54,6 +57,9 @@ def export_model(path: Path, folder: Path) -> tuple[str, ...]:
 def _check_place(folder: Path) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         return
+    above = next(parent for parent in folder.parents if parent.exists())
+    if not above.is_dir():
+        raise Refused(f"{above} is a file, so there can be no folder {folder}.")
     if folder.exists():
         raise Refused(f"{folder} is there already, and not an empty folder; name another one.")
 
@@ -61,19 +67,35 @@ def _check_place(folder: Path) -> None:
 def _content(run: Run[Any], checkpoint: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
     """(name, content) of every file."""
     for name in _FILES:
-        yield name, (checkpoint / name).read_bytes()
-    pictures = sorted(run.sample_folder.glob("step-*.png"))
-    if pictures:
-        yield PICTURE, pictures[-1].read_bytes()
-    card = model_card(_facts(run, checkpoint, folder, bool(pictures)))
-    yield CARD, card.encode("utf-8")
+        yield name, read_inside(checkpoint, name, MOST_TENSORS)
+    picture = _newest_picture(run)
+    if picture:
+        yield PICTURE, picture
+    card = model_card(_facts(run, checkpoint, folder, bool(picture)))
+    yield CARD, card.encode("utf-8", "backslashreplace")
+
+
+def _class_names(checkpoint: Path) -> tuple[str, ...]:
+    """Those that the network knows."""
+    studio = read_json(checkpoint, STUDIO)
+    names = studio.get("class_names") if isinstance(studio, dict) and studio.get("classes") else ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _newest_picture(run: Run[Any]) -> bytes:
+    """The newest preview; nothing where it is no file inside the run."""
+    names = sorted(path.name for path in run.sample_folder.glob("step-*.png"))
+    try:
+        return read_inside(run.sample_folder, names[-1], MOST_PICTURE)
+    except (IndexError, OSError, Refused):
+        return b""
 
 
 def _facts(run: Run[Any], checkpoint: Path, folder: Path, has_picture: bool) -> ModelFacts:
-    step, studio = checkpoint_step(checkpoint), read_json(checkpoint, STUDIO)
+    step = checkpoint_step(checkpoint)
     measured = read_evaluation(run)
     return ModelFacts(
         run.name, folder.name, step, run.config, run.manifest,
-        tuple(studio["class_names"]) if studio["classes"] else (),
+        _class_names(checkpoint),
         measured if measured and measured.get("step") == step else None, has_picture,
     )  # fmt: skip

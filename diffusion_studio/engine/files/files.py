@@ -28,9 +28,14 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def draft_of(path: Path) -> Path:
+    """Where a file lies while it is written."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces `path` in one step: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = draft_of(path)
     try:
         write_synced(temporary, data)
         temporary.replace(path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import yaml
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.chains.source import open_source
 from diffusion_studio.engine.evaluation.evaluation import EvaluationSpec, evaluate
-from diffusion_studio.engine.evaluation.exported_model import CARD, export_model
+from diffusion_studio.engine.evaluation.exported_model import CARD, PICTURE, export_model
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.models.unet import quiet_diffusers
 from support.tiny import CPU, begin, finish, tiny_config
@@ -105,3 +108,36 @@ def test_that_what_cannot_be_exported_is_refused_and_leaves_nothing(pictures: Pa
     with pytest.raises(Refused, match="no usable checkpoint"):
         export_model(run, tmp_path / "model")
     assert not [path for path in tmp_path.iterdir() if "model" in path.name]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there, and there are no pipes")
+@pytest.mark.parametrize("kind", ["a link that leads out", "a pipe", "a folder"])
+def test_that_no_picture_is_taken_from_outside_and_none_is_waited_for(
+    kind: str, pictures: Path, tmp_path: Path
+) -> None:
+    run = run_of(pictures, tmp_path / "run")
+    newest = run / "samples" / "step-99999999.png"
+    (tmp_path / "secret").write_text("secret")
+    match kind:
+        case "a pipe":
+            os.mkfifo(newest)
+        case "a folder":
+            newest.mkdir()
+        case _:
+            newest.symlink_to(tmp_path / "secret")
+    export_model(run, tmp_path / "model")
+    assert not (tmp_path / "model" / PICTURE).exists()
+    assert PICTURE not in card_of(tmp_path / "model")
+
+
+@pytest.mark.parametrize("studio", ["[]", "{}", '{"classes": 3, "class_names": 5}'])
+def test_that_odd_words_about_classes_are_no_fault(studio: str, pictures: Path, tmp_path: Path) -> None:
+    run = run_of(pictures, tmp_path / "run")
+    checkpoint = next((run / "checkpoints").iterdir())
+    (checkpoint / "studio.json").write_text(studio)
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    entry = {"size": len(studio), "sha256": hashlib.sha256(studio.encode()).hexdigest()}
+    manifest["files"]["studio.json"] = entry
+    (checkpoint / "manifest.json").write_text(json.dumps(manifest))
+    export_model(run, tmp_path / "model")
+    assert (tmp_path / "model" / "studio.json").read_text() == studio

@@ -1,14 +1,15 @@
 """Kills and faults of the disk in every command: what is kept, what is said, and whether it goes on.
 
-    python -m benchmarks.faults kills [--count 500] [--seed 0]
-    python -m benchmarks.faults disk [--every 1]
+    python -m benchmarks.faults kills [--count 500] [--seed 0] [--only "first start" …]
+    python -m benchmarks.faults disk [--every 1] [--only "first start" …]
 
 `kills` runs each command in a process that ends by SIGKILL, half of them at a random time and half at one of
-its changes of the disk (a file opened to be written, a flush, a rename, a folder made or removed), and looks
-at what it left: nothing that was saved is lost, a file is the one of before or the new one, and the same
-command, asked again, comes to its end. `disk` lets each of these changes fail once, one after another: the
-command ends well or with a sentence, says “saved” only of what is, and comes to its end when asked again.
-Exit code 1 where something was lost, a traceback was written or a sentence was missing.
+its changes of the disk (a file opened to be written, each single write, a flush, a rename, a folder made or
+removed; those of SQLite too), and looks at what it left: nothing that was saved is lost, a file is the one of
+before or the new one, and the same command, asked again, comes to its end. `disk` lets each of these changes
+fail once, one after another, half of them as on a full disk and half as on a broken one: the command ends
+well or with a sentence, says “saved” only of what is, and comes to its end when asked again. Exit code 1
+where something was lost, a traceback was written or a sentence was missing.
 
 Processes are forks of one that has imported everything, so that hundreds of them take minutes.
 """
@@ -31,12 +32,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.crashes import newest_complete, newest_named
+from benchmarks.failing_disk import Disk, forget, run_under_it
 from benchmarks.measuring import table
 
 TINY = [
@@ -48,45 +49,8 @@ TINY = [
     )
     for word in ("--set", pair)
 ]  # fmt: skip
-CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir"}
 SLOWEST = 60.0  # seconds that a command may take
-
-
-@dataclass
-class Disk:
-    """Counts the changes of the disk that a process makes below a folder; does something at one of them."""
-
-    home: str
-    at: int = 0  # number of the change; 0: none
-    act: Callable[[], None] = lambda: None
-    seen: int = 0
-
-    def install(self) -> None:
-        sys.addaudithook(self._hook)
-        fsync = os.fsync
-
-        def counted(handle: Any) -> None:
-            self._change()
-            fsync(handle)
-
-        vars(os)["fsync"] = counted
-
-    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if event in CHANGES and str(args[0]).startswith(self.home):
-            self._change()
-        if event == "open" and str(args[0]).startswith(self.home) and _writes(args[1], args[2]):
-            self._change()
-
-    def _change(self) -> None:
-        self.seen += 1
-        if self.seen == self.at:
-            self.act()
-
-
-def _writes(mode: Any, flags: Any) -> bool:
-    if isinstance(mode, str):
-        return any(letter in mode for letter in "wax+")
-    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
+SWEEP = "sweep"
 
 
 def begin(arguments: list[str], disk: Disk, said: Path) -> int:
@@ -100,15 +64,46 @@ def begin(arguments: list[str], disk: Disk, said: Path) -> int:
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb"), "utf-8", write_through=True)
-        from diffusion_studio.cli.program import main
         from diffusion_studio.cli.sentences import errors
 
         errors.file = io.TextIOWrapper(os.fdopen(2, "wb"), "utf-8", write_through=True)
         disk.install()
-        code = main(arguments)
+        code = run(arguments)
     finally:
-        (said.with_suffix(".seen")).write_text(str(disk.seen))
+        (said.with_suffix(".seen")).write_text(str(disk.seen()))
         os._exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """One command, or the sweep over γ, which only the window has; its exit code."""
+    from diffusion_studio.cli.program import main
+    from diffusion_studio.cli.sentences import complain
+    from diffusion_studio.engine.jobs.failures import words_for
+
+    if arguments[0] != SWEEP:
+        return main(arguments)
+    try:
+        sweep_over(Path(arguments[1]))
+    except Exception as error:
+        return complain(words_for(error))
+    return 0
+
+
+def sweep_over(path: Path) -> None:
+    """What guidance trades, measured with a run and its images."""
+    import torch
+
+    from diffusion_studio.engine.chains.chain import Chain
+    from diffusion_studio.engine.chains.sample_spec import SampleSpec
+    from diffusion_studio.engine.chains.source import open_source, training_images
+    from diffusion_studio.engine.evaluation.guidance_sweep import Judge, sweep
+    from diffusion_studio.engine.runs.quality import QualitySpace
+
+    cpu = torch.device("cpu")
+    images = training_images(str(path))
+    chain = Chain(open_source(path, cpu), SampleSpec(steps=2), cpu)
+    for _ in sweep(chain, Judge(images), QualitySpace(images.images), 8, (1.0, 2.0)):
+        pass
 
 
 def ended(pid: int, patience: float = SLOWEST) -> int:
@@ -186,6 +181,28 @@ def runs_sound(place: Path) -> list[str]:
     return found
 
 
+def anew(folder: Path) -> Path:
+    """The folder of an export, which another one must not have filled."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def model_sound(place: Path) -> list[str]:
+    """An exported folder that bears its name is whole."""
+    import torch
+
+    from diffusion_studio.core.refused import Refused
+    from diffusion_studio.engine.chains.source import open_source
+
+    found = runs_sound(place)
+    if (place / "model").exists():
+        try:
+            open_source(place / "model", torch.device("cpu"))
+        except Refused as error:
+            found.append(str(error))
+    return found
+
+
 def train(place: Path, run: str = "run", steps: int = 6) -> list[str]:
     here = place / run
     more = ["--steps", str(steps), *TINY]
@@ -224,6 +241,21 @@ def stages(trained: Path) -> dict[str, Stage]:
                        str(p / "out.json")],
             runs_sound,
         ),
+        "sampling an autoencoder": Stage(
+            trained, lambda p: ["sample", str(p / "code"), "--out", str(p / "code.png"), "--count", "4",
+                                "--force"],
+            lambda p: runs_sound(p) + picture(p / "code.png"),
+        ),
+        "evaluating an autoencoder": Stage(
+            trained,
+            lambda p: ["evaluate", str(p / "code"), "--images", "4", "--samples", "8", "--force", "--out",
+                       str(p / "code.json")],
+            runs_sound,
+        ),
+        "exporting": Stage(
+            trained, lambda p: ["export", str(p / "run"), str(anew(p / "model"))], model_sound,
+        ),
+        "a sweep over γ": Stage(trained, lambda p: [SWEEP, str(p / "run")], runs_sound),
         "an autoencoder": Stage(trained, autoencoder, runs_sound),
         "a classifier": Stage(
             trained, lambda p: ["train-classifier", str(p / "run"), "--steps", "2", "--set", "width=8"],
@@ -242,10 +274,11 @@ def prepared(place: Path) -> Path:
         for number in range(40):
             Image.fromarray(chance.integers(0, 256, (8, 8), np.uint8)).save(zoo / name / f"{number}.png")
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        assert main(train(place)) == 0
+        assert main(train(place)) == 0 and main(autoencoder(place)) == 0
         for stage in stages(place).values():
-            assert main(stage.arguments(place)) == 0, stage.arguments(place)
-    shutil.rmtree(place / "new")
+            assert run(stage.arguments(place)) == 0, stage.arguments(place)
+    for made in ("new", "model"):
+        shutil.rmtree(place / made)
     return place
 
 
@@ -290,16 +323,16 @@ def lost(place: Path, before: dict[str, int]) -> list[str]:
 
 def again(stage: Stage, place: Path) -> list[str]:
     """Whether the same command, asked again without a fault, comes to its end."""
-    said = place / "again.txt"
+    said = place.parent / "again.txt"
     code = ended(begin(stage.arguments(place), Disk(str(place)), said))
     return [] if code == 0 else [f"asked again it ended with {code}: {said.read_text()[-300:]!r}"]
 
 
 def kill_once(stage: Stage, place: Path, chance: random.Random, changes: int, usual: float) -> list[str]:
-    before, said = saved_steps(place), place / "said.txt"
+    before, said = saved_steps(place), place.parent / "said.txt"
     at = chance.randint(1, max(changes, 1)) if chance.random() < 0.5 else 0
-    disk = Disk(str(place), at, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    other = begin(stage.beside(place), Disk(str(place)), place / "other.txt") if stage.beside else 0
+    disk = Disk(str(place), at)
+    other = begin(stage.beside(place), Disk(str(place)), place.parent / "other.txt") if stage.beside else 0
     pid = begin(stage.arguments(place), disk, said)
     if not at:
         time.sleep(chance.uniform(0, usual))
@@ -308,7 +341,7 @@ def kill_once(stage: Stage, place: Path, chance: random.Random, changes: int, us
     code = ended(pid)
     found = complaints(place, said, code, killed=code < 0)
     if other:
-        found += complaints(place, place / "other.txt", ended(other), killed=False)
+        found += complaints(place, place.parent / "other.txt", ended(other), killed=False)
     found += lost(place, before)
     return [*found, *stage.sound(place), *again(stage, place), *stage.sound(place)]
 
@@ -316,14 +349,14 @@ def kill_once(stage: Stage, place: Path, chance: random.Random, changes: int, us
 def measure(stage: Stage, original: Path) -> tuple[int, float]:
     """How many changes of the disk a command makes, and how long it takes."""
     with copied(original) as place:
-        start, said = time.monotonic(), place / "said.txt"
+        start, said = time.monotonic(), place.parent / "said.txt"
         code = ended(begin(stage.arguments(place), Disk(str(place)), said))
         assert code == 0, said.read_text()
         return int(said.with_suffix(".seen").read_text()), time.monotonic() - start
 
 
-def kills(original: Path, count: int, seed: int) -> int:
-    known, chance = stages(original), random.Random(seed)
+def kills(original: Path, count: int, seed: int, known: dict[str, Stage]) -> int:
+    chance = random.Random(seed)
     usual = {name: measure(stage, original) for name, stage in known.items()}
     done: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -341,9 +374,9 @@ def kills(original: Path, count: int, seed: int) -> int:
     return 1 if failed.total() else 0
 
 
-def disk_faults(original: Path, every: int) -> int:
+def disk_faults(original: Path, every: int, chosen: dict[str, Stage]) -> int:
     rows, wrong = [], 0
-    for name, stage in stages(original).items():
+    for name, stage in chosen.items():
         changes, _ = measure(stage, original)
         outcomes: Counter[str] = Counter()
         for at in range(1, changes + 1, every):
@@ -360,12 +393,10 @@ def disk_faults(original: Path, every: int) -> int:
 
 
 def fail_once(stage: Stage, place: Path, at: int, outcomes: Counter[str]) -> list[str]:
-    def full() -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    before, said = saved_steps(place), place / "said.txt"
+    fault = errno.ENOSPC if at % 2 else errno.EIO
+    before, said = saved_steps(place), place.parent / "said.txt"
     arguments = stage.arguments(place)
-    code = ended(begin(arguments, Disk(str(place), at, full), said))
+    code = ended(begin(arguments, Disk(str(place), at, fault), said))
     outcomes["done" if code == 0 else "refused"] += 1
     found = complaints(place, said, code, killed=False)
     if code == 0 and arguments[0] == "train":
@@ -382,16 +413,22 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--every", type=int, default=1, help="of the changes of the disk")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", default=(), metavar="STAGE", help="while these are done")
     options = parser.parse_args()
+    run_under_it()
     import torch
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DIFFUSION_STUDIO_HOME"] = str(Path(folder) / "home")
         original = prepared(Path(folder) / "original")
+        chosen = {name: s for name, s in stages(original).items() if name in (options.only or (name,))}
         if options.what == "kills":
-            return kills(original, options.count, options.seed)
-        return disk_faults(original, options.every)
+            code = kills(original, options.count, options.seed, chosen)
+        else:
+            code = disk_faults(original, options.every, chosen)
+    forget()
+    return code
 
 
 if __name__ == "__main__":

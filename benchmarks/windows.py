@@ -5,9 +5,10 @@
 
 `ten` opens so many windows of one home at the same time; each trains a small model and is closed. All must
 end well, every run must be whole and of its own name, and the memory of the windows must be sound. `soak`
-keeps one window busy with everything at once (a training with previews, chains that are computed anew, the
-plane, one page after another) and reads its memory once a minute; what it holds at the end must not be more
-than a twentieth above what it held after a fifth of the time. Exit code 1 when it is not so.
+keeps one window busy with everything at once (a training with previews, autoencoders one after another,
+classifiers, chains that are computed anew, branched and taken back, sweeps over γ, a network of the plane,
+one page and one tab after another) and reads its memory once a minute; what it holds at the end must not be
+more than a twentieth above what it held after a fifth of the time. Exit code 1 when it is not so.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from benchmarks.measuring import table
+
+if TYPE_CHECKING:
+    from diffusion_studio.studio import Studio
 
 TINY = {
     "model.width": 8, "model.multipliers": (1, 2), "model.layers": 1, "training.batch_size": 16,
@@ -41,6 +45,9 @@ def window(seconds: float, note: Path) -> int:
     from PySide6.QtCore import QTimer
 
     import diffusion_studio.app
+    from diffusion_studio.data.spec import DIGITS
+    from diffusion_studio.engine.chains.source import MEMORISING
+    from diffusion_studio.pages.sample.side import TABS
 
     class Busy(diffusion_studio.app.App):
         """The window that uses itself."""
@@ -79,12 +86,36 @@ def window(seconds: float, note: Path) -> int:
             if turn % 3 == 0:
                 self.studio.sampling.tree.edit("seed", turn)
                 self.studio.sampling.tree.settle()
+            self.do_more(turn, self.studio)
             if time.monotonic() > self.until:
                 self.watch.stop()
                 self.held.append(psutil.Process().memory_info().rss / 1e6)
                 step = self.studio.training.state.step
                 note.write_text(json.dumps({"held": self.held[1:], "turns": turn, "step": step}))
                 self.close()
+
+        def do_more(self, turn: int, studio: Studio) -> None:
+            """What else a window does, each now and then; whatever is at work already goes on."""
+            sampling, code = studio.sampling, studio.code_page.model
+            if turn % 10 == 4:
+                studio.sample_page.side.show_tab(TABS[turn // 10 % len(TABS)][0])
+            if turn % 40 == 8:
+                sampling.branch()
+            if turn % 40 == 28:
+                sampling.tree.undo()
+            if turn % 120 == 14:
+                studio.plane.start_learning()
+            if turn % 120 == 34 and not code.state.busy:
+                code.edit("training.seconds", 30.0)
+                code.start()
+            if turn % 240 == 54:
+                run = studio.training.state.run
+                sampling.choices.choose(MEMORISING + DIGITS if turn % 480 == 54 else str(run))
+            if turn % 480 == 354:
+                sampling.beside.classifier.show(str(studio.training.state.run))
+                sampling.beside.classifier.train(10.0)
+            if turn % 480 == 204:
+                sampling.beside.measure_trade()
 
     from diffusion_studio import __main__ as entrance
 

@@ -237,7 +237,7 @@ def stages(trained: Path) -> dict[str, Stage]:
         ),
         "evaluating": Stage(
             trained,
-            lambda p: ["evaluate", str(p / "run"), "--images", "4", "--samples", "8", "--force", "--out",
+            lambda p: ["evaluate", str(p / "run"), "--images", "4", "--samples", "64", "--force", "--out",
                        str(p / "out.json")],
             runs_sound,
         ),
@@ -248,7 +248,7 @@ def stages(trained: Path) -> dict[str, Stage]:
         ),
         "evaluating an autoencoder": Stage(
             trained,
-            lambda p: ["evaluate", str(p / "code"), "--images", "4", "--samples", "8", "--force", "--out",
+            lambda p: ["evaluate", str(p / "code"), "--images", "4", "--samples", "64", "--force", "--out",
                        str(p / "code.json")],
             runs_sound,
         ),

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
-from diffusion_studio.data import avif, jpeg, png, tiff
-from diffusion_studio.data.colour import Space
+from diffusion_studio.data import jpeg, png, tiff
+from diffusion_studio.data.colours import nclx
+from diffusion_studio.data.colours.profiles import in_srgb
+from diffusion_studio.data.colours.space import Space
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.formats import HEAD, format_of, opened
-from diffusion_studio.data.samples import Alpha, Samples, in_srgb, upright
+from diffusion_studio.data.samples import Alpha, Samples, upright
 from diffusion_studio.data.spec import Fit
 
 MAX_MEGAPIXELS = 100
@@ -109,7 +111,7 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
         loaded = _loaded(image, file, header)
         is_deep = loaded.mode.startswith("I")
         turned = _turned(image, loaded)
-        space = header.space if header is not None else avif.space(file) if name == "AVIF" else None
+        space = header.space if header is not None else nclx.space(file) if name == "AVIF" else None
         plain = _from_space(turned, space, frame.background) if space else _plain(turned, frame.background)
         return _framed(plain, frame, width, height, deep=is_deep)
 

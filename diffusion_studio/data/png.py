@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from diffusion_studio.data.colour import Space, by_codes, by_gamma
+from diffusion_studio.data.colours.space import Space, by_codes, by_gamma
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.samples import Alpha, Colours, Samples
 

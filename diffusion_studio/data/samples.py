@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
-from diffusion_studio.data.colour import Space
+from diffusion_studio.data.colours.profiles import shares_in_srgb
+from diffusion_studio.data.colours.space import Space
 from diffusion_studio.data.errors import BadImage
 
 Shares = NDArray[np.floating[Any]]  # of full intensity, float32
@@ -66,7 +65,7 @@ class Samples:
         if self.space is not None:
             colour = self.space.in_srgb(colour)
         elif self.profile and self.colours != 4:
-            colour = _by_profile(colour, self.profile)
+            colour = shares_in_srgb(colour, self.profile)
         if self.alpha is not None:
             colour = self._composite(colour, unit[..., self.colours :], background)
         return _image(np.rint(np.clip(colour, 0, 1) * 255).astype(np.uint8))
@@ -79,29 +78,6 @@ class Samples:
         seen = colour * opacity if self.alpha == "straight" else colour
         found: Shares = seen + (1 - np.clip(opacity, 0, 1)) * below
         return found
-
-
-def _by_profile(colour: Shares, profile: bytes) -> Shares:
-    """In sRGB, at sixteen bits; unchanged where the profile cannot be read. (H, W, 1 or 3) → the same"""
-    kind = "gray" if colour.shape[2] == 1 else "rgb"
-    values = np.rint(np.clip(colour, 0, 1) * 65535).astype(np.uint16)
-    try:
-        if _is_srgb(ImageCms.ImageCmsProfile(io.BytesIO(profile))):
-            return colour
-        found = imagecodecs.cms_transform(
-            values[..., 0] if kind == "gray" else values, profile, _srgb().tobytes(), colorspace=kind,
-            outcolorspace="rgb", outdtype=np.uint16, flags=int(ImageCms.Flags.NOOPTIMIZE),
-        )  # fmt: skip
-    except (ImageCms.PyCMSError, RuntimeError, OSError, ValueError, TypeError):
-        return colour
-    shares: Shares = (found[..., : colour.shape[2]] / 65535).astype(np.float32)
-    return shares
-
-
-def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    """By its name; GIMP's “Linear sRGB” and scRGB have other curves."""
-    name = ImageCms.getProfileDescription(profile).lower()
-    return "srgb" in name and "linear" not in name and "scrgb" not in name
 
 
 def _unit(values: NDArray[Any], white: int) -> Shares:
@@ -141,45 +117,3 @@ def upright(image: Image.Image, orientation: object) -> Image.Image:
     """The picture turned as the orientation tag says; a tag that makes no sense turns nothing."""
     method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return image if method is None else image.transpose(method)
-
-
-def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """The picture's colours by its ICC profile, in sRGB; unchanged where the profile cannot be read.
-
-    A picture of one channel stays one.
-    """
-    if not profile or image.mode not in ("L", "RGB", "RGBA", "CMYK"):
-        return image
-    try:
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if _is_srgb(given):
-            return image
-        if image.mode == "L":
-            return image.point(_levels(given))
-        converted = ImageCms.profileToProfile(_opaque(image), given, _srgb(), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image
-    if converted is None:  # only when asked to work in place
-        return image
-    if image.mode == "RGBA":
-        converted.putalpha(image.getchannel("A"))
-    return converted
-
-
-def _levels(profile: ImageCms.ImageCmsProfile) -> list[int]:
-    """What each of the 256 levels of a grey picture is in sRGB; a faster way errs where it is dark."""
-    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-    found = ImageCms.profileToProfile(
-        ramp, profile, _srgb(), outputMode="RGB", flags=ImageCms.Flags.NOOPTIMIZE
-    )
-    assert found is not None  # None only with inPlace
-    levels: list[int] = np.asarray(found)[0, :, 0].tolist()
-    return levels
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    return image.convert("RGB") if image.mode == "RGBA" else image
-
-
-def _srgb() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -11,9 +11,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffusion_studio.data.colours.profiles import in_srgb
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.png import CUT_OFF
-from diffusion_studio.data.samples import Alpha, Colours, Samples, in_srgb, upright
+from diffusion_studio.data.samples import Alpha, Colours, Samples, upright
 
 MOST_BYTES = 2**31  # of the samples of one picture
 _UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4  # sample formats

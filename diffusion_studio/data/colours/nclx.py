@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from diffusion_studio.data.colour import Space, by_codes
+from diffusion_studio.data.colours.space import Space, by_codes
 
 _BOX = b"colrnclx"
 _HEAD = 1 << 16  # bytes; the properties of a picture stand before its pixels

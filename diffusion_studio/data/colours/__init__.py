@@ -1,0 +1,1 @@
+"""What the numbers of a picture mean as light: by profiles, by codes, by gamma and primaries."""

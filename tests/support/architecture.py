@@ -23,6 +23,7 @@ HIGHEST_FOR = {"cli": RANK["engine"]}  # the command line needs no window
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "core": (
         ("refused",),
+        ("complaints",),
         ("describe", "curves", "distances", "averaging", "devices"),
         ("process",),
         ("denoisers",),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diffusion_studio.core.denoisers.readings import READINGS
-from diffusion_studio.core.describe import Choice, families, members
+from diffusion_studio.core.describe import Choice, Member, every_knob, families, knobs, members
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Equation:
     title: str
     latex: str
     source: str
-    page: str  # train, sample, autoencoder, theory
+    page: str  # train, sample, plane, autoencoder, theory
     path: str = ""  # of the parameter, or a part of the Theory page
     value: str = ""  # that the parameter must have
 
@@ -105,20 +105,53 @@ _FIXED = (
         r" + (1-\quantity{guidance}{\gamma})\,\hat\varepsilon(x_t,\varnothing)",
         "Luo eq. 170", "sample", "guidance",
     ),
+    Equation(
+        "Guidance", "By a classifier",
+        r"\nabla\log p(x_t) + \quantity{guidance}{\gamma}\,\nabla\log p(y|x_t)", "Luo eq. 166", "sample",
+        "guide.kind",
+    ),
+    Equation(
+        "Guidance", "What it samples",
+        r"\nabla\log\left[p(x_t)\,p(y|x_t)^{\quantity{guidance}{\gamma}}\right]",
+        "Luo eq. 166, 170, corrected", "plane", "guide.gamma",
+    ),
+    Equation(
+        "Guidance", "Asked for a class", r"p(x_{0:T}|y) = p(x_T)\prod_{t=1}^{T}p_\theta(x_{t-1}|x_t,y)",
+        "Luo eq. 162", "train", "training.label_dropout",
+    ),
 )  # fmt: skip
 
 
 def equations(choices: Mapping[str, Choice]) -> tuple[Equation, ...]:
-    """All of them, by group.
+    """The fixed ones, one of each member of a family that is chosen from, and those of single parameters.
 
     Args:
-        choices: what is chosen on each page; every member of the families in it adds its own equation.
+        choices: what is chosen on each page.
     """
     found = list(_FIXED)
     for page, choice in choices.items():
         for path, base in families(choice).items():
-            for kind, cls in members(base).items():
-                found.append(
-                    Equation(base.family, cls.title, cls.formula, cls.source, page, f"{path}.kind", kind)
-                )
-    return tuple(found)
+            if not any(each.group == base.family for each in found):  # one family may be on several pages
+                found += of_family(base, page, f"{path}.kind")
+    return (*found, *_of_parameters(choices, {each.latex for each in found}))
+
+
+def of_family(base: type[Member], page: str, path: str) -> list[Equation]:
+    """One of each member, met where the parameter at `path` is."""
+    return [
+        Equation(base.family, cls.title, cls.formula, cls.source, page, path, kind)
+        for kind, cls in members(base).items()
+    ]
+
+
+def _of_parameters(choices: Mapping[str, Choice], known: set[str]) -> list[Equation]:
+    """The formulas of parameters that are not known yet; those of other members are met at their family."""
+    found = []
+    for page, choice in choices.items():
+        shown = {knob.path for knob in knobs(choice)}
+        for knob in every_knob(choice):
+            if knob.formula and knob.source and knob.type != "family" and knob.formula not in known:
+                known.add(knob.formula)
+                path = knob.path if knob.path in shown else f"{knob.path.rpartition('.')[0]}.kind"
+                found.append(Equation("Parameters", knob.title, knob.formula, knob.source, page, path))
+    return found

@@ -25,7 +25,9 @@ from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
 
 WIDEST = 1100  # px; wider lines are hard to read
-_PAGES = {"train": "Train", "sample": "Sample", "autoencoder": "Autoencoder", "theory": "Theory"}
+_PAGES = {
+    "train": "Train", "sample": "Sample", "plane": "2-D", "autoencoder": "Autoencoder", "theory": "Theory",
+}  # fmt: skip
 
 
 class Scrolled(QScrollArea):

@@ -1,4 +1,4 @@
-"""`export`: a run as a model folder that others can use."""
+"""`export`: a run as a model folder that others can use, its network as ONNX, or its training as a film."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from diffusion_studio.cli.options import TrainedRun, named_path, plain_app
-from diffusion_studio.cli.sentences import note
-from diffusion_studio.engine.evaluation.exported_model import export_model
+from diffusion_studio.cli.options import Force, TrainedRun, named_path, plain_app
+from diffusion_studio.cli.sentences import note, usage
+from diffusion_studio.cli.target import check_target
+from diffusion_studio.engine.evaluation.exported_run import export_run, is_file
 
 app = plain_app()
 
@@ -17,13 +18,23 @@ app = plain_app()
 @app.command()
 def export(
     run: TrainedRun,
-    folder: Annotated[
+    target: Annotated[
         Path,
-        typer.Argument(metavar="DIR", parser=named_path, help="A folder that is not there, or is empty."),
+        typer.Argument(
+            metavar="DIR|FILE",
+            parser=named_path,
+            help="A folder that is not there, or is empty; or a file: .onnx, .gif, .webp, .apng or .mp4.",
+        ),
     ],
+    force: Force = False,
 ) -> None:
     """Write the model of RUN as a folder for diffusers. It holds the averaged weights, the schedule, a card
-    with data, figures and an example of sampling, and the last samples; nothing of the optimizer."""
-    for sentence in export_model(run, folder):
+    with data, figures and an example of sampling, and the last samples; nothing of the optimizer. A file
+    that ends in .onnx holds its network alone, compared with torch (needs the extra [onnx]); one that ends
+    in .gif, .webp, .apng or .mp4 (needs [video]) shows the samples that its training drew on the way."""
+    if is_file(target):
+        with usage():
+            check_target(target, force)
+    for sentence in export_run(run, target):
         note(sentence)
-    typer.echo(folder)
+    typer.echo(target)

@@ -43,6 +43,12 @@ class RememberedTimes:
         return self._layers(self._sinusoids(times).to(self._dtype()))
 
 
+def forget_times(unet: UNet2DModel) -> None:
+    """Undoes `remember_times`."""
+    for module in (unet.time_proj, unet.time_embedding):
+        vars(module).pop("forward", None)
+
+
 def remember_times(unet: UNet2DModel) -> None:
     """Gives a network whose weights stay as they are a memory for its times; its modules keep their names."""
     if unet.config.time_embedding_type == "learned" or unet.config.class_embed_type == "timestep":

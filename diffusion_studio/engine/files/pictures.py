@@ -82,6 +82,20 @@ def read_settings(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """The pixels of a PNG that this app wrote. (H, W, 1 or 3)
+
+    Raises:
+        OSError: it cannot be read.
+        Refused: it is damaged, or no such picture.
+    """
+    pixels, _ = _opened(path)
+    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    if pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
+        raise Refused(f"{path.name} is no picture of samples")
+    return pixels
+
+
 def read_grid(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     """The images of a grid that `save_grid` wrote, without the empty cells of its last row. (n, H, W, C)
 

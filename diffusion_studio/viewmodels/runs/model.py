@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.engine.evaluation.exported_run import export_run
 from diffusion_studio.engine.files.pictures import read_grid
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -73,6 +74,8 @@ class RunsViewModel(QObject):
         self._runs_dir = runs_dir
         self._listing = Slot(self)
         self._listing.told.connect(self._on_listing)
+        self._exporting = Slot(self)
+        self._exporting.told.connect(self._on_exported)
         self.state = RunsState()
 
     def refresh(self) -> None:
@@ -122,12 +125,34 @@ class RunsViewModel(QObject):
         self.refresh()
         self.trash_changed.emit()
 
+    def export(self, run: Path, target: Path) -> None:
+        """Writes the run beside the window: as a folder, its network or its training, as the name says."""
+        if self._exporting.busy:
+            self._update(notice=Notice("info", "The export before is not finished yet."))
+            return
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            try:
+                notes = export_run(run, target)
+            except OSError as error:
+                raise Refused(f"{target} could not be written: {error.strerror or error}.") from error
+            yield events.Finished("done", " ".join((f"Saved {target}.", *notes)))
+
+        self._update(notice=Notice("info", f"{run.name} is being exported …"))
+        self._exporting.start(stream)
+
+    def _on_exported(self, event: events.Event) -> None:
+        if isinstance(event, events.Finished):
+            failed = event.outcome == "failed"
+            self._update(notice=Notice("error" if failed else "info", event.message, event.traceback))
+
     def dismiss_notice(self) -> None:
         if self.state.notice is not None:
             self._update(notice=None)
 
     def shutdown(self) -> None:
         self._listing.finish()
+        self._exporting.finish(60_000)
 
     def _update(self, **values: Any) -> None:
         self.state = replace(self.state, **values)

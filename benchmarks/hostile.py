@@ -187,6 +187,7 @@ def read_everything(run: Path) -> str:
     from diffusion_studio.engine.chains.chain_tree import load_tree
     from diffusion_studio.engine.chains.export import run_chain
     from diffusion_studio.engine.evaluation.evaluation import read_evaluation
+    from diffusion_studio.engine.evaluation.exported_model import export_model
     from diffusion_studio.engine.files.pictures import read_settings
     from diffusion_studio.engine.plane.export import read_state
     from diffusion_studio.engine.runs.run import Run
@@ -209,6 +210,8 @@ def read_everything(run: Path) -> str:
     attempt(lambda: run_chain(_chain(run / "model"), False, None, _control()))
     attempt(lambda: read_evaluation(Run.open(run)))
     attempt(lambda: resume(run))
+    shutil.rmtree(run.with_name("exported"), ignore_errors=True)
+    attempt(lambda: export_model(run, run.with_name("exported")))
     attempt(metrics)
     attempt(lambda: load_tree(run))
     attempt(lambda: summary_of(run))

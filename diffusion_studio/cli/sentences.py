@@ -15,14 +15,26 @@ _COLORS = {1: "red", WRONG_USAGE: "yellow"}
 errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
+def plain(sentence: str) -> str:
+    """Without what would act on a terminal: names of files and classes may hold escape sequences."""
+    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in sentence)
+
+
+def _escaped(character: str) -> str:
+    """Space as a space, a byte of another encoding as it is, the rest in digits."""
+    if character.isspace():
+        return " "
+    return character if "\udc80" <= character <= "\udcff" else character.encode("unicode_escape").decode()
+
+
 def note(sentence: str) -> None:
     """Something to know; the command goes on."""
-    errors.print(sentence, style="yellow")
+    errors.print(plain(sentence), style="yellow")
 
 
 def complain(sentence: str, code: int = 1) -> int:
     """Says why a command ends; returns its exit code."""
-    errors.print(sentence, style=_COLORS[code])
+    errors.print(plain(sentence), style=_COLORS[code])
     return code
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from rich.progress import Progress
 from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar, watch
@@ -20,7 +21,7 @@ from diffusion_studio.engine.classifier.accuracy import accuracy_sentence
 from diffusion_studio.engine.classifier.training import AccuracyMeasured, ClassifierSpec
 from diffusion_studio.engine.classifier.training import train_classifier as training
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.jobs.events import Event
+from diffusion_studio.engine.jobs.events import Event, Preparing
 from diffusion_studio.engine.machine.devices import choose_device
 
 app = plain_app()
@@ -58,15 +59,19 @@ def _train(path: Path, spec: ClassifierSpec, device: torch.device, data: str | N
     """What the trained classifier knows, in words."""
     control, known = Control(), ""
 
-    def stream() -> Iterator[Event]:
+    def stream(shown: Progress) -> Iterator[Event]:
         nonlocal known
+        beside = shown.add_task("", visible=False)  # what takes a while before and after the steps
         for event in training(path, spec, device, control, data=data):
-            if isinstance(event, AccuracyMeasured) and event.final:
-                known = accuracy_sentence(event.curve, event.classes)
+            match event:
+                case AccuracyMeasured(final=True):
+                    known = accuracy_sentence(event.curve, event.classes)
+                case Preparing(what=what, done=done, total=total):
+                    shown.update(beside, description=what, completed=done, total=total, visible=done < total)
             yield event
 
     with bar() as shown, stopping_on_signals(control):
-        watch(stream(), shown, control)
+        watch(stream(shown), shown, control)
     if not known:
         raise Cancelled
     return known

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import math
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import PIL
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
@@ -29,6 +33,19 @@ _ICC, _ORIENTATION, _BITS = 34675, 274, 258
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is wrong is said by the sentence
 logging.getLogger("tifffile").propagate = False
+
+
+def _silence_libtiff() -> None:
+    """Pillow brings libtiff, which writes to stderr what it finds wrong; here the sentence says it."""
+    package = Path(PIL.__file__).parent
+    for place in (*package.glob(".dylibs/libtiff*"), *package.parent.glob("pillow.libs/libtiff*")):
+        with contextlib.suppress(OSError, AttributeError):
+            library = ctypes.CDLL(str(place))
+            library.TIFFSetErrorHandler(None)
+            library.TIFFSetWarningHandler(None)
+
+
+_silence_libtiff()
 
 
 def read_deep(file: BinaryIO, background: tuple[int, int, int], most_pixels: int) -> Image.Image | None:

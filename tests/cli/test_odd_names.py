@@ -25,6 +25,13 @@ EMPTY = [
 ]  # fmt: skip
 
 
+def test_that_a_name_cannot_act_on_the_terminal(said, tmp_path):
+    code, _, errors = said("sample", tmp_path / "\x1b[31mred\x07\tx", "--out", tmp_path / "a.png")
+    assert code == 1
+    assert "\\x1b[31mred\\x07 x" in errors
+    assert "\x07" not in errors
+
+
 @pytest.mark.parametrize("arguments", EMPTY)
 def test_that_an_empty_name_is_not_the_folder_one_stands_in(arguments, said, tmp_path, monkeypatch):
     monkeypatch.chdir(write_pictures(tmp_path / "zoo"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import sys
 import zlib
 from pathlib import Path
 
@@ -295,3 +297,19 @@ def test_that_a_missing_or_forbidden_file_is_a_bad_image(
     monkeypatch.setattr(Path, "open", forbidden)
     with pytest.raises(BadImage, match=r"The file cannot be read: permission denied\."):
         decode(tmp_path / "a.png", Frame(SIDE, 3))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="libtiff is a part of Pillow there")
+@pytest.mark.parametrize("compression", ["tiff_lzw", "group4", "jpeg", "tiff_adobe_deflate"])
+def test_that_what_is_wrong_with_a_tiff_is_said_by_the_sentence_alone(
+    compression: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    random, memory = np.random.default_rng(0), io.BytesIO()
+    image = Image.fromarray(random.integers(0, 256, (64, 64), np.uint8))
+    (image.convert("1") if compression == "group4" else image).save(memory, "TIFF", compression=compression)
+    for place in range(20, len(memory.getvalue()) // 2, 97):
+        data = bytearray(memory.getvalue())
+        data[place : place + 8] = random.bytes(8)
+        with contextlib.suppress(BadImage):
+            decode_file(io.BytesIO(bytes(data)), Frame(16, 1))
+    assert capfd.readouterr() == ("", "")

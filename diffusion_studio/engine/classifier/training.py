@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ MEASURE_FIRST = 2.0  # seconds of training before accuracy is measured for the f
 LIVE_IMAGES = 250  # that it is measured on while training
 MEASURE_SHARE = 0.05  # of the time, at most, that measuring takes
 SAVE_EVERY = 15.0  # seconds
+MEASURING = "measuring accuracy"
 
 
 class ClassifierSpec(Choice):
@@ -171,18 +172,32 @@ class ClassifierTask:
         if not progress.step or not (last or progress.seconds >= self._measure_at):
             return
         begun = time.perf_counter()
-        self._curve = self._measured(IMAGES if last else LIVE_IMAGES)
+        self._curve = yield from self._measuring(IMAGES if last else LIVE_IMAGES)
         spent = time.perf_counter() - begun
         self._measure_at = progress.seconds + max(MEASURE_FIRST, spent / MEASURE_SHARE)
         yield AccuracyMeasured(progress.step, self._curve, self._data.images.classes, last)
 
-    def _measured(self, count: int) -> AccuracyCurve:
+    def _measuring(self, count: int) -> Generator[events.Event, None, AccuracyCurve]:
+        """Measures, and tells how far it is: beside other programs it may take half a minute."""
         data, times = self._data, measured_times(self._data.tables.steps)
         classifier = self.learner.classifier(data.images.classes)
-        found = accuracies(
+        found: list[float] = []
+        for accuracy in accuracies(
             classifier, data.tables, data.images, data.measured, times, self.learner.device, count
-        )
+        ):
+            found.append(accuracy)
+            yield events.Preparing(MEASURING, len(found), len(times))
         return AccuracyCurve(t=times, accuracy=tuple(found))
+
+    def _measured(self, count: int) -> AccuracyCurve:
+        """The same, told to nobody."""
+        measuring = self._measuring(count)
+        while True:
+            try:
+                next(measuring)
+            except StopIteration as end:
+                curve: AccuracyCurve = end.value
+                return curve
 
     def state(self) -> CheckpointContent:
         return CheckpointContent({CARD: self._card().model_dump(mode="json")}, self.learner.state())

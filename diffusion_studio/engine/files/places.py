@@ -31,7 +31,10 @@ def torch_dir() -> Path:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError:
-        place = Path(tempfile.mkdtemp(prefix=f"{APP}-"))
+        try:
+            place = Path(tempfile.mkdtemp(prefix=f"{APP}-"))
+        except OSError:  # nothing at all can be written: torch says so only if it has to compile something
+            return place
         atexit.register(shutil.rmtree, place, ignore_errors=True)
     return place
 

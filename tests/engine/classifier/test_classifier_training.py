@@ -388,3 +388,12 @@ def test_that_the_data_may_lie_in_a_folder_of_any_name(tmp_path):
     run = make_run(tmp_path / "run", source)
     assert train_on(run)[-1].message.startswith("The classifier of run is saved")
     assert load_classifier(Run.open(run), CPU).card.class_names == Run.open(run).class_names
+
+
+def test_that_measuring_tells_how_far_it_is(run):
+    told = train_on(run)
+    found = [event for event in told if isinstance(event, events.Preparing)]
+    (last,) = (k for k, event in enumerate(told) if isinstance(event, AccuracyMeasured) and event.final)
+    assert {event.what for event in found} == {classifier_training.MEASURING}
+    assert [event.done for event in found] == list(range(1, found[0].total + 1))
+    assert told[last - 1] is found[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -23,6 +24,18 @@ def test_that_places_follow_the_platform_without_the_variable(monkeypatch):
     monkeypatch.delenv(places.HOME_VARIABLE)
     assert places.runs_dir() == platformdirs.user_data_path("diffusion-studio", appauthor=False) / "runs"
     assert all("diffusion-studio" in str(place()) for place in ALL)
+
+
+def test_that_a_machine_on_which_nothing_can_be_written_is_no_fault(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFUSION_STUDIO_HOME", str(tmp_path / "file" / "home"))
+    (tmp_path / "file").touch()
+    assert places.torch_dir().is_dir()
+
+    def nowhere(prefix: str) -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", nowhere)
+    assert places.torch_dir() == places.cache_dir() / "torch"
 
 
 def test_that_an_empty_variable_counts_as_unset(monkeypatch):

@@ -164,7 +164,9 @@ class SigmoidSchedule(Schedule):
     )  # fmt: skip
 
     title: ClassVar[str] = "sigmoid"
-    summary: ClassVar[str] = "lingers at both ends; made for larger images."
+    summary: ClassVar[str] = (
+        "lingers at both ends; made for larger images. A sigmoid of ᾱ; the one of diffusers is of β."
+    )
     formula: ClassVar[str] = (
         r"\bar\alpha_t = \frac{\mathrm{sig}(-u_t)-\mathrm{sig}(-u_T)}{\mathrm{sig}(-u_0)-\mathrm{sig}(-u_T)}"
     )

@@ -96,7 +96,9 @@ class LinspaceSpacing(Spacing):
 class QuadraticSpacing(Spacing):
     kind: Literal["quadratic"] = "quadratic"
     title: ClassVar[str] = "quadratic"
-    summary: ClassVar[str] = "more steps near the image, where details form."
+    summary: ClassVar[str] = (
+        "more steps near the image, where details form; from T on, where DDIM's code begins at 0.8 T."
+    )
     formula: ClassVar[str] = r"\tau_i = \mathrm{round}(T\,(i/S)^2)"
     source: ClassVar[str] = "DDIM appendix D.2"
 

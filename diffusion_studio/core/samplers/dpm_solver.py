@@ -79,7 +79,8 @@ class DPMSolver2MSDE(Sampler):
     rank: ClassVar[int] = 80
     eta: float = knob(
         1.0, title="stochasticity", symbol="η", ge=0, le=1,
-        help="0 is DPM-Solver++(2M); at 1 each step forgets as much as the reverse SDE does.",
+        help="0 is DPM-Solver++(2M); at 1 each step forgets as much as the reverse SDE does. Its square is "
+             "what k-diffusion calls eta.",
         formula=r"\sigma_t^2 = (1-\bar\alpha_s)(1-e^{-2\eta^2 h})", source="DPM-Solver++ §4",
     )  # fmt: skip
     title: ClassVar[str] = "DPM++ (2M) SDE"

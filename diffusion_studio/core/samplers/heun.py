@@ -27,7 +27,10 @@ class Heun(Sampler):
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,(\hat\epsilon+\hat\epsilon')/2"
     )
-    symbols: ClassVar[str] = "ε̂′ at the end of the Euler step"
+    symbols: ClassVar[str] = (
+        "ε̂′ at the end of the Euler step; unlike elsewhere, Euler alone where ς falls more than tenfold from "
+        "above 80"
+    )
     source: ClassVar[str] = "EDM algorithm 1"
 
     @property

@@ -125,7 +125,10 @@ class InvertedStart(ImageStart):
     share: float = _height()
     rounds: int = _rounds()
     title: ClassVar[str] = "image, inverted"
-    summary: ClassVar[str] = "DDIM run upwards finds the noise that an image comes from."
+    summary: ClassVar[str] = (
+        "DDIM run upwards finds the noise that an image comes from. The network is asked at s, where a step "
+        "begins; diffusers' DDIMInverseScheduler asks it at t."
+    )
     formula: ClassVar[str] = (
         r"x_t = \sqrt{\bar\alpha_t}\,\hat x_0(x_s) + \sqrt{1-\bar\alpha_t}\,\hat\epsilon(x_s)"
     )

@@ -66,6 +66,11 @@ def finished(made: Chain) -> Trajectory:
 # --- reading ----------------------------------------------------------------------------------------------
 
 
+def test_that_inversion_says_when_it_asks():
+    assert "asked at s" in InvertedStart.summary
+    assert "asks it at t" in InvertedStart.summary
+
+
 def test_that_images_are_read_as_for_training(files):
     found = read_images(files, (8, 8), 1)
     assert (found.dtype, found.shape) == (torch.float32, (2, 1, 8, 8))

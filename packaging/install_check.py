@@ -66,7 +66,7 @@ def check(place: Path, extras: str, lowest: bool) -> None:
     wheel = built(place / "dist")
     program = installed(place / "env", wheel, extras, lowest)
     os.environ["DIFFUSION_STUDIO_HOME"] = str(place / "home")
-    use(program, place, "gui" in extras.split(","))
+    use(program, place, extras.split(","))
 
 
 def built(folder: Path) -> Path:
@@ -96,8 +96,8 @@ def lowest_versions(extras: str) -> list[str]:
     return [requirement.partition(",")[0].replace(">=", "==") for requirement in wanted]
 
 
-def use(python: Path, place: Path, window: bool) -> None:
-    """Help, doctor, a training, samples, and the window or the sentence in its place."""
+def use(python: Path, place: Path, extras: list[str]) -> None:
+    """Help, doctor, a training, samples; the window and each other extra, or the sentence in its place."""
     program = [str(python), "-m", "diffusion_studio"]
     sets = [word for pair in TINY for word in ("--set", pair)]
     run([*program, "--help"], place)
@@ -106,12 +106,26 @@ def use(python: Path, place: Path, window: bool) -> None:
     run([*program, "sample", "first", "--steps", "5", "--out", "grid.png"], place)
     run([*program, "export", "first", "model"], place)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    if window:
+    if "gui" in extras:
         run([str(python), "-c", WINDOW], place)
     else:
-        said = run(program, place, code=1)
-        if "diffusion-studio[gui]" not in said or "Traceback" in said:
-            raise FailedError(f"Without the window a sentence was expected, not:\n{said}")
+        refused(program, place, "gui")
+    video = [*program, "sample", "first", "--steps", "5", "--out", "chain.mp4"]
+    for extra, command in (("onnx", [*program, "export", "first", "first.onnx"]), ("video", video)):
+        if extra in extras:
+            run(command, place)
+        else:
+            refused(command, place, extra)
+
+
+def refused(command: list[str], place: Path, extra: str) -> None:
+    """
+    Raises:
+        FailedError: a command that needs an extra does not say so in a sentence.
+    """
+    said = run(command, place, code=2 if extra == "video" else 1)
+    if f"diffusion-studio[{extra}]" not in said or "Traceback" in said:
+        raise FailedError(f"Without {extra} a sentence was expected, not:\n{said}")
 
 
 def run(command: list[str], place: Path, code: int = 0) -> str:

@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+import appimage
 import bootstrap
 import bundle
 import install_check
@@ -339,7 +340,7 @@ def test_that_the_lowest_versions_are_those_that_are_allowed():
 def test_that_the_wheel_is_installed_in_integration_with_and_without_the_window():
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     assert "python packaging/install_check.py${{ matrix.how }}" in workflow
-    assert 'how: ["", " --extras gui", " --extras gui --lowest"]' in workflow
+    assert 'how: ["", " --extras gui,onnx,video", " --extras gui --lowest"]' in workflow
 
 
 def test_that_a_bundle_is_made_and_used_by_the_same_commands_everywhere():
@@ -356,3 +357,25 @@ def test_that_a_bundle_takes_along_what_is_looked_for_by_name(tmp_path, monkeypa
     for name in ("latex2mathml", "ziafont", "ziamath"):
         assert ("--collect-data", name) in pairs
     assert {("--recursive-copy-metadata", "diffusers"), ("--collect-submodules", "diffusion_studio")} <= pairs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an AppImage is of Linux alone")
+def test_that_one_file_for_linux_holds_a_bundle_that_starts(tmp_path):
+    program = tmp_path / "bundle" / "diffusion-studio"
+    (program.parent / "_internal").mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho started $1\n")
+    program.chmod(0o755)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    tool = tools / appimage.TOOL
+    tool.write_text('#!/bin/sh\n"$2/AppRun" --version > "$3"\nls -a "$2" >> "$3"\n')
+    tool.chmod(0o755)
+    made = tmp_path / "one.AppImage"
+    command = [sys.executable, str(ROOT / "packaging" / "appimage.py"), str(program.parent), str(made)]
+    path = os.pathsep.join([str(tools), os.environ["PATH"]])
+    subprocess.run(command, check=True, env={**os.environ, "PATH": path})
+    started, *names = made.read_text().splitlines()
+    assert started == "started --version"
+    assert {"AppRun", ".DirIcon", "diffusion-studio.desktop", "diffusion-studio.svg", "usr"} <= set(names)
+    done = subprocess.run(command, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "appimagetool is not on the path for programs.\n")

@@ -44,7 +44,7 @@ def labels_for(root: Path, metadata: Sequence[FoundFile], files: Sequence[str], 
         notes = (*found.notes, *_without(files, found.named), *_alone(found.named))
         return Labelling(found.named, how, notes, found.report)
     plain = {file: layout.plain[file] for file in files if file in layout.plain}
-    named, notes = classes_by_folder(plain)
+    named, notes = classes_by_folder(plain, layout.files("train"))
     how = "Classes come from the names of the folders." if named else "There are no classes."
     return Labelling(named, how, (*found.notes, *notes), found.report)
 

@@ -120,27 +120,42 @@ def listed(names: Sequence[str]) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def classes_by_folder(plain: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def classes_by_folder(
+    plain: dict[str, str], trained: Sequence[str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """The class of each file by its folder, and sentences about it; none where folders make no classes.
 
     The folders that are classes stand right below the root, or below the one folder that holds everything.
-    A few pictures beside them have no class.
+    A few pictures beside them have no class; of those that are kept apart it may be all.
 
     Args:
         plain: where each file lies, without splits.
+        trained: the files that are trained on; they decide.
     """
-    below, depth, strays = dict(plain), 0, []
+    below, depth, strays = {file: plain[file] for file in trained if file in plain}, 0, []
+    count = len(below)
     while True:
         here = [file for file, path in below.items() if path.count("/") == depth]
         strays += here
         below = {file: path for file, path in below.items() if path.count("/") > depth}
         folders = Counter(path.split("/")[depth] for path in below.values())
-        if not folders or not _are_few(len(strays), len(plain), min(folders.values())):
+        if not folders or not _are_few(len(strays), count, min(folders.values())):
             return {}, ()
         if len(folders) > 1:
-            named = {file: path.split("/")[depth] for file, path in below.items()}
-            return named, tuple(_stray_notes(strays))
+            named = {f: path.split("/")[depth] for f, path in plain.items() if path.count("/") > depth}
+            return named, (*_stray_notes(strays), *_like_splits(folders))
         depth += 1
+
+
+def _like_splits(names: Iterable[str]) -> Iterable[str]:
+    """A sentence where folders that are taken for classes may have been meant for splits."""
+    alike = sorted(name for name in names if _split(name) is not None)
+    if alike:
+        verb, kind = ("is", "a class") if len(alike) == 1 else ("are", "classes")
+        yield (
+            f"{listed(alike)} {verb} taken for {kind}: splits need one folder to train on, called train, and "
+            "one to keep apart beside it."
+        )
 
 
 def _are_few(strays: int, total: int, smallest: int) -> bool:

@@ -111,7 +111,7 @@ def cache_key(spec: DataSpec, listing: Listing, part: Part = "train") -> str:
         [[f.path, f.size, f.mtime_ns] for f in (*listing.files, *listing.metadata)],
         listing.folders_named_like_images,
         [[s.file, s.reason] for s in listing.skipped],
-        [part, listing.passed_over],
+        [part, listing.passed_over, listing.empty],
     ]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
@@ -262,6 +262,9 @@ def _seen(decoded: _Decoded, listing: Listing) -> Iterator[str]:
         )
     elif count and decoded.brightest <= NEARLY_BLACK:
         yield f"All pictures are nearly black: their brightest value is {decoded.brightest} of 255."
+    if listing.empty:
+        verb = "is" if len(listing.empty) == 1 else "are"
+        yield f"{listed([printable(name) for name in listing.empty])} {verb} empty."
     kinds = sorted({path.rpartition("/")[2] for path in listing.passed_over})
     if kinds:
         number = len(listing.passed_over)

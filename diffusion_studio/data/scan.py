@@ -19,6 +19,7 @@ METADATA = ("metadata.csv", "metadata.jsonl")  # the first one of a folder count
 _NOT_THE_PERSONS = {
     "@eadir", "#recycle", "@recycle", "#snapshot", "@tmp", "$recycle.bin", "recycler", "recycled",
     "system volume information", "lost+found", "__macosx", "thumbnails", "network trash folder",
+    "__pycache__",
 }  # fmt: skip
 _OF_A_RUN = ({"config.json", "checkpoints"}, {"config.json", "data.json", "metrics.sqlite"})
 
@@ -49,6 +50,7 @@ class Listing:
     folders_named_like_images: tuple[str, ...]
     skipped: tuple[Skipped, ...]  # what could not be walked or is no regular file
     passed_over: tuple[str, ...] = ()  # folders that are not the person's, or are runs
+    empty: tuple[str, ...] = ()  # folders in which nothing lies
 
     @property
     def pictures(self) -> tuple[str, ...]:
@@ -100,6 +102,7 @@ class _Walk:
         self.links: deque[str] = deque()  # walked after all real folders
         self.seen: set[tuple[int, int]] = set()
         self.passed_over: list[str] = []
+        self.empty: list[str] = []
 
     def run(self) -> None:
         while self.folders or self.links:
@@ -127,6 +130,8 @@ class _Walk:
         if folder and any(names >= signs for signs in _OF_A_RUN):
             self.passed_over.append(folder)
             return
+        if folder and not entries:
+            self.empty.append(folder)
         for entry in entries:
             self._take(entry, f"{folder}/{entry.name}" if folder else entry.name)
 
@@ -161,6 +166,7 @@ class _Walk:
             folders_named_like_images=tuple(sorted(self.named)),
             skipped=tuple(sorted(self.skipped, key=lambda s: s.file)),
             passed_over=tuple(sorted(self.passed_over)),
+            empty=tuple(sorted(self.empty)),
         )
 
 

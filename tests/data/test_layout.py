@@ -36,7 +36,8 @@ def read(root: Path, part: str = "train") -> ImageSet:
 
 def classes(*files: str) -> dict[str, str]:
     layout = layout_of(files)
-    return classes_by_folder({file: layout.plain[file] for file in layout.files("train")})[0]
+    trained = layout.files("train")
+    return classes_by_folder({file: layout.plain[file] for file in trained}, trained)[0]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_that_names_that_only_begin_like_splits_are_classes(other: str) -> None:
 def test_that_splits_inside_classes_are_found_too() -> None:
     layout = layout_of(["cat/train/0.png", "cat/test/1.png", "dog/train/2.png", "dog/test/3.png"])
     assert layout.files("train") == ["cat/train/0.png", "dog/train/2.png"]
-    assert classes_by_folder(layout.plain)[0]["dog/test/3.png"] == "dog"
+    assert classes_by_folder(layout.plain, layout.files("train"))[0]["dog/test/3.png"] == "dog"
 
 
 def test_that_what_lies_beside_the_splits_is_told() -> None:
@@ -91,10 +92,33 @@ def test_that_one_folder_around_all_does_not_lose_the_classes() -> None:
 @pytest.mark.parametrize("stray", ["cover.png", "flowers/cover.png"])
 def test_that_a_stray_picture_does_not_lose_the_classes(stray: str) -> None:
     files = [stray, *pictures("flowers/rose", "flowers/tulip")]
-    named, notes = classes_by_folder(layout_of(files).plain)
+    named, notes = classes_by_folder(layout_of(files).plain, files)
     assert set(named.values()) == {"rose", "tulip"}
     assert stray not in named
     assert notes == (f"1 picture lies beside the class folders and has no class, first {stray}.",)
+
+
+def test_that_pictures_without_a_class_that_are_kept_apart_do_not_lose_the_classes() -> None:
+    files = [*pictures("train/cat", "train/dog"), *pictures("test", each=30), "test/cat/9.png"]
+    layout = layout_of(files)
+    named, notes = classes_by_folder(layout.plain, layout.files("train"))
+    assert {named[file] for file in layout.files("train")} == {"cat", "dog"}
+    assert {file for file in layout.files("apart") if file in named} == {"test/cat/9.png"}
+    assert notes == ()
+
+
+@pytest.mark.parametrize("names", [("test", "val"), ("extra", "train")])
+def test_that_folders_that_are_called_like_splits_and_are_none_are_told(names: tuple[str, str]) -> None:
+    files = pictures(*names)
+    named, (note,) = classes_by_folder(layout_of(files).plain, files)
+    assert set(named.values()) == {*names}
+    assert "taken for" in note and "splits need one folder to train on" in note
+
+
+def test_that_an_empty_folder_is_told(tmp_path: Path) -> None:
+    root = draw(tmp_path / "set", *pictures("cat", "dog"))
+    (root / "bird").mkdir()
+    assert "bird is empty." in read(root).notes
 
 
 def test_that_many_pictures_beside_folders_make_no_classes() -> None:

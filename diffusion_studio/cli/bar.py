@@ -11,6 +11,7 @@ from diffusion_studio.cli.sentences import errors, note
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.training.forecast import Forecast
 
 
 def bar() -> Progress:
@@ -35,12 +36,15 @@ def watch(stream: Iterator[events.Event], shown: Progress, control: Control) -> 
         Refused: the sentence of a failure.
     """
     task = shown.add_task("training", total=None)
-    failure = ""
+    failure, told = "", False
     for event in stream:
         match event:
             case events.Progress():
                 total = 1.0 if event.fraction else None
                 shown.update(task, completed=event.fraction, total=total, detail=_detail(event))
+            case Forecast() if not told:
+                note(event.sentence)
+                told = True
             case events.Warned(message=message):
                 note(message)
             case events.Paused(reason=reason) if reason:
@@ -56,6 +60,6 @@ def watch(stream: Iterator[events.Event], shown: Progress, control: Control) -> 
 
 def _detail(event: events.Progress) -> str:
     left = event.seconds_left
-    ending = f" · {left:.0f} s left" if left is not None else ""
-    loss = float(event.losses[-1])
-    return f"step {event.step} · {event.images_per_second:.0f} images/s · loss {loss:.4f}{ending}"
+    ending = f"{left:.0f} s left" if left is not None else ""
+    loss = f"loss {float(event.losses[-1]):.4f}"
+    return " · ".join(part for part in (f"step {event.step}", event.speed, loss, ending) if part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 
 class Control:
@@ -12,7 +13,7 @@ class Control:
         self._go = threading.Event()
         self._go.set()
         self._stop = threading.Event()
-        self._wish: object = None  # what should be different from the next step on
+        self._wishes: dict[type, object] = {}  # what should be different from the next step on
         self._change = threading.Lock()  # a pause that comes with a stop may not outlast it
 
     @property
@@ -38,20 +39,32 @@ class Control:
         self._go.set()
 
     def ask(self, wish: object) -> None:
-        """Ask a training to go on with something else; the last wish before a step counts."""
+        """Ask a training to go on with something else; the last wish of its type before a step counts."""
         with self._change:
-            self._wish = wish
+            self._wishes[type(wish)] = wish
 
     @property
     def asked(self) -> bool:
         """Whether there is a wish that nobody took yet."""
-        return self._wish is not None
+        return bool(self._wishes)
+
+    @property
+    def wishes(self) -> tuple[object, ...]:
+        """All that nobody took yet."""
+        with self._change:
+            return tuple(self._wishes.values())
+
+    def forget(self, wishes: Iterable[object]) -> None:
+        """Drops these, unless they were taken or replaced."""
+        with self._change:
+            for wish in wishes:
+                if self._wishes.get(type(wish)) is wish:
+                    del self._wishes[type(wish)]
 
     def take_wish(self) -> object:
-        """What was asked for since the last time, or None."""
+        """One thing that was asked for and nobody took yet, or None."""
         with self._change:
-            wish, self._wish = self._wish, None
-            return wish
+            return self._wishes.popitem()[1] if self._wishes else None
 
     def wait_while_paused(self) -> None:
         """Blocks the job's own thread until it may go on."""

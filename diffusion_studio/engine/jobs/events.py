@@ -46,9 +46,16 @@ class Progress(Event):
     total_steps: int  # 0: no limit
     seconds: float  # training time so far
     total_seconds: float  # 0: no limit
-    images_per_second: float
+    images_per_second: float  # median, of training time alone; 0 before the first step
     first_loss_step: int
     losses: NDArray[np.float32]  # loss of step first_loss_step, first_loss_step + 1, …
+
+    @property
+    def speed(self) -> str:
+        """In words: "1,130 images/s", "4.6 images/s"; "" before the first step."""
+        rate = self.images_per_second
+        digits = 0 if rate >= 10 else 1 if rate >= 1 else 2
+        return f"{rate:,.{digits}f} images/s" if rate > 0 else ""
 
     @property
     def fraction(self) -> float:

@@ -11,7 +11,8 @@ import math
 import time
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from statistics import median
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from diffusion_studio.engine.machine.memory import is_out_of_memory
 
 TELL_EVERY = 0.033  # seconds between Progress events
 CHECK_EVERY = 1.0  # seconds between looks at the place in which the training is kept
+RATES = 33  # of the last tellings, whose median is the speed
 SKIPS_BEFORE_PAUSE = 5  # steps in a row whose loss is not a number
 
 Telling = Generator[events.Event, None, None]
@@ -36,12 +38,13 @@ Training = Generator[events.Event, None, events.Finished]
 
 
 def train(
-    task: Task, control: Control, limits: Limits, keeper: Keeper | None = None,
+    task: Task, control: Control, limits: Limits | Callable[[], Limits], keeper: Keeper | None = None,
     counters: Counters | None = None,
 ) -> Iterator[events.Event]:  # fmt: skip
     """Trains until a limit, a stop or a failure; `Finished` is always the last event.
 
     Args:
+        limits: when it ends; as a function, when it ends as things stand.
         keeper: where the training is kept, or None: nowhere.
         counters: how far it has come; they move on with it.
     """
@@ -49,11 +52,12 @@ def train(
 
 
 def trained(
-    task: Task, control: Control, limits: Limits, keeper: Keeper | None = None,
+    task: Task, control: Control, limits: Limits | Callable[[], Limits], keeper: Keeper | None = None,
     counters: Counters | None = None,
 ) -> Training:  # fmt: skip
     """As `train`, but the last event is returned, so that more can come before it."""
-    return _Loop(task, control, limits, keeper, counters or Counters()).run()
+    standing = limits if callable(limits) else lambda: limits
+    return _Loop(task, control, standing, keeper, counters or Counters()).run()
 
 
 def finishing(training: Training) -> Iterator[events.Event]:
@@ -69,13 +73,15 @@ def finishing(training: Training) -> Iterator[events.Event]:
 
 class _Loop:
     def __init__(
-        self, task: Task, control: Control, limits: Limits, keeper: Keeper | None, counters: Counters
-    ) -> None:
-        self.task, self.control, self.limits = task, control, limits
+        self, task: Task, control: Control, limits: Callable[[], Limits], keeper: Keeper | None,
+        counters: Counters,
+    ) -> None:  # fmt: skip
+        self.task, self.control, self._limits = task, control, limits
         self.keeper, self.counters = keeper, counters
         self._first = counters.step
         self._losses: list[Tensor] = []  # on the device, since they were told
-        self._speed: deque[tuple[float, int]] = deque(maxlen=64)  # (clock, images seen)
+        self._rates: deque[float] = deque(maxlen=RATES)  # images a second, between one telling and the next
+        self._counted = (counters.seconds, counters.position)  # at the last of them
         self._clock = 0.0  # when the training time was last counted
         self._streak = 0  # steps in a row whose loss was not a number
         self._saved_seconds = counters.seconds
@@ -98,9 +104,9 @@ class _Loop:
                 yield from self._save_on_the_way(SKIPS_BEFORE_PAUSE - 1)
                 yield from self._pause()
                 continue
-            if self.control.asked:
+            if wishes := self.control.wishes:
                 yield from self._tell()
-                self.control.take_wish()  # one that the task did not take would be asked for ever
+                self.control.forget(wishes)  # what the task did not take would be asked for ever
             self._step()
             if self._clock - self._told >= TELL_EVERY:
                 yield from self._tell()
@@ -114,6 +120,10 @@ class _Loop:
         counters.position += self.task.size
         now = time.perf_counter()
         counters.seconds, self._clock = counters.seconds + now - self._clock, now
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits()
 
     @property
     def _share(self) -> float:
@@ -151,14 +161,19 @@ class _Loop:
             return np.empty(0, np.float32)
         losses = torch.stack([loss.mean() for loss in self._losses]).float().cpu().numpy()
         self._losses = []
-        self._speed.append((self._told, self.counters.position))
+        self._count_rate()
         return losses
 
+    def _count_rate(self) -> None:
+        """By training time alone; what was told or drawn in between makes one of many rates small."""
+        (then, before), now = self._counted, (self.counters.seconds, self.counters.position)
+        if now[0] > then:
+            self._rates.append((now[1] - before) / (now[0] - then))
+        self._counted = now
+
     def _progress(self, losses: NDArray[np.float32]) -> events.Progress:
-        counters, limits, rate = self.counters, self.limits, 0.0
-        if self._speed:
-            (then, before), (now, images) = self._speed[0], self._speed[-1]
-            rate = (images - before) / (now - then) if now > then else 0.0
+        counters, limits = self.counters, self.limits
+        rate = median(self._rates) if self._rates else 0.0
         return events.Progress(
             counters.step, limits.steps, counters.seconds, limits.seconds, rate,
             counters.step - len(losses) + 1, losses,
@@ -199,7 +214,6 @@ class _Loop:
             return
         yield from self._say(events.Paused(self.counters.step, reason))
         self.control.wait_while_paused()
-        self._speed.clear()
         self._clock = time.perf_counter()
         if not self.control.stopped:
             self._streak = 0

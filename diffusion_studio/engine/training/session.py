@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -33,7 +33,7 @@ from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
 from diffusion_studio.models.side_by_side import parts_for
 from diffusion_studio.models.snr import LearnedSNR
-from diffusion_studio.models.unet import Precision, build_unet
+from diffusion_studio.models.unet import build_unet
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -102,6 +102,11 @@ class Session:
         self.learner.set_objective(objective)
         self.batches.set_density(objective.density)
 
+    def set_length(self, steps: int, seconds: float) -> None:
+        """Trains up to these limits; 0 sets none."""
+        training = self.config.training.model_copy(update={"steps": steps, "seconds": seconds})
+        self.run = Run(self.run.path, self.config.model_copy(update={"training": training}))
+
 
 def new_session(
     place: Path | NewRun, config: RunConfig, device: torch.device, reading: Reading | None = None,
@@ -119,15 +124,7 @@ def new_session(
     images = load(config.data, cache_dir(), reading, cancelled)
     _heed(cancelled)  # what follows cannot be interrupted: the network's library takes a second to import
     resolved = resolve(config, images, device)
-    precision = choose_precision(config.training.precision, device, images.resolution)
-    size = config.training.batch_size or batch_size_for(images.resolution, device)
-    asked = config.training.optimizer
-    optimizer = ("adamw" if images.resolution <= SMALL else "muon") if asked == "auto" else asked
-    parts = config.training.parts or parts_for(size, device)
-    resolved = _with_training(
-        resolved, precision=precision, batch_size=size, optimizer=optimizer, parts=parts
-    )
-    learner = _learner(resolved, images, device, precision)
+    learner = learner_for(resolved, images, device)
     _heed(cancelled)
     trained, apart = kept_apart(images, resolved.data.held_out, resolved.seed)
     run = begin_run(place, resolved, manifest_of(images, apart))
@@ -140,11 +137,26 @@ def _heed(cancelled: Callable[[], bool] | None) -> None:
 
 
 def resolve(config: RunConfig, images: ImageSet, device: torch.device) -> RunConfig:
-    """The config with every automatic value of data and model filled in."""
+    """The config with every automatic value filled in.
+
+    Raises:
+        Refused: a network that the images do not allow.
+    """
     data = config.data.model_copy(update={"resolution": images.resolution, "channels": images.channels})
     model = config.model.resolved(images.resolution, is_fast(device))
     model = model.model_copy(update={"conditional": model.conditional and images.conditional_possible})
-    return config.model_copy(update={"data": data, "model": model})
+    size = config.training.batch_size or batch_size_for(images.resolution, device)
+    optimizer = config.training.optimizer
+    if optimizer == "auto":
+        optimizer = "adamw" if images.resolution <= SMALL else "muon"
+    training = config.training.model_copy(
+        update={
+            "precision": choose_precision(config.training.precision, device, images.resolution),
+            "batch_size": size, "optimizer": optimizer,
+            "parts": config.training.parts or parts_for(size, device),
+        }
+    )  # fmt: skip
+    return config.model_copy(update={"data": data, "model": model, "training": training})
 
 
 def batch_size_for(resolution: int, device: torch.device) -> int:
@@ -152,11 +164,13 @@ def batch_size_for(resolution: int, device: torch.device) -> int:
     return 128 if is_fast(device) or resolution <= SMALL else 32
 
 
-def _with_training(config: RunConfig, **values: Any) -> RunConfig:
-    return config.model_copy(update={"training": config.training.model_copy(update=values)})
+def learner_for(config: RunConfig, images: ImageSet, device: torch.device) -> Learner:
+    """A fresh network for a config without automatic values.
 
-
-def _learner(config: RunConfig, images: ImageSet, device: torch.device, precision: Precision) -> Learner:
+    Raises:
+        Refused: it has no room on the device.
+    """
+    precision = choose_precision(config.training.precision, device, images.resolution)
     classes = images.classes if config.model.conditional else 0
     learned = config.objective.variance != "fixed"
 
@@ -209,8 +223,7 @@ def resumed_session(
     run = _reconfigured(Run.open(path), config)
     data = load_run_data(run, reading, cancelled)
     _heed(cancelled)
-    precision = choose_precision(run.config.training.precision, device, data.images.resolution)
-    learner = _learner(run.config, data.images, device, precision)
+    learner = learner_for(run.config, data.images, device)
     session = _session(run, data, learner, device)
     try:
         checkpoint, complaints = run.newest_checkpoint()

@@ -23,6 +23,7 @@ from diffusion_studio.engine.runs.checkpoints import CheckpointContent
 from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.runs.metrics import TimestepRecord
 from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors
+from diffusion_studio.engine.training.forecast import Forecaster
 from diffusion_studio.engine.training.objective_changes import change_text
 from diffusion_studio.engine.training.previews import Previewer
 from diffusion_studio.engine.training.session import Session
@@ -41,7 +42,9 @@ def _training(session: Session, control: Control) -> Training:
         before = session.run.update_config().objective
         task = ImageTask(session, control, keeper)
         yield from keeper.all_heard(task.opening(before))
-        finished = yield from trained(task, control, limits_of(spec), keeper, counters)
+        finished = yield from trained(
+            task, control, lambda: limits_of(session.config.training), keeper, counters
+        )
         if finished.outcome == "done":
             yield from keeper.all_heard(task.last_preview())
         return finished
@@ -50,6 +53,13 @@ def _training(session: Session, control: Control) -> Training:
 def limits_of(spec: TrainingSpec) -> Limits:
     """When a training ends and how often it is saved."""
     return Limits(spec.steps, spec.seconds, spec.checkpoint_every, 60 * spec.checkpoint_minutes)
+
+
+def _forecaster(session: Session) -> Forecaster:
+    spec, counters = session.config.training, session.counters
+    aside = spec.preview_share if spec.preview_count else 0.0
+    shape = session.images.resolution, session.images.channels
+    return Forecaster(spec.batch_size, shape, aside, counters.step, counters.seconds)
 
 
 class ImageTask:
@@ -62,6 +72,7 @@ class ImageTask:
         self._times: list[Tensor] = []  # of each image, on the device, since they were told
         self._errors: list[Tensor] = []
         self._previewer = Previewer(session)
+        self._forecaster = _forecaster(session)
         self._told, self._told_step = -np.inf, session.counters.step  # of the last errors by t
 
     @property
@@ -105,7 +116,9 @@ class ImageTask:
             yield TimestepErrors(**vars(self._keeper.record))
         if last:
             return
-        if self._control.asked:
+        if (forecast := self._forecaster.after(progress)) is not None:
+            yield forecast
+        while self._control.asked:
             yield from self._change(self._control.take_wish())
         if self._previewer.due(progress.seconds):
             yield from self._preview()
@@ -138,7 +151,15 @@ class ImageTask:
 
     # --- another objective ----------------------------------------------------------------------------
 
-    def _change(self, objective: object) -> Iterator[events.Event]:
+    def _change(self, wish: object) -> Iterator[events.Event]:
+        """Goes on with another objective, or to another limit."""
+        if isinstance(wish, Limits):
+            self.session.set_length(wish.steps, wish.seconds)
+            yield from self._written("length")
+        else:
+            yield from self._minimise(wish)
+
+    def _minimise(self, objective: object) -> Iterator[events.Event]:
         """Goes on with another weight, density or loss; what was measured before has been told."""
         before, step = self.session.config.objective, self.session.counters.step
         if not isinstance(objective, ObjectiveSpec) or objective == before:
@@ -148,13 +169,17 @@ class ImageTask:
                 yield events.Warned(f"The {name} of a run cannot change after its first step.", step)
                 return
         self.session.set_objective(objective)
+        yield from self._written("objective")
+        yield self._mark(before)
+
+    def _written(self, what: str) -> Iterator[events.Event]:
+        """Puts the changed config on disk."""
         try:
             self._keeper.check()
             self.session.run.write_config()
         except OSError as error:
-            sentence = f"The changed objective could not be written: {error.strerror or error}."
-            yield events.Warned(f"{sentence} Training goes on.", step)
-        yield self._mark(before)
+            sentence = f"The changed {what} could not be written: {error.strerror or error}."
+            yield events.Warned(f"{sentence} Training goes on.", self.session.counters.step)
 
     def _mark(self, before: ObjectiveSpec) -> ObjectiveChanged:
         """Notes at this step what is different about the objective."""

@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.pages.page import Desk, Page, Workspace, show_notice
 from diffusion_studio.viewmodels.runs.model import RunsState, RunSummary, RunsViewModel
-from diffusion_studio.viewmodels.train.state import duration
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.empty import EmptyState
 from diffusion_studio.widgets.images.grid import ImageGrid

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSplitter, 
 
 from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.train.curves import TrainCurves
+from diffusion_studio.pages.train.expected import ExpectedRow
 from diffusion_studio.pages.train.loss_equation import loss_terms
 from diffusion_studio.pages.train.panel import TrainPanel
 from diffusion_studio.pages.train.parts import caption
@@ -54,6 +55,8 @@ class TrainPage(Page):
         area = self.workspace.area
         area.addWidget(self.banner)
         area.addWidget(self.views, 1)
+        self.expected = ExpectedRow()
+        area.addWidget(self.expected)
         area.addWidget(self._build_progress())
         self.panel, self.equation = TrainPanel(), EquationView()
         self.workspace.panel.addWidget(self.panel)
@@ -94,6 +97,8 @@ class TrainPage(Page):
         panel.cancel_requested.connect(model.images.cancel)
         self.empty.primary_requested.connect(model.start)
         self.empty.secondary_requested.connect(self.choose_folder)
+        self.expected.longer_requested.connect(model.train_longer)
+        self.expected.smaller_requested.connect(model.train_smaller)
         progress.start_requested.connect(model.start)
         progress.pause_requested.connect(model.pause)
         progress.resume_requested.connect(model.resume)
@@ -155,6 +160,7 @@ class TrainPage(Page):
         if moves_on and now - self._progress_shown < 1 / PROGRESS_HZ:
             return
         self._progress_shown = now
+        self.expected.show_state(state)
         self.progress.set_detail(state.detail)
         self.progress.set_progress(round(1000 * state.fraction), 1000)
         self.header_changed.emit()
@@ -166,6 +172,7 @@ class TrainPage(Page):
 
     def use_device(self, name: str) -> None:
         self.model.training.use_device(name)
+        self.model.outlook.use_device(name)
 
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state

@@ -10,16 +10,19 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.runs.run import Run, RunError, is_run
 from diffusion_studio.engine.training.presets import PRESETS, preset_of
+from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.editor import Edited, Editor
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.comparison import other_runs
 from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
+from diffusion_studio.viewmodels.train.outlook import Outlook
 from diffusion_studio.viewmodels.train.record import RunRecord
-from diffusion_studio.viewmodels.train.state import LIVE, TrainState, duration
+from diffusion_studio.viewmodels.train.state import LIVE, TrainState
 from diffusion_studio.viewmodels.train.told import after
 from diffusion_studio.viewmodels.train.training import Training
 
@@ -45,12 +48,15 @@ class TrainViewModel(QObject):
         self._runs_dir = runs_dir
         self.editor = Editor(config or PRESETS[0].applied_to(RunConfig()), self)
         self.images, self.training = ImageLoader(self), Training(device, self)
-        self.record = RunRecord(self.config, self)
+        self.record, self.outlook = RunRecord(self.config, self), Outlook(device, self)
         self.state = TrainState(self.config, preset_of(self.config))
         self.editor.changed.connect(self._on_edited)
         self.images.changed.connect(self._on_images)
+        self.images.loaded.connect(self.outlook.take)
         self.images.told.connect(self._tell)
+        self.outlook.found.connect(self._on_trial)
         self.training.told.connect(self._on_told)
+        self.outlook.look(self.config)
 
     @property
     def config(self) -> RunConfig:
@@ -78,7 +84,7 @@ class TrainViewModel(QObject):
         """Ends one edit: the next undo takes back all of it, and a running training heeds it."""
         self.editor.settle()
         if self.state.busy:
-            self.training.minimise(self.config.objective)
+            self.training.follow(self.config)
 
     def choose_preset(self, key: str) -> None:
         preset = next(p for p in PRESETS if p.key == key)
@@ -107,10 +113,20 @@ class TrainViewModel(QObject):
             can_undo=edited.can_undo, can_redo=edited.can_redo,
         )  # fmt: skip
         if config.data != before.data:
+            self.outlook.take(None)
             self.load_data()
+        self._look_ahead()
 
     def _on_images(self, images: ImagesState) -> None:
         self._update(data=images.data, reading=images.reading)
+
+    def _on_trial(self, trial: Trial | None) -> None:
+        if trial is not self.state.trial:
+            self._update(trial=trial)
+
+    def _look_ahead(self) -> None:
+        """Finds out what to expect of the training that would begin."""
+        self.outlook.look(None if self.state.busy or self.state.errors else self.config)
 
     def _refused_while_busy(self) -> bool:
         if self.state.busy:
@@ -121,11 +137,13 @@ class TrainViewModel(QObject):
 
     def start(self) -> None:
         """Begins a new run."""
-        config = self.config
         if not self.training.busy:
-            place = NewRun(self._runs_dir, Path(config.data.source).name)
-            self._show_new(place.path, config)
-            self.training.begin(place, config)
+            self._begin()
+
+    def _begin(self) -> None:
+        place = NewRun(self._runs_dir, Path(self.config.data.source).name)
+        self._show_new(place.path, self.config)
+        self.training.begin(place, self.config)
 
     def resume_run(self, path: Path) -> None:
         """Goes on with a run that was stopped; one that had reached its limit gets as much again."""
@@ -147,11 +165,28 @@ class TrainViewModel(QObject):
 
     def _show_new(self, path: Path, config: RunConfig) -> None:
         """A training that has told nothing yet."""
+        self.outlook.look(None)
         self._update(
+            forecast=None,
             phase="preparing", run=path, run_steps=config.diffusion.steps, step=0, fraction=0.0,
             detail="Building the network …", notice=None, saved_step=0, marks=(),
         )  # fmt: skip
         self.record.begin(config)
+
+    def train_longer(self) -> None:
+        """Gives the training, or the one that would begin, the time in which there is something to see."""
+        if (expected := self.state.expected) is None:
+            return
+        for path, value in (("training.steps", 0), ("training.seconds", expected.long_enough)):
+            self.edit(path, value)
+        self.settle()
+
+    def train_smaller(self) -> None:
+        """Begins at a smaller resolution, instead of the training that goes on, if one does."""
+        was_busy = self.state.busy
+        self._set_config(with_value(self.config, "data.resolution", self.state.smaller_resolution))
+        if was_busy:
+            self._begin()  # what goes on is saved, and makes way
 
     def pause(self) -> None:
         self.training.pause()
@@ -174,6 +209,8 @@ class TrainViewModel(QObject):
         self.record.take(event)
         if isinstance(event, events.Saved):
             self.saved.emit(state.run)
+        if isinstance(event, events.Finished):
+            self._look_ahead()
 
     # --- runs on disk ---------------------------------------------------------------------------------
 
@@ -225,7 +262,8 @@ class TrainViewModel(QObject):
 
     def shutdown(self) -> None:
         """Stops everything and waits; the last checkpoint is saved."""
-        self.training.stop()  # before waiting for the other
+        self.training.stop()  # before waiting for the others
+        self.outlook.shutdown()
         self.images.shutdown()
         self.training.shutdown()
 

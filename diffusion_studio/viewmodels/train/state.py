@@ -12,12 +12,17 @@ from numpy.typing import NDArray
 from diffusion_studio.core.describe import knobs
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.training.forecast import Forecast
+from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.notice import Notice
 
 Phase = Literal["idle", "preparing", "running", "paused", "stopping"]
 THUMBNAILS = 16
-LIVE = ("objective.weight", "objective.density", "objective.loss")  # may change while training
+SMALLER = 32  # px, what is offered where larger pictures take too long
+LENGTH = ("training.seconds", "training.steps")
+LIVE = ("objective.weight", "objective.density", "objective.loss", *LENGTH)  # may change while training
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,8 @@ class TrainState:
     saved_step: int = 0
     errors: tuple[tuple[str, str], ...] = ()  # (path, sentence) of parameters
     marks: tuple[tuple[int, str], ...] = ()  # (step, what was changed about the objective)
+    trial: Trial | None = None  # what was found out about the training that would begin
+    forecast: Forecast | None = None  # of the one that goes on
     notice: Notice | None = None
     smaller_batch: int = 0  # offered after running out of memory
     can_undo: bool = False
@@ -60,6 +67,19 @@ class TrainState:
     @property
     def busy(self) -> bool:
         return self.phase != "idle"
+
+    @property
+    def expected(self) -> Forecast | None:
+        """What to expect of the training that goes on, or of the one that would begin."""
+        if not self.busy:
+            return None if self.trial is None else self.trial.forecast
+        return self.forecast if self.forecast is not None and self.forecast.is_told else None
+
+    @property
+    def smaller_resolution(self) -> int:
+        """What is offered where pictures of this size take too long; 0 where they are small."""
+        expected = self.expected
+        return SMALLER if expected is not None and expected.resolution > SMALLER else 0
 
 
 def fixed_reasons(state: TrainState) -> dict[str, str]:
@@ -86,15 +106,5 @@ def progress_text(event: events.Progress) -> str:
     """ "step 657 of 3,000 · 1,130 images/s · 3 min 32 s left"."""
     total = f" of {event.total_steps:,}" if event.total_steps else ""
     left = event.seconds_left
-    ending = f" · {duration(left)} left" if left is not None else f" · {duration(event.seconds)} so far"
-    return f"step {event.step:,}{total} · {event.images_per_second:,.0f} images/s{ending}"
-
-
-def duration(seconds: float) -> str:
-    """ "12 s", "3 min 32 s", "1 h 05 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    ending = f"{duration(left)} left" if left is not None else f"{duration(event.seconds)} so far"
+    return " · ".join(part for part in (f"step {event.step:,}{total}", event.speed, ending) if part)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.training.events import ObjectiveChanged
+from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.state import Phase, TrainState, progress_text
 
@@ -30,6 +31,11 @@ def after(state: TrainState, event: events.Event) -> TrainState:
     match event:
         case ObjectiveChanged(step=step, message=message):
             return replace(state, marks=(*state.marks, (step, message)))
+        case Forecast():
+            return replace(state, forecast=event)
+        case events.Progress(step=step) if state.forecast is not None:
+            forecast = replace(state.forecast, step=step, seconds=event.seconds)
+            return after_any(replace(state, forecast=forecast), event)
         case events.Finished():
             return _ended(state, event)
     return after_any(state, event)

@@ -9,11 +9,12 @@ from PySide6.QtCore import QObject
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.loop.task import Limits
 from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.training.session import new_session, resumed_session
-from diffusion_studio.engine.training.trainer import train
+from diffusion_studio.engine.training.trainer import limits_of, train
 from diffusion_studio.viewmodels.job import Post
 from diffusion_studio.viewmodels.steered import SteeredTraining
 from diffusion_studio.viewmodels.train.images import reading_told
@@ -25,6 +26,7 @@ class Training(SteeredTraining):
     def __init__(self, device: str, parent: QObject | None = None) -> None:
         super().__init__(device, parent)
         self._objective: ObjectiveSpec | None = None  # what is minimised, or was asked for
+        self._length: Limits | None = None  # how long it trains, or was asked to
 
     def begin(self, place: NewRun, config: RunConfig) -> None:
         """Trains from the beginning, in a new run; `Started` tells its folder."""
@@ -35,7 +37,7 @@ class Training(SteeredTraining):
             session = new_session(place, config, device, reading_told(post), lambda: control.stopped)
             yield from train(session, control)
 
-        self._objective = config.objective
+        self._objective, self._length = config.objective, limits_of(config.training)
         self._slot.start(stream)
 
     def go_on(self, path: Path, config: RunConfig) -> None:
@@ -47,11 +49,15 @@ class Training(SteeredTraining):
             session = resumed_session(path, device, config, reading_told(post), lambda: control.stopped)
             yield from train(session, control)
 
-        self._objective = config.objective
+        self._objective, self._length = config.objective, limits_of(config.training)
         self._slot.start(stream)
 
-    def minimise(self, objective: ObjectiveSpec) -> None:
-        """Asks a running training to minimise `objective` from its next step on."""
-        if self._slot.control is not None and objective != self._objective:
+    def follow(self, config: RunConfig) -> None:
+        """Asks a running training to minimise what `config` says from its next step on, and as long."""
+        objective, length = config.objective, limits_of(config.training)
+        if objective != self._objective:
             self._objective = objective
-            self._slot.control.ask(objective)
+            self._ask(objective)
+        if length != self._length:
+            self._length = length
+            self._ask(length)

@@ -64,13 +64,32 @@ def test_that_a_stop_before_the_run_is_made_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     control = Control()
-    build = session._learner
+    build = session.learner_for
 
     def built(*arguments: object) -> object:
         control.stop()  # while the network is built
         return build(*arguments)
 
-    monkeypatch.setattr(session, "_learner", built)
+    monkeypatch.setattr(session, "learner_for", built)
     with pytest.raises(Cancelled):
         session.new_session(tmp_path / "run", tiny_config(), CPU, None, lambda: control.stopped)
     assert not (tmp_path / "run").exists()
+
+
+def test_that_wishes_of_different_types_do_not_replace_each_other() -> None:
+    control = Control()
+    for wish in (1, "a", 2):
+        control.ask(wish)
+    assert control.asked and set(control.wishes) == {2, "a"}
+    assert {control.take_wish(), control.take_wish()} == {2, "a"}
+    assert not control.asked and control.take_wish() is None
+
+
+def test_that_only_what_was_there_is_forgotten() -> None:
+    control = Control()
+    control.ask("old")
+    seen = control.wishes
+    control.ask("new")
+    control.ask(1.5)
+    control.forget(seen)
+    assert set(control.wishes) == {"new", 1.5}

@@ -7,22 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from diffusion_studio.core.describe import knobs
+from diffusion_studio.core.describe import knobs, with_value
 from diffusion_studio.core.objective.weights import UnitWeight
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.words import duration, length, roughly
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, is_run
 from diffusion_studio.engine.training.events import Preview, TimestepErrors
+from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.presets import PRESETS
 from diffusion_studio.viewmodels.train import images as images_module
+from diffusion_studio.viewmodels.train import outlook
 from diffusion_studio.viewmodels.train import training as module
 from diffusion_studio.viewmodels.train.comparison import comparison_with
 from diffusion_studio.viewmodels.train.model import TrainViewModel
-from diffusion_studio.viewmodels.train.state import duration, fixed_reasons, progress_text
+from diffusion_studio.viewmodels.train.state import LENGTH, fixed_reasons, progress_text
 from diffusion_studio.viewmodels.train.timestep_history import MOST, TimestepHistory
 from support.patience import look_again_soon
 from support.tiny import begin, finish, tiny_config, write_pictures
@@ -295,7 +299,7 @@ def test_that_edits_are_refused_while_it_trains_with_a_sentence(make, tell, tmp_
         assert model.state.notice.kind == "info"
         assert "going on" in model.state.notice.text
     fixed = {knob.path for knob in knobs(before)} - set(fixed_reasons(model.state))
-    parts = ("objective.loss.", "objective.weight.", "objective.density.")
+    parts = ("objective.loss.", "objective.weight.", "objective.density.", *LENGTH)
     assert fixed == {knob.path for knob in knobs(before) if knob.path.startswith(parts)}
     model.stop()
     tell(model, events.Finished("stopped"))
@@ -560,5 +564,97 @@ def test_that_durations_are_words(seconds, words):
     assert duration(seconds) == words
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(12, "12 s"), (180, "3 min"), (200, "3 min 20 s"), (7200, "2 h")]
+)
+def test_that_round_lengths_have_no_rest(seconds, words):
+    assert length(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(44.6, "45 s"), (131, "2 min 10 s"), (598, "10 min"), (2396, "40 min"), (11_900, "3 h 20 min")],
+)
+def test_that_estimates_are_as_fine_as_they_are_worth(seconds, words):
+    assert roughly(seconds) == words
+
+
 def test_that_progress_is_a_sentence():
     assert progress_text(progress(4, 0.5)) == "step 4 of 100 · 500 images/s · 1 min 12 s left"
+
+
+# --- what to expect -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Trainings are tried without a wait."""
+    monkeypatch.setattr(outlook, "WAIT", 0)
+
+
+def test_that_what_to_expect_is_found_out_before_a_training_begins(make, wait, at_once, qtbot, tmp_path):
+    model = make(tiny_config(write_pictures(tmp_path / "zoo"), steps=40))
+    model.load_data()
+    qtbot.waitUntil(lambda: model.state.trial is not None)
+    assert model.state.expected is model.state.trial.forecast
+    assert model.state.expected.last_step == 40 and model.state.expected.resolution == 8
+    model.edit("training.steps", 90)
+    assert model.state.trial is None  # it was of another training
+    qtbot.waitUntil(lambda: model.state.trial is not None)
+    assert model.state.expected.last_step == 90
+    model.start()
+    assert model.state.trial is None
+    wait(model)
+    qtbot.waitUntil(lambda: model.state.trial is not None)
+
+
+def test_that_a_training_that_is_too_short_can_be_made_longer_while_it_goes_on(make, wait, qtbot, tmp_path):
+    model = make(tiny_config(write_pictures(tmp_path / "zoo"), **FOREVER))
+    model.load_data()
+    wait(model)
+    model.start()
+    wait(model, "running")
+    model.edit("training.steps", 1_000_000)
+    model.settle()
+    short = Forecast(5, 2.0, 1.0, 20, 17.0, 64, 3)
+    model._on_told(short)
+    assert model.state.expected.too_short
+    model.train_longer()
+    asked = model.config.training
+    assert (asked.steps, asked.seconds) == (0, short.long_enough)
+    path = model.state.run
+    qtbot.waitUntil(lambda: Run.open(path).config.training.seconds == asked.seconds)
+    assert Run.open(path).config.training.steps == 0
+    model.edit("training.steps", 1)  # less than it has done: it ends
+    model.settle()
+    wait(model)
+    assert "everything is saved" in model.state.detail
+
+
+def test_that_a_training_can_begin_anew_with_smaller_pictures(make, wait, qtbot, tmp_path):
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 64), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    config = tiny_config(folder, **FOREVER)
+    model = make(with_value(config, "data.resolution", 64))
+    model.load_data()
+    wait(model)
+    model.start()
+    wait(model, "running")
+    first = model.state.run
+    model._on_told(Forecast(1, 2.0, 1.0, 20, 17.0, 64, 3))
+    assert model.state.smaller_resolution == 32
+    model.train_smaller()
+    qtbot.waitUntil(lambda: model.state.phase == "running" and model.state.run != first)
+    assert Run.open(model.state.run).config.data.resolution == 32
+    model.stop()
+    wait(model)
+    assert Run.open(first).step > 0  # what there was is kept
+
+
+def test_that_small_pictures_are_not_offered_smaller(make, wait):
+    model = make()
+    model._on_told(Forecast(1, 2.0, 1.0, 20, 17.0, 28, 1))
+    assert model.state.smaller_resolution == 0

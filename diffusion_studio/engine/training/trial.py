@@ -1,0 +1,91 @@
+"""A training tried before it begins: how long a step takes here, and how much memory it needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.machine.room import TRAINED
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.training.batches import Batch, BatchSource
+from diffusion_studio.engine.training.forecast import Forecast, forecast
+from diffusion_studio.engine.training.learner import Learner
+from diffusion_studio.engine.training.session import learner_for, resolve
+from diffusion_studio.engine.training.trainer import limits_of
+
+FEW = 4  # images in each part of the steps that are tried first
+SHORT = 0.3  # seconds: a step that takes no longer is tried whole
+
+
+@dataclass(frozen=True)
+class Trial(events.Event):
+    """What was found out about a training before it began."""
+
+    forecast: Forecast
+    weights: int  # of the network
+    memory: int  # bytes that it takes to train: weights, optimizer and one step
+
+    @property
+    def sentence(self) -> str:
+        """What to expect, and of what."""
+        memory = self.memory
+        room = f"{memory / 1e9:.1f} GB" if memory >= 5e7 else f"{memory / 1e6:.0f} MB"
+        return f"{self.weights:,} weights, {room} of memory. {self.forecast.sentence}"
+
+
+def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: Callable[[], bool]) -> Trial:
+    """Trains a network for a few steps that nobody keeps.
+
+    Raises:
+        Refused: a training that cannot begin like that; the message is a sentence.
+        Cancelled: `cancelled()` became true.
+    """
+    config = resolve(config, images, device)
+    learner = learner_for(config, images, device)
+    spec, steps = config.training, learner.tables.steps
+    source = BatchSource(images, steps, learner.classes, 0.0, False, config.seed, device)
+    few = min(FEW * spec.parts, spec.batch_size)
+    sizes = [few, few]
+
+    def took(size: int) -> float:
+        if cancelled():
+            raise Cancelled
+        return _timed(learner, source.batch(0, 0, size))
+
+    seconds = min(took(size) for size in sizes) * spec.batch_size / few
+    if few < spec.batch_size and seconds <= SHORT:
+        seconds = min(took(spec.batch_size), took(spec.batch_size))
+    kept = _kept_by_a_step(learner, source.batch(0, 0, few)) * spec.batch_size // few
+    aside = spec.preview_share if spec.preview_count else 0.0
+    return Trial(
+        forecast(seconds / (1 - aside), (images.resolution, images.channels), limits_of(spec)),
+        learner.parameter_count, TRAINED * learner.parameter_count + kept,
+    )  # fmt: skip
+
+
+def _timed(learner: Learner, batch: Batch) -> float:
+    began = time.perf_counter()
+    learner.step(batch, 0).losses.cpu()  # it is over on every device
+    return time.perf_counter() - began
+
+
+def _kept_by_a_step(learner: Learner, batch: Batch) -> int:
+    """Bytes that the way through the network leaves for the way back."""
+    known = {weight.untyped_storage().data_ptr() for weight in learner.descent.weights}
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        learner.network.predict(batch.x_0, batch.t, batch.labels)
+    return sum(sizes.values())

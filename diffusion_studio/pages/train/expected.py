@@ -1,0 +1,54 @@
+"""What to expect of a training on this machine, and what can be done where there would be nothing to see."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
+
+from diffusion_studio.engine.jobs.words import length
+from diffusion_studio.viewmodels.train.state import TrainState
+from diffusion_studio.widgets.look.theme import GRID, label
+
+
+class ExpectedRow(QFrame):
+    """One sentence, and two ways out of a training that is too short; hidden while nothing is known."""
+
+    longer_requested = Signal()
+    smaller_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("What to expect")
+        self._text = label(role="muted")
+        self._text.setWordWrap(True)
+        self.longer, self.smaller = QPushButton(), QPushButton()
+        self.longer.clicked.connect(self.longer_requested)
+        self.smaller.clicked.connect(self.smaller_requested)
+        self.smaller.setToolTip("Pictures of a quarter of the area take about a quarter of the time")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 0, 14, 0)
+        row.setSpacing(GRID)
+        row.addWidget(self._text, 1)
+        row.addWidget(self.longer)
+        row.addWidget(self.smaller)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        return self._text.text()
+
+    def show_state(self, state: TrainState) -> None:
+        """The sentence of the training that goes on, or of the one that would begin."""
+        expected = state.expected
+        self.setVisible(expected is not None)
+        if expected is None:
+            return
+        told = expected if state.busy or state.trial is None else state.trial
+        if told.sentence != self._text.text():
+            self._text.setText(told.sentence)
+            self._text.setProperty("role", "strong" if expected.too_short else "muted")
+            self._text.style().polish(self._text)
+        self.longer.setVisible(expected.too_short)
+        self.longer.setText(f"Train {length(expected.long_enough)}")
+        self.smaller.setVisible(expected.too_short and state.smaller_resolution > 0)
+        self.smaller.setText(f"Use {state.smaller_resolution} px")

@@ -1,0 +1,70 @@
+"""What to expect of a training on this machine, before it begins and while it is young."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.devices import choose_device
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.training.trial import Trial, tried
+from diffusion_studio.viewmodels.job import Post, Slot
+
+WAIT = 1500  # ms without another change before a training is tried
+
+
+class Outlook(QObject):
+    """Tries the training that would begin, some time after the last change; the newest one counts."""
+
+    found = Signal(object)  # Trial, or None while nothing is known
+
+    def __init__(self, device: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._device = device
+        self._slot = Slot(self)
+        self._slot.told.connect(self._on_event)
+        self._timer = QTimer(self, singleShot=True)
+        self._timer.timeout.connect(self._try)
+        self._images: ImageSet | None = None
+        self._config: RunConfig | None = None
+
+    def use_device(self, name: str) -> None:
+        """Tries on this device from now on."""
+        self._device = name
+        self.look(self._config)
+
+    def take(self, images: ImageSet | None) -> None:
+        """The images that a training would begin with; None while there are none."""
+        self._images = images
+        self.look(self._config)
+
+    def look(self, config: RunConfig | None) -> None:
+        """Tries this before long, unless something else is to be tried by then; None: nothing begins now."""
+        self._timer.stop()
+        self._slot.stop()
+        self._config = config
+        self.found.emit(None)
+        if config is not None and self._images is not None:
+            self._timer.start(WAIT)
+
+    def shutdown(self) -> None:
+        self._timer.stop()
+        self._slot.finish()
+
+    def _try(self) -> None:
+        config, images, name = self._config, self._images, self._device
+        if config is None or images is None:
+            return
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            yield tried(config, images, choose_device(name), lambda: control.stopped)
+
+        self._slot.start(stream)
+
+    def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, Trial) and self._config is not None:
+            self.found.emit(event)

@@ -1,0 +1,156 @@
+"""What a training says of its own length, and a trial before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.data.load import load
+from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.words import roughly
+from diffusion_studio.engine.loop import loop
+from diffusion_studio.engine.loop.task import Limits
+from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training import trial
+from diffusion_studio.engine.training.forecast import Forecast, Forecaster, first_shapes, forecast
+from diffusion_studio.engine.training.trainer import train
+from diffusion_studio.engine.training.trial import tried
+from support.tiny import CPU, begin, only, tiny_config
+
+
+def progress(step: int, seconds: float, rate: float, total_seconds: float = 60.0) -> events.Progress:
+    return events.Progress(step, 0, seconds, total_seconds, rate, step, np.zeros(1, np.float32))
+
+
+def test_that_steps_to_come_are_the_time_left_by_the_time_of_one() -> None:
+    found = forecast(0.5, (8, 1), Limits(seconds=60), step=20, seconds=12)
+    assert (found.last_step, found.last_seconds) == (20 + 96, 60)
+    assert found.shapes_seconds == 12 + (first_shapes(8, 1) - 20) * 0.5
+
+
+def test_that_whichever_limit_comes_first_ends_it() -> None:
+    assert forecast(0.5, (8, 1), Limits(steps=50, seconds=60)).last_step == 50
+    assert forecast(0.5, (8, 1), Limits(steps=500, seconds=60)).last_step == 120
+    endless = forecast(0.5, (8, 1), Limits())
+    assert (endless.last_step, endless.last_seconds, endless.too_short) == (0, 0, False)
+
+
+def test_that_it_is_too_short_where_it_ends_before_the_first_shapes() -> None:
+    needed = first_shapes(64, 1)
+    assert forecast(1.0, (64, 1), Limits(steps=needed - 1)).too_short
+    assert not forecast(1.0, (64, 1), Limits(steps=needed)).too_short
+
+
+def test_that_larger_pictures_take_more_steps() -> None:
+    found = [first_shapes(side, 1) for side in (8, 16, 28, 32, 64, 128)]
+    assert found == sorted(found) and found[0] < found[-1]
+    assert first_shapes(32, 3) > first_shapes(32, 1)
+
+
+def test_that_it_is_told_once_it_is_known_and_when_it_has_changed() -> None:
+    forecaster = Forecaster(32, (8, 1), 0.0, 0, 0.0)
+    assert forecaster.after(progress(2, 5.0, 64)) is None  # too few steps
+    assert forecaster.after(progress(9, 0.5, 64)) is None  # too soon
+    first = forecaster.after(progress(9, 2.0, 64))
+    assert first is not None and first.step_seconds == 0.5 and first.last_step == 9 + 116
+    assert forecaster.after(progress(10, 2.5, 66)) is None
+    slower = forecaster.after(progress(11, 3.5, 32))
+    assert slower is not None and slower.step_seconds == 1.0
+    assert forecaster.after(progress(12, 4.5, 32, 30.0)) is not None  # another length
+
+
+def test_that_time_for_previews_is_no_time_for_steps() -> None:
+    found = Forecaster(32, (8, 1), 0.2, 0, 0.0).after(progress(10, 5.0, 64, 45.0))
+    assert found is not None and found.last_step == 10 + 40 / (0.5 / 0.8)
+
+
+def test_that_a_training_tells_its_forecast(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "TELL_EVERY", 0.0)
+    monkeypatch.setattr("diffusion_studio.engine.training.forecast.SOON", 0.0)
+    session = begin(tmp_path / "run", tiny_config(pictures, steps=12))
+    told = list(train(session, Control()))
+    first, *_ = only(told, Forecast)
+    assert first.step >= 3 and first.last_step == 12 and first.step_seconds > 0
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(9, 9), (2, 3)])
+def test_that_a_running_training_goes_on_to_another_limit(
+    asked: int, expected: int, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "TELL_EVERY", 0.0)
+    session, control = begin(tmp_path / "run", tiny_config(pictures, steps=6)), Control()
+    for event in train(session, control):
+        if isinstance(event, events.Progress) and event.step == 3:
+            control.ask(Limits(steps=asked))
+    assert event == events.Finished("done", f"Step {expected}, everything is saved.", step=expected)
+    assert Run.open(session.run.path).config.training.steps == asked
+
+
+def test_that_it_is_put_into_words() -> None:
+    shapes = first_shapes(64, 1)
+    enough = forecast(0.5, (64, 1), Limits(seconds=3600))
+    assert enough.sentence == (
+        f"About 7,200 steps in 1 h; first shapes usually after about {shapes:,}, {roughly(shapes / 2)}."
+    )
+    assert forecast(0.5, (64, 1), Limits()).sentence.startswith("First shapes usually after about")
+    short = forecast(1.0, (64, 1), Limits(seconds=60))
+    assert short.sentence == (
+        "Too short to see something: about 60 steps in 1 min here, and first shapes at 64×64 usually take "
+        f"about {shapes:,}, {roughly(shapes)}."
+    )
+    assert short.long_enough >= 2 * shapes and short.long_enough % 60 == 0
+
+
+def test_that_it_is_silent_once_the_first_shapes_are_there() -> None:
+    shapes, limits = first_shapes(8, 1), Limits(steps=10_000)
+    assert forecast(0.1, (8, 1), limits, shapes - 1, 1.0).is_told
+    assert not forecast(0.1, (8, 1), limits, shapes, 1.0).is_told
+    assert forecast(0.1, (8, 1), Limits(steps=shapes - 1), shapes - 1, 1.0).is_told
+
+
+# --- before it begins ---------------------------------------------------------------------------------------
+
+
+def test_that_a_trial_says_what_the_training_will_be(pictures: Path, tmp_path: Path) -> None:
+    config = tiny_config(pictures, steps=50, parts=2)
+    images = load(config.data, cache_dir())
+    state = torch.get_rng_state()
+    found = tried(config, images, CPU, lambda: False)
+    assert torch.equal(state, torch.get_rng_state())
+    learner = begin(tmp_path / "run", config).learner
+    assert found.weights == learner.parameter_count and found.forecast.resolution == 8
+    assert found.forecast.last_step == 50 and found.forecast.step_seconds > 0
+
+
+def test_that_its_memory_is_what_a_step_keeps(pictures: Path, tmp_path: Path) -> None:
+    """Twice the images keep twice as much, and no less than the input of every convolution."""
+    config = tiny_config(pictures, batch_size=64, parts=1)
+    images = load(config.data, cache_dir())
+    one, two = (
+        tried(tiny_config(pictures, batch_size=size, parts=1), images, CPU, lambda: False)
+        for size in (64, 128)
+    )
+    kept = one.memory - trial.TRAINED * one.weights
+    assert two.memory - trial.TRAINED * two.weights == pytest.approx(2 * kept, rel=1e-3)
+    inputs = []
+    session = begin(tmp_path / "run", config)
+    for module in session.learner.unet.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_pre_hook(lambda module, given: inputs.append(given[0].numel()))
+    batch = session.batches.batch(0, 0, 64)
+    session.learner.network.predict(batch.x_0, batch.t, batch.labels)
+    assert sum(inputs) * 4 < kept < 8 * sum(inputs) * 4
+
+
+def test_that_a_trial_can_be_given_up(pictures: Path) -> None:
+    config = tiny_config(pictures)
+    with pytest.raises(Cancelled):
+        tried(config, load(config.data, cache_dir()), CPU, lambda: True)

@@ -66,6 +66,7 @@ def check(place: Path, extras: str, lowest: bool) -> None:
     wheel = built(place / "dist")
     program = installed(place / "env", wheel, extras, lowest)
     os.environ["DIFFUSION_STUDIO_HOME"] = str(place / "home")
+    os.environ.pop("PYTHONPATH", None)  # or what is checked could be the checkout
     use(program, place, extras.split(","))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
+from typing import Any
+
 import pytest
 import torch
 
@@ -164,3 +167,19 @@ def test_that_many_images_are_asked_about_in_parts(classes, count):
             parts = network.predict(x, t, labels).value
     torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
     assert len(sizes) == min(3, max(1, count // 4)) and sum(sizes) == count
+
+
+def test_that_the_library_is_imported_where_tensors_have_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch 2.6 reads some while it is imported as a whole, which fails where they are only planned."""
+    real, places = builtins.__import__, []
+
+    def watched(name: str, *others: Any) -> Any:
+        if name == "diffusers":
+            places.append(torch.empty(1).device.type)
+        return real(name, *others)
+
+    monkeypatch.setattr(builtins, "__import__", watched)
+    with torch.device("meta"):
+        network = build_unet(UNetSpec().resolved(8, False), 8, 1, 0)
+    assert places == ["cpu"]
+    assert network.conv_in.weight.is_meta

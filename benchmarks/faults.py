@@ -409,7 +409,7 @@ def fail_once(stage: Stage, place: Path, at: int, outcomes: Counter[str]) -> lis
         there = newest_complete(Path(arguments[arguments.index("--run") + 1]))
         found += [f"it ended well, but step {there} is on disk, not {wanted}"] if there != wanted else []
     found += lost(place, before)
-    return [*found, *stage.sound(place), *again(stage, place), *stage.sound(place)]
+    return [*found, *stage.sound(place), *again(stage, place)]
 
 
 def main() -> int:

@@ -110,3 +110,15 @@ def test_that_an_export_fills_the_empty_folder_one_stands_in(said, run, tmp_path
     monkeypatch.chdir(tmp_path / "model")
     assert said("export", run, ".")[0] == 0
     assert (tmp_path / "model" / "README.md").exists()
+
+
+@pytest.mark.parametrize("out", ["chain.npz", "chain.gif"])
+def test_that_states_for_which_there_is_no_room_are_refused_before_the_work(
+    said, run, tmp_path, monkeypatch, out
+):
+    monkeypatch.setattr("diffusion_studio.engine.chains.export.free_memory", lambda: 1_000)
+    more = ["--trajectory"] if out.endswith("npz") else []
+    code, _, errors = said("sample", run, "--out", tmp_path / out, *QUICK, *more)
+    assert code == 1
+    assert "To keep every state of 2 images takes 0.0 GB" in complaint(errors)
+    assert said("sample", run, "--out", tmp_path / "grid.png", *QUICK)[0] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,10 @@ from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.files.pictures import ANIMATIONS, mosaic, save_animation, save_grid
 from diffusion_studio.engine.files.videos import VIDEO, check_video
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.room import free_memory
 
 SUFFIXES = (".png", *ANIMATIONS, ".npz")
+COPIES = 3  # of the states of a chain while they are written
 FRAMES = 100  # of an animation at most; longer chains are thinned out
 STRIP_ROWS, STRIP_COLUMNS = 16, 16  # of a strip at most
 
@@ -56,6 +59,8 @@ def run_chain(
         Refused: a chain that cannot be run, or that ran into values that are not numbers.
     """
     chain.check()
+    if keep:
+        _check_kept(chain)
     x = chain.start()
     samples = Samples(
         np.empty(0, np.float32), _labels(chain), chain.times, [_numpy(x)] if keep else [],
@@ -74,6 +79,17 @@ def run_chain(
         raise Refused(NOT_NUMBERS.format(name=chain.source.name, t=step.t))
     samples.samples = _numpy(x).clip(-1, 1)
     return samples
+
+
+def _check_kept(chain: Chain) -> None:
+    """Raises Refused where the states that are to be kept have no room in memory."""
+    states = COPIES * 2 * len(chain.times)  # x_t and x̂_0
+    needed, free = 4 * states * math.prod(chain.source.shape(chain.spec.count)), free_memory()
+    if needed > free:
+        raise Refused(
+            f"To keep every state of {chain.spec.count:,} images takes {needed / 1e9:,.1f} GB, and "
+            f"{free / 1e9:,.1f} GB are free. Ask for fewer images or fewer steps."
+        )
 
 
 def _labels(chain: Chain) -> NDArray[np.int64]:

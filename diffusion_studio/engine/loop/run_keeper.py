@@ -28,7 +28,7 @@ from diffusion_studio.engine.runs.checkpoints import (
     remove_leftovers,
     save_checkpoint,
 )
-from diffusion_studio.engine.runs.metrics import Metrics, TimestepRecord
+from diffusion_studio.engine.runs.metrics import Metrics, TimestepRecord, why_not
 from diffusion_studio.engine.runs.run import Run, RunError, is_run
 
 WRITE_EVERY = 1.0  # seconds between transactions of the metrics database
@@ -54,7 +54,8 @@ class RunKeeper:
         try:
             return Metrics(self._run.metrics_path, self._start)
         except sqlite3.Error as error:
-            self._trouble = f"metrics.sqlite cannot be written ({error}); curves of this part are not kept."
+            why = why_not(error)
+            self._trouble = f"metrics.sqlite cannot be written: {why}. Curves of this part are not kept."
             return None
 
     @property
@@ -121,7 +122,7 @@ class RunKeeper:
             self._unwritten, self._troubled, self.record = [], False, None
         except sqlite3.Error as error:
             if not self._troubled:
-                self._trouble = f"The curves could not be written to disk: {error}. Training goes on."
+                self._trouble = f"The curves could not be written: {why_not(error)}. Training goes on."
             self._troubled = True
         self._written = time.perf_counter()
 

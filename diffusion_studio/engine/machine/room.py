@@ -37,6 +37,11 @@ def check_count(count: int, device: torch.device) -> None:
         )
 
 
+def free_memory() -> int:
+    """Of the machine, in bytes."""
+    return int(psutil.virtual_memory().available)
+
+
 def memory_of(device: torch.device) -> int:
     """All of its memory, in bytes."""
     if device.type == "cuda":

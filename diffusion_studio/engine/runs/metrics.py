@@ -85,6 +85,25 @@ class TimestepRecord:
 _ADDED = ("weight", "density", "share", "log_snr")  # columns that older databases lack
 
 
+_WHY = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "it may not be written",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_IOERR: "the disk does not answer rightly",
+    sqlite3.SQLITE_CORRUPT: "it is damaged",
+    sqlite3.SQLITE_NOTADB: "it is no database",
+    sqlite3.SQLITE_BUSY: "another program holds it",
+    sqlite3.SQLITE_LOCKED: "another program holds it",
+    sqlite3.SQLITE_ERROR: "a table in it has another form",
+}
+
+
+def why_not(error: sqlite3.Error) -> str:
+    """Why a database cannot be used, in words of ours, to be put into a sentence."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return str(error) if code is None else _WHY.get(code & 0xFF, "it is not as it was written")
+
+
 class Metrics:
     """The writer; one per training.
 
@@ -194,7 +213,7 @@ class MetricsReader:
         except sqlite3.Error as error:
             reason = str(error)
             if not reason.startswith("no such table") and not (of_newer and "no such column" in reason):
-                self._reasons[reason] = None
+                self._reasons[why_not(error)] = None
         return []
 
     def losses(self) -> LossSegment:

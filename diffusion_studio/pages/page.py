@@ -9,9 +9,11 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
+from diffusion_studio.core.theory.algorithms import Algorithm
 from diffusion_studio.viewmodels.history import Undoable
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.remembered import Memory
+from diffusion_studio.widgets.equations.algorithm import AlgorithmBox, Row
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.look.theme import label
@@ -131,6 +133,12 @@ class Workspace(QSplitter):
         self.panel.setSpacing(16)
         area.setWidget(inner)
         return area
+
+
+def show_algorithm(box: AlgorithmBox, algorithm: Algorithm) -> None:
+    """The lines of an algorithm in its box."""
+    rows = [Row(line.words, line.latex, line.indent) for line in algorithm.lines]
+    box.set_algorithm(algorithm.title, algorithm.source, rows)
 
 
 def show_notice(banner: Banner, notice: Notice | None) -> None:

@@ -11,6 +11,7 @@ CARRIERS = {
     "Equation": ("source", 3),
     "Erratum": ("place", 1),
     "TourCard": ("source", 2),
+    "Algorithm": ("source", 1),
 }
 """Calls that carry a citation: by which keyword, at which position."""
 NO_CITATION = ("drawn by hand", "as given")  # what a person makes has no source

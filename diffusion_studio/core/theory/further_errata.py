@@ -150,7 +150,7 @@ FURTHER = (
         r"\nabla\log\left[p(x_t)\,p(y|x_t)^\gamma\right] = \gamma\nabla\log p(x_t|y)"
         r" + (1-\gamma)\nabla\log p(x_t)",
         "For γ ≠ 1 the left side is not the conditional score; read literally, 170 forces both scores to be "
-        "equal. The right side is the score of the tilted density p(x_t) p(y|x_t)^γ at one t, and these "
+        "equal. The right side is the score of p(x_t) times p(y|x_t) to the power γ, at one t, and these "
         "densities are not the noised versions of one another, so no chain samples any of them exactly. "
         "Two classes N(±1, 0.2²).",
         "right side of 170", _guided_score,
@@ -189,8 +189,8 @@ FURTHER = (
     ),
     Erratum(
         "small", "Course §2.4; Kuppa §2.1.3; Luo after eq. 60", "Small slips",
-        r"\alpha_0 = 1\,,\quad \text{reconstruction terms (for all timesteps)}\,,\quad 2T \text{ variables}",
-        r"\bar\alpha_0 = 1\,,\quad \text{one reconstruction term}\,,\quad 2(T+1) \text{ variables}",
+        r"{\alpha_0 = 1\,,\quad \text{reconstruction terms}\,,\quad 2T \text{ variables}}",
+        r"{\bar\alpha_0 = 1\,,\quad \text{one reconstruction term}\,,\quad 2(T+1) \text{ variables}}",
         "The product over no step is 1, not a step of its own. Only the step to the image reconstructs; the "
         "others match. And {ε*_t, ε_t} for t = 0 … T are T + 1 pairs.",
     ),

@@ -9,8 +9,16 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QWidget
 
-from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
+from diffusion_studio.pages.page import (
+    Desk,
+    Page,
+    Workspace,
+    restored_sizes,
+    show_notice,
+    titled,
+)
 from diffusion_studio.pages.sample.actions import SampleActions
+from diffusion_studio.pages.sample.followed import FollowedAlgorithm
 from diffusion_studio.pages.sample.head import VIEW_KEYS, SampleHead
 from diffusion_studio.pages.sample.panel import SamplePanel
 from diffusion_studio.pages.sample.pictures import SamplePictures
@@ -73,7 +81,9 @@ class SamplePage(Page):
         area.addWidget(self.columns, 1)
         area.addWidget(self.transport)
         self.panel, self.equation = SamplePanel(), EquationView()
+        self.algorithm = FollowedAlgorithm()
         self.workspace.panel.addWidget(self.panel)
+        self.workspace.panel.addLayout(titled("Algorithm", self.algorithm))
         self.workspace.panel.addStretch(1)
         self.workspace.foot.addWidget(label("This step", "section"))
         self.workspace.foot.addWidget(self.equation)
@@ -208,6 +218,7 @@ class SamplePage(Page):
         self._render_transport(before, state)
         if before is None or (before.pictures.step, before.spec) != (state.pictures.step, state.spec):
             self.equation.set_equation(*equation_of(state.pictures.step, state.spec))
+        self.algorithm.show_state(before, state)
         if before is None or before.notice != state.notice:
             show_notice(self.banner, state.notice)
         if before is None or (before.tree, before.chains.facts) != (state.tree, state.chains.facts):

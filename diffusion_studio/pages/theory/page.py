@@ -12,10 +12,11 @@ from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.objective.weights import Weight
 from diffusion_studio.core.process.schedules import Schedule
+from diffusion_studio.core.theory.algorithms import ALGORITHMS
 from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.theory.bound import BoundView, LearnedView
-from diffusion_studio.pages.theory.parts import EquationsView, ErrataView
+from diffusion_studio.pages.theory.parts import AlgorithmsView, EquationsView, ErrataView
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.model import (
     NamedCurve,
@@ -37,6 +38,7 @@ PARTS = (
     ("schedules", "Schedules", "β, ᾱ, SNR and β̃ of every noise schedule"),
     ("weights", "Weights", "Every λ_t on one axis"),
     ("elbo", "Bound", "The ELBO of a run, term by term"),
+    ("algorithms", "Algorithms", "The boxes of the texts"),
     ("errata", "Errata", "Where the references err"),
     ("equations", "Equations", "All of them, with source and place"),
 )
@@ -168,6 +170,8 @@ class TheoryPage(Page):
     def _build_list(self, part: str) -> QWidget:
         if part == "errata":
             return ErrataView(ERRATA)
+        if part == "algorithms":
+            return AlgorithmsView(ALGORITHMS)
         view = EquationsView(all_equations())
         view.go_requested.connect(self._go)
         return view
@@ -243,6 +247,8 @@ _WORDS = {
     "apart (Train, Images, Advanced) to measure it on ones that were never trained on.",
     "errata": "A slip of a sign or a root is easily copied from text to code. Each card computes both "
     "versions, and beside them what both must equal.",
+    "algorithms": "The boxes of the texts. The one that is at work stands under the parameters of the Train "
+    "and the Sample page, with its running lines marked.",
     "equations": "Every formula at work in this program. The button goes to the parameter it belongs to.",
 }
 

@@ -18,8 +18,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.theory.algorithms import Algorithm
 from diffusion_studio.core.theory.equations import Equation
 from diffusion_studio.core.theory.erratum import Deciding, Erratum
+from diffusion_studio.pages.page import show_algorithm
+from diffusion_studio.widgets.equations.algorithm import AlgorithmBox
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
@@ -52,6 +55,7 @@ class Scrolled(QScrollArea):
 
 def shown_number(value: float) -> str:
     """Four digits, or a power of ten where they do not tell."""
+    value += 0.0  # no minus before 0
     return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
 
 
@@ -162,6 +166,19 @@ class EquationsView(Scrolled):
         row.addWidget(view, 1)
         row.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         return row
+
+
+class AlgorithmsView(Scrolled):
+    """The algorithms of the texts as boxes; on the Train and Sample pages they stand beside what runs."""
+
+    def __init__(self, algorithms: Sequence[Algorithm]) -> None:
+        super().__init__()
+        for algorithm in algorithms:
+            card, box = Card(), AlgorithmBox()
+            show_algorithm(box, algorithm)
+            card.body.addWidget(box)
+            self.column.addWidget(card)
+        self.column.addStretch(1)
 
 
 def _rule() -> QFrame:

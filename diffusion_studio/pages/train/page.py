@@ -8,7 +8,16 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QWidget
 
-from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
+from diffusion_studio.core.theory.algorithms import Stage, training_by
+from diffusion_studio.pages.page import (
+    Desk,
+    Page,
+    Workspace,
+    restored_sizes,
+    show_algorithm,
+    show_notice,
+    titled,
+)
 from diffusion_studio.pages.train.curves import TrainCurves
 from diffusion_studio.pages.train.expected import ExpectedRow
 from diffusion_studio.pages.train.loss_equation import loss_terms
@@ -18,6 +27,7 @@ from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.train.memory import remembered_config
 from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.viewmodels.train.state import TrainState
+from diffusion_studio.widgets.equations.algorithm import AlgorithmBox
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.cards import ProgressCard
@@ -59,7 +69,9 @@ class TrainPage(Page):
         area.addWidget(self.expected)
         area.addWidget(self._build_progress())
         self.panel, self.equation = TrainPanel(), EquationView()
+        self.algorithm = AlgorithmBox()
         self.workspace.panel.addWidget(self.panel)
+        self.workspace.panel.addLayout(titled("Algorithm", self.algorithm))
         self.workspace.panel.addStretch(1)
         self.workspace.foot.addWidget(label("Minimised here", "section"))
         self.workspace.foot.addWidget(self.equation)
@@ -133,6 +145,8 @@ class TrainPage(Page):
         if before is None or before.config != state.config or before.errors != state.errors:
             self.panel.show_config(state)
             self.equation.set_equation(loss_terms(state.config.objective), caption=caption(state))
+            show_algorithm(self.algorithm, training_by(state.config.objective.predict))
+            self._mark_lines(state)
         if before is None or before.data is not state.data or before.reading != state.reading:
             self.panel.show_data(state)
             ready = state.data is not None and state.reading is None
@@ -143,6 +157,7 @@ class TrainPage(Page):
         if before is None or before.phase != state.phase or before.run != state.run:
             self.panel.show_phase(state)
             self._render_phase(state)
+            self._mark_lines(state)
         self._render_progress(before, state)
 
     def _render_phase(self, state: TrainState) -> None:
@@ -152,6 +167,14 @@ class TrainPage(Page):
         self.again.setVisible(state.run is not None and not state.busy)
         self.sample_now.setVisible(state.run is not None)
         self.views.setCurrentWidget(self.empty if state.run is None else self.columns)
+
+    def _mark_lines(self, state: TrainState) -> None:
+        """The lines of the algorithm that the training is at."""
+        stages: dict[str, tuple[Stage, ...]] = {
+            "preparing": ("input",), "running": ("step",), "stopping": ("step",), "paused": ("loop",),
+            "idle": () if state.run is None else ("end",),
+        }  # fmt: skip
+        self.algorithm.mark(training_by(state.config.objective.predict).at(*stages[state.phase]))
 
     def _render_progress(self, before: TrainState | None, state: TrainState) -> None:
         """The line and the bar, now and then while only they move; painting takes time from the training."""

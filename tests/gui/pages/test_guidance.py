@@ -164,3 +164,20 @@ def test_that_an_exact_classifier_guides_the_memorising_denoiser(page, change):
 def test_that_no_earlier_self_gets_its_sentence(page, change):
     change(guide__kind="auto")
     assert "no checkpoint" in " ".join(dict(page.model.state.tree.errors).values())
+
+
+def test_that_the_lines_of_the_algorithm_that_run_are_marked(qtbot, app, page, change):
+    box = page.algorithm
+    assert box._source.text() == "Stratos §3.3"
+    page.model.player.seek(0)
+    assert box.marked == (0, 2, 3)  # x_T is sampled, and the first step taken
+    page.model.player.seek(3)
+    assert box.marked == (2, 3)
+    page.model.player.go_to_end()
+    assert box.marked == (5,)
+    page.model.tree.edit("sampler.kind", "ddpm")
+    page.model.tree.settle()
+    settle(qtbot, app)
+    assert box._source.text() == "Course algorithm 3"
+    page.model.player.seek(2)
+    assert box.marked == (3, 4, 5)

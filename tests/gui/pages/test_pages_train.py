@@ -112,3 +112,19 @@ def test_that_betas_that_are_cut_are_told_under_the_schedule(page):
     assert field._note == ""
     page.model.edit("diffusion.steps", 10)
     assert page.panel.form.field("diffusion.schedule.kind")._note.startswith("5 of the 10 β_t are cut")
+
+
+def test_that_the_algorithm_of_the_training_is_shown_and_its_running_lines_are_marked(qtbot, page):
+    box = page.algorithm
+    page.model.edit("objective.predict", "x_0")
+    assert box._source.text() == "Course algorithm 1"
+    page.model.edit("objective.predict", "eps")
+    assert box._source.text() == "Course algorithm 2"
+    assert box.marked == ()
+    page.model.edit("training.steps", 100_000)
+    page.model.start()
+    qtbot.waitUntil(lambda: page.model.state.phase == "running")
+    assert box.marked == (3, 4, 5, 6, 7)
+    page.model.stop()
+    qtbot.waitUntil(lambda: not page.model.state.busy)
+    assert box.marked == (9,)

@@ -20,7 +20,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.inversion import InversionStep
 from diffusion_studio.core.steps.update import Update
-from diffusion_studio.engine.chains.first_state import exhausted
+from diffusion_studio.engine.chains.first_state import exhausted, images_of
 from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS, SampleSpec
 from diffusion_studio.engine.chains.source import Source, earlier_checkpoint, opened_once
 
@@ -222,6 +222,15 @@ class Chain:
             Refused: the guide lacks what it needs.
         """
         return self.shifted(self._strength)
+
+    @cached_property
+    def given(self) -> Tensor | None:
+        """The images that a person brought, one for each sample, in turn; None without. (n, C, H, W)
+
+        Raises:
+            Refused: an image that cannot be read.
+        """
+        return images_of(self, self.spec.count) if self.spec.start.files else None
 
     def starting(self) -> Generator[InversionStep, None, Tensor]:
         """The first state of every sample (n, C, H, W); yields the steps of an inversion on the way.

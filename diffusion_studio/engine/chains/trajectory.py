@@ -204,7 +204,11 @@ class Trajectory:
     def _state(self, k: int) -> StateRecord:
         owner = self._owner(self._index(k))
         own = k - owner.leaves
-        return StateRecord(owner.chain, owner.states, own, own < owner._done)
+        trunk = self
+        while trunk.parent is not None:
+            trunk = trunk.parent
+        end = trunk.states if trunk.is_complete else None
+        return StateRecord(owner.chain, owner.states, own, own < owner._done, trunk.chain, end)
 
     def _owner(self, k: int) -> Trajectory:
         """The record whose own state k is: this one, or the one that it branches off there."""

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.states import States
 
-View = Literal["x0_hat", "x_t", "eps_hat", "score", "noise", "change", "unguided", "guidance"]
+View = Literal["x0_hat", "x_t", "eps_hat", "score", "noise", "change", "forward", "unguided", "guidance"]
 Values = NDArray[np.float32]  # (n, C, H, W)
-IMAGES: tuple[View, ...] = ("x0_hat", "x_t", "unguided")  # in the range of pixels, [−1, 1]
+IMAGES: tuple[View, ...] = ("x0_hat", "x_t", "forward", "unguided")  # in the range of pixels, [−1, 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,8 @@ class StateRecord:
     states: States
     k: int  # its number in that chain
     is_left: bool  # whether the step from it was taken
+    trunk: Chain  # the one that all branches leave
+    end: States | None  # its states, where it has come to its image
 
     @property
     def is_last(self) -> bool:
@@ -74,9 +76,9 @@ def score(state: StateRecord) -> Values:
 
 
 def unguided(state: StateRecord) -> Values:
-    """x̂_0 as it would be at γ = 0; not a number where that is not computed, at γ_t = 1."""
+    """x̂_0 as it would be at γ = 0; 0 where that is not computed, at γ_t = 1."""
     if not state.knows_unguided:
-        return np.full(state.states.shape, np.nan, np.float32)
+        return state.nothing
     if state.is_last or not state.states.keeps("unguided"):
         return x0_hat(state)
     return state.states.read("unguided", state.k)
@@ -112,9 +114,25 @@ def change(state: StateRecord) -> Values:
     return difference
 
 
+def forward(state: StateRecord) -> Values:
+    """What the forward process makes of the image at this t, with one noise for all t (Luo figure 3).
+
+    The image is the one that a person brought, else the one that the chain ends at, or as yet its estimate.
+    """
+    given = state.trunk.given
+    image = _end(state) if given is None else given.cpu().numpy()
+    noise = state.trunk.noise.start(state.trunk.shape).cpu().numpy()
+    values: Values = state.alpha_bar**0.5 * image + (1 - state.alpha_bar) ** 0.5 * noise
+    return values
+
+
+def _end(state: StateRecord) -> Values:
+    return x0_hat(state) if state.end is None else state.end.read("x_t", state.end.steps)
+
+
 VIEWS: Mapping[View, Callable[[StateRecord], Values]] = {
     "x0_hat": x0_hat, "x_t": x_t, "eps_hat": eps_hat, "score": score,
-    "noise": noise, "change": change, "unguided": unguided, "guidance": guidance,
+    "noise": noise, "change": change, "forward": forward, "unguided": unguided, "guidance": guidance,
 }  # fmt: skip
 
 

@@ -16,10 +16,12 @@ VIEWS = [
     ("score", "s", "The estimated score, −ε̂/√(1−ᾱ): the way to where images are likely (S)"),
     ("noise", "z", "The fresh noise that this step adds (N)"),
     ("change", "Δ", "What this step changes: x_s − x_t (D)"),
+    ("forward", "q", "The forward process: your image, or the finished one, noised to this t (F)"),
     ("guidance", "γ", "What guidance adds to ε̂ for each unit of γ: ε̂(y) − ε̂(∅) (G)"),
 ]
 QUANTITIES = {
-    "x0_hat": "x0", "x_t": "xt", "eps_hat": "eps", "score": "score", "noise": "noise", "guidance": "guidance",
+    "x0_hat": "x0", "x_t": "xt", "eps_hat": "eps", "score": "score", "noise": "noise", "forward": "xt",
+    "guidance": "guidance",
 }  # fmt: skip
 LAYOUTS = [
     ("grid", "Grid", "Every sample at this step"),
@@ -28,7 +30,8 @@ LAYOUTS = [
 ]
 VIEW_KEYS = {
     Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat", Qt.Key.Key_S: "score",
-    Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change", Qt.Key.Key_G: "guidance",
+    Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change", Qt.Key.Key_F: "forward",
+    Qt.Key.Key_G: "guidance",
 }  # fmt: skip
 
 

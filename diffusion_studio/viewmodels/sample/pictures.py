@@ -119,7 +119,7 @@ class Pictures(QObject):
             estimate = min(position, record.estimates - 1)
             return self._frames.of(("guided", estimate), lambda: guided_frame(record, estimate))
         theirs = -1 if other is None else nearest_state(other, record.times[position])
-        key = (view, position, theirs)
+        key = (view, position, theirs, view == "forward" and record.is_complete)  # its image may be to come
         return self._frames.of(key, lambda: frame_of(record, position, view, other, theirs))
 
     def _strip(self, record: Trajectory) -> Strip | None:

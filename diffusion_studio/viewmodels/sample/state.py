@@ -13,7 +13,7 @@ from diffusion_studio.viewmodels.sample.chain_views import ChainCurves, ChainFac
 from diffusion_studio.viewmodels.sample.sources import SourceChoice
 
 Layout = Literal["grid", "strip", "guided"]
-VIEWS: tuple[View, ...] = ("x0_hat", "x_t", "eps_hat", "score", "noise", "change", "guidance")
+VIEWS: tuple[View, ...] = ("x0_hat", "x_t", "eps_hat", "score", "noise", "change", "forward", "guidance")
 
 
 @dataclass(frozen=True)

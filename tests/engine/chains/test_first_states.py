@@ -71,6 +71,23 @@ def test_that_inversion_says_when_it_asks():
     assert "asks it at t" in InvertedStart.summary
 
 
+def test_that_an_own_picture_can_be_followed_up_the_forward_process(files):
+    """Luo figure 3: one noise for all t, the picture at t = 0 and hardly anything of it at T."""
+    made = chain(NoisedStart(images=files[:1], share=1.0), count=2)
+    record = finished(made)
+    picture, noise = made.given.numpy(), made.noise.start(made.shape).numpy()
+    for k, t in enumerate(record.times):
+        a = made.source.tables.alpha_bar_at(t)
+        expected = a**0.5 * picture + (1 - a) ** 0.5 * noise
+        np.testing.assert_allclose(record.values("forward", k), expected, atol=1e-5)
+    np.testing.assert_allclose(record.values("forward", record.steps)[0], pixels_of(files[0]), atol=1e-5)
+
+
+def test_that_without_a_picture_the_finished_image_is_followed():
+    record = finished(chain(NoiseStart()))
+    np.testing.assert_array_equal(record.values("forward", record.steps), record.x_t(record.steps))
+
+
 def test_that_images_are_read_as_for_training(files):
     found = read_images(files, (8, 8), 1)
     assert (found.dtype, found.shape) == (torch.float32, (2, 1, 8, 8))

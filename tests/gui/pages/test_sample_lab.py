@@ -74,6 +74,7 @@ def test_that_s_n_and_d_choose_the_views_of_a_step(page, model, press):
         (Key.Key_S, "score"),
         (Key.Key_N, "noise"),
         (Key.Key_D, "change"),
+        (Key.Key_F, "forward"),
         (Key.Key_X, "x0_hat"),
     ):
         press(key)

@@ -195,7 +195,7 @@ def test_that_no_estimate_is_shown_as_one_without_guidance_where_none_is_compute
         known = record.chain.spec.gamma(t, record.chain.source.tables.steps) != 1
         assert len(frame.other) == len(frame.difference) == (len(frame.images) if known else 0)
         assert bool(frame.missing) is not known
-        assert np.isfinite(record.values("unguided", k)).all() == known
+        assert record.values("unguided", k).any() == known
 
 
 def test_that_a_chain_at_gamma_0_is_its_own_estimate_without_guidance(pictures):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,11 @@ _COMPOSITE = (
 )
 _READS = ("_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "unique", "_unique2")
 _MOVES = ("_to_copy", "copy_", "_copy_from")
+_AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)
 _SELF_MADE = ("detach", "alias", "_fused_sdp_choice", "_assert_async")  # the same everywhere
+
+_IN_HALF = ("conv2d", "linear", "matmul", "mm", "bmm", "addmm", "baddbmm")  # what autocast computes in bf16
+_kernels, _others = torch.library.Library("aten", "IMPL"), torch.library.Library("_", "IMPL")  # of autocast
 
 _waiting = threading.local()
 
@@ -84,6 +88,10 @@ def register() -> None:
     _setup_privateuseone_for_python_backend(NAME)
     torch.utils._foreach_utils._get_foreach_kernels_supported_devices = lambda: ["cuda"]
     devices.copies_ahead = lambda device: True
+    getattr(torch, NAME).get_amp_supported_dtype = lambda: [torch.bfloat16]
+    _others.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
+    for name in _IN_HALF:
+        _kernels.impl(name, partial(_in_half, getattr(torch.ops.aten, name).default), "AutocastPrivateUse1")
     Tensor.pin_memory = lambda self, device=None: self
     tensor, made = torch.tensor, torch.Generator
 
@@ -97,6 +105,16 @@ def register() -> None:
             return made("cpu" if torch.device(device).type == NAME else device)
 
     torch.Generator = Generator  # type: ignore[misc]
+
+
+def _in_half(func: Any, *args: Any, **kwargs: Any) -> Any:
+    """An operation as autocast has it: its numbers are turned to bf16 before."""
+
+    def lowered(value: Any) -> Any:
+        return value.to(torch.bfloat16) if isinstance(value, Tensor) and value.is_floating_point() else value
+
+    with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST):
+        return func(*tree_map(lowered, args), **tree_map(lowered, kwargs))
 
 
 @contextlib.contextmanager

@@ -61,14 +61,14 @@ T = 20
 # --- training ----------------------------------------------------------------------------------------------
 
 
-def steps(folder: Path, **config: Any) -> None:
+def steps(folder: Path, close: float = 2e-3, **config: Any) -> None:
     """A step waits for nothing, and loses what it loses on the processor."""
     settings = tiny_config(write_pictures(folder / "data"), T=T, flip=True, **config)
     here, there = (new_session(folder / device.type, settings, device) for device in (DEVICE, CPU))
     for number in range(3):
         with no_waiting():
             losses = _step(here, number)
-        np.testing.assert_allclose(losses.cpu(), _step(there, number), rtol=2e-3, atol=1e-4)
+        np.testing.assert_allclose(losses.cpu(), _step(there, number), rtol=close, atol=1e-4)
 
 
 def _step(session: Session, number: int) -> torch.Tensor:
@@ -93,7 +93,7 @@ def skips_what_is_no_number(folder: Path) -> None:
         assert [weight.tolist() for weight in weights] != before
 
 
-def trains(folder: Path, **config: Any) -> None:
+def trains(folder: Path, close: float = 2e-3, **config: Any) -> None:
     """A whole training gives the losses that the processor gives, and goes on from its checkpoint."""
     settings = tiny_config(write_pictures(folder / "data"), T=T, preview_count=2, **config)
     told = [
@@ -104,7 +104,7 @@ def trains(folder: Path, **config: Any) -> None:
         (finished,) = only(events_of, events.Finished)
         assert finished.outcome == "done", finished
     here, there = map(losses_told, told)
-    np.testing.assert_allclose(here, there, rtol=2e-3, atol=1e-4)
+    np.testing.assert_allclose(here, there, rtol=close, atol=1e-4)
     longer = with_training(Run.open(folder / NAME).config, steps=6)
     resumed = resumed_session(folder / NAME, DEVICE, longer)
     (finished,) = only(train(resumed, Control()), events.Finished)
@@ -121,9 +121,12 @@ def _trainings() -> Iterator[tuple[str, Case]]:
     for name, family in (("weight", Weight), ("loss", Loss), ("density", TimeDensity)):
         for kind, member in ready(family).items():
             yield f"step {name} {kind}", partial(steps, objective={name: member})
+    yield "step of Muon", partial(steps, optimizer="muon")
+    yield "step in bf16", partial(steps, close=0.05, precision="bf16", objective=EVERYTHING)
     yield "step that is no number", skips_what_is_no_number
     yield "training without labels", partial(trains, conditional=False)
     yield "training of everything", partial(trains, objective=EVERYTHING)
+    yield "training in bf16 with Muon", partial(trains, close=0.05, precision="bf16", optimizer="muon")
     yield "training of a schedule", partial(trains, schedule=LearnedSchedule())
 
 
@@ -181,11 +184,27 @@ def samples(folder: Path, **settings: Any) -> None:
             np.testing.assert_allclose(values[view], expected, atol=room)
 
 
+def samples_in_bf16(folder: Path) -> None:
+    """The network alone is asked in bf16: states are those of the same chain here, to two digits."""
+    ends = []
+    for device in (DEVICE, CPU):
+        source = _source(device)
+        source.denoiser.network.precision = "bf16"
+        steps = Chain(source, _spec(sampler={"kind": "ddim"}), device).steps()
+        next(steps)
+        with no_waiting():
+            *_, last = steps
+        assert last.x_s.dtype == torch.float32
+        ends.append(last.x_s.cpu())
+    torch.testing.assert_close(*ends, rtol=0, atol=0.05 * float(ends[1].abs().max()))
+
+
 def _samplings() -> Iterator[tuple[str, Case]]:
     for kind, sampler in ready(Sampler).items():
         yield f"sampling {kind}", partial(samples, sampler=sampler)
     for kind, guide in ready(Guide).items():
         yield f"sampling guide {kind}", partial(samples, guide=guide)
+    yield "sampling in bf16", samples_in_bf16
     mean = {"kind": "classifier", "form": "mean"}
     yield "sampling guide mean", partial(samples, guide=mean, sampler={"kind": "ddpm"})
     for kind, curve in ready(GuidanceCurve).items():

@@ -72,7 +72,7 @@ def training_by(kind: PredictionKind) -> Algorithm:
 DDPM_SAMPLING = Algorithm(
     "Sampling in DDPM", "Course algorithm 3",
     (
-        CodeLine("Input: network, schedule,", r"\sigma_t^2", "input"),
+        CodeLine("Input: network,", r"\alpha_t,\ \sigma_t^2", "input"),
         _START,
         CodeLine("for", r"t = T, T-1, \dots, 1 \text{ do}", "loop"),
         CodeLine(
@@ -110,7 +110,7 @@ def _over_times(title: str, source: str, rule: str) -> Algorithm:
         source,
         (
             _START,
-            CodeLine("for l from m down to 1 do", r"t, s \leftarrow \tau_l, \tau_{l-1}", "loop"),
+            CodeLine("for l = m … 1 do", r"t, s \leftarrow \tau_l, \tau_{l-1}", "loop"),
             CodeLine("Ask the network", _ASK),
             CodeLine("Set", rule),
             CodeLine("end for", "", "loop"),

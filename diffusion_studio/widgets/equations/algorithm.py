@@ -13,6 +13,7 @@ from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.look.theme import label, tabular, theme
 
 _INDENT = 14  # pixels
+_NARROWEST = 60  # pixels of a formula: a box must fit a panel of 280
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class AlgorithmBox(QWidget):
         self._title = label("", "strong")
         self._title.setWordWrap(True)
         self._source = label("", "muted")
+        self._source.setWordWrap(True)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(2)
@@ -85,6 +87,7 @@ class _Line(QWidget):
         if row.latex:
             view = EquationView()
             view.set_equation(row.latex)
+            view.setMinimumWidth(_NARROWEST)
             layout.addWidget(view, 1)
 
     def set_marked(self, marked: bool) -> None:

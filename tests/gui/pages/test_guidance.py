@@ -169,6 +169,7 @@ def test_that_no_earlier_self_gets_its_sentence(page, change):
 def test_that_the_lines_of_the_algorithm_that_run_are_marked(qtbot, app, page, change):
     box = page.algorithm
     assert box._source.text() == "Stratos §3.3"
+    assert box.minimumSizeHint().width() <= 248  # of a panel of 280 with its margins
     page.model.player.seek(0)
     assert box.marked == (0, 2, 3)  # x_T is sampled, and the first step taken
     page.model.player.seek(3)
@@ -179,5 +180,6 @@ def test_that_the_lines_of_the_algorithm_that_run_are_marked(qtbot, app, page, c
     page.model.tree.settle()
     settle(qtbot, app)
     assert box._source.text() == "Course algorithm 3"
+    assert box.minimumSizeHint().width() <= 248
     page.model.player.seek(2)
     assert box.marked == (3, 4, 5)

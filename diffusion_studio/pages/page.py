@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from diffusion_studio.core.theory.algorithms import Algorithm
 from diffusion_studio.viewmodels.history import Undoable
@@ -139,6 +140,15 @@ def show_algorithm(box: AlgorithmBox, algorithm: Algorithm) -> None:
     """The lines of an algorithm in its box."""
     rows = [Row(line.words, line.latex, line.indent) for line in algorithm.lines]
     box.set_algorithm(algorithm.title, algorithm.source, rows)
+
+
+def ask_for_folder(parent: QWidget, title: str, then: Callable[[str], object]) -> None:
+    """Asks for a folder; `then` is given its path."""
+    dialog = QFileDialog(parent, title)
+    dialog.setFileMode(QFileDialog.FileMode.Directory)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(then)
+    dialog.open()
 
 
 def show_notice(banner: Banner, notice: Notice | None) -> None:

@@ -47,6 +47,12 @@ def _same_place(one: str, other: str) -> bool:
         return False
 
 
+def images_gone(run: Run[Any]) -> bool:
+    """Whether the folder of a run's images is not where it was."""
+    source = _data(run.config).source
+    return source != DIGITS and not Path(source).is_dir()
+
+
 def is_elsewhere(run: Run[Any]) -> bool:
     """Whether a run is told that its images lie elsewhere than its folder says."""
     written = Run.open_as(run.path, type(run.config)).config

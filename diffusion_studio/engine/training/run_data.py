@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,8 +20,9 @@ from diffusion_studio.data.imageset import ImageSet, first_alike, printable
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.runs.config import TrainingConfig
 from diffusion_studio.engine.runs.run import Run, RunError
-from diffusion_studio.engine.training.moved import check_same, is_elsewhere, listed_images
+from diffusion_studio.engine.training.moved import check_same, is_elsewhere, listed_images, with_images_at
 
 _SPLIT = 13  # stream of the counter
 
@@ -89,6 +91,23 @@ def load_run_data(
     return RunData(images, trained, apart, _changes(run, now))
 
 
+def point_to(path: Path, folder: str, cancelled: Callable[[], bool] | None = None) -> None:
+    """Writes into a run where its images lie now, once they are proved to be the same.
+
+    Raises:
+        Cancelled: `cancelled()` became true.
+        RunError: they are others, or the run is being trained.
+        DataError: there are none.
+    """
+    run = with_images_at(Run.open_as(path, TrainingConfig), folder)
+    load_run_data(run, None, cancelled)
+    try:
+        with run.lock():
+            run.update_config()
+    except filelock.Timeout:
+        raise RunError(f"{run.name} is being trained; stop it first.") from None
+
+
 def _loaded(
     run: Run[Any], reading: Reading | None, cancelled: Callable[[], bool] | None
 ) -> ImageSet:  # fmt: skip
@@ -99,7 +118,8 @@ def _loaded(
         if source == DIGITS or Path(source).is_dir():
             raise
         raise DataError(
-            f"{error} If the images of {run.name} were moved, --data on the command line says where they are."
+            f"{error} If the images of {run.name} were moved, --data on the command line says where they "
+            "are, or “Choose the folder …” in the window."
         ) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QStackedWidget, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QWidget
 
 from diffusion_studio.pages.autoencoder.bridge import BridgeView
 from diffusion_studio.pages.autoencoder.code import CodeView
@@ -17,10 +17,11 @@ from diffusion_studio.pages.autoencoder.equation import caption, loss_terms
 from diffusion_studio.pages.autoencoder.exact import ExactView
 from diffusion_studio.pages.autoencoder.learn import LearnView
 from diffusion_studio.pages.autoencoder.panel import CodePanel
-from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
+from diffusion_studio.pages.page import Desk, Page, Workspace, ask_for_folder, restored_sizes, show_notice
 from diffusion_studio.viewmodels.autoencoder.memory import remembered, to_remember
 from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
 from diffusion_studio.viewmodels.autoencoder.state import CodeState
+from diffusion_studio.viewmodels.moved import WHERE
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.banner import Banner
@@ -99,6 +100,7 @@ class AutoencoderPage(Page):
         progress.stop_requested.connect(model.stop)
         self.again.clicked.connect(self._resume_shown)
         self.banner.closed.connect(model.dismiss_notice)
+        self.banner.action_triggered.connect(self._choose_images)
         self._connect_views()
 
     def _connect_views(self) -> None:
@@ -114,11 +116,11 @@ class AutoencoderPage(Page):
 
     def choose_folder(self) -> None:
         """Asks for a folder of images."""
-        dialog = QFileDialog(self, "Open a folder of images")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.model.open_data)
-        dialog.open()
+        ask_for_folder(self, "Open a folder of images", self.model.open_data)
+
+    def _choose_images(self) -> None:
+        """Asks where the images of a run are now."""
+        ask_for_folder(self, WHERE, self.model.moved.point)
 
     def _restrict(self, count: int) -> None:
         self.model.restrict(count)

@@ -7,12 +7,13 @@ from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
 from diffusion_studio.pages.page import (
     Desk,
     Page,
     Workspace,
+    ask_for_folder,
     restored_sizes,
     show_notice,
     titled,
@@ -24,6 +25,7 @@ from diffusion_studio.pages.sample.panel import SamplePanel
 from diffusion_studio.pages.sample.pictures import SamplePictures
 from diffusion_studio.pages.sample.side import SampleSide
 from diffusion_studio.pages.sample.step_equation import ACTS, Acts, equation_of
+from diffusion_studio.viewmodels.moved import WHERE
 from diffusion_studio.viewmodels.sample import saved
 from diffusion_studio.viewmodels.sample.guidance_trade import TradeState
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
@@ -92,6 +94,7 @@ class SamplePage(Page):
         model, panel = self.model, self.panel
         model.changed.connect(self._render)
         self.banner.closed.connect(model.notices.dismiss)
+        self.banner.action_triggered.connect(self._choose_images)
         self.head.view_chosen.connect(model.pictures.set_view)
         self.head.layout_chosen.connect(model.pictures.set_layout)
         self.pictures.sample_chosen.connect(model.pictures.choose_sample)
@@ -160,11 +163,11 @@ class SamplePage(Page):
 
     def choose_folder(self) -> None:
         """Asks for a run or a model folder."""
-        dialog = QFileDialog(self, "Open a run or a model folder")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._open_folder)
-        dialog.open()
+        ask_for_folder(self, "Open a run or a model folder", self._open_folder)
+
+    def _choose_images(self) -> None:
+        """Asks where the images of the run on show are now."""
+        ask_for_folder(self, WHERE, self.model.beside.moved.point)
 
     def _open_folder(self, path: str) -> None:
         self.model.choices.open_folder(Path(path))

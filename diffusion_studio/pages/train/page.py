@@ -6,13 +6,14 @@ import time
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QWidget
 
 from diffusion_studio.core.theory.algorithms import Stage, training_by
 from diffusion_studio.pages.page import (
     Desk,
     Page,
     Workspace,
+    ask_for_folder,
     restored_sizes,
     show_algorithm,
     show_notice,
@@ -24,6 +25,7 @@ from diffusion_studio.pages.train.loss_equation import loss_terms
 from diffusion_studio.pages.train.panel import TrainPanel
 from diffusion_studio.pages.train.parts import caption
 from diffusion_studio.pages.train.samples import SamplesCard
+from diffusion_studio.viewmodels.moved import CHOOSE, WHERE
 from diffusion_studio.viewmodels.train.memory import remembered_config
 from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.viewmodels.train.state import TrainState
@@ -119,17 +121,21 @@ class TrainPage(Page):
         self.sample_now.clicked.connect(self.sample_requested)
         self.curves.timesteps.choices_requested.connect(self._offer_runs)
         self.banner.closed.connect(model.dismiss_notice)
-        self.banner.action_triggered.connect(model.accept_notice)
+        self.banner.action_triggered.connect(self._act)
 
     # --- what the person does ---------------------------------------------------------------------------
 
     def choose_folder(self) -> None:
         """Asks for a folder of images."""
-        dialog = QFileDialog(self, "Open a folder of images")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.model.open_data)
-        dialog.open()
+        ask_for_folder(self, "Open a folder of images", self.model.open_data)
+
+    def _act(self) -> None:
+        """The button of the banner: a folder to point to, or a smaller batch."""
+        notice = self.model.state.notice
+        if notice is not None and notice.action == CHOOSE:
+            ask_for_folder(self, WHERE, self.model.moved.point)
+        else:
+            self.model.accept_notice()
 
     def _resume_shown(self) -> None:
         if self.model.state.run is not None:

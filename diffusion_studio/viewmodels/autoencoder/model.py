@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from diffusion_studio.viewmodels.autoencoder.state import CodeState, View, as_ki
 from diffusion_studio.viewmodels.autoencoder.tour import CARDS, CodeAction
 from diffusion_studio.viewmodels.autoencoder.training import CodeTraining
 from diffusion_studio.viewmodels.editor import Edited, Editor
+from diffusion_studio.viewmodels.moved import MovedImages
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
 from diffusion_studio.viewmodels.train.told import after_any
@@ -50,6 +52,8 @@ class AutoencoderViewModel(QObject):
         self.images, self.training = ImageLoader(self), CodeTraining(device, self)
         self.record, self.latent = CodeRecord(self), LatentSpace(self)
         self.exact, self.measuring = ExactLinear(self), Measuring(device, self)
+        self.moved = MovedImages(self)
+        self.moved.told.connect(self._tell)
         self.state = CodeState(self.config)
         self._set: ImageSet | None = None
         self._awake = False
@@ -183,6 +187,8 @@ class AutoencoderViewModel(QObject):
         except RunError as error:
             self._tell(Notice("error", str(error)))
             return
+        if self.moved.asks_for(run, partial(self.resume_run, path)):
+            return
         config = extended(run)
         self.editor.set(config)
         self._show_new(path)
@@ -196,6 +202,8 @@ class AutoencoderViewModel(QObject):
             run = Run.open_as(path, AutoencoderConfig)
         except RunError as error:
             self._tell(Notice("error", str(error)))
+            return
+        if self.moved.asks_for(run, partial(self.open_run, path)):
             return
         self.editor.set(run.config)
         self._show_new(path)
@@ -255,13 +263,13 @@ class AutoencoderViewModel(QObject):
     def shutdown(self) -> None:
         """Stops every job and waits for its thread."""
         self.training.shutdown()
-        for part in (self.images, self.latent, self.exact, self.measuring):
+        for part in (self.images, self.latent, self.exact, self.measuring, self.moved):
             part.shutdown()
 
     def _fail(self, message: str, traceback: str) -> None:
         self._tell(Notice("error", message, traceback))
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: Notice | None) -> None:
         self._update(notice=notice)
 
     def _update(self, **values: Any) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
 from PySide6.QtCore import QObject
 
+from diffusion_studio.engine.runs.run import Run, RunError
+from diffusion_studio.viewmodels.moved import MovedImages
 from diffusion_studio.viewmodels.sample.chain_views import ChainFacts
 from diffusion_studio.viewmodels.sample.chains import Chains
-from diffusion_studio.viewmodels.sample.classifier import ClassifierModel
+from diffusion_studio.viewmodels.sample.classifier import ClassifierModel, owner
 from diffusion_studio.viewmodels.sample.guidance_trade import TradeModel
 from diffusion_studio.viewmodels.sample.side_models import NearestModel, ReconstructionModel, ThumbnailModel
 from diffusion_studio.viewmodels.sample.state import SampleState
@@ -26,7 +32,12 @@ class Beside(QObject):
         self.nearest, self.reconstruction = NearestModel(self), ReconstructionModel(self)
         self.thumbnails, self.trade = ThumbnailModel(self), TradeModel(self)
         self.classifier = ClassifierModel(parent=self)
+        self.moved = MovedImages(self)  # asks for images that are gone
+        self.nearest.failed.connect(self._on_nearest_failed)
+        self.trade.failed.connect(self._on_trade_failed)
+        self.classifier.failed.connect(self._on_classifier_failed)
         self._chains = chains
+        self._followed: tuple[SampleState, str] | None = None
         self._files: tuple[str, ...] = ()
         self._complete: ChainFacts | None = None  # the last chain that was
         self._seen: object = None
@@ -37,6 +48,7 @@ class Beside(QObject):
         Args:
             watched: which of them a person looks at; empty while it is none.
         """
+        self._followed = state, watched
         files = state.spec.start.files
         if files != self._files:  # also those that were chosen on the page itself
             self._files = files
@@ -70,6 +82,33 @@ class Beside(QObject):
         if record is not None and shown is not None:
             self.trade.measure(shown.source, record.chain)
 
+    # --- when images are gone ---------------------------------------------------------------------------
+
+    def _on_nearest_failed(self, sentence: str) -> None:
+        self._ask_for_images(self._shown_run, self._look_again)
+
+    def _on_trade_failed(self, sentence: str) -> None:
+        self._ask_for_images(self._shown_run, self.measure_trade)
+
+    def _on_classifier_failed(self, sentence: str) -> None:
+        self._ask_for_images(self.classifier.state.run, self.classifier.train_again)
+
+    def _ask_for_images(self, run: Path | None, then: Callable[[], object]) -> None:
+        """Something failed: where the images of the run are gone, the person can say where they are now."""
+        if run is not None:
+            with contextlib.suppress(RunError):
+                self.moved.asks_for(Run.open(run), then)
+
+    @property
+    def _shown_run(self) -> Path | None:
+        return owner(self._chains.shown.source) if self._chains.shown is not None else None
+
+    def _look_again(self) -> None:
+        if self._followed is not None:
+            self._look(*self._followed)
+
+    # --- images that come back --------------------------------------------------------------------------
+
     def _reconstruct(self) -> None:
         """An image that was inverted: does it come back?"""
         record = self._chains.record
@@ -79,5 +118,7 @@ class Beside(QObject):
             self.reconstruction.stop()
 
     def shutdown(self) -> None:
-        for model in (self.nearest, self.reconstruction, self.thumbnails, self.trade, self.classifier):
+        for model in (
+            self.nearest, self.reconstruction, self.thumbnails, self.trade, self.classifier, self.moved,
+        ):  # fmt: skip
             model.shutdown()

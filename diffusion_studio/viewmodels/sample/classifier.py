@@ -65,6 +65,7 @@ class ClassifierModel(QObject):
     changed = Signal(object)  # ClassifierState
     losses_changed = Signal(object)  # LossSeries
     trained = Signal(object)  # Path of a run that has another classifier
+    failed = Signal(str)  # the training
 
     def __init__(self, device: str = "auto", parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -74,6 +75,7 @@ class ClassifierModel(QObject):
         self._measuring.told.connect(self._on_measuring)
         self._shown = self._wanted = ""  # key of a denoiser, and which classifier it has
         self._key = ""  # of the wanted one
+        self._seconds = 0.0  # of the last training
         self.losses = LossSeries()
         self.state = ClassifierState()
 
@@ -150,6 +152,7 @@ class ClassifierModel(QObject):
         run = self.state.run
         if run is None or self.state.busy:
             return
+        self._seconds = seconds
         device, spec = choose_device(self._device), ClassifierSpec(seconds=seconds)
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
@@ -162,6 +165,10 @@ class ClassifierModel(QObject):
         self.losses_changed.emit(self.losses)
         self._set(ClassifierState(run, phase="preparing", detail="Reading images …"))
         self._training.start(stream)
+
+    def train_again(self) -> None:
+        """As the last time, which failed."""
+        self.train(self._seconds)
 
     def toggle_pause(self) -> None:
         """Rests with the network in memory, or goes on."""
@@ -205,13 +212,14 @@ class ClassifierModel(QObject):
         """Shows what is there now: what was trained, or what was there before."""
         run = self.state.run
         self._update(phase="idle", detail="", fraction=0.0, notice="")
-        if event.step and event.outcome != "failed" and _owner(self._key) == run:
+        if event.step and event.outcome != "failed" and owner(self._key) == run:
             self._shown = self._wanted = _identity(self._key)
         else:
             self._wanted = _identity(self._key)
             self._show_wanted()
         if event.outcome == "failed":
             self._update(notice=event.message)
+            self.failed.emit(event.message)
         if run is not None and event.step:
             self.trained.emit(run)
 
@@ -232,12 +240,12 @@ class ClassifierModel(QObject):
         self._set(replace(self.state, **values))
 
 
-def _owner(key: str) -> Path | None:
+def owner(key: str) -> Path | None:
     """The run that a denoiser comes from."""
     return None if key.startswith(MEMORISING) else owner_of(Path(key))
 
 
 def _identity(key: str) -> str:
     """Changes when a denoiser gets another classifier."""
-    owner = _owner(key)
-    return key if owner is None else f"{key} {version_of(owner)}"
+    run = owner(key)
+    return key if run is None else f"{key} {version_of(run)}"

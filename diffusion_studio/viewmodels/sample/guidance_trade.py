@@ -60,6 +60,7 @@ class TradeModel(QObject):
     """Makes the strip of a chain when it is looked at, and the sweep when it is asked for."""
 
     changed = Signal(object)  # TradeState
+    failed = Signal(str)  # the sweep
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -139,6 +140,8 @@ class TradeModel(QObject):
                 self._update(share=share)
             case events.Finished(outcome=outcome, message=message):
                 self._update(measuring=False, message=message if outcome == "failed" else "")
+                if outcome == "failed":
+                    self.failed.emit(message)
 
     def _update(self, **values: Any) -> None:
         self.state = replace(self.state, **values)

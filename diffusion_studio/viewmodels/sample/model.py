@@ -59,6 +59,7 @@ class SampleViewModel(QObject):
             self.tree, self.choices, self.chains, self.player, self.pictures, self.notices, self
         )
         self.beside = Beside(self.chains, self)
+        self.beside.moved.told.connect(self.notices.say)
         self.beside.classifier.use_device(device)
         self.beside.classifier.trained.connect(self.classifier_trained)
         self.state = self._told = SampleState(self.tree.state, device=device_name(chosen))

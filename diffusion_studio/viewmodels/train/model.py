@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from diffusion_studio.engine.runs.run import Run, RunError, is_run
 from diffusion_studio.engine.training.presets import PRESETS, preset_of
 from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.editor import Edited, Editor
+from diffusion_studio.viewmodels.moved import MovedImages
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.comparison import other_runs
 from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
@@ -31,24 +33,22 @@ class TrainViewModel(QObject):
     """The state behind the Train page. All methods are called on the window's thread.
 
     Its parts are free to be asked: `editor` changes the config, `images` reads what it names, `training`
-    trains, `record` keeps what that told.
+    trains, `record` keeps what that told, `moved` asks where images are that are gone.
     """
 
     changed = Signal(object)  # TrainState
     saved = Signal(object)  # Path of the run that has a new checkpoint
 
     def __init__(
-        self,
-        runs_dir: Path,
-        config: RunConfig | None = None,
-        device: str = "auto",
+        self, runs_dir: Path, config: RunConfig | None = None, device: str = "auto",
         parent: QObject | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(parent)
         self._runs_dir = runs_dir
         self.editor = Editor(config or PRESETS[0].applied_to(RunConfig()), self)
         self.images, self.training = ImageLoader(self), Training(device, self)
         self.record, self.outlook = RunRecord(self.config, self), Outlook(device, self)
+        self.moved = MovedImages(self)
         self.state = TrainState(self.config, preset_of(self.config))
         self.editor.changed.connect(self._on_edited)
         self.images.changed.connect(self._on_images)
@@ -56,6 +56,7 @@ class TrainViewModel(QObject):
         self.images.told.connect(self._tell)
         self.outlook.found.connect(self._on_trial)
         self.training.told.connect(self._on_told)
+        self.moved.told.connect(self._tell)
         self.outlook.look(self.config)
 
     @property
@@ -154,7 +155,8 @@ class TrainViewModel(QObject):
         except RunError as error:
             self._tell(Notice("error", str(error)))
         else:
-            self._resume(run, _extended(run))
+            if not self.moved.asks_for(run, partial(self.resume_run, path)):
+                self._resume(run, _extended(run))
 
     def _resume(self, run: Run, config: RunConfig) -> None:
         if not self.training.busy:
@@ -263,11 +265,10 @@ class TrainViewModel(QObject):
     def shutdown(self) -> None:
         """Stops everything and waits; the last checkpoint is saved."""
         self.training.stop()  # before waiting for the others
-        self.outlook.shutdown()
-        self.images.shutdown()
-        self.training.shutdown()
+        for part in (self.outlook, self.images, self.moved, self.training):
+            part.shutdown()
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: Notice | None) -> None:
         self._update(notice=notice)
 
     def _update(self, **values: Any) -> None:

@@ -1,13 +1,15 @@
-"""How good are one's own pictures after equal time: the product, and the loop of a course beside it.
+"""How good are one's own pictures after equal time: the product, and others beside it.
 
-    python -m benchmarks.peers PICTURES.npz [--seconds 180] [--unconditional] [--peers] [--set key=value ...]
+    python -m benchmarks.peers PICTURES [--side 32] [--seconds 180] [--unconditional] [--peers NAMES]
+                               [--set key=value ...] [--save FILE.png]
 
-PICTURES.npz holds x, uint8 (n, H, W), and y, the class of each. The product trains from a folder of them with
-its defaults through the command line and draws 1,000 samples with 50 DDIM steps; so does, with `--peers`, the
-network and loop of the Hugging Face diffusion course (UNet2DModel 32-64-64 at 32 px, AdamW 1e-3, batches of
-128, 1,000 linear levels). Judged by the squared Fréchet distance in the 128 features of a small classifier
-that is trained once on the real pictures, beside the distance of 1,000 real ones to the rest; and by the
-share that this classifier recognises as the class asked for.
+PICTURES is an .npz with x, uint8 (n, H, W), and y, the class of each; or a folder of pictures, which are put
+on white and brought to --side. The product trains from a folder of them with its defaults through the command
+line and draws 1,000 samples with 50 DDIM steps; `--peers all`, or some names, does the same with the networks
+and loops of benchmarks/peer_loops.py. Judged by the squared Fréchet distance, beside that of 1,000 real
+pictures to the rest: of pictures with classes in the 128 features of a small classifier that is trained once
+on the real ones, with the share that it recognises as the class asked for; of others in the features of a
+fixed random network.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +29,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.measuring import say_machine, table
-
-COUNT, STEPS = 1000, 50
+from benchmarks.peer_loops import CALLS, COUNT, PEERS
 
 
 class Judge(nn.Module):
@@ -76,10 +77,10 @@ def frechet(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(ca) + np.trace(cb) - 2 * overlap)
 
 
-def write_folder(folder: Path, x: NDArray[np.uint8], y: NDArray[np.int64]) -> None:
-    """A PNG for each picture, in a folder for each class."""
-    for number, (pixels, label) in enumerate(zip(x, y, strict=True)):
-        place = folder / str(label)
+def write_folder(folder: Path, x: NDArray[np.uint8], y: NDArray[np.int64] | None) -> None:
+    """A PNG for each picture, in a folder for each class where there are classes."""
+    for number, pixels in enumerate(x):
+        place = folder if y is None else folder / str(y[number])
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(place / f"{number:05}.png")
 
@@ -90,7 +91,7 @@ def product(folder: Path, seconds: float, sets: list[str], where: Path) -> tuple
     command = [sys.executable, "-m", "diffusion_studio"]
     given = [part for pair in sets for part in ("--set", pair)]
     train = ["train", str(folder), "--run", str(run), "--seconds", str(seconds), *given]
-    sample = ["sample", str(run), "--out", str(out), "--count", str(COUNT), "--steps", str(STEPS)]
+    sample = ["sample", str(run), "--out", str(out), "--count", str(COUNT), "--steps", str(CALLS)]
     for arguments in (train, sample):
         subprocess.run([*command, *arguments], check=True, capture_output=True)
     with np.load(out) as data:
@@ -99,70 +100,106 @@ def product(folder: Path, seconds: float, sets: list[str], where: Path) -> tuple
     return x, y, steps
 
 
-def course(x: Tensor, seconds: float) -> tuple[Tensor, int]:
-    """Samples and steps of the course's loop: no classes, no average of the weights."""
-    from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
+class Fixed(nn.Module):
+    """Random, but always the same: what pictures look like at four sizes, (n, 480)."""
 
-    torch.manual_seed(0)
-    unet = UNet2DModel(
-        sample_size=32, in_channels=1, out_channels=1, layers_per_block=2, block_out_channels=(32, 64, 64),
-        down_block_types=("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
-    )  # fmt: skip
-    x, noising = F.interpolate(x, 32, mode="bilinear"), DDPMScheduler(1000)
-    optimizer = torch.optim.AdamW(unet.parameters(), 1e-3)
-    steps, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        x_0 = x[torch.randint(len(x), (128,))]
-        noise, t = torch.randn_like(x_0), torch.randint(1000, (128,))
-        said = unet(noising.add_noise(x_0, noise, t), t, return_dict=False)[0]
-        optimizer.zero_grad()
-        F.mse_loss(said, noise).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        steps += 1
-    scheduler = DDIMScheduler(1000)
-    scheduler.set_timesteps(STEPS)
-    parts = []
-    with torch.inference_mode():
-        for part in torch.split(torch.randn(COUNT, 1, 32, 32), 100):
-            for time_ in scheduler.timesteps:
-                part = scheduler.step(unet(part, time_, return_dict=False)[0], time_, part).prev_sample
-            parts.append(part)
-    return torch.cat(parts), steps
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        widths = (channels, 32, 64, 64, 80)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
+        with torch.no_grad():
+            for layer in self.layers:
+                assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+                fan = layer.weight[0].numel()
+                layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * (2 / fan) ** 0.5)
+                layer.bias.copy_(0.1 * torch.randn(layer.bias.shape, generator=generator))
+
+    @torch.inference_mode()
+    def of(self, x: Tensor) -> NDArray[np.float64]:
+        """Mean and spread of each channel of each layer."""
+        return torch.cat([self._of(part) for part in torch.split(x, 500)]).double().numpy()
+
+    def _of(self, x: Tensor) -> Tensor:
+        found = []
+        for layer in self.layers:
+            x = F.relu(layer(x))
+            found += [x.mean((2, 3)), x.std((2, 3))]
+            x = F.avg_pool2d(x, 2)
+        return torch.cat(found, 1)
+
+
+def pictures_of(place: Path, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
+    """(n, H, W) or (n, H, W, 3), and classes, if there are some."""
+    if place.suffix == ".npz":
+        with np.load(place) as data:
+            return data["x"], data["y"]
+    found = []
+    for file in sorted(place.iterdir()):
+        with Image.open(file) as image:
+            drawn = image.convert("RGBA").resize((side, side), Image.Resampling.LANCZOS)
+            found.append(
+                np.asarray(Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn))[..., :3]
+            )
+    return np.stack(found), None
+
+
+def saved(samples: Tensor, file: Path) -> None:
+    """The first hundred as one picture."""
+    from diffusion_studio.data.imageset import to_uint8
+    from diffusion_studio.engine.files.pictures import save_grid
+
+    save_grid(file, to_uint8(samples[:100].numpy()).transpose(0, 2, 3, 1), {})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("pictures", type=Path)
+    parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--unconditional", action="store_true")
-    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--peers", nargs="*", default=[])
+    parser.add_argument("--without", action="store_true", help="the peers alone, without the product")
     parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--save", type=Path)
     options = parser.parse_args()
-    with np.load(options.pictures) as data:
-        pixels, labels = data["x"], data["y"]
-    x, y = torch.from_numpy(pixels)[:, None].float() / 127.5 - 1, torch.from_numpy(labels)
-    judge = judge_of(x, y)
+    pixels, labels = pictures_of(options.pictures, options.side)
+    x = (
+        torch.from_numpy(pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)).float()
+        / 127.5
+        - 1
+    )
+    judge = Fixed(x.shape[1]) if labels is None else judge_of(x, torch.from_numpy(labels))
     real = judge.of(x)
     mixed = np.random.default_rng(0).permutation(len(x))
-    rows = [("real pictures", "", f"{frechet(real[mixed[:COUNT]], real[mixed[COUNT:]]):.1f}", "")]
+    rows = [("real pictures", "", f"{frechet(real[mixed[:COUNT]], real[mixed[COUNT:]]):.3g}", "")]
 
     def row(name: str, steps: int, samples: Tensor, asked: Tensor | None) -> None:
         near = F.interpolate(samples.float(), x.shape[-1], mode="bilinear").clamp(-1, 1)
-        with torch.inference_mode():
-            known = judge(near).argmax(1)
-        share = "" if asked is None else f"{float((known == asked).float().mean()):.3f}"
-        rows.append((name, str(steps), f"{frechet(judge.of(near), real):.1f}", share))
+        share = ""
+        if asked is not None and isinstance(judge, Judge):
+            with torch.inference_mode():
+                share = f"{float((judge(near).argmax(1) == asked).float().mean()):.3f}"
+        rows.append((name, str(steps), f"{frechet(judge.of(near), real):.3g}", share))
+        print(*rows[-1], flush=True)
+        if options.save:
+            saved(near, options.save.with_stem(f"{options.save.stem}-{name.replace(' ', '-')}"))
 
     sets = [*options.set, *(["model.conditional=false"] if options.unconditional else [])]
-    with tempfile.TemporaryDirectory() as where:
-        folder = Path(where) / "pictures"
-        write_folder(folder, pixels, labels)
-        samples, asked, steps = product(folder, options.seconds, sets, Path(where))
-        row("the product", steps, samples, None if options.unconditional else asked)
-    if options.peers:
-        drawn, taken = course(x, options.seconds)
-        row("the diffusion course's loop", taken, drawn, None)
+    if not options.without:
+        with tempfile.TemporaryDirectory() as where:
+            folder = Path(where) / "pictures"
+            write_folder(folder, pixels, labels)
+            samples, asked, steps = product(folder, options.seconds, sets, Path(where))
+            row("the product", steps, samples, None if options.unconditional else asked)
+    for name in PEERS if options.peers == ["all"] else options.peers:
+        torch.manual_seed(0)
+        try:
+            drawn, taken = PEERS[name](x, options.seconds)
+        except ModuleNotFoundError as missing:
+            rows.append((name, "", f"needs {missing.name}", ""))
+        else:
+            row(name, taken, drawn, None)
     table((f"{options.seconds:.0f} s", "steps", "Fréchet distance", "recognised as asked"), rows)
 
 

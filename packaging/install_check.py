@@ -137,7 +137,7 @@ def run(command: list[str], place: Path, code: int = 0) -> str:
     """
     began = time.monotonic()
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, errors="replace", timeout=1800)
-    shown = " ".join(command[1:4])[:70]
+    shown = " ".join(" ".join(command[1:4]).split())[:70]
     print(f"{time.monotonic() - began:6.1f} s  {shown}", flush=True)
     if done.returncode != code:
         raise FailedError(f"{shown} ended with {done.returncode}:\n{done.stdout}{done.stderr}")

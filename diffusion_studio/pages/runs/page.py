@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QDesktopServices, QIcon
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QFileDialog,
     QHBoxLayout,
     QHeaderView,
+    QMenu,
     QPushButton,
     QStackedWidget,
     QTableView,
@@ -33,6 +36,13 @@ COLUMNS = ("Run", "Kind", "Data", "Step", "Loss", "Trained", "Size", "Saved")
 KINDS = {"diffusion": "diffusion", "ae": "AE", "vae": "VAE", "hvae": "hierarchy"}
 THUMBNAIL = 40  # px
 _Index = QModelIndex | QPersistentModelIndex
+
+
+EXPORTS = (  # what, the ending of its name, filters
+    ("Model for diffusers …", "", "Folder (*)"),
+    ("Network as ONNX …", "onnx", "ONNX (*.onnx)"),
+    ("Film of its training …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng);;MP4 (*.mp4)"),
+)
 
 
 class RunsPage(Page):
@@ -104,8 +114,14 @@ class RunsPage(Page):
         self.resume = QPushButton("Resume training")
         self.show_curves = QPushButton("Show its curves")
         self.open_folder = QPushButton("Open its folder")
+        self.export = QPushButton("Export")
+        self.export.setMenu(QMenu(self.export))
+        for number, (text, *_) in enumerate(EXPORTS):
+            self.export.menu().addAction(text, partial(self.ask_for_export, number))
         self.trash = QPushButton("Move to trash")
-        self.actions_of_run = (self.sample, self.resume, self.show_curves, self.open_folder, self.trash)
+        self.actions_of_run = (
+            self.sample, self.resume, self.show_curves, self.export, self.open_folder, self.trash
+        )  # fmt: skip
         for button in self.actions_of_run:
             self.workspace.foot.addWidget(button)
 
@@ -135,6 +151,20 @@ class RunsPage(Page):
     def _open_folder(self) -> None:
         if self.model.state.selected is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.model.state.selected)))
+
+    def ask_for_export(self, number: int) -> None:
+        """Asks where one of `EXPORTS` is to be written."""
+        run, (_, suffix, filters) = self.model.state.selected, EXPORTS[number]
+        if run is None:
+            return
+        name = f"{run.name}.{suffix}" if suffix else f"{run.name}-model"
+        dialog = QFileDialog(self, "Export", str(Path.home() / name), filters)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(suffix)
+        dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[-1].rstrip(")")))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self.model.export(run, Path(path)))
+        dialog.open()
 
     def _trash(self) -> None:
         if self.model.state.selected is not None:
@@ -178,6 +208,7 @@ class RunsPage(Page):
         self.sample.setText("Look into its code" if code else "Walk through its chain")
         self.sample.setEnabled(sound and run.step > 0)
         self.resume.setEnabled(sound)
+        self.export.setEnabled(sound and run.step > 0)
         self.show_curves.setEnabled(sound and not code)
 
     def come_into_sight(self, run: Path | None) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.runs.run import Run
@@ -143,3 +147,22 @@ def test_that_of_several_runs_the_chosen_one_stays_chosen(qtbot, run, app):
     listed(qtbot, app)
     assert model.state.selected.name == "a"
     assert page.table.currentIndex().row() == row
+
+
+@pytest.mark.parametrize(("number", "name"), [(0, "mine-model"), (2, "mine.gif")])
+def test_that_a_run_is_exported_where_a_person_says(qtbot, run, app, tmp_path, number, name):
+    page = app.studio.runs_page
+    page.export.menu().actions()[number].trigger()
+    dialog = page.findChild(QFileDialog)
+    assert Path(dialog.selectedFiles()[0]).name == name
+    dialog.fileSelected.emit(str(tmp_path / name))
+    dialog.close()
+    qtbot.waitUntil(lambda: page.banner.isVisible() and "Saved" in page.banner.text)
+    assert (tmp_path / name).exists()
+
+
+def test_that_an_extra_that_is_missing_is_named(qtbot, run, app, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    app.studio.runs.export(run, tmp_path / "network.onnx")
+    page = app.studio.runs_page
+    qtbot.waitUntil(lambda: page.banner.isVisible() and "diffusion-studio[onnx]" in page.banner.text)

@@ -90,10 +90,13 @@ def _train(config: RunConfig, place: Path | NewRun, device_name: str, resume: bo
         def read(done: int, total: int) -> None:
             shown.update(reading, completed=done, total=total)
 
+        def encode(done: int, total: int) -> None:
+            shown.update(reading, description="encoding images", completed=done, total=total)
+
         if resume and isinstance(place, Path):
-            session = resumed_session(place, device, config, read, lambda: control.stopped)
+            session = resumed_session(place, device, config, read, lambda: control.stopped, encode)
         else:
-            session = new_session(place, config, device, read, lambda: control.stopped)
+            session = new_session(place, config, device, read, lambda: control.stopped, encode)
         shown.remove_task(reading)
         watch(training(session, control), shown, control)
     return session

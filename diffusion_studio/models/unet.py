@@ -26,6 +26,13 @@ Precision = Literal["fp32", "bf16"]
 class UNetSpec(Choice):
     """The size of the U-Net; 0 and empty mean: chosen from the resolution and the device."""
 
+    code: str = knob(
+        "", title="in a code", words={"": "in pixels"},
+        help="Diffusion in a code: a run of train-autoencoder with code.network=kl, or a folder with an "
+             "AutoencoderKL of diffusers. The images are encoded once, the network learns their codes, and "
+             "its samples are decoded. Empty: it learns the pixels.",
+        source="Rombach et al. 2022",
+    )  # fmt: skip
     conditional: bool = knob(
         True, title="use labels", symbol="y",
         help="Tell the network the class of each image, when the data has classes; then you can ask for one.",

@@ -18,6 +18,7 @@ from diffusion_studio.core.guidance.guides import Aids
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
+from diffusion_studio.core.steps.clipping import Clipping, Unclipped
 from diffusion_studio.core.steps.inversion import InversionStep
 from diffusion_studio.core.steps.update import Update
 from diffusion_studio.engine.chains.first_state import exhausted, images_of
@@ -154,6 +155,11 @@ class Chain:
         return CounterNoise(self.spec.seed, self.device)
 
     @property
+    def clip(self) -> Clipping:
+        """What is done to estimates; codes have no range that they could leave."""
+        return self.spec.clip if self.source.code is None else Unclipped()
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         """(n, C, H, W)"""
         return self.source.shape(self.spec.count)
@@ -199,7 +205,7 @@ class Chain:
         return nothing or gamma == 0 or gamma not in guide.idle
 
     def _in_chunks(self, denoiser: Denoiser) -> Denoiser:
-        most = max(1, PIXELS_AT_ONCE // math.prod(self.source.sides))
+        most = max(1, PIXELS_AT_ONCE // math.prod(self.shape[2:]))
         return denoiser if 4 * self.spec.count <= most else ChunkedDenoiser(denoiser, most)
 
     def _strength(self, t: int) -> float:
@@ -238,6 +244,7 @@ class Chain:
         Raises:
             Refused: an image that cannot be read.
         """
+        _ = self.given  # encoded by whoever computes the chain, and not by who looks at it
         x = yield from self.spec.start.first(self)
         return x.contiguous(memory_format=torch.channels_last)
 
@@ -258,7 +265,7 @@ class Chain:
             self.start() if x is None else x,
             self.noise.step,
             self.labels(),
-            self.spec.clip,
+            self.clip,
             first,
             past,
             self.shift,

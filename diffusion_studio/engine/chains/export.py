@@ -34,7 +34,7 @@ ExportKind = Literal["state", "strip"]
 
 @dataclass(eq=False)
 class Samples:
-    """What a reverse chain made, in the range [−1, 1]."""
+    """What a reverse chain made: pictures in [−1, 1], and its states, which in a code are codes."""
 
     samples: NDArray[np.float32]  # (n, C, H, W)
     labels: NDArray[np.int64]  # (n,), −1 without a class
@@ -42,6 +42,7 @@ class Samples:
     x_t: list[NDArray[np.float32]] = field(default_factory=list)  # S+1 states, when kept
     x0_hat: list[NDArray[np.float32]] = field(default_factory=list)  # S estimates, when kept
     class_names: tuple[str, ...] = ()  # (K,) that the labels count
+    estimates: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.float  # from x0_hat to pictures
 
 
 def run_chain(
@@ -64,7 +65,7 @@ def run_chain(
     x = chain.start()
     samples = Samples(
         np.empty(0, np.float32), _labels(chain), chain.times, [_numpy(x)] if keep else [],
-        class_names=chain.class_names,
+        class_names=chain.class_names, estimates=chain.source.pictures,
     )  # fmt: skip
     for step in chain.steps(0, x):
         x = step.x_s
@@ -77,7 +78,7 @@ def run_chain(
             return None
     if not x.isfinite().all():
         raise Refused(NOT_NUMBERS.format(name=chain.source.name, t=step.t))
-    samples.samples = _numpy(x).clip(-1, 1)
+    samples.samples = _numpy(chain.source.pictures(x)).clip(-1, 1)
     return samples
 
 
@@ -163,10 +164,11 @@ def save_trajectory(
 def _recorded(trajectory: Trajectory) -> Samples:
     """The computed part of a trajectory, in the precision in which it was kept."""
     last = trajectory.ready - 1
+    chain, x = trajectory.chain, torch.from_numpy(trajectory.x_t(last))
     return Samples(
-        trajectory.x_t(last).clip(-1, 1), _labels(trajectory.chain), trajectory.times[: last + 1],
+        _numpy(chain.source.pictures(x)).clip(-1, 1), _labels(chain), trajectory.times[: last + 1],
         [trajectory.x_t(k) for k in range(last + 1)], [trajectory.x0_hat(k) for k in range(last)],
-        trajectory.chain.class_names,
+        chain.class_names,
     )  # fmt: skip
 
 
@@ -174,7 +176,8 @@ def _frames(samples: Samples) -> list[NDArray[np.uint8]]:
     """The estimates x̂_0 from noise to image, then the image."""
     every = -(-len(samples.x0_hat) // FRAMES)
     estimates = samples.x0_hat[::every]
-    return [mosaic(to_pictures(values)) for values in (*estimates, samples.samples)]
+    decoded = [_numpy(samples.estimates(torch.from_numpy(values))) for values in estimates]
+    return [mosaic(to_pictures(values)) for values in (*decoded, samples.samples)]
 
 
 def _npz(samples: Samples, trajectory: bool) -> bytes:

@@ -47,7 +47,7 @@ def read_images(files: Sequence[str], sides: tuple[int, int], channels: int) -> 
 
 
 def images_of(chain: Chain, count: int) -> Tensor:
-    """The images that the chain begins at, repeated in turn. (count, C, H, W)
+    """The images that the chain begins at, as its states, repeated in turn. (count, C, H, W)
 
     Raises:
         Refused: no image, or one that cannot be read.
@@ -55,7 +55,8 @@ def images_of(chain: Chain, count: int) -> Tensor:
     files = chain.spec.start.files
     if not files:
         raise Refused("Choose an image first: the chain is to begin at one.")
-    found = read_images(files, chain.source.sides, chain.source.channels).to(chain.device)
+    source = chain.source
+    found = source.states(read_images(files, source.sides, source.channels).to(chain.device))
     return found[torch.arange(count, device=chain.device) % len(found)]
 
 
@@ -64,7 +65,7 @@ def inverted(chain: Chain, x_0: Tensor, rounds: int) -> Generator[InversionStep,
     labels = chain.labels()
     labels = None if labels is None else labels[: len(x_0)]
     x = x_0
-    for step in inversion(chain.denoiser, chain.times, x_0, labels, rounds, chain.spec.clip):
+    for step in inversion(chain.denoiser, chain.times, x_0, labels, rounds, chain.clip):
         x = step.x_t
         yield step
     return x

@@ -43,16 +43,16 @@ def remembered(record: Trajectory, k: int, images: ImageSet, samples: int) -> ND
     """x̂_0 of the memorising denoiser at the record's own state k, for its first samples. (samples, C, H, W)
 
     What a network that only remembered the training images would see in the same x_t; at the image itself,
-    the state before it is taken.
+    the state before it is taken. In a code it remembers codes, and what it sees is decoded.
     """
     chain = record.chain
-    tables = chain.source.tables
+    source, tables = chain.source, chain.source.tables
     k = min(k, record.steps - 1)
-    pixels = torch.from_numpy(to_model_range(images.images))
+    pixels = source.states(torch.from_numpy(to_model_range(images.images))).cpu()
     labels = torch.from_numpy(images.labels) if images.conditional_possible else None
     denoiser = MemorisingDenoiser(tables, pixels, labels)
     x = torch.from_numpy(record.x_t(k)[:samples])
     asked = chain.labels() if labels is not None else None
     prediction = denoiser(x, record.times[k], None if asked is None else asked[:samples].cpu())
-    values: NDArray[np.float32] = prediction.x0_hat.numpy()
+    values: NDArray[np.float32] = source.pictures(prediction.x0_hat).cpu().numpy()
     return values

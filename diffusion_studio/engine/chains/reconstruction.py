@@ -32,7 +32,7 @@ def reconstructions(chain: Chain) -> Iterator[Reconstruction | None]:
     Raises:
         Refused: an image that cannot be read.
     """
-    images = images_of(chain, len(chain.spec.start.files))
+    source, images = chain.source, images_of(chain, len(chain.spec.start.files))
     total = chain.source.tables.steps
     for steps in COUNTS:
         if steps > total:
@@ -50,5 +50,5 @@ def reconstructions(chain: Chain) -> Iterator[Reconstruction | None]:
         for step in there.steps(0, x):
             x = step.x_s
             yield None
-        errors = (x - images).square().flatten(1).mean(1).sqrt()
+        errors = (source.pictures(x) - source.pictures(images)).square().flatten(1).mean(1).sqrt()
         yield Reconstruction(steps, errors.cpu().double().numpy())

@@ -138,7 +138,8 @@ def rough_picture(record: Trajectory, time: float, view: View) -> NDArray[np.uin
         *_, last = rough.steps() if first is None else rough.steps(0, first.x, first.past)
     except Refused:  # a σ that is allowed in small steps but not in such large ones
         return None
-    return to_picture(last.x_s if target == len(chain.times) - 1 else last.prediction.x0_hat)
+    found = last.x_s if target == len(chain.times) - 1 else last.prediction.x0_hat
+    return to_picture(chain.source.pictures(found))
 
 
 def _few_times(chain: Chain, target: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.denoisers.exact import MemorisingDenoiser, PosteriorClassifier
@@ -33,6 +34,7 @@ from diffusion_studio.engine.runs.model_io import STUDIO, load_model
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.engine.runs.run import Run, is_run, owner_of
 from diffusion_studio.engine.training.run_data import load_run_data
+from diffusion_studio.models.code import Code
 
 MEMORISING = "memorising:"  # begins the name of the memorising denoiser of a data set
 
@@ -54,6 +56,7 @@ class Source:
     classifier: Classifier | None = None  # of its noisy images
     classifier_names: tuple[str, ...] = ()  # the classes that it tells apart
     checkpoints: Path | None = None  # where earlier states of the same network lie
+    code: Code | None = None  # of a diffusion of codes: between them and the pictures
 
     @property
     def tables(self) -> Tables:
@@ -70,7 +73,18 @@ class Source:
         return self.denoiser.learns_variance
 
     def shape(self, count: int) -> tuple[int, int, int, int]:
-        return (count, self.channels, *self.sides)
+        """Of so many states of a chain: pictures, or codes of them."""
+        if self.code is None:
+            return (count, self.channels, *self.sides)
+        return (count, self.code.channels, *self.code.sides(self.sides))
+
+    def states(self, pictures: Tensor) -> Tensor:
+        """Pictures in [−1, 1] as states of a chain: themselves, or their codes. (n, C, H, W)"""
+        return pictures if self.code is None else self.code.encode(pictures)
+
+    def pictures(self, states: Tensor) -> Tensor:
+        """The other way; what leaves [−1, 1] is not cut."""
+        return states if self.code is None else self.code.decode(states)
 
 
 def open_named(name: str, device: torch.device) -> Source:
@@ -110,12 +124,13 @@ def open_source(path: Path, device: torch.device) -> Source:
 
 def _from_model(folder: Path, device: torch.device) -> Source:
     model = load_model(folder, device)
-    model.denoiser.network.precision = choose_precision("auto", device, min(model.sides))
     step = checkpoint_step(folder)
-    return Source(
+    source = Source(
         "folder", folder.name, model.denoiser, model.sides, model.channels, model.class_names,
-        model.notes, step=max(step, 0), checkpoints=folder.parent if step >= 0 else None,
+        model.notes, step=max(step, 0), checkpoints=folder.parent if step >= 0 else None, code=model.code,
     )  # fmt: skip
+    model.denoiser.network.precision = choose_precision("auto", device, min(source.shape(1)[2:]))
+    return source
 
 
 def _from_run(checkpoint: Path, device: torch.device) -> Source:

@@ -39,7 +39,7 @@ class States:
     def __init__(self, chain: Chain, memory_cap: int = MEMORY_CAP) -> None:
         self.steps = len(chain.times) - 1  # S
         self.shape = chain.shape  # (n, C, H, W)
-        self._clip, self._guided, self._name = chain.spec.clip, chain.is_guided, chain.source.name
+        self._clip, self._guided, self._name = chain.clip, chain.is_guided, chain.source.name
         lengths = {"x_t": self.steps + 1, "x0_hat": self.steps, **dict.fromkeys(_further(chain), self.steps)}
         shapes = [(length, *self.shape) for length in lengths.values()]
         self.size = 2 * sum(math.prod(shape) for shape in shapes)  # bytes
@@ -100,7 +100,7 @@ class States:
 def _further(chain: Chain) -> list[str]:
     """What is kept of each step beside its state and its estimate."""
     wanted = {
-        "eps_hat": chain.spec.clip.keeps_eps,
+        "eps_hat": chain.clip.keeps_eps,
         "unguided": chain.is_guided,
         "guidance": chain.is_guided,
         "fraction": chain.spec.sampler.uses_learned_variance,

@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.core.chain import ChainStep, Past
-from diffusion_studio.data.imageset import to_pictures
 from diffusion_studio.engine.chains.chain import Chain, Origin
+from diffusion_studio.engine.chains.decoded import DecodedStates
 from diffusion_studio.engine.chains.states import MEMORY_CAP, States
-from diffusion_studio.engine.chains.views import VIEWS, StateRecord, Values, View, shown
+from diffusion_studio.engine.chains.views import (
+    ESTIMATES,
+    VIEWS,
+    StateRecord,
+    Values,
+    View,
+    picture,
+    shown,
+)
 from diffusion_studio.engine.jobs.events import SamplingProgress
+
+GREY = 128  # of pixels of which nothing is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +74,7 @@ class Trajectory:
         self.times: tuple[int, ...] = (*before, *chain.times)
         self.steps: int = len(self.times) - 1
         self.states = States(chain, memory_cap)  # own ones, from the one at which the parent is left
+        self.decoded = DecodedStates()
         self._frontier: ExactState | None = None  # the own state where the next step begins
         self._kept: dict[int, ExactState] = {}  # own states, one in so many
         self._every = max(1, round(self.states.steps**0.5))
@@ -198,8 +209,31 @@ class Trajectory:
         return shown(view, self._state(k))
 
     def picture(self, view: View, k: int) -> NDArray[np.uint8]:
-        """What the eye sees of state k. (n, H, W, 1 or 3)"""
-        return to_pictures(self.shown(view, k))
+        """What the eye sees of state k; in a code, an estimate is decoded for it. (n, H, W, C)"""
+        if not self.is_decoded(view):
+            return picture(view, self._state(k))
+        found = self.decoded.get((view, k))
+        if found is None:
+            found = picture(view, self._state(k))
+            self.decoded.put((view, k), found)
+        return found
+
+    def knows(self, view: View, k: int) -> bool:
+        """Whether nothing has to be decoded for that picture."""
+        return not self.is_decoded(view) or self.decoded.get((view, k)) is not None
+
+    def seen(self, view: View, k: int) -> NDArray[np.uint8]:
+        """The same at once: where it is not decoded yet, what comes nearest, or grey, and a wish for it."""
+        if self.knows(view, k):
+            return self.picture(view, k)
+        self.decoded.wish((view, k))
+        near, source = self.decoded.nearest((view, k)), self.chain.source
+        blank = np.full((self.chain.spec.count, *source.sides, source.channels), GREY, np.uint8)
+        return blank if near is None else near
+
+    def is_decoded(self, view: View) -> bool:
+        """Whether a view is of pictures that come out of a code."""
+        return view in ESTIMATES and self.chain.source.code is not None
 
     def _state(self, k: int) -> StateRecord:
         owner = self._owner(self._index(k))

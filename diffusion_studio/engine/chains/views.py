@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffusion_studio.data.imageset import to_pictures
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.states import States
 
 View = Literal["x0_hat", "x_t", "eps_hat", "score", "noise", "change", "forward", "unguided", "guidance"]
 Values = NDArray[np.float32]  # (n, C, H, W)
 IMAGES: tuple[View, ...] = ("x0_hat", "x_t", "forward", "unguided")  # in the range of pixels, [−1, 1]
+ESTIMATES: tuple[View, ...] = ("x0_hat", "unguided")  # of the image itself: in a code, they are decoded
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,16 +138,25 @@ VIEWS: Mapping[View, Callable[[StateRecord], Values]] = {
 }  # fmt: skip
 
 
+def picture(view: View, state: StateRecord) -> NDArray[np.uint8]:
+    """What the eye sees of a quantity: a picture, or in a code its channels. (n, H, W, 1 or 3)"""
+    source = state.chain.source
+    if source.code is None or view not in ESTIMATES:
+        return to_pictures(shown(view, state))
+    return to_pictures(source.pictures(torch.from_numpy(VIEWS[view](state))).cpu().numpy())
+
+
 def shown(view: View, state: StateRecord) -> Values:
     """A quantity in the range [−1, 1] of a picture.
 
-    Images as they are; ε̂ and the score over three of their standard deviations, the others over three of
-    what they are in this step.
+    Images as they are; ε̂, codes and the score over three of their standard deviations, the others over three
+    of what they are in this step.
     """
     values = VIEWS[view](state)
-    if view in IMAGES:
+    in_a_code = state.chain.source.code is not None
+    if view in IMAGES and not in_a_code:
         return values
-    if view == "eps_hat":
+    if view == "eps_hat" or view in IMAGES:
         scale = 3.0
     elif view == "score":
         scale = 3 / _noise_level(state)

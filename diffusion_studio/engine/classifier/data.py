@@ -38,6 +38,11 @@ def classifier_data(
         Cancelled: `cancelled()` became true.
         Refused: no schedule, no images or no labels; the message is a sentence for a person.
     """
+    if run.config.model.code:
+        raise ClassifierError(
+            f"{run.name} is a diffusion in a code, and a classifier of noisy images reads pixels: its "
+            "classes can be asked of the network itself, with guidance."
+        )
     tables = tables_of(run)
     data = load_run_data(run, reading, cancelled)
     images, notes, numbers = data.images, data.notes, (data.trained, data.apart)

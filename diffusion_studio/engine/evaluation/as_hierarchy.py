@@ -15,6 +15,7 @@ from diffusion_studio.core.autoencoder.gaussians import Normal
 from diffusion_studio.core.autoencoder.hierarchy import by_posterior, over_triples
 from diffusion_studio.core.objective.elbo import discretised_term
 from diffusion_studio.core.objective.weights import reverse_variance
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.run_data import load_run_data
@@ -45,6 +46,8 @@ def as_hierarchy(
         Refused: no run of a diffusion model, or none of its checkpoints can be used.
     """
     run = Run.open(path)
+    if run.config.model.code:
+        raise Refused(f"{run.name} is a diffusion in a code: its bound is one of codes, not of pixels.")
     checkpoint, _ = run.newest_checkpoint()
     data, denoiser = load_run_data(run), load_model(checkpoint, device).denoiser
     tables, shape = denoiser.tables, data.images.images.shape[1:]

@@ -88,13 +88,14 @@ def evaluate(
         Refused: no run, no checkpoint or no images; the message is a sentence for a person.
     """
     run = with_images_at(Run.open(path), spec.data)
+    spec, without_bound = _possible(run, spec)
     (step, model, source), notes = run.read_newest(lambda checkpoint: _opened(checkpoint, spec, device))
     try:
         data = load_run_data(run, None, lambda: control.stopped)
         images, numbers, held_out = _evaluated(run, data, lambda: control.stopped)
     except Cancelled:
         return
-    notes += (*data.notes, *_seen_before(data, images))
+    notes += (*without_bound, *data.notes, *_seen_before(data, images))
     _check_enough(run, spec, len(numbers), len(data.trained))
     if not held_out and spec.elbo:
         notes += ("This run keeps no images apart, so the bound is measured on images it was trained on.",)
@@ -116,6 +117,23 @@ def evaluate(
         done = replace(done, quality=quality)
     _keep(run, done)
     yield Evaluated(done, notes)
+
+
+def _possible(run: Run, spec: EvaluationSpec) -> tuple[EvaluationSpec, tuple[str, ...]]:
+    """What can be measured of a run, and why the rest cannot.
+
+    Raises:
+        Refused: nothing can.
+    """
+    if not run.config.model.code or not spec.elbo:
+        return spec, ()
+    sentence = (
+        f"{run.name} is a diffusion in a code: its bound is one of codes, not of pixels, and no number of "
+        "bits for each pixel follows from it, so that it is not measured."
+    )
+    if not spec.quality:
+        raise Refused(f"{sentence} Measure the quality of its samples instead.")
+    return replace(spec, elbo=False), (sentence,)
 
 
 def _opened(

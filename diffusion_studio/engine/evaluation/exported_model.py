@@ -7,14 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation.evaluation import read_evaluation
 from diffusion_studio.engine.evaluation.model_card import ModelFacts, model_card
-from diffusion_studio.engine.files.files import write_synced
+from diffusion_studio.engine.files.files import to_json, write_synced
 from diffusion_studio.engine.files.pictures import MOST_PICTURE
 from diffusion_studio.engine.files.reading import MOST_TENSORS, read_inside
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, read_json
-from diffusion_studio.engine.runs.model_io import SCHEDULER_CONFIG, STUDIO, UNET_CONFIG, UNET_WEIGHTS
+from diffusion_studio.engine.runs.code_files import code_beside, exported_code
+from diffusion_studio.engine.runs.model_io import (
+    SCHEDULER_CONFIG,
+    STUDIO,
+    UNET_CONFIG,
+    UNET_WEIGHTS,
+    sides_of,
+)
 from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX
 from diffusion_studio.engine.runs.run import Run
 
@@ -68,6 +77,10 @@ def _content(run: Run[Any], checkpoint: Path, folder: Path) -> Iterator[tuple[st
     """(name, content) of every file."""
     for name in _FILES:
         yield name, read_inside(checkpoint, name, MOST_TENSORS)
+    code = code_beside(checkpoint, torch.device("cpu"))
+    if code is not None:
+        yield MODEL_INDEX, to_json(read_json(checkpoint, MODEL_INDEX) | {"_class_name": "LDMPipeline"})
+        yield from exported_code(code).items()
     picture = _newest_picture(run)
     if picture:
         yield PICTURE, picture
@@ -92,10 +105,11 @@ def _newest_picture(run: Run[Any]) -> bytes:
 
 
 def _facts(run: Run[Any], checkpoint: Path, folder: Path, has_picture: bool) -> ModelFacts:
-    step = checkpoint_step(checkpoint)
+    step, network = checkpoint_step(checkpoint), read_json(checkpoint, UNET_CONFIG)
     measured = read_evaluation(run)
     return ModelFacts(
         run.name, folder.name, step, run.config, run.manifest,
         _class_names(checkpoint),
         measured if measured and measured.get("step") == step else None, has_picture,
+        (int(network["in_channels"]), sides_of(network["sample_size"])[0]),
     )  # fmt: skip

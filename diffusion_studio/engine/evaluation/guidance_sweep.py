@@ -123,13 +123,14 @@ def gamma_strip(chain: Chain, gammas: Sequence[float] = GAMMAS) -> Iterator[Gamm
     base = _base(chain)
     spec, strength = base.spec, _over_chain(base, strengths)
     steps = reverse_chain(
-        base.guided(strength), spec.sampler, base.times, x, noise, labels, spec.clip,
+        base.guided(strength), spec.sampler, base.times, x, noise, labels, base.clip,
         shift=base.shifted(strength),
     )  # fmt: skip
     for step in inferred(steps):
         x = step.x_s
         yield None
-    yield GammaStrip(to_pictures(x.float().cpu().numpy()), tuple(gammas), names)
+    pictures = chain.source.pictures(x.float()).cpu().numpy()
+    yield GammaStrip(to_pictures(pictures), tuple(gammas), names)
 
 
 def sweep(
@@ -151,7 +152,7 @@ def sweep(
         for step in moved.steps():
             x = step.x_s
             yield None
-        samples = to_uint8(x.float().cpu().numpy())
+        samples = to_uint8(chain.source.pictures(x.float()).cpu().numpy())
         quality = space.measure(samples)
         yield Trade(
             float(gamma), count, judge.adherence(samples, asked), judge.diversity(samples, asked),

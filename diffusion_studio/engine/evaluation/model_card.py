@@ -40,6 +40,26 @@ images = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy
 """
 
 
+_CODE_UNCONDITIONAL = """\
+from diffusers import AutoencoderKL, LDMPipeline
+
+vae = AutoencoderKL.from_pretrained({folder!r}, subfolder="vae")
+pipeline = LDMPipeline.from_pretrained({folder!r}, vqvae=vae)
+images = pipeline(batch_size=4, num_inference_steps={steps}, eta=0.0).images
+images[0].save("sample.png")
+"""
+
+_CODE_CONDITIONAL = _CONDITIONAL.replace(
+    "from diffusers import DDIM", "from diffusers import AutoencoderKL, DDIM"
+).replace(
+    "images = ((x.clamp",
+    """vae = AutoencoderKL.from_pretrained({folder!r}, subfolder="vae")
+with torch.no_grad():
+    x = vae.decode(x).sample
+images = ((x.clamp""",
+)
+
+
 @dataclass(frozen=True)
 class ModelFacts:
     """What a card tells."""
@@ -52,6 +72,7 @@ class ModelFacts:
     class_names: tuple[str, ...]  # that the network knows; empty without labels
     measured: Mapping[str, Any] | None  # evaluation.json, if it is of this step
     has_picture: bool  # whether samples.png lies beside it
+    shape: tuple[int, int]  # channels and side of what the network makes, which in a code are codes
 
 
 def model_card(facts: ModelFacts) -> str:
@@ -68,10 +89,14 @@ def model_card(facts: ModelFacts) -> str:
 
 def example(facts: ModelFacts) -> str:
     """Code that samples the model with diffusers alone."""
-    data, classes = facts.config.data, len(facts.class_names)
-    return (_CONDITIONAL if classes else _UNCONDITIONAL).format(
+    classes, (channels, side) = len(facts.class_names), facts.shape
+    if facts.config.model.code:
+        text = _CODE_CONDITIONAL if classes else _CODE_UNCONDITIONAL
+    else:
+        text = _CONDITIONAL if classes else _UNCONDITIONAL
+    return text.format(
         folder=facts.folder, steps=min(50, facts.config.diffusion.steps), classes=classes,
-        channels=data.channels, resolution=data.resolution,
+        channels=channels, resolution=side,
     )  # fmt: skip
 
 
@@ -86,7 +111,17 @@ def _summary(facts: ModelFacts) -> str:
     return (
         f"A {told}diffusion model of {colours} images of {data.resolution} × {data.resolution} pixels, "
         f"trained for {facts.step:,} steps with Diffusion Studio {diffusion_studio.__version__}. The weights "
-        "are the running average (EMA)."
+        f"are the running average (EMA).{_in_a_code(facts)}"
+    )
+
+
+def _in_a_code(facts: ModelFacts) -> str:
+    if not facts.config.model.code:
+        return ""
+    channels, side = facts.shape
+    return (
+        f" It is a diffusion in a code: `unet` makes codes of {channels} × {side} × {side} numbers, and the "
+        "autoencoder in `vae` pictures of them; what standardises the codes stands in its weights."
     )
 
 

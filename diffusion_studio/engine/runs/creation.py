@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import filelock
 
 from diffusion_studio.engine.files.files import fsync_folder, to_json, write_atomically
+from diffusion_studio.engine.runs.code_files import CARD, CODE, CONFIG, WEIGHTS
 from diffusion_studio.engine.runs.config import TrainingConfig
 from diffusion_studio.engine.runs.run import LOCK, Run, RunError, is_run, lock_of
 
@@ -24,6 +25,7 @@ K = TypeVar("K", bound=TrainingConfig)
 _MAKING = ".making-"
 _STALE = 24 * 3600.0  # seconds after which what a killed process was making is swept away
 _FOLDERS = ("checkpoints", "samples")
+_CODE = (CARD, CONFIG, WEIGHTS)  # of a diffusion in a code
 _FILES = ("data.json", "config.json")  # in the order in which they are written
 
 
@@ -55,19 +57,26 @@ class NewRun:
         return path
 
 
-def begin_run(place: Path | NewRun, config: K, manifest: dict[str, Any]) -> Run[K]:
+def begin_run(
+    place: Path | NewRun, config: K, manifest: dict[str, Any], others: Mapping[str, bytes] | None = None
+) -> Run[K]:
     """A new run; of two that are to be named at the same time each gets a name of its own.
+
+    Args:
+        others: files that it has beside, by relative path.
 
     Raises:
         RunError: there is already something else, or the folder cannot be made.
     """
     while isinstance(place, NewRun):
         with contextlib.suppress(TakenError):  # named the same by another process meanwhile
-            return create_run(place.path, config, manifest)
-    return create_run(place, config, manifest)
+            return create_run(place.path, config, manifest, others)
+    return create_run(place, config, manifest, others)
 
 
-def create_run(path: Path, config: K, manifest: dict[str, Any]) -> Run[K]:
+def create_run(
+    path: Path, config: K, manifest: dict[str, Any], others: Mapping[str, bytes] | None = None
+) -> Run[K]:
     """A new run folder with its config and the manifest of its images.
 
     It is made beside its place and renamed. A folder that is there already, empty or left half-made by a
@@ -78,7 +87,8 @@ def create_run(path: Path, config: K, manifest: dict[str, Any]) -> Run[K]:
         RunError: there is something else, or the folder cannot be made.
     """
     run = Run(path, config)
-    files = dict(zip(_FILES, (to_json(manifest), run.config_json()), strict=True))
+    last = zip(_FILES, (to_json(manifest), run.config_json()), strict=True)
+    files = {**(others or {}), **dict(last)}
     try:
         if os.path.lexists(path):
             _fill_existing(path, files)
@@ -130,6 +140,8 @@ def _check_free(path: Path) -> None:
 def _is_leftover(entry: Path) -> bool:
     if entry.name in _FOLDERS:
         return entry.is_dir() and not any(entry.iterdir())
+    if entry.name == CODE and entry.is_dir():
+        return all(any(name in inner.name for name in _CODE) for inner in entry.iterdir())
     drafts = any(entry.name.startswith(f".{name}.") and entry.name.endswith(".tmp") for name in _FILES)
     return entry.name in (LOCK, "data.json") or drafts
 
@@ -147,6 +159,7 @@ def _fill(folder: Path, files: dict[str, bytes]) -> None:
     for name in _FOLDERS:
         (folder / name).mkdir(exist_ok=True)
     for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         write_atomically(folder / name, content)
 
 

@@ -12,21 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.data.imageset import COLOURS
-from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json, read_tensors
-from diffusion_studio.engine.runs.fitness import (
-    check_call,
-    check_finite,
-    check_numbers,
-    check_shapes,
-    stored_shapes,
-)
+from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json
+from diffusion_studio.engine.runs.code_files import code_beside
+from diffusion_studio.engine.runs.fitness import check_call, check_numbers, check_shapes
+from diffusion_studio.engine.runs.network_files import filled, plain, shapes_in
 from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX, NETWORK, PipelineFolder, pipeline_in
 from diffusion_studio.engine.runs.scheduler_config import clipping_note, read_scheduler
+from diffusion_studio.models.code import Code
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.time_embedding import remember_times
 from diffusion_studio.models.unet import Precision, UNet, quiet_diffusers
@@ -39,8 +35,6 @@ UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
 STUDIO = "studio.json"
 
-_RENAMED = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
-_PREFIXES = ("_orig_mod.", "module.")  # of a compiled network, and of one that was trained in parallel
 _EMBEDDINGS = {  # of a network that asks for more than a time and a class
     "class_embed_type": "its classes are vectors that another network makes",
     "time_embedding_type": "its time is that of a continuous process",
@@ -60,6 +54,7 @@ class LoadedModel:
     classes: int
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()  # sentences about what was assumed
+    code: Code | None = None  # of a diffusion of codes: between them and the pictures
 
 
 def pipeline_json(
@@ -81,7 +76,7 @@ def pipeline_json(
             "scheduler": ["diffusers", "DDPMScheduler"],
             "unet": ["diffusers", "UNet2DModel"],
         },
-        UNET_CONFIG: {"_class_name": "UNet2DModel", "_diffusers_version": version, **_plain(unet_config)},
+        UNET_CONFIG: {"_class_name": "UNet2DModel", "_diffusers_version": version, **plain(unet_config)},
         SCHEDULER_CONFIG: {
             "_class_name": "DDPMScheduler",
             "_diffusers_version": version,
@@ -96,40 +91,32 @@ def pipeline_json(
     }
 
 
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A library config without its private entries."""
-    return {key: value for key, value in config.items() if not key.startswith("_")}
-
-
 def load_model(folder: Path, device: torch.device, precision: Precision = "fp32") -> LoadedModel:
     """The model in a checkpoint, or in any folder of diffusers' `DDPMPipeline` layout.
 
+    A diffusion of codes has its autoencoder beside it: in the run that a checkpoint lies in, or in `vae/`.
     Everything that can be known without the weights is looked at before they are read.
 
     Raises:
         CheckpointError: a file is missing, damaged, or describes a model of another kind.
     """
-    files = pipeline_in(folder)
+    files, code = pipeline_in(folder), code_beside(folder, device)
     scheduler = _scheduler(files)
     tables, kind = read_scheduler(scheduler)
     config = read_json(folder, files.network)
-    stored = {
-        _present_name(name): shape
-        for piece in files.weights
-        for name, shape in stored_shapes(folder, piece).items()
-    }
+    stored = shapes_in(folder, files.weights)
     planned = planned_unet(config)
     learned = scheduler.get("variance_type") == "learned_range"
-    sides, channels = sides_of(planned.config.sample_size), _image_channels(planned, learned)
+    sides, channels = sides_of(planned.config.sample_size), _channels(planned, learned, code, folder)
     check_shapes(planned, stored, folder)
     check_call(planned, sides)
-    tensors = {name: t for piece in files.weights for name, t in read_tensors(folder, piece).items()}
-    check_finite(tensors, folder)
-    unet = _filled(planned, tensors, folder)
+    unet = filled(planned, folder, files.weights)
     names = _class_names(folder, unet)
     denoiser = NetworkDenoiser(tables, UNet(prepared(unet, device), len(names), precision), kind)
-    notes = _notes(files, scheduler, planned.config)
-    return LoadedModel(denoiser, sides, channels, len(names), names, notes)
+    notes = _notes(files, scheduler, planned.config, code)
+    if code is not None:
+        sides, channels = (sides[0] * code.factor, sides[1] * code.factor), code.picture_channels
+    return LoadedModel(denoiser, sides, channels, len(names), names, notes, code)
 
 
 def _scheduler(files: PipelineFolder) -> Any:
@@ -137,7 +124,9 @@ def _scheduler(files: PipelineFolder) -> Any:
     return {} if files.scheduler is None else read_json(*files.scheduler)
 
 
-def _notes(files: PipelineFolder, scheduler: dict[str, Any], network: Any) -> tuple[str, ...]:
+def _notes(
+    files: PipelineFolder, scheduler: dict[str, Any], network: Any, code: Code | None
+) -> tuple[str, ...]:
     """What a person should know about how the folder was read."""
     found = []
     if files.scheduler is None:
@@ -146,9 +135,9 @@ def _notes(files: PipelineFolder, scheduler: dict[str, Any], network: Any) -> tu
         found.append(f"Its scheduler is the one in {files.scheduler[0]}.")
     if files.network.startswith("unet_ema/"):
         found.append("Its averaged weights (unet_ema) are used.")
-    if not (files.folder / STUDIO).is_file():
+    if not (files.folder / STUDIO).is_file() and code is None:
         found.append(clipping_note(scheduler))
-    if network.in_channels not in COLOURS:
+    if code is None and network.in_channels not in COLOURS:
         found.append(f"The {network.in_channels} channels of its pictures are shown side by side, in grey.")
     if network.class_embed_type and not network.num_class_embeds:
         found.append(f"Its classes are any numbers; those up to {NUMBERED - 1} can be asked for.")
@@ -173,20 +162,34 @@ def _class_names(folder: Path, unet: UNet2DModel) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _image_channels(unet: UNet2DModel, learned_variance: bool) -> int:
-    """Channels of the images.
+def _channels(unet: UNet2DModel, learned_variance: bool, code: Code | None, folder: Path) -> int:
+    """Channels of the images, or of the codes.
 
     Raises:
-        CheckpointError: the network predicts something else beside that is not known here.
+        CheckpointError: the network predicts something else beside that is not known here, or codes of
+            another autoencoder.
     """
     taken, given = unet.config.in_channels, unet.config.out_channels
     if given != (2 * taken if learned_variance else taken):
         raise CheckpointError(f"The network takes {taken} channels but gives {given}; they must be the same.")
-    if taken > MOST_CHANNELS:
+    if code is not None and taken != code.channels:
+        raise CheckpointError(
+            f"The network's codes have {taken} channels, but those of the autoencoder beside it have "
+            f"{code.channels}."
+        )
+    if code is None and _of_codes(folder):
+        raise CheckpointError(f"The network in {folder} is one of codes, and the code is missing beside it.")
+    if code is None and taken > MOST_CHANNELS:
         raise CheckpointError(
             f"The network's pictures have {taken} channels; up to {MOST_CHANNELS} can be shown."
         )
     return int(taken)
+
+
+def _of_codes(folder: Path) -> bool:
+    """Whether a checkpoint of this app says that its network is one of codes."""
+    studio = read_json(folder, STUDIO) if (folder / STUDIO).is_file() else None
+    return isinstance(studio, dict) and bool(studio.get("in_a_code"))
 
 
 def prepared(unet: UNet2DModel, device: torch.device) -> UNet2DModel:
@@ -215,36 +218,10 @@ def planned_unet(config: Any) -> UNet2DModel:
             raise CheckpointError(f"The network cannot be asked here: {reason} ({name} {config[name]!r}).")
     try:
         with quiet_diffusers(), torch.device("meta"):  # where torch 2.6 cannot be imported as a whole
-            return UNet2DModel(**_plain(config))
+            return UNet2DModel(**plain(config))
     except Exception as error:  # the library raises whatever a wrong value leads to
         sentence = "The network's config is not valid: no network can be built from it."
         raise CheckpointError(sentence) from error
-
-
-def _filled(planned: UNet2DModel, tensors: dict[str, Tensor], folder: Path) -> UNet2DModel:
-    """The network with its weights, in float32, each in memory of its own.
-
-    Raises:
-        CheckpointError: they do not fit.
-    """
-    weights = {_present_name(name): tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
-    try:
-        planned.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        raise CheckpointError(f"The weights in {folder} do not fit their config.") from error
-    left = [tensor for tensor in (*planned.parameters(), *planned.buffers()) if tensor.is_meta]
-    if left:
-        raise CheckpointError(f"The weights in {folder} do not fit their config: some are missing.")
-    return planned
-
-
-def _present_name(name: str) -> str:
-    """The name of a weight: without what wraps the network, and in attention as since diffusers 0.15."""
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
-    for old, new in _RENAMED.items():
-        name = name.replace(old, new) if ".attentions." in name else name
-    return name
 
 
 def tables_of(folder: Path) -> Tables:

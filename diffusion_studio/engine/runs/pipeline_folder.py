@@ -14,10 +14,10 @@ NETWORK = "UNet2DModel"
 _CONFIG = "config.json"
 _PLACES = ("unet/", "")  # of the network: beside other folders, or all in one
 _AVERAGED = "unet_ema/"  # of a checkpoint that accelerate wrote
+AUTOENCODERS = ("vae", "vqvae", "movq")  # their folders beside a network of codes
 _WEIGHTS = "diffusion_pytorch_model"
 _VARIANTS = ("", ".fp16")
 _PICKLES = (*(f"{_WEIGHTS}{variant}.bin" for variant in _VARIANTS), "pytorch_model.bin")
-_AUTOENCODERS = ("vae", "vqvae", "movq")
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,9 @@ def pipeline_in(folder: Path) -> PipelineFolder:
     Raises:
         CheckpointError: a file is missing, or it is a model of another kind; the sentence says which.
     """
-    _check_pictures(folder)
     place = _network_place(folder)
     place = _PLACES[0] if place is None else place
-    return PipelineFolder(folder, f"{place}{_CONFIG}", _weights(folder, place), _scheduler(folder))
+    return PipelineFolder(folder, f"{place}{_CONFIG}", weights_in(folder, place), _scheduler(folder))
 
 
 def _scheduler(folder: Path) -> tuple[Path, str] | None:
@@ -82,8 +81,12 @@ def _scheduler(folder: Path) -> tuple[Path, str] | None:
     return next(((around, beside) for around in home.parents[:2] if (around / beside).is_file()), None)
 
 
-def _weights(folder: Path, place: str) -> tuple[str, ...]:
-    """The names of the weights; the usual one where none is there."""
+def weights_in(folder: Path, place: str) -> tuple[str, ...]:
+    """The names of the weights at a place in a folder, like "unet/"; the usual one where none is there.
+
+    Raises:
+        CheckpointError: they are a pickle, or an index that names no files.
+    """
     for variant in _VARIANTS:
         whole = f"{place}{_WEIGHTS}{variant}.safetensors"
         if (folder / whole).is_file():
@@ -113,15 +116,10 @@ def _pieces(folder: Path, index: str) -> list[str]:
     return sorted(set(names.values()))
 
 
-def _check_pictures(folder: Path) -> None:
-    """Raises CheckpointError where the network's pictures are codes of an autoencoder."""
+def autoencoder_in(folder: Path) -> str | None:
+    """Where the autoencoder lies that makes pictures of a network's codes, like "vae/"; None of pixels."""
     named = _index(folder)
-    found = next((name for name in _AUTOENCODERS if (folder / name).is_dir() or name in named), "")
-    if found:
-        raise CheckpointError(
-            f"{folder.name} is a model of codes: its pictures come from an autoencoder ({found}), which "
-            "cannot be opened here."
-        )
+    return next((f"{name}/" for name in AUTOENCODERS if (folder / name).is_dir() or name in named), None)
 
 
 def _index(folder: Path) -> dict[str, Any]:

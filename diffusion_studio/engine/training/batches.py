@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -61,6 +62,44 @@ class Batch:
         return Batch(self.x_0[rows], self.t[rows], self.noise[rows], labels, correction)
 
 
+class Examples(Protocol):
+    """What a network is trained on: pixels, or codes in their place."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one example, (C, H, W)."""
+
+    def batch(self, numbers: NDArray[np.int64], mirrored: Tensor | None) -> Tensor:
+        """Some of them as numbers, on the device. (B, C, H, W)
+
+        Args:
+            mirrored: which are turned left to right (B,); None: none is.
+        """
+
+    def pictures(self, x: Tensor) -> Tensor:
+        """What the eye sees of examples. (B, C, H, W) in [−1, 1]"""
+
+
+class Pixels:
+    """The pixels themselves, in [−1, 1]."""
+
+    def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
+        self._images, self._device = images, device
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        channels, height, width = self._images.shape[1:]
+        return channels, height, width
+
+    def batch(self, numbers: NDArray[np.int64], mirrored: Tensor | None) -> Tensor:
+        pixels = sent(torch.from_numpy(self._images[numbers]), self._device)
+        x = pixels.to(torch.float32).div_(127.5).sub_(1)
+        return x if mirrored is None else torch.where(mirrored[:, None, None, None], x.flip(3), x)
+
+    def pictures(self, x: Tensor) -> Tensor:
+        return x
+
+
 class BatchSource:
     """Batches from an image set: indexed, mirrored and converted all at once, on the device.
 
@@ -70,6 +109,7 @@ class BatchSource:
         classes: K for a conditional network, 0 otherwise.
         dropout: probability that a label is hidden.
         numbers: which of the images are used, (N',); None: all.
+        examples: what is trained on of them; None: their pixels.
     """
 
     def __init__(
@@ -82,8 +122,10 @@ class BatchSource:
         seed: int,
         device: torch.device,
         numbers: NDArray[np.int64] | None = None,
+        examples: Examples | None = None,
     ) -> None:
         self._images = images
+        self.examples: Examples = examples or Pixels(images.images, device)
         self._numbers = np.arange(images.count) if numbers is None else numbers
         self._steps = steps
         self._classes = classes
@@ -137,11 +179,8 @@ class BatchSource:
         """The batch of a step; `position` counts the images seen before it."""
         self._generator.manual_seed(_step_seed(self._seed, step))
         numbers = self._numbers[self._order.slice(position, size)]
-        pixels = sent(torch.from_numpy(self._images.images[numbers]), self._device)
-        x_0 = pixels.to(torch.float32).div_(127.5).sub_(1)
-        if self._flip:
-            mirrored = self._uniform(size) < 0.5
-            x_0 = torch.where(mirrored[:, None, None, None], x_0.flip(3), x_0)
+        mirrored = self._uniform(size) < 0.5 if self._flip else None
+        x_0 = self.examples.batch(numbers, mirrored)
         t, correction = self._times(size)
         noise = torch.randn(x_0.shape, generator=self._generator, device=self._device)
         return Batch(x_0, t, noise, self._labels(numbers, size), correction)

@@ -26,7 +26,7 @@ def with_images_at(run: Run[K], name: str | None) -> Run[K]:
     A link to the folder, or another way to write its name, is the same place.
     """
     data = _data(run.config)
-    if name is None or _same_place(source_of(name), data.source):
+    if name is None or is_same_place(source_of(name), data.source):
         return run
     moved = data.model_copy(update={"source": source_of(name)})
     return Run(run.path, run.config.model_copy(update={"data": moved}))
@@ -38,7 +38,8 @@ def _data(config: TrainingConfig) -> DataSpec:
     return data
 
 
-def _same_place(one: str, other: str) -> bool:
+def is_same_place(one: str, other: str) -> bool:
+    """Whether two names mean the same folder, or both the digits."""
     if one == other or DIGITS in (one, other):
         return one == other
     try:

@@ -80,8 +80,8 @@ class Previewer:
         return np.arange(count) % classes if classes else np.full(count, NO_LABEL)
 
     def _sample(self, labels: NDArray[np.int64], control: Control) -> NDArray[np.uint8] | None:
-        images, learner = self._session.images, self._session.learner
-        shape = (len(labels), images.channels, images.resolution, images.resolution)
+        learner, examples = self._session.learner, self._session.batches.examples
+        shape = (len(labels), *examples.shape)
         noise = CounterNoise(SEED, learner.device)
         times = TrailingSpacing().times(learner.tables, min(STEPS, learner.tables.steps))
         start = noise.start(shape).contiguous(memory_format=learner.memory_format)
@@ -91,7 +91,7 @@ class Previewer:
             if control.stopped:
                 return None
             x = step.x_s
-        return to_uint8(x.cpu().numpy()).transpose(0, 2, 3, 1)
+        return to_uint8(examples.pictures(x).cpu().numpy()).transpose(0, 2, 3, 1)
 
     def _save(self, step: int, images: NDArray[np.uint8]) -> Path:
         path = self._session.run.sample_folder / f"step-{step:08d}.png"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,15 +22,18 @@ from diffusion_studio.engine.machine.devices import choose_precision, is_fast
 from diffusion_studio.engine.machine.room import check_room
 from diffusion_studio.engine.runs import model_io
 from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointContent, CheckpointError
+from diffusion_studio.engine.runs.code_files import CODE, code_contents, read_code
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
-from diffusion_studio.engine.training.batches import BatchSource
+from diffusion_studio.engine.training.batches import BatchSource, Examples, Pixels
+from diffusion_studio.engine.training.codes import CodedImages, check_fits, encoded, find_code, standardising
 from diffusion_studio.engine.training.learner import Learner, LearnerState
 from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import Reading, RunData, kept_apart, load_run_data, manifest_of
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
+from diffusion_studio.models.code import Code
 from diffusion_studio.models.side_by_side import parts_for
 from diffusion_studio.models.snr import LearnedSNR
 from diffusion_studio.models.unet import build_unet
@@ -38,6 +41,7 @@ from diffusion_studio.models.unet import build_unet
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
+Shape = tuple[int, int, int]
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
 DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
 SMALL = 16  # pixels up to which a step takes so little time that large batches and a plain optimizer suit
@@ -56,6 +60,7 @@ class Session:
     averages: TimestepAverages
     counters: Counters = field(default_factory=Counters)
     notes: tuple[str, ...] = ()  # sentences about what was found while making ready
+    code: Code | None = None  # where the network learns codes, and not pixels
 
     @property
     def config(self) -> RunConfig:
@@ -65,13 +70,15 @@ class Session:
         """All that a checkpoint of this moment holds, but how far the training has come."""
         state = self.learner.state()
         names = [printable(name) for name in self.images.class_names]
-        studio = {
+        studio: dict[str, Any] = {
             "schema": 1, "classes": self.learner.classes, "class_names": names,
             "prediction": self.config.objective.predict, "step": self.counters.step,
         }  # fmt: skip
+        if self.code is not None:
+            studio["in_a_code"] = True
         trainer = {"timestep_errors": self.averages.state()}
         pipeline = model_io.pipeline_json(
-            self.learner.unet.config, self.learner.tables, self.config.objective.predict
+            self.learner.unet.config, self.learner.tables, self.config.objective.predict, self.code is None
         )
         tensors = {model_io.UNET_WEIGHTS: state.ema, RAW: state.raw, OPTIMIZER: state.optimizer}
         history = self.batches.history
@@ -110,12 +117,14 @@ class Session:
 
 def new_session(
     place: Path | NewRun, config: RunConfig, device: torch.device, reading: Reading | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    cancelled: Callable[[], bool] | None = None, encoding: Reading | None = None,
 ) -> Session:  # fmt: skip
     """Reads the images, fixes every automatic choice and makes the run folder.
 
     Args:
         place: the run folder, or the folder in which it gets a name of its own.
+        reading: how many images of how many are read.
+        encoding: the same of those that are encoded, where the network learns in a code.
 
     Raises:
         Cancelled: `cancelled()` became true; there is no run folder then.
@@ -123,12 +132,53 @@ def new_session(
     """
     images = load(config.data, cache_dir(), reading, cancelled)
     _heed(cancelled)  # what follows cannot be interrupted: the network's library takes a second to import
-    resolved = resolve(config, images, device)
-    learner = learner_for(resolved, images, device)
+    trained, apart = kept_apart(images, config.data.held_out, config.seed)
+    data = RunData(images, trained, apart, images.notes)
+    found = _new_code(config, data, device, encoding, cancelled)
+    shape = found.examples.shape
+    resolved = resolve(config, images, device, shape)
+    learner = learner_for(resolved, images, device, shape)
     _heed(cancelled)
-    trained, apart = kept_apart(images, resolved.data.held_out, resolved.seed)
-    run = begin_run(place, resolved, manifest_of(images, apart))
-    return _session(run, RunData(images, trained, apart, images.notes), learner, device)
+    beside = None if found.code is None else code_contents(found.code)
+    run = begin_run(place, resolved, manifest_of(images, apart), beside)
+    return _session(run, replace(data, notes=(*data.notes, *found.notes)), learner, device, found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ground:
+    """What a network is trained on."""
+
+    examples: Examples
+    code: Code | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _new_code(
+    config: RunConfig, data: RunData, device: torch.device, encoding: Reading | None,
+    cancelled: Callable[[], bool] | None,
+) -> _Ground:  # fmt: skip
+    """The pixels of a new run, or their codes."""
+    images = data.images
+    if not config.model.code:
+        return _Ground(Pixels(images.images, device))
+    found = find_code(config.model.code, device)
+    check_fits(found, images)
+    raw = encoded(images, found.code, config.data.flip, encoding, cancelled)
+    code = standardising(found.code, raw, data.trained)
+    return _Ground(CodedImages(raw, code), code, found.notes)
+
+
+def _kept_code(
+    run: Run, data: RunData, device: torch.device, encoding: Reading | None,
+    cancelled: Callable[[], bool] | None,
+) -> _Ground:  # fmt: skip
+    """The same of a run that goes on: it has its code in its own folder."""
+    images = data.images
+    if not run.config.model.code:
+        return _Ground(Pixels(images.images, device))
+    code = read_code(run.path / CODE, "", device, "")
+    raw = encoded(images, code, run.config.data.flip, encoding, cancelled)
+    return _Ground(CodedImages(raw, code), code)
 
 
 def _heed(cancelled: Callable[[], bool] | None) -> None:
@@ -136,22 +186,28 @@ def _heed(cancelled: Callable[[], bool] | None) -> None:
         raise Cancelled
 
 
-def resolve(config: RunConfig, images: ImageSet, device: torch.device) -> RunConfig:
+def resolve(
+    config: RunConfig, images: ImageSet, device: torch.device, shape: Shape | None = None
+) -> RunConfig:
     """The config with every automatic value filled in.
+
+    Args:
+        shape: of what the network sees, (C, H, W); None: the images.
 
     Raises:
         Refused: a network that the images do not allow.
     """
     data = config.data.model_copy(update={"resolution": images.resolution, "channels": images.channels})
-    model = config.model.resolved(images.resolution, is_fast(device))
+    side = shape[1] if shape else images.resolution
+    model = config.model.resolved(side, is_fast(device))
     model = model.model_copy(update={"conditional": model.conditional and images.conditional_possible})
-    size = config.training.batch_size or batch_size_for(images.resolution, device)
+    size = config.training.batch_size or batch_size_for(side, device)
     optimizer = config.training.optimizer
     if optimizer == "auto":
-        optimizer = "adamw" if images.resolution <= SMALL else "muon"
+        optimizer = "adamw" if side <= SMALL else "muon"
     training = config.training.model_copy(
         update={
-            "precision": choose_precision(config.training.precision, device, images.resolution),
+            "precision": choose_precision(config.training.precision, device, side),
             "batch_size": size, "optimizer": optimizer,
             "parts": config.training.parts or parts_for(size, device),
         }
@@ -164,18 +220,24 @@ def batch_size_for(resolution: int, device: torch.device) -> int:
     return 128 if is_fast(device) or resolution <= SMALL else 32
 
 
-def learner_for(config: RunConfig, images: ImageSet, device: torch.device) -> Learner:
+def learner_for(
+    config: RunConfig, images: ImageSet, device: torch.device, shape: Shape | None = None
+) -> Learner:
     """A fresh network for a config without automatic values.
+
+    Args:
+        shape: of what it sees, (C, H, W); None: the images.
 
     Raises:
         Refused: it has no room on the device.
     """
-    precision = choose_precision(config.training.precision, device, images.resolution)
+    channels, side = shape[:2] if shape else (images.channels, images.resolution)
+    precision = choose_precision(config.training.precision, device, side)
     classes = images.classes if config.model.conditional else 0
     learned = config.objective.variance != "fixed"
 
     def build() -> UNet2DModel:
-        return build_unet(config.model, images.resolution, images.channels, classes, learned)
+        return build_unet(config.model, side, channels, classes, learned)
 
     check_room(build, device)
     with torch.random.fork_rng(devices=[]):
@@ -189,7 +251,7 @@ def learner_for(config: RunConfig, images: ImageSet, device: torch.device) -> Le
     return Learner(unet, tables, config.training, classes, device, precision, config.objective, schedule)
 
 
-def _session(run: Run, data: RunData, learner: Learner, device: torch.device) -> Session:
+def _session(run: Run, data: RunData, learner: Learner, device: torch.device, ground: _Ground) -> Session:
     config = run.config
     tables: Tables = learner.tables
     batches = BatchSource(
@@ -201,15 +263,16 @@ def _session(run: Run, data: RunData, learner: Learner, device: torch.device) ->
         config.seed,
         device,
         data.trained,
+        ground.examples,
     )
     batches.set_density(config.objective.density)
     averages = TimestepAverages(tables.steps)
-    return Session(run, data.images, learner, batches, averages, notes=data.notes)
+    return Session(run, data.images, learner, batches, averages, notes=data.notes, code=ground.code)
 
 
 def resumed_session(
     path: Path, device: torch.device, config: RunConfig | None = None, reading: Reading | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    cancelled: Callable[[], bool] | None = None, encoding: Reading | None = None,
 ) -> Session:  # fmt: skip
     """Goes on from the newest sound checkpoint of a run, or from the start when there is none yet.
 
@@ -223,8 +286,9 @@ def resumed_session(
     run = _reconfigured(Run.open(path), config)
     data = load_run_data(run, reading, cancelled)
     _heed(cancelled)
-    learner = learner_for(run.config, data.images, device)
-    session = _session(run, data, learner, device)
+    ground = _kept_code(run, data, device, encoding, cancelled)
+    learner = learner_for(run.config, data.images, device, ground.examples.shape)
+    session = _session(run, data, learner, device, ground)
     try:
         checkpoint, complaints = run.newest_checkpoint()
     except RunError as error:

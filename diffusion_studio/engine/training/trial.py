@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.machine.room import TRAINED
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.training.batches import Batch, BatchSource
+from diffusion_studio.engine.training.batches import Batch, BatchSource, Pixels
+from diffusion_studio.engine.training.codes import check_fits, find_code
 from diffusion_studio.engine.training.forecast import Forecast, forecast
 from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.session import learner_for, resolve
@@ -46,10 +49,11 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
         Refused: a training that cannot begin like that; the message is a sentence.
         Cancelled: `cancelled()` became true.
     """
-    config = resolve(config, images, device)
-    learner = learner_for(config, images, device)
+    examples = _NoCodes(config, images, device) if config.model.code else Pixels(images.images, device)
+    config = resolve(config, images, device, examples.shape)
+    learner = learner_for(config, images, device, examples.shape)
     spec, steps = config.training, learner.tables.steps
-    source = BatchSource(images, steps, learner.classes, 0.0, False, config.seed, device)
+    source = BatchSource(images, steps, learner.classes, 0.0, False, config.seed, device, examples=examples)
     few = min(FEW * spec.parts, spec.batch_size)
     sizes = [few, few]
 
@@ -67,6 +71,27 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
         forecast(seconds / (1 - aside), (images.resolution, images.channels), limits_of(spec)),
         learner.parameter_count, TRAINED * learner.parameter_count + kept,
     )  # fmt: skip
+
+
+class _NoCodes:
+    """Zeros in place of codes that nobody has encoded yet: a step takes as long.
+
+    Raises:
+        Refused: a code that these images cannot be learned in.
+    """
+
+    def __init__(self, config: RunConfig, images: ImageSet, device: torch.device) -> None:
+        found = find_code(config.model.code, device)
+        check_fits(found, images)
+        self._device = device
+        height, width = found.code.sides((images.resolution, images.resolution))
+        self.shape = found.code.channels, height, width
+
+    def batch(self, numbers: NDArray[np.int64], mirrored: torch.Tensor | None) -> torch.Tensor:
+        return torch.zeros(len(numbers), *self.shape, device=self._device)
+
+    def pictures(self, x: torch.Tensor) -> torch.Tensor:
+        return x
 
 
 def _timed(learner: Learner, batch: Batch) -> float:

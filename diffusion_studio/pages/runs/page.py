@@ -266,9 +266,14 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
     loss = "" if math.isnan(run.loss) else f"{run.loss:.4f}"
     when = datetime.datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M")
     return (
-        run.name, KINDS.get(run.kind, run.kind), run.data, f"{run.step:,}", loss,
+        run.name, _kind(run), run.data, f"{run.step:,}", loss,
         duration(run.seconds) if run.seconds else "", _megabytes(run.size), when,
     )  # fmt: skip
+
+
+def _kind(run: RunSummary) -> str:
+    kind = KINDS.get(run.kind, run.kind)
+    return f"{kind} in a code" if run.in_a_code else kind
 
 
 def _megabytes(size: int) -> str:

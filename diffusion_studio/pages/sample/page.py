@@ -289,7 +289,8 @@ def _chips(state: SampleState) -> list[tuple[str, str]]:
     facts = state.chains.facts
     chips = [
         ("model", facts.model), ("step", f"{facts.model_step:,}" if facts.model_step else ""),
-        ("variance", "learned" if facts.learns_variance else ""), ("device", state.device),
+        ("variance", "learned" if facts.learns_variance else ""), ("code", facts.code),
+        ("device", state.device),
     ]  # fmt: skip
     return [(name, value) for name, value in chips if value]
 

@@ -137,6 +137,8 @@ class SamplePanel(QWidget):
             )
         if state.parameters.tree.active:
             reasons |= dict.fromkeys(("start", "count"), "A branch begins where it leaves its parent.")
+        if state.chains.facts.code:
+            reasons["clip"] = "The chain runs in a code, which has no range that an estimate could leave."
         if spec.spacing.kind == "explicit":
             reasons["steps"] = "The list of times says how many steps there are."
         self.form.set_disabled_reasons(reasons)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QWidget
 
 from diffusion_studio.core.theory.algorithms import Stage, training_by
+from diffusion_studio.engine.training.codes import list_codes
 from diffusion_studio.pages.page import (
     Desk,
     Page,
@@ -155,6 +157,7 @@ class TrainPage(Page):
             self._mark_lines(state)
         if before is None or before.data is not state.data or before.reading != state.reading:
             self.panel.show_data(state)
+            self._offer_codes()
             ready = state.data is not None and state.reading is None
             self.progress.set_start_enabled(ready, "" if ready else "There are no images yet.")
         self.curves.show_state(state)
@@ -198,6 +201,14 @@ class TrainPage(Page):
         self.samples.show_previews(self.model.state.marks)
 
     # --- header and memory ------------------------------------------------------------------------------
+
+    def come_into_sight(self, run: Path | None) -> None:
+        self._offer_codes()
+
+    def _offer_codes(self) -> None:
+        """The autoencoders in whose codes these images can be learned."""
+        state = self.model.state
+        self.panel.offer_codes(list_codes(self.model.runs_dir, state.config.data.source), state.config)
 
     def use_device(self, name: str) -> None:
         self.model.training.use_device(name)

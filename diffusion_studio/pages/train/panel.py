@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.training.presets import PRESETS
 from diffusion_studio.pages.page import titled
 from diffusion_studio.pages.train.curve_by_hand import BY_HAND, CurveByHand
@@ -27,6 +29,11 @@ SECTIONS = (
     ),
 )
 
+NO_CODE = (
+    "For larger pictures there is diffusion in a code: train an AutoencoderKL of these images first, on the "
+    "Autoencoder page, and choose it here."
+)
+
 
 class TrainPanel(QWidget):
     """Says what a person chooses; shows what the state is."""
@@ -44,6 +51,7 @@ class TrainPanel(QWidget):
         self.presets.set_options([(p.key, p.title, p.help) for p in PRESETS])
         self.curves = {path: CurveByHand(path, *look) for path, look in BY_HAND.items()}
         self.form = Form(SECTIONS)
+        self._codes: dict[str, str] = {}  # names by path
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
@@ -67,7 +75,7 @@ class TrainPanel(QWidget):
 
     def show_config(self, state: TrainState) -> None:
         """The parameters, and what is wrong about them."""
-        self.form.set_choice(state.config)
+        self._show_codes(state.config)
         for path, curve in self.curves.items():
             curve.show_curve(state.config, path in self.form.paths)
         for path in self.form.paths:
@@ -75,6 +83,20 @@ class TrainPanel(QWidget):
         diffusion = state.config.diffusion
         self.form.set_note("diffusion.schedule.kind", diffusion.schedule.remark(diffusion.steps))
         self.presets.set_value(state.preset)
+
+    def offer_codes(self, codes: Sequence[tuple[str, str]], config: RunConfig) -> None:
+        """These (path, name), beside the pixels."""
+        self._codes = dict(codes)
+        self._show_codes(config)
+
+    def _show_codes(self, config: RunConfig) -> None:
+        """Offers pixels, and the codes that there are; one that was chosen elsewhere stays."""
+        chosen = config.model.code
+        codes = {**({chosen: Path(chosen).name} if chosen else {}), **self._codes}
+        named = [(path, f"in the code {name}") for path, name in codes.items()]
+        self.form.set_options("model.code", [("", "in pixels"), *named])
+        self.form.set_choice(config)
+        self.form.set_note("model.code", "" if codes else NO_CODE)
 
     def show_data(self, state: TrainState) -> None:
         """The images, and how far reading them is."""

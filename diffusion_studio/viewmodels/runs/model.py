@@ -35,6 +35,7 @@ class RunSummary:
     path: Path
     name: str
     kind: str  # of training, as config.json names it
+    in_a_code: bool
     data: str
     step: int
     loss: float  # mean of the newest losses; NaN when there are none
@@ -168,7 +169,7 @@ def summary_of(path: Path) -> RunSummary:
     except Exception:
         log.exception("The run %s cannot be listed", path)
         problem = "It cannot be read; what happened is in the log."
-    return RunSummary(path, path.name, "", "", 0, np.nan, 0, 0.0, changed_at(path), None, problem)
+    return RunSummary(path, path.name, "", False, "", 0, np.nan, 0, 0.0, changed_at(path), None, problem)
 
 
 def _summary(run: Run[TrainingConfig]) -> RunSummary:
@@ -178,9 +179,13 @@ def _summary(run: Run[TrainingConfig]) -> RunSummary:
     spec = _data_of(run.config)
     data = Path(spec.source).name if spec is not None else ""
     return RunSummary(
-        run.path, run.name, run.config.kind, data, run.step, loss, run.size, run.trained_seconds,
-        changed_at(run.path), _newest_picture(run),
+        run.path, run.name, run.config.kind, _in_a_code(run.config), data, run.step, loss, run.size,
+        run.trained_seconds, changed_at(run.path), _newest_picture(run),
     )  # fmt: skip
+
+
+def _in_a_code(config: TrainingConfig) -> bool:
+    return isinstance(config, RunConfig) and bool(config.model.code)
 
 
 def _data_of(config: TrainingConfig) -> DataSpec | None:

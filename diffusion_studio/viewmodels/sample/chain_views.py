@@ -13,7 +13,7 @@ from diffusion_studio.core.guidance.guides import DrawnGuidance
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.core.steps.kernel import posterior_variance
 from diffusion_studio.core.steps.update import Update
-from diffusion_studio.data.imageset import channels_beside, to_pictures
+from diffusion_studio.data.imageset import channels_beside
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.records import place_of
 from diffusion_studio.engine.chains.trajectory import Trajectory
@@ -91,6 +91,7 @@ class ChainFacts:
     drawn_gammas: tuple[tuple[float, float], ...] | None = None  # (t, γ_t), where the curve is drawn by hand
     megabytes: float = 0.0  # of all records
     on_disk: bool = False
+    code: str = ""  # that the chain runs in, by name; empty: it runs in pixels
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def facts_of(record: Trajectory, records: Sequence[Trajectory]) -> ChainFacts:
         record.is_guided, tables.steps, record.times, tables.alpha_bar.numpy(), step_noise_of(chain),
         tuple(spec.gamma(t, tables.steps) for t in chain.times[:-1]) if chain.class_names else (), drawn,
         sum(each.size for each in records) / 1e6, any(each.on_disk for each in records),
+        "" if source.code is None else source.code.name,
     )  # fmt: skip
 
 
@@ -134,16 +136,30 @@ def frame_of(
     record: Trajectory, position: int, view: View, other: Trajectory | None = None, theirs: int = -1
 ) -> Frame:
     """The pictures of a state, and perhaps of state `theirs` of another track."""
-    images = record.picture(view, position)
+    images, rough = record.seen(view, position), not record.knows(view, position)
     captions = captions_of(record)
     if other is None or theirs < 0:
-        return Frame(images, captions)
-    difference = record.values(view, position) - other.values(view, theirs)
-    sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
+        return Frame(images, captions, rough)
+    theirs_seen = other.seen(view, theirs)
+    if record.is_decoded(view):
+        difference = between(images, theirs_seen)
+    else:
+        difference = record.values(view, position) - other.values(view, theirs)
     return Frame(
-        images, captions, False, other.picture(view, theirs), diverging(difference),
-        tuple(f"{size:.3f}" for size in sizes),
+        images, captions, rough, theirs_seen, diverging(difference), sizes_of(difference)
     )  # fmt: skip
+
+
+def between(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The difference of pictures, in the range of pixels. uint8 (n, H, W, C) twice → (n, C, H, W)"""
+    found: NDArray[np.float32] = (images.astype(np.float32) - others.astype(np.float32)) / np.float32(127.5)
+    return found.transpose(0, 3, 1, 2)
+
+
+def sizes_of(difference: NDArray[np.float32]) -> tuple[str, ...]:
+    """The root mean square of each, in words. (n, C, H, W)"""
+    sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
+    return tuple(f"{size:.3f}" for size in sizes)
 
 
 def nearest_state(other: Trajectory, time: int) -> int:
@@ -154,15 +170,16 @@ def nearest_state(other: Trajectory, time: int) -> int:
 def guided_frame(record: Trajectory, position: int) -> Frame:
     """x̂_0 of a state with guidance, without it, and what guidance changes."""
     if not record.knows_unguided(position):
-        images = record.picture("x0_hat", position)
+        images = record.seen("x0_hat", position)
         none = images[:0]
         return Frame(images, captions_of(record), other=none, difference=none, missing=NOT_ASKED)
-    guided, unguided = record.x0_hat(position), record.values("unguided", position)
-    difference = guided - unguided
-    sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
+    guided, unguided = record.seen("x0_hat", position), record.seen("unguided", position)
+    if record.is_decoded("unguided"):
+        difference = between(guided, unguided)
+    else:
+        difference = record.x0_hat(position) - record.values("unguided", position)
     return Frame(
-        record.picture("x0_hat", position), captions_of(record), False, record.picture("unguided", position),
-        diverging(difference), tuple(f"{size:.3f}" for size in sizes),
+        guided, captions_of(record), False, unguided, diverging(difference), sizes_of(difference)
     )  # fmt: skip
 
 
@@ -196,7 +213,7 @@ def strip_of(record: Trajectory, view: View) -> Strip | None:
         return None
     columns = np.unique(np.linspace(0, last, min(STRIP_COLUMNS, last + 1)).round().astype(int))
     rows = min(STRIP_ROWS, record.chain.spec.count)
-    cells = np.stack([to_pictures(record.shown(view, int(k))[:rows]) for k in columns], axis=1)
+    cells = np.stack([record.seen(view, int(k))[:rows] for k in columns], axis=1)
     images = cells.reshape(-1, *cells.shape[2:])
     titles = tuple(str(record.times[k]) for k in columns)
     return Strip(np.ascontiguousarray(images), tuple(map(int, columns)), titles)

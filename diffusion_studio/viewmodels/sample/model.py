@@ -208,6 +208,7 @@ class SampleViewModel(QObject):
         self.player.stop()
         self.chains.stop()
         self._keep_what_is_asked()
+        self.pictures.shutdown()
         self.chains.forget()
         self.pictures.forget()
         self.files.shutdown()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -12,6 +12,9 @@ from PySide6.QtCore import QObject
 
 from diffusion_studio.engine.chains.distances import distance_between
 from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.sample.chain_views import (
     ChainCurves,
     Frame,
@@ -28,6 +31,8 @@ from diffusion_studio.viewmodels.sample.chains import Chains
 from diffusion_studio.viewmodels.sample.state import VIEWS, Layout, PicturesState
 
 T = TypeVar("T")
+TICK = 10  # ms between looks into the mailbox: a slider that is held waits for the pictures
+LONG = 60_000  # ms
 
 
 class Kept(Generic[T]):
@@ -56,6 +61,7 @@ class Pictures(QObject):
         self._told = told
         self._rough: NDArray[np.uint8] | None = None
         self._looked_at = -1  # the state that the rough picture is of
+        self._decoding = Decoding(told, self)
         self.forget()
         self.state = PicturesState()
 
@@ -101,7 +107,12 @@ class Pictures(QObject):
                 strip=self._strip(record) or self.state.strip, curves=self._curve(chains, record),
                 step=step_of(record, position),
             )  # fmt: skip
+            self._decoding.serve(record, chains.compared)
         return self.state
+
+    def shutdown(self) -> None:
+        """Waits for what is being decoded."""
+        self._decoding.shutdown()
 
     def _frame(self, record: Trajectory, other: Trajectory | None, position: int) -> Frame | None:
         """The pictures of a state, or the best there is in their place."""
@@ -117,9 +128,12 @@ class Pictures(QObject):
             position, other = ready - 1, None
         elif self.state.layout == "guided":
             estimate = min(position, record.estimates - 1)
-            return self._frames.of(("guided", estimate), lambda: guided_frame(record, estimate))
+            guided = ("guided", estimate, record.decoded.count)
+            return self._frames.of(guided, lambda: guided_frame(record, estimate))
         theirs = -1 if other is None else nearest_state(other, record.times[position])
-        key = (view, position, theirs, view == "forward" and record.is_complete)  # its image may be to come
+        known = view == "forward" and record.is_complete  # its image may be to come
+        decoded = (record.decoded.count, 0 if other is None else other.decoded.count)
+        key = (view, position, theirs, known, *decoded)
         return self._frames.of(key, lambda: frame_of(record, position, view, other, theirs))
 
     def _strip(self, record: Trajectory) -> Strip | None:
@@ -127,7 +141,7 @@ class Pictures(QObject):
             return None
         known = record.ready if record.is_complete else 10 * record.ready // (record.steps + 1)
         view = self.state.view
-        return self._strips.of((view, known), lambda: strip_of(record, view))
+        return self._strips.of((view, known, record.decoded.count), lambda: strip_of(record, view))
 
     def _curve(self, chains: Chains, record: Trajectory) -> ChainCurves:
         other, distances, sample = chains.compared, chains.distances, self.state.sample
@@ -138,3 +152,43 @@ class Pictures(QObject):
             return curves_of(record, distances, apart, sample)
 
         return self._curves.of((record.ready, distances is None, both, sample), make)
+
+
+@dataclass(frozen=True)
+class StateDecoded(events.Event):
+    """The pictures of one more state can be seen."""
+
+
+class Decoding(QObject):
+    """Grants what records wish for, in one job at a time.
+
+    Args:
+        told: called when there is something new to be seen.
+    """
+
+    def __init__(self, told: Callable[[], None], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._told = told
+        self._slot = Slot(self, TICK)
+        self._slot.told.connect(self._on_event)
+
+    def serve(self, *records: Trajectory | None) -> None:
+        """Decodes what these records wish for, unless a job is at it already."""
+        wishing = [record for record in records if record is not None and record.decoded.wished is not None]
+        if not wishing or self._slot.busy:
+            return
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            while not control.stopped and any(record.decoded.wished is not None for record in wishing):
+                for record in wishing:
+                    if (wished := record.decoded.wished) is not None:
+                        record.picture(*wished)
+                        yield StateDecoded()
+
+        self._slot.start(stream)
+
+    def _on_event(self, event: events.Event) -> None:
+        self._told()  # at the end too: what was wished for meanwhile is served then
+
+    def shutdown(self) -> None:
+        self._slot.finish(LONG)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
@@ -55,7 +56,8 @@ class NearestModel(QObject):
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             images = self._training_images(key)
-            samples = record.x0_hat(position)[:ROWS]
+            states = torch.from_numpy(record.x0_hat(position)[:ROWS])
+            samples = record.chain.source.pictures(states).cpu().numpy()
             neighbours = nearest(samples, images, COUNT)
             memory = remembered(record, position, images, len(samples))
             apart = np.sqrt(((samples - memory) ** 2).reshape(len(samples), -1).mean(1))

@@ -25,6 +25,11 @@ def reading_told(post: Post) -> Callable[[int, int], None]:
     return lambda done, total: post(events.Preparing("reading images", done, total))
 
 
+def encoding_told(post: Post) -> Callable[[int, int], None]:
+    """Tells of (done, total) images that are encoded."""
+    return lambda done, total: post(events.Preparing("encoding images", done, total))
+
+
 @dataclass(frozen=True, eq=False)
 class DataLoaded(events.Event):
     """The images are in memory."""

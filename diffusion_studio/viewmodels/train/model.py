@@ -44,7 +44,7 @@ class TrainViewModel(QObject):
         parent: QObject | None = None,
     ) -> None:  # fmt: skip
         super().__init__(parent)
-        self._runs_dir = runs_dir
+        self.runs_dir = runs_dir
         self.editor = Editor(config or PRESETS[0].applied_to(RunConfig()), self)
         self.images, self.training = ImageLoader(self), Training(device, self)
         self.record, self.outlook = RunRecord(self.config, self), Outlook(device, self)
@@ -142,7 +142,7 @@ class TrainViewModel(QObject):
             self._begin()
 
     def _begin(self) -> None:
-        place = NewRun(self._runs_dir, Path(self.config.data.source).name)
+        place = NewRun(self.runs_dir, Path(self.config.data.source).name)
         self._show_new(place.path, self.config)
         self.training.begin(place, self.config)
 
@@ -241,7 +241,7 @@ class TrainViewModel(QObject):
 
     def other_runs(self) -> list[tuple[str, str]]:
         """(path, name) of the newest runs beside the shown one, to compare with."""
-        return other_runs(self._runs_dir, self.state.run)
+        return other_runs(self.runs_dir, self.state.run)
 
     # --- the rest -------------------------------------------------------------------------------------
 

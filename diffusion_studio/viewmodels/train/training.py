@@ -17,7 +17,7 @@ from diffusion_studio.engine.training.session import new_session, resumed_sessio
 from diffusion_studio.engine.training.trainer import limits_of, train
 from diffusion_studio.viewmodels.job import Post
 from diffusion_studio.viewmodels.steered import SteeredTraining
-from diffusion_studio.viewmodels.train.images import reading_told
+from diffusion_studio.viewmodels.train.images import encoding_told, reading_told
 
 
 class Training(SteeredTraining):
@@ -34,7 +34,9 @@ class Training(SteeredTraining):
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             device = choose_device(name)
-            session = new_session(place, config, device, reading_told(post), lambda: control.stopped)
+            session = new_session(
+                place, config, device, reading_told(post), lambda: control.stopped, encoding_told(post)
+            )
             yield from train(session, control)
 
         self._objective, self._length = config.objective, limits_of(config.training)
@@ -46,7 +48,9 @@ class Training(SteeredTraining):
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             device = choose_device(name)
-            session = resumed_session(path, device, config, reading_told(post), lambda: control.stopped)
+            session = resumed_session(
+                path, device, config, reading_told(post), lambda: control.stopped, encoding_told(post)
+            )
             yield from train(session, control)
 
         self._objective, self._length = config.objective, limits_of(config.training)

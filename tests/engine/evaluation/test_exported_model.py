@@ -14,11 +14,15 @@ import torch
 import yaml
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.samplers import DDIM
+from diffusion_studio.engine.chains.chain import Chain
+from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import open_source
 from diffusion_studio.engine.evaluation.evaluation import EvaluationSpec, evaluate
 from diffusion_studio.engine.evaluation.exported_model import CARD, PICTURE, export_model
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.models.unet import quiet_diffusers
+from support.coded import coded_config, coded_run
 from support.tiny import CPU, begin, finish, tiny_config
 
 
@@ -141,3 +145,61 @@ def test_that_odd_words_about_classes_are_no_fault(studio: str, pictures: Path, 
     (checkpoint / "manifest.json").write_text(json.dumps(manifest))
     export_model(run, tmp_path / "model")
     assert (tmp_path / "model" / "studio.json").read_text() == studio
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_that_the_example_on_the_card_samples_a_diffusion_in_a_code(
+    conditional: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = coded_run(tmp_path, conditional=conditional, preview_count=4, preview_share=0.5)
+    export_model(run, tmp_path / "model")
+    card = card_of(tmp_path / "model")
+    assert "`unet` makes codes of 3 × 4 × 4 numbers" in card
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, Any] = {}
+    with quiet_diffusers():
+        exec(code, known)
+    images = known["images"]
+    assert len(images) == (3 if conditional else 4)
+    assert images[0].shape == (16, 16, 1) if conditional else images[0].size == (16, 16)
+
+
+def test_that_the_librarys_own_latent_pipeline_draws_the_same_pictures(tmp_path: Path) -> None:
+    run, _ = coded_run(tmp_path, conditional=False)
+    export_model(run, tmp_path / "model")
+    from diffusers import AutoencoderKL, DDIMScheduler, LDMPipeline, UNet2DModel
+
+    folder, steps = tmp_path / "model", 10
+    with quiet_diffusers():
+        pipeline = LDMPipeline(
+            AutoencoderKL.from_pretrained(folder, subfolder="vae"),
+            UNet2DModel.from_pretrained(folder, subfolder="unet"),
+            DDIMScheduler.from_pretrained(folder, subfolder="scheduler"),
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        theirs = pipeline(
+            2, torch.Generator().manual_seed(3), eta=0.0, num_inference_steps=steps, output_type="np"
+        ).images
+    start = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(3))
+    for place in (run, folder):
+        source = open_source(place, CPU)
+        spec = SampleSpec(sampler=DDIM(), steps=steps, count=2)
+        for step in Chain(source, spec, CPU).steps(0, start):
+            x = step.x_s
+        ours = (source.pictures(x) / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1)
+        torch.testing.assert_close(ours.numpy(), theirs, rtol=0, atol=1e-4)
+
+
+def test_that_an_exported_model_opens_and_lends_its_code(tmp_path: Path) -> None:
+    run, _ = coded_run(tmp_path)
+    export_model(run, tmp_path / "model")
+    there, here = open_source(run, CPU), open_source(tmp_path / "model", CPU)
+    assert (here.sides, here.channels, here.class_names) == ((16, 16), 1, there.class_names)
+    x = torch.rand(2, 1, 16, 16) * 2 - 1
+    torch.testing.assert_close(here.states(x), there.states(x), rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        here.pictures(there.states(x)), there.pictures(there.states(x)), rtol=0, atol=1e-4
+    )
+    session = begin(tmp_path / "again", coded_config(tmp_path / "zoo", tmp_path / "model"))
+    assert session.code is not None and session.code.channels == 3

@@ -1,12 +1,15 @@
 """What training costs beyond the bare loop, and what the window costs the training.
 
-    python -m benchmarks.training [overhead] [window]
+    python -m benchmarks.training [overhead] [window] [company]
 
 overhead  seconds per step of the trainer (batches, metrics, EMA, gradient clipping, events) ÷ of a bare loop
           (forward, backward, optimizer) of the same network with ready-made tensors; taken in turns.
           Previews and checkpoints are off, then on.
 window    images per second with the window open, the Train page visible and plotting ÷ without a window, and
           how late a timer of 10 ms comes meanwhile.
+company   steps of a training by itself and beside four programs that keep a processor busy each: in parts, as
+          by default; with helper threads on whole batches; and with one thread. A fair share beside four is a
+          third of what there is alone.
 """
 
 from __future__ import annotations
@@ -241,6 +244,54 @@ def in_process(what: str) -> dict[str, float]:
     return found
 
 
+# --- company ------------------------------------------------------------------------------------------------
+
+
+def measure_company(folder: Path) -> None:
+    crops = str(write_photo_crops(folder / "company", 256, 28))
+    rows = []
+    for name, source in (("digits", "digits"), ("28×28 RGB", crops)):
+        shares = {}
+        for kind in ("parts", "helper threads", "one thread"):
+            alone, beside = steps_of(source, kind, 0), steps_of(source, kind, 4)
+            shares[kind] = alone, beside
+            rows.append((name, kind, f"{alone:.0f}", f"{beside:.0f}", "", ""))
+        fair = shares["parts"][1] / (shares["parts"][0] / 3)
+        rows.append((name, "share of a fair third", "", "", f"{fair:.2f}", "≥ 0.6"))
+    table(("data", "", "steps alone", "beside four", "share", "budget"), rows)
+
+
+def steps_of(source: str, kind: str, others: int) -> float:
+    """Steps in 12 seconds in a process of its own."""
+    environment = os.environ | ({"OMP_NUM_THREADS": "1"} if kind == "one thread" else {})
+    parts = "0" if kind == "parts" else "1"
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
+    try:
+        command = [sys.executable, "-m", "benchmarks.training", "steps", source, parts]
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
+    return float(done.stdout)
+
+
+def steps_here(source: str, parts: str) -> float:
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.training.trainer import train
+
+    with tempfile.TemporaryDirectory() as place:
+        changes: dict[str, object] = {"training.parts": int(parts), "training.preview_count": 0}
+        session = session_for(Path(place) / "run", source, changes)
+        stream, began = train(session, Control()), time.perf_counter()
+        while time.perf_counter() - began < WARM_UP:
+            next(stream)
+        first, began = session.counters.step, time.perf_counter()
+        while time.perf_counter() - began < 12:
+            next(stream)
+        return (session.counters.step - first) * 12 / (time.perf_counter() - began)
+
+
 def main() -> None:
     wanted = sys.argv[1:] or ["overhead", "window"]
     with tempfile.TemporaryDirectory() as place:
@@ -248,7 +299,12 @@ def main() -> None:
         if wanted[0] in ("headless", "windowed"):
             print(json.dumps({"headless": headless, "windowed": windowed}[wanted[0]]()))
             return
+        if wanted[0] == "steps":
+            print(steps_here(*wanted[1:]))
+            return
         say_machine()
+        if "company" in wanted:
+            measure_company(Path(place))
         if "overhead" in wanted:
             measure_overhead(Path(place))
         if "window" in wanted:

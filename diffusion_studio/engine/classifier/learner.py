@@ -10,9 +10,10 @@ from torch import Tensor
 
 from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.process.tables import Tables, diffuse
-from diffusion_studio.engine.loop.descent import Descent
+from diffusion_studio.engine.loop.descent import Descent, Gradient
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.models.noisy_classifier import ClassifierNetwork, NoisyClassifier, TrainedClassifier
+from diffusion_studio.models.side_by_side import helpers_for, parts_for, side_by_side, slices, with_helpers
 
 RAW, AVERAGE, OPTIMIZER = "raw.safetensors", "average.safetensors", "optimizer.safetensors"  # of a state
 EMA = 0.999
@@ -48,14 +49,21 @@ class ClassifierLearner:
         Args:
             number: how many steps came before.
         """
+        parts = slices(len(batch.t), parts_for(len(batch.t), self.device))
+        with with_helpers(helpers_for(parts)):
+            found = side_by_side(lambda rows: self._part(batch.part(rows), len(batch.t)), parts, self.device)
+            self._descent.take([gradient for _, gradient in found])
+            rate = self._rate * min(1.0, (number + 1) / WARMUP)
+            self._descent.follow(rate, decay_at(number, EMA), CLIP, self._weight_decay)
+        return torch.stack([loss for loss, _ in found]).sum()
+
+    def _part(self, batch: Batch, count: int) -> tuple[Tensor, Gradient]:
+        """What some of `count` images add to the mean loss, and its gradient."""
         assert batch.labels is not None
         x_t = diffuse(batch.x_0, batch.noise, self._alpha_bar[batch.t][:, None, None, None])
         logits = self._asked.predict(x_t.contiguous(memory_format=torch.channels_last), batch.t)
-        loss = torch.nn.functional.cross_entropy(logits, batch.labels)
-        self._descent.backward(loss)
-        rate = self._rate * min(1.0, (number + 1) / WARMUP)
-        self._descent.follow(rate, decay_at(number, EMA), CLIP, self._weight_decay)
-        return loss.detach()
+        loss = torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum") / count
+        return loss.detach(), self._descent.gradient(loss)
 
     @property
     def parameter_count(self) -> int:

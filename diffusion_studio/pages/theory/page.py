@@ -14,8 +14,10 @@ from diffusion_studio.core.objective.weights import Weight
 from diffusion_studio.core.process.schedules import Schedule
 from diffusion_studio.core.theory.algorithms import ALGORITHMS
 from diffusion_studio.core.theory.errata import ERRATA
+from diffusion_studio.core.theory.figures import FIGURES
 from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.theory.bound import BoundView, LearnedView
+from diffusion_studio.pages.theory.figures import FiguresView
 from diffusion_studio.pages.theory.parts import AlgorithmsView, EquationsView, ErrataView
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.model import (
@@ -39,6 +41,7 @@ PARTS = (
     ("weights", "Weights", "Every λ_t on one axis"),
     ("elbo", "Bound", "The ELBO of a run, term by term"),
     ("algorithms", "Algorithms", "The boxes of the texts"),
+    ("figures", "Figures", "What the texts draw"),
     ("errata", "Errata", "Where the references err"),
     ("equations", "Equations", "All of them, with source and place"),
 )
@@ -172,7 +175,9 @@ class TheoryPage(Page):
             return ErrataView(ERRATA)
         if part == "algorithms":
             return AlgorithmsView(ALGORITHMS)
-        view = EquationsView(all_equations())
+        figures = part == "figures"
+        tables = self.model.state.spec.tables
+        view = FiguresView(FIGURES, tables()) if figures else EquationsView(all_equations())
         view.go_requested.connect(self._go)
         return view
 
@@ -211,6 +216,9 @@ class TheoryPage(Page):
         self.weights.set_axes(x, f"λ on the {READINGS[spec.error].symbol} error", y_log=True)
         self.weights.set_lines(_weight_lines(weight_curves(spec)))
         schedule = type(spec.schedule)
+        figures = self._views.get("figures")
+        if isinstance(figures, FiguresView):
+            figures.show_schedule(spec.tables())
         self.equation.set_equation(schedule.formula, caption=f"{schedule.title} · {schedule.source}")
 
     # --- header and memory ------------------------------------------------------------------------------
@@ -249,6 +257,9 @@ _WORDS = {
     "versions, and beside them what both must equal.",
     "algorithms": "The boxes of the texts. The one that is at work stands under the parameters of the Train "
     "and the Sample page, with its running lines marked.",
+    "figures": "What the texts draw of their chains: orange the encoder q, green and dashed the decoder p, "
+    "which is learned. Thick arrows are the two that a term of the bound compares. The noised "
+    "digit follows the schedule that is chosen under Schedules.",
     "equations": "Every formula at work in this program. The button goes to the parameter it belongs to.",
 }
 

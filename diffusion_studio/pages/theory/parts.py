@@ -28,7 +28,7 @@ from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
 
 WIDEST = 1100  # px; wider lines are hard to read
-_PAGES = {
+PAGES = {
     "train": "Train", "sample": "Sample", "plane": "2-D", "autoencoder": "Autoencoder", "theory": "Theory",
 }  # fmt: skip
 
@@ -159,7 +159,7 @@ class EquationsView(Scrolled):
         words.addStretch(1)
         view = EquationView()
         view.set_equation(equation.latex)
-        button = QPushButton(f"Show on {_PAGES[equation.page]}")
+        button = QPushButton(f"Show on {PAGES[equation.page]}")
         button.setAccessibleName(f"Show where it acts: {equation.title}")
         button.clicked.connect(lambda _=False, e=equation: self.go_requested.emit(e.page, e.path))
         row.addLayout(words)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton
 
 from diffusion_studio.core.process.schedules import LearnedSchedule
 from diffusion_studio.core.theory.errata import ERRATA
+from diffusion_studio.core.theory.figures import FIGURES
+from diffusion_studio.pages.theory.figures import FiguresView
 from diffusion_studio.pages.theory.page import PARTS
 from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, subscripted
 from diffusion_studio.viewmodels.theory.equations import all_equations
+from diffusion_studio.viewmodels.theory.model import TheorySpec
 from diffusion_studio.widgets.forms.form import Form
 from support.tiny import begin, finish, tiny_config
 
@@ -88,3 +92,24 @@ def test_that_a_learned_schedule_is_drawn_dashed(app):
 
 def test_that_indices_are_lowered():
     assert subscripted("q(x_{t−1} | x_t) < 1") == "q(x<sub>t−1</sub> | x<sub>t</sub>) &lt; 1"
+
+
+def test_that_the_figures_follow_the_chosen_schedule(app):
+    page = app.studio.theory_page
+    page.show_part("figures")
+    view = page.findChild(FiguresView)
+    (diffusion,) = (drawn for figure, drawn in view._drawn if figure.source.startswith("Luo figure 3"))
+    before = diffusion._pictures
+    app.studio.theory.edit("schedule.kind", "cosine")
+    assert diffusion._pictures[0] == before[0]  # the image itself
+    assert diffusion._pictures[3] != before[3]
+
+
+def test_that_figures_lead_to_where_they_live(qtbot):
+    view, asked = FiguresView(FIGURES, TheorySpec().tables()), []
+    qtbot.addWidget(view)
+    view.go_requested.connect(lambda page, path: asked.append((page, path)))
+    for button in view.findChildren(QPushButton):
+        button.click()
+    assert {page for page, _ in asked} == {"autoencoder", "theory", "plane"}
+    assert set(asked) <= {(e.page, e.path) for e in all_equations()}  # places that are known to be reached

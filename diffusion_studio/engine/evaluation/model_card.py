@@ -134,7 +134,8 @@ def _without_class(facts: ModelFacts) -> str:
 
 def _data(facts: ModelFacts) -> str:
     listed = facts.manifest.get("images")
-    used = [each for each in listed if not each.get("apart")] if isinstance(listed, list) else []
+    known = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    used = [each for each in known if not each.get("apart")]
     count = f"{len(used):,} images" if used else "Images"
     return f"{count} of `{facts.config.data.source}`, in [−1, 1]."
 

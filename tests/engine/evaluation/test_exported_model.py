@@ -203,3 +203,11 @@ def test_that_an_exported_model_opens_and_lends_its_code(tmp_path: Path) -> None
     )
     session = begin(tmp_path / "again", coded_config(tmp_path / "zoo", tmp_path / "model"))
     assert session.code is not None and session.code.channels == 3
+
+
+@pytest.mark.parametrize("odd", ["null", '"x"', "[0.5, 7, []]", "{}"])
+def test_that_an_odd_list_of_images_is_no_fault(odd: str, pictures: Path, tmp_path: Path) -> None:
+    run = run_of(pictures, tmp_path / "run")
+    (run / "data.json").write_text(f'{{"images": {odd}}}')
+    export_model(run, tmp_path / "model")
+    assert "Images of" in card_of(tmp_path / "model")

@@ -27,7 +27,7 @@ class UNetSpec(Choice):
     """The size of the U-Net; 0 and empty mean: chosen from the resolution and the device."""
 
     code: str = knob(
-        "", title="in a code", words={"": "in pixels"},
+        "", title="learns in", words={"": "pixels"},
         help="Diffusion in a code: a run of train-autoencoder with code.network=kl, or a folder with an "
              "AutoencoderKL of diffusers. The images are encoded once, the network learns their codes, and "
              "its samples are decoded. Empty: it learns the pixels.",

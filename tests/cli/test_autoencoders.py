@@ -37,7 +37,7 @@ def test_that_each_kind_is_trained_sampled_and_evaluated(said, trained, tmp_path
     with np.load(tmp_path / "a.npz") as numbers:
         assert numbers["samples"].shape == (5, 1, 8, 8)
     out = tmp_path / "all.json"
-    options = ["--images", "10", "--draws", "4", "--samples", "20", "--out", out]
+    options = ["--images", "10", "--draws", "4", "--samples", "64", "--out", out]
     code, lines, _ = said("evaluate", run, *options)
     assert code == 0
     found = json.loads(out.read_text(encoding="utf-8"))

@@ -93,8 +93,7 @@ class TrainPanel(QWidget):
         """Offers pixels, and the codes that there are; one that was chosen elsewhere stays."""
         chosen = config.model.code
         codes = {**({chosen: Path(chosen).name} if chosen else {}), **self._codes}
-        named = [(path, f"in the code {name}") for path, name in codes.items()]
-        self.form.set_options("model.code", [("", "in pixels"), *named])
+        self.form.set_options("model.code", [("", "pixels"), *codes.items()])
         self.form.set_choice(config)
         self.form.set_note("model.code", "" if codes else NO_CODE)
 

@@ -62,6 +62,30 @@ def test_that_draws_of_either_decomposition_come_to_the_exact_bound(levels, whol
     assert bool((exact <= model.log_density(x) + 1e-9).all())
 
 
+def sigma_points(levels: int, count: int):
+    """Noise at ±√n along each axis of all levels, for each image; the mean of anything quadratic over it is
+    the expectation, exactly."""
+    n = sum(SIZES[1 : levels + 1])
+    points = n**0.5 * torch.cat([torch.eye(n, dtype=torch.float64), -torch.eye(n, dtype=torch.float64)])
+    parts = points.repeat(count, 1).split(SIZES[1 : levels + 1], 1)
+    return 2 * n, lambda t, q: parts[t - 1]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_that_the_expectation_of_either_decomposition_is_the_algebra_of_the_joint_gaussian(levels, whole):
+    model, x = linear(levels, whole), images()
+    hierarchy, (each, points) = model.hierarchy(), sigma_points(levels, len(x))
+    many = x.repeat_interleave(each, 0)
+    states = hierarchy.draw(many, points)
+    for found in (
+        plain(hierarchy, many, states), over_triples(hierarchy, many, states).total,
+        by_posterior(hierarchy, many, states).total,
+    ):  # fmt: skip
+        mean = found.unflatten(0, (len(x), each)).mean(1)
+        torch.testing.assert_close(mean, model.bound(x), rtol=0, atol=1e-9)
+
+
 def test_that_the_exact_bound_is_the_likelihood_where_the_encoder_is_the_posterior():
     down = linear(1).down[0]
     vae = LinearVAE(down.weight, down.bias, 1.0)

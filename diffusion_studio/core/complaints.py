@@ -23,9 +23,13 @@ _NEEDED = {
 """Where a library would speak of its types: by how the names of its complaints begin."""
 
 
-def _words_for(complaint: str) -> str:
+def _words_for(first: Mapping[str, Any]) -> str:
     """Our own words for a library's complaint; "" where its message is of plain words already."""
-    return _NEEDED.get(complaint.partition("_")[0], "")
+    bounds = first.get("ctx", {})
+    for bound, words in (("max_length", "at most"), ("min_length", "at least")):
+        if first["type"] in ("too_long", "too_short") and bound in bounds:
+            return f"it has {words} {bounds[bound]} parts (given: {bounds['actual_length']})"
+    return _NEEDED.get(first["type"].partition("_")[0], "")
 
 
 def explained(first: Mapping[str, Any]) -> str:
@@ -41,7 +45,7 @@ def explained(first: Mapping[str, Any]) -> str:
     if first["type"] == "union_tag_invalid":
         tags = first["ctx"]["expected_tags"].replace("'", "")
         return f"{where}: there is no {first['ctx']['tag']!r}; choose one of {tags}."
-    message = _words_for(first["type"]) or first["msg"].removeprefix("Value error, ").rstrip(".")
+    message = _words_for(first) or first["msg"].removeprefix("Value error, ").rstrip(".")
     given = first.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return f"{where}: {message[:1].lower()}{message[1:]}{shown}." if where else f"{message}."

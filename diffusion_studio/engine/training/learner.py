@@ -59,7 +59,7 @@ class Learner:
         self.classes = classes
         self.device = device
         self.precision: Precision = precision
-        self.memory_format = training_format(device)
+        self.memory_format = training_format(device, precision, spec.parts)
         self.unet = unet.to(device=device, memory_format=self.memory_format).train()
         self.network = UNet(self.unet, classes, precision)
         self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)

@@ -205,10 +205,18 @@ def test_that_bf16_trains_too(pictures: Path, tmp_path: Path) -> None:
     assert all(p.dtype == torch.float32 for p in session.learner.unet.parameters())
 
 
-def test_that_a_processor_keeps_channels_apart_and_other_devices_pixels() -> None:
-    assert training_format(torch.device("cpu")) == torch.contiguous_format
-    assert training_format(torch.device("cuda")) == torch.channels_last
-    assert training_format(torch.device("mps")) == torch.channels_last
+@pytest.mark.parametrize(
+    ("device", "precision", "parts", "pixel_by_pixel"),
+    [
+        ("cpu", "fp32", 1, True), ("cpu", "fp32", 2, False), ("cpu", "bf16", 1, False),
+        ("mps", "fp32", 1, True), ("cuda", "fp32", 1, True), ("cuda", "bf16", 4, True),
+    ],
+)  # fmt: skip
+def test_that_a_processor_keeps_channels_apart_in_parts_and_in_bf16(
+    device: str, precision: Precision, parts: int, pixel_by_pixel: bool
+) -> None:
+    layout = training_format(torch.device(device), precision, parts)
+    assert (layout == torch.channels_last) == pixel_by_pixel
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -278,7 +286,7 @@ def test_that_parts_give_the_same_bits_however_many_threads_there_are(pictures: 
     found = []
     for count in (1, 2, 4):
         with processors(count):
-            session = stepped(begin(tmp_path / str(count), tiny_config(pictures)), 4)
+            session = stepped(begin(tmp_path / str(count), tiny_config(pictures, parts=4)), 4)
         found.append(dict(session.learner.unet.named_parameters()))
     for other in found[1:]:
         assert all(torch.equal(weight, other[name]) for name, weight in found[0].items())

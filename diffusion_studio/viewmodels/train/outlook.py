@@ -31,6 +31,7 @@ class Outlook(QObject):
         self._timer.timeout.connect(self._try)
         self._images: ImageSet | None = None
         self._config: RunConfig | None = None
+        self._closed = False
 
     def use_device(self, name: str) -> None:
         """Tries on this device from now on."""
@@ -48,10 +49,12 @@ class Outlook(QObject):
         self._slot.stop()
         self._config = config
         self.found.emit(None)
-        if config is not None and self._images is not None:
+        if config is not None and self._images is not None and not self._closed:
             self._timer.start(WAIT)
 
     def shutdown(self) -> None:
+        """Gives up and waits; what is told on the way to the end begins nothing any more."""
+        self._closed = True
         self._timer.stop()
         self._slot.finish()
 

@@ -658,3 +658,21 @@ def test_that_small_pictures_are_not_offered_smaller(make, wait):
     model = make()
     model._on_told(Forecast(1, 2.0, 1.0, 20, 17.0, 28, 1))
     assert model.state.smaller_resolution == 0
+
+
+def test_that_nothing_is_tried_once_the_window_closes(
+    make, wait, at_once, qapp, qtbot, tmp_path, monkeypatch
+):
+    """The end of a training asks what to expect of the next one; not on the way out."""
+    model = make(tiny_config(write_pictures(tmp_path / "zoo"), **FOREVER))
+    model.load_data()
+    wait(model)
+    model.start()
+    wait(model, "running")
+    begun = []
+    monkeypatch.setattr(model.outlook, "_try", lambda: begun.append(True))
+    monkeypatch.setattr(model.outlook._slot, "start", lambda stream: begun.append(True))
+    model.shutdown()
+    assert not model.outlook._timer.isActive()
+    qapp.processEvents()
+    assert not begun

@@ -61,11 +61,10 @@ def config_for(source: str, changes: dict[str, object]) -> RunConfig:
 
 
 def session_for(folder: Path, source: str, changes: dict[str, object]) -> Session:
-    import torch
-
+    from diffusion_studio.engine.machine.devices import choose_device
     from diffusion_studio.engine.training.session import new_session
 
-    return new_session(folder, config_for(source, changes), torch.device("cpu"))
+    return new_session(folder, config_for(source, changes), choose_device("cpu"))
 
 
 # --- overhead -----------------------------------------------------------------------------------------------

@@ -119,8 +119,9 @@ class TrainingSpec(Choice):
     parts: int = knob(
         0, title="parts of a step", ge=0, le=64, advanced=True, words={0: "auto"},
         help="Into how many parts the images of a step are split. Each is worked on by a processor of its "
-             "own, and their gradients are added: the same step, but for rounding. 0 chooses: one for each "
-             "processor. More parts need less memory; 1 gives each operation to all processors instead.",
+             "own, and their gradients are added: the same step, but for rounding. 0 measures at the start "
+             "what is faster: 1, every operation by all processors, or one for each processor, which keeps "
+             "its share beside other programs. Once they slow a training down it goes on in parts.",
         formula=r"\nabla L = \sum_p \tfrac{B_p}{B}\, \nabla L_p",
     )  # fmt: skip
     optimizer: Literal["auto", "muon", "adamw"] = knob(
@@ -201,7 +202,8 @@ class TrainingConfig(Choice):
     kind: ClassVar[str] = ""
     seed: int = knob(
         0, title="seed", ge=0, le=2**31 - 1,
-        help="Same seed, same data, same machine: the same training, number by number.",
+        help="Same seed, same data, same machine and as many parts of a step: the same training, number by "
+             "number.",
     )  # fmt: skip
 
     @property

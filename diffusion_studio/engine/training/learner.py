@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,11 +22,23 @@ from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.minimised import Minimised, StepResult
 from diffusion_studio.engine.training.schedule_learner import DrawnNoise, ScheduleLearner
 from diffusion_studio.models.network import NetworkDenoiser
-from diffusion_studio.models.side_by_side import helpers_for, parts_for, side_by_side, slices, with_helpers
+from diffusion_studio.models.side_by_side import (
+    LEAST,
+    helpers_for,
+    parts_for,
+    side_by_side,
+    slices,
+    with_helpers,
+)
 from diffusion_studio.models.unet import Precision, UNet
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
+
+
+ROUNDS = 3  # of each, after one that prepares
+CLEARLY = 0.9  # share of the time of whole batches that parts may take to be chosen
+SLOWER = 0.5  # share of the best speed so far below which other programs are at work
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,3 +181,33 @@ class Learner:
                 self._behind = True
         except (RuntimeError, KeyError) as error:
             raise CheckpointError("The checkpoint belongs to another network.") from error
+
+
+def faster_parts(learner: Learner, shape: tuple[int, int, int], size: int) -> int:
+    """Into how many parts batches of `size` are split: one, or one for each processor (docs/adr/0007).
+
+    By itself a machine computes whole batches a little faster with helper threads; beside other programs
+    parts are several times faster.
+
+    Args:
+        learner: of a network that nobody keeps; it takes some steps.
+        shape: of what it sees, (C, H, W).
+    """
+    many = parts_for(size, learner.device)
+    if many == 1:
+        return 1
+    batch, took = _made_up(min(size, 2 * LEAST * many), shape, learner), {1: 0.0, many: 0.0}
+    for number in range(ROUNDS + 1):
+        for parts in took:
+            learner.spec = learner.spec.model_copy(update={"parts": parts})
+            began = time.perf_counter()
+            learner.step(batch, number).losses.cpu()
+            took[parts] += time.perf_counter() - began if number else 0.0
+    return many if took[many] < CLEARLY * took[1] else 1
+
+
+def _made_up(count: int, shape: tuple[int, int, int], learner: Learner) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    x, noise = (torch.randn(count, *shape, generator=generator).to(learner.device) for _ in range(2))
+    t = torch.arange(count, device=learner.device) % learner.tables.steps + 1
+    return Batch(x, t, noise, torch.zeros_like(t) if learner.classes else None)

@@ -28,13 +28,12 @@ from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource, Examples, Pixels
 from diffusion_studio.engine.training.codes import CodedImages, check_fits, encoded, find_code, standardising
-from diffusion_studio.engine.training.learner import Learner, LearnerState
+from diffusion_studio.engine.training.learner import Learner, LearnerState, faster_parts
 from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import Reading, RunData, kept_apart, load_run_data, manifest_of
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
 from diffusion_studio.models.code import Code
-from diffusion_studio.models.side_by_side import parts_for
 from diffusion_studio.models.snr import LearnedSNR
 from diffusion_studio.models.unet import build_unet
 
@@ -60,6 +59,7 @@ class Session:
     averages: TimestepAverages
     counters: Counters = field(default_factory=Counters)
     notes: tuple[str, ...] = ()  # sentences about what was found while making ready
+    may_split: bool = False  # whether batches are whole because that was faster, and may be split later
     code: Code | None = None  # where the network learns codes, and not pixels
 
     @property
@@ -109,6 +109,11 @@ class Session:
         self.learner.set_objective(objective)
         self.batches.set_density(objective.density)
 
+    def set_parts(self, parts: int) -> None:
+        """Splits batches from the next step on."""
+        self.run, self.may_split = Run(self.run.path, _in_parts(self.config, parts)), False
+        self.learner.spec = self.config.training
+
     def set_length(self, steps: int, seconds: float) -> None:
         """Trains up to these limits; 0 sets none."""
         training = self.config.training.model_copy(update={"steps": steps, "seconds": seconds})
@@ -137,11 +142,21 @@ def new_session(
     found = _new_code(config, data, device, encoding, cancelled)
     shape = found.examples.shape
     resolved = resolve(config, images, device, shape)
+    if measured := not resolved.training.parts:
+        tried = learner_for(resolved, images, device, shape)
+        resolved = _in_parts(resolved, faster_parts(tried, shape, resolved.training.batch_size))
+    _heed(cancelled)
     learner = learner_for(resolved, images, device, shape)
     _heed(cancelled)
     beside = None if found.code is None else code_contents(found.code)
     run = begin_run(place, resolved, manifest_of(images, apart), beside)
-    return _session(run, replace(data, notes=(*data.notes, *found.notes)), learner, device, found)
+    session = _session(run, replace(data, notes=(*data.notes, *found.notes)), learner, device, found)
+    session.may_split = measured and resolved.training.parts == 1
+    return session
+
+
+def _in_parts(config: RunConfig, parts: int) -> RunConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update={"parts": parts})})
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +224,7 @@ def resolve(
         update={
             "precision": choose_precision(config.training.precision, device, side),
             "batch_size": size, "optimizer": optimizer,
-            "parts": config.training.parts or parts_for(size, device),
+
         }
     )  # fmt: skip
     return config.model_copy(update={"data": data, "model": model, "training": training})

@@ -24,9 +24,11 @@ from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.runs.metrics import TimestepRecord
 from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors
 from diffusion_studio.engine.training.forecast import Forecaster
+from diffusion_studio.engine.training.learner import SLOWER
 from diffusion_studio.engine.training.objective_changes import change_text
 from diffusion_studio.engine.training.previews import Previewer
 from diffusion_studio.engine.training.session import Session
+from diffusion_studio.models.side_by_side import parts_for
 
 TELL_TIMESTEPS_EVERY = 0.25  # seconds
 
@@ -73,6 +75,7 @@ class ImageTask:
         self._errors: list[Tensor] = []
         self._previewer = Previewer(session)
         self._forecaster = _forecaster(session)
+        self._fastest = 0.0  # images a second so far
         self._told, self._told_step = -np.inf, session.counters.step  # of the last errors by t
 
     @property
@@ -116,6 +119,7 @@ class ImageTask:
             yield TimestepErrors(**vars(self._keeper.record))
         if last:
             return
+        yield from self._mind_others(progress)
         if (forecast := self._forecaster.after(progress)) is not None:
             yield forecast
         while self._control.asked:
@@ -148,6 +152,15 @@ class ImageTask:
         if learner.schedule is None:
             return None
         return self.session.averages.bin_mean(learner.tables.log_snr.numpy()[1:])
+
+    def _mind_others(self, progress: events.Progress) -> Iterator[events.Event]:
+        """Goes on in parts once other programs slow down what was fast on whole batches."""
+        rate, self._fastest = progress.images_per_second, max(self._fastest, progress.images_per_second)
+        parts = parts_for(self.size, self.session.learner.device)
+        if self.session.may_split and parts > 1 and rate < SLOWER * self._fastest:
+            self.session.set_parts(parts)
+            self._keeper.note(progress.step, "parts", f"batches in {parts} parts, beside other programs")
+            yield from self._written("number of parts")
 
     # --- another objective ----------------------------------------------------------------------------
 

@@ -18,9 +18,10 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.training.batches import Batch, BatchSource, Pixels
 from diffusion_studio.engine.training.codes import check_fits, find_code
 from diffusion_studio.engine.training.forecast import Forecast, forecast
-from diffusion_studio.engine.training.learner import Learner
+from diffusion_studio.engine.training.learner import Learner, faster_parts
 from diffusion_studio.engine.training.session import learner_for, resolve
 from diffusion_studio.engine.training.trainer import limits_of
+from diffusion_studio.models.side_by_side import parts_for
 
 FEW = 4  # images in each part of the steps that are tried first
 SHORT = 0.3  # seconds: a step that takes no longer is tried whole
@@ -53,8 +54,10 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
     config = resolve(config, images, device, examples.shape)
     learner = learner_for(config, images, device, examples.shape)
     spec, steps = config.training, learner.tables.steps
+    parts = spec.parts or faster_parts(learner, examples.shape, spec.batch_size)
+    learner.spec = spec.model_copy(update={"parts": parts})
     source = BatchSource(images, steps, learner.classes, 0.0, False, config.seed, device, examples=examples)
-    few = min(FEW * spec.parts, spec.batch_size)
+    few = min(FEW * parts_for(spec.batch_size, device), spec.batch_size)
     sizes = [few, few]
 
     def took(size: int) -> float:

@@ -17,14 +17,15 @@ from typing import TypeVar
 import torch
 
 PROCESSORS = torch.get_num_threads()  # that tensor work may use: what the library or the person chose
-LEAST = 4  # images in a part: fewer are not worth a thread of their own
+LEAST = 4  # images in a part that is learned from: fewer are not worth a thread of their own
+LEAST_ASKED = 16  # the same without gradients, where there is less to compute for each line of Python
 
 T = TypeVar("T")
 
 
-def parts_for(count: int, device: torch.device) -> int:
+def parts_for(count: int, device: torch.device, least: int = LEAST) -> int:
     """Into how many parts a batch of `count` is split: one for each processor, where that is worth it."""
-    return max(1, min(PROCESSORS, count // LEAST)) if device.type == "cpu" else 1
+    return max(1, min(PROCESSORS, count // least)) if device.type == "cpu" else 1
 
 
 def slices(count: int, parts: int) -> list[slice]:

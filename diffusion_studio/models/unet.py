@@ -14,7 +14,7 @@ from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.models.network import Output
-from diffusion_studio.models.side_by_side import parts_for, side_by_side, slices
+from diffusion_studio.models.side_by_side import LEAST_ASKED, parts_for, side_by_side, slices
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -192,14 +192,15 @@ class UNet:
         """
         codes = self._codes(x_t, labels) if self.classes else None
 
-        parts = slices(len(x_t), 1 if torch.is_grad_enabled() else parts_for(len(x_t), x_t.device))
+        count, device = len(x_t), x_t.device
+        parts = slices(count, 1 if torch.is_grad_enabled() else parts_for(count, device, LEAST_ASKED))
         if len(parts) == 1:
             said = self._say(x_t, t, codes)
         else:
             said = torch.cat(
                 side_by_side(
                     lambda rows: self._say(x_t[rows], t[rows], None if codes is None else codes[rows]),
-                    parts, x_t.device,
+                    parts, device,
                 )
             )  # fmt: skip
         if not self.learns_variance:

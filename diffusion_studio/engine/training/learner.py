@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 3  # of each, after one that prepares
 CLEARLY = 0.9  # share of the time of whole batches that parts may take to be chosen
+FAR = 2.0  # how much longer whole batches take where one round is enough to choose
 SLOWER = 0.5  # share of the best speed so far below which other programs are at work
 
 
@@ -183,7 +184,7 @@ class Learner:
             raise CheckpointError("The checkpoint belongs to another network.") from error
 
 
-def faster_parts(learner: Learner, shape: tuple[int, int, int], size: int) -> int:
+def faster_parts(learner: Learner, shape: tuple[int, int, int], size: int, heed: Callable[[], None]) -> int:
     """Into how many parts batches of `size` are split: one, or one for each processor (docs/adr/0007).
 
     By itself a machine computes whole batches a little faster with helper threads; beside other programs
@@ -192,17 +193,21 @@ def faster_parts(learner: Learner, shape: tuple[int, int, int], size: int) -> in
     Args:
         learner: of a network that nobody keeps; it takes some steps.
         shape: of what it sees, (C, H, W).
+        heed: called before each step; what it raises ends the measuring.
     """
     many = parts_for(size, learner.device)
     if many == 1:
         return 1
-    batch, took = _made_up(min(size, 2 * LEAST * many), shape, learner), {1: 0.0, many: 0.0}
+    batch, took = _made_up(min(size, LEAST * many), shape, learner), {1: 0.0, many: 0.0}
     for number in range(ROUNDS + 1):
         for parts in took:
+            heed()
             learner.spec = learner.spec.model_copy(update={"parts": parts})
             began = time.perf_counter()
             learner.step(batch, number).losses.cpu()
             took[parts] += time.perf_counter() - began if number else 0.0
+        if took[1] > FAR * took[many]:
+            return many  # a machine at work on something else is not asked again
     return many if took[many] < CLEARLY * took[1] else 1
 
 

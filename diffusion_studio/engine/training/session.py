@@ -34,6 +34,7 @@ from diffusion_studio.engine.training.run_data import Reading, RunData, kept_apa
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
 from diffusion_studio.models.code import Code
+from diffusion_studio.models.side_by_side import parts_for
 from diffusion_studio.models.snr import LearnedSNR
 from diffusion_studio.models.unet import build_unet
 
@@ -143,8 +144,7 @@ def new_session(
     shape = found.examples.shape
     resolved = resolve(config, images, device, shape)
     if measured := not resolved.training.parts:
-        tried = learner_for(resolved, images, device, shape)
-        resolved = _in_parts(resolved, faster_parts(tried, shape, resolved.training.batch_size))
+        resolved = _in_parts(resolved, _faster_parts(resolved, images, device, shape, cancelled))
     _heed(cancelled)
     learner = learner_for(resolved, images, device, shape)
     _heed(cancelled)
@@ -153,6 +153,17 @@ def new_session(
     session = _session(run, replace(data, notes=(*data.notes, *found.notes)), learner, device, found)
     session.may_split = measured and resolved.training.parts == 1
     return session
+
+
+def _faster_parts(
+    config: RunConfig, images: ImageSet, device: torch.device, shape: Shape,
+    cancelled: Callable[[], bool] | None,
+) -> int:  # fmt: skip
+    """As `faster_parts`, of a network for it alone, which is not built where there is nothing to choose."""
+    size = config.training.batch_size
+    if parts_for(size, device) == 1:
+        return 1
+    return faster_parts(learner_for(config, images, device, shape), shape, size, lambda: _heed(cancelled))
 
 
 def _in_parts(config: RunConfig, parts: int) -> RunConfig:
@@ -224,7 +235,6 @@ def resolve(
         update={
             "precision": choose_precision(config.training.precision, device, side),
             "batch_size": size, "optimizer": optimizer,
-
         }
     )  # fmt: skip
     return config.model_copy(update={"data": data, "model": model, "training": training})

@@ -54,15 +54,19 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
     config = resolve(config, images, device, examples.shape)
     learner = learner_for(config, images, device, examples.shape)
     spec, steps = config.training, learner.tables.steps
-    parts = spec.parts or faster_parts(learner, examples.shape, spec.batch_size)
-    learner.spec = spec.model_copy(update={"parts": parts})
     source = BatchSource(images, steps, learner.classes, 0.0, False, config.seed, device, examples=examples)
     few = min(FEW * parts_for(spec.batch_size, device), spec.batch_size)
     sizes = [few, few]
 
-    def took(size: int) -> float:
+    def heed() -> None:
         if cancelled():
             raise Cancelled
+
+    parts = spec.parts or faster_parts(learner, examples.shape, spec.batch_size, heed)
+    learner.spec = spec.model_copy(update={"parts": parts})
+
+    def took(size: int) -> float:
+        heed()
         return _timed(learner, source.batch(0, 0, size))
 
     seconds = min(took(size) for size in sizes) * spec.batch_size / few

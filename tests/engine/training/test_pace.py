@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop import loop
 from diffusion_studio.engine.runs.run import Run
@@ -42,14 +43,29 @@ def test_that_parts_are_taken_where_they_are_clearly_faster(
     learner = begin(tmp_path / "run", tiny_config(pictures)).learner
     steps = Pretended(monkeypatch, whole, parts)
     with processors(3):
-        assert faster_parts(learner, SHAPE, 128) == expected
-    assert set(steps.sizes) == {24}  # a few images for each processor are enough
+        assert faster_parts(learner, SHAPE, 128, lambda: None) == expected
+    assert set(steps.sizes) == {12}  # a few images for each processor are enough
+
+
+def test_that_one_round_is_enough_beside_other_programs_and_a_stop_is_heeded(pictures, tmp_path, monkeypatch):
+    learner = begin(tmp_path / "run", tiny_config(pictures)).learner
+    steps = Pretended(monkeypatch, 9.0, 1.0)
+    with processors(3):
+        assert faster_parts(learner, SHAPE, 128, lambda: None) == 3
+        assert len(steps.sizes) == 4  # a round that prepares, and one
+
+        def stop() -> None:
+            raise Cancelled
+
+        with pytest.raises(Cancelled):
+            faster_parts(learner, SHAPE, 128, stop)
+    assert len(steps.sizes) == 4
 
 
 def test_that_one_processor_has_nothing_to_choose(pictures, tmp_path, monkeypatch):
     learner = begin(tmp_path / "run", tiny_config(pictures)).learner
     steps = Pretended(monkeypatch, 1.0, 0.1)
-    assert faster_parts(learner, SHAPE, 128) == 1 and steps.sizes == []
+    assert faster_parts(learner, SHAPE, 128, lambda: None) == 1 and steps.sizes == []
 
 
 @pytest.mark.parametrize("found", [1, 2])
@@ -59,7 +75,8 @@ def test_that_what_was_measured_is_kept_and_the_network_begins_untouched(
     """The steps that were tried are of a network that nobody keeps."""
     given = begin(tmp_path / "given", tiny_config(pictures, parts=found))
     monkeypatch.setattr("diffusion_studio.engine.training.session.faster_parts", lambda *_: found)
-    session = begin(tmp_path / "run", tiny_config(pictures, parts=0))
+    with processors(2):
+        session = begin(tmp_path / "run", tiny_config(pictures, parts=0))
     assert Run.open(session.run.path).config.training.parts == found
     assert session.may_split == (found == 1) and not given.may_split
     for a, b in zip(session.learner.unet.parameters(), given.learner.unet.parameters(), strict=True):

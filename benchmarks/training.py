@@ -1,6 +1,6 @@
 """What training costs beyond the bare loop, and what the window costs the training.
 
-    python -m benchmarks.training [overhead] [window] [company]
+    python -m benchmarks.training [overhead] [window] [company] [forecast]
 
 overhead  seconds per step of the trainer (batches, metrics, EMA, gradient clipping, events) ÷ of a bare loop
           (forward, backward, optimizer) of the same network with ready-made tensors; taken in turns.
@@ -10,6 +10,8 @@ window    images per second with the window open, the Train page visible and plo
 company   steps of a training by itself and beside four programs that keep a processor busy each: in parts, as
           by default; with helper threads on whole batches; and with one thread. A fair share beside four is a
           third of what there is alone.
+forecast  steps of a training of 30 seconds as said before it begins, as said after its first second, and as
+          they come to be.
 """
 
 from __future__ import annotations
@@ -291,6 +293,39 @@ def steps_here(source: str, parts: str) -> float:
         return (session.counters.step - first) * 12 / (time.perf_counter() - began)
 
 
+# --- forecast -----------------------------------------------------------------------------------------------
+
+
+def measure_forecast(folder: Path) -> None:
+    rows = []
+    cases = [("digits", "digits"), *((f"{side}×{side} RGB", f"{side}") for side in (28, 32, 64))]
+    for name, source in cases:
+        if source != "digits":
+            source = str(write_photo_crops(folder / f"crops-{name}", 256, int(source)))
+        before, young, steps = forecasts_of(folder / f"forecast-{name}", source)
+        errors = (f"{before / steps - 1:+.0%}", f"{young / steps - 1:+.0%}")
+        rows.append((name, str(before), str(young), str(steps), *errors, "15 %"))
+    table(("data", "before", "after a second", "steps", "error before", "after", "budget"), rows)
+
+
+def forecasts_of(run: Path, source: str) -> tuple[int, int, int]:
+    """Steps in 30 seconds: before it begins, at the first forecast, in truth."""
+    from diffusion_studio.data.load import load
+    from diffusion_studio.engine.files.places import cache_dir
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.machine.devices import choose_device
+    from diffusion_studio.engine.training.forecast import Forecast
+    from diffusion_studio.engine.training.trainer import train
+    from diffusion_studio.engine.training.trial import tried
+
+    changes: dict[str, object] = {"training.seconds": 30.0}
+    config = config_for(source, changes)
+    before = tried(config, load(config.data, cache_dir()), choose_device("cpu"), lambda: False).forecast
+    session = session_for(run, source, changes)
+    young = [event for event in train(session, Control()) if isinstance(event, Forecast)]
+    return before.last_step, young[0].last_step, session.counters.step
+
+
 def main() -> None:
     wanted = sys.argv[1:] or ["overhead", "window"]
     with tempfile.TemporaryDirectory() as place:
@@ -302,6 +337,8 @@ def main() -> None:
             print(steps_here(*wanted[1:]))
             return
         say_machine()
+        if "forecast" in wanted:
+            measure_forecast(Path(place))
         if "company" in wanted:
             measure_company(Path(place))
         if "overhead" in wanted:

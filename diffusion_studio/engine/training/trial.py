@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import torch
@@ -24,7 +25,8 @@ from diffusion_studio.engine.training.trainer import limits_of
 from diffusion_studio.models.side_by_side import parts_for
 
 FEW = 4  # images in each part of the steps that are tried first
-SHORT = 0.3  # seconds: a step that takes no longer is tried whole
+SHORT = 0.5  # seconds: a step that takes no longer is tried whole
+TIMED = 3  # steps of each size, after one that prepares
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,6 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
     spec, steps = config.training, learner.tables.steps
     source = BatchSource(images, steps, learner.classes, 0.0, False, config.seed, device, examples=examples)
     few = min(FEW * parts_for(spec.batch_size, device), spec.batch_size)
-    sizes = [few, few]
 
     def heed() -> None:
         if cancelled():
@@ -66,12 +67,14 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
     learner.spec = spec.model_copy(update={"parts": parts})
 
     def took(size: int) -> float:
-        heed()
-        return _timed(learner, source.batch(0, 0, size))
+        """Seconds of a step of so many images, once the first has prepared their size."""
+        found = []
+        for _ in range(1 + TIMED):
+            heed()
+            found.append(_timed(learner, source.batch(0, 0, size)))
+        return median(found[1:])
 
-    seconds = min(took(size) for size in sizes) * spec.batch_size / few
-    if few < spec.batch_size and seconds <= SHORT:
-        seconds = min(took(spec.batch_size), took(spec.batch_size))
+    seconds = _whole(took, few, spec.batch_size)
     kept = _kept_by_a_step(learner, source.batch(0, 0, few)) * spec.batch_size // few
     aside = spec.preview_share if spec.preview_count else 0.0
     return Trial(
@@ -99,6 +102,17 @@ class _NoCodes:
 
     def pictures(self, x: torch.Tensor) -> torch.Tensor:
         return x
+
+
+def _whole(took: Callable[[int], float], few: int, size: int) -> float:
+    """Seconds of a step of `size` images: by itself where that is short, else from the line through two
+    smaller ones, for a step of no images takes time too.
+    """
+    if size <= 2 * few:
+        return took(size)
+    one, two = took(few), took(2 * few)
+    expected = one + max(two - one, 0.0) / few * (size - few)
+    return took(size) if expected <= SHORT else expected
 
 
 def _timed(learner: Learner, batch: Batch) -> float:

@@ -154,3 +154,16 @@ def test_that_a_trial_can_be_given_up(pictures: Path) -> None:
     config = tiny_config(pictures)
     with pytest.raises(Cancelled):
         tried(config, load(config.data, cache_dir()), CPU, lambda: True)
+
+
+@pytest.mark.parametrize(("each", "asked"), [(0.001, [8, 16, 128]), (0.1, [8, 16])])
+def test_that_a_step_of_no_images_takes_time_too(each: float, asked: list[int]) -> None:
+    """A long step is read off the line through two shorter ones; a short one is tried itself."""
+    sizes = []
+
+    def took(size: int) -> float:
+        sizes.append(size)
+        return 0.02 + each * size
+
+    assert trial._whole(took, 8, 128) == pytest.approx(0.02 + each * 128)
+    assert sizes == asked

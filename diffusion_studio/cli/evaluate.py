@@ -35,6 +35,9 @@ def evaluate(
     quality: Annotated[
         bool, typer.Option("--quality", help="Draw samples and compare them with the training images.")
     ] = False,
+    calls: Annotated[
+        bool, typer.Option("--calls", help="Find the fewest calls of the network that are as good as 50.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -51,24 +54,30 @@ def evaluate(
         ),
     ] = 2,
     samples: Annotated[
-        int, typer.Option("--samples", min=2, max=4096, help="Samples of the quality, 64 at least.")
+        int,
+        typer.Option(
+            "--samples", min=2, max=4096, help="Samples of the quality and of each rule, 64 at least."
+        ),
     ] = 500,
     seed: Seed = 0,
     data: Moved = None,
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """Measure a trained model. Without --elbo or --quality, both. The run keeps images apart for the bound
-    if it was trained with --set data.held_out=0.1. Of an autoencoder the bound is compared with log p by
-    importance weights."""
+    """Measure a trained model. Without --elbo, --quality or --calls, the first two. The run keeps images
+    apart for the bound if it was trained with --set data.held_out=0.1. Of an autoencoder the bound is
+    compared with log p by importance weights."""
     with usage():
         if out is not None and out.suffix.lower() != ".json":
             raise Refused(f"{out} should end in .json.")
         if out is not None:
             check_target(out, force)
-    both = not elbo and not quality
-    spec = EvaluationSpec(elbo or both, quality or both, images, draws, samples, seed or 0, data)
-    measured = evaluate_shown if holds_code(run) else _evaluate
+    both = not (elbo or quality or calls)
+    spec = EvaluationSpec(elbo or both, quality or both, calls, images, draws, samples, seed or 0, data)
+    of_code = holds_code(run)
+    if of_code and calls:
+        raise Refused(f"{run} holds an autoencoder; its samples take one call of its decoder.")
+    measured = evaluate_shown if of_code else _evaluate
     found = measured(run, spec, choose_device(device))
     for sentence in found.notes:
         note(sentence)

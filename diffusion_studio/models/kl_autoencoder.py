@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from diffusion_studio.core.importing import importing
 from diffusion_studio.models.unet import quiet_diffusers
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def build_kl(
         factor: f, 4 or 8.
         channels: c of the code.
     """
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    with importing():
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     levels = {4: 3, 8: 4}[factor]
     with quiet_diffusers():

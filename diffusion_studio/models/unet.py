@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.importing import importing
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.models.network import Output
 from diffusion_studio.models.side_by_side import LEAST_ASKED, parts_for, side_by_side, slices
@@ -128,7 +129,10 @@ def build_unet(
     Raises:
         Refused: no network of this size can be built.
     """
-    with torch.device("cpu"):  # torch 2.6 reads numbers while it is imported, also where tensors have none
+    with (
+        importing(),
+        torch.device("cpu"),
+    ):  # torch 2.6 reads numbers while it is imported, also where tensors have none
         from diffusers import UNet2DModel
 
     spec.check(resolution)

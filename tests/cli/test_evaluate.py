@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from support.coded import autoencoder_of
 from support.commands import complaint
 from support.tiny import begin, finish, tiny_config
 
@@ -27,3 +28,23 @@ def test_that_an_evaluation_that_cannot_be_is_refused_in_one_sentence(said, tmp_
         found, out, errors = said("evaluate", *arguments)
         assert (found, out) == (code, "")
         assert part in complaint(errors)
+
+
+def test_that_the_fewest_calls_are_found(said, pictures, tmp_path):
+    finish(begin(tmp_path / "run", tiny_config(pictures, T=8)))
+    out = tmp_path / "found.json"
+    code, printed, _ = said("evaluate", tmp_path / "run", "--calls", "--samples", 64, "--out", out)
+    assert code == 0
+    content = json.loads(out.read_text())
+    assert content["elbo"] is content["quality"] is None
+    calls = content["calls"]
+    assert calls["count"] == 64 and calls["reference"]["steps"] == 8
+    assert printed.count(" calls, ") == 1 + len(calls["fares"])
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["calls"] == calls
+
+
+def test_that_an_autoencoder_has_no_calls_to_count(said, pictures, tmp_path):
+    autoencoder_of(pictures, tmp_path / "code")
+    code, out, errors = said("evaluate", tmp_path / "code", "--calls")
+    assert (code, out) == (1, "")
+    assert "take one call of its decoder" in complaint(errors)

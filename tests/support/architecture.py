@@ -24,7 +24,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "core": (
         ("refused",),
         ("complaints",),
-        ("describe", "curves", "distances", "averaging", "devices"),
+        ("describe", "curves", "distances", "averaging", "devices", "importing"),
         ("process",),
         ("denoisers",),
         ("objective", "steps"),

@@ -22,6 +22,7 @@ from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.export import run_chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import Source, open_source
+from diffusion_studio.engine.evaluation.few_calls import REFERENCE, FewCalls, few_calls, most_steps
 from diffusion_studio.engine.evaluation.measured_bound import BoundReport, measure_bound
 from diffusion_studio.engine.evaluation.yardsticks import Yardsticks, yardsticks
 from diffusion_studio.engine.files.files import to_json, write_atomically
@@ -49,11 +50,16 @@ class EvaluationSpec:
 
     elbo: bool = True
     quality: bool = True
+    calls: bool = False  # how few calls of the network are as good as fifty
     images: int = 64  # of the held-out split, for the bound
     draws: int = 2  # of noise for each of them
-    samples: int = 500  # drawn with 50 DDIM steps, for the quality
+    samples: int = 500  # drawn with 50 DDIM steps, for the quality; and by each rule, for the calls
     seed: int = 0
     data: str | None = None  # where the images of the run lie now, if not where they were
+
+    @property
+    def draws_samples(self) -> bool:
+        return self.quality or self.calls
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Evaluation:
     elbo: BoundReport | None = None
     quality: Quality | None = None
     yardsticks: Yardsticks | None = None  # beside the bound
+    calls: FewCalls | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -111,10 +118,10 @@ def evaluate(
             else:
                 yield events.Preparing("measuring the bound", *found)
     if source is not None:
-        quality = yield from _quality(source, data, spec, device, control)
-        if quality is None:
+        try:
+            done = yield from _drawn(done, source, data, spec, device, control)
+        except Cancelled:
             return
-        done = replace(done, quality=quality)
     _keep(run, done)
     yield Evaluated(done, notes)
 
@@ -131,7 +138,7 @@ def _possible(run: Run, spec: EvaluationSpec) -> tuple[EvaluationSpec, tuple[str
         f"{run.name} is a diffusion in a code: its bound is one of codes, not of pixels, and no number of "
         "bits for each pixel follows from it, so that it is not measured."
     )
-    if not spec.quality:
+    if not spec.draws_samples:
         raise Refused(f"{sentence} Measure the quality of its samples instead.")
     return replace(spec, elbo=False), (sentence,)
 
@@ -144,7 +151,7 @@ def _opened(
     Both in memory at once: they must be of one step, and a training that goes on deletes the checkpoint.
     """
     model = load_model(checkpoint, device) if spec.elbo else None
-    return checkpoint_step(checkpoint), model, open_source(checkpoint, device) if spec.quality else None
+    return checkpoint_step(checkpoint), model, open_source(checkpoint, device) if spec.draws_samples else None
 
 
 def _evaluated(
@@ -180,9 +187,9 @@ def _check_enough(run: Run, spec: EvaluationSpec, measured: int, compared: int) 
             f"{run.name} has {measured} image to measure the bound on; at least {FEWEST_MEASURED} are needed "
             "to tell how sure the figure is."
         )
-    if spec.quality and spec.samples < FEWEST:
+    if spec.draws_samples and spec.samples < FEWEST:
         raise Refused(FEW_SAMPLES.format(count=spec.samples))
-    if spec.quality and compared < FEWEST_COMPARED:
+    if spec.draws_samples and compared < FEWEST_COMPARED:
         raise Refused(
             f"{run.name} has {compared} images to compare samples with; at least {FEWEST_COMPARED} are "
             "needed."
@@ -194,18 +201,41 @@ def _even(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return numbers[np.unique(places)]
 
 
-def _quality(
-    source: Source, data: RunData, spec: EvaluationSpec, device: torch.device, control: Control
-) -> Generator[events.Event, None, Quality | None]:
-    """Draws samples and compares them with the training images."""
-    steps = min(50, source.tables.steps)
-    drawn = validated(SampleSpec, {"steps": steps, "count": spec.samples, "seed": spec.seed})
-    chain = Chain(source, drawn, device)
-    yield events.Preparing("drawing samples", 0, 0)
-    samples = run_chain(chain, False, None, control)
-    if samples is None:
-        return None
-    return QualitySpace(data.images.images[data.trained]).measure(to_uint8(samples.samples))
+def _drawn(
+    done: Evaluation, source: Source, data: RunData, spec: EvaluationSpec, device: torch.device,
+    control: Control,
+) -> Generator[events.Event, None, Evaluation]:  # fmt: skip
+    """What samples say.
+
+    Raises:
+        Cancelled: it was stopped.
+    """
+    space = QualitySpace(data.images.images[data.trained])
+    steps = min(REFERENCE, source.tables.steps)
+    asked = validated(SampleSpec, {"steps": steps, "count": spec.samples, "seed": spec.seed})
+    chain = Chain(source, asked, device)
+    if spec.quality:
+        yield events.Preparing("drawing samples", 0, 0)
+        samples = run_chain(chain, False, None, control)
+        if samples is None:
+            raise Cancelled
+        done = replace(done, quality=space.measure(to_uint8(samples.samples)))
+    if spec.calls:
+        done = replace(done, calls=(yield from _calls(chain, space, spec.samples, control)))
+    return done
+
+
+def _calls(
+    chain: Chain, space: QualitySpace, count: int, control: Control
+) -> Generator[events.Event, None, FewCalls | None]:
+    """How few calls are as good as fifty."""
+    found, most = None, most_steps(chain.source.tables.steps)
+    for done, told in enumerate(few_calls(chain, space, count)):
+        if control.stopped:
+            raise Cancelled
+        found = told or found
+        yield events.Preparing("counting calls", min(done, most), most)
+    return found
 
 
 def _keep(run: Run, evaluation: Evaluation) -> None:
@@ -217,7 +247,7 @@ def _keep(run: Run, evaluation: Evaluation) -> None:
         before = {}
     fresh = evaluation.to_dict()
     if before.get("step") == evaluation.step:
-        kept = ("elbo", "quality", "yardsticks")
+        kept = ("elbo", "quality", "yardsticks", "calls")
         fresh |= {key: before.get(key) for key in kept if fresh[key] is None}
     write_atomically(run.path / FILE, to_json(fresh))
 
@@ -231,6 +261,7 @@ class _Kept(BaseModel):
     elbo: BoundReport | None = None
     quality: Quality | None = None
     yardsticks: Yardsticks | None = None
+    calls: FewCalls | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> _Kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from diffusion_studio.engine.evaluation.evaluation import Evaluation
+from diffusion_studio.engine.evaluation.few_calls import FewCalls
 from diffusion_studio.engine.evaluation.measured_bound import VARIANCES, BoundReport
 from diffusion_studio.engine.evaluation.yardsticks import RAW, Yardsticks
 from diffusion_studio.engine.runs.quality import Quality
@@ -17,6 +18,8 @@ def lines(evaluation: Evaluation) -> list[str]:
         found += yardstick_lines(evaluation.yardsticks)
     if evaluation.quality is not None:
         found += quality_lines(evaluation.quality)
+    if evaluation.calls is not None:
+        found += calls_lines(evaluation.calls)
     return found
 
 
@@ -59,3 +62,24 @@ def quality_lines(q: Quality) -> list[str]:
         f"  nearest training image   {q.nearest:8.4f}   real {q.real_nearest:.4f}   "
         f"noise {q.noise_nearest:.4f}",
     ]
+
+
+def calls_lines(calls: FewCalls) -> list[str]:
+    """How few calls of the network are as good as fifty, for a terminal."""
+    rows = [f"  {fare.steps:5} calls, {fare.rule:27}{fare.frechet:8.4f}" for fare in calls.fares]
+    reference = f"  {calls.reference.steps:5} calls, {calls.reference.rule:27}{calls.reference.frechet:8.4f}"
+    return [
+        f"Fréchet distance by calls of the network ({calls.count} samples each, ± {calls.spread:.4f} by "
+        "chance)",
+        reference,
+        *rows,
+        calls_sentence(calls),
+    ]
+
+
+def calls_sentence(calls: FewCalls) -> str:
+    """What is found: the fewest calls that are as good, or that none are."""
+    wanted = f"{calls.reference.steps} steps of {calls.reference.rule}"
+    if calls.best is None:
+        return f"Nothing measured with fewer calls is as good as {wanted}."
+    return f"As good as {wanted} in {calls.best.steps} calls: {calls.best.rule}."

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from diffusion_studio.core.importing import importing
+
 LONG = 0.02  # seconds; a frame that is seen to be late
 SHORT_TURN = 0.00005  # seconds; Python's own is 0.005
 _BROUGHT = "torch._dynamo"
@@ -59,15 +61,16 @@ def import_optimizers() -> None:
     A window computes in many small steps, after each of which it has to wait for its turn; so turns are
     short meanwhile.
     """
-    if _BROUGHT in sys.modules:
-        return
-    turn = sys.getswitchinterval()
-    sys.setswitchinterval(SHORT_TURN)
-    try:
-        with nothing_looked_for():
-            importlib.import_module(_BROUGHT)
-    finally:
-        sys.setswitchinterval(turn)
+    with importing():  # what another thread has begun is in `sys.modules`, and not complete
+        if _BROUGHT in sys.modules:
+            return
+        turn = sys.getswitchinterval()
+        sys.setswitchinterval(SHORT_TURN)
+        try:
+            with nothing_looked_for():
+                importlib.import_module(_BROUGHT)
+        finally:
+            sys.setswitchinterval(turn)
 
 
 def pass_over_what_stays() -> None:

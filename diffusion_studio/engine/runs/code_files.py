@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.importing import importing
 from diffusion_studio.engine.files.files import to_json
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, checkpoint_step, read_json
 from diffusion_studio.engine.runs.fitness import check_numbers, check_shapes
@@ -97,7 +98,8 @@ def _planned(config: Any, folder: Path) -> AutoencoderKL:
     Raises:
         CheckpointError: not the config of an `AutoencoderKL` of grey or colour pictures.
     """
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    with importing():
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     kind = config.get("_class_name") if isinstance(config, dict) else None
     if kind != KIND:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
+from diffusion_studio.core.importing import importing
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.data.imageset import COLOURS
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json
@@ -65,7 +66,8 @@ def pipeline_json(
     A score network is written with the prediction type "score": diffusers has no name for it, since
     ε̂ = −√(1−ᾱ_t) ŝ depends on t, and says so when it is asked to sample.
     """
-    import diffusers
+    with importing():
+        import diffusers
 
     version = diffusers.__version__
     learned = unet_config["out_channels"] == 2 * unet_config["in_channels"]
@@ -205,7 +207,8 @@ def planned_unet(config: Any) -> UNet2DModel:
     Raises:
         CheckpointError: not the config of a `UNet2DModel`.
     """
-    from diffusers import UNet2DModel
+    with importing():
+        from diffusers import UNet2DModel
 
     if not isinstance(config, dict) or config.get("_class_name") != NETWORK:
         name = config.get("_class_name") if isinstance(config, dict) else None

@@ -141,10 +141,19 @@ class QualitySpace:
             self.real_nearest, *reference.noise,
         )  # fmt: skip
 
+    def frechet(self, samples: NDArray[np.uint8]) -> float:
+        """The Fréchet distance alone of uint8 samples (n, C, H, W), n ≥ 2."""
+        return frechet_distance(self._points(_flat(samples)), self.real)
+
+    def _points(self, pixels: Floats) -> Floats:
+        """Of samples, in the principal components. (n, D) → (n, K)"""
+        found: Floats = (pixels - self._mean) @ self._axes
+        return found
+
     def _against(self, samples: NDArray[np.uint8]) -> tuple[float, float, float, float]:
         """(Fréchet distance, precision, recall, nearest) of samples against the real images."""
         pixels = _flat(samples)
-        points = (pixels - self._mean) @ self._axes
+        points = self._points(pixels)
         features = self._features(points, samples)
         return (
             frechet_distance(points, self.real), covered(features, self.features, self._radii),

@@ -9,9 +9,10 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from diffusion_studio.pages.sample.calls_panel import CallsPanel
 from diffusion_studio.pages.sample.classifier_panel import ClassifierPanel
 from diffusion_studio.pages.sample.guidance_panel import GuidancePanel
-from diffusion_studio.viewmodels.sample.beside import CLASSIFIER, NEAREST, TRADE
+from diffusion_studio.viewmodels.sample.beside import CALLS, CLASSIFIER, NEAREST, TRADE
 from diffusion_studio.viewmodels.sample.chain_views import ChainCurves, ChainFacts
 from diffusion_studio.viewmodels.sample.side_models import ErrorFound, NearestFound
 from diffusion_studio.viewmodels.sample.state import SampleState
@@ -34,6 +35,7 @@ TABS = [
     (NEAREST, "Memory", "The training images nearest to each sample: learned, or remembered?"),
     (TRADE, "Guidance", "One noise under every γ, and what guidance trades"),
     (CLASSIFIER, "Classifier", "A classifier of noisy images: where does it stop knowing?"),
+    (CALLS, "Calls", "How few calls of the network are as good as fifty steps?"),
 ]
 
 
@@ -60,6 +62,8 @@ class SampleSide(QWidget):
         self.stack.addWidget(self.trade)
         self.classifier = ClassifierPanel()
         self.stack.addWidget(self.classifier)
+        self.calls = CallsPanel()
+        self.stack.addWidget(self.calls)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)

@@ -14,10 +14,15 @@ from diffusion_studio.viewmodels.sample.chain_views import ChainFacts
 from diffusion_studio.viewmodels.sample.chains import Chains
 from diffusion_studio.viewmodels.sample.classifier import ClassifierModel, owner
 from diffusion_studio.viewmodels.sample.guidance_trade import TradeModel
-from diffusion_studio.viewmodels.sample.side_models import NearestModel, ReconstructionModel, ThumbnailModel
+from diffusion_studio.viewmodels.sample.side_models import (
+    CallsModel,
+    NearestModel,
+    ReconstructionModel,
+    ThumbnailModel,
+)
 from diffusion_studio.viewmodels.sample.state import SampleState
 
-NEAREST, TRADE, CLASSIFIER = "nearest", "guidance", "classifier"  # what can be looked at
+NEAREST, TRADE, CLASSIFIER, CALLS = "nearest", "guidance", "classifier", "calls"  # what can be looked at
 
 
 class Beside(QObject):
@@ -31,10 +36,12 @@ class Beside(QObject):
         super().__init__(parent)
         self.nearest, self.reconstruction = NearestModel(self), ReconstructionModel(self)
         self.thumbnails, self.trade = ThumbnailModel(self), TradeModel(self)
+        self.calls = CallsModel(self)
         self.classifier = ClassifierModel(parent=self)
         self.moved = MovedImages(self)  # asks for images that are gone
         self.nearest.failed.connect(self._on_nearest_failed)
         self.trade.failed.connect(self._on_trade_failed)
+        self.calls.failed.connect(self._on_calls_failed)
         self.classifier.failed.connect(self._on_classifier_failed)
         self._chains = chains
         self._followed: tuple[SampleState, str] | None = None
@@ -73,6 +80,8 @@ class Beside(QObject):
             self.classifier.show(state.parameters.source)
         elif watched == TRADE and record is not None:
             self.trade.look(record.chain)
+        elif watched == CALLS and record is not None:
+            self.calls.look(record.chain)
         elif watched == NEAREST and record is not None and shown is not None:
             self.nearest.look(shown.source, record, state.player.position)
 
@@ -82,6 +91,12 @@ class Beside(QObject):
         if record is not None and shown is not None:
             self.trade.measure(shown.source, record.chain)
 
+    def measure_calls(self) -> None:
+        """Begins to look for the fewest calls that are as good as fifty, for the chain on show."""
+        record, shown = self._chains.record, self._chains.shown
+        if record is not None and shown is not None:
+            self.calls.measure(shown.source, record.chain)
+
     # --- when images are gone ---------------------------------------------------------------------------
 
     def _on_nearest_failed(self, sentence: str) -> None:
@@ -89,6 +104,9 @@ class Beside(QObject):
 
     def _on_trade_failed(self, sentence: str) -> None:
         self._ask_for_images(self._shown_run, self.measure_trade)
+
+    def _on_calls_failed(self, sentence: str) -> None:
+        self._ask_for_images(self._shown_run, self.measure_calls)
 
     def _on_classifier_failed(self, sentence: str) -> None:
         self._ask_for_images(self.classifier.state.run, self.classifier.train_again)
@@ -119,6 +137,7 @@ class Beside(QObject):
 
     def shutdown(self) -> None:
         for model in (
-            self.nearest, self.reconstruction, self.thumbnails, self.trade, self.classifier, self.moved,
+            self.nearest, self.reconstruction, self.thumbnails, self.trade, self.calls, self.classifier,
+            self.moved,
         ):  # fmt: skip
             model.shutdown()

@@ -14,16 +14,21 @@ from PySide6.QtCore import QObject, Signal
 from diffusion_studio.data.decode import Frame, decode
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.imageset import ImageSet, to_uint8
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.neighbours import nearest, remembered
 from diffusion_studio.engine.chains.reconstruction import reconstructions
+from diffusion_studio.engine.chains.sample_spec import NO_CLASS
 from diffusion_studio.engine.chains.source import training_images
 from diffusion_studio.engine.chains.trajectory import Trajectory
+from diffusion_studio.engine.evaluation.few_calls import FewCalls, few_calls, most_steps
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.quality import QualitySpace
 from diffusion_studio.viewmodels.job import Post, Slot
 
 ROWS, COUNT = 5, 3
 THUMBNAIL = 64
+CALLS_SAMPLES = 250  # of each rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,3 +192,90 @@ class ThumbnailModel(QObject):
 
     def shutdown(self) -> None:
         self._slot.finish(60_000)
+
+
+@dataclass(frozen=True, eq=False)
+class CallsFound(events.Event):
+    """What is measured so far, and how much of the work is done."""
+
+    found: FewCalls | None
+    share: float
+
+
+@dataclass(frozen=True)
+class CallsState:
+    """How few calls of the network are as good as fifty, as far as it is known."""
+
+    found: FewCalls | None = None
+    measuring: bool = False
+    share: float = 0.0
+    message: str = ""  # why there is nothing
+
+
+class CallsModel(QObject):
+    """Measures how few calls are as good as fifty when it is asked to; kept for each denoiser."""
+
+    changed = Signal(object)  # CallsState
+    failed = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._slot = Slot(self)
+        self._slot.told.connect(self._on_event)
+        self._known: dict[object, FewCalls] = {}
+        self._of: object = None
+        self.state = CallsState()
+
+    def look(self, chain: Chain) -> None:
+        """Shows what is known of a chain's denoiser with its guidance, whatever the rule of its steps."""
+        of = _denoiser_of(chain)
+        if of != self._of:
+            self._slot.stop()
+            self._of = of
+            self._show(CallsState(self._known.get(of)))
+
+    def measure(self, key: str, chain: Chain) -> None:
+        """Begins to measure the chain of the denoiser `key`."""
+        self._of = _denoiser_of(chain)
+        self._show(CallsState(measuring=True))
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            space = QualitySpace(training_images(key).images)
+            found, most = None, most_steps(chain.source.tables.steps)
+            for done, told in enumerate(few_calls(chain, space, CALLS_SAMPLES)):
+                if control.stopped:
+                    return
+                found = told or found
+                yield CallsFound(found, min(done / most, 1.0))
+
+        self._slot.start(stream)
+
+    def stop(self) -> None:
+        """Ends the measuring; what is measured stays."""
+        self._slot.stop()
+
+    def _on_event(self, event: events.Event) -> None:
+        match event:
+            case CallsFound(found=found, share=share):
+                self._show(CallsState(found, True, share))
+            case events.Finished(outcome="failed", message=message):
+                self._show(CallsState(message=message))
+                self.failed.emit(message)
+            case events.Finished():
+                if self.state.found is not None:
+                    self._known[self._of] = self.state.found
+                self._show(CallsState(self.state.found))
+
+    def _show(self, state: CallsState) -> None:
+        self.state = state
+        self.changed.emit(state)
+
+    def shutdown(self) -> None:
+        self._slot.finish(60_000)
+
+
+def _denoiser_of(chain: Chain) -> object:
+    """What the measure depends on: all but start, number and the rule of the steps."""
+    spec = chain.spec
+    none = spec.label == NO_CLASS
+    return id(chain.source), none, spec.guidance, spec.guide, spec.curve, spec.clip, spec.seed

@@ -13,6 +13,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.evaluation.few_calls import Fare, rule_of
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.sample.state import SampleParameters, TreeState
 
@@ -67,6 +68,15 @@ class TreeModel(QObject):
             self._show(self.parameters, ((path, str(error)),))
             return
         self.change(tree=tree)
+
+    def take_rule(self, fare: Fare) -> None:
+        """The sampler, the times and the number of steps that fared so, as a step of its own."""
+        if (rule := rule_of(fare)) is None:
+            return
+        for path, value in (("sampler", rule.sampler), ("spacing", rule.spacing)):
+            self.edit(path, value.model_dump())
+        self.edit("steps", fare.steps)
+        self.settle()
 
     def _with_present_sigma(self, spec: SampleSpec) -> SampleSpec:
         """A curve to draw begins as the σ of the sampler before."""

@@ -9,7 +9,7 @@ import pytest
 
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.engine.chains.chain_tree import ChainTree
-from diffusion_studio.viewmodels.sample.beside import CLASSIFIER, NEAREST, TRADE, Beside
+from diffusion_studio.viewmodels.sample.beside import CALLS, CLASSIFIER, NEAREST, TRADE, Beside
 from diffusion_studio.viewmodels.sample.chains import Chains
 from diffusion_studio.viewmodels.sample.state import (
     PlayerState,
@@ -31,6 +31,7 @@ class Looks:
         for model, act in (
             ("nearest", "look"), ("reconstruction", "look"), ("reconstruction", "stop"),
             ("thumbnails", "read"), ("trade", "look"), ("trade", "measure"), ("classifier", "show"),
+            ("calls", "look"), ("calls", "measure"),
         ):  # fmt: skip
             note = self._noting(f"{model}.{act}")
             monkeypatch.setattr(getattr(self.beside, model), act, note)
@@ -84,6 +85,15 @@ def test_that_the_trade_is_that_of_the_chain_and_no_matter_of_the_position(looks
     assert looks.follow(TRADE, player=PlayerState(position=3)) == []
     looks.beside.measure_trade()
     assert looks.asked == [("trade.measure", "key", chains.record.chain)]
+
+
+def test_that_calls_are_counted_for_the_chain_on_show(looks):
+    looks, chains = looks
+    looks.follow(**completed(looks, chains))
+    assert looks.follow(CALLS) == [("calls.look", chains.record.chain)]
+    looks.asked.clear()
+    looks.beside.measure_calls()
+    assert looks.asked == [("calls.measure", "key", chains.record.chain)]
 
 
 def test_that_the_classifier_is_that_of_the_denoiser_that_is_asked_for(looks):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +114,46 @@ def test_that_losses_that_are_not_numbers_end_it_and_nothing_bad_is_saved(zoo, c
     assert told[-1].outcome == "failed"
     with pytest.raises(Refused, match="no usable checkpoint"):
         Run.open(tmp_path / "run").newest_checkpoint()
+
+
+def test_that_too_little_memory_keeps_what_was_learned(zoo, code, tmp_path, monkeypatch):
+    session = begin(tmp_path / "run", coded_config(zoo, code, steps=4))
+    step = session.learner.step
+
+    def full(batch, number):
+        if number == 2:
+            raise torch.OutOfMemoryError("no room")
+        return step(batch, number)
+
+    monkeypatch.setattr(session.learner, "step", full)
+    told = finish(session)
+    assert (told[-1].outcome, told[-1].smaller_batch) == ("failed", session.config.training.batch_size // 2)
+    assert Run.open(tmp_path / "run").step == 2
+    resumed = resume(tmp_path / "run")
+    assert finish(resumed)[-1].outcome == "done"
+    whole = begin(tmp_path / "whole", coded_config(zoo, code, steps=4))
+    finish(whole)
+    assert differing(everything(whole), everything(resumed)) == []
+
+
+def test_that_a_killed_one_goes_on_bit_for_bit(zoo, code, tmp_path):
+    """Killed where a step was just saved, in a process of its own."""
+    command = [sys.executable, __file__, str(zoo), str(code), str(tmp_path / "run")]
+    places = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    environment = os.environ | {"PYTHONPATH": places}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert any(line.startswith("Saved 3") for line in process.stdout)
+        process.kill()
+    shutil.rmtree(code)
+    kept = Run.open(tmp_path / "run").step
+    assert kept >= 3
+    goal = with_training(Run.open(tmp_path / "run").config, steps=kept + 3)
+    resumed = resume(tmp_path / "run", goal)
+    finish(resumed)
+    code = tmp_path / "run" / "code"  # what the run keeps of it is enough
+    whole = begin(tmp_path / "whole", coded_config(zoo, code, steps=kept + 3))
+    finish(whole)
+    assert differing(everything(whole), everything(resumed)) == []
 
 
 def test_that_images_are_encoded_once(zoo, code, tmp_path, monkeypatch):
@@ -245,3 +289,15 @@ def test_that_codes_of_these_images_are_listed(zoo, code, tmp_path):
     autoencoder_of(zoo, tmp_path / "flat", code__network="mlp", code__size=3)
     begin(tmp_path / "run", coded_config(zoo, code))
     assert list_codes(tmp_path, str(zoo)) == [(str(code), "autoencoder")]
+
+
+def train_without_end(zoo: str, code: str, run: str) -> None:
+    """In a process of its own: every step is saved and told."""
+    session = begin(Path(run), coded_config(Path(zoo), Path(code), steps=0, checkpoint_every=1))
+    for event in train(session, Control()):
+        if isinstance(event, events.Saved):
+            print("Saved", event.step, flush=True)
+
+
+if __name__ == "__main__":
+    train_without_end(*sys.argv[1:])

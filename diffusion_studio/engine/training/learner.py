@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 ROUNDS = 3  # of each, after one that prepares
 CLEARLY = 0.9  # share of the time of whole batches that parts may take to be chosen
 FAR = 2.0  # how much longer whole batches take where one round is enough to choose
+VERY_FAR = (
+    5.0  # the same in the steps that prepare, of which those in parts come first and import what is needed
+)
 SLOWER = 0.5  # share of the best speed so far below which other programs are at work
 
 
@@ -198,15 +201,17 @@ def faster_parts(learner: Learner, shape: tuple[int, int, int], size: int, heed:
     many = parts_for(size, learner.device)
     if many == 1:
         return 1
-    batch, took = _made_up(min(size, LEAST * many), shape, learner), {1: 0.0, many: 0.0}
+    batch, took = _made_up(min(size, LEAST * many), shape, learner), {many: 0.0, 1: 0.0}
     for number in range(ROUNDS + 1):
+        last = {}
         for parts in took:
             heed()
             learner.spec = learner.spec.model_copy(update={"parts": parts})
             began = time.perf_counter()
             learner.step(batch, number).losses.cpu()
-            took[parts] += time.perf_counter() - began if number else 0.0
-        if took[1] > FAR * took[many]:
+            last[parts] = time.perf_counter() - began
+            took[parts] += last[parts] if number else 0.0
+        if last[1] > (FAR if number else VERY_FAR) * last[many]:
             return many  # a machine at work on something else is not asked again
     return many if took[many] < CLEARLY * took[1] else 1
 

@@ -47,19 +47,23 @@ def test_that_parts_are_taken_where_they_are_clearly_faster(
     assert set(steps.sizes) == {12}  # a few images for each processor are enough
 
 
-def test_that_one_round_is_enough_beside_other_programs_and_a_stop_is_heeded(pictures, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("whole", "steps_taken"), [(3.0, 4), (9.0, 2)])
+def test_that_one_round_is_enough_beside_other_programs_and_a_stop_is_heeded(
+    whole, steps_taken, pictures, tmp_path, monkeypatch
+):
+    """A round that prepares, and one; not even that one where whole batches nearly stand still."""
     learner = begin(tmp_path / "run", tiny_config(pictures)).learner
-    steps = Pretended(monkeypatch, 9.0, 1.0)
+    steps = Pretended(monkeypatch, whole, 1.0)
     with processors(3):
         assert faster_parts(learner, SHAPE, 128, lambda: None) == 3
-        assert len(steps.sizes) == 4  # a round that prepares, and one
+        assert len(steps.sizes) == steps_taken
 
         def stop() -> None:
             raise Cancelled
 
         with pytest.raises(Cancelled):
             faster_parts(learner, SHAPE, 128, stop)
-    assert len(steps.sizes) == 4
+    assert len(steps.sizes) == steps_taken
 
 
 def test_that_one_processor_has_nothing_to_choose(pictures, tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ SAMPLER = '''"""Half of the ancestral noise."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from diffusion_studio.core.describe import knob
@@ -41,7 +42,7 @@ class Halfway(Sampler):
     formula: ClassVar[str] = r"x_s = x_{1/2}"
     source: ClassVar[str] = "DDIM eq. 12"
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         variance = self.portion**2 * posterior_variance(tables, t, s)
         return reverse_kernel(tables, t, s, variance, variance)
 '''

@@ -15,17 +15,9 @@ from diffusion_studio.core.guidance.guidance import MeanShift
 from diffusion_studio.core.process.noise import NoiseSource
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.core.samplers.base import Sampler, Step
+from diffusion_studio.core.samplers.base import Past, Sampler, Step
 from diffusion_studio.core.steps.clipping import Clip
 from diffusion_studio.core.steps.update import Update
-
-
-@dataclass(frozen=True, eq=False)
-class Past:
-    """What a chain remembers of the step before."""
-
-    t: int  # where that step began
-    x0_hat: Tensor  # (B, …)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,28 +32,35 @@ class ChainStep:
     update: Update  # without a shift of its mean
     draws: tuple[Tensor, ...]  # fresh noise, in the order of its use; none when nothing was added
     x_s: Tensor
+    past: Past  # what the next step may remember
 
     @property
     def noise(self) -> Tensor | None:
         """z of the step; the first one where a sampler draws several times."""
         return self.draws[0] if self.draws else None
 
-    @property
-    def past(self) -> Past:
-        """What the next step may remember."""
-        return Past(self.t, self.prediction.x0_hat)
 
-
-def plan(tables: Tables, sampler: Sampler, times: Sequence[int], past: int | None = None) -> list[Update]:
-    """The update of every step of a chain; `past` is where a step before the first began.
+def plan(tables: Tables, sampler: Sampler, times: Sequence[int], past: Sequence[int] = ()) -> list[Update]:
+    """The update of every step of a chain; `past` is where steps before the first began, the nearest first.
 
     Raises:
         Refused: times out of order, or a step that does not exist.
     """
-    before = [past, *times]
     return [
-        sampler.update(tables, t, s, before[index]) for index, (t, s) in enumerate(itertools.pairwise(times))
+        sampler.update(tables, t, s, remembered(sampler, times, index, past))
+        for index, (t, s) in enumerate(itertools.pairwise(times))
     ]
+
+
+def remembered(
+    sampler: Sampler, times: Sequence[int], index: int, past: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """Where the steps began that a chain remembers at its state `index`, the nearest first.
+
+    It remembers one step at least, for whoever goes on from there in another way.
+    """
+    most = max(sampler.memory, 1)
+    return (*reversed(times[max(index - most, 0) : index]), *past)[:most]
 
 
 def reverse_chain(
@@ -87,7 +86,7 @@ def reverse_chain(
         clip: what is done to each prediction, a `Clipping` or any function; by default x̂_0 stays within
             [−1, 1] and ε̂ is derived again from it. `Unclipped()` leaves it as it is.
         first: index of the first step, to go on in the middle of a chain.
-        past: what is known of the step before the first one.
+        past: what is known of the steps before the first one.
         shift: moves the mean of each step that adds noise.
 
     Yields:
@@ -99,7 +98,7 @@ def reverse_chain(
     """
     times = [whole(t) for t in times]
     clip = Clip() if clip is None else clip
-    updates = plan(denoiser.tables, sampler, times[first:], None if past is None else past.t)
+    updates = plan(denoiser.tables, sampler, times[first:], () if past is None else past.times)
     if noise is None and any(update.draws for update in updates):
         raise Refused(f"{sampler.title} adds fresh noise: say where it comes from.")
 
@@ -115,10 +114,10 @@ def reverse_chain(
             assert noise is not None
             return (noise(t, shape, number) if number else noise(t, shape)).to(like)
 
-        step = Step(t, s, x, prediction, None if past is None else past.x0_hat, update, ask, draw)
+        step = Step(t, s, x, prediction, past, update, ask, draw)
         x_s = sampler.advance(step)
         if shift is not None:
             x_s, prediction = shift.applied(denoiser.tables, t, update, prediction, labels, x_s)
-        made = ChainStep(index, t, s, x, prediction, update, tuple(step.draws), x_s)
-        yield made
-        x, past = x_s, made.past
+        past = Past(t, prediction.x0_hat, prediction.eps_hat, past).newest(max(sampler.memory, 1))
+        yield ChainStep(index, t, s, x, prediction, update, tuple(step.draws), x_s, past)
+        x = x_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -136,6 +137,56 @@ class KarrasSpacing(Spacing):
     def _positions(self, tables: Tables, count: int) -> list[float]:
         values = tables.noise_level[1:].numpy() ** (1 / self.rho)
         return _where(values, np.linspace(values[-1], values[0], count))
+
+
+class SectionsSpacing(Spacing):
+    kind: Literal["sections"] = "sections"
+    begins_at_noise: ClassVar[bool] = False  # the only time of a section is its first
+    shares: tuple[int, ...] = knob(
+        (10, 15, 20), title="sections", symbol="S_j",
+        help="So many steps in each of as many equal sections of 0 … T, the one at the image first; with "
+             "another S, so large a share of it.",
+        source="iDDPM code",
+    )  # fmt: skip
+    title: ClassVar[str] = "by sections"
+    summary: ClassVar[str] = "0 … T in equal sections, each with a number of even steps of its own."
+    formula: ClassVar[str] = (
+        r"\tau = \bigcup_j \{a_j + \mathrm{round}(i\,\frac{L_j-1}{S_j-1})\}_{i=0}^{S_j-1}"
+    )
+    symbols: ClassVar[str] = "a_j the first time of section j, L_j how many it has"
+    source: ClassVar[str] = "iDDPM code"
+
+    @field_validator("shares")
+    @classmethod
+    def _counts(cls, shares: tuple[int, ...]) -> tuple[int, ...]:
+        if not shares or min(shares) < 1:
+            raise Refused("each section needs a share of the steps, a whole number above 0")
+        return shares
+
+    def _positions(self, tables: Tables, count: int) -> list[float]:
+        size, more = divmod(tables.steps, len(self.shares))
+        lengths = [size + (part < more) for part in range(len(self.shares))]
+        times: list[float] = []
+        first = 1
+        for steps, length in zip(_apportioned(count, self.shares, lengths), lengths, strict=True):
+            stride, along = (length - 1) / (steps - 1) if steps > 1 else 1.0, 0.0
+            for _ in range(steps):
+                times.append(first + round(along))
+                along += stride
+            first += length
+        return times[::-1]
+
+
+def _apportioned(count: int, shares: tuple[int, ...], most: list[int]) -> list[int]:
+    """`count` things in the proportion of the shares, but of each share only so many."""
+    found = [0] * len(shares)
+    for _ in range(count):
+        owed = [
+            count * share / sum(shares) - have if have < limit else -math.inf
+            for share, have, limit in zip(shares, found, most, strict=True)
+        ]
+        found[owed.index(max(owed))] += 1
+    return found
 
 
 def _where(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,6 +98,21 @@ class Tables:
         """ς_t as a Python float."""
         alpha_bar = self._alpha_bars[t]
         return math.sqrt((1 - alpha_bar) / alpha_bar)
+
+    def time_between(self, t: int, s: int) -> int | None:
+        """The whole time between s and t whose ln ς is nearest to the middle of both; None where none is.
+
+        At s = 0, where ς = 0, there is no middle.
+        """
+        if s == 0 or t - s < 2:
+            return None
+        middle = math.sqrt(self.noise_level_at(t)) * math.sqrt(self.noise_level_at(s))
+        after = bisect.bisect_left(range(self.steps + 1), middle, s + 1, t - 1, key=self.noise_level_at)
+
+        def far(time: int) -> float:
+            return abs(math.log(self.noise_level_at(time) / middle))
+
+        return min((max(after - 1, s + 1), after), key=far)
 
     def beta_between(self, t: int, s: int) -> float:
         """β_{t|s} = 1 − ᾱ_t/ᾱ_s, the variance that the forward chain adds from s to t > s."""

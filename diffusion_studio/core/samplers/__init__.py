@@ -1,6 +1,7 @@
 """Samplers: families of reverse steps, one class each.
 
-Every module in this folder is read, so a sampler is one new file; its `rank` is its place in the menus.
+Every module in this folder and in those within it is read, so a sampler is one new file; its `rank` is its
+place in the menus.
 """
 
 from __future__ import annotations
@@ -14,9 +15,16 @@ from diffusion_studio.core.samplers.annealed_langevin import AnnealedLangevin
 from diffusion_studio.core.samplers.base import Sampler, Step
 from diffusion_studio.core.samplers.ddim import DDIM
 from diffusion_studio.core.samplers.ddpm import DDPM
+from diffusion_studio.core.samplers.dpm2 import DPM2
+from diffusion_studio.core.samplers.dpm_sde import DPMSolverSDE
 from diffusion_studio.core.samplers.dpm_solver import DPMSolver2M, DPMSolver2MSDE
 from diffusion_studio.core.samplers.euler import Euler, EulerAncestral
 from diffusion_studio.core.samplers.heun import Heun
+from diffusion_studio.core.samplers.multistep.dpm3m_sde import DPMSolver3MSDE
+from diffusion_studio.core.samplers.multistep.gradient_estimation import GradientEstimation
+from diffusion_studio.core.samplers.multistep.lms import LMS
+from diffusion_studio.core.samplers.multistep.pndm import PNDM
+from diffusion_studio.core.samplers.multistep.unipc import UniPC
 from diffusion_studio.core.samplers.predictor_corrector import PredictorCorrector
 from diffusion_studio.core.samplers.reverse_sde import ReverseSDE
 from diffusion_studio.core.samplers.sigma_curve import SigmaCurve
@@ -24,20 +32,27 @@ from diffusion_studio.core.samplers.sigma_curve import SigmaCurve
 __all__ = [
     "DDIM",
     "DDPM",
+    "DPM2",
+    "LMS",
+    "PNDM",
     "AnnealedLangevin",
     "DPMSolver2M",
     "DPMSolver2MSDE",
+    "DPMSolver3MSDE",
+    "DPMSolverSDE",
     "Euler",
     "EulerAncestral",
+    "GradientEstimation",
     "Heun",
     "PredictorCorrector",
     "ReverseSDE",
     "Sampler",
     "SigmaCurve",
     "Step",
+    "UniPC",
 ]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
 
 AnySampler = Annotated[Sampler, OneOf()]

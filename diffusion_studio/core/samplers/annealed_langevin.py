@@ -44,7 +44,7 @@ class AnnealedLangevin(Sampler):
     def calls(self, steps: int) -> int:
         return self.repeats * steps
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         """Langevin steps (`inner`) at the level of t, then x/√ᾱ is carried to s; at the end x̂_0 is taken."""
         check_times(tables, t, s)
         inner = langevin_update(tables, t, self.size)

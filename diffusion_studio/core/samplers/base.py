@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -14,6 +14,41 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.steps.update import Quantity, Update
 
 
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What a chain remembers of the step before, and of those before that."""
+
+    t: int  # where that step began
+    x0_hat: Tensor  # (B, …)
+    eps_hat: Tensor  # (B, …)
+    older: Past | None = None
+
+    @property
+    def steps(self) -> tuple[Past, ...]:
+        """All steps that are remembered, the nearest first."""
+        return (self, *(self.older.steps if self.older else ()))
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """Where they began."""
+        return tuple(step.t for step in self.steps)
+
+    def newest(self, count: int) -> Past:
+        """The same without what lies more than `count` ≥ 1 steps back."""
+        older = self.older.newest(count - 1) if self.older and count > 1 else None
+        return replace(self, older=older)
+
+
+RECALLED: Mapping[Quantity, tuple[int, Literal["x0_hat", "eps_hat"]]] = {
+    "x0_before": (0, "x0_hat"),
+    "x0_before_2": (1, "x0_hat"),
+    "eps_before": (0, "eps_hat"),
+    "eps_before_2": (1, "eps_hat"),
+    "eps_before_3": (2, "eps_hat"),
+}
+"""Quantities that are remembered: of how many steps before the last one, and which estimate."""
+
+
 @dataclass(eq=False)
 class Step:
     """What one reverse step has at hand.
@@ -21,7 +56,7 @@ class Step:
     Args:
         x_t: (B, …).
         prediction: the denoiser's answer at (x_t, t).
-        x0_before: x̂_0 of the step before, if there was one.
+        past: the steps before, if there were any.
         ask: the denoiser; ask(x, t).
         draw: fresh noise of x_t's shape; draw(number), a new number for each use within the step.
     """
@@ -30,7 +65,7 @@ class Step:
     s: int
     x_t: Tensor
     prediction: Prediction
-    x0_before: Tensor | None
+    past: Past | None
     update: Update
     ask: Callable[[Tensor, int], Prediction]
     draw: Callable[[int], Tensor]
@@ -40,6 +75,13 @@ class Step:
         """The next fresh noise of this step."""
         self.draws.append(self.draw(len(self.draws)))
         return self.draws[-1]
+
+    def recall(self, quantity: Quantity) -> Tensor:
+        """An estimate of a step before this one. (B, …)"""
+        back, name = RECALLED[quantity]
+        assert self.past is not None
+        found: Tensor = getattr(self.past.steps[back], name)
+        return found
 
 
 class Sampler(Member):
@@ -51,6 +93,7 @@ class Sampler(Member):
 
     family: ClassVar[str] = "Samplers"
     order: ClassVar[int] = 1  # of convergence in the step size; to the data in law where noise is added
+    memory: ClassVar[int] = 0  # how many of the steps before it looks back on
 
     @property
     def uses_learned_variance(self) -> bool:
@@ -78,11 +121,11 @@ class Sampler(Member):
         """Calls of the network for a chain of S steps."""
         return steps
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         """The reverse step from t down to s < t.
 
         Args:
-            before: where the step before began; None at the first step.
+            before: where the steps before began, the nearest first; nothing at the first step.
 
         Raises:
             Refused: times out of order, or a step that does not exist.
@@ -105,7 +148,7 @@ class Sampler(Member):
 
 
 def apply(update: Update, step: Step, x: Tensor, prediction: Prediction, **more: Tensor) -> Tensor:
-    """`update` with the quantities of a step; `more` gives those that only some samplers have."""
+    """`update` with the quantities of a step; `more` gives those that are found within it."""
     found: dict[Quantity, Tensor] = {}
     for term in update.terms:
         match term.quantity:
@@ -118,5 +161,5 @@ def apply(update: Update, step: Step, x: Tensor, prediction: Prediction, **more:
             case "noise":
                 found["noise"] = step.noise()
             case other:
-                found[other] = more[other]
+                found[other] = more[other] if other in more else step.recall(other)
     return update.apply(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from diffusion_studio.core.describe import knob
@@ -33,6 +34,6 @@ class DDIM(Sampler):
     def is_deterministic(self) -> bool:
         return self.eta == 0
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         variance = self.eta**2 * posterior_variance(tables, t, s)
         return reverse_kernel(tables, t, s, variance, variance)

@@ -41,7 +41,7 @@ class DDPM(Sampler):
     )
     source: ClassVar[str] = "Ho et al. 2020, algorithm 2"
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         small, large = posterior_variance(tables, t, s), tables.beta_between(t, s)
         match self.variance:
             case "posterior":

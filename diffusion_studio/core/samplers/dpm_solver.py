@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar, Literal
-
-from torch import Tensor
 
 from diffusion_studio.core.describe import knob
 from diffusion_studio.core.process.tables import Tables
-from diffusion_studio.core.samplers.base import Sampler, Step, apply
+from diffusion_studio.core.samplers.base import Sampler
 from diffusion_studio.core.steps.kernel import check_times, noise_term
 from diffusion_studio.core.steps.update import Term, Update
 
 
-def _multistep(tables: Tables, t: int, s: int, before: int | None, eta: float) -> Update:
+def _multistep(tables: Tables, t: int, s: int, before: Sequence[int], eta: float) -> Update:
     """The step of second order in λ = −ln ς, which reuses x̂_0 of the step before.
 
     With D = x̂_0 + (x̂_0 − x̂_0')/(2r), r the length of the step before over that of this one, and
@@ -33,10 +32,10 @@ def _multistep(tables: Tables, t: int, s: int, before: int | None, eta: float) -
     rate = r"(1+\eta^2)h" if eta else "h"
     x = Term("x_t", kept, r"\sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}" + extra)
     factor = rf"\sqrt{{\bar\alpha_s}}(1-e^{{-{rate}}})"
-    if before is None:
+    if not before:
         estimates: tuple[Term, ...] = (Term("x0_hat", gain, factor),)
     else:
-        r = math.log(level(before) / level(t)) / h
+        r = math.log(level(before[0]) / level(t)) / h
         estimates = (
             Term("x0_hat", gain * (1 + 1 / (2 * r)), factor + r"(1+\frac{1}{2r})"),
             Term("x0_before", -gain / (2 * r), factor + r"\frac{-1}{2r}"),
@@ -45,15 +44,11 @@ def _multistep(tables: Tables, t: int, s: int, before: int | None, eta: float) -
     return Update((x, *estimates, *noise_term(sigma, s, r"\sqrt{1-\bar\alpha_s}\sqrt{1-e^{-2\eta^2 h}}")))
 
 
-def _advance(step: Step) -> Tensor:
-    before = {} if step.x0_before is None else {"x0_before": step.x0_before}
-    return apply(step.update, step, step.x_t, step.prediction, **before)
-
-
 class DPMSolver2M(Sampler):
     kind: Literal["dpm2m"] = "dpm2m"
     rank: ClassVar[int] = 70
     order: ClassVar[int] = 2
+    memory: ClassVar[int] = 1
     title: ClassVar[str] = "DPM++ (2M)"
     summary: ClassVar[str] = "DPM-Solver++: second order with one call a step, by remembering the last."
     formula: ClassVar[str] = (
@@ -67,16 +62,14 @@ class DPMSolver2M(Sampler):
     def is_deterministic(self) -> bool:
         return True
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         return _multistep(tables, t, s, before, 0.0)
-
-    def advance(self, step: Step) -> Tensor:
-        return _advance(step)
 
 
 class DPMSolver2MSDE(Sampler):
     kind: Literal["dpm2m_sde"] = "dpm2m_sde"
     rank: ClassVar[int] = 80
+    memory: ClassVar[int] = 1
     eta: float = knob(
         1.0, title="stochasticity", symbol="η", ge=0, le=1,
         help="0 is DPM-Solver++(2M); at 1 each step forgets as much as the reverse SDE does. Its square is "
@@ -96,8 +89,5 @@ class DPMSolver2MSDE(Sampler):
     def is_deterministic(self) -> bool:
         return self.eta == 0
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         return _multistep(tables, t, s, before, self.eta)
-
-    def advance(self, step: Step) -> Tensor:
-        return _advance(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from diffusion_studio.core.process.tables import Tables
@@ -33,7 +34,7 @@ class Euler(Sampler):
     def is_deterministic(self) -> bool:
         return True
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         check_times(tables, t, s)
         fall = tables.noise_level_at(s) - tables.noise_level_at(t)
         return Update((
@@ -56,7 +57,7 @@ class EulerAncestral(Sampler):
     symbols: ClassVar[str] = "ς_up² = ς_s² (ς_t² − ς_s²)/ς_t², ς_down² = ς_s² − ς_up²"
     source: ClassVar[str] = "k-diffusion"
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         check_times(tables, t, s)
         high, low = tables.noise_level_at(t), tables.noise_level_at(s)
         up = (low**2 * (high**2 - low**2) / high**2) ** 0.5

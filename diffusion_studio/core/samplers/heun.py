@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -13,6 +14,11 @@ from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Term, Update
 
 HIGHEST, LONGEST = 80.0, 10.0  # from a higher ς (Karras et al. begin at 80) a longer fall is left to Euler
+
+
+def is_left_to_euler(tables: Tables, t: int, s: int) -> bool:
+    """Whether a slope elsewhere than at t does harm: at s = 0 there is none, and long falls blow it up."""
+    return s == 0 or tables.noise_level_at(t) > max(HIGHEST, LONGEST * tables.noise_level_at(s))
 
 
 class Heun(Sampler):
@@ -41,7 +47,7 @@ class Heun(Sampler):
         """At most: the first steps of a schedule that begins very high take one."""
         return 2 * steps - 1
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         """The mean of both slopes; the Euler step that finds the second is `inner`.
 
         Euler's step at s = 0, where there is no slope, and where ς falls more than tenfold from above 80: the
@@ -50,8 +56,7 @@ class Heun(Sampler):
         """
         check_times(tables, t, s)
         euler = Euler().update(tables, t, s)
-        high, low = tables.noise_level_at(t), tables.noise_level_at(s)
-        if s == 0 or high > max(HIGHEST, LONGEST * low):
+        if is_left_to_euler(tables, t, s):
             return euler
         half = euler["eps_hat"] / 2
         formula = r"\frac{1}{2}\sqrt{\bar\alpha_s}(\varsigma_s-\varsigma_t)"

@@ -49,7 +49,7 @@ class PredictorCorrector(Sampler):
     def calls(self, steps: int) -> int:
         return steps + self.corrections * (steps - 1)
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         variance = posterior_variance(tables, t, s)
         predictor = reverse_kernel(tables, t, s, variance, variance)
         if s == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from diffusion_studio.core.process.tables import Tables
@@ -26,7 +27,7 @@ class ReverseSDE(Sampler):
     def keeps_marginals(self) -> bool:
         return False
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         """`b` is the integral of β over the step; the score is −ε̂/√(1−ᾱ_t)."""
         check_times(tables, t, s)
         b = math.log(tables.alpha_bar_at(s) / tables.alpha_bar_at(t))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -53,6 +54,6 @@ class SigmaCurve(Sampler):
         times, values = zip(*self.points, strict=True)
         return float(np.interp(t, times, values))
 
-    def update(self, tables: Tables, t: int, s: int, before: int | None = None) -> Update:
+    def update(self, tables: Tables, t: int, s: int, before: Sequence[int] = ()) -> Update:
         variance = self.sigma_at(t) ** 2 if s > 0 else 0.0
         return reverse_kernel(tables, t, s, variance, variance)

@@ -13,16 +13,23 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.readings import plus
 
 Quantity = Literal[
-    "x_t", "x0_hat", "eps_hat", "x0_before", "eps_next", "noise", "class_gradient",
-    "learned_noise", "learned_gradient",
+    "x_t", "x0_hat", "eps_hat", "x0_next", "eps_next", "eps_middle", "x0_before", "x0_before_2",
+    "eps_before", "eps_before_2", "eps_before_3", "noise", "class_gradient", "learned_noise",
+    "learned_gradient",
 ]  # fmt: skip
 
 SYMBOLS: Mapping[Quantity, str] = {
     "x_t": r"x_t",
     "x0_hat": r"\hat x_0",
     "eps_hat": r"\hat\epsilon",
-    "x0_before": r"\hat x_0'",
+    "x0_next": r"\hat x_0^{+}",
     "eps_next": r"\hat\epsilon'",
+    "eps_middle": r"\hat\epsilon_{1/2}",
+    "x0_before": r"\hat x_0'",
+    "x0_before_2": r"\hat x_0''",
+    "eps_before": r"\hat\epsilon_{-1}",
+    "eps_before_2": r"\hat\epsilon_{-2}",
+    "eps_before_3": r"\hat\epsilon_{-3}",
     "noise": r"z",
     "class_gradient": r"\nabla_{x_t}\log p(y|x_t)",
     "learned_noise": r"(\beta_{t|s}/\tilde\beta_t)^{v/2} z",
@@ -48,6 +55,7 @@ class Update:
         inner: a smaller update that some samplers repeat within the step (a Langevin step, Heun's probe).
         repeats: how often.
         when: whether the inner updates come before the sum, after it, or only find one of its quantities.
+        asked_at: the time at which the denoiser is asked about what such a probe finds, if not s.
         log_span: ln(β_{t|s}/β̃_t), from the smallest to the largest log-variance that a denoiser can learn.
     """
 
@@ -56,6 +64,7 @@ class Update:
     repeats: int = 0
     when: Literal["before", "after", "probe"] = "probe"
     log_span: float = 0.0
+    asked_at: int | None = None
 
     @cached_property
     def values(self) -> dict[Quantity, float]:
@@ -76,7 +85,7 @@ class Update:
 
         Noise of inner updates that come first is carried to s with x_t.
         """
-        inner = self.inner.sigma if self.inner else 0.0
+        inner = self.inner.sigma if self.inner and self.when != "probe" else 0.0
         carried = self["x_t"] if self.when == "before" else 1.0
         return float((self.sigma**2 + self.repeats * (carried * inner) ** 2) ** 0.5)
 

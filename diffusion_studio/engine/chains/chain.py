@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.chain import ChainStep, Past, plan, reverse_chain
+from diffusion_studio.core.chain import ChainStep, plan, remembered, reverse_chain
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL, ChunkedDenoiser, Denoiser
 from diffusion_studio.core.guidance.guidance import MeanShift, Strength
 from diffusion_studio.core.guidance.guides import Aids
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.samplers.base import Past
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.clipping import Clipping, Unclipped
 from diffusion_studio.core.steps.inversion import InversionStep
@@ -37,12 +38,7 @@ class Origin:
     """Where a branch leaves its parent."""
 
     t: int
-    before: int | None  # where the parent's step before began
-
-    @classmethod
-    def at(cls, times: tuple[int, ...], leaves: int) -> Origin:
-        """At state number `leaves` of a parent that visits these times."""
-        return cls(times[leaves], times[leaves - 1] if leaves else None)
+    before: tuple[int, ...] = ()  # where the steps began that the parent remembers there, the nearest first
 
 
 def inferred(steps: Iterator[ChainStep]) -> Iterator[ChainStep]:
@@ -84,6 +80,13 @@ class Chain:
             return times
         return (self.origin.t, *(t for t in times if t < self.origin.t))
 
+    def origin_at(self, k: int) -> Origin:
+        """Where a branch begins that leaves this chain at its own state k."""
+        before = () if self.origin is None else self.origin.before
+        if k == 0:
+            return Origin(self.times[0], before)
+        return Origin(self.times[k], remembered(self.spec.sampler, self.times, k, before))
+
     @cached_property
     def updates(self) -> list[Update]:
         """The update of every step.
@@ -94,7 +97,7 @@ class Chain:
         """
         if self.spec.sampler.uses_learned_variance and not self.source.learns_variance:
             raise Refused(NOT_LEARNED.format(name=self.source.name))
-        before = self.origin.before if self.origin is not None else None
+        before = () if self.origin is None else self.origin.before
         updates = plan(self.source.tables, self.spec.sampler, self.times, before)
         if self.shift is None:
             return updates
@@ -256,7 +259,7 @@ class Chain:
         """The reverse steps from number `first` on, beginning at state `x` (the first one when None).
 
         Args:
-            past: what is known of the step before.
+            past: what is known of the steps before.
         """
         steps = reverse_chain(
             self.denoiser,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,16 +84,35 @@ class Readable:
                 self._known.add(key)
 
 
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    """A track of which no step is computed."""
+
+    chain: Chain
+    parent: _Planned | None = None
+    leaves: int = 0  # the parent's state at which it begins
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        before = () if self.parent is None else self.parent.times[: self.leaves]
+        return (*before, *self.chain.times)
+
+    def origin_at(self, k: int) -> Origin:
+        """Where a branch begins that leaves at state k."""
+        if self.parent is not None and k < self.leaves:
+            return self.parent.origin_at(k)
+        return self.chain.origin_at(k - self.leaves)
+
+
 def check(source: Source, tree: ChainTree, device: torch.device) -> None:
     """Raises Refused, with a sentence, when a chain of the tree has a step that cannot be taken."""
-    known: list[tuple[int, ...]] = []  # times of the tracks
+    known: list[_Planned] = []
     for track in tree.tracks:
-        spec, origin = fitting(tree.spec_of(track), source), None
-        before: tuple[int, ...] = ()
+        spec, origin, parent, leaves = fitting(tree.spec_of(track), source), None, None, 0
         if track:
-            times = known[tree.parent_of(track)]
-            leaves = place_of(times[:-1], tree.branches[track - 1].time)
-            before, origin = times[:leaves], Origin.at(times, leaves)
+            parent = known[tree.parent_of(track)]
+            leaves = place_of(parent.times[:-1], tree.branches[track - 1].time)
+            origin = parent.origin_at(leaves)
         chain = Chain(source, spec, device, origin)
         try:
             _ = chain.updates
@@ -102,7 +121,7 @@ def check(source: Source, tree: ChainTree, device: torch.device) -> None:
             if track == tree.active:
                 raise
             raise Refused(f"In “{tree.label_of(track)}”: {error}") from None
-        known.append((*before, *chain.times))
+        known.append(_Planned(chain, parent, leaves))
 
 
 def fitting(spec: SampleSpec, source: Source) -> SampleSpec:
@@ -129,7 +148,7 @@ def rough_picture(record: Trajectory, time: float, view: View) -> NDArray[np.uin
     if parent is not None and parent.ready <= record.leaves:
         return None
     target = place_of(chain.times, time)
-    visited = _few_times(chain, target)
+    visited = few_times(chain, target)
     if not visited:
         return None
     first = None if parent is None else parent.exact(record.leaves)
@@ -142,7 +161,7 @@ def rough_picture(record: Trajectory, time: float, view: View) -> NDArray[np.uin
     return to_picture(chain.source.pictures(found))
 
 
-def _few_times(chain: Chain, target: int) -> tuple[int, ...]:
+def few_times(chain: Chain, target: int) -> tuple[int, ...]:
     """So few of a chain's times that lead to the estimate at state `target`; none where all are few."""
     times, calls = chain.times, chain.spec.sampler.calls
     steps = max(n for n in range(1, ROUGH_CALLS + 1) if n == 1 or calls(n) <= ROUGH_CALLS)

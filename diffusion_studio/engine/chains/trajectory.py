@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffusion_studio.core.chain import ChainStep, Past
-from diffusion_studio.engine.chains.chain import Chain, Origin
+from diffusion_studio.core.chain import ChainStep
+from diffusion_studio.core.samplers.base import Past
+from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.decoded import DecodedStates
 from diffusion_studio.engine.chains.states import MEMORY_CAP, States
 from diffusion_studio.engine.chains.views import (
@@ -33,7 +34,7 @@ class ExactState:
 
     k: int  # its number in the chain that goes on
     x: Tensor  # (n, C, H, W)
-    past: Past | None  # what is known of the step before it
+    past: Past | None  # what is known of the steps before it
 
 
 class Trajectory:
@@ -67,10 +68,12 @@ class Trajectory:
             leaves = min(max(leaves, 0), parent.steps - 1)
             before = parent.times[:leaves]
             spec = chain.spec.model_copy(update={"count": parent.chain.spec.count})
-            chain = replace(chain, spec=spec, origin=Origin.at(parent.times, leaves))
+            left = parent._owner(leaves)
+            chain = replace(chain, spec=spec, origin=left.chain.origin_at(leaves - left.leaves))
         chain.check()
         self.chain: Chain = chain
-        self.parent, self.leaves = parent, leaves
+        self.parent: Trajectory | None = parent
+        self.leaves: int = leaves
         self.times: tuple[int, ...] = (*before, *chain.times)
         self.steps: int = len(self.times) - 1
         self.states = States(chain, memory_cap)  # own ones, from the one at which the parent is left

@@ -13,7 +13,7 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from diffusion_studio.core.chain import Past, reverse_chain
+from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.denoisers.mixture import MixtureDenoiser
 from diffusion_studio.core.denoisers.tilted import TiltedDenoiser
@@ -23,6 +23,7 @@ from diffusion_studio.core.process.spacing import AnySpacing, TrailingSpacing
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM, AnySampler
+from diffusion_studio.core.samplers.base import Past
 from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.clipping import Unclipped
 from diffusion_studio.core.steps.inversion import inversion
@@ -164,12 +165,11 @@ class Reverse(Process):
                 state = above
                 yield state
         down, begin = tuple(times[top:]), max(first - top, 0)
-        remembers = len(down) > 2 and self._remembers(denoiser.tables, down)
         chain = reverse_chain(
             denoiser, self.sampler, down, state.x, noise.step, None, Unclipped(), begin, state.past
         )
         for step in chain:
-            yield State(step.x_s, step.past if remembers else None)
+            yield State(step.x_s, step.past if self.sampler.memory else None)
 
     def _climbed(
         self, denoiser: Denoiser, times: Sequence[int], first: int, state: State, noise: CounterNoise
@@ -180,10 +180,6 @@ class Reverse(Process):
         else:
             up = inversion(denoiser, tuple(reversed(times[first:])), state.x, clip=Unclipped())
             yield from (State(step.x_t) for step in up)
-
-    def _remembers(self, tables: Tables, down: Sequence[int]) -> bool:
-        """Whether a step needs the estimate of the one before."""
-        return self.sampler.update(tables, down[1], down[2], down[0])["x0_before"] != 0
 
 
 class Forward(Process):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diffusion_studio.core.chain import Past
+from diffusion_studio.core.samplers.base import Past
 from diffusion_studio.engine.plane.process import State
 
 
@@ -26,8 +26,8 @@ class Shelf:
         self._first, self._stride = first, 1
         slots = max(2, min(count, budget // max(state.x.nbytes, 1)))
         self._x = torch.empty((slots, *state.x.shape), dtype=state.x.dtype)
-        self._x0: Tensor | None = None  # of states that remember a step before them
-        self._past: dict[int, int] = {}  # where that step began
+        self._recalled: dict[int, tuple[Tensor, Tensor]] = {}  # x̂_0 and ε̂ of steps before, by how far back
+        self._past: dict[int, tuple[int, ...]] = {}  # where those began that a state remembers
         self._slots: dict[int, int] = {}
         self._put(first, state)
 
@@ -54,16 +54,22 @@ class Shelf:
     def __getitem__(self, number: int) -> State:
         slot = self._slots[number]
         x = self._x[slot].clone()
-        if number not in self._past or self._x0 is None:
-            return State(x)
-        return State(x, Past(self._past[number], self._x0[slot].clone()))
+        past: Past | None = None
+        times = self._past.get(number, ())
+        for back in reversed(range(len(times))):
+            x0_hat, eps_hat = self._recalled[back]
+            past = Past(times[back], x0_hat[slot].clone(), eps_hat[slot].clone(), past)
+        return State(x, past)
 
     def _put(self, number: int, state: State) -> None:
         slot = min(set(range(len(self._slots) + 1)) - set(self._slots.values()))
         self._slots[number] = slot
         self._x[slot] = state.x
-        if state.past is not None:
-            if self._x0 is None:
-                self._x0 = torch.empty_like(self._x)
-            self._x0[slot] = state.past.x0_hat
-            self._past[number] = state.past.t
+        if state.past is None:
+            return
+        for back, step in enumerate(state.past.steps):
+            if back not in self._recalled:
+                self._recalled[back] = torch.empty_like(self._x), torch.empty_like(self._x)
+            x0_hat, eps_hat = self._recalled[back]
+            x0_hat[slot], eps_hat[slot] = step.x0_hat, step.eps_hat
+        self._past[number] = state.past.times

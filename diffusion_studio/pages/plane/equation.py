@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from diffusion_studio.core.process.tables import Tables
@@ -36,9 +37,19 @@ def _plain(
     if s > t:
         return _forward(tables, t, s)
     assert isinstance(process, Reverse)
-    before = times[position - 1] if position and times[position - 1] > t else None
+    before = _before(times, position)
     formula, numbers = step_equation(process.sampler.update(tables, t, s, before), s)
     return formula, numbers, f"t = {t} → s = {s} · {type(process.sampler).source}"
+
+
+def _before(times: tuple[int, ...], position: int) -> list[int]:
+    """Where the steps down before this one began, the nearest first; those on the way up are none."""
+    before: list[int] = []
+    for later, earlier in itertools.pairwise(reversed(times[: position + 1])):
+        if earlier < later:
+            break
+        before.append(earlier)
+    return before
 
 
 def _langevin(process: Langevin) -> tuple[list[Term], list[Term], str]:

@@ -14,6 +14,7 @@ from diffusion_studio.core.process.spacing import (
     KarrasSpacing,
     LeadingSpacing,
     LogSNRSpacing,
+    SectionsSpacing,
     Spacing,
     TrailingSpacing,
 )
@@ -41,6 +42,41 @@ def test_that_times_fall_from_noise_to_image(kind, total, data):
 @pytest.mark.parametrize("kind", list(RULES))
 def test_that_all_steps_visit_every_time(kind):
     assert RULES[kind].times(tables_of(50), 50) == tuple(range(50, -1, -1))
+
+
+def iddpm_times(total, sections):
+    """`space_timesteps` of iDDPM's code, written out; it counts from 0."""
+    size, extra = divmod(total, len(sections))
+    start, found = 0, set()
+    for i, count in enumerate(sections):
+        length = size + (1 if i < extra else 0)
+        stride = 1 if count <= 1 else (length - 1) / (count - 1)
+        place = 0.0
+        for _ in range(count):
+            found.add(start + round(place))
+            place += stride
+        start += length
+    return (*sorted((time + 1 for time in found), reverse=True), 0)
+
+
+@pytest.mark.parametrize("total", [300, 1000, 1001])
+@pytest.mark.parametrize("sections", [(10, 15, 20), (20,), (1, 1, 2), (50, 2, 7, 11), (60, 60, 40, 20, 20)])
+def test_that_sections_are_those_of_iddpm(total, sections):
+    found = SectionsSpacing(shares=sections).times(tables_of(total), sum(sections))
+    assert found == iddpm_times(total, sections)
+
+
+def test_that_other_numbers_of_steps_keep_the_shares_of_the_sections():
+    times = SectionsSpacing(shares=(10, 15, 20)).times(tables_of(300), 90)[:-1]
+    assert [sum(low < t <= low + 100 for t in times) for low in (0, 100, 200)] == [20, 30, 40]
+    full = SectionsSpacing(shares=(1, 1, 8)).times(tables_of(30), 28)[:-1]
+    assert sum(t > 20 for t in full) == 10  # a section holds no more than its times
+
+
+@pytest.mark.parametrize("shares", [(), (3, 0), (5, -1)])
+def test_that_sections_without_steps_are_refused(shares):
+    with pytest.raises(ValueError, match="a whole number above 0"):
+        SectionsSpacing(shares=shares)
 
 
 def test_the_published_times():

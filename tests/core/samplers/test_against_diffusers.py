@@ -4,6 +4,8 @@ Time k of diffusers, 0 … T−1, is our t = k + 1. DDIM and DDPM are followed i
 round their levels and states to float32 within each step, and are followed as closely as that permits.
 """
 
+import sys
+import types
 import warnings
 
 import pytest
@@ -18,6 +20,10 @@ with warnings.catch_warnings():
         EulerAncestralDiscreteScheduler,
         EulerDiscreteScheduler,
         HeunDiscreteScheduler,
+        KDPM2DiscreteScheduler,
+        LMSDiscreteScheduler,
+        PNDMScheduler,
+        UniPCMultistepScheduler,
     )
 
 from diffusion_studio.core.chain import reverse_chain
@@ -29,20 +35,30 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import (
     DDIM,
     DDPM,
+    DPM2,
+    LMS,
+    PNDM,
     DPMSolver2M,
     DPMSolver2MSDE,
+    DPMSolver3MSDE,
+    DPMSolverSDE,
     Euler,
     EulerAncestral,
     Heun,
+    UniPC,
 )
 from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold, Unclipped
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers'
+pytestmark = [  # diffusers'
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning"),
+]
 
 T = 1000
 OFF = Unclipped()
 EXACT = {"rtol": 1e-11, "atol": 1e-11}
 SINGLE = {"rtol": 1e-5, "atol": 1e-5}  # float32 within their steps, carried over a whole chain
+VARIANCE_PRESERVING = (DPMSolverMultistepScheduler, UniPCMultistepScheduler)
 SCHEDULES = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
 SPACINGS = {"leading": LeadingSpacing(), "trailing": TrailingSpacing(), "linspace": LinspaceSpacing()}
 
@@ -78,7 +94,7 @@ def generator():
 
 def their_states(scheduler, denoiser, x, **options):
     """The states that diffusers visits after the first one, in our coordinates."""
-    scaled = hasattr(scheduler, "sigmas") and not isinstance(scheduler, DPMSolverMultistepScheduler)
+    scaled = hasattr(scheduler, "sigmas") and not isinstance(scheduler, VARIANCE_PRESERVING)
     root = lambda t: denoiser.tables.alpha_bar_at(t) ** 0.5 if scaled else 1.0  # noqa: E731
     times = [int(k) + 1 for k in scheduler.timesteps]
     sample, found = x / root(times[0]), []
@@ -296,3 +312,86 @@ def test_that_the_times_of_dpm_solver_are_other_ones():
             their_states(scheduler, denoiser, start()),
             **SINGLE,
         )
+
+
+@pytest.mark.parametrize("count", [7, 20])
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+def test_lms(spacing, count):
+    scheduler = reference(LMSDiscreteScheduler, count, timestep_spacing=spacing)
+    denoiser = curved(tables_of(scheduler))
+    ours = our_states(LMS(), denoiser, times_of(scheduler), start())
+    agree(ours, their_states(scheduler, denoiser, start()), rtol=2e-4, atol=2e-4)  # theirs integrates roughly
+
+
+@pytest.mark.parametrize("count", [7, 20])
+def test_unipc(count):
+    scheduler = reference(UniPCMultistepScheduler, count, timestep_spacing="trailing")
+    denoiser = curved(tables_of(scheduler))
+    ours = our_states(UniPC(), denoiser, times_of(scheduler), start())
+    agree(ours, their_states(scheduler, denoiser, start()), **SINGLE)
+
+
+@pytest.mark.parametrize("count", [7, 20])
+def test_dpm_solver_of_third_order(count):
+    """η = 0, and the heun form at the second step, which is the one of k-diffusion."""
+    scheduler = reference(
+        DPMSolverMultistepScheduler, count, solver_order=3, solver_type="heun", timestep_spacing="trailing",
+        lower_order_final=False,
+    )  # fmt: skip
+    denoiser = curved(tables_of(scheduler))
+    ours = our_states(DPMSolver3MSDE(eta=0), denoiser, times_of(scheduler), start())
+    agree(ours, their_states(scheduler, denoiser, start()), **SINGLE)
+
+
+@pytest.mark.parametrize("end_at_image", [True, False])
+def test_pndm(end_at_image):
+    """Each call of theirs is a stage; the first three steps take four."""
+    scheduler = reference(PNDMScheduler, 20, set_alpha_to_one=end_at_image)
+    scheduler.final_alpha_cumprod = (
+        torch.tensor(1.0).double() if end_at_image else scheduler.alphas_cumprod[0]
+    )
+    denoiser, x, theirs = curved(tables_of(scheduler)), start(), []
+    for number, k in enumerate(scheduler.timesteps):
+        x = scheduler.step(denoiser(x, int(k) + 1).value, int(k), x).prev_sample
+        if number >= 12 or number % 4 == 3:
+            theirs.append(x)
+    times = (*LeadingSpacing().times(denoiser.tables, 20)[:-1], *((0,) if end_at_image else ()))
+    agree(our_states(PNDM(), denoiser, times, start()), theirs if end_at_image else theirs[:-1], **EXACT)
+
+
+def two_stages(scheduler, levels, sampler):
+    """Ours and theirs where each step asks twice, on the levels of both calls: (our states, their states)."""
+    tables = Tables.from_alpha_bar(1 / (1 + levels.double().flip(0) ** 2))
+    bend = lambda x, t: torch.tanh(x) * (0.3 + 0.02 * t)  # noqa: E731
+    root = lambda t: tables.alpha_bar_at(t) ** 0.5  # noqa: E731
+    sample, theirs = start() * levels[0], []
+    for t, k in zip(range(tables.steps, 0, -1), scheduler.timesteps, strict=True):
+        asked = scheduler.scale_model_input(sample, k).double()
+        sample = scheduler.step(bend(asked, t), k, sample).prev_sample.double()
+        theirs.append(sample)
+    times = (*range(tables.steps, 0, -2), 0)
+    ours = our_states(
+        sampler, FunctionDenoiser(tables, bend), times, root(times[0]) * levels[0] * start(),
+        dtype=torch.float32,
+    )  # fmt: skip
+    return ours, [root(s) * x for s, x in zip(times[1:], [*theirs[1::2], theirs[-1]], strict=True)]
+
+
+def test_dpm2():
+    scheduler = reference(KDPM2DiscreteScheduler, 10)
+    ends, middles = scheduler.sigmas[[0, *range(1, 18, 2)]], scheduler.sigmas_interpol[1:18:2]
+    levels = torch.stack([ends, torch.cat([middles, middles[-1:]])], 1).flatten()[:-1]
+    agree(*two_stages(scheduler, levels, DPM2()), **SINGLE)
+
+
+def test_dpm_solver_sde(monkeypatch):
+    """Theirs draws from a tree of Brownian motion; here both draw, call by call, from one generator."""
+    monkeypatch.setitem(sys.modules, "torchsde", types.ModuleType("torchsde"))
+    from diffusers.schedulers.scheduling_dpmsolver_sde import DPMSolverSDEScheduler
+
+    scheduler, draws = reference(DPMSolverSDEScheduler, 10), generator()
+    scheduler.noise_sampler = lambda high, low: torch.randn(start().shape, generator=draws)
+    ends = scheduler.sigmas[[0, *range(1, 18, 2)]]
+    middles = (ends[:-1] * ends[1:]) ** 0.5
+    levels = torch.stack([ends, torch.cat([middles, middles[-1:]])], 1).flatten()[:-1]
+    agree(*two_stages(scheduler, levels, DPMSolverSDE()), **SINGLE)

@@ -8,7 +8,7 @@ from collections import deque
 import pytest
 import torch
 
-from diffusion_studio.core.chain import Past, plan, reverse_chain
+from diffusion_studio.core.chain import plan, reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDenoiser
 from diffusion_studio.core.denoisers.predictions import Prediction
@@ -19,16 +19,22 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import (
     DDIM,
     DDPM,
+    DPM2,
+    LMS,
     AnnealedLangevin,
     DPMSolver2M,
     DPMSolver2MSDE,
+    DPMSolver3MSDE,
+    DPMSolverSDE,
     Euler,
     EulerAncestral,
     Heun,
     PredictorCorrector,
     Sampler,
     SigmaCurve,
+    UniPC,
 )
+from diffusion_studio.core.samplers.base import Past
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
 from support.families import ready
 
@@ -116,6 +122,29 @@ def test_that_a_forbidden_curve_is_refused_with_the_reason(tables):
 def test_that_a_curve_that_is_none_is_refused(points):
     with pytest.raises(ValueError, match="the curve of σ"):
         SigmaCurve(points=points)
+
+
+def test_that_sections_of_a_step_lie_between_its_ends(tables):
+    for t, s in ((200, 1), (150, 120), (40, 38), (3, 1)):
+        middle = tables.time_between(t, s)
+        level = tables.noise_level_at
+        wanted = math.log(level(t) * level(s)) / 2
+        nearest = min(range(s + 1, t), key=lambda k: abs(math.log(level(k)) - wanted))
+        assert middle == nearest
+    assert tables.time_between(40, 39) is tables.time_between(40, 0) is None
+
+
+def test_that_dpm2_takes_the_slope_in_the_middle():
+    """Against k-diffusion's step, written out, on levels of which each second is the middle of two."""
+    levels = torch.logspace(-1, 1, 21, dtype=torch.float64)
+    tables = Tables.from_alpha_bar(1 / (1 + levels**2))
+    denoiser, x, t, s = curved(tables), start(), 15, 13
+    root = [tables.alpha_bar_at(k) ** 0.5 for k in (t, t - 1, s)]
+    high, middle, low = (tables.noise_level_at(k) for k in (t, t - 1, s))
+    halfway = x / root[0] + (middle - high) * denoiser(x, t).eps_hat
+    slope = denoiser(halfway * root[1], t - 1).eps_hat
+    expected = root[2] * (x / root[0] + (low - high) * slope)
+    torch.testing.assert_close(run(denoiser, DPM2(), (t, s), x)[-1].x_s, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_that_heun_takes_the_mean_of_both_slopes():
@@ -292,10 +321,11 @@ def one_hot(number, size):
 def law(sampler, tables, t, s, before):
     """Mean and variance of x_s given x_0 = 1, from those of x_t, if the estimates are the truth."""
     truth = FunctionDenoiser(tables, lambda x, t: torch.ones_like(x), "x_0")
-    past = None if before is None else Past(before, torch.ones(1, 1, dtype=torch.float64))
 
     def end(x_t, number=-1):
-        x = torch.full((1, 1), x_t, dtype=torch.float64)
+        x, past = torch.full((1, 1), x_t, dtype=torch.float64), None
+        for time in reversed(before):
+            past = Past(time, torch.ones_like(x), truth(x, t).eps_hat, past)  # ε̂ is the same all the way
         step = next(reverse_chain(truth, sampler, (t, s), x, one_hot(number, 1), clip=OFF, past=past))
         return float(step.x_s), len(step.draws)
 
@@ -311,14 +341,20 @@ def test_that_every_sampler_says_whether_it_keeps_the_marginals(kind, tables):
     kept = [
         law(sampler, tables, t, s, before)
         == pytest.approx((tables.alpha_bar_at(s) ** 0.5, 1 - tables.alpha_bar_at(s)), abs=1e-9)
-        for before, t, s in ((None, 150, 120), (150, 120, 80), (80, 40, 1), (3, 2, 1))
+        for before, t, s in (
+            ((), 150, 120),
+            ((150,), 120, 80),
+            ((180, 190), 150, 120),
+            ((80, 110, 140), 40, 1),
+            ((3, 4, 5), 2, 1),
+        )
     ]
     assert all(kept) if sampler.keeps_marginals else not any(kept)
 
 
 @pytest.mark.parametrize("kind", list(SAMPLERS))
 def test_that_every_sampler_ends_on_its_estimate_without_noise(kind, tables):
-    for before, t in ((None, 1), (90, 40), (2, 1)):
+    for before, t in (((), 1), ((90,), 40), ((2, 3, 4), 1)):
         mean, variance = law(SAMPLERS[kind](), tables, t, 0, before)
         assert (mean, variance) == pytest.approx((1, 0), abs=1e-9) or not SAMPLERS[kind]().keeps_marginals
 
@@ -377,6 +413,16 @@ def mixture(tables):
 
 def slope(sampler, denoiser, exact, counts):
     errors = [float((run(denoiser, sampler, even(n), LINE)[-1].x_s - exact).abs().mean()) for n in counts]
+    return fitted(counts, errors)
+
+
+def counts_of(sampler):
+    """Numbers of steps at which the error is that of the order; the first step of LMS counts late."""
+    return (200, 400, 800) if sampler.kind == "lms" else (25, 50, 100, 200)
+
+
+def fitted(counts, errors):
+    """The order at which errors fall with the number of steps."""
     logs = torch.tensor([[math.log(n), math.log(e)] for n, e in zip(counts, errors, strict=True)])
     centred = logs - logs.mean(0)
     return -float((centred[:, 0] * centred[:, 1]).sum() / (centred[:, 0] ** 2).sum())
@@ -390,13 +436,54 @@ def test_the_order_of_convergence_on_a_gaussian(sampler):
         (a**2 + float(FINE.noise_level[LOW]) ** 2) / (a**2 + float(FINE.noise_level[HIGH]) ** 2)
         * FINE.alpha_bar_at(LOW) / FINE.alpha_bar_at(HIGH)
     )  # fmt: skip
-    found = slope(sampler, GaussianDenoiser(FINE, 0.0, a), gain * LINE, (25, 50, 100, 200))
+    found = slope(sampler, GaussianDenoiser(FINE, 0.0, a), gain * LINE, counts_of(sampler))
     assert found == pytest.approx(sampler.order, abs=0.15)
 
 
 def test_that_the_solvers_are_of_the_order_of_their_papers():
     orders = {sampler.kind: sampler.order for sampler in DETERMINISTIC}
-    assert orders == {"ddim": 1, "sigma": 1, "euler": 1, "heun": 2, "dpm2m": 2} | orders
+    of_papers = {
+        "ddim": 1, "sigma": 1, "euler": 1, "heun": 2, "dpm2m": 2, "dpm2": 2, "pndm": 2, "unipc": 3, "lms": 2,
+        "gradient_estimation": 1,
+    }  # fmt: skip
+    assert orders == of_papers | orders
+
+
+def exact_past(denoiser, times, gain_at, count):
+    """The `count` steps before times[count] on the exact flow of a Gaussian, as a chain remembers them."""
+    past = None
+    for t in times[:count]:
+        prediction = denoiser(gain_at(t) * LINE, t)
+        past = Past(t, prediction.x0_hat, prediction.eps_hat, past)
+    return past
+
+
+@pytest.mark.parametrize(
+    ("sampler", "order"), [(LMS(), 4), (DPMSolver3MSDE(eta=0), 2), (UniPC(), 3), (DPMSolver2M(), 2)],
+    ids=lambda value: getattr(value, "kind", value),
+)  # fmt: skip
+def test_the_order_of_the_later_steps_of_a_multistep_solver(sampler, order):
+    """A chain that is begun exactly, in the steps that such a solver looks back on."""
+    denoiser, errors = GaussianDenoiser(FINE, 0.0, 0.5), []
+
+    def gain_at(t):
+        return (FINE.alpha_bar_at(t) * (0.25 + FINE.noise_level_at(t) ** 2)) ** 0.5
+
+    for n in (25, 50, 100, 200):
+        times, first = even(n), sampler.memory
+        past = exact_past(denoiser, times, gain_at, first)
+        chain = reverse_chain(
+            denoiser, sampler, times, gain_at(times[first]) * LINE, clip=OFF, first=first, past=past
+        )
+        *_, last = chain
+        errors.append(float((last.x_s - gain_at(LOW) * LINE).abs().mean()))
+    assert fitted((25, 50, 100, 200), errors) == pytest.approx(order, abs=0.2)
+
+
+@pytest.mark.parametrize(("sampler", "order"), [(DPMSolverSDE(eta=0), 2), (DPMSolver2MSDE(eta=0), 2)])
+def test_the_order_of_stochastic_solvers_without_their_noise(sampler, order):
+    found = slope(sampler, mixture(FINE), end_of_the_flow(), (25, 50, 100, 200))
+    assert found == pytest.approx(order, abs=0.15)
 
 
 @functools.cache
@@ -423,7 +510,7 @@ def end_of_the_flow():
 
 @pytest.mark.parametrize("sampler", DETERMINISTIC, ids=lambda sampler: sampler.kind)
 def test_the_order_of_convergence_on_a_mixture(sampler):
-    found = slope(sampler, mixture(FINE), end_of_the_flow(), (25, 50, 100, 200))
+    found = slope(sampler, mixture(FINE), end_of_the_flow(), counts_of(sampler))
     assert found == pytest.approx(sampler.order, abs=0.15)
 
 

@@ -26,6 +26,7 @@ from diffusion_studio.core.samplers import (
     Sampler,
     SigmaCurve,
 )
+from diffusion_studio.core.samplers.base import RECALLED
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.distances import distance_between, distance_to_end
@@ -185,7 +186,7 @@ def test_that_a_change_takes_up_what_the_parent_had_seen():
     branch = computed(branch_of(parent, 3, spec.model_copy(update={"sampler": DPMSolver2M()})))
     exact = parent.exact(3)
     x, past = exact.x, exact.past
-    assert past.t == parent.times[2]
+    assert past.times == (parent.times[2],)
     alone = Chain(parent.chain.source, branch.chain.spec, CPU, branch.chain.origin)
     states = [step.x_s for step in alone.steps(0, x, past)]
     assert torch.equal(branch.exact(STEPS).x, states[-1])
@@ -236,7 +237,8 @@ def test_that_every_exact_state_is_that_of_one_straight_run(kind):
         exact = made.exact(k)
         x, past = exact.x, exact.past
         assert torch.equal(x, states[k])
-        assert (None if past is None else past.t) == (made.times[k - 1] if k else None)
+        memory = max(SAMPLERS[kind].memory, 1)
+        assert (() if past is None else past.times) == made.times[max(k - memory, 0) : k][::-1]
 
 
 def test_that_the_exact_states_of_a_branch_are_those_of_both_runs():
@@ -346,17 +348,19 @@ ONE_SUM = [kind for kind, sampler in SAMPLERS.items() if sampler.update(TABLES, 
 @pytest.mark.parametrize("kind", ONE_SUM)
 def test_that_a_step_is_its_mean_and_the_noise_that_is_shown(kind):
     made = computed(main_chain(spec_of(SAMPLERS[kind], clip=Unclipped())))
-    before = None
+    past = None
     for step in made.chain.steps():
         known = {
             "x_t": step.x_t, "x0_hat": step.prediction.x0_hat, "eps_hat": step.prediction.eps_hat,
-            "x0_before": before,
         }  # fmt: skip
+        for quantity in set(step.update.values) & set(RECALLED):
+            back, name = RECALLED[quantity]
+            known[quantity] = getattr(past.steps[back], name)
         terms = [term for term in step.update.terms if term.quantity != "noise"]
         mean = torch.stack([term.value * known[term.quantity] for term in terms]).sum(0)
         noise = torch.from_numpy(made.values("noise", step.index))
         torch.testing.assert_close(mean + noise, step.x_s, rtol=1e-4, atol=1e-4)
-        before = step.prediction.x0_hat
+        past = step.past
 
 
 @pytest.mark.parametrize("kind", SAMPLERS)

@@ -13,7 +13,7 @@ from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.spacing import ExplicitSpacing
 from diffusion_studio.core.samplers import DDIM, Sampler
 from diffusion_studio.engine.chains.chain import Chain
-from diffusion_studio.engine.chains.records import ROUGH_CALLS, place_of, rough_picture, to_picture
+from diffusion_studio.engine.chains.records import ROUGH_CALLS, few_times, place_of, rough_picture, to_picture
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from support.chains import random_source
@@ -44,7 +44,9 @@ def test_that_a_rough_picture_is_that_of_a_chain_over_those_few_times(kind, shar
     picture = rough_picture(record, 50 * share, "x0_hat")
     assert picture is not None
     assert len(asked.times) <= ROUGH_CALLS + 2 * spec.sampler.calls(1)  # and the step that is looked at
-    visited = sorted({t for t in asked.times if t >= record.times[target]})
+    visited = few_times(record.chain, target)
+    assert set(visited[:-1]) <= set(asked.times)
+    visited = sorted(t for t in visited if t >= record.times[target])
     again = Chain(asked.source, spec.model_copy(update={"spacing": ExplicitSpacing(values=visited)}), CPU)
     *_, last = again.steps()
     at_image = target == len(record.times) - 1

@@ -1,0 +1,125 @@
+"""The values that diffusers' own tests publish for its schedulers, reached through the library's names.
+
+Each is Σ|x| or the mean |x| of a chain of ten steps on a network that says x · k/(k+1) at its time k. The
+tests of those schedulers whose states are x/√ᾱ divide the state by √(1+ς²) for the network and then go on
+from the divided one, which makes no chain; it is followed as it is, step by step.
+"""
+
+import itertools
+import math
+import warnings
+
+import pytest
+import torch
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from diffusers import (
+        KDPM2DiscreteScheduler,
+        LMSDiscreteScheduler,
+        PNDMScheduler,
+        UniPCMultistepScheduler,
+    )
+
+from diffusion_studio.core.chain import reverse_chain
+from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
+from diffusion_studio.core.process.schedules import LinearSchedule
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.samplers import DPM2, LMS, PNDM, UniPC
+from diffusion_studio.core.steps.clipping import Unclipped
+
+pytestmark = [  # diffusers'
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning"),
+]
+
+SAMPLE = (torch.arange(768, dtype=torch.float64) / 768).view(3, 8, 8, 4).permute(3, 0, 1, 2)
+OFF = Unclipped()
+
+
+def network(x, k):
+    return x * (k / (k + 1))
+
+
+def tables_of(levels):
+    """Levels ς from the noise down are a schedule of their own: ᾱ = 1/(1+ς²)."""
+    return Tables.from_alpha_bar(1 / (1 + torch.as_tensor(levels).double().flip(0) ** 2))
+
+
+def divided_chain(sampler, levels, asked, mains):
+    """Σ|x| at the end of the loop of such a test.
+
+    Args:
+        levels: every ς at which the network is asked, from the noise down.
+        asked: the scheduler's time at each of them.
+        mains: which of our times a step begins or ends at.
+    """
+    tables = tables_of(levels)
+    root = lambda t: tables.alpha_bar_at(t) ** 0.5  # noqa: E731
+    at = dict(zip(range(tables.steps, 0, -1), [float(k) for k in asked], strict=True))
+
+    def answer(x, t):
+        return network(x / root(t) if t in mains else x, at[t])
+
+    denoiser, state, past = FunctionDenoiser(tables, answer), SAMPLE * float(levels[0]), None
+    for index, (t, s) in enumerate(itertools.pairwise(mains)):
+        given = root(t) * state * root(t)  # what is divided is taken for a state of its own
+        step = next(reverse_chain(denoiser, sampler, mains, given, clip=OFF, first=index, past=past))
+        state, past = step.x_s / root(s), step.past
+    return float(state.abs().sum())
+
+
+def scheduler_of(cls, **settings):
+    scheduler = cls(beta_start=1e-4, beta_end=0.02, beta_schedule="linear", **settings)
+    scheduler.set_timesteps(10)
+    return scheduler
+
+
+@pytest.mark.parametrize(("karras", "value"), [(False, 1006.388), (True, 3812.9927)])
+def test_lms(karras, value):
+    theirs = scheduler_of(LMSDiscreteScheduler, num_train_timesteps=1100, use_karras_sigmas=karras)
+    found = divided_chain(LMS(), theirs.sigmas[:-1], theirs.timesteps, range(10, -1, -1))
+    assert found == pytest.approx(value, abs=1e-2)
+
+
+def test_dpm2():
+    theirs = scheduler_of(KDPM2DiscreteScheduler, num_train_timesteps=1100)
+    ends, middles = theirs.sigmas[[0, *range(1, 18, 2)]], theirs.sigmas_interpol[1:18:2]
+    levels = torch.stack([ends, torch.cat([middles, middles[-1:]])], 1).flatten()[:-1]
+    found = divided_chain(DPM2(), levels, theirs.timesteps, (*range(19, 0, -2), 0))
+    assert found == pytest.approx(20.4125, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("end", "first_beta", "total", "mean"), [(1, 1e-4, 198.1318, 0.2580), (1, 0.01, 186.9482, 0.2434),
+                                             (0, 0.01, 230.0399, 0.2995)],
+)  # fmt: skip
+def test_pndm(end, first_beta, total, mean):
+    """Unless `set_alpha_to_one`, its last step goes from t = 1 to itself."""
+    theirs = PNDMScheduler(1000, beta_start=first_beta)
+    tables = Tables.from_betas(LinearSchedule(beta_first=first_beta).betas(1000))
+    torch.testing.assert_close(tables.alpha_bar[1:].float(), theirs.alphas_cumprod, rtol=1e-4, atol=1e-7)
+    denoiser = FunctionDenoiser(tables, lambda x, t: network(x, t - 1))
+    *_, last = reverse_chain(
+        denoiser, PNDM(), (*range(901, 0, -100), *((0,) if end == 0 else ())), SAMPLE, clip=OFF
+    )
+    assert float(last.x_s.abs().sum()) == pytest.approx(total, abs=1e-2)
+    assert float(last.x_s.abs().mean()) == pytest.approx(mean, abs=1e-3)
+
+
+def test_unipc():
+    """Its last step ends at the lowest level and is of first order: what ours adds there is taken off.
+
+    With Karras' levels that step goes nowhere, to a level that it has reached, which no chain of ours does.
+    """
+    theirs = scheduler_of(UniPCMultistepScheduler, num_train_timesteps=1000, final_sigmas_type="sigma_min")
+    levels = theirs.sigmas
+    tables = tables_of(levels)
+    at = dict(zip(range(tables.steps, 1, -1), theirs.timesteps.tolist(), strict=True))
+    denoiser = FunctionDenoiser(tables, lambda x, t: network(x, at[t]))
+    *_, last = reverse_chain(denoiser, UniPC(), range(tables.steps, 0, -1), SAMPLE, clip=OFF)
+    now, before = last.past.steps[:2]
+    h, older = (math.log(tables.noise_level_at(k + 1) / tables.noise_level_at(k)) for k in (1, 2))
+    second = (1 - math.exp(-h)) * h / (2 * older) * (now.x0_hat - before.x0_hat)
+    found = last.x_s - tables.alpha_bar_at(1) ** 0.5 * second
+    assert float(found.abs().mean()) == pytest.approx(0.2464, abs=1e-3)

@@ -212,7 +212,9 @@ def windowed() -> dict[str, object]:
         studio.training.edit("training.seconds", 0.0)
         studio.training.start()
         wait(lambda: studio.training.state.step > 0)
-        batch = Run.open(studio.training.state.run).config.training.batch_size  # as it was chosen
+        path = studio.training.state.run
+        assert path is not None
+        batch = Run.open(path).config.training.batch_size  # as it was chosen
         found["rate"] = images_per_second(lambda: studio.training.state.step, batch, live)
         late = lateness(live)
         found.update(p50=share_within(late, 50), p99=share_within(late, 99), worst=max(late))

@@ -7,7 +7,8 @@ instead, and where a program beside them keeps a processor busy, each of those m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
@@ -46,20 +47,39 @@ def side_by_side(work: Callable[[slice], T], parts: Sequence[slice], device: tor
     A part that no thread has begun when the calling one is done with its own is worked on by that one. What
     raises in one part is raised here, once no other one computes any more.
     """
-    if len(parts) == 1 or device.type != "cpu" or PROCESSORS == 1:
-        return [work(part) for part in parts]
+    return list(handed_on(work, parts, device))
+
+
+def handed_on(work: Callable[[slice], T], parts: Sequence[slice], device: torch.device) -> Iterator[T]:
+    """As `side_by_side`, but each answer is handed on in its turn and not kept: where parts come one after
+    the other, there is never more than one.
+    """
+    if at_once(len(parts), device) == 1:
+        yield from map(work, parts)
+        return
     alike = _like_here(work, helpers_for(parts))
-    waiting = [_threads().submit(alike, part) for part in parts[1:]]
+    waiting = deque(_threads().submit(alike, part) for part in parts[1:])
     try:
-        found = [alike(parts[0])]
-        for part, other in zip(parts[1:], waiting, strict=True):
-            found.append(alike(part) if other.cancel() else other.result())
+        yield alike(parts[0])
+        for part in parts[1:]:
+            yield alike(part) if waiting[0].cancel() else waiting[0].result()
+            waiting.popleft()
     finally:
         _end(waiting)
-    return found
 
 
-def _end(waiting: Sequence[Future[T]]) -> None:
+def at_once(parts: int, device: torch.device) -> int:
+    """How many of so many parts are worked on at the same time."""
+    return min(parts, PROCESSORS) if device.type == "cpu" else 1
+
+
+def finer(count: int, parts: int, most: int, device: torch.device) -> int:
+    """Into how many parts a batch that has no room in `parts` is split next; 0: no further, up to `most`."""
+    found = min(count, most, 2 * max(parts, at_once(count, device)))
+    return found if found > parts else 0
+
+
+def _end(waiting: Iterable[Future[T]]) -> None:
     wait([other for other in waiting if not other.cancel()])
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import pytest
 import torch
 
 from diffusion_studio.models import side_by_side as module
-from diffusion_studio.models.side_by_side import parts_for, side_by_side, slices, with_helpers
+from diffusion_studio.models.side_by_side import (
+    finer,
+    handed_on,
+    parts_for,
+    side_by_side,
+    slices,
+    with_helpers,
+)
 from support.processors import processors
 
 CPU = torch.device("cpu")
@@ -84,6 +92,32 @@ def test_that_other_devices_take_one_part_after_the_other():
     here = threading.get_ident()
     found = side_by_side(lambda part: threading.get_ident(), slices(30, 3), torch.device("meta"))
     assert found == [here] * 3
+
+
+def test_that_of_parts_in_turn_only_one_answer_is_held_at_a_time():
+    alive = []
+
+    def work(part):
+        answer = torch.zeros(1)
+        alive.append(weakref.ref(answer))
+        return answer
+
+    answers = handed_on(work, slices(30, 10), torch.device("meta"))
+    for number in range(1, 11):
+        assert next(answers) is not None
+        assert len(alive) == number
+        assert all(kept() is None for kept in alive)
+
+
+@pytest.mark.parametrize(
+    ("count", "parts", "expected"), [(32, 1, 6), (32, 6, 12), (32, 30, 32), (32, 32, 0), (99, 40, 64)]
+)
+def test_that_a_batch_without_room_is_split_until_each_image_is_alone(count, parts, expected):
+    assert finer(count, parts, 64, CPU) == expected
+
+
+def test_that_another_device_works_on_one_part_at_a_time():
+    assert finer(32, 1, 64, torch.device("meta")) == 2
 
 
 def test_that_a_thread_has_its_helpers_back_afterwards():

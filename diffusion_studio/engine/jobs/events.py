@@ -111,7 +111,8 @@ class Finished(Event):
     message: str = ""
     traceback: str = ""
     step: int = 0
-    smaller_batch: int = 0  # offered after running out of memory
+    parts: int = 0  # of a step, offered after running out of memory: the same step
+    smaller_batch: int = 0  # offered where it cannot be split further: another training
 
 
 @dataclass(frozen=True, eq=False)

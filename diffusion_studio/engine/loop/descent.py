@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -64,11 +64,12 @@ class Descent:
         """What a loss says of each weight, and of each of `leaves`; several threads may ask at once."""
         return torch.autograd.grad(loss, [*self.weights, *leaves], allow_unused=True)
 
-    def take(self, parts: Sequence[Gradient], leaves: Sequence[Tensor] = ()) -> None:
+    def take(self, parts: Iterable[Gradient], leaves: Sequence[Tensor] = ()) -> None:
         """The sum over the parts of a batch, in their order, in the place of the gradient before."""
-        total = list(parts[0])
+        coming = iter(parts)
+        total = list(next(coming))
         known = [number for number, said in enumerate(total) if said is not None]
-        for more in parts[1:]:
+        for more in coming:
             sums = torch._foreach_add([total[k] for k in known], [more[k] for k in known])  # type: ignore[misc]
             for number, found in zip(known, sums, strict=True):
                 total[number] = found

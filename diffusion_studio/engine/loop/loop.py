@@ -24,7 +24,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.failures import words_for
 from diffusion_studio.engine.loop.keeper import Keeper, LostError
-from diffusion_studio.engine.loop.task import Counters, Limits, Task
+from diffusion_studio.engine.loop.task import Counters, Divisible, Limits, Task
 from diffusion_studio.engine.machine.memory import is_out_of_memory
 
 TELL_EVERY = 0.033  # seconds between Progress events
@@ -288,25 +288,27 @@ class _Loop:
 
     def _failed(self, error: Exception) -> events.Finished:
         """How it ended: which step it failed at, why, and which step is on disk if it is another one."""
-        step, smaller = self.counters.step, 0
+        step, parts, smaller = self.counters.step, 0, 0
+        finer = self.task.finer if isinstance(self.task, Divisible) else 0
         if isinstance(error, LostError):
             return events.Finished("failed", str(error), _traceback_of(error), step)
-        message = words_for(error, _too_large(self.task.size))
+        message = words_for(error, _too_large(self.task.size, finer))
         if is_out_of_memory(error):
-            smaller = self.task.size // 2
+            parts, smaller = finer, 0 if finer else self.task.size // 2
         else:
             message = f"Training stopped after step {step}. {message}"
         if self._unsaved:
             message = _joined(message, self._kept)
-        return events.Finished("failed", message, _traceback_of(error), step, smaller)
+        return events.Finished("failed", message, _traceback_of(error), step, parts, smaller)
 
 
-def _too_large(size: int) -> str:
-    advice = (
-        f"Try again with a batch of {size // 2}."
-        if size > 1
-        else "Choose a smaller network or a lower resolution."
-    )
+def _too_large(size: int, parts: int) -> str:
+    if parts:
+        advice = f"Try again with each step in {parts} parts, which needs less and learns the same."
+    elif size > 1:
+        advice = f"Try again with a batch of {size // 2}."
+    else:
+        advice = "Choose a smaller network or a lower resolution."
     return f"There is not enough memory for a batch of {size} images. {advice}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -48,6 +48,15 @@ class Restorable(Protocol):
         Raises:
             CheckpointError: it belongs to something else.
         """
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A task whose steps can be split into parts, one after another: the same step in less memory."""
+
+    @property
+    def finer(self) -> int:
+        """Into how many parts a step is split next that had no room; 0: no further."""
 
 
 class Task(Restorable, Protocol):

@@ -20,6 +20,7 @@ from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.models.unet import UNetSpec
 
 ReverseVariance = Literal["fixed", "hybrid", "vlb"]
+MOST_PARTS = 64  # of a step
 
 
 class DiffusionSpec(Choice):
@@ -117,11 +118,12 @@ class TrainingSpec(Choice):
              "0 chooses: 32 on a processor where the images are larger than 16 px, otherwise 128.",
     )  # fmt: skip
     parts: int = knob(
-        0, title="parts of a step", ge=0, le=64, advanced=True, words={0: "auto"},
+        0, title="parts of a step", ge=0, le=MOST_PARTS, advanced=True, words={0: "auto"},
         help="Into how many parts the images of a step are split. Each is worked on by a processor of its "
              "own, and their gradients are added: the same step, but for rounding. 0 measures at the start "
              "what is faster: 1, every operation by all processors, or one for each processor, which keeps "
-             "its share beside other programs. Once they slow a training down it goes on in parts.",
+             "its share beside other programs. Once they slow a training down it goes on in parts. More "
+             "parts than processors need less memory: those without a processor wait for their turn.",
         formula=r"\nabla L = \sum_p \tfrac{B_p}{B}\, \nabla L_p",
     )  # fmt: skip
     optimizer: Literal["auto", "muon", "adamw"] = knob(

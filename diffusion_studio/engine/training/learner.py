@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,9 @@ from diffusion_studio.engine.training.schedule_learner import DrawnNoise, Schedu
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.side_by_side import (
     LEAST,
+    handed_on,
     helpers_for,
     parts_for,
-    side_by_side,
     slices,
     with_helpers,
 )
@@ -138,9 +138,15 @@ class Learner:
             gradient = self.descent.gradient(result.minimised.mean() * share, leaves)
             return result.detached(), gradient
 
-        found = side_by_side(one, parts, self.device)
-        self.descent.take([gradient for _, gradient in found], leaves)
-        return StepResult.of_parts([result for result, _ in found])
+        results: list[StepResult] = []
+
+        def gradients() -> Iterator[Gradient]:
+            for result, gradient in handed_on(one, parts, self.device):
+                results.append(result)
+                yield gradient
+
+        self.descent.take(gradients(), leaves)
+        return StepResult.of_parts(results)
 
     def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
         x_t = self._minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)

@@ -20,7 +20,7 @@ from diffusion_studio.engine.loop.run_keeper import RunKeeper, kept_in
 from diffusion_studio.engine.loop.task import Limits
 from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent
-from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
+from diffusion_studio.engine.runs.config import MOST_PARTS, ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.runs.metrics import TimestepRecord
 from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors
 from diffusion_studio.engine.training.forecast import Forecaster
@@ -28,7 +28,7 @@ from diffusion_studio.engine.training.learner import SLOWER
 from diffusion_studio.engine.training.objective_changes import change_text
 from diffusion_studio.engine.training.previews import Previewer
 from diffusion_studio.engine.training.session import Session
-from diffusion_studio.models.side_by_side import parts_for
+from diffusion_studio.models.side_by_side import finer, parts_for
 
 TELL_TIMESTEPS_EVERY = 0.25  # seconds
 
@@ -81,6 +81,10 @@ class ImageTask:
     @property
     def size(self) -> int:
         return self.session.config.training.batch_size
+
+    @property
+    def finer(self) -> int:
+        return finer(self.size, self.session.config.training.parts, MOST_PARTS, self.session.learner.device)
 
     def state(self) -> CheckpointContent:
         return self.session.state()

@@ -246,15 +246,15 @@ class TrainViewModel(QObject):
     # --- the rest -------------------------------------------------------------------------------------
 
     def accept_notice(self) -> None:
-        """The banner's button: try again with the smaller batch that was offered."""
-        smaller, path = self.state.smaller_batch, self.state.run
+        """The banner's button: try again with what was offered where memory was too small."""
+        (name, value), path = self.state.offered, self.state.run
         self._update(notice=None)
-        if not smaller or self.state.busy:
+        if not value or self.state.busy:
             return
         if path is not None and (run := Run.open(path)).step:  # keeps what it has learned
-            self._resume(run, with_value(_extended(run), "training.batch_size", smaller))
+            self._resume(run, with_value(_extended(run), name, value))
         else:
-            self.edit("training.batch_size", smaller)
+            self.edit(name, value)
             self.settle()
             self.start()
 

@@ -60,7 +60,7 @@ class TrainState:
     trial: Trial | None = None  # what was found out about the training that would begin
     forecast: Forecast | None = None  # of the one that goes on
     notice: Notice | None = None
-    smaller_batch: int = 0  # offered after running out of memory
+    offered: tuple[str, int] = ("", 0)  # (path, value) of a parameter, after running out of memory
     can_undo: bool = False
     can_redo: bool = False
 

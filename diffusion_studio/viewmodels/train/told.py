@@ -74,7 +74,13 @@ def _unless_stopping(state: Steered, phase: Phase) -> Phase:
 
 
 def _ended(state: TrainState, event: events.Finished) -> TrainState:
-    ended, batch = after_any(state, event), event.smaller_batch
-    if batch and ended.notice is not None:
-        ended = replace(ended, notice=replace(ended.notice, action=f"Try a batch of {batch}"))
-    return replace(ended, smaller_batch=batch)
+    ended, offered, action = after_any(state, event), ("", 0), ""
+    if event.parts:
+        offered = "training.parts", event.parts
+        action = f"Split each step into {event.parts}"
+    elif event.smaller_batch:
+        offered = "training.batch_size", event.smaller_batch
+        action = f"Try a batch of {event.smaller_batch}"
+    if action and ended.notice is not None:
+        ended = replace(ended, notice=replace(ended.notice, action=action))
+    return replace(ended, offered=offered)

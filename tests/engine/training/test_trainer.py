@@ -25,6 +25,7 @@ from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.session import Session
 from diffusion_studio.engine.training.trainer import train
 from support.clock import Clock
+from support.processors import processors
 from support.tiny import (
     begin,
     differing,
@@ -143,18 +144,32 @@ OUT_OF_MEMORY = [
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["accelerator", "processor", "python"])
 @pytest.mark.parametrize(("size", "smaller"), [(16, 8), (7, 3), (1, 0)])
-def test_that_too_little_memory_offers_half_the_batch(
+def test_that_too_little_memory_for_single_images_offers_half_the_batch(
     error: Exception, size: int, smaller: int, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_at(monkeypatch, 2, error)
-    told, session = trained(tmp_path / "run", pictures, nothing, steps=4, batch_size=size)
+    told, session = trained(tmp_path / "run", pictures, nothing, steps=4, batch_size=size, parts=size)
     last = told[-1]
     assert isinstance(last, events.Finished)
-    assert (last.outcome, last.smaller_batch, last.step) == ("failed", smaller, 2)
+    assert (last.outcome, last.parts, last.smaller_batch, last.step) == ("failed", 0, smaller, 2)
     assert f"not enough memory for a batch of {size} images" in last.message
     assert (f"a batch of {smaller}." if smaller else "smaller network") in last.message
     assert last.traceback
     assert session.run.step == 2, "the work before is kept"
+
+
+@pytest.mark.parametrize(("size", "parts", "finer"), [(16, 1, 6), (16, 3, 6), (16, 6, 12), (16, 12, 16)])
+def test_that_too_little_memory_offers_the_same_step_in_more_parts(
+    size: int, parts: int, finer: int, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three processors each works on one part: fewer than four parts need as much memory as one."""
+    fail_at(monkeypatch, 2, MemoryError())
+    with processors(3):
+        told, _ = trained(tmp_path / "run", pictures, nothing, steps=4, batch_size=size, parts=parts)
+    last = told[-1]
+    assert isinstance(last, events.Finished)
+    assert (last.outcome, last.parts, last.smaller_batch) == ("failed", finer, 0)
+    assert f"in {finer} parts" in last.message
 
 
 def test_that_a_step_out_of_memory_at_once_leaves_no_checkpoint(
@@ -162,7 +177,7 @@ def test_that_a_step_out_of_memory_at_once_leaves_no_checkpoint(
 ) -> None:
     fail_at(monkeypatch, 0, torch.OutOfMemoryError("CUDA out of memory"))
     told, session = trained(tmp_path / "run", pictures, nothing)
-    assert told[-1].smaller_batch == 8
+    assert told[-1].parts == 2
     assert newest_sound(session.run.checkpoint_folder) == (None, ())
 
 

@@ -358,6 +358,21 @@ def test_that_a_run_with_something_learned_goes_on_with_the_smaller_batch(
     assert [config.training.batch_size for config in script.configs] == [16, 8]
 
 
+def test_that_too_little_memory_offers_more_parts_first_and_goes_on_with_them(
+    qtbot, make, tell, script, tmp_path
+):
+    path = tmp_path / "runs" / "mine"
+    finish(begin(path, tiny_config(steps=2)))
+    model = make()
+    model.resume_run(path)
+    tell(model, events.Finished("failed", "There is not enough memory.", "", 2, parts=4))
+    assert model.state.notice.action == "Split each step into 4"
+    model.accept_notice()
+    qtbot.waitUntil(lambda: len(script.configs) == 2)
+    assert [config.training.parts for config in script.configs] == [1, 4]
+    assert [config.training.batch_size for config in script.configs] == [16, 16]
+
+
 def test_that_other_failures_offer_nothing(make, tell):
     model = make()
     model.start()

@@ -15,9 +15,11 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +30,7 @@ CAPACITY = 5 * 2**30  # bytes kept in all
 IN_MEMORY = 2**30  # bytes up to which a set is read into memory
 MOST_INDEX = 2**30  # bytes: names of some millions of images
 IMAGES, INDEX = "images.raw", "index.json"
+NOTE = "unfinished.json"  # beside the pixels: how far a reading came that was cancelled
 _TEMPORARY = "tmp-"
 _STALE_SECONDS = 24 * 3600.0
 
@@ -96,18 +99,30 @@ def map_images(path: Path, shape: tuple[int, ...]) -> UInt8:
 
 
 @contextlib.contextmanager
-def draft(root: Path) -> Iterator[Path]:
-    """A new empty folder in the cache, removed at the end unless `publish` has renamed it.
+def draft(root: Path, key: str) -> Iterator[Path]:
+    """A folder in the cache to be filled, removed at the end unless `publish` has renamed it.
+
+    One that holds a `NOTE` stays for the next of the same key. While another program fills that
+    one, it is a folder of its own.
 
     Raises:
         OSError: the cache cannot be written.
     """
-    folder = root / f"{_TEMPORARY}{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    root.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        lock = root / f"{_TEMPORARY}{key}.lock"
+        try:
+            held.enter_context(filelock.FileLock(lock, timeout=0))
+            held.callback(_unlink, lock)  # before it is let go
+        except (filelock.Timeout, NotImplementedError):
+            key = uuid.uuid4().hex
+        folder = root / f"{_TEMPORARY}{key}"
+        folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        finally:
+            if not (folder / NOTE).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_index(folder: Path, images: ImageSet) -> None:
@@ -171,11 +186,23 @@ def _by_last_use(root: Path) -> list[tuple[Path, int]]:
         with contextlib.suppress(OSError):
             if folder.name.startswith(_TEMPORARY):
                 if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    _remove(folder)
             elif (folder / INDEX).exists():
                 size = sum(path.stat().st_size for path in folder.iterdir())
                 used.append(((folder / INDEX).stat().st_mtime, folder, size))
     return [(folder, size) for _, folder, size in sorted(used, reverse=True)]
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):  # Windows does it later by itself
+        path.unlink()
+
+
+def _remove(path: Path) -> None:
+    if path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def keep_one_channel(path: Path, count: int, side: int) -> None:
@@ -192,3 +219,66 @@ def keep_one_channel(path: Path, count: int, side: int) -> None:
             file.write(wide[start : start + 4096, :1].tobytes())
     wide = None  # unmapped before the file is replaced
     narrow.replace(path)
+
+
+# --- a reading that was cancelled --------------------------------------------------------------------------
+
+
+@dataclass
+class Decoded:
+    """What came of the files, in their order; the pixels are elsewhere."""
+
+    files: list[str] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    grey: bool = True  # every pixel of every picture so far
+    dark: int = 0  # pictures of more than eight bits that are nearly black
+    brightest: int = 0  # of all pictures, 0 … 255
+
+    @property
+    def done(self) -> int:
+        """How many files were read, well or not."""
+        return len(self.files) + len(self.skipped)
+
+
+def keep_note(folder: Path, decoded: Decoded) -> None:
+    """Notes how far a reading has come, whose pixels are on disk.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    draft = folder / f"{NOTE}.draft"
+    with draft.open("w", encoding="ascii") as file:
+        json.dump(asdict(decoded), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / NOTE)
+
+
+def taken_up(folder: Path, pixels: Path, each: int) -> Decoded:
+    """What an earlier reading has come to, and no more pixels than that; nothing, if it cannot be used.
+
+    Args:
+        pixels: the file of all pictures, one after another.
+        each: bytes of a picture.
+    """
+    try:
+        found = _decoded(json.loads((folder / NOTE).read_bytes()))
+        with pixels.open("r+b") as file:
+            if os.fstat(file.fileno()).st_size >= each * len(found.files):
+                file.truncate(each * len(found.files))
+                return found
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    pixels.write_bytes(b"")
+    return Decoded()
+
+
+def _decoded(said: dict[str, Any]) -> Decoded:
+    """Raises ValueError, KeyError or TypeError where it is no such note."""
+    files = [str(file) for file in said["files"]]
+    sizes = [(int(width), int(height)) for width, height in said["sizes"]]
+    skipped = [Skipped(str(entry["file"]), str(entry["reason"])) for entry in said["skipped"]]
+    if len(files) != len(sizes):
+        raise ValueError("the note is damaged")
+    return Decoded(files, sizes, skipped, bool(said["grey"]), int(said["dark"]), int(said["brightest"]))

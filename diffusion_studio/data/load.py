@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +21,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from diffusion_studio.data import cache
+from diffusion_studio.data.cache import NOTE, Decoded, keep_note, taken_up
 from diffusion_studio.data.decode import Frame, Picture, decode, native_side
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnImage
@@ -84,7 +85,7 @@ def _load_folder(
     build = _Build(listing, spec, name, progress, cancelled, part)
     images: ImageSet | None = None
     try:
-        with cache.draft(cache_dir) as folder:
+        with cache.draft(cache_dir, final.name) as folder:
             images = build.in_folder(folder)
             cache.write_index(folder, images)
             if isinstance(images.images, np.memmap):
@@ -116,18 +117,6 @@ def cache_key(spec: DataSpec, listing: Listing, part: Part = "train") -> str:
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
 
-@dataclass
-class _Decoded:
-    """What came of the files, in their order; the pixels are elsewhere."""
-
-    files: list[str] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    grey: bool = True  # every pixel of every picture so far
-    dark: int = 0  # pictures of more than eight bits that are nearly black
-    brightest: int = 0  # of all pictures, 0 … 255
-
-
 @dataclass(frozen=True)
 class _Build:
     """Decoding a folder, into a file of the cache or into memory."""
@@ -151,12 +140,23 @@ class _Build:
         return [name for name in names if of_part.get(name, "train") == self.part]
 
     def in_folder(self, folder: Path) -> ImageSet:
-        """Decode into the folder of a cache draft. Raises OSError if it cannot be written."""
+        """Decode into the folder of a cache draft, from where an earlier reading was cancelled.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         path, side = folder / cache.IMAGES, self.spec.side
-        with path.open("wb") as file:
-            decoded = self._decode_into(file)
+        decoded = taken_up(folder, path, self._decoded_channels * side * side)
+        with path.open("ab") as file:
+            try:
+                self._decode_into(file, decoded)
+            except (Cancelled, KeyboardInterrupt):
+                file.flush()
+                keep_note(folder, decoded)
+                raise
             file.flush()
             os.fsync(file.fileno())
+        (folder / NOTE).unlink(missing_ok=True)
         channels = self._channels(decoded)
         if channels < self._decoded_channels:
             cache.keep_one_channel(path, len(decoded.files), side)
@@ -164,8 +164,8 @@ class _Build:
         return self._image_set(decoded, cache.map_images(path, shape))
 
     def in_memory(self) -> ImageSet:
-        memory, side = io.BytesIO(), self.spec.side
-        decoded = self._decode_into(memory)
+        memory, side, decoded = io.BytesIO(), self.spec.side, Decoded()
+        self._decode_into(memory, decoded)
         raw = np.frombuffer(memory.getbuffer(), np.uint8).reshape(-1, self._decoded_channels, side, side)
         return self._image_set(decoded, np.ascontiguousarray(raw[:, : self._channels(decoded)]))
 
@@ -173,18 +173,18 @@ class _Build:
     def _decoded_channels(self) -> int:
         return self.spec.channels or 3
 
-    def _channels(self, decoded: _Decoded) -> int:
+    def _channels(self, decoded: Decoded) -> int:
         return self.spec.channels or (1 if decoded.grey else 3)
 
-    def _decode_into(self, sink: BinaryIO) -> _Decoded:
-        """Decode all files in order and append the pixels (C, H, W) of each to `sink`."""
+    def _decode_into(self, sink: BinaryIO, decoded: Decoded) -> None:
+        """Decode all files in order but those that are known, and append the pixels (C, H, W) of each."""
         frame = Frame(self.spec.side, self._decoded_channels, self.spec.fit, self.spec.background_rgb)
         root, names = self.listing.root, self._names()
-        decoded, workers = _Decoded(), os.cpu_count() or 1
+        workers, before = os.cpu_count() or 1, decoded.done
         pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         try:
-            work = _in_order(pool, lambda name: _attempt(root / name, frame), names, 4 * workers)
-            for done, (name, outcome) in enumerate(work, start=1):
+            work = _in_order(pool, lambda name: _attempt(root / name, frame), names[before:], 4 * workers)
+            for done, (name, outcome) in enumerate(work, start=before + 1):
                 if self.cancelled():
                     raise Cancelled
                 _record(decoded, name, outcome, sink)
@@ -192,9 +192,8 @@ class _Build:
         finally:
             pool.shutdown(cancel_futures=True)
         self._report_rest(decoded)
-        return decoded
 
-    def _report_rest(self, decoded: _Decoded) -> None:
+    def _report_rest(self, decoded: Decoded) -> None:
         """Add folders and special files to the report. Raises DataError if there is no picture at all."""
         for folder in self.listing.folders_named_like_images:
             if not any(file.startswith(f"{folder}/") for file in decoded.files):
@@ -203,7 +202,7 @@ class _Build:
         if not decoded.files:
             raise DataError(_nothing_readable(self.listing.root, _sorted(decoded.skipped)))
 
-    def _image_set(self, decoded: _Decoded, images: UInt8) -> ImageSet:
+    def _image_set(self, decoded: Decoded, images: UInt8) -> ImageSet:
         listing, layout = self.listing, self.layout
         every = list(dict.fromkeys([*layout.part, *decoded.files]))
         found = labels_for(listing.root, listing.metadata, every, layout)
@@ -241,7 +240,7 @@ def _unread_tables(listing: Listing, found: Labelling) -> Iterator[str]:
         yield f"{listed(tables)} is not read: labels stand in {' or '.join(METADATA)}."
 
 
-def _at_odds(images: UInt8, labels: NDArray[np.int64], decoded: _Decoded) -> Iterator[str]:
+def _at_odds(images: UInt8, labels: NDArray[np.int64], decoded: Decoded) -> Iterator[str]:
     """What a person should know of pictures that stand in two classes."""
     first = first_alike(images)
     again = np.flatnonzero(labels != labels[first])
@@ -251,7 +250,7 @@ def _at_odds(images: UInt8, labels: NDArray[np.int64], decoded: _Decoded) -> Ite
         yield f"{are} the same pixels as one of another class, first {one} as {other}."
 
 
-def _seen(decoded: _Decoded, listing: Listing) -> Iterator[str]:
+def _seen(decoded: Decoded, listing: Listing) -> Iterator[str]:
     """What a person should know of the pictures themselves, and of folders that were left out."""
     count = len(decoded.files)
     if decoded.dark:
@@ -278,7 +277,7 @@ def _attempt(path: Path, frame: Frame) -> Picture | BadImage:
         return error
 
 
-def _record(decoded: _Decoded, name: str, outcome: Picture | BadImage, sink: BinaryIO) -> None:
+def _record(decoded: Decoded, name: str, outcome: Picture | BadImage, sink: BinaryIO) -> None:
     if isinstance(outcome, BadImage):
         plain = isinstance(outcome, NotAnImage) and not looks_like_image(name)
         decoded.skipped.append(Skipped(name, "It is not an image." if plain else outcome.reason))

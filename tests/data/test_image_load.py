@@ -16,6 +16,7 @@ from PIL import Image
 
 from diffusion_studio.data import cache
 from diffusion_studio.data import load as loading
+from diffusion_studio.data.cache import NOTE
 from diffusion_studio.data.errors import Cancelled, DataError
 from diffusion_studio.data.imageset import ImageSet, fingerprint_of
 from diffusion_studio.data.load import load
@@ -279,18 +280,70 @@ def test_that_names_in_another_encoding_are_kept(photos: Path, store: Path) -> N
     str(caught.value).encode("utf-8")
 
 
-def test_that_cancelling_stops_and_leaves_nothing(photos: Path, store: Path) -> None:
+def after(count: int) -> Callable[[], bool]:
+    """Becomes true when it was asked so often."""
     asked = []
 
     def cancelled() -> bool:
         asked.append(1)
-        return len(asked) > 6
+        return len(asked) > count
 
+    return cancelled
+
+
+def test_that_a_cancelled_reading_goes_on_where_it_was(
+    photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "a" / "broken.png").write_bytes(b"")
+    whole = load(spec_of(photos), store.with_name("other"))
     before = threading.active_count()
     with pytest.raises(Cancelled):
-        load(spec_of(photos), store, cancelled=cancelled)
-    assert list(store.iterdir()) == []
+        load(spec_of(photos), store, cancelled=after(7))  # three of them while the folders are walked
     assert threading.active_count() == before
+    decode, read = loading.decode, []
+
+    def counted(path: Path, frame: object) -> object:
+        read.append(path.name)
+        return decode(path, frame)
+
+    monkeypatch.setattr(loading, "decode", counted)
+    seen: list[tuple[int, int]] = []
+    found = load(spec_of(photos), store, progress=lambda *step: seen.append(step))
+    assert len(read) == 3
+    assert seen[-1] == (7, 7)
+    assert np.array_equal(found.images, whole.images)
+    assert (found.files, found.skipped, found.fingerprint) == (whole.files, whole.skipped, whole.fingerprint)
+    assert [folder.name for folder in store.iterdir() if folder.is_dir()] == [
+        folder.name for folder in store.with_name("other").iterdir() if folder.is_dir()
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"files": ["x"], "sizes": [], "skipped": []}'])
+def test_that_a_damaged_note_of_a_cancelled_reading_is_passed_over(
+    content: bytes, photos: Path, store: Path
+) -> None:
+    whole = load(spec_of(photos), store.with_name("other"))
+    with pytest.raises(Cancelled):
+        load(spec_of(photos), store, cancelled=after(6))
+    (note,) = store.glob(f"tmp-*/{NOTE}")
+    note.write_bytes(content)
+    assert load(spec_of(photos), store).fingerprint == whole.fingerprint
+
+
+def test_that_pixels_missing_of_a_cancelled_reading_are_read_again(photos: Path, store: Path) -> None:
+    whole = load(spec_of(photos), store.with_name("other"))
+    with pytest.raises(Cancelled):
+        load(spec_of(photos), store, cancelled=after(6))
+    (pixels,) = store.glob(f"tmp-*/{cache.IMAGES}")
+    pixels.write_bytes(pixels.read_bytes()[:-1])
+    assert load(spec_of(photos), store).fingerprint == whole.fingerprint
+
+
+def test_that_two_readings_at_once_do_not_share_a_draft(store: Path) -> None:
+    with cache.draft(store, "key") as one, cache.draft(store, "key") as other:
+        assert one != other
+    assert not one.exists()
+    assert not other.exists()
 
 
 def test_that_progress_ends_with_everything(photos: Path, store: Path) -> None:

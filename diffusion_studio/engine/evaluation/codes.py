@@ -108,7 +108,7 @@ def _beside(report: CodeReport, data: RunData, spec: EvaluationSpec) -> Yardstic
     """The yardsticks of a bound on the mass of bytes; where pixels are black or white they tell nothing."""
     if report.binary or math.isnan(report.total):
         return None
-    return yardsticks(data.images.images[data.trained], _measured(data, spec))
+    return yardsticks(data.images.images, _measured(data, spec), data.trained)
 
 
 def _quality(model: CodeModel, data: RunData, spec: EvaluationSpec) -> Quality:
@@ -120,7 +120,7 @@ def _quality(model: CodeModel, data: RunData, spec: EvaluationSpec) -> Quality:
             f"{FEWEST_COMPARED} are needed."
         )
     samples = model.samples(spec.samples, spec.seed).transpose(0, 3, 1, 2)
-    return QualitySpace(data.images.images[data.trained]).measure(samples)
+    return QualitySpace(data.images.images, data.trained).measure(samples)
 
 
 def code_lines(found: CodeEvaluation) -> list[str]:

@@ -113,7 +113,7 @@ def evaluate(
             if control.stopped:
                 return
             if isinstance(found, BoundReport):
-                beside = yardsticks(data.images.images[data.trained], images.images[chosen])
+                beside = yardsticks(data.images.images, images.images[chosen], data.trained)
                 done = replace(done, elbo=found, yardsticks=beside)
             else:
                 yield events.Preparing("measuring the bound", *found)
@@ -210,7 +210,7 @@ def _drawn(
     Raises:
         Cancelled: it was stopped.
     """
-    space = QualitySpace(data.images.images[data.trained])
+    space = QualitySpace(data.images.images, data.trained)
     steps = min(REFERENCE, source.tables.steps)
     asked = validated(SampleSpec, {"steps": steps, "count": spec.samples, "seed": spec.seed})
     chain = Chain(source, asked, device)

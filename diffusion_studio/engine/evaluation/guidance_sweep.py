@@ -63,8 +63,8 @@ class Judge:
             raise Refused(f"{images.name} has no two classes to tell apart.")
         random = np.random.default_rng(0)
         known = random.permutation(known)[: FITTED + FITTED // 4]
-        tested, fitted = np.split(known, [len(known) // 5])
-        pixels, labels = _flat(images.images), images.labels
+        tested, fitted = np.split(np.arange(len(known)), [len(known) // 5])
+        pixels, labels = _flat(images.images[known]), images.labels[known]
         self._classes, wanted = np.unique(labels[fitted], return_inverse=True)
         self._fitted = pixels[fitted]
         self._width = pixels.shape[1] * max(float(self._fitted.var()), 1e-12)  # squared, of the kernel
@@ -73,7 +73,7 @@ class Judge:
             kernel, np.where(wanted[:, None] == np.arange(len(self._classes)), 1.0, -1.0)
         )
         self.accuracy = float((self._judged(pixels[tested]) == labels[tested]).mean())
-        self._own = {int(k): pixels[known[labels[known] == k]] for k in np.unique(labels[known])}
+        self._own = {int(k): pixels[labels == k] for k in np.unique(labels)}
 
     def adherence(self, samples: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
         """Share of uint8 samples (n, C, H, W) that look like the class that was asked for (n,)."""

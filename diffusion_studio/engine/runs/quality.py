@@ -91,13 +91,16 @@ class QualitySpace:
     """The space of a training set, in which samples are compared with it.
 
     Args:
-        images: uint8 (N, C, H, W); of many images an even choice takes part.
+        images: uint8 (N, C, H, W).
+        numbers: which of them are meant; None: all. Of many an even choice takes part, and only that is read.
     """
 
-    def __init__(self, images: NDArray[np.uint8]) -> None:
-        chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), MOST_REAL)).astype(int))
+    def __init__(self, images: NDArray[np.uint8], numbers: NDArray[np.int64] | None = None) -> None:
+        count = len(images) if numbers is None else len(numbers)
+        places = np.unique(np.linspace(0, count - 1, min(count, MOST_REAL)).astype(np.int64))
+        chosen = images[places if numbers is None else numbers[places]]
         self._shape = images.shape[1:]
-        self._pixels = _flat(images[chosen])
+        self._pixels = _flat(chosen)
         self._mean = self._pixels.mean(0)
         centred = self._pixels - self._mean
         gram = centred.T @ centred if centred.shape[1] <= len(centred) else centred @ centred.T
@@ -108,11 +111,11 @@ class QualitySpace:
         self._axes = vectors[:, kept]  # (D, K)
         self.explained = float(values[kept].sum() / max(values.sum(), 1e-30))
         self.real = centred @ self._axes  # (N, K)
-        rough = roughness(images[chosen])
+        rough = roughness(chosen)
         self._rough_mean = rough.mean(0)
         spread = ((rough - self._rough_mean) ** 2).sum(1).mean()
         self._rough_scale = float(np.sqrt((self.real**2).sum(1).mean() / max(spread, 1e-12)))
-        self.features = self._features(self.real, images[chosen])
+        self.features = self._features(self.real, chosen)
         self._references: dict[int, _Reference] = {}
 
     @property

@@ -228,7 +228,7 @@ def training(sizes: tuple[Size, ...], device: torch.device) -> None:
 
 def drawn(ours: Ours, count: int, steps: int, device: torch.device) -> Tensor:
     """Samples of the averaged network. (n, 3, H, W)"""
-    pixels = ours.batches.images.shape[2]
+    pixels = ours.batches.examples.shape[1]
     noise = CounterNoise(1, device)
     times = TrailingSpacing().times(TABLES, steps)
     x = noise.start((count, 3, pixels, pixels)).contiguous(memory_format=torch.channels_last)

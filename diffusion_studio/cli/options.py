@@ -56,6 +56,14 @@ Moved = Annotated[
 ]  # fmt: skip
 
 
+RunFolder = Annotated[
+    Path | None,
+    typer.Option("--run", metavar="DIR", parser=named_path, help="The run folder; a new one by default."),
+]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Stop after so many steps in all.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")]
+
+
 def plain_app(**settings: Any) -> typer.Typer:
     """A Typer whose help is plain text, and which leaves errors to the program."""
     return typer.Typer(

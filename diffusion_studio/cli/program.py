@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, TextIO
@@ -66,11 +67,14 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    together = os.environ.get("WORLD_SIZE", "1") != "1" and "MASTER_PORT" in os.environ
+    if together and context.invoked_subcommand not in (None, "train"):
+        raise Refused(f"Several processes can only train together; {context.invoked_subcommand} is for one.")
 
 
 def _print_anything(stream: TextIO | None) -> None:

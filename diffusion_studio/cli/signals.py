@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from diffusion_studio.cli.sentences import errors
@@ -14,14 +14,34 @@ STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 @contextlib.contextmanager
-def stopping_on_signals(control: Control) -> Iterator[None]:
-    """The first Ctrl+C, SIGTERM or SIGHUP stops in good order; a second one interrupts at once."""
+def stopping_on_signals(control: Control, patient: bool = False) -> Iterator[None]:
+    """The first Ctrl+C, SIGTERM or SIGHUP stops in good order; a second one interrupts at once.
+
+    Args:
+        patient: a second one does nothing, where a launcher passes on the one that the terminal sent as well.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         if control.stopped:
+            if patient:
+                return
             raise KeyboardInterrupt
         errors.print("Stopping and saving …")
         control.stop()
+
+    with _heard_by(stop):
+        yield
+
+
+@contextlib.contextmanager
+def leaving_signals_to_the_first() -> Iterator[None]:
+    """Of several processes that train together only the first one stops; the others end when it says so."""
+    with _heard_by(lambda number, frame: None):
+        yield
+
+
+@contextlib.contextmanager
+def _heard_by(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
 
     before = {number: signal.signal(number, stop) for number in STOPPING}
     try:

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from diffusion_studio.cli.bar import bar, watch
-from diffusion_studio.cli.options import Device, Moved, Seed, Sets, named_path, plain_app
+from diffusion_studio.cli.bar import as_json, bar, check_event_files, watch, with_event_files
+from diffusion_studio.cli.options import (
+    Device,
+    Moved,
+    Resume,
+    RunFolder,
+    Seed,
+    Sets,
+    Steps,
+    named_path,
+    plain_app,
+)
 from diffusion_studio.cli.sentences import errors, note, usage
 from diffusion_studio.cli.sets import changed, check_source, write_choices
-from diffusion_studio.cli.signals import stopping_on_signals
+from diffusion_studio.cli.signals import leaving_signals_to_the_first, stopping_on_signals
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.places import runs_dir
+from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device
+from diffusion_studio.engine.machine.ranks import device_here, joined, launched
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.creation import NewRun
-from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.runs.run import Run, RunError, read_config
 from diffusion_studio.engine.training.moved import source_of, with_images_at
 from diffusion_studio.engine.training.session import Session, new_session, resumed_session
+from diffusion_studio.engine.training.together import follow, join, lead
 from diffusion_studio.engine.training.trainer import train as training
 
 app = plain_app()
@@ -35,56 +50,114 @@ class _Train(TyperCommand):
         write_choices(formatter, RunConfig())
 
 
+@dataclass(frozen=True)
+class _Telling:
+    """How a training is told."""
+
+    quiet: bool = False
+    json: bool = False
+    event_files: bool = False
+
+    def told(self, stream: Iterator[events.Event], run: Path) -> Iterator[events.Event]:
+        """The same events, told on the way to whoever else wants them."""
+        stream = with_event_files(stream, run) if self.event_files else stream
+        return as_json(stream) if self.json else stream
+
+
 @app.command(cls=_Train)
 def train(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or the word digits.")],
-    run: Annotated[
-        Path | None,
-        typer.Option("--run", metavar="DIR", parser=named_path, help="The run folder; a new one by default."),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Stop after so many steps in all.")
-    ] = None,
+    data: Annotated[
+        str,
+        typer.Argument(metavar="[DATA]", help="A folder of images, or the word digits.", show_default=False),
+    ] = "",
+    run: RunFolder = None,
+    steps: Steps = None,
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=0.001, help="Stop after so much training time in all.")
     ] = None,
     seed: Seed = None,
     device: Device = "auto",
     sets: Sets = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+    resume: Resume = False,
     moved: Moved = None,
-) -> None:
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", parser=named_path,
+            help="Train as the config.json of a run says; DATA, --set and their kin change it.",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what is wrong.")] = False,
+    as_lines: Annotated[
+        bool, typer.Option("--json", help="Print what happens as lines of JSON, for another program.")
+    ] = False,
+    event_files: Annotated[
+        bool, typer.Option("--tensorboard", help="Write event files for TensorBoard into the run.")
+    ] = False,
+) -> None:  # fmt: skip
     """Train a model on DATA. Ctrl+C stops and saves; without --steps or --seconds it trains until then."""
     with usage():
-        if resume and run is None:
-            raise Refused("--resume needs --run DIR.")
-        if moved and not resume:
-            raise Refused("--data goes with --resume: it says where the images of a run are now.")
-        if not data.strip():
-            raise Refused("Name a folder of images, or the word digits; nothing is named here.")
-    config = Run.open(run).config if resume and run else RunConfig()
+        _check(data, run, resume, moved, file)
+    if not launched().is_first:
+        _follow(moved or data or _start(None, file).data.source, device)
+        return
+    if event_files:
+        check_event_files()
+    config = _start(run if resume else None, file)
     before = config.data.source
-    given = {"training.steps": steps, "training.seconds": seconds, "seed": seed}
+    given: dict[str, float | None] = {"seed": seed}
+    if steps or seconds:  # the given limit replaces the one of the config
+        given |= {"training.steps": steps or 0, "training.seconds": seconds or 0}
     with usage():
         config = changed(config, [*(f"{k}={v}" for k, v in given.items() if v is not None), *(sets or [])])
-        if resume and (steps or seconds):  # the given limit replaces the earlier one
-            config = changed(config, [f"training.steps={steps or 0}", f"training.seconds={seconds or 0}"])
-    with usage():
         check_source(config.data.source, before)
     if resume and run:
         config = with_images_at(Run(run, config), moved or data).config
-    else:
+    elif data:
         config = with_value(config, "data.source", source_of(data))
-    if remark := config.diffusion.schedule.remark(config.diffusion.steps):
+    if (remark := config.diffusion.schedule.remark(config.diffusion.steps)) and not quiet:
         note(remark)
-    session = _train(config, run or NewRun(runs_dir(), Path(config.data.source).name), device, resume)
-    _tell_skipped(session)
-    typer.echo(session.run.path)
+    place = run or NewRun(runs_dir(), Path(config.data.source).name)
+    session = _train(config, place, device, resume, _Telling(quiet, as_lines, event_files))
+    if not quiet:
+        _tell_skipped(session)
+    if not as_lines:
+        typer.echo(session.run.path)
 
 
-def _train(config: RunConfig, place: Path | NewRun, device_name: str, resume: bool) -> Session:
-    control, device = Control(), choose_device(device_name)
-    with bar() as shown, stopping_on_signals(control):
+def _check(data: str, run: Path | None, resume: bool, moved: str | None, file: Path | None) -> None:
+    """
+    Raises:
+        Refused: options that do not go together.
+    """
+    if resume and run is None:
+        raise Refused("--resume needs --run DIR.")
+    if moved and not resume:
+        raise Refused("--data goes with --resume: it says where the images of a run are now.")
+    if file is not None and resume:
+        raise Refused("--config begins a new run; --resume goes on with the config of DIR.")
+    if not data.strip() and file is None:
+        raise Refused("Name a folder of images, or the word digits; nothing is named here.")
+
+
+def _start(run: Path | None, file: Path | None) -> RunConfig:
+    """The config that the options change: of a run that goes on, of a file, or the plain one."""
+    if run is not None:
+        return Run.open(run).config
+    if file is None:
+        return RunConfig()
+    config = read_config(file.parent, file.name)
+    if not isinstance(config, RunConfig):
+        raise RunError(f"{file} is of a training of the kind {config.kind}, not {RunConfig.kind}.")
+    return config
+
+
+def _train(
+    config: RunConfig, place: Path | NewRun, device_name: str, resume: bool, telling: _Telling
+) -> Session:  # fmt: skip
+    control, patient = Control(), launched().count > 1
+    with stopping_on_signals(control, patient), joined() as ranks, bar(telling.quiet) as shown:
+        device = choose_device(device_here(device_name))
         reading = shown.add_task("reading images", total=None)
 
         def read(done: int, total: int) -> None:
@@ -94,12 +167,21 @@ def _train(config: RunConfig, place: Path | NewRun, device_name: str, resume: bo
             shown.update(reading, description="encoding images", completed=done, total=total)
 
         if resume and isinstance(place, Path):
-            session = resumed_session(place, device, config, read, lambda: control.stopped, encode)
+            session = resumed_session(place, device, config, read, lambda: control.stopped, encode, ranks)
         else:
-            session = new_session(place, config, device, read, lambda: control.stopped, encode)
+            session = new_session(place, config, device, read, lambda: control.stopped, encode, ranks)
         shown.remove_task(reading)
-        watch(training(session, control), shown, control)
+        lead(session, ranks)
+        watch(telling.told(training(session, control), session.run.path), shown, control)
     return session
+
+
+def _follow(data: str, device_name: str) -> None:
+    """What all processes but the first do of those that train together: it says what, and they compute."""
+    with leaving_signals_to_the_first(), joined() as ranks:
+        session = join(source_of(data), choose_device(device_here(device_name)), ranks)
+        if session is not None:
+            follow(session)
 
 
 def _tell_skipped(session: Session) -> None:

@@ -9,7 +9,16 @@ import typer
 from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar, watch
-from diffusion_studio.cli.options import Device, Moved, Seed, Sets, named_path, plain_app
+from diffusion_studio.cli.options import (
+    Device,
+    Moved,
+    Resume,
+    RunFolder,
+    Seed,
+    Sets,
+    Steps,
+    plain_app,
+)
 from diffusion_studio.cli.sentences import usage
 from diffusion_studio.cli.sets import changed, check_source, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
@@ -38,23 +47,18 @@ class _TrainAutoencoder(TyperCommand):
 @app.command(cls=_TrainAutoencoder)
 def train_autoencoder(
     data: Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or the word digits.")],
-    run: Annotated[
-        Path | None,
-        typer.Option("--run", metavar="DIR", parser=named_path, help="The run folder; a new one by default."),
-    ] = None,
+    run: RunFolder = None,
     kind: Annotated[
         Kind | None, typer.Option("--kind", help="A plain autoencoder, a VAE (the default), or a hierarchy.")
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Stop after so many steps in all.")
-    ] = None,
+    steps: Steps = None,
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=0.001, help="Stop after so much training time; 30 s.")
     ] = None,
     seed: Seed = None,
     device: Device = "auto",
     sets: Sets = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+    resume: Resume = False,
     moved: Moved = None,
 ) -> None:
     """Train an autoencoder on DATA. Ctrl+C stops and saves. Keys of decoder and KL are those of vae and

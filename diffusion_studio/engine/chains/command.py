@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from diffusion_studio.core.describe import Knob, every_knob, get_value, knobs, members, with_values
+from diffusion_studio.core.describe import every_knob, get_value, knobs, members, with_values
 from diffusion_studio.core.guidance.guides import (
     ByClassifier,
     DrawnGuidance,
@@ -27,6 +27,7 @@ from diffusion_studio.core.samplers import DDIM, SigmaCurve
 from diffusion_studio.data.imageset import printable
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InvertedStart
+from diffusion_studio.engine.runs.command import number_text, points_text, text_of
 
 CLASSES = ("label", "guide.negative", "guide.second")  # parameters that are classes
 Changes = list[tuple[str, Any]]  # parameters and their new values, in order
@@ -86,7 +87,7 @@ def command_of(source: str, spec: SampleSpec, out: str = "samples.png", names: S
         if knob.path not in told and not _is_as_by_default(spec, knob.path):
             value = get_value(spec, knob.path)
             is_named = knob.path in CLASSES and 0 <= value < len(names)
-            words += ["--set", f"{knob.path}={names[value] if is_named else _text(knob, value)}"]
+            words += ["--set", f"{knob.path}={names[value] if is_named else text_of(knob, value)}"]
     return shlex.join(words)
 
 
@@ -182,7 +183,7 @@ def _sigma_changes(text: str, names: Names) -> Changes:
 
 def _sigma_words(spec: SampleSpec) -> Iterator[str]:
     if isinstance(spec.sampler, SigmaCurve):
-        yield _points(spec.sampler.points)
+        yield points_text(spec.sampler.points)
 
 
 # --- times ------------------------------------------------------------------------------------------------
@@ -253,9 +254,9 @@ def _curve_changes(text: str, names: Names) -> Changes:
 def _curve_words(spec: SampleSpec) -> Iterator[str]:
     match spec.curve:
         case IntervalGuidance(low=low, high=high):
-            yield f"{_number(low)}-{_number(high)}"
+            yield f"{number_text(low)}-{number_text(high)}"
         case DrawnGuidance(points=points):
-            yield _points(points)
+            yield points_text(points)
         case _:
             yield from _changed(spec, "curve.kind")
 
@@ -272,29 +273,6 @@ def _set(pair: str, names: Names) -> tuple[str, Any]:
         return key, class_number(text, names)
     is_files = any(knob.path == key and knob.type == "files" for knob in every_knob(SampleSpec()))
     return key, tuple(text.split(os.pathsep)) if is_files else text
-
-
-def _text(knob: Knob, value: Any) -> str:
-    """What `--set` takes for a value."""
-    match knob.type:
-        case "files":
-            return os.pathsep.join(value)
-        case "points":
-            return _points(value)
-        case "numbers":
-            return ",".join(map(str, value))
-        case _:
-            return str(value)
-
-
-def _points(points: Sequence[tuple[float, float]]) -> str:
-    return ",".join(f"{_number(x)}:{_number(y)}" for x, y in points)
-
-
-def _number(value: float) -> str:
-    """As short as can be without a loss."""
-    short = f"{value:g}"
-    return short if float(short) == value else repr(value)
 
 
 def _is_as_by_default(spec: SampleSpec, path: str) -> bool:

@@ -29,6 +29,8 @@ from diffusion_studio.engine.runs.checkpoints import (
     save_checkpoint,
 )
 from diffusion_studio.engine.runs.metrics import Metrics, TimestepRecord, why_not
+from diffusion_studio.engine.runs.metrics_log import MetricsLog
+from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.runs.run import Run, RunError, is_run
 
 WRITE_EVERY = 1.0  # seconds between transactions of the metrics database
@@ -43,12 +45,14 @@ class RunKeeper:
         self._start = step
         self.step = step or -1  # newest on disk; −1: none yet
         self.record: TimestepRecord | None = None  # written with the next losses
+        self._recorded: TimestepRecord | None = None  # the newest of them
         self._unwritten: list[NDArray[np.float32]] = []
         self._told_step = step
         self._written = -math.inf
         self._trouble = ""  # with the database, not told yet
         self._troubled = False
         self.metrics = self._open_metrics()
+        self._log = self._open_log()
 
     def _open_metrics(self) -> Metrics | None:
         try:
@@ -56,6 +60,14 @@ class RunKeeper:
         except sqlite3.Error as error:
             why = why_not(error)
             self._trouble = f"metrics.sqlite cannot be written: {why}. Curves of this part are not kept."
+            return None
+
+    def _open_log(self) -> MetricsLog | None:
+        segment = None if self.metrics is None else self.metrics.segment
+        try:
+            return MetricsLog(self._run.metrics_log_path, self._start, segment)
+        except OSError as error:
+            self._trouble = self._trouble or f"metrics.jsonl cannot be written: {error.strerror or error}."
             return None
 
     @property
@@ -81,6 +93,8 @@ class RunKeeper:
             case events.Progress(step=step, losses=losses):
                 self._told_step = step
                 self._unwritten.append(losses)
+                if self._log is not None:
+                    self._log.losses(event.first_loss_step, losses)
                 if time.perf_counter() - self._written >= WRITE_EVERY:
                     self._write()
             case events.Warned(step=step, message=message):
@@ -97,9 +111,19 @@ class RunKeeper:
 
     def note(self, step: int, kind: str, message: str) -> None:
         """Marks something in the metrics; the person is told all the same where that fails."""
+        if self._log is not None:
+            self._log.note(step, kind, message)
         if self.metrics is not None:
             with contextlib.suppress(sqlite3.Error):
                 self.metrics.note(step, kind, message)
+
+    def add_quality(self, step: int, quality: Quality) -> None:
+        """Writes the measures of the samples drawn at a step, if that can be done."""
+        if self._log is not None:
+            self._log.quality(step, quality)
+        if self.metrics is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self.metrics.add_quality(step, quality)
 
     def save(self, counters: Counters, content: CheckpointContent) -> Path:
         self.check()
@@ -113,8 +137,11 @@ class RunKeeper:
         return path
 
     def _write(self) -> None:
-        """Puts what was gathered into the metrics database."""
+        """Puts what was gathered into the metrics database, and beside it."""
+        self._recorded = self.record or self._recorded
+        self._write_log()
         if not self._unwritten or self.metrics is None:
+            self._unwritten = []
             return
         losses = np.concatenate(self._unwritten)
         try:
@@ -126,9 +153,20 @@ class RunKeeper:
             self._troubled = True
         self._written = time.perf_counter()
 
+    def _write_log(self, last: bool = False) -> None:
+        if self._log is None:
+            return
+        if self._recorded is not None:
+            self._log.errors(self._recorded, last)
+        with contextlib.suppress(OSError):  # the database says what is wrong with the disk; the lines wait
+            self._log.flush()
+
     def close(self) -> None:
         """Writes what is left and lets the database go."""
         self._write()
+        if self._log is not None:
+            self._write_log(last=True)
+            self._log.close()
         if self.metrics is not None:
             self.metrics.close()
 

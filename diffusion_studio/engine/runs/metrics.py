@@ -97,11 +97,20 @@ _WHY = {
     sqlite3.SQLITE_ERROR: "a table in it has another form",
 }
 
+_NO_PLACE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+"""There is no place for the files that readers and writer share: a folder that may only be read."""
+
 
 def why_not(error: sqlite3.Error) -> str:
     """Why a database cannot be used, in words of ours, to be put into a sentence."""
+    code = _code(error)
+    return str(error) if code is None else _WHY.get(code, "it is not as it was written")
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """The kind of an error of the library; None for one of ours."""
     code = getattr(error, "sqlite_errorcode", None)
-    return str(error) if code is None else _WHY.get(code & 0xFF, "it is not as it was written")
+    return None if code is None else code & 0xFF
 
 
 class Metrics:
@@ -121,7 +130,8 @@ class Metrics:
 
     def _begin(self, first_step: int) -> int:
         """Makes what is missing and opens a segment; its number."""
-        self._db.execute("PRAGMA journal_mode = WAL")
+        with contextlib.suppress(sqlite3.OperationalError):  # a network folder has no memory to share
+            self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
         known = {row[1] for row in self._db.execute("PRAGMA table_info(timesteps)")}
@@ -201,11 +211,13 @@ class MetricsReader:
             of_newer: whether it asks for columns that older databases lack.
         """
         try:
-            address = f"{regular(_own_file(self._path), ANY_SIZE).resolve().as_uri()}?mode=ro"
-            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=0.5)) as db:
-                if db.execute(_VIEWS).fetchone() is not None:  # it would be computed, perhaps without an end
-                    raise sqlite3.DatabaseError("a table is a view")
-                return db.execute(query).fetchall()
+            address = regular(_own_file(self._path), ANY_SIZE).resolve().as_uri()
+            try:
+                return _asked(f"{address}?mode=ro", query)
+            except sqlite3.OperationalError as error:
+                if _code(error) not in _NO_PLACE:
+                    raise
+            return _asked(f"{address}?mode=ro&immutable=1", query)  # as it was when it was last closed
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -300,6 +312,13 @@ class MetricsReader:
         """(step, kind, message) in the order in which they happened."""
         rows = self._rows("SELECT step, kind, message FROM events ORDER BY at")
         return self._readable(rows, lambda row: (_whole(row[0]), str(row[1]), str(row[2])))
+
+
+def _asked(address: str, query: str) -> list[Row]:
+    with contextlib.closing(sqlite3.connect(address, uri=True, timeout=0.5)) as db:
+        if db.execute(_VIEWS).fetchone() is not None:  # it would be computed, perhaps without an end
+            raise sqlite3.DatabaseError("a table is a view")
+        return db.execute(query).fetchall()
 
 
 def _own_file(path: Path) -> Path:

@@ -32,6 +32,7 @@ from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1
 LOCK = ".lock"
+CONFIG = "config.json"
 TRIES = 5  # at a checkpoint while a training deletes older ones
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 
@@ -124,6 +125,10 @@ class Run(Generic[C]):
     @property
     def metrics_path(self) -> Path:
         return self.path / "metrics.sqlite"
+
+    @property
+    def metrics_log_path(self) -> Path:
+        return self.path / "metrics.jsonl"
 
     @cached_property
     def metrics(self) -> MetricsReader:
@@ -219,17 +224,20 @@ def _size(path: Path) -> int:
         return 0
 
 
-def read_config(path: Path) -> TrainingConfig:
+def read_config(path: Path, name: str = CONFIG) -> TrainingConfig:
     """The config in a run folder, of whatever kind; one without a kind is a diffusion model's.
+
+    Args:
+        name: of its file, where a copy of it lies somewhere else.
 
     Raises:
         RunError: it cannot be read, or a newer version wrote it.
     """
-    file, content = path / "config.json", _written(path)
+    file, content = path / name, _written(path, name)
     kinds, kind = kinds_of_training(), content.get("kind", RunConfig.kind)
     if content.get("schema", 0) > SCHEMA or kind not in kinds:
-        newer = f"{path} was written by a newer Diffusion Studio ({content.get('app')}). Update the app."
-        raise RunError(newer)
+        newer = f"was written by a newer Diffusion Studio ({content.get('app')}). Update the app."
+        raise RunError(f"{path if name == CONFIG else file} {newer}")
     try:
         return validated(kinds[kind], _completed(content["config"], kinds[kind]))
     except Refused as error:
@@ -249,15 +257,15 @@ def _completed(config: Any, kind: type[TrainingConfig]) -> Any:
     return {**config, "training": training, "objective": objective}
 
 
-def _written(path: Path) -> dict[str, Any]:
+def _written(path: Path, name: str = CONFIG) -> dict[str, Any]:
     """config.json as it was written.
 
     Raises:
         RunError: it cannot be read, or is none of a run.
     """
-    file = path / "config.json"
+    file = path / name
     try:
-        content = json_inside(path, "config.json")
+        content = json_inside(path, name)
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror or error}.") from None
     except Refused as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -47,19 +47,30 @@ class DataOrder:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One training batch on its device."""
+    """One training batch on its device, or some of its rows."""
 
     x_0: Tensor  # (B, C, H, W) in [−1, 1]
     t: Tensor  # int64 (B,), 1 … T
     noise: Tensor  # (B, C, H, W)
     labels: Tensor | None  # int64 (B,), −1 for ∅
     correction: Tensor | None = None  # 1 / (T p_t) of each loss, float32 (B,); None: 1
+    times: Tensor | None = None  # t of the whole batch, where these are some rows of it
+
+    @property
+    def every_t(self) -> Tensor:
+        """t of the whole batch, whoever computes its other rows. int64"""
+        return self.t if self.times is None else self.times
+
+    @property
+    def share(self) -> float:
+        """How much of the whole batch this is."""
+        return len(self.t) / len(self.every_t)
 
     def part(self, rows: slice) -> Batch:
         """Some of its images."""
         labels = None if self.labels is None else self.labels[rows]
         correction = None if self.correction is None else self.correction[rows]
-        return Batch(self.x_0[rows], self.t[rows], self.noise[rows], labels, correction)
+        return Batch(self.x_0[rows], self.t[rows], self.noise[rows], labels, correction, self.every_t)
 
 
 class Examples(Protocol):
@@ -146,9 +157,9 @@ class BatchSource:
         return len(self._numbers)
 
     @property
-    def images(self) -> NDArray[np.uint8]:
-        """The images that are trained on. (N', C, H, W)"""
-        return self._images.images[self._numbers]
+    def numbers(self) -> NDArray[np.int64]:
+        """Which of all images these are. (N',)"""
+        return self._numbers
 
     def set_density(self, density: TimeDensity) -> None:
         """Draws t from this density from the next batch on."""
@@ -175,15 +186,21 @@ class BatchSource:
         if self.history is not None:
             self.history.add(t, losses)
 
-    def batch(self, step: int, position: int, size: int) -> Batch:
-        """The batch of a step; `position` counts the images seen before it."""
+    def batch(self, step: int, position: int, size: int, rows: slice = slice(None)) -> Batch:
+        """The batch of a step; `position` counts the images seen before it.
+
+        Args:
+            rows: those of it that are wanted. All is drawn, but only their images are read.
+        """
         self._generator.manual_seed(_step_seed(self._seed, step))
         numbers = self._numbers[self._order.slice(position, size)]
         mirrored = self._uniform(size) < 0.5 if self._flip else None
-        x_0 = self.examples.batch(numbers, mirrored)
+        x_0 = self.examples.batch(numbers[rows], None if mirrored is None else mirrored[rows])
         t, correction = self._times(size)
-        noise = torch.randn(x_0.shape, generator=self._generator, device=self._device)
-        return Batch(x_0, t, noise, self._labels(numbers, size), correction)
+        noise = torch.randn((size, *x_0.shape[1:]), generator=self._generator, device=self._device)
+        labels = self._labels(numbers, size)
+        whole = Batch(x_0, t, noise, labels, correction)
+        return whole if rows == slice(None) else replace(whole.part(rows), x_0=x_0)
 
     def _times(self, size: int) -> tuple[Tensor, Tensor | None]:
         """Times 1 … T, one from each of `size` equal strata of the density (VDM §I.1). int64 (size,)

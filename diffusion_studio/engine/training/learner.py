@@ -16,6 +16,7 @@ from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.loop.descent import Descent, Gradient
 from diffusion_studio.engine.machine.devices import training_format
+from diffusion_studio.engine.machine.ranks import ALONE
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
 from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.training.batches import Batch
@@ -64,7 +65,12 @@ class Learner:
         classes: K of a conditional network, or 0.
         objective: what is minimised; `set_objective` changes it between steps.
         schedule: a noise schedule that is learned beside the network, or None.
+
+    Attributes:
+        ranks: the processes that train it together; each is given its rows of a batch.
     """
+
+    ranks = ALONE
 
     def __init__(
         self, unet: UNet2DModel, tables: Tables, spec: TrainingSpec, classes: int, device: torch.device,
@@ -107,12 +113,14 @@ class Learner:
         """One gradient step; a gradient that is not finite changes nothing.
 
         Args:
+            batch: the rows that are computed here.
             number: how many steps came before.
 
         Returns:
-            Error and loss of each sample, on the device. float32 (B,)
+            Error and loss of each sample of the whole batch, on the device. float32 (B,)
         """
-        parts = slices(len(batch.t), self.spec.parts or parts_for(len(batch.t), self.device))
+        chosen = -(-self.spec.parts // self.ranks.count)  # of all parts of a step, those of one process
+        parts = slices(len(batch.t), chosen or parts_for(len(batch.t), self.device))
         with with_helpers(helpers_for(parts)):
             return self._step(batch, number, parts)
 
@@ -120,7 +128,11 @@ class Learner:
         drawn = None if self.schedule is None else self.schedule.draw(batch.t)
         result = self._in_parts(batch, drawn, parts)
         if self.schedule is not None and drawn is not None:
-            self.schedule.step(batch, drawn, result.minimised)
+            self.schedule.measure(batch, drawn, result.minimised)
+        if self.ranks.count > 1:
+            result = self._joined(result, len(batch.every_t))
+        if self.schedule is not None:
+            self.schedule.follow()
             self._behind = True
         self.descent.follow(
             self.learning_rate(number), decay_at(number, self.spec.ema_decay),
@@ -134,7 +146,7 @@ class Learner:
 
         def one(rows: slice) -> tuple[StepResult, Gradient]:
             result = self._result(batch.part(rows), None if drawn is None else drawn.part(rows))
-            share = (rows.stop - rows.start) / len(batch.t)
+            share = (rows.stop - rows.start) / len(batch.every_t)
             gradient = self.descent.gradient(result.minimised.mean() * share, leaves)
             return result.detached(), gradient
 
@@ -147,6 +159,13 @@ class Learner:
 
         self.descent.take(gradients(), leaves)
         return StepResult.of_parts(results)
+
+    def _joined(self, result: StepResult, whole: int) -> StepResult:
+        """What all processes measured; the gradients become the sums of theirs on the way."""
+        gradients = [weight.grad for weight in self.descent.weights if weight.grad is not None]
+        if self.schedule is not None:
+            gradients += self.schedule.gradients
+        return result.joined(self.ranks.rows(whole), whole, self.ranks, gradients)
 
     def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
         x_t = self._minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)

@@ -20,6 +20,7 @@ from diffusion_studio.core.objective.weights import (
     reverse_variance,
 )
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.machine.ranks import Ranks
 from diffusion_studio.engine.runs.config import ObjectiveSpec
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.schedule_learner import DrawnNoise
@@ -55,6 +56,16 @@ class StepResult:
 
     def detached(self) -> StepResult:
         return StepResult(self.errors.detach(), self.losses.detach(), self.correction)
+
+    def joined(self, rows: slice, whole: int, ranks: Ranks, gradients: Sequence[Tensor]) -> StepResult:
+        """What all processes measured of a batch of `whole` images, of which `rows` were computed here; the
+        gradients become the sums of theirs on the way.
+        """
+        found = [self.errors, self.losses, *([] if self.correction is None else [self.correction])]
+        table = self.losses.new_zeros(len(found), whole)
+        table[:, rows] = torch.stack(found).to(table.dtype)
+        ranks.add([table, *gradients])
+        return StepResult(*table)
 
     @staticmethod
     def of_parts(parts: Sequence[StepResult]) -> StepResult:

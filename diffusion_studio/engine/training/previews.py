@@ -71,7 +71,7 @@ class Previewer:
         if len(images) < FEWEST or self._session.batches.count < 4:
             return None
         if self._space is None:
-            self._space = QualitySpace(self._session.batches.images)
+            self._space = QualitySpace(self._session.images.images, self._session.batches.numbers)
         return self._space.measure(images.transpose(0, 3, 1, 2))
 
     def _labels(self) -> NDArray[np.int64]:

@@ -13,18 +13,23 @@ from typing import Any
 
 import filelock
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+import diffusion_studio
 from diffusion_studio.data.errors import DataError
 from diffusion_studio.data.imageset import ImageSet, first_alike, printable
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.files.places import cache_dir
-from diffusion_studio.engine.runs.config import TrainingConfig
+from diffusion_studio.engine.machine.ranks import RankError, Ranks
+from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.moved import check_same, is_elsewhere, listed_images, with_images_at
 
 _SPLIT = 13  # stream of the counter
+
+VERSIONS = [diffusion_studio.__version__, str(torch.__version__)]  # a batch is the same for the same ones
 
 Numbers = NDArray[np.int64]
 Reading = Callable[[int, int], None]
@@ -89,6 +94,43 @@ def load_run_data(
     if not len(trained):
         raise RunError(f"None of the images that {run.name} trains on lies in {images.source} any more.")
     return RunData(images, trained, apart, _changes(run, now))
+
+
+def agree(ranks: Ranks, config: RunConfig, images: ImageSet) -> None:
+    """The first of several processes lets all of them read the same images, before it makes anything.
+
+    Raises:
+        RankError: one of them cannot, or reads others; all of them raise the same.
+    """
+    if ranks.count == 1:
+        return
+    ranks.rows(config.training.batch_size)
+    ranks.tell(
+        {"versions": VERSIONS, "config": config.model_dump(mode="json"), "classes": [*images.class_names]}
+    )
+    ranks.gathered(None)  # until then the first process of every machine has read them
+    check_alike(ranks, images)
+
+
+def check_alike(ranks: Ranks, images: ImageSet | None, trouble: str = "") -> None:
+    """Each of several processes says what it reads, or its `trouble` with that.
+
+    Raises:
+        RankError: it is not the same for all.
+    """
+    mine = {"versions": VERSIONS, "trouble": trouble, "images": images.fingerprint if images else ""}
+    first, *others = ranks.gathered(mine)
+    for number, said in enumerate(others, start=2):
+        which = f"Process {number} of {ranks.count}"
+        if said["versions"] != first["versions"]:
+            ours, theirs = (" with torch ".join(each["versions"]) for each in (first, said))
+            raise RankError(
+                f"{which} runs Diffusion Studio {theirs}, the first one {ours}: install the same for all."
+            )
+        if said["trouble"]:
+            raise RankError(f"{which}: {said['trouble']}")
+        if said["images"] != first["images"]:
+            raise RankError(f"{which} reads other images than the first one: give all the same folder.")
 
 
 def point_to(path: Path, folder: str, cancelled: Callable[[], bool] | None = None) -> None:

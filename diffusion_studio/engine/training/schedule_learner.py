@@ -108,18 +108,34 @@ class ScheduleLearner:
 
     def step(self, batch: Batch, drawn: DrawnNoise, losses: Tensor) -> None:
         """Follows what the backward pass of `losses.mean()` left on the leaves of `drawn`."""
+        self.measure(batch, drawn, losses)
+        self.follow()
+
+    def measure(self, batch: Batch, drawn: DrawnNoise, losses: Tensor) -> None:
+        """The gradient of the schedule, from what the backward pass left on the leaves of `drawn`.
+
+        Where the batch is some rows of a whole one, it is their part of the gradient.
+        """
         if drawn.now.grad is None or drawn.before.grad is None:
             return
         at_now, at_before = (torch.nan_to_num(g) for g in (drawn.now.grad, drawn.before.grad))
         own = torch.nan_to_num(losses.detach().to(self._now.dtype))
         change = (at_now * self._now + at_before * self._before) * self._matching  # of each sample's loss
-        rest = self._rest(batch, self._omega) / self.snr.steps
+        rest = self._rest(batch, self._omega) * (batch.share / self.snr.steps)
         inside = self.snr.inside
         gradients = torch.autograd.grad((2 * own * change).sum(), inside, retain_graph=True)
         ends = torch.autograd.grad(change.sum() + rest, [self.snr.ends])
         for parameter, gradient in zip([*inside, self.snr.ends], [*gradients, *ends], strict=True):
             parameter.grad = torch.nan_to_num(gradient)
+
+    def follow(self) -> None:
+        """One step along the gradient."""
         self._optimizer.step()
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        """Of each parameter that has one."""
+        return [p.grad for p in self.snr.parameters() if p.grad is not None]
 
     def _rest(self, batch: Batch, omega: Tensor) -> Tensor:
         """Reconstruction and prior terms, nats per dimension; they depend on the ends alone."""

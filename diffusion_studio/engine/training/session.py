@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from diffusion_studio.core.describe import get_value
 from diffusion_studio.core.process.schedules import LearnedSchedule
@@ -19,6 +20,7 @@ from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.loop.run_keeper import resume
 from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.machine.devices import choose_precision, is_fast
+from diffusion_studio.engine.machine.ranks import ALONE, Ranks
 from diffusion_studio.engine.machine.room import check_room
 from diffusion_studio.engine.runs import model_io
 from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointContent, CheckpointError
@@ -29,8 +31,16 @@ from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource, Examples, Pixels
 from diffusion_studio.engine.training.codes import CodedImages, check_fits, encoded, find_code, standardising
 from diffusion_studio.engine.training.learner import Learner, LearnerState, faster_parts
+from diffusion_studio.engine.training.minimised import StepResult
 from diffusion_studio.engine.training.moved import with_images_at
-from diffusion_studio.engine.training.run_data import Reading, RunData, kept_apart, load_run_data, manifest_of
+from diffusion_studio.engine.training.run_data import (
+    Reading,
+    RunData,
+    agree,
+    kept_apart,
+    load_run_data,
+    manifest_of,
+)
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.engine.training.timestep_errors import TimestepAverages
 from diffusion_studio.models.code import Code
@@ -103,8 +113,28 @@ class Session:
         if self.batches.history is not None and DENSITY in tensors:
             self.batches.history.restore(tensors[DENSITY])
 
+    def step(self, number: int, position: int) -> tuple[Tensor, StepResult]:
+        """One step of learning; the times of its images, and what was measured of each.
+
+        Args:
+            number: how many steps came before.
+            position: how many images were seen before.
+
+        Raises:
+            RankError: another process that trains it is gone; nothing has changed then.
+        """
+        size, ranks = self.config.training.batch_size, self.learner.ranks
+        if ranks.is_first:
+            ranks.tell({"step": number, "position": position})
+        batch = self.batches.batch(number, position, size, ranks.rows(size))
+        result = self.learner.step(batch, number)
+        self.batches.learn(batch.every_t, result.losses)
+        return batch.every_t, result
+
     def set_objective(self, objective: ObjectiveSpec) -> None:
         """Goes on with another weight, density or loss from the next step on."""
+        if self.learner.ranks.is_first:
+            self.learner.ranks.tell({"objective": objective.model_dump(mode="json")})
         config = self.config.model_copy(update={"objective": objective})
         self.run = Run(self.run.path, config)
         self.learner.set_objective(objective)
@@ -123,7 +153,7 @@ class Session:
 
 def new_session(
     place: Path | NewRun, config: RunConfig, device: torch.device, reading: Reading | None = None,
-    cancelled: Callable[[], bool] | None = None, encoding: Reading | None = None,
+    cancelled: Callable[[], bool] | None = None, encoding: Reading | None = None, ranks: Ranks = ALONE,
 ) -> Session:  # fmt: skip
     """Reads the images, fixes every automatic choice and makes the run folder.
 
@@ -131,6 +161,7 @@ def new_session(
         place: the run folder, or the folder in which it gets a name of its own.
         reading: how many images of how many are read.
         encoding: the same of those that are encoded, where the network learns in a code.
+        ranks: the processes that train it together, of which this is the first.
 
     Raises:
         Cancelled: `cancelled()` became true; there is no run folder then.
@@ -144,14 +175,17 @@ def new_session(
     shape = found.examples.shape
     resolved = resolve(config, images, device, shape)
     if measured := not resolved.training.parts:
-        resolved = _in_parts(resolved, _faster_parts(resolved, images, device, shape, cancelled))
+        alone = ranks.count == 1  # several processes have a processor each
+        parts = _faster_parts(resolved, images, device, shape, cancelled) if alone else 1
+        resolved = _in_parts(resolved, parts)
     _heed(cancelled)
+    agree(ranks, resolved, images)
     learner = learner_for(resolved, images, device, shape)
     _heed(cancelled)
     beside = None if found.code is None else code_contents(found.code)
     run = begin_run(place, resolved, manifest_of(images, apart), beside)
-    session = _session(run, replace(data, notes=(*data.notes, *found.notes)), learner, device, found)
-    session.may_split = measured and resolved.training.parts == 1
+    session = ready_session(run, replace(data, notes=(*data.notes, *found.notes)), learner, device, found)
+    session.may_split = measured and resolved.training.parts == 1 and ranks.count == 1
     return session
 
 
@@ -171,7 +205,7 @@ def _in_parts(config: RunConfig, parts: int) -> RunConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class _Ground:
+class Ground:
     """What a network is trained on."""
 
     examples: Examples
@@ -182,29 +216,29 @@ class _Ground:
 def _new_code(
     config: RunConfig, data: RunData, device: torch.device, encoding: Reading | None,
     cancelled: Callable[[], bool] | None,
-) -> _Ground:  # fmt: skip
+) -> Ground:  # fmt: skip
     """The pixels of a new run, or their codes."""
     images = data.images
     if not config.model.code:
-        return _Ground(Pixels(images.images, device))
+        return Ground(Pixels(images.images, device))
     found = find_code(config.model.code, device)
     check_fits(found, images)
     raw = encoded(images, found.code, config.data.flip, encoding, cancelled)
     code = standardising(found.code, raw, data.trained)
-    return _Ground(CodedImages(raw, code), code, found.notes)
+    return Ground(CodedImages(raw, code), code, found.notes)
 
 
-def _kept_code(
+def kept_code(
     run: Run, data: RunData, device: torch.device, encoding: Reading | None,
     cancelled: Callable[[], bool] | None,
-) -> _Ground:  # fmt: skip
+) -> Ground:  # fmt: skip
     """The same of a run that goes on: it has its code in its own folder."""
     images = data.images
     if not run.config.model.code:
-        return _Ground(Pixels(images.images, device))
+        return Ground(Pixels(images.images, device))
     code = read_code(run.path / CODE, "", device, "")
     raw = encoded(images, code, run.config.data.flip, encoding, cancelled)
-    return _Ground(CodedImages(raw, code), code)
+    return Ground(CodedImages(raw, code), code)
 
 
 def _heed(cancelled: Callable[[], bool] | None) -> None:
@@ -276,7 +310,8 @@ def learner_for(
     return Learner(unet, tables, config.training, classes, device, precision, config.objective, schedule)
 
 
-def _session(run: Run, data: RunData, learner: Learner, device: torch.device, ground: _Ground) -> Session:
+def ready_session(run: Run, data: RunData, learner: Learner, device: torch.device, ground: Ground) -> Session:
+    """A session before its first step."""
     config = run.config
     tables: Tables = learner.tables
     batches = BatchSource(
@@ -297,12 +332,13 @@ def _session(run: Run, data: RunData, learner: Learner, device: torch.device, gr
 
 def resumed_session(
     path: Path, device: torch.device, config: RunConfig | None = None, reading: Reading | None = None,
-    cancelled: Callable[[], bool] | None = None, encoding: Reading | None = None,
+    cancelled: Callable[[], bool] | None = None, encoding: Reading | None = None, ranks: Ranks = ALONE,
 ) -> Session:  # fmt: skip
     """Goes on from the newest sound checkpoint of a run, or from the start when there is none yet.
 
     Args:
         config: the run's config with other training parameters, or None for its own.
+        ranks: the processes that train it together, of which this is the first.
 
     Raises:
         Cancelled: `cancelled()` became true.
@@ -311,16 +347,17 @@ def resumed_session(
     run = _reconfigured(Run.open(path), config)
     data = load_run_data(run, reading, cancelled)
     _heed(cancelled)
-    ground = _kept_code(run, data, device, encoding, cancelled)
+    ground = kept_code(run, data, device, encoding, cancelled)
     learner = learner_for(run.config, data.images, device, ground.examples.shape)
-    session = _session(run, data, learner, device, ground)
+    session = ready_session(run, data, learner, device, ground)
     try:
         checkpoint, complaints = run.newest_checkpoint()
     except RunError as error:
         session.notes += (f"{error} Training begins again at step 0.",)
-        return session
-    session.notes += complaints
-    session.counters = resume(session, checkpoint)
+    else:
+        session.notes += complaints
+        session.counters = resume(session, checkpoint)
+    agree(ranks, run.config, data.images)
     return session
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import time
 from collections.abc import Iterator
 
@@ -22,10 +20,9 @@ from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent
 from diffusion_studio.engine.runs.config import MOST_PARTS, ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.runs.metrics import TimestepRecord
-from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors
+from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors, change_text
 from diffusion_studio.engine.training.forecast import Forecaster
 from diffusion_studio.engine.training.learner import SLOWER
-from diffusion_studio.engine.training.objective_changes import change_text
 from diffusion_studio.engine.training.previews import Previewer
 from diffusion_studio.engine.training.session import Session
 from diffusion_studio.models.side_by_side import finer, parts_for
@@ -93,11 +90,8 @@ class ImageTask:
         self.session.restore(content)
 
     def step(self, number: int, share: float) -> Tensor:
-        batches = self.session.batches
-        batch = batches.batch(number, self.session.counters.position, self.size)
-        result = self.session.learner.step(batch, number)
-        batches.learn(batch.t, result.losses)
-        self._times.append(batch.t)
+        t, result = self.session.step(number, self.session.counters.position)
+        self._times.append(t)
         self._errors.append(result.errors)
         return result.minimised
 
@@ -224,7 +218,6 @@ class ImageTask:
             return
         if preview is None:
             return
-        if self._keeper.metrics is not None and preview.quality is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._keeper.metrics.add_quality(preview.step, preview.quality)
+        if preview.quality is not None:
+            self._keeper.add_quality(preview.step, preview.quality)
         yield preview

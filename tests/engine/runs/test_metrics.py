@@ -259,3 +259,44 @@ def test_that_a_database_of_before_is_read_without_a_word(tmp_path: Path) -> Non
     reader = MetricsReader(path)
     reader.segments(), reader.timestep_history(), reader.quality(), reader.marks()
     assert reader.problem == ""
+
+
+def test_that_a_database_in_a_folder_that_may_only_be_read_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a folder has no place for the files that readers share: the library cannot open the database."""
+    path = tmp_path / "metrics.sqlite"
+    written = Metrics(path, 0)
+    written.add(1, np.array([0.5, 0.25], np.float32))
+    written.close()
+    connect = sqlite3.connect
+
+    def refusing(address: str, **options: object) -> sqlite3.Connection:
+        if "immutable" not in address:
+            address = (tmp_path / "nowhere" / "metrics.sqlite").as_uri() + "?mode=ro"
+        return connect(address, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", refusing)
+    reader = MetricsReader(path)
+    assert reader.losses().losses.tolist() == [0.5, 0.25]
+    assert reader.problem == ""
+
+
+def test_that_a_folder_without_shared_memory_keeps_metrics_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a network folder: the library locks by files there, and knows no WAL."""
+    path = tmp_path / "metrics.sqlite"
+    connect = sqlite3.connect
+
+    def locking_by_files(place: object, **options: object) -> sqlite3.Connection:
+        address = str(place) if str(place).startswith("file:") else Path(str(place)).as_uri()
+        join = "&" if "?" in address else "?"
+        return connect(f"{address}{join}vfs=unix-dotfile", **{**options, "uri": True})
+
+    monkeypatch.setattr(sqlite3, "connect", locking_by_files)
+    written = Metrics(path, 0)
+    written.add(1, np.array([0.5], np.float32))
+    assert MetricsReader(path).losses().losses.tolist() == [0.5]
+    written.close()
+    assert not path.with_name("metrics.sqlite-wal").exists()

@@ -29,9 +29,8 @@ from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import Batch
-from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors
+from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors, change_text
 from diffusion_studio.engine.training.minimised import Minimised
-from diffusion_studio.engine.training.objective_changes import change_text
 from diffusion_studio.engine.training.run_data import split
 from diffusion_studio.engine.training.session import DENSITY
 from diffusion_studio.engine.training.trainer import train

@@ -1,0 +1,136 @@
+"""metrics.jsonl of a run: what its database gets, a line of JSON each, and only ever appended.
+
+It is read where a database is not: on another machine, over a network folder, in a script.
+
+    {"kind": "start", "segment": 1, "step": 0, "at": 1764342000.0}
+    {"kind": "loss", "segment": 1, "step": 1, "loss": 0.98}
+    {"kind": "errors", "segment": 1, "step": 40, "t": [...], "error": [...], ...}
+    {"kind": "quality", "segment": 1, "step": 40, "fd": 12.5, ...}
+    {"kind": "objective", "segment": 1, "step": 41, "message": "weight: ..."}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import time
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffusion_studio.engine.files.reading import inside
+from diffusion_studio.engine.runs.metrics import TimestepRecord
+from diffusion_studio.engine.runs.quality import Quality
+
+ERRORS_EVERY = 20.0  # seconds between two lines with all errors by t, which are long
+_TAIL = 1 << 16  # bytes at the end in which the last line is looked for
+
+
+class MetricsLog:
+    """The writer; one per training. Lines wait until they are flushed.
+
+    Args:
+        path: of the file; one that is there is added to.
+        first_step: where the training begins or goes on.
+        segment: number of this start of the training; None: one more than the file knows.
+
+    Raises:
+        OSError: the file cannot be written, or is none of its folder's own.
+    """
+
+    def __init__(self, path: Path, first_step: int, segment: int | None = None) -> None:
+        self._file = inside(path.parent, path.name).open("ab", buffering=0)
+        self.segment = _last_segment(path) + 1 if segment is None else segment
+        self._lines: list[str] = []
+        self._told_errors, self._errors_step = -math.inf, -1
+        if _is_cut(path):  # a process was killed in the middle of a line
+            self._file.write(b"\n")
+        self._add("start", first_step, {"at": time.time()})
+        self.flush()
+
+    def losses(self, first_step: int, losses: NDArray[np.float32]) -> None:
+        """The losses of consecutive steps."""
+        for step, loss in enumerate(losses.tolist(), start=first_step):
+            self._add("loss", step, {"loss": loss})
+
+    def errors(self, record: TimestepRecord, last: bool = False) -> None:
+        """Errors by timestep, if the last ones were long ago."""
+        now = time.perf_counter()
+        if record.step == self._errors_step or (not last and now - self._told_errors < ERRORS_EVERY):
+            return
+        self._told_errors, self._errors_step = now, record.step
+        arrays = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "step"}
+        self._add("errors", record.step, {k: v.tolist() for k, v in arrays.items() if v is not None})
+
+    def quality(self, step: int, quality: Quality) -> None:
+        """The measures of the samples drawn at a step."""
+        self._add("quality", step, {k: v for k, v in asdict(quality).items() if not math.isnan(v)})
+
+    def note(self, step: int, kind: str, message: str) -> None:
+        """Marks something that happened at a step."""
+        self._add(kind, step, {"message": message})
+
+    def _add(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        line = {"kind": kind, "segment": self.segment, "step": step} | values
+        self._lines.append(json.dumps(_finite(line), separators=(",", ":")))
+
+    def flush(self) -> None:
+        """Appends what waits.
+
+        Raises:
+            OSError: the disk is full or gone; the lines wait on.
+        """
+        if not self._lines:
+            return
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            _write_all(self._file, "".join(f"{line}\n" for line in self._lines).encode("ascii"))
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(size)  # no half lines
+            raise
+        self._lines = []
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.flush()
+        self._file.close()
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """An unbuffered file may take less than it is given."""
+    while data:
+        data = data[file.write(data) :]
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no ∞: null stands for them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return {name: _finite(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+        return file.read()
+
+
+def _is_cut(path: Path) -> bool:
+    tail = _tail(path)
+    return bool(tail) and not tail.endswith(b"\n")
+
+
+def _last_segment(path: Path) -> int:
+    """Number of the newest start of the training that the file knows; 0 without any."""
+    for line in reversed(_tail(path).splitlines()):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return int(json.loads(line)["segment"])
+    return 0

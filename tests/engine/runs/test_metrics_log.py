@@ -1,0 +1,101 @@
+"""metrics.jsonl holds the numbers of the database, and is only ever appended to."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from diffusion_studio.engine.runs import metrics_log
+from diffusion_studio.engine.runs.metrics_log import MetricsLog
+from diffusion_studio.engine.runs.run import Run
+from support.tiny import begin, finish, resume, tiny_config, with_training
+
+
+def lines_of(path: Path, kind: str = "") -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in path.read_text("ascii").splitlines()]
+    return [line for line in lines if not kind or line["kind"] == kind]
+
+
+def test_that_the_lines_are_the_numbers_of_the_database(pictures: Path, tmp_path: Path) -> None:
+    finish(begin(tmp_path / "run", tiny_config(pictures, steps=5)))
+    run = Run.open(tmp_path / "run")
+    before = run.metrics_log_path.read_bytes()
+    finish(resume(run.path, with_training(run.config, steps=9)))
+    assert run.metrics_log_path.read_bytes().startswith(before), "only ever appended to"
+    losses = lines_of(run.metrics_log_path, "loss")
+    known = run.metrics.losses()
+    assert [line["step"] for line in losses] == known.steps.tolist() == list(range(1, 10))
+    assert [line["loss"] for line in losses] == known.losses.tolist()
+    assert [line["segment"] for line in losses] == [1] * 5 + [2] * 4
+    errors = lines_of(run.metrics_log_path, "errors")[-1]
+    record = run.metrics.timesteps()
+    assert record is not None
+    assert errors["step"] == record.step == 9
+    for name in ("t", "error", "spread", "count", "weight", "density", "share"):
+        wanted = [None if value != value else value for value in getattr(record, name).tolist()]
+        assert errors[name] == wanted, name
+    assert "log_snr" not in errors
+
+
+def test_that_a_loss_that_is_no_number_is_null(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl", 0)
+    log.losses(1, np.array([0.5, np.nan, np.inf], np.float32))
+    log.close()
+    assert [line["loss"] for line in lines_of(tmp_path / "metrics.jsonl", "loss")] == [0.5, None, None]
+
+
+def test_that_a_line_that_was_cut_is_ended_and_the_next_start_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    first = MetricsLog(path, 0)
+    first.losses(1, np.ones(1, np.float32))
+    first.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    MetricsLog(path, 1).close()
+    lines = path.read_text().splitlines()
+    assert (len(lines), lines[1]) == (3, whole.decode().splitlines()[1][:-9])
+    assert json.loads(lines[2])["segment"] == 2
+
+
+def test_that_on_a_full_disk_the_lines_wait_and_none_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path, 0)
+    log.losses(1, np.ones(4, np.float32))
+    write = metrics_log._write_all
+
+    def full(file: Any, data: bytes) -> None:
+        write(file, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(metrics_log, "_write_all", full)
+    with pytest.raises(OSError, match="No space"):
+        log.flush()
+    assert [line["kind"] for line in lines_of(path)] == ["start"]
+    monkeypatch.setattr(metrics_log, "_write_all", write)
+    log.close()
+    assert [line["step"] for line in lines_of(path, "loss")] == [1, 2, 3, 4]
+
+
+def test_that_a_link_to_the_file_of_somebody_else_is_not_written(tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_text("theirs\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").symlink_to(other)
+    with pytest.raises(OSError):
+        MetricsLog(tmp_path / "run" / "metrics.jsonl", 0)
+    assert other.read_text() == "theirs\n"
+
+
+def test_that_a_training_goes_on_where_the_file_cannot_be_written(pictures: Path, tmp_path: Path) -> None:
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    session.run.metrics_log_path.mkdir()
+    told = finish(session)
+    assert told[-1].outcome == "done"
+    assert any("metrics.jsonl cannot be written" in str(event) for event in told)

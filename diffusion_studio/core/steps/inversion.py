@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.denoiser import Denoiser
@@ -38,8 +39,10 @@ def inversion(
     x_t = √ᾱ_t x̂_0 + √(1−ᾱ_t) ε̂, both seen from where the step begins, x_s; at t = 0, which no network
     knows, x̂_0 is the image and ε̂ is asked at t = 1. DDIM comes back with both seen from x_t, which is why
     the way back misses the image a little; each of `rounds` asks again at the end that was found, and moves
-    it by what the step down from there misses, so that the step becomes the exact inverse of DDIM's (Pan et
-    al. 2023). diffusers' DDIMInverseScheduler is given what the network says of x_s at the time t.
+    it by what the step down from there misses, so that the step becomes the exact inverse of DDIM's. From the
+    second on, each picture is moved along the line through its last two ends to where that would miss least
+    (Anderson mixing of depth 1, Pan et al. 2023). diffusers' DDIMInverseScheduler is given what the network
+    says of x_s at the time t.
 
     Args:
         times: decreasing, ending in 0, as a spacing gives them (S+1,); walked from the image up.
@@ -58,12 +61,24 @@ def inversion(
         now, before = tables.alpha_bar_at(t), tables.alpha_bar_at(s)
         seen = clip(denoiser(x, max(s, 1), labels))
         end = plus(now**0.5 * (seen.x0_hat if s else x), seen.eps_hat, (1 - now) ** 0.5)
+        known: tuple[Tensor, Tensor] | None = None  # what the last end missed by, and where that moved it
         for _ in range(rounds):
             seen = clip(denoiser(end, t, labels))
-            back = plus(before**0.5 * seen.x0_hat, seen.eps_hat, (1 - before) ** 0.5)
-            end = plus(end, x - back, (now / before) ** 0.5)
+            missed = x - plus(before**0.5 * seen.x0_hat, seen.eps_hat, (1 - before) ** 0.5)
+            moved = plus(end, missed, (now / before) ** 0.5)
+            end = moved if known is None else _between(missed, moved, *known)
+            known = missed, moved
         yield InversionStep(index, s, t, x, end)
         x = end
+
+
+def _between(missed: Tensor, moved: Tensor, missed_before: Tensor, moved_before: Tensor) -> Tensor:
+    """Where the line through two moved ends would miss least, in each sample. (B, …)"""
+    change = missed - missed_before
+    inner = tuple(range(1, change.ndim))
+    length = change.square().sum(inner, keepdim=True)
+    share = (missed * change).sum(inner, keepdim=True) / length.clamp(min=torch.finfo(length.dtype).tiny)
+    return moved - share * (moved - moved_before)
 
 
 def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:

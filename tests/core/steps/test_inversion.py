@@ -84,6 +84,23 @@ def test_that_further_rounds_make_the_inverse_exact():
     assert errors[-1] < 1e-3 * errors[0]
 
 
+def test_that_two_further_rounds_are_enough_where_the_network_is_linear():
+    """The line through two ends then leads to the one that misses nothing."""
+    tables = Tables.from_betas(LinearSchedule().betas(1000))
+    x_0 = torch.linspace(-1, 1, 9, dtype=torch.float64)[:, None]
+    *_, one, two = (
+        there_and_back(GaussianDenoiser(tables, 0.0, 0.6), x_0, 50, rounds)[1] for rounds in (1, 2)
+    )
+    assert float((two - x_0).abs().max()) < 1e-12 < float((one - x_0).abs().max())
+
+
+def test_that_a_picture_that_is_there_is_moved_no_further():
+    tables = Tables.from_betas(LinearSchedule().betas(1000))
+    x_0 = torch.zeros(2, 3, dtype=torch.float64)
+    noise, back = there_and_back(GaussianDenoiser(tables, 0.0, 0.6), x_0, 10, 4)
+    assert torch.equal(noise, x_0) and torch.equal(back, x_0)
+
+
 def overshooting(tables, images):
     """A denoiser that says too much where there is noise, as a young network does: the clipping acts."""
     base = cloudy(tables, images, 1.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QWidget
 
 from diffusion_studio.core.theory.algorithms import Stage, training_by
@@ -201,6 +202,14 @@ class TrainPage(Page):
         self.samples.show_previews(self.model.state.marks)
 
     # --- header and memory ------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.model.outlook.watch(True)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.model.outlook.watch(False)
 
     def come_into_sight(self, run: Path | None) -> None:
         self._offer_codes()

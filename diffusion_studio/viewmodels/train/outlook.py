@@ -18,7 +18,10 @@ WAIT = 1500  # ms without another change before a training is tried
 
 
 class Outlook(QObject):
-    """Tries the training that would begin, some time after the last change; the newest one counts."""
+    """Tries the training that would begin, some time after the last change; the newest one counts.
+
+    Only while somebody looks: the trial takes all processors for seconds.
+    """
 
     found = Signal(object)  # Trial, or None while nothing is known
 
@@ -31,7 +34,19 @@ class Outlook(QObject):
         self._timer.timeout.connect(self._try)
         self._images: ImageSet | None = None
         self._config: RunConfig | None = None
-        self._closed = False
+        self._seen = self._closed = False
+        self._known = False  # whether what was found is of this config
+
+    def watch(self, seen: bool) -> None:
+        """Whether somebody looks at what is found; what was going on while they did is given up."""
+        if seen == self._seen:
+            return
+        self._seen = seen
+        if self._known:
+            return
+        self._timer.stop()
+        self._slot.stop()
+        self._wait()
 
     def use_device(self, name: str) -> None:
         """Tries on this device from now on."""
@@ -47,9 +62,13 @@ class Outlook(QObject):
         """Tries this before long, unless something else is to be tried by then; None: nothing begins now."""
         self._timer.stop()
         self._slot.stop()
-        self._config = config
+        self._config, self._known = config, False
         self.found.emit(None)
-        if config is not None and self._images is not None and not self._closed:
+        self._wait()
+
+    def _wait(self) -> None:
+        nothing = self._config is None or self._images is None
+        if self._seen and not nothing and not self._closed:
             self._timer.start(WAIT)
 
     def shutdown(self) -> None:
@@ -70,4 +89,5 @@ class Outlook(QObject):
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, Trial) and self._config is not None:
+            self._known = True
             self.found.emit(event)

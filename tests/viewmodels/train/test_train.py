@@ -609,6 +609,7 @@ def at_once(monkeypatch):
 
 def test_that_what_to_expect_is_found_out_before_a_training_begins(make, wait, at_once, qtbot, tmp_path):
     model = make(tiny_config(write_pictures(tmp_path / "zoo"), steps=40))
+    model.outlook.watch(True)
     model.load_data()
     qtbot.waitUntil(lambda: model.state.trial is not None)
     assert model.state.expected is model.state.trial.forecast
@@ -621,6 +622,29 @@ def test_that_what_to_expect_is_found_out_before_a_training_begins(make, wait, a
     assert model.state.trial is None
     wait(model)
     qtbot.waitUntil(lambda: model.state.trial is not None)
+
+
+def test_that_nothing_is_tried_while_nobody_looks(make, wait, at_once, qapp, qtbot, tmp_path, monkeypatch):
+    """A trial takes all processors; on another page it would be felt, and seen by nobody."""
+    model = make(tiny_config(write_pictures(tmp_path / "zoo"), steps=40))
+    begun = []
+    start = model.outlook._slot.start
+    monkeypatch.setattr(model.outlook._slot, "start", lambda stream: (begun.append(True), start(stream)))
+    model.load_data()
+    wait(model)
+    qapp.processEvents()
+    assert not begun and not model.outlook._timer.isActive()
+    model.outlook.watch(True)
+    qtbot.waitUntil(lambda: model.state.trial is not None)
+    found = model.state.trial
+    model.outlook.watch(False)
+    model.outlook.watch(True)  # what is known is not tried again
+    qapp.processEvents()
+    assert model.state.trial is found and len(begun) == 1
+    model.outlook.watch(False)
+    model.edit("training.steps", 50)
+    qapp.processEvents()
+    assert len(begun) == 1 and not model.outlook._timer.isActive()
 
 
 def test_that_a_training_that_is_too_short_can_be_made_longer_while_it_goes_on(make, wait, qtbot, tmp_path):
@@ -682,6 +706,7 @@ def test_that_nothing_is_tried_once_the_window_closes(
     model = make(tiny_config(write_pictures(tmp_path / "zoo"), **FOREVER))
     model.load_data()
     wait(model)
+    model.outlook.watch(True)
     model.start()
     wait(model, "running")
     begun = []

@@ -26,10 +26,11 @@ from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.log import kept_log
 from diffusion_studio.engine.machine.garbage import look_at_all, nothing_looked_for, pass_over_what_stays
 from diffusion_studio.engine.machine.memory import keep_freed_memory
-from diffusion_studio.pages.entries import PAGES
+from diffusion_studio.pages.entries import FIRST_PAGE, PAGES
 from diffusion_studio.pages.shell import Shell
+from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.widgets.look.resources import resource
-from diffusion_studio.widgets.look.theme import theme
+from diffusion_studio.widgets.look.theme import MODES, theme
 
 if TYPE_CHECKING:
     from diffusion_studio.studio import Studio
@@ -63,8 +64,10 @@ class App(QObject):
         keep_freed_memory()  # before there are other threads
         pass_over_what_stays()  # and later what is imported from here on
         self.shell = Shell([(entry.key, entry.title, entry.icon) for entry in PAGES])
+        self.memory = Memory(places.settings_dir() / "window.json", self.shell)
         self.studio: Studio | None = None
         self._path = path
+        self._take_up()
         self._failed = False
         self._imports = Imports()
         self._imports.failed.connect(self._fail)
@@ -72,6 +75,17 @@ class App(QObject):
         self.shell.painted.connect(self._imports.start)
         self.shell.closing.connect(self.shutdown)
         self.shell.rail.theme_requested.connect(theme().set_mode)
+
+    def _take_up(self) -> None:
+        """Colours, place on the screen and page as they were left, before anything is painted."""
+        mode = self.memory.get("theme")
+        if mode in MODES:
+            theme().set_mode(mode)
+        self.shell.stand(self.memory.get("geometry"))
+        left = self.memory.get("page")
+        titles = {entry.key: entry.title for entry in PAGES}
+        page = left if isinstance(left, str) and left in titles else FIRST_PAGE
+        self.shell.announce(page, titles[page])
 
     def show(self) -> None:
         self.shell.show()
@@ -90,7 +104,7 @@ class App(QObject):
         with nothing_looked_for():
             from diffusion_studio.studio import Studio
 
-        self.studio = Studio(self.shell, self._path)
+        self.studio = Studio(self.shell, self.memory, self._path)
         self.ready.emit()
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
-"""Pictures of every page, made by the app itself: 1280×800 and 1920×1200, light and dark."""
+"""Pictures of every page, made by the app itself: at the sizes of common screens, light and dark."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from diffusion_studio.studio import Studio
     from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 
-SIZES = ((1280, 800), (1920, 1200))
+SIZES = ("960x640", "1280x800", "1366x768", "1920x1200")
+ANIMATED_SIZE = (1280, 800)
+SCALES = (100, 150, 200)  # %
 MODES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 CLASSIFIER_SECONDS = 15.0
 PATIENCE = 180_000  # ms to wait for a page to be complete
@@ -50,14 +53,55 @@ def screenshots(
     pages: Annotated[
         list[PageName] | None, typer.Option("--page", help="Only this page; may be given several times.")
     ] = None,
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="WxH", help="Of the screen in its own pixels; several times."),
+    ] = None,
+    scale: Annotated[
+        int, typer.Option("--scale", min=100, max=200, help="Percent by which the screen is scaled.")
+    ] = 100,
 ) -> None:
     """Save pictures of every page, after training a small model on the digits."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    os.environ["QT_SCALE_FACTOR"] = str(scale / 100)
+    album = Album(folder, tuple(map(_size, sizes or SIZES)), scale)
     with tempfile.TemporaryDirectory(prefix="diffusion-studio-") as home:
         os.environ["DIFFUSION_STUDIO_HOME"] = home
         run = _train(seconds)
         folder.mkdir(parents=True, exist_ok=True)
-        _take(folder, run, pages or list(PageName))
+        _take(album, run, pages or list(PageName))
+
+
+@dataclass(frozen=True)
+class Album:
+    """Where pictures go, and of which sizes of the screen they are made, in its own pixels."""
+
+    folder: Path
+    sizes: tuple[tuple[int, int], ...]
+    scale: int  # %, of the screen
+
+    @property
+    def windows(self) -> Iterator[tuple[int, int, str]]:
+        """Width and height of a window that fills the screen, and the end of a picture's name.
+
+        A screen that has no room for the window is left out.
+        """
+        from diffusion_studio.pages.shell import LEAST
+
+        for width, height in self.sizes:
+            inside = width * 100 // self.scale, height * 100 // self.scale
+            if inside[0] >= LEAST.width() and inside[1] >= LEAST.height():
+                scaled = "" if self.scale == 100 else f"@{self.scale}"
+                yield *inside, f"{width}x{height}{scaled}"
+
+
+def _size(text: str) -> tuple[int, int]:
+    """ "1280x800" as numbers."""
+    try:
+        width, height = (int(part) for part in text.lower().replace("×", "x").split("x"))
+    except ValueError:
+        raise typer.BadParameter(f"{text}: a size is needed, like 1280x800") from None
+    return width, height
 
 
 def _train(seconds: float) -> Path:
@@ -79,7 +123,7 @@ def _train(seconds: float) -> Path:
     return session.run.path
 
 
-def _take(folder: Path, run: Path, pages: Collection[PageName]) -> None:
+def _take(album: Album, run: Path, pages: Collection[PageName]) -> None:
     from diffusion_studio.app import App
     from diffusion_studio.widgets.look.theme import theme
 
@@ -89,55 +133,55 @@ def _take(folder: Path, run: Path, pages: Collection[PageName]) -> None:
     _wait(lambda: app.studio is not None)
     for name, shoot in _PAGES.items():
         if name in pages:
-            shoot(app, folder, run)
+            shoot(app, album, run)
     app.close()
     theme().set_mode("system")
     application.processEvents()
 
 
-def _shoot_train(app: App, folder: Path, run: Path) -> None:
+def _shoot_train(app: App, album: Album, run: Path) -> None:
     studio = _studio(app)
     studio.show_page("train")
     _wait(lambda: studio.training.state.data is not None)
-    _shoot(app, folder, "train-empty")
+    _shoot(app, album, "train-empty")
     studio.training.show_run(run)
-    _shoot(app, folder, "train")
+    _shoot(app, album, "train")
 
 
-def _shoot_sample(app: App, folder: Path, run: Path) -> None:
+def _shoot_sample(app: App, album: Album, run: Path) -> None:
     """The Sample page as it is found, with a trained model, and taken apart."""
     studio = _studio(app)
     studio.show_page("sample")
     _wait(lambda: studio.sampling.state.chains.complete and not studio.sampling.state.chains.busy)
-    _shoot(app, folder, "sample-first-start")
+    _shoot(app, album, "sample-first-start")
     studio.sampling.choices.refresh()
     studio.sampling.choices.choose(str(run))
     _wait(lambda: studio.sampling.state.chains.facts.model == run.name)
     _wait(lambda: not studio.sampling.state.chains.busy)
     studio.sampling.player.seek(len(studio.sampling.state.chains.facts.times) * 2 // 5)
-    _shoot(app, folder, "sample")
-    _shoot_laboratory(app, folder)
+    _shoot(app, album, "sample")
+    _shoot_laboratory(app, album)
 
 
-def _shoot_theory(app: App, folder: Path, run: Path) -> None:
+def _shoot_theory(app: App, album: Album, run: Path) -> None:
     studio = _studio(app)
     studio.show_page("theory")
     for part in ("schedules", "weights", "errata"):
         studio.theory_page.show_part(part)
-        _shoot(app, folder, f"theory-{part}")
+        _shoot(app, album, f"theory-{part}")
 
 
-def _shoot_runs(app: App, folder: Path, run: Path) -> None:
+def _shoot_runs(app: App, album: Album, run: Path) -> None:
     from diffusion_studio.engine.files.places import runs_dir
     from diffusion_studio.engine.runs.run import list_runs
 
     studio = _studio(app)
     studio.show_page("runs")
     _wait(lambda: len(studio.runs.state.runs) == len(list_runs(runs_dir())))
-    _shoot(app, folder, "runs")
+    _shoot(app, album, "runs")
 
 
-def _shoot_laboratory(app: App, folder: Path) -> None:
+def _shoot_laboratory(app: App, album: Album) -> None:
     """The Sample page taken apart: branches, A/B, σ by hand, the strip, memory, an image inverted."""
     studio = _studio(app)
     model, page = studio.sampling, studio.sample_page
@@ -145,7 +189,7 @@ def _shoot_laboratory(app: App, folder: Path) -> None:
     def shoot(name: str) -> None:
         model.tree.settle()
         _wait(lambda: not model.state.chains.busy)
-        _shoot(app, folder, f"sample-{name}")
+        _shoot(app, album, f"sample-{name}")
 
     model.branch()
     model.tree.edit("sampler.eta", 1.0)
@@ -189,7 +233,7 @@ def _shoot_laboratory(app: App, folder: Path) -> None:
     model.tree.edit("guide.kind", "free")
     page.side.show_tab("curves")
     model.tree.edit("guidance", 1.0)
-    model.files.open_images(_two_digits(folder))
+    model.files.open_images(_two_digits(album.folder))
     model.player.seek(len(model.state.chains.facts.times))
     _wait(lambda: not model.state.chains.busy)
     _wait(lambda: len(model.beside.reconstruction.errors) >= 5)
@@ -226,7 +270,7 @@ _PLANE = (
 _ANIMATED = "plane"
 
 
-def _shoot_plane(app: App, folder: Path, run: Path) -> None:
+def _shoot_plane(app: App, album: Album, run: Path) -> None:
     """The 2-D page at rest: figure 6 of Luo, the three failures with their cures, guidance; one animation."""
     from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
@@ -244,14 +288,14 @@ def _shoot_plane(app: App, folder: Path, run: Path) -> None:
         model.player.stop()
         model.player.seek(state)
         _wait(lambda: not model.player.moving and not model.meter.busy)
-        _shoot(app, folder, name)
+        _shoot(app, album, name)
         if name == "plane":
             page.bar.relief.setChecked(True)
-            _shoot(app, folder, "plane-landscape")
+            _shoot(app, album, "plane-landscape")
             page.bar.relief.setChecked(False)
         if name == _ANIMATED:
-            app.shell.resize(*SIZES[0])
-            path = folder / f"{name}.gif"
+            app.shell.resize(*ANIMATED_SIZE)
+            path = album.folder / f"{name}.gif"
             page.exporter.export(path)
             _wait(lambda: model.state.notice is not None)
             model.dismiss_notice()
@@ -268,7 +312,7 @@ def _shoot_plane(app: App, folder: Path, run: Path) -> None:
         model.player.seek(state)
         _wait(lambda: not model.player.moving)
         model.point_at(*point)
-        _shoot(app, folder, name)
+        _shoot(app, album, name)
 
 
 # name, card of the tour, its action
@@ -280,7 +324,7 @@ _CODES = (
 )
 
 
-def _shoot_codes(app: App, folder: Path, run: Path) -> None:
+def _shoot_codes(app: App, album: Album, run: Path) -> None:
     """The Autoencoder page after what the cards of its tour propose, and what a VAE learned."""
     from diffusion_studio.viewmodels.autoencoder.tour import CARDS
 
@@ -297,14 +341,14 @@ def _shoot_codes(app: App, folder: Path, run: Path) -> None:
         _wait(lambda: model.measuring.state.report is not None and not model.measuring.state.doing)
         if name == "autoencoder-map":
             model.show("learn")
-            _shoot(app, folder, "autoencoder")
+            _shoot(app, album, "autoencoder")
             model.show("code")
             page.code.show_map(True)
             model.latent.point_at(0.8, -1.2)
-        _shoot(app, folder, name)
+        _shoot(app, album, name)
 
 
-_PAGES: dict[PageName, Callable[[App, Path, Path], None]] = {
+_PAGES: dict[PageName, Callable[[App, Album, Path], None]] = {
     PageName.SAMPLE: _shoot_sample, PageName.TRAIN: _shoot_train, PageName.PLANE: _shoot_plane,
     PageName.AUTOENCODER: _shoot_codes, PageName.THEORY: _shoot_theory, PageName.RUNS: _shoot_runs,
 }  # fmt: skip
@@ -320,17 +364,17 @@ def _has_reached(model: PlaneViewModel, state: int) -> bool:
     return model.chain.position >= state
 
 
-def _shoot(app: App, folder: Path, name: str) -> None:
+def _shoot(app: App, album: Album, name: str) -> None:
     """The window in both themes and sizes."""
     from diffusion_studio.widgets.look.theme import theme
 
     shell = app.shell
     for mode in MODES:
         theme().set_mode(mode)
-        for width, height in SIZES:
+        for width, height, size in album.windows:
             shell.resize(width, height)
             _pause(700)
-            path = folder / f"{name}-{mode}-{width}x{height}.png"
+            path = album.folder / f"{name}-{mode}-{size}.png"
             shell.grab().save(str(path))
             typer.echo(path)
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from PySide6.QtCore import QByteArray, QObject
+from PySide6.QtCore import QObject
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.pictures import read_settings
@@ -18,7 +18,7 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.engine.runs.run import is_run, kind_of
 from diffusion_studio.pages.autoencoder.page import AutoencoderPage
-from diffusion_studio.pages.entries import PAGES
+from diffusion_studio.pages.entries import FIRST_PAGE, PAGES
 from diffusion_studio.pages.page import Desk, Page
 from diffusion_studio.pages.plane.page import PlanePage
 from diffusion_studio.pages.runs.page import RunsPage
@@ -32,23 +32,24 @@ from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.sample import saved
 from diffusion_studio.viewmodels.sample.state import SampleParameters, SampleState
 from diffusion_studio.viewmodels.train.state import TrainState
-from diffusion_studio.widgets.look.theme import theme
 
 P = TypeVar("P", bound=Page)
-FIRST_PAGE = "sample"  # it already shows a chain before anything was trained
 RECENT = 8  # folders remembered
 
 
 class Studio(QObject):
-    """Builds the pages, restores their state and passes on what one has to tell another."""
+    """Builds the pages, restores their state and passes on what one has to tell another.
 
-    def __init__(self, shell: Shell, path: str = "") -> None:
+    Args:
+        memory: what the window remembers; its theme and its place on the screen stand already.
+    """
+
+    def __init__(self, shell: Shell, memory: Memory, path: str = "") -> None:
         super().__init__(shell)  # and goes with it
         work_alone()  # this is the window's thread: helpers belong to training and sampling
-        self.shell = shell
+        self.shell, self.memory = shell, memory
         self._remembered: tuple[RunConfig, Path | None] | None = None
         self._remembered_sample: SampleParameters | None = None
-        self.memory = Memory(places.settings_dir() / "window.json", self)
         desk = Desk(places.runs_dir(), self.memory, self, self._device())
         shell.rail.set_devices([("auto", "Automatic"), *named_devices()], desk.device)
         self.pages: dict[str, Page] = {entry.key: entry.module().build(desk) for entry in PAGES}
@@ -191,12 +192,6 @@ class Studio(QObject):
     # --- memory -------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        geometry = self.memory.get("geometry")
-        if isinstance(geometry, str):
-            self.shell.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
-        mode = self.memory.get("theme")
-        if mode in ("light", "dark", "system"):
-            theme().set_mode(mode)
         for key, page in self.pages.items():
             state = self.memory.get(f"layout.{key}")
             if isinstance(state, dict):

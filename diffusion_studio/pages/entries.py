@@ -36,6 +36,7 @@ class Entry:
             importlib.import_module(f"{models}.model")
 
 
+FIRST_PAGE = "sample"  # it already shows a chain before anything was trained
 PAGES = (
     Entry("train", "Train"),
     Entry("sample", "Sample"),

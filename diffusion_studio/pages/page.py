@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFileDialog, QFrame, QSplitter, QVBoxLayout, QWidget
 
 from diffusion_studio.core.theory.algorithms import Algorithm
 from diffusion_studio.viewmodels.history import Undoable
@@ -17,9 +18,12 @@ from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.widgets.equations.algorithm import AlgorithmBox, Row
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.frame.banner import Banner
+from diffusion_studio.widgets.frame.enlarge import enlarge_over
+from diffusion_studio.widgets.frame.scrolling import FillColumn, ScrollColumn
 from diffusion_studio.widgets.look.theme import label
 
-PANEL_WIDTH = 320
+PANEL_WIDTH, WIDEST_PANEL = 320, 520
+LOW = 620  # pixels of a page's height below which nothing of its panel stays while it scrolls
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Page(QWidget):
     def __init__(self, undoable: Undoable | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._undoable = undoable
+        enlarge_over(self)
 
     def use_device(self, name: str) -> None:
         """Computes on another device from now on, by its name or "auto"."""
@@ -93,7 +98,11 @@ class Page(QWidget):
 
 
 class Workspace(QSplitter):
-    """The main area and, on the right, a panel that scrolls over a foot that stays."""
+    """The main area and, on the right, a panel that scrolls over a foot that stays.
+
+    Nothing is cut: the main area scrolls where the window is lower than what stands in it, and in a low
+    window the foot scrolls with the panel.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -101,39 +110,43 @@ class Workspace(QSplitter):
         self.area = QVBoxLayout(self.main)
         self.area.setContentsMargins(16, 16, 16, 16)
         self.area.setSpacing(12)
-        side = QFrame()
-        side.setProperty("panel", True)
-        side.setProperty("edge", "left")
-        column = QVBoxLayout(side)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self._scrolling(), 1)
-        foot = QFrame()
-        foot.setProperty("edge", "top")
-        self.foot = QVBoxLayout(foot)
+        self._foot = QFrame()
+        self._foot.setProperty("edge", "top")
+        self.foot = QVBoxLayout(self._foot)
         self.foot.setContentsMargins(16, 12, 16, 16)
         self.foot.setSpacing(8)
-        column.addWidget(foot)
-        self.addWidget(self.main)
+        side = self._build_side()
+        self.addWidget(FillColumn(self.main))
         self.addWidget(side)
         self.setStretchFactor(0, 1)
         self.setStretchFactor(1, 0)
-        self.setCollapsible(0, False)
+        self.setChildrenCollapsible(False)
         self.setHandleWidth(1)
         self.setSizes([960, PANEL_WIDTH])
-        side.setMinimumWidth(280)
+        side.setMaximumWidth(WIDEST_PANEL)
 
-    def _scrolling(self) -> QScrollArea:
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        inner = QWidget()
-        self.panel = QVBoxLayout(inner)
+    def _build_side(self) -> QFrame:
+        side, inner, upper = QFrame(), QWidget(), QWidget()
+        side.setProperty("panel", True)
+        side.setProperty("edge", "left")
+        self.panel = QVBoxLayout(upper)
         self.panel.setContentsMargins(16, 16, 16, 16)
         self.panel.setSpacing(16)
-        area.setWidget(inner)
-        return area
+        self._scrolled = QVBoxLayout(inner)
+        self._column = QVBoxLayout(side)
+        for layout in (self._scrolled, self._column):
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(0)
+        self._scrolled.addWidget(upper, 1)
+        self._column.addWidget(ScrollColumn(inner), 1)
+        self._column.addWidget(self._foot)
+        return side
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        place = self._scrolled if self.height() < LOW else self._column
+        if place.indexOf(self._foot) < 0:
+            place.addWidget(self._foot)  # leaves the other one
 
 
 def show_algorithm(box: AlgorithmBox, algorithm: Algorithm) -> None:
@@ -170,7 +183,7 @@ def titled(title: str, *widgets: QWidget) -> QVBoxLayout:
 
 
 def restored_sizes(splitter: QSplitter, sizes: Any) -> None:
-    """Gives a splitter its remembered sizes, if they are ones."""
+    """Gives a splitter its remembered shares, if they are ones; what was closed up is opened again."""
     sane = isinstance(sizes, list) and all(type(s) is int and 0 <= s < 100_000 for s in sizes)
     if sane and len(sizes) == splitter.count():
-        splitter.setSizes(sizes)
+        splitter.setSizes([max(size, 1) for size in sizes])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -22,6 +22,8 @@ from diffusion_studio.widgets.frame.rail import Rail
 from diffusion_studio.widgets.look.theme import label
 
 Item = tuple[str, str, str]  # key, label, icon
+COMFORTABLE, LEAST = QSize(1280, 800), QSize(880, 520)
+FRAME = QSize(16, 48)  # what the system draws around a window, about
 
 
 class Shell(QMainWindow):
@@ -36,8 +38,8 @@ class Shell(QMainWindow):
     def __init__(self, items: Sequence[Item]) -> None:
         super().__init__()
         self.setWindowTitle("Diffusion Studio")
-        self.setMinimumSize(960, 640)
-        self.resize(1280, 800)
+        self.setMinimumSize(LEAST)
+        self.resize(COMFORTABLE)
         self.setAcceptDrops(True)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.rail, self.header = Rail(), Header()
@@ -75,6 +77,17 @@ class Shell(QMainWindow):
         ):
             QShortcut(QKeySequence(sequence), self).activated.connect(signal)
         QShortcut(QKeySequence(QKeySequence.StandardKey.Quit), self).activated.connect(self.close)
+
+    def stand(self, geometry: object) -> None:
+        """Takes a remembered place on the screen; at the first start a size that the screen has room for."""
+        known = isinstance(geometry, str) and self.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
+        if not known:
+            self.resize(fitting(self.screen().availableSize()))
+
+    def announce(self, key: str, title: str) -> None:
+        """Names the page that is to come, while it is opened."""
+        self.rail.set_current(key)
+        self.header.set_title(title)
 
     def add_page(self, key: str, page: QWidget) -> None:
         self._pages[key] = page
@@ -124,6 +137,11 @@ class Shell(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closing.emit()
         event.accept()
+
+
+def fitting(room: QSize) -> QSize:
+    """The comfortable size, or as much of it as a screen has room for."""
+    return COMFORTABLE.boundedTo(room - FRAME).expandedTo(LEAST)
 
 
 def _local_paths(event: QDropEvent) -> list[str]:

@@ -45,6 +45,7 @@ class TourView(Card):
         super().__init__("", parent)
         self._cards, self._number = cards, -1
         self._title.setWordWrap(True)
+        self._title.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._text, self._source = label(), label("", "small")
         self._text.setWordWrap(True)
         self._source.setWordWrap(True)

@@ -14,6 +14,13 @@ from diffusion_studio.viewmodels.history import History
 T = TypeVar("T", bound=Choice)
 
 
+def spoken(error: Refused, path: str) -> str:
+    """A refusal of the parameter at `path`, to stand under its name: there, the path is not repeated."""
+    where, colon, rest = str(error).partition(": ")
+    same = colon and where.rpartition(".")[2] == path.rpartition(".")[2]
+    return f"{rest[:1].upper()}{rest[1:]}" if same else str(error)
+
+
 @dataclass(frozen=True)
 class Edited(Generic[T]):
     """Where editing stands."""
@@ -43,7 +50,7 @@ class Editor(QObject, Generic[T]):
         try:
             choice = with_value(self.value, path, value)
         except Refused as error:
-            self._show(replace(self.state, errors=((path, str(error)),)))
+            self._show(replace(self.state, errors=((path, spoken(error, path)),)))
         else:
             self.change(choice)
 

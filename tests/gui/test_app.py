@@ -246,7 +246,7 @@ def test_that_everything_is_as_it_was_after_closing(qtbot, open_app):
     finish(begin(run, tiny_config(steps=2)))
     app = open_app()
     studio = app.studio
-    app.shell.resize(960, 690)  # fits the screen that there is without a screen
+    app.shell.resize(880, 690)  # fits the screen that there is without a screen
     studio.training.show_run(run)
     studio.training.edit("training.batch_size", 77)
     studio.sampling.tree.edit("sampler.eta", 0.5)
@@ -265,7 +265,7 @@ def test_that_everything_is_as_it_was_after_closing(qtbot, open_app):
     again = open_app()
     studio = again.studio
     assert again.shell.current_page is studio.train_page
-    assert again.shell.size().toTuple() == (960, 690)
+    assert again.shell.size().toTuple() == (880, 690)
     assert theme().mode == "dark"
     assert studio.training.state.run == run
     assert studio.training.record.losses.steps.tolist() == [1, 2]

@@ -12,6 +12,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
 from diffusion_studio.app import App
+from diffusion_studio.pages.shell import COMFORTABLE
 from diffusion_studio.widgets.look.theme import theme
 
 Opener = Callable[..., App]
@@ -33,10 +34,12 @@ def apps() -> Iterator[Callable[[], App]]:
 
 
 def windows(qtbot: Any, make_app: Callable[..., App]) -> Opener:
-    """Opens windows and waits until their pages are there."""
+    """Opens windows and waits until their pages are there; each as large as on a common screen at first."""
 
     def open_app(path: str | Path = "", *, computed: bool = True) -> App:
         app = make_app(path)
+        if app.memory.get("geometry") is None:
+            app.shell.resize(COMFORTABLE)  # whatever the screen is that there is without one
         with qtbot.waitSignal(app.ready), qtbot.waitActive(app.shell):
             app.show()
             app.shell.activateWindow()

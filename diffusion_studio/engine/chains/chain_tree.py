@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import model_validator
 
-from diffusion_studio.core.describe import Choice, get_value, knob, knobs, validated
+from diffusion_studio.core.describe import Choice, Knob, get_value, knob, knobs, validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import NoiseStart
@@ -69,7 +70,12 @@ class ChainTree(Choice):
         return -1 if track == 0 else self.branches[track - 1].parent
 
     def label_of(self, track: int) -> str:
-        """The name that was given to it, or what it changes."""
+        """The name that was given to it, or what it changes; no two are called the same."""
+        label = self._said_of(track)
+        alike = any(self._said_of(other) == label for other in range(track))
+        return f"{label} · branch {track}" if alike else label
+
+    def _said_of(self, track: int) -> str:
         if track == 0:
             return "main chain"
         branch = self.branches[track - 1]
@@ -163,9 +169,17 @@ def changes(before: SampleSpec, after: SampleSpec) -> str:
         elif k.type in ("points", "files", "numbers"):
             found.append(k.symbol or k.title)
         elif k.path in known or value != k.default:
-            text = f"{value:.3g}" if isinstance(value, float) else str(value)
-            found.append(f"{k.symbol or k.title} = {text}")
+            found.append(_said(k, value))
     return " · ".join(found)
+
+
+def _said(knob: Knob, value: Any) -> str:
+    """ "η = 0.5", or "zero SNR at T off"."""
+    if isinstance(value, bool):
+        return f"{knob.title} {'on' if value else 'off'}"
+    words = dict(knob.options).get(value) if knob.options else None
+    text = words or (f"{value:.3g}" if isinstance(value, float) else str(value))
+    return f"{knob.symbol or knob.title} = {text}"
 
 
 def save_tree(run: Path, tree: ChainTree) -> None:

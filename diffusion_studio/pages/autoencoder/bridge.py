@@ -21,6 +21,7 @@ from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState, Sta
 from diffusion_studio.viewmodels.autoencoder.state import RUNNING, CodeState
 from diffusion_studio.widgets.codes.diagram import ChainDiagram, Chains
 from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.look.theme import label, tabular
 
 SWITCHES = (
@@ -158,6 +159,7 @@ def _table() -> QTableWidget:
     header.setHighlightSections(False)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     table.setMinimumHeight(80)
+    offer_copy(table)
     return table
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QToolButton, QWidget
 
 from diffusion_studio.engine.plane.process import Process
 from diffusion_studio.pages.plane.tools import LookButton
 from diffusion_studio.viewmodels.plane.methods import method_of, methods
 from diffusion_studio.viewmodels.plane.state import Look
 from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.icons import set_icon
 
 FIELDS = [
@@ -18,11 +18,10 @@ FIELDS = [
     ("learned", "Learned", "The score that the small network has learned; particles follow it too (2)"),
     ("error", "Error", "Where the learned score errs: the Fisher divergence, cell by cell, Luo eq. 157 (3)"),
 ]
-ROOM = 24  # pixels between the two groups of a row
 
 
 class PlaneBar(QWidget):
-    """One row of choices, or two where there is little room."""
+    """A row of choices, or two where there is little room."""
 
     field_chosen = Signal(str)
     look_chosen = Signal(str, object)  # field of Look, its value
@@ -38,37 +37,11 @@ class PlaneBar(QWidget):
         self.look_button.chosen.connect(self.look_chosen)
         self.relief.toggled.connect(self._choose_relief)
         self.methods.changed.connect(self.method_chosen)
-        self._first, self._second = QHBoxLayout(), QHBoxLayout()
-        self._first.setSpacing(8)
-        for widget in self._looks:
-            self._first.addWidget(widget)
-        self._first.addStretch(1)
-        self._first.addWidget(self.methods)
-        self._second.addStretch(1)
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setSpacing(12)
-        rows.addLayout(self._first)
-        rows.addLayout(self._second)
-
-    @property
-    def _looks(self) -> tuple[QWidget, ...]:
-        return self.fields, self.look_button, self.relief
-
-    def _width(self, *widgets: QWidget) -> int:
-        return sum(widget.sizeHint().width() for widget in widgets) + ROOM
-
-    def minimumSizeHint(self) -> QSize:
-        """Room for two rows: with less than one needs, there will be two."""
-        wide = max(self._width(*self._looks), self.methods.sizeHint().width())
-        return QSize(wide, super().minimumSizeHint().height())
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        fits = self.width() >= self._width(*self._looks, self.methods)
-        wanted = self._first if fits else self._second
-        if wanted.indexOf(self.methods) < 0:
-            wanted.addWidget(self.methods)  # leaves the other row
+        row = FlowRow(self, spacing=8)
+        for widget in (self.fields, self.look_button, self.relief):
+            row.addWidget(widget)
+        row.add_stretch()
+        row.addWidget(self.methods)
 
     def show_look(self, look: Look) -> None:
         """What is drawn."""

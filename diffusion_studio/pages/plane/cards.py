@@ -29,6 +29,7 @@ class PlaneCards(QWidget):
         self.occupancy.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.occupancy.body.addWidget(self.bars)
         self.plot = SeriesPlot("Energy distance")
+        self.plot.set_empty_text("How far the particles are from the target, as they move.")
         self.facts = label("", "small")
         self.facts.setFont(tabular(self.facts.font()))
         self.facts.setWordWrap(True)

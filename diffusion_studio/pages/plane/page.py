@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
 from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
@@ -27,6 +27,7 @@ from diffusion_studio.viewmodels.plane.state import Comparison, PlaneState
 from diffusion_studio.widgets.chain.step_transport import StepTransport
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.banner import Banner
+from diffusion_studio.widgets.frame.scrolling import ScrollColumn
 from diffusion_studio.widgets.look.theme import label, theme
 from diffusion_studio.widgets.plane.handles import Handles
 
@@ -60,13 +61,13 @@ class PlanePage(Page):
         self.plane = self.picture.plane
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.addWidget(self.picture)
-        self.columns.addWidget(_scrolling(self.cards))
+        self.columns.addWidget(ScrollColumn(self.cards))
         self.columns.setHandleWidth(12)
         self.columns.setChildrenCollapsible(False)
         self.columns.setStretchFactor(0, 1)
         self.columns.setSizes([560, 300])
         self.transport, self.file_button = StepTransport(), FileButton()
-        self.transport.add_action_widget(self.file_button)
+        self.transport.add_action(self.file_button)
         area = self.workspace.area
         area.addWidget(self.banner)
         area.addWidget(self.bar)
@@ -231,18 +232,6 @@ class PlanePage(Page):
         zoom = state.get("zoom")
         if isinstance(zoom, float) and np.isfinite(zoom):
             self.plane.set_zoom(zoom)
-
-
-def _scrolling(inner: QWidget) -> QScrollArea:
-    """Room for `inner`, that scrolls where the window is low."""
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QScrollArea.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(inner)
-    area.setMinimumWidth(inner.minimumSizeHint().width())
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return area
 
 
 def _choices_of(state: PlaneState) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from diffusion_studio.engine.plane.field import FieldView
 from diffusion_studio.pages.plane.guidance import arrows_of, guide_words
 from diffusion_studio.viewmodels.plane.state import Look, Particles, PointReading
+from diffusion_studio.widgets.frame.enlarge import can_enlarge
 from diffusion_studio.widgets.plane.paint import Layers
 from diffusion_studio.widgets.plane.plane import PlaneView
 from diffusion_studio.widgets.plane.surface import SurfaceView
@@ -30,6 +31,7 @@ class PlanePicture(QStackedWidget):
         self.plane, self.surface = PlaneView(), SurfaceView()
         self.addWidget(self.plane)
         self.addWidget(self.surface)
+        can_enlarge(self, "Plane")
         self._look = Look()
         self._field: FieldView | None = None
         self._learning = self._guidance = ""

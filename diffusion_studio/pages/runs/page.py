@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QIcon
+from PySide6.QtGui import QDesktopServices, QIcon, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -28,13 +28,15 @@ from diffusion_studio.pages.page import Desk, Page, Workspace, show_notice
 from diffusion_studio.viewmodels.runs.model import RunsState, RunSummary, RunsViewModel
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.empty import EmptyState
+from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.images.thumbnail import thumbnail
 from diffusion_studio.widgets.look.theme import label, tip
 
 COLUMNS = ("Run", "Kind", "Data", "Step", "Loss", "Trained", "Size", "Saved")
 KINDS = {"diffusion": "diffusion", "ae": "AE", "vae": "VAE", "hvae": "hierarchy"}
-THUMBNAIL = 40  # px
+LEAVING = ("Size", "Kind", "Trained", "Data", "Saved")  # the order in which columns go
+THUMBNAIL, NAME = 40, 180  # px
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -75,9 +77,10 @@ class RunsPage(Page):
             "Every training that you start is kept here, with its curves and samples.", "Train a model",
         )  # fmt: skip
         self.rows = _Rows(self)
-        self.table = QTableView()
+        self.table = RunTable()
         self.table.setModel(self.rows)
         self.table.setAccessibleName("Trainings")
+        offer_copy(self.table)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
@@ -182,6 +185,7 @@ class RunsPage(Page):
     def _render(self, state: RunsState) -> None:
         if state.runs is not self.rows.runs:
             self.rows.set_runs(state.runs)
+            self.table.fit_columns()
         self.views.setCurrentWidget(self.table if state.runs or not state.listed else self.empty)
         run = next((r for r in state.runs if r.path == state.selected), None)
         self._render_run(run)
@@ -201,7 +205,7 @@ class RunsPage(Page):
             self.grid.set_images(None)
             return
         self.name.setText(run.name)
-        self.facts.setText(run.problem or f"{run.path}")
+        self.facts.setText(run.problem or _facts(run))
         self.grid.set_images(run.picture)
         sound = not run.problem
         code = run.kind in BY_KIND
@@ -221,6 +225,28 @@ class RunsPage(Page):
         state = self.model.state
         total = sum(run.size for run in state.runs)
         return [("runs", str(len(state.runs))), ("on disk", _megabytes(total))] if state.runs else []
+
+
+class RunTable(QTableView):
+    """Leaves columns out where there is no room for all of them; the panel says what they say."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit_columns()
+
+    def fit_columns(self) -> None:
+        """Shows as many columns as there is room for."""
+        header = self.horizontalHeader()
+        needed = {
+            column: max(self.sizeHintForColumn(column), header.sectionSizeHint(column), NAME * (column == 0))
+            for column in range(len(COLUMNS))
+        }
+        for name in ("", *LEAVING):
+            needed.pop(COLUMNS.index(name) if name else -1, None)
+            if sum(needed.values()) <= self.viewport().width():
+                break
+        for column in range(len(COLUMNS)):
+            self.setColumnHidden(column, column not in needed)
 
 
 class _Rows(QAbstractTableModel):
@@ -269,6 +295,12 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
         run.name, _kind(run), run.data, f"{run.step:,}", loss,
         duration(run.seconds) if run.seconds else "", _megabytes(run.size), when,
     )  # fmt: skip
+
+
+def _facts(run: RunSummary) -> str:
+    """What the columns say, and where it is."""
+    told = [f"{name} {text}" for name, text in zip(COLUMNS[1:], _cells(run)[1:], strict=True) if text]
+    return " · ".join(told) + f"\n{run.path}"
 
 
 def _kind(run: RunSummary) -> str:

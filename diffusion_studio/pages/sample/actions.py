@@ -27,6 +27,7 @@ class SampleActions(QObject):
     def __init__(self, model: SampleViewModel, page: QWidget) -> None:
         super().__init__(page)
         self.model, self._page = model, page
+        self._last: Path | None = None  # where was exported to
         self._build_branching()
         self._build_export()
 
@@ -77,14 +78,25 @@ class SampleActions(QObject):
 
     def ask_for_export(self, suffix: str, filters: str, kind: ExportKind) -> None:
         """Asks where to write."""
-        name = f"{self.model.state.chains.facts.model or 'chain'}.{suffix}"
-        dialog = QFileDialog(self._page, "Export", str(Path.home() / name), filters)
+        place = self._last or Path.home()
+        dialog = QFileDialog(self._page, "Export", str(place / f"{self._proposed(kind)}.{suffix}"), filters)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(suffix)
         dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[1].rstrip(")")))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.model.files.export(Path(path), kind))
+        dialog.fileSelected.connect(lambda path: self._export(Path(path), kind))
         dialog.open()
+
+    def _proposed(self, kind: ExportKind) -> str:
+        """A name that says what it is, so that the next export does not lie over this one."""
+        state = self.model.state
+        words = [state.chains.facts.model or "chain", state.spec.sampler.kind, f"seed {state.spec.seed}"]
+        words += [f"step {state.player.position}" if kind == "state" else kind]
+        return " ".join(words)
+
+    def _export(self, path: Path, kind: ExportKind) -> None:
+        self._last = path.parent
+        self.model.files.export(path, kind)
 
     def copy_command(self) -> None:
         """Puts the command line that makes these samples again on the clipboard."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from diffusion_studio.engine.evaluation.few_calls import CALLS, REFERENCE, RULES, FewCalls
 from diffusion_studio.engine.evaluation.text import calls_sentence
@@ -34,7 +34,6 @@ class CallsPanel(QWidget):
             f"The level line is that of {REFERENCE} DDIM steps. Rules are tried with "
             f"{', '.join(map(str, CALLS[:-1]))} and {CALLS[-1]} calls, until one is as good."
         )
-        self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         self.words = label("", "muted")
         self.words.setWordWrap(True)
         self.take = QPushButton("Use it")

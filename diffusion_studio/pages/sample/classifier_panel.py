@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -18,6 +17,8 @@ from diffusion_studio.viewmodels.sample.classifier import ClassifierState
 from diffusion_studio.viewmodels.train.series import LossSeries
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.cards import Card, RemainderCard
+from diffusion_studio.widgets.frame.elided import ElidedLabel
+from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots import LossPlot, RunCurve
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
@@ -71,12 +72,11 @@ class ClassifierPanel(QWidget):
     def _build_training(self) -> Card:
         card = Card("Classifier of noisy images")
         card.setToolTip(LEARNED)
-        card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self.card, self.words, self.knowledge = card, label(LEARNED, "muted"), label("")
-        self.notice, self.detail = label("", "muted"), label("", "small")
+        self.notice, self.detail = label("", "muted"), ElidedLabel("", "small")
         for text in (self.words, self.knowledge, self.notice):
             text.setWordWrap(True)
-        self.detail.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.button = QPushButton("Train a classifier")
         self.button.setProperty("primary", True)
         self.pause, self.halt = QPushButton("Pause"), QPushButton("Stop && save")
@@ -86,12 +86,9 @@ class ClassifierPanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 1000)
-        row = QHBoxLayout()
-        row.setSpacing(8)
+        row = FlowRow()
         for widget in (self.button, self.pause, self.halt, self.seconds):
-            widget.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
             row.addWidget(widget)
-        row.addStretch(1)
         for text in (self.words, self.knowledge, self.notice):
             card.body.addWidget(text)
         card.body.addLayout(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from diffusion_studio.viewmodels.sample.guidance_trade import SAMPLES, TradeState
 from diffusion_studio.widgets.chain.measure_row import MeasureRow
@@ -49,7 +49,6 @@ class GuidancePanel(QWidget):
         self.foot.measure_requested.connect(self.measure_requested)
         self.foot.stop_requested.connect(self.stop_requested)
         below.body.addWidget(self.foot)
-        self.plot.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         column.addWidget(self.strip, 5)
         column.addWidget(below, 4)
         self._gammas: tuple[float, ...] = ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from diffusion_studio.viewmodels.sample.state import SampleState
 from diffusion_studio.widgets.forms.segmented import Segmented
-from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.frame.elided import ElidedLabel
 
 VIEWS = [
     ("x0_hat", "x̂_0", "The estimate of the finished image at this step (X)"),
@@ -19,6 +19,11 @@ VIEWS = [
     ("forward", "q", "The forward process: your image, or the finished one, noised to this t (F)"),
     ("guidance", "γ", "What guidance adds to ε̂ for each unit of γ: ε̂(y) − ε̂(∅) (G)"),
 ]
+WORDS = {
+    "x0_hat": "estimate of the image", "x_t": "state of the chain", "eps_hat": "estimate of the noise",
+    "score": "score", "noise": "fresh noise of this step", "change": "what this step changes",
+    "forward": "forward process", "guidance": "what guidance adds",
+}  # fmt: skip
 QUANTITIES = {
     "x0_hat": "x0", "x_t": "xt", "eps_hat": "eps", "score": "score", "noise": "noise", "forward": "xt",
     "guidance": "guidance",
@@ -26,8 +31,9 @@ QUANTITIES = {
 LAYOUTS = [
     ("grid", "Grid", "Every sample at this step"),
     ("strip", "Strip", "The whole chain of the first samples, from noise to image"),
-    ("guided", "γ | 0", "x̂_0 of this step with guidance and without it, side by side, and their difference"),
+    ("guided", "With | without γ", "x̂_0 with guidance and without it, side by side, and their difference"),
 ]
+SOON = 5  # looks: what is complete by then is not worth a word
 VIEW_KEYS = {
     Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat", Qt.Key.Key_S: "score",
     Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change", Qt.Key.Key_F: "forward",
@@ -40,10 +46,12 @@ class SampleHead(QWidget):
 
     view_chosen = Signal(str)
     layout_chosen = Signal(str)
+    stop_requested = Signal()
+    resume_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.views, self.layouts, self.about = Segmented(), Segmented(), label("", "muted")
+        self.views, self.layouts, self.about = Segmented(), Segmented(), ElidedLabel("", "muted")
         self.views.set_options(VIEWS)
         self.views.set_quantities(QUANTITIES)
         self.layouts.set_options(LAYOUTS)
@@ -52,19 +60,35 @@ class SampleHead(QWidget):
         row.setSpacing(12)
         row.addWidget(self.views)
         row.addWidget(self.layouts)
-        row.addStretch(1)
-        row.addWidget(self.about)
+        row.addWidget(self.about, 1)
+        self.about.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.about.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.halt = QPushButton("Stop")
+        self.halt.setProperty("link", True)
+        self.halt.setToolTip("Ends the computing; what there is by now stays")
+        self.resume = QPushButton("Go on")
+        self.resume.setProperty("link", True)
+        self.halt.clicked.connect(self.stop_requested)
+        self.resume.clicked.connect(self.resume_requested)
+        for button in (self.halt, self.resume):
+            row.addWidget(button)
+            button.hide()
+        self._looks = 0  # in a row at chains that are not complete
         self.views.changed.connect(self.view_chosen)
         self.layouts.changed.connect(self.layout_chosen)
 
     def show_state(self, state: SampleState) -> None:
         self.views.set_value(state.pictures.view)
         self.layouts.set_value(state.pictures.layout)
-        self.about.setText(_about(state))
+        self._looks = self._looks + 1 if state.chains.busy else 0
+        slow = self._looks > SOON
+        self.about.setText(_about(state, slow))
+        self.halt.setVisible(slow)
+        self.resume.setVisible(not state.chains.busy and bool(state.progress))
 
 
-def _about(state: SampleState) -> str:
-    """ "16 chains · 50 steps · 3.1 MB"."""
+def _about(state: SampleState, slow: bool) -> str:
+    """ "16 chains · 50 steps · 3.1 MB", or how far they have come."""
     facts = state.chains.facts
     steps = max(len(facts.times) - 1, 0)
     if not steps:
@@ -72,5 +96,7 @@ def _about(state: SampleState) -> str:
     calls = state.spec.sampler.calls(steps)
     cost = f" · {calls} calls" if calls != steps else ""
     kept = " on disk" if facts.on_disk else ""
-    what = state.chains.doing or f"{state.parameters.tree.spec.count} chains · {steps} steps{cost}"
+    doing = state.chains.doing or (state.progress if slow or not state.chains.busy else "")
+    what = doing or f"{state.parameters.tree.spec.count} chains · {steps} steps{cost}"
+    what = what if doing else f"{WORDS[state.pictures.view]} · {what}"
     return f"{what} · {facts.megabytes:.1f} MB{kept}"

@@ -7,10 +7,13 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedWidget, 
 
 from diffusion_studio.viewmodels.sample.chain_views import STRIP_ROWS, Frame, Strip
 from diffusion_studio.viewmodels.sample.state import PicturesState, SampleState
+from diffusion_studio.widgets.frame.enlarge import can_enlarge
 from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.images.veil import Veil
 from diffusion_studio.widgets.look.theme import label
 
 ONE, TWO, STRIP = range(3)
+SOON = 5  # looks
 
 
 class SamplePictures(QStackedWidget):
@@ -27,6 +30,9 @@ class SamplePictures(QStackedWidget):
         self.addWidget(self.grid)
         self.addWidget(self._build_two())
         self.addWidget(self._build_strip())
+        can_enlarge(self, "Pictures of the chain")
+        self.veil = Veil(self)
+        self._looks = 0  # in a row at pictures of chains that are not on show any more
         self._columns: tuple[int, ...] = ()
         self._chosen: int | None = None
         self._strip_wanted, self._two = False, False
@@ -65,6 +71,7 @@ class SamplePictures(QStackedWidget):
         caption = QLabel(f"rows: samples (the first {STRIP_ROWS} at most) · columns: t, from noise to image")
         caption.setProperty("role", "muted")
         caption.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        caption.setWordWrap(True)
         layout.addWidget(caption)
         return holder
 
@@ -79,9 +86,15 @@ class SamplePictures(QStackedWidget):
             self.show_frame(seen.frame)
         if seen.strip is not None and seen.strip is not was.strip:
             self.show_strip(seen.strip)
+        self._show_age(state)
         self._show_titles(state)
         self._show_position(state.player.position)
         self._show_sample(seen.sample)
+
+    def _show_age(self, state: SampleState) -> None:
+        """Dims pictures of another denoiser at once, and old ones of the same if newer do not come soon."""
+        self._looks = self._looks + 1 if state.pictures.old and state.chains.busy else 0
+        self.veil.say(state.progress if state.opens_another or self._looks > SOON else "")
 
     def show_frame(self, frame: Frame) -> None:
         if frame.other is None or frame.difference is None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from diffusion_studio.pages.sample.calls_panel import CallsPanel
@@ -20,18 +19,19 @@ from diffusion_studio.widgets.editors.gamma_editor import GammaEditor
 from diffusion_studio.widgets.editors.sigma_editor import SigmaEditor
 from diffusion_studio.widgets.editors.tau_editor import TauEditor
 from diffusion_studio.widgets.forms.segmented import Segmented
-from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.cards import Card, RemainderCard
+from diffusion_studio.widgets.frame.elided import ElidedLabel
+from diffusion_studio.widgets.frame.scrolling import FillColumn, ScrollColumn
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots import ChainPlot, Curve
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
-TALL = 640  # pixels
 GUIDANCE = "‖ε̂(y) − ε̂(∅)‖"
 CURVES, BY_HAND = "curves", "by hand"
 TABS = [
     (CURVES, "Curves", "ᾱ, σ, SNR, the size of ε̂ and the way to the image, over the chain"),
-    (BY_HAND, "σ τ γ", "Draw the noise of each step, the visited times, and guidance over the chain"),
+    (BY_HAND, "By hand", "Draw the noise of each step, the visited times, and guidance over the chain"),
     (NEAREST, "Memory", "The training images nearest to each sample: learned, or remembered?"),
     (TRADE, "Guidance", "One noise under every γ, and what guidance trades"),
     (CLASSIFIER, "Classifier", "A classifier of noisy images: where does it stop knowing?"),
@@ -58,12 +58,9 @@ class SampleSide(QWidget):
         self.stack.addWidget(self._build_curves())
         self.stack.addWidget(self._build_editors())
         self.stack.addWidget(self._build_nearest())
-        self.trade = GuidancePanel()
-        self.stack.addWidget(self.trade)
-        self.classifier = ClassifierPanel()
-        self.stack.addWidget(self.classifier)
-        self.calls = CallsPanel()
-        self.stack.addWidget(self.calls)
+        self.trade, self.classifier, self.calls = GuidancePanel(), ClassifierPanel(), CallsPanel()
+        for panel in (FillColumn(self.trade), ScrollColumn(self.classifier), FillColumn(self.calls)):
+            self.stack.addWidget(panel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
@@ -94,6 +91,10 @@ class SampleSide(QWidget):
         self.error_plot = XYPlot("Image back from its noise")
         self.error_plot.set_axes("steps S", "root mean square", x_log=True, y_log=True)
         self.error_plot.set_empty_text("The image is inverted and brought back …")
+        for plot in self.chain_plots:
+            plot.set_empty_text("This curve appears with the chain.")
+        self.distance_plot.set_empty_text("Known when the chain has come to its image.")
+        self.apart_plot.set_empty_text("Known when both chains have come to their images.")
         self.schedule_plot.set_limits((0.0, 1.0))
         self._cards = {plot: _card(plot) for plot in (*self.chain_plots, self.error_plot)}
         for plot in self.chain_plots:
@@ -107,21 +108,9 @@ class SampleSide(QWidget):
         return self.schedule_plot, self.snr_plot, self.eps_plot, self.distance_plot, self.apart_plot
 
     def set_extras(self, comparing: bool, inverting: bool) -> None:
-        """Which plots take part: there is room for three or four."""
-        extra = comparing or inverting
+        """Which plots take part."""
         self._cards[self.apart_plot].setVisible(comparing)
         self._cards[self.error_plot].setVisible(inverting)
-        self._cards[self.eps_plot].setVisible(not extra)
-        self._extra = extra
-        self._show_snr()
-
-    def _show_snr(self) -> None:
-        """The log SNR takes part where the window is high enough for a fourth plot."""
-        self._cards[self.snr_plot].setVisible(not self._extra and self.height() >= TALL)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._show_snr()
 
     def _build_editors(self) -> QWidget:
         self.sigma_editor = SigmaEditor()
@@ -133,8 +122,7 @@ class SampleSide(QWidget):
         self.gamma_editor.points_edited.connect(self.gammas_edited)
         for editor in (self.sigma_editor, self.tau_editor, self.gamma_editor):
             editor.edit_finished.connect(self.edit_finished)
-        hint = label("Drag a dot. Double-click adds one, right-click or Delete removes it.", "muted")
-        hint.setWordWrap(True)
+        hint = ElidedLabel("Drag a dot. Double-click adds one, right-click or Delete removes it.", "muted")
         self._gamma_card = _card(self.gamma_editor)
         return _column(_card(self.sigma_editor), _card(self.tau_editor), self._gamma_card, hint)
 
@@ -234,16 +222,16 @@ class SampleSide(QWidget):
 
 
 def _card(widget: QWidget) -> Card:
-    card = Card()
+    card = RemainderCard()
     card.body.addWidget(widget)
     return card
 
 
-def _column(*widgets: QWidget) -> QWidget:
+def _column(*widgets: QWidget) -> FillColumn:
     column = QWidget()
     layout = QVBoxLayout(column)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(12)
     for widget in widgets:
         layout.addWidget(widget, 1 if isinstance(widget, Card) else 0)
-    return column
+    return FillColumn(column)

@@ -17,7 +17,7 @@ from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.controls import QuietCombo
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.empty import EmptyState
-from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.look.theme import Role, label, tabular
 from diffusion_studio.widgets.plots import Line, XYPlot
 
 BOUND = (
@@ -25,12 +25,18 @@ BOUND = (
     r"\sum \mathbb{E}\,\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
 )
 
+_HEADS = ("", "bound", "one draw scatters by")
 _NO_RUN = "No run yet", "Train a model first; then this page tells how many bits a pixel costs under it."
 _NOT_MEASURED = (
     "Not measured yet",
     "How many bits does a pixel cost under this model? Every image is sent through every timestep, and the "
     "terms of the bound are summed.",
     "Measure the bound",
+)
+_BEING_MEASURED = (
+    "Being measured",
+    "Every image is sent through every timestep. The terms of the bound appear here when all are known; how "
+    "far it has come stands above, and Stop ends it.",
 )
 
 
@@ -114,8 +120,9 @@ class BoundView(QWidget):
         column.addWidget(self.empty, 1)
         column.addWidget(self.card, 1)
         self.sums = Card("In bits per dimension")
-        self._grid = QGridLayout()
+        self._grid, self._rows = QGridLayout(), 0
         self._grid.setHorizontalSpacing(24)
+        self._grid.setColumnStretch(2, 1)
         self._grid.setVerticalSpacing(4)
         self.sums.body.addLayout(self._grid)
         column.addWidget(self.sums)
@@ -124,7 +131,8 @@ class BoundView(QWidget):
         """Shows the state; the curves only where they changed."""
         self.runs.show_state(state)
         busy = state.phase != "idle"
-        self.empty.set_content("pages/theory/icon", *(_NOT_MEASURED if state.run else _NO_RUN))
+        words = _BEING_MEASURED if busy else _NOT_MEASURED if state.run else _NO_RUN
+        self.empty.set_content("pages/theory/icon", *words)
         self.head.show_progress(
             busy, state.fraction, state.detail, can_measure=bool(state.run), can_stop=state.phase == "running"
         )
@@ -166,19 +174,40 @@ class BoundView(QWidget):
         )
         one = _with(elbo["total"], elbo["total_error"]), _number(elbo["draw_spread"])
         two = _with(elbo["chain_total"], elbo["chain_error"]), _number(elbo["chain_draw_spread"])
-        heads = ("", "bound", "one draw scatters by", "")
-        rows = (heads, ("Luo eq. 58: three terms", *one, BOUND[0]), ("Luo eq. 44: triples", *two, BOUND[1]))
-        for row, cells in enumerate(rows):
-            for place, text in enumerate(cells):
-                self._grid.addWidget(_cell(text, row, place), row, place)
+        self._rows = 0
+        self._add_row(_HEADS, "muted")
+        self._add_row(("Luo eq. 58: three terms", *one), latex=BOUND[0])
+        self._add_row(("Luo eq. 44: triples", *two), latex=BOUND[1])
         names = ("reconstruction", "matching", "prior", "other_total")
         other = f"the bound with σ² = {VARIANCES[elbo['other_variance']]} instead"
         words = ("reconstruction L₀", "matching Σ L", "prior", other)
         parts = [f"{word} {_number(elbo[name])}" for name, word in zip(names, words, strict=True)]
         beside = evaluation.get("yardsticks")
-        for row, line in enumerate((parts, [] if beside is None else _yardsticks(beside)), start=len(rows)):
-            self._grid.addWidget(_cell("   ·   ".join(line), 1, 0), row, 0, 1, 4)
-        self._grid.setColumnStretch(3, 1)
+        for line in (parts, [] if beside is None else _yardsticks(beside)):
+            self._add_line(line)
+
+    def _add_row(self, cells: tuple[str, ...], role: Role | None = None, latex: str = "") -> None:
+        """Numbers beside what they are, and below them the formula that says how."""
+        for column, text in enumerate(cells):
+            cell = label(text, role)
+            cell.setFont(tabular(cell.font()))
+            self._grid.addWidget(cell, self._rows, column)
+        self._rows += 1
+        if latex:
+            view = EquationView()
+            view.set_equation(latex)
+            self._add_over_all(view)
+
+    def _add_line(self, parts: list[str]) -> None:
+        """Words over the whole width, in as many lines as they take."""
+        cell = label("  ·  ".join(part.replace(" ", "\u00a0") for part in parts))
+        cell.setFont(tabular(cell.font()))
+        cell.setWordWrap(True)
+        self._add_over_all(cell)
+
+    def _add_over_all(self, widget: QWidget) -> None:
+        self._grid.addWidget(widget, self._rows, 0, 1, len(_HEADS))
+        self._rows += 1
 
 
 def _yardsticks(found: Mapping[str, Any]) -> list[str]:
@@ -189,16 +218,6 @@ def _yardsticks(found: Mapping[str, Any]) -> list[str]:
         f"Yardsticks: raw bytes {RAW:g}", f"the {y.levels} levels that occur {_number(y.raw)}",
         f"histogram of each pixel {_number(y.histogram)}", f"{fit} {_number(y.gaussian)}",
     ]  # fmt: skip
-
-
-def _cell(text: str, row: int, column: int) -> QWidget:
-    if column == 3 and text:
-        view = EquationView()
-        view.set_equation(text)
-        return view
-    cell = label(text, "muted") if row == 0 else label(text)
-    cell.setFont(tabular(cell.font()))
-    return cell
 
 
 def _number(value: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 
 from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members
@@ -19,6 +19,7 @@ from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, s
 from diffusion_studio.pages.theory.bound import BoundView, LearnedView
 from diffusion_studio.pages.theory.figures import FiguresView
 from diffusion_studio.pages.theory.parts import AlgorithmsView, EquationsView, ErrataView
+from diffusion_studio.pages.theory.schedules import SchedulesView
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.model import (
     NamedCurve,
@@ -33,6 +34,7 @@ from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.scrolling import FillColumn
 from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots import Line, XYPlot
 
@@ -93,25 +95,20 @@ class TheoryPage(Page):
         area.addLayout(head)
         self.stack = QStackedWidget()
         self._views = {"schedules": self._build_schedules(), "weights": self._build_weights()}
-        self.bound = self._views["elbo"] = BoundView()
+        self.bound = BoundView()
+        self._views["elbo"] = FillColumn(self.bound)
         for view in self._views.values():
             self.stack.addWidget(view)
         area.addWidget(self.stack, 1)
         self._build_panel()
 
     def _build_schedules(self) -> QWidget:
-        view = QWidget()
-        grid = QGridLayout(view)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(12)
         self.schedules: dict[str, XYPlot] = {}
-        for number, (key, name, log) in enumerate(_PLOTS):
+        for key, name, log in _PLOTS:
             plot = self.schedules[key] = XYPlot(name)
             plot.set_axes("t", name, y_log=log)
-            card = Card()
-            card.body.addWidget(plot)
-            grid.addWidget(card, number // 2, number % 2)
-        return view
+        self.schedules_view = SchedulesView(self.schedules)
+        return FillColumn(self.schedules_view)
 
     def _build_weights(self) -> QWidget:
         self.weights = XYPlot("Weights over t")
@@ -210,8 +207,9 @@ class TheoryPage(Page):
             form.set_note("schedule.kind", spec.schedule.remark(spec.steps))
         curves = schedule_curves(spec)
         learned = learned_curves(spec, state.learned) if state.learned is not None else {}
-        for key, plot in self.schedules.items():
-            plot.set_lines(_schedule_lines(curves[key], learned.get(key)))
+        self.schedules_view.show_lines(
+            {key: _schedule_lines(curves[key], learned.get(key)) for key in self.schedules}
+        )
         x = "log SNR" if spec.axis == "log_snr" else "t"
         self.weights.set_axes(x, f"λ on the {READINGS[spec.error].symbol} error", y_log=True)
         self.weights.set_lines(_weight_lines(weight_curves(spec)))

@@ -27,6 +27,10 @@ class TrainCurves(QSplitter):
         self._record, self._state = record, state
         self.loss = LossPlot("Loss, as minimised", max_hz=PLOT_HZ)
         self.timesteps = TimestepPanel(max_hz=PLOT_HZ)
+        self.loss.set_empty_text("The loss of every step appears here as it trains.")
+        self.timesteps.plot.set_empty_text(
+            "Here will be the error at every timestep, once a few hundred images were noised and denoised."
+        )
         self.schedule = XYPlot("Learned noise schedule", max_hz=PLOT_HZ)
         self.schedule.set_axes("t", "ln SNR, −ω(t)")
         self.schedule_card = framed(self.schedule)

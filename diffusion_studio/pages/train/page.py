@@ -37,6 +37,7 @@ from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.cards import ProgressCard
 from diffusion_studio.widgets.frame.empty import EmptyState
+from diffusion_studio.widgets.frame.scrolling import FillColumn
 from diffusion_studio.widgets.look.theme import label
 
 PROGRESS_HZ = 8.0
@@ -85,8 +86,8 @@ class TrainPage(Page):
         record = self.model.record
         self.curves, self.samples = TrainCurves(record, self.model.state), SamplesCard(record.previews)
         self.columns = QSplitter(Qt.Orientation.Horizontal)
-        self.columns.addWidget(self.curves)
-        self.columns.addWidget(self.samples)
+        self.columns.addWidget(FillColumn(self.curves))
+        self.columns.addWidget(FillColumn(self.samples))
         self.columns.setStretchFactor(0, 3)
         self.columns.setStretchFactor(1, 2)
         self.columns.setSizes([600, 400])
@@ -176,6 +177,7 @@ class TrainPage(Page):
         self.progress.set_title(name, "Start" if state.run is None else "Start a new run")
         self.again.setVisible(state.run is not None and not state.busy)
         self.sample_now.setVisible(state.run is not None)
+        self.samples.show_phase(state.phase)
         self.views.setCurrentWidget(self.empty if state.run is None else self.columns)
 
     def _mark_lines(self, state: TrainState) -> None:

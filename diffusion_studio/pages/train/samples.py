@@ -12,6 +12,8 @@ from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots.quality_view import QualityView
 
+COMING = "The first samples appear here after a few seconds of training."
+NONE = "This run ended before it drew samples. Resume it, and they appear here."
 Marks = tuple[tuple[int, str], ...]  # (step, what was changed)
 
 
@@ -22,7 +24,7 @@ class SamplesCard(Card):
         super().__init__("Samples", parent)
         self._previews = previews
         self.grid = ImageGrid()
-        self.grid.set_empty_text("The first samples appear after a few seconds.")
+        self.grid.set_empty_text(COMING)
         self.history = QSlider(Qt.Orientation.Horizontal)
         self.history.setRange(0, 0)
         self.history.setAccessibleName("Step of training whose samples are shown")
@@ -37,6 +39,10 @@ class SamplesCard(Card):
         self.body.addWidget(self.grid, 1)
         self.body.addLayout(ends)
         self.body.addWidget(self.quality)
+
+    def show_phase(self, phase: str) -> None:
+        """What is said while there are none."""
+        self.grid.set_empty_text(NONE if phase == "idle" else COMING)
 
     def show_previews(self, marks: Marks) -> None:
         """There are others; who looked at the newest sees the newest of now."""

@@ -114,7 +114,7 @@ class Chains(QObject):
         self._facts, self._doing = ChainFacts(), ""
         self._slot = Slot(self, TICK)
         self._slot.told.connect(self._on_event)
-        self.busy = False
+        self.busy = self._halted = False
 
     # --- what is on show --------------------------------------------------------------------------------
 
@@ -147,7 +147,9 @@ class Chains(QObject):
             for k, each in enumerate(self.records)
         )
         ready = tracks[tree.active].ready
-        return ChainsState(self._facts, tracks, ready, ready > record.steps, self.busy, self._doing)
+        return ChainsState(
+            self._facts, tracks, ready, ready > record.steps, self.busy, self._doing, self.shown.source
+        )
 
     def road(self) -> Road:
         """What can be walked over now."""
@@ -185,7 +187,7 @@ class Chains(QObject):
 
     def compute(self, asked: SampleParameters, place: float, view: View) -> None:
         """Begins to compute; what was being computed ends unheard."""
-        self.busy, self._doing = True, ""
+        self.busy, self._doing, self._halted = True, "", False
         self._slot.start(self._bench.computing(asked, place, view))
 
     def show(self, asked: SampleParameters) -> bool:
@@ -207,6 +209,8 @@ class Chains(QObject):
 
     def _on_event(self, event: events.Event) -> None:
         match event:
+            case TracksBegun() if self._halted:
+                return  # it had begun when it was stopped, and nobody asks for it any more
             case TracksBegun():
                 self._begin(event.asked, event.records)
             case TrackDone():
@@ -222,6 +226,11 @@ class Chains(QObject):
         """Computes on another device from now on; what is on show stays."""
         self.stop()
         self.device, self._bench = device, Bench(device)
+
+    def halt(self) -> None:
+        """Asks the computing to end; what there is by then stays on show."""
+        self._halted = True
+        self._slot.stop()
 
     def stop(self) -> None:
         """Stops computing and waits for the end of it."""

@@ -79,6 +79,17 @@ class SampleViewModel(QObject):
         if record is not None:
             self._branch(self.tree.compare_new, record.times[0])
 
+    def stop(self) -> None:
+        """Ends what is being computed: what there is of it stays, and what has not begun is taken back."""
+        asked, shown = self.tree.parameters, self.chains.shown
+        self.chains.halt()
+        if shown is not None and shown != asked:
+            other = shown.source != asked.source
+            self.tree.withdraw(lambda v: v.source == asked.source if other else v == asked, shown)
+            if self.tree.parameters != shown:
+                self._compute()
+        self._tell()
+
     def use_device(self, name: str) -> None:
         """Computes on another device from now on, by its name or "auto"."""
         self.beside.classifier.use_device(name)

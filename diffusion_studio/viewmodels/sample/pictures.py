@@ -102,8 +102,9 @@ class Pictures(QObject):
         """What is to be seen by now of a state; what is not computed yet stays as it was."""
         record = chains.record
         if record is not None:
+            frame = self._frame(record, chains.compared, position)
             self.state = replace(
-                self.state, frame=self._frame(record, chains.compared, position) or self.state.frame,
+                self.state, frame=frame or self.state.frame, old=frame is None,
                 strip=self._strip(record) or self.state.strip, curves=self._curve(chains, record),
                 step=step_of(record, position),
             )  # fmt: skip

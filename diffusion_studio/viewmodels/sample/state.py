@@ -60,6 +60,7 @@ class ChainsState:
     complete: bool = False  # all of them
     busy: bool = False
     doing: str = ""
+    source: str = ""  # the denoiser whose chains these are
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class PicturesState:
     strip: Strip | None = None  # the last one that was looked at
     curves: ChainCurves | None = None
     step: StepNumbers | None = None  # None at the image
+    old: bool = False  # the frame is of chains that are not on show any more
 
 
 @dataclass(frozen=True)
@@ -106,3 +108,26 @@ class SampleState:
     def spec(self) -> SampleSpec:
         """Of the track that is shown."""
         return self.tree.parameters.spec
+
+    @property
+    def source(self) -> str:
+        """What the denoiser that is asked for is called."""
+        key = self.parameters.source
+        return next((choice.title for choice in self.choices if choice.key == key), key)
+
+    @property
+    def opens_another(self) -> bool:
+        """Whether the chains on show are of another denoiser than the one that is asked for."""
+        chains = self.chains
+        return chains.busy and chains.source not in ("", self.parameters.source)
+
+    @property
+    def progress(self) -> str:
+        """How far the chain has come that is computed; "" where none is."""
+        chains, steps = self.chains, max(len(self.chains.facts.times) - 1, 0)
+        if self.opens_another:
+            return f"Opening {self.source} …"
+        if not steps or chains.complete:
+            return ""
+        done = f"{max(chains.ready - 1, 0)} of {steps}"
+        return f"computing {done}" if chains.busy else f"stopped at {done}"

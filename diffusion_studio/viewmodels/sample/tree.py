@@ -14,6 +14,7 @@ from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.evaluation.few_calls import Fare, rule_of
+from diffusion_studio.viewmodels.editor import spoken
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.sample.state import SampleParameters, TreeState
 
@@ -65,7 +66,7 @@ class TreeModel(QObject):
             tree = self.value.with_spec(spec)
             self._limits.check(self.parameters, tree)
         except Refused as error:
-            self._show(self.parameters, ((path, str(error)),))
+            self._show(self.parameters, ((path, spoken(error, path)),))
             return
         self.change(tree=tree)
 

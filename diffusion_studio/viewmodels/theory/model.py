@@ -31,6 +31,7 @@ from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, is_run, list_runs
 from diffusion_studio.engine.training.schedule_learner import LearnedCurve, learned_curve
+from diffusion_studio.viewmodels.editor import spoken
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
@@ -127,7 +128,7 @@ class TheoryViewModel(QObject):
             spec = with_value(self.state.spec, path, value)
             spec.tables()
         except Refused as error:
-            self._update(error=(path, str(error)))
+            self._update(error=(path, spoken(error, path)))
             return
         self._history.change(spec)
         self._show_spec()

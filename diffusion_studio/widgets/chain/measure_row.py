@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QProgressBar, QPushButton, QSizePolicy, QWidget
 
-from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.frame.elided import ElidedLabel
+from diffusion_studio.widgets.frame.flow import FlowRow
 
 
 class MeasureRow(QWidget):
@@ -30,16 +31,12 @@ class MeasureRow(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 1000)
-        self.words = label("", "muted")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(8)
-        for widget in (first, self.button, self.halt):
+        self.bar.setMinimumWidth(64)
+        self.words = ElidedLabel("", "muted")
+        row = FlowRow(self, spacing=8)
+        for widget in (first, self.button, self.halt, self.bar, self.words):
             if widget is not None:
                 row.addWidget(widget)
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.words)
-        row.addStretch(0)
 
     def show_progress(
         self, measuring: bool, share: float, words: str, can_measure: bool = True, can_stop: bool = True

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QFrame,
-    QHBoxLayout,
     QLineEdit,
     QMenu,
     QPlainTextEdit,
@@ -26,11 +25,13 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
+from diffusion_studio.widgets.chain.button_row import ButtonRow
 from diffusion_studio.widgets.chain.ruler import Ruler
 from diffusion_studio.widgets.chain.timeline import Timeline
 from diffusion_studio.widgets.chain.tracks import Axis, Track
+from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import GRID, label, tabular
+from diffusion_studio.widgets.look.theme import GRID, tabular
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _FASTEST = 16
@@ -70,7 +71,7 @@ class Transport(QFrame):
         self._timeline.track_requested.connect(self.track_requested)
         self._timeline.rename_requested.connect(self.rename_requested)
         self._timeline.delete_requested.connect(self.delete_requested)
-        self._where = label(role="muted")
+        self._where = ElidedLabel(role="muted")
         self._where.setFont(tabular(self._where.font()))
         self._play = self._button("play", "Play (Space)", self.play_toggled.emit)
         self._play.setProperty("primary", True)
@@ -79,8 +80,6 @@ class Transport(QFrame):
         self._loop.toggled.connect(self.loop_toggled)
         self._speed = _SpeedButton(self)
         self._speed.chosen.connect(self.speed_changed)
-        self._slot = QHBoxLayout()
-        self._slot.setSpacing(GRID)
         self._build()
         self.set_playing(False)
         self._show_where()
@@ -141,9 +140,9 @@ class Transport(QFrame):
         self._note = text
         self._show_where()
 
-    def add_action_widget(self, widget: QWidget) -> None:
-        """Put `widget` at the right end of the row of buttons."""
-        self._slot.addWidget(widget)
+    def add_action(self, button: QToolButton) -> None:
+        """Put `button` at the right end of the row of buttons; it has a drawing and a name."""
+        self._row.add_action(button)
 
     def install_on(self, page: QWidget) -> None:
         """Take this transport's keys wherever in `page` the focus is, except in fields that need them."""
@@ -196,24 +195,19 @@ class Transport(QFrame):
         self._timeline.setAccessibleDescription(" · ".join([*filter(None, track), *words]))
 
     def _build(self) -> None:
-        row = QHBoxLayout()
-        row.setSpacing(GRID)
-        row.addWidget(self._button("first", "To the noise (Home)", self.home.emit))
-        row.addWidget(self._button("step-back", "One step back (←)", lambda: self.step_requested.emit(-1)))
-        row.addWidget(self._play)
-        row.addWidget(self._button("step-forward", "One step on (→)", lambda: self.step_requested.emit(1)))
-        row.addWidget(self._button("last", "To the image (End)", self.end.emit))
-        row.addSpacing(GRID)
-        row.addWidget(self._where)
-        row.addStretch(1)
-        row.addWidget(self._loop)
-        row.addWidget(self._speed)
-        row.addLayout(self._slot)
+        moves = (
+            self._button("first", "To the noise (Home)", self.home.emit),
+            self._button("step-back", "One step back (←)", lambda: self.step_requested.emit(-1)),
+            self._play,
+            self._button("step-forward", "One step on (→)", lambda: self.step_requested.emit(1)),
+            self._button("last", "To the image (End)", self.end.emit),
+        )
+        self._row = ButtonRow(moves, self._where, (self._loop, self._speed))
         column = QVBoxLayout(self)
         column.setContentsMargins(14, 12, 14, 12)
         column.setSpacing(GRID)
         column.addWidget(self._timeline)
-        column.addLayout(row)
+        column.addWidget(self._row)
 
     def _button(self, icon: str, tip: str, act: object) -> QToolButton:
         button = QToolButton(self)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from diffusion_studio.widgets.frame.enlarge import can_enlarge
 from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.legend import color_of
 from diffusion_studio.widgets.plots.math import tick_text
@@ -38,6 +39,7 @@ class CurveEditor(QWidget):
         self._taken = -1
         self._chosen = 0
         self.setAccessibleName(name)
+        can_enlarge(self, name)
         self.setToolTip("Drag a point up or down; double click for twice as many points")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

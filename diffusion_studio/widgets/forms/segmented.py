@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
@@ -128,7 +130,7 @@ class Segmented(QWidget):
         self.setProperty("keepsArrows", True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMouseTracking(True)
-        horizontal = QSizePolicy.Policy.Expanding if stretch else QSizePolicy.Policy.Fixed
+        horizontal = QSizePolicy.Policy.Expanding if stretch else QSizePolicy.Policy.Maximum
         self.setSizePolicy(horizontal, QSizePolicy.Policy.Fixed)
         theme().changed.connect(self.update)
 
@@ -170,11 +172,28 @@ class Segmented(QWidget):
         return self._rects()[[option.key for option in self._options].index(key)]
 
     def sizeHint(self) -> QSize:
-        width = sum(self._natural_widths()) + 2 * _PAD
-        return QSize(round(width), max(32, self.fontMetrics().height() + 16))
+        return QSize(round(sum(self._natural_widths()) + 2 * _PAD), self._row_height())
 
     def minimumSizeHint(self) -> QSize:
-        return self.sizeHint()
+        """Closer together or, where it stretches, in two rows; every letter is there."""
+        widths = self._least_widths()
+        cut = _best_cut(widths) if self._stretch else len(widths)
+        needed = max(sum(widths[:cut]), sum(widths[cut:]))
+        return QSize(math.ceil(needed + 2 * _PAD), self._row_height() * len(self._rows()))
+
+    def hasHeightForWidth(self) -> bool:
+        return self._stretch
+
+    def heightForWidth(self, width: int) -> int:
+        return self._row_height() * len(self._rows(width))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.minimumHeight() != (height := self.heightForWidth(self.width())):
+            self.setMinimumHeight(height)
+
+    def _row_height(self) -> int:
+        return max(32, self.fontMetrics().height() + 16)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -250,14 +269,35 @@ class Segmented(QWidget):
     def _natural_widths(self) -> list[float]:
         return [max(32.0, symbol_width(option.label, self.font()) + 24) for option in self._options]
 
+    def _least_widths(self) -> list[float]:
+        return [max(24.0, symbol_width(option.label, self.font()) + 8) for option in self._options]
+
+    def _rows(self, width: int | None = None) -> list[slice]:
+        """Which options stand beside each other: all of them, or two rows where it stretches."""
+        room, widths = (self.width() if width is None else width) - 2 * _PAD, self._least_widths()
+        if not self._stretch or sum(widths) <= room or len(widths) < 2:
+            return [slice(0, len(widths))]
+        cut = _best_cut(widths)
+        return [slice(0, cut), slice(cut, len(widths))]
+
+    def _row_widths(self, row: slice) -> list[float]:
+        """As wide as is comfortable, or closer together where there is less room."""
+        wide, narrow = self._natural_widths()[row], self._least_widths()[row]
+        spare = self.width() - 2 * _PAD - sum(wide)
+        if spare >= 0:
+            each = spare / max(1, len(wide)) if self._stretch else 0.0
+            return [width + each for width in wide]
+        share = max(0.0, 1 + spare / max(sum(wide) - sum(narrow), 1.0))
+        return [low + share * (high - low) for low, high in zip(narrow, wide, strict=True)]
+
     def _rects(self) -> list[QRectF]:
-        widths = self._natural_widths()
-        spare = (self.width() - 2 * _PAD - sum(widths)) / max(1, len(widths))
-        rects, x = [], float(_PAD)
-        for width in widths:
-            width += spare if self._stretch else 0.0
-            rects.append(QRectF(x, _PAD, width, self.height() - 2 * _PAD))
-            x += width
+        rows = self._rows()
+        rects, height = list[QRectF](), self.height() / len(rows)
+        for number, row in enumerate(rows):
+            x = float(_PAD)
+            for width in self._row_widths(row):
+                rects.append(QRectF(x, number * height + _PAD, width, height - 2 * _PAD))
+                x += width
         return rects
 
     def _describe(self) -> None:
@@ -265,3 +305,9 @@ class Segmented(QWidget):
         offered = ", ".join(option.label for option in self._options)
         self.setAccessibleDescription(f"{chosen} chosen of {offered}")
         self.update()
+
+
+def _best_cut(widths: Sequence[float]) -> int:
+    """Where two rows begin and end so that the longer one is as short as can be."""
+    cuts = range(1, max(len(widths), 2))
+    return min(cuts, key=lambda cut: max(sum(widths[:cut]), sum(widths[cut:])))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -19,6 +20,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.widgets.frame.elided import ElidedLabel
+from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
+from diffusion_studio.widgets.frame.flow import FlowRow
+from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.images.mosaic import Images
 from diffusion_studio.widgets.look.icons import set_icon
@@ -35,12 +40,11 @@ class Card(QFrame):
     def __init__(self, title: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("card", True)
-        self._title, self._detail = label(role="strong"), label(role="muted")
+        self._title, self._detail = label(role="strong"), ElidedLabel(role="muted")
         self._detail.setFont(tabular(self._detail.font()))
-        self._head = QHBoxLayout()
-        self._head.setSpacing(GRID)
+        self._head = FlowRow()
         self._head.addWidget(self._title)
-        self._head.addStretch(1)
+        self._head.add_stretch()
         self._head.addWidget(self._detail)
         self.body = QVBoxLayout()
         self.body.setSpacing(GRID)
@@ -57,14 +61,19 @@ class Card(QFrame):
         self._detail.setText(detail)
         self._detail.setVisible(bool(detail))
         self.setAccessibleName(title)
+        can_enlarge(self, title)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Beside what is in it: the whole card is enlarged, or put back."""
+        toggle(self)
 
     def add_header_widget(self, widget: QWidget) -> None:
-        """Put `widget` at the right end of the title's row."""
+        """Put `widget` at the right end of the title's row, or below it where there is no room."""
         self._head.addWidget(widget)
 
 
 class RemainderCard(Card):
-    """A card that takes the height that the others leave, but `least` pixels."""
+    """A card that takes the height that the others leave, but `least` pixels and what it needs."""
 
     def __init__(self, least: int = 112, parent: QWidget | None = None) -> None:
         super().__init__("", parent)
@@ -74,10 +83,11 @@ class RemainderCard(Card):
         return False
 
     def sizeHint(self) -> QSize:
-        return QSize(300, self._least)
+        return QSize(300, self._least).expandedTo(self.minimumSizeHint())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(190, self._least)
+        """Room for what is in it."""
+        return QSize(190, self._least).expandedTo(super().minimumSizeHint())
 
 
 class DataCard(QFrame):
@@ -178,9 +188,8 @@ class ProgressCard(QFrame):
         super().__init__(parent)
         self.setProperty("card", True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._title, self._detail = label(role="strong"), label(role="muted")
+        self._title, self._detail = ElidedLabel(role="strong"), ElidedLabel(role="muted")
         self._detail.setFont(tabular(self._detail.font()))
-        self._detail.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._start = _button("Start", self.start_requested, primary=True)
         self._pause = _button("Pause", self.pause_requested)
         self._resume = _button("Resume", self.resume_requested, primary=True)
@@ -188,8 +197,15 @@ class ProgressCard(QFrame):
         self._bar = _bar(self)
         self._slot = _row()
         self._state: WorkState = "idle"
-        head = _row(self._title, self._detail, self._start, self._pause, self._resume)
-        head.setStretch(1, 1)
+        words = QVBoxLayout()
+        words.setSpacing(0)
+        for text in (self._title, self._detail):
+            text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            words.addWidget(text)
+        head = _row()
+        head.addLayout(words, 1)
+        for button in (self._start, self._pause, self._resume):
+            head.addWidget(button)
         head.addLayout(self._slot)
         head.addWidget(self._stop)
         column = QVBoxLayout(self)
@@ -223,7 +239,6 @@ class ProgressCard(QFrame):
     def set_detail(self, text: str) -> None:
         """One line: step and total, speed, time left."""
         self._detail.setText(text)
-        self._detail.setToolTip(tip(text))
         self._bar.setAccessibleDescription(text)
 
     def set_progress(self, done: int, total: int) -> None:
@@ -252,6 +267,7 @@ class SkippedDialog(QDialog):
         self._table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self._table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._table.setAccessibleName("Skipped files")
+        offer_copy(self._table)
         self._table.verticalHeader().hide()
         self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self._table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)

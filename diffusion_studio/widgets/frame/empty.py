@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from diffusion_studio.widgets.look.icons import pixmap
 from diffusion_studio.widgets.look.theme import GRID, label, theme
@@ -22,7 +22,8 @@ class EmptyState(QWidget):
         self._title = label(role="title")
         self._text = label(role="muted")
         self._text.setWordWrap(True)
-        self._text.setFixedWidth(50 * GRID)
+        self._text.setMinimumWidth(30 * GRID)
+        self._text.setMaximumWidth(50 * GRID)
         self._primary, self._secondary = QPushButton(self), QPushButton(self)
         self._primary.setProperty("primary", True)
         self._primary.clicked.connect(self.primary_requested)
@@ -65,7 +66,7 @@ def _centred(*widgets: QWidget) -> QHBoxLayout:
     row.setSpacing(GRID)
     row.addStretch(1)
     for widget in widgets:
-        row.addWidget(widget)
+        row.addWidget(widget, 100 if isinstance(widget, QLabel) else 0)  # text takes what it may
     row.addStretch(1)
     return row
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
+from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import GRID, label, tabular
 
@@ -93,8 +94,8 @@ class _Chip(QFrame):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setProperty("chip", True)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self._name, self._value = label(role="muted"), label()
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self._name, self._value = label(role="muted"), ElidedLabel()
         self._value.setFont(tabular(self._value.font()))
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 4, 10, 4)

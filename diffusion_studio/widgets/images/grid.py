@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QContextMenuEvent,
     QHelpEvent,
     QImage,
     QKeyEvent,
@@ -20,6 +22,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
+from diffusion_studio.widgets.images.grid_menu import open_menu
 from diffusion_studio.widgets.images.grid_plan import GridMarks, GridPlan, paint_marks, planned
 from diffusion_studio.widgets.images.mosaic import (
     OPAQUE,
@@ -42,7 +46,7 @@ class ImageGrid(QWidget):
     """A grid of pictures with a selection; the arrow keys move it once Tab has brought the focus here."""
 
     selected = Signal(int)
-    activated = Signal(int)
+    save_failed = Signal(str)  # a sentence
 
     def __init__(
         self, parent: QWidget | None = None, *, centre: bool = True, selectable: bool = True
@@ -60,6 +64,7 @@ class ImageGrid(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus if selectable else Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme().changed.connect(self.update)
+        can_enlarge(self, "Pictures")
 
     @property
     def count(self) -> int:
@@ -153,6 +158,12 @@ class ImageGrid(QWidget):
             raise IndexError(f"no picture {index}")
         return plan.tile(index)
 
+    def picture(self, index: int) -> QImage:
+        """One picture in its own pixels."""
+        if self._words is None:
+            return QImage()
+        return as_image(np.ascontiguousarray(self._words[index]) | OPAQUE, opaque=True)
+
     def mosaic(self, scale: int | None = None, gap: int = 0) -> QImage:
         """The pictures as laid out, each pixel `scale` times enlarged (None: as on the screen)."""
         plan = self._planned()
@@ -200,8 +211,12 @@ class ImageGrid(QWidget):
             self._select(index)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        if (index := self.index_at(event.position())) is not None:
-            self.activated.emit(index)
+        toggle(self)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        index = self.index_at(event.pos())
+        one = None if index is None else partial(self.picture, index)
+        open_menu(self, event.globalPos(), one, self.mosaic if self.count else None, self.save_failed.emit)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         plan = self._planned()

@@ -8,14 +8,17 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QElapsedTimer, QEvent, QObject, QPointF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QFocusEvent, QMouseEvent, QPainter, QPaintEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
+from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.canvas import Canvas, Reading, Readout
 from diffusion_studio.widgets.plots.export import ExportingWidget
 from diffusion_studio.widgets.plots.legend import LegendEntry, LegendLine, color_of
 from diffusion_studio.widgets.plots.math import Floats
 
+LEAST = 92  # pixels of height for curves and their axis
 _REST = 25  # a plot that takes long to draw rests so many times as long
 _SMOOTH_UP_TO = 4000  # points; longer curves are drawn without antialiasing
 
@@ -26,13 +29,14 @@ class BasePlot(ExportingWidget):
     def __init__(self, name: str, max_hz: float = 10.0, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName(name)
+        can_enlarge(self, name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.max_hz = max_hz
+        self._empty_text = "Nothing has been measured yet."
         self.legend = LegendLine()
         self.canvas = Canvas()
-        self.header = QHBoxLayout()
-        self.header.setSpacing(8)
-        self.header.addWidget(self.legend, 1)
+        self.header = FlowRow()
+        self.header.addWidget(self.legend)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -53,15 +57,25 @@ class BasePlot(ExportingWidget):
         theme().changed.connect(self._restyle)
         self._restyle()
 
+    def set_empty_text(self, text: str) -> None:
+        """What stands in the place of the curves while there are none: what will appear, and when."""
+        self._empty_text = text
+        self._changed()
+
     def add_header_widget(self, widget: QWidget) -> None:
-        """Put a small control at the right of the legend line."""
+        """Put a small control at the right of the legend line, or below it where there is no room."""
         self.header.addWidget(widget)
 
     def sizeHint(self) -> QSize:
         return QSize(480, 240)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(160, 96)
+        """Room for the legend in the present width, over curves that can still be read."""
+        least = self.header.minimumSize()
+        return QSize(max(160, least.width()), least.height() + LEAST)
+
+    def hasHeightForWidth(self) -> bool:
+        return False  # its least height says what its legend takes
 
     # for subclasses
 
@@ -72,6 +86,10 @@ class BasePlot(ExportingWidget):
     def describe(self) -> str:
         """What the plot shows, in a sentence."""
         raise NotImplementedError
+
+    def _is_empty(self) -> bool:
+        """Whether there is no value to be drawn."""
+        return False
 
     def _reading_at(self, x: float) -> Reading | None:
         """What to tell when the pointer is at `x`."""
@@ -100,6 +118,7 @@ class BasePlot(ExportingWidget):
         self._used.clear()
         self.legend.set_entries(self._entries())
         self._draw()
+        self.canvas.say(self._empty_text if self._is_empty() else "")
         self.setAccessibleDescription(self.describe())
         for key in set(self._items) - self._used:
             self.canvas.removeItem(self._items.pop(key))
@@ -192,8 +211,10 @@ class BasePlot(ExportingWidget):
             self._point_at(event.position())
         elif event.type() == QEvent.Type.Leave:
             self.readout.show(None)
-        elif event.type() == QEvent.Type.MouseButtonDblClick:
+        elif event.type() == QEvent.Type.MouseButtonDblClick and self._zoomed:
             self.reset_view()
+        elif event.type() == QEvent.Type.MouseButtonDblClick:
+            toggle(self)
         return False
 
     def _point_at(self, position: QPointF) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy
 
-from diffusion_studio.widgets.look.theme import tabular, theme
+from diffusion_studio.widgets.look.theme import label, tabular, theme
 from diffusion_studio.widgets.plots.axis import QuietAxis
 from diffusion_studio.widgets.plots.legend import color_of
 from diffusion_studio.widgets.plots.math import lowered
@@ -37,6 +37,29 @@ class Canvas(pg.PlotWidget):
         self.view.setDefaultPadding(0)
         self.getPlotItem().setContentsMargins(0, 6, 2, 0)
         self.getPlotItem().layout.setSpacing(0)
+        self._words = label("", "muted", self)
+        self._words.setWordWrap(True)
+        self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._words.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._words.hide()
+
+    @property
+    def words(self) -> str:
+        """What stands in the place of curves, if anything."""
+        return "" if self._words.isHidden() else self._words.text()
+
+    def say(self, words: str) -> None:
+        """Words in the place of curves that are not there yet; "" shows the axes again."""
+        if words != self._words.text():
+            self._words.setText(words)
+        self._words.setVisible(bool(words))
+        for axis in (self.left, self.bottom):
+            axis.setVisible(not words)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        if hasattr(self, "_words"):  # Qt asks before all of it is made
+            self._words.setGeometry(self.rect().adjusted(8, 0, -8, 0))
 
     def show_whole_dots(self) -> None:
         """Do not cut off dots at the ends; for plots whose curves all lie inside."""

@@ -134,6 +134,9 @@ class ChainPlot(BasePlot):
         self._set_range(span, self._limits or _fit(np.concatenate(known) if known else np.empty(0)))
         self._place_cursor()
 
+    def _is_empty(self) -> bool:
+        return not any(np.isfinite(np.asarray(c.values, np.float64)).any() for c in self._curves.values())
+
     def _place_cursor(self) -> None:
         shown = self._position is not None and len(self._x) > 0
         self._here.setVisible(shown)

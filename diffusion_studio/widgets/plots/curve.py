@@ -17,6 +17,7 @@ from diffusion_studio.widgets.plots.legend import LegendEntry
 from diffusion_studio.widgets.plots.math import Floats, tick_text
 from diffusion_studio.widgets.plots.table import Table
 
+_SAME, _FEW = 2e-3, 8  # curves nearer than this share of the height are one; so few points say nothing
 _NARROW = 1e-3  # a range narrower than this share of its values is widened
 
 
@@ -40,8 +41,8 @@ class XYPlot(BasePlot):
         self._lines: dict[str, Line] = {}
         self._x_title, self._y_title = "x", "y"
         self._log = (False, False)
-        self._empty_text = "No values yet."
         self._mark: float | None = None
+        self._named = True
         super().__init__(name, max_hz, parent)
         self.canvas.show_whole_dots()
         self._here = pg.InfiniteLine(angle=90, movable=False)
@@ -65,11 +66,6 @@ class XYPlot(BasePlot):
     def set_mark(self, x: float | None) -> None:
         """A line where a value stands on the x axis; None takes it away."""
         self._mark = x
-        self._changed()
-
-    def set_empty_text(self, text: str) -> None:
-        """What stands in the place of the curves while there are none."""
-        self._empty_text = text
         self._changed()
 
     # words
@@ -97,12 +93,36 @@ class XYPlot(BasePlot):
         rows = list(zip(*(column.tolist() for column in columns), strict=True))
         return [self._x_title, *self._lines], rows
 
-    def _entries(self) -> list[LegendEntry]:
-        named = [
-            LegendEntry(name, line.color_key, line.dash, True, width=line.width)
+    def show_legend(self, shown: bool) -> None:
+        """Whether the names of the curves stand over the plot; without them only the title of y does."""
+        self._named = shown
+        self._changed()
+
+    def names(self) -> list[LegendEntry]:
+        """The names of the curves, as a legend says them; one that lies on another says so."""
+        twins = self._twins()
+        return [
+            LegendEntry(_named(name, twins), line.color_key, line.dash, True, width=line.width)
             for name, line in self._lines.items()
         ]
-        return [LegendEntry(self._y_title), *named] if named else [LegendEntry(self._empty_text, "muted")]
+
+    def _twins(self) -> dict[str, str]:
+        """Curves that cannot be told from one drawn before, and from which."""
+        drawn = {name: self._drawn(line) for name, line in self._lines.items()}
+        ys = np.concatenate([y[np.isfinite(y)] for _, y in drawn.values()] or [np.empty(0)])
+        near = _SAME * float(np.ptp(ys)) if len(ys) else 0.0
+        found: dict[str, str] = {}
+        for name, (x, y) in drawn.items():
+            for other, (at, height) in drawn.items():
+                if other == name:
+                    break
+                if other not in found and _coincide(x, y, at, height, near):
+                    found[name] = other
+                    break
+        return found
+
+    def _entries(self) -> list[LegendEntry]:
+        return [LegendEntry(self._y_title), *(self.names() if self._named else [])]
 
     def _reading_at(self, x: float) -> Reading | None:
         drawn = {name: self._drawn(line) for name, line in self._lines.items()}
@@ -120,6 +140,9 @@ class XYPlot(BasePlot):
         return Reading(here, "\n".join(words), tuple(dots))
 
     # drawing
+
+    def _is_empty(self) -> bool:
+        return not any(np.isfinite(y).any() for _, y in map(self._drawn, self._lines.values()))
 
     def _drawn(self, line: Line) -> tuple[Floats, Floats]:
         """A line in the plane of the plot: exponents of ten on a log axis."""
@@ -153,6 +176,19 @@ class XYPlot(BasePlot):
         super()._restyle()
         if hasattr(self, "_here"):
             self._here.setPen(pg.mkPen(self._color("text"), width=1))
+
+
+def _named(name: str, twins: Mapping[str, str]) -> str:
+    return f"{name} = {twins[name]}" if name in twins else name
+
+
+def _coincide(x: Floats, y: Floats, at: Floats, height: Floats, near: float) -> bool:
+    """Whether two curves over the same places lie on each other as far as one can see."""
+    if len(x) < _FEW or np.shape(x) != np.shape(at) or not np.array_equal(x, at, equal_nan=True):
+        return False
+    both = np.isfinite(y) & np.isfinite(height)
+    alike = np.array_equal(np.isfinite(y), np.isfinite(height))
+    return bool(alike and both.any() and np.abs(y[both] - height[both]).max() <= near)
 
 
 def _numbers(line: Line) -> tuple[Floats, Floats]:

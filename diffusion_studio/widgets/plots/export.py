@@ -6,12 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, QRect, Qt, Signal
-from PySide6.QtGui import QColor, QContextMenuEvent, QImage, QImageWriter, QPainter
+from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QImage, QImageWriter, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
+from diffusion_studio.widgets.frame.enlarge import toggle
 from diffusion_studio.widgets.look.theme import theme
-from diffusion_studio.widgets.plots.table import Table, TableDialog, write_csv
+from diffusion_studio.widgets.plots.table import Table, TableDialog, table_text, write_csv
 
 
 class ExportingWidget(QWidget):
@@ -42,8 +43,12 @@ class ExportingWidget(QWidget):
     def _make_menu(self) -> QMenu:
         """The menu of the right button and of the menu key."""
         menu = QMenu(self)
+        menu.addAction("Enlarge\tF11", partial(toggle, self))
         menu.addAction("Reset view", self.reset_view)
         menu.addAction("Show as table", self.show_table)
+        menu.addSeparator()
+        menu.addAction("Copy the picture", self.copy_picture)
+        menu.addAction("Copy the table", self.copy_table)
         menu.addSeparator()
         for kind in ("SVG", "PNG", "CSV"):
             menu.addAction(f"Export {kind}…", partial(self._ask_and_export, kind))
@@ -54,6 +59,14 @@ class ExportingWidget(QWidget):
         dialog = TableDialog(self.accessibleName(), self.as_table(), self)
         dialog.open()
         return dialog
+
+    def copy_picture(self) -> None:
+        """Put the plot on the clipboard as a picture."""
+        QGuiApplication.clipboard().setImage(self._image(2.0))
+
+    def copy_table(self) -> None:
+        """Put the data on the clipboard, with tabs between the cells."""
+        QGuiApplication.clipboard().setText(table_text(self.as_table(), "\t"))
 
     def _ask_and_export(self, kind: str) -> None:
         dialog = QFileDialog(self, f"Export {kind}", "", f"{kind} (*.{kind.lower()})")
@@ -101,11 +114,14 @@ class ExportingWidget(QWidget):
         Raises:
             OSError: the file cannot be written.
         """
+        if not QImageWriter(str(path), b"png").write(self._image(ratio)):
+            raise OSError("the file cannot be written")
+
+    def _image(self, ratio: float) -> QImage:
         image = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
         image.setDevicePixelRatio(ratio)
         self._render(QPainter(image))
-        if not QImageWriter(str(path), b"png").write(image):
-            raise OSError("the file cannot be written")
+        return image
 
     def _render(self, painter: QPainter) -> None:
         self.paint_now()

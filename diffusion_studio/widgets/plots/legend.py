@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from diffusion_studio.widgets.look.theme import Palette, theme
+from diffusion_studio.widgets.look.theme import Palette, theme, tip
 from diffusion_studio.widgets.plots.math import lowered
 
 _SAMPLE = 18.0
 _GAP = 12.0
+_WIDEST = 180  # pixels that one name may ask for
+_ELLIPSIS = Qt.TextElideMode.ElideMiddle
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,13 @@ class LegendLine(QWidget):
         if tuple(entries) != self._entries:
             self._entries = tuple(entries)
             self.setAccessibleName(self.text())
+            self.setToolTip(tip(self.text()) if self._is_long() else "")
             self.updateGeometry()
             self.update()
+
+    def _is_long(self) -> bool:
+        """Whether a name may be cut short."""
+        return any(rect.width() > _WIDEST for rect, _ in self._places(0.0))
 
     def text(self) -> str:
         return " ".join(entry.text for entry in self._entries)
@@ -64,7 +71,9 @@ class LegendLine(QWidget):
         return QSize(200, self.heightForWidth(max(self.width(), 200)))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(60, self._line_height())
+        """Room for the widest of what stays together, and a name that is very long ends in an ellipsis."""
+        widest = max((rect.width() for rect, _ in self._places(0.0)), default=0.0)
+        return QSize(max(60, min(round(widest) + 1, _WIDEST)), self._line_height())
 
     def hasHeightForWidth(self) -> bool:
         return True
@@ -80,24 +89,35 @@ class LegendLine(QWidget):
         metrics, height = QFontMetricsF(self.font()), self._line_height()
         places: list[tuple[QRectF, LegendEntry]] = []
         x = y = 0.0
-        for entry in self._entries:
+        for entry, gap in self._parts(metrics):
             wide = metrics.horizontalAdvance(entry.text) + (_SAMPLE + 5 if entry.sample else 0) + 1
             if x and x + wide > width:
                 x, y = 0.0, y + height
             places.append((QRectF(x, y, wide, height), entry))
-            x += wide + _GAP
+            x += wide + gap
         return places
+
+    def _parts(self, metrics: QFontMetricsF) -> Iterator[tuple[LegendEntry, float]]:
+        """What stays together, each with the gap behind it: names of curves, and single words."""
+        for entry in self._entries:
+            words = [entry.text] if entry.sample else entry.text.split(" ")
+            for number, word in enumerate(words, start=1):
+                last = number == len(words)
+                yield replace(entry, text=word), _GAP if last else metrics.horizontalAdvance(" ")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         palette = theme().palette
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        metrics = QFontMetricsF(self.font())
         for rect, entry in self._places(self.width()):
+            rect.setRight(min(rect.right(), self.width()))
             if entry.sample:
                 self._paint_sample(painter, QPointF(rect.left(), rect.center().y()), entry, palette)
                 rect = rect.adjusted(_SAMPLE + 5, 0, 0, 0)
             painter.setPen(QColor(ink_of(palette, entry.color_key)))
-            painter.drawText(rect, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, entry.text)
+            middle = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(rect, middle, metrics.elidedText(entry.text, _ELLIPSIS, rect.width()))
         painter.end()
 
     def _paint_sample(self, painter: QPainter, left: QPointF, entry: LegendEntry, palette: Palette) -> None:

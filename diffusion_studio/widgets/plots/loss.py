@@ -166,6 +166,9 @@ class LossPlot(BasePlot):
             entries += [LegendEntry(run.name, key, dash, True) for run, (key, dash) in looks]
         return entries
 
+    def _is_empty(self) -> bool:
+        return not any(np.isfinite(branch.raw).any() for branch in self._all())
+
     def _all(self) -> list[Branch]:
         return [branch for found in self._branches for branch in found]
 
@@ -227,6 +230,8 @@ class LossPlot(BasePlot):
             line.setPos(mark.step)
             line.setPen(pg.mkPen(self._color("muted", 0.7), width=1, style=Qt.PenStyle.DotLine))
             words = self._item(f"mark text {i}", pg.TextItem)
+            words.fill = pg.mkBrush(self._color("card", 0.85))  # over a curve they can still be read
+            words.setZValue(9)
             words.setText(mark.text, color=self._color("muted"))
             (left, right), (low, high) = self.canvas.view.viewRange()
             beyond = mark.step > (left + right) / 2  # no room to the right of the line

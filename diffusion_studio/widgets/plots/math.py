@@ -134,6 +134,16 @@ def tick_text(value: float, most: float = 1e7) -> str:
     return text.replace("-", "−") if text.startswith("-") else text
 
 
+def power_text(value: float) -> str:
+    """A number with a power of ten where it is far from one, as it is written by hand: 4.1 · 10⁷."""
+    if not math.isfinite(value) or not value or 1e-3 <= abs(value) < 1e5:
+        return tick_text(float(f"{value:.3g}"))
+    mantissa, exponent = f"{value:.1e}".split("e")
+    raised = str(int(exponent)).translate(_RAISED)
+    return f"{mantissa.removesuffix('.0')} · 10{raised}".replace("-", "−")
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUBSCRIPTS = {"_t": "ₜ", "_s": "ₛ", "_0": "₀", "_1": "₁"}
 
 

@@ -79,6 +79,9 @@ class SeriesPlot(BasePlot):
         if hasattr(self, "_here"):
             self._here.setPen(pg.mkPen(theme().palette.muted, width=1))
 
+    def _is_empty(self) -> bool:
+        return not any(np.isfinite(np.asarray(s.y, np.float64)).any() for s in self._series)
+
     def _heights(self, series: Series) -> np.ndarray:
         y = np.asarray(series.y, np.float64)
         return np.log10(np.maximum(y, 1e-6)) if self._log else y

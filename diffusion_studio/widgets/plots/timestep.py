@@ -15,10 +15,11 @@ from PySide6.QtWidgets import QWidget
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
 from diffusion_studio.widgets.plots.legend import LegendEntry
-from diffusion_studio.widgets.plots.math import Floats, tick_text
+from diffusion_studio.widgets.plots.math import Floats, power_text, tick_text
 from diffusion_studio.widgets.plots.table import Table
 
 Axis = Literal["t", "step", "log_snr"]
+_APART = 4  # pixels of a bar from which a gap can be seen beside it
 _DECADES = 4.0  # a logarithmic axis shows at most so much below the greatest value
 _ENDS = {"t": ("t = {} image", "{} noise"), "log_snr": ("image  log SNR {}", "{} noise")}
 
@@ -38,7 +39,7 @@ class Overlay:
         """Its greatest value in words: the axis of the plot is that of the error."""
         values = np.asarray(self.values, np.float64)
         finite = values[np.isfinite(values)]
-        return f", peak {float(f'{finite.max():.3g}'):.3g}" if len(finite) else ""
+        return f" (largest {power_text(float(finite.max()))})" if len(finite) else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +154,9 @@ class TimestepPlot(BasePlot):
             entries.append(LegendEntry(self._compared.name, "muted", Qt.PenStyle.DotLine, True))
         return entries
 
+    def _is_empty(self) -> bool:
+        return not np.isfinite(self._measured()).any()
+
     def _measured(self) -> Floats:
         return np.where(self._count > 0, self._error, np.nan)
 
@@ -238,7 +242,8 @@ class TimestepPlot(BasePlot):
         if overlay.bars and len(x) > 1:
             heights = self._y(np.nan_to_num(y, posinf=0.0, neginf=0.0), low)
             floor = math.log10(low) if self._log else 0.0
-            self._area(f"bars {name}", *_bars(x, heights, floor), overlay.color_key, 0.30, -8)
+            gaps = self._pixels() / len(x) >= _APART
+            self._area(f"bars {name}", *_bars(x, heights, floor, gaps), overlay.color_key, 0.30, -8)
         else:
             dash = Qt.PenStyle.DashLine if overlay.dashed else Qt.PenStyle.SolidLine
             self._curve(f"line {name}", x, self._y(y, low), overlay.color_key, dash, z=2)
@@ -286,11 +291,13 @@ def _span(x: Floats, whole: bool) -> tuple[float, float]:
     return (math.ceil(low - half), math.floor(high + half)) if whole else (low, high)
 
 
-def _bars(x: Floats, y: Floats, floor: float = 0.0) -> tuple[Floats, Floats]:
-    """The outline of bars around each x, with a gap of a fifth between them where there is room."""
+def _bars(x: Floats, y: Floats, floor: float = 0.0, gaps: bool = True) -> tuple[Floats, Floats]:
+    """The outline of bars around each x; with `gaps` of a fifth between them, or as one outline of steps."""
     middle = (x[1:] + x[:-1]) / 2
     edges = np.concatenate([[2 * x[0] - middle[0]], middle, [2 * x[-1] - middle[-1]]])
-    gap = 0.1 * np.diff(edges) if len(x) <= 120 else np.zeros(len(x))
+    widths = np.diff(edges)
+    even = np.abs(widths).max() < 2 * np.abs(widths).min()  # or the gaps between the narrow ones flicker
+    gap = 0.1 * widths if gaps and even else np.zeros(len(x))
     left, right = edges[:-1] + gap, edges[1:] - gap
     outline_x = np.stack([left, left, right, right], axis=1).ravel()
     ground = np.full_like(y, floor)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QSlider, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QSizePolicy, QSlider, QToolButton, QVBoxLayout, QWidget
 
 from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plots.timestep import Axis, TimestepPlot
 
@@ -53,20 +54,19 @@ class TimestepPanel(QWidget):
         self.set_choices([])
         self.set_history([], [])
 
-    def _build_history(self) -> QHBoxLayout:
+    def _build_history(self) -> FlowRow:
         self.history = QSlider(Qt.Orientation.Horizontal)
         self.history.setAccessibleName("Step of training whose errors are shown")
         self.history.setToolTip("Look back at the errors of earlier steps")
         self.history.valueChanged.connect(self._move)
         self.moment = label("", "muted")
         self.moment.setFont(tabular(self.moment.font()))
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        row.addWidget(label("first", "muted"))
-        row.addWidget(self.history, 1)
-        row.addWidget(label("now", "muted"))
-        row.addWidget(self.moment)
-        row.addWidget(self.compare)
+        self.history.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        row = FlowRow()
+        for widget in (
+            label("first", "muted"), self.history, label("now", "muted"), self.moment, self.compare,
+        ):  # fmt: skip
+            row.addWidget(widget)
         return row
 
     # what it shows

@@ -624,7 +624,7 @@ def test_that_the_laboratory_is_as_it_was_after_closing(qtbot, open_app):
     app = open_app()
     studio = app.studio
     model = studio.sampling
-    app.shell.resize(960, 690)
+    app.shell.resize(880, 690)
     model.tree.edit("steps", 12)
     model.tree.settle()
     settle(qtbot, app)

@@ -20,8 +20,9 @@ from diffusion_studio.widgets.plots import (
     XYPlot,
     debiased_average,
 )
+from diffusion_studio.widgets.plots.legend import LegendEntry, LegendLine
 from diffusion_studio.widgets.plots.loss import branches
-from diffusion_studio.widgets.plots.math import band
+from diffusion_studio.widgets.plots.math import band, power_text
 
 NAN = float("nan")
 STEPS = np.arange(400)
@@ -120,6 +121,16 @@ class TestEveryPlot:
         assert not plot.grab().isNull() and len(plot.as_table()[1]) == n
         plot._reading_at(1.0)
 
+    def test_that_without_values_it_says_what_will_come(self, qtbot, make):
+        plot = shown(qtbot, make(np.arange(0) + 1.0, np.ones(0)))
+        plot.set_empty_text("It comes with the first step.")
+        plot.paint_now()
+        assert plot.canvas.words == "It comes with the first step."
+        assert not plot.canvas.left.isVisible()
+        full = shown(qtbot, make())
+        assert full.canvas.words == ""
+        assert full.canvas.left.isVisible()
+
     @pytest.mark.parametrize("holes", [[0], [5, 6], [9], list(range(10))])
     def test_that_it_takes_missing_values(self, qtbot, make, holes):
         values = np.linspace(1, 2, 10)
@@ -190,7 +201,8 @@ class TestEveryPlot:
         QApplication.sendEvent(plot.canvas.viewport(), event)
         menu = plot.findChild(QMenu)
         texts = [action.text() for action in menu.actions() if action.text()]
-        assert texts == ["Reset view", "Show as table", "Export SVG…", "Export PNG…", "Export CSV…"]
+        first = ["Enlarge\tF11", "Reset view", "Show as table", "Copy the picture", "Copy the table"]
+        assert texts == [*first, "Export SVG…", "Export PNG…", "Export CSV…"]
         menu.close()
 
     def test_that_pointing_reads_and_leaving_hides(self, qtbot, make):
@@ -402,3 +414,53 @@ def test_that_a_level_line_is_in_the_middle(qtbot):
 def test_that_lines_whose_lengths_differ_are_refused(qapp):
     with pytest.raises(ValueError, match="DDIM"):
         XYPlot("Error").set_lines({"DDIM": Line([1, 2], [1], "x0")})
+
+
+# --- curves that lie on each other ------------------------------------------------------------------------
+
+
+def test_that_a_curve_that_lies_on_another_says_so(qtbot):
+    plot = XYPlot("Two schedules")
+    qtbot.addWidget(plot)
+    x = np.linspace(0, 1, 30)
+    lines = {"linear": x, "scaled": x + 1e-6, "cosine": x**2}
+    plot.set_lines({name: Line(x, y, "eps") for name, y in lines.items()})
+    assert [entry.text for entry in plot.names()] == ["linear", "scaled = linear", "cosine"]
+
+
+def test_that_a_legend_without_room_keeps_names_whole_and_breaks_sentences(qtbot):
+    legend = LegendLine()
+    qtbot.addWidget(legend)
+    legend.set_entries(
+        [LegendEntry("band = raw, line = mean", "muted"), LegendEntry("a name", "eps", sample=True)]
+    )
+    texts = [entry.text for _, entry in legend._places(100.0)]
+    assert texts == ["band", "=", "raw,", "line", "=", "mean", "a name"]
+    assert legend.heightForWidth(100) >= 2 * legend._line_height()
+    assert legend.minimumSizeHint().width() <= 180
+
+
+def test_that_a_plot_has_room_for_its_curves_under_every_row_of_its_legend(qtbot):
+    plot = XYPlot("Many")
+    qtbot.addWidget(plot)
+    x = np.linspace(0, 1, 30)
+    plot.set_lines({f"schedule {k}": Line(x, x + k, "eps") for k in range(9)})
+    plot.resize(240, 400)
+    plot.show()
+    plot.paint_now()
+    QApplication.processEvents()
+    wide = plot.minimumSizeHint().height()
+    plot.resize(180, 400)
+    QApplication.processEvents()
+    assert plot.minimumSizeHint().height() > wide
+    plot.resize(plot.minimumSizeHint())
+    QApplication.processEvents()
+    assert plot.canvas.height() >= 90
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.0, "2"), (0.01, "0.01"), (41_200_000.0, "4.1 · 10⁷"), (3e-5, "3 · 10⁻⁵"), (-2e6, "−2 · 10⁶")],
+)
+def test_that_numbers_far_from_one_are_written_as_by_hand(value, text):
+    assert power_text(value) == text

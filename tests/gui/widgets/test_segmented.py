@@ -115,3 +115,26 @@ def test_that_nothing_may_be_chosen(qtbot, choice):
     assert not heard
     qtbot.keyClick(choice, Qt.Key.Key_Right)
     assert heard == ["xt"]
+
+
+def test_that_it_stands_closer_where_there_is_little_room(choice):
+    choice.resize(choice.minimumSizeHint())
+    rects = [choice.segment_rect(key) for key, *_ in OPTIONS]
+    assert rects[-1].right() <= choice.width()
+    for (_, label, _), rect in zip(OPTIONS, rects, strict=True):
+        assert rect.width() >= symbol_width(label, choice.font()) + 4
+
+
+def test_that_tabs_stand_in_two_rows_where_one_has_no_room(qtbot):
+    tabs = Segmented(stretch=True)
+    qtbot.addWidget(tabs)
+    tabs.set_options([(name, name, "") for name in ("Curves", "By hand", "Memory", "Guidance", "Classifier")])
+    tabs.resize(600, 32)
+    tabs.show()
+    assert tabs.segment_rect("Classifier").top() == tabs.segment_rect("Curves").top()
+    tabs.resize(tabs.minimumSizeHint().width(), 64)
+    assert tabs.heightForWidth(tabs.width()) == 64
+    assert tabs.segment_rect("Classifier").top() > tabs.segment_rect("Curves").bottom()
+    assert tabs.segment_rect("Curves").left() == tabs.segment_rect("Guidance").left()
+    click(qtbot, tabs, "Classifier")
+    assert tabs.value == "Classifier"

@@ -69,9 +69,9 @@ def test_that_the_density_stands_at_half_of_the_height(panel):
 def test_that_the_scale_of_what_is_not_an_error_is_said(panel):
     """The axis counts errors: λ_t, the density and the share say where they reach the height they have."""
     names = [entry.text for entry in panel.plot._entries()]
-    assert "λ_t, peak 2" in names
-    assert "density of t, peak 0.01" in names
-    assert any(name.startswith("share of the loss, peak 0.") for name in names)
+    assert "λ_t (largest 2)" in names
+    assert "density of t (largest 0.01)" in names
+    assert any(name.startswith("share of the loss (largest 0.") for name in names)
 
 
 @pytest.mark.parametrize("axis", ["t", "step", "log_snr"])

@@ -1,0 +1,67 @@
+"""A line of text that gives way with an ellipsis."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+
+from diffusion_studio.widgets.look.theme import Role, tip
+
+_LEAST = 48  # pixels: a few letters and the ellipsis
+
+
+class ElidedLabel(QLabel):
+    """Takes the room of its text where there is so much, and less where there is not.
+
+    What does not fit ends in an ellipsis and stands whole in the tooltip.
+    """
+
+    def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._whole = ""
+        self._middle = False
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        if role is not None:
+            self.setProperty("role", role)
+        self.setText(text)
+
+    def elide_middle(self) -> None:
+        """Leaves out letters of the middle: the end of a name tells as much as its beginning."""
+        self._middle = True
+        self._show()
+
+    def text(self) -> str:
+        """The whole text."""
+        return self._whole
+
+    def shown(self) -> str:
+        """What stands there of it."""
+        return super().text()
+
+    def setText(self, text: str) -> None:
+        if text != self._whole:
+            self._whole = text
+            self.setAccessibleName(text)
+            self.updateGeometry()
+            self._show()
+
+    def sizeHint(self) -> QSize:
+        metrics = self.fontMetrics()
+        return QSize(metrics.horizontalAdvance(self._whole) + 2, metrics.height() + 2)
+
+    def minimumSizeHint(self) -> QSize:
+        hint = self.sizeHint()
+        return QSize(min(hint.width(), _LEAST), hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show()
+
+    def _show(self) -> None:
+        mode = Qt.TextElideMode.ElideMiddle if self._middle else Qt.TextElideMode.ElideRight
+        shown = self.fontMetrics().elidedText(self._whole, mode, max(self.width(), 0))
+        if shown != super().text():
+            super().setText(shown)
+        self.setToolTip("" if shown == self._whole else tip(self._whole))

@@ -1,0 +1,73 @@
+"""Columns that scroll before anything of them is cut."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+
+
+class ScrollColumn(QScrollArea):
+    """Shows `inner` as high as it likes to be, in the width there is, but in never less than it needs.
+
+    Args:
+        least: pixels of height below which it does not go.
+    """
+
+    def __init__(self, inner: QWidget, least: int = 120, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._least, self._inside = least, inner
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(inner)
+        inner.setAutoFillBackground(False)  # what lies behind is seen through it
+
+    def minimumSizeHint(self) -> QSize:
+        needed = self._inside.minimumSizeHint()
+        return QSize(needed.width() + self._bar(), min(needed.height(), self._least))
+
+    def sizeHint(self) -> QSize:
+        wanted = self._inside.sizeHint()
+        return QSize(wanted.width() + self._bar(), wanted.height())
+
+    def _bar(self) -> int:
+        return self.verticalScrollBar().sizeHint().width()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """What is inside may need more room than before."""
+        handled = super().eventFilter(watched, event)
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return handled
+
+
+class FillColumn(ScrollColumn):
+    """Gives `inner` all the room there is, and scrolls only where this is less than it needs."""
+
+    def __init__(self, inner: QWidget, least: int = 120, parent: QWidget | None = None) -> None:
+        super().__init__(_Holder(inner), least, parent)
+
+
+class _Holder(QWidget):
+    """Around a widget whose height would follow from its width: it is asked for its least size only."""
+
+    def __init__(self, inner: QWidget) -> None:
+        super().__init__()
+        self._inner = inner
+        inner.setParent(self)
+
+    def sizeHint(self) -> QSize:
+        return self._inner.sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        return self._inner.minimumSizeHint().expandedTo(self._inner.minimumSize())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._inner.setGeometry(self.rect())
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().event(event)

@@ -1,0 +1,111 @@
+"""At every size that a window has, every label can be read and every control reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import QSize
+
+from diffusion_studio.engine.files import places
+from diffusion_studio.pages.sample.side import TABS
+from diffusion_studio.pages.shell import COMFORTABLE, LEAST, fitting
+from diffusion_studio.pages.theory.page import PARTS
+from diffusion_studio.studio import Studio
+from diffusion_studio.widgets.look.theme import theme
+from support.fits import faults
+from support.tiny import begin, finish, tiny_config
+from support.window import settle
+
+SIZES = (
+    (960, 560),  # 200 % on 1920 × 1200, with a bar of the system
+    (960, 640),
+    (1280, 720),  # 150 % on 1920 × 1080
+    (1366, 728),
+    (1920, 1160),
+)
+
+
+def stages(studio: Studio) -> Iterator[str]:
+    """Shows every page and every part of it, one after another, and says which."""
+    studio.show_page("train")
+    yield "train"
+    studio.show_page("sample")
+    for key, *_ in TABS:
+        studio.sample_page.side.show_tab(key)
+        yield f"sample, {key}"
+    for layout in ("strip", "guided", "grid"):
+        studio.sampling.pictures.set_layout(layout)
+        yield f"sample, {layout}"
+    studio.show_page("plane")
+    for relief in (True, False):
+        studio.plane_page.bar.relief.setChecked(relief)
+        yield "landscape" if relief else "plane"
+    studio.show_page("autoencoder")
+    for view in ("code", "exact", "bridge", "learn"):
+        studio.code_page.model.show(view)
+        yield f"autoencoder, {view}"
+    studio.show_page("theory")
+    for part, *_ in PARTS:
+        studio.theory_page.show_part(part)
+        yield f"theory, {part}"
+    studio.show_page("runs")
+    yield "runs"
+
+
+@pytest.mark.parametrize("trained", [False, True], ids=["first start", "with a run"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+def test_that_nothing_is_cut_covered_or_out_of_reach(qtbot, open_app, size, trained):
+    run = places.runs_dir() / "2026-11-28 digits of eight by eight"
+    if trained:
+        finish(begin(run, tiny_config(steps=6, preview_count=4)))
+    app = open_app()
+    app.shell.resize(*size)
+    if trained:
+        app.studio.training.show_run(run)
+        app.studio.sampling.choices.refresh()
+        app.studio.sampling.choices.choose(str(run))
+        settle(qtbot, app)
+    app.studio.plane.player.stop()
+    found = [f"{name}: {fault}" for name in stages(app.studio) for fault in faults(app.shell)]
+    assert app.shell.size() == QSize(*size)
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_that_the_first_window_fits_the_screen():
+    assert fitting(QSize(1366, 728)).height() <= 728
+    assert fitting(QSize(2560, 1400)) == COMFORTABLE
+    assert fitting(QSize(640, 480)) == LEAST
+
+
+def test_that_colours_page_and_size_stand_before_anything_is_painted(open_app, make_app):
+    app = open_app(computed=False)
+    app.shell.resize(880, 620)
+    app.shell.rail.theme_requested.emit("dark")
+    app.studio.show_page("theory")
+    app.close()
+    theme().set_mode("light")
+
+    again = make_app()
+    assert theme().mode == "dark"
+    assert again.shell.size() == QSize(880, 620)
+    assert again.shell.rail.current == "theory"
+    assert again.studio is None
+
+
+def test_that_a_start_in_a_small_window_leaves_no_column_narrow(open_app):
+    app = open_app(computed=False)
+    app.shell.resize(LEAST)
+    app.studio.show_page("plane")
+    assert not faults(app.shell)
+    app.shell.resize(1920, 1160)
+    assert not faults(app.shell)
+
+
+def test_that_splitters_of_another_screen_cut_nothing(open_app):
+    app = open_app(computed=False)
+    page = app.studio.sample_page
+    page.restore_layout({"workspace": [4000, 0], "columns": [0, 3000]})
+    app.shell.resize(960, 640)
+    app.studio.show_page("sample")
+    assert not faults(app.shell)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion_studio.core.process.spacing import KarrasSpacing, LogSNRSpacing, Spacing, TrailingSpacing
+from diffusion_studio.core.process.spacing import LogSNRSpacing, Spacing, TrailingSpacing
 from diffusion_studio.core.samplers import DDIM, DPMSolver2M, Sampler
+from diffusion_studio.core.samplers.multistep.unipc import UniPC
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS
@@ -38,7 +39,7 @@ RULES = (
     Rule("DDIM", DDIM(), TrailingSpacing()),
     Rule("DPM++ (2M)", DPMSolver2M(), TrailingSpacing()),
     Rule("DPM++ (2M), even in log SNR", DPMSolver2M(), LogSNRSpacing()),
-    Rule("DPM++ (2M), Karras", DPMSolver2M(), KarrasSpacing()),
+    Rule("UniPC, even in log SNR", UniPC(), LogSNRSpacing()),
 )
 
 

@@ -79,6 +79,17 @@ _FIXED = (
         "Luo eq. 44", "theory", "elbo",
     ),
     Equation(
+        "The bound", "Of any chain",
+        r"L_{s|t} = \mathbb{E}\,D_{\mathrm{KL}}(q_\lambda(x_s|x_t,x_0)\,\|\,p(x_s|x_t))",
+        "DDIM eq. 11; Bao et al. 2022", "theory", "elbo",
+    ),
+    Equation(
+        "The bound", "The best reverse variance",
+        r"\sigma_*^2 = \lambda^2 + \left(\sqrt{\bar\alpha_s} - \sqrt{1-\bar\alpha_s-\lambda^2}\,"
+        r"\sqrt{\frac{\bar\alpha_t}{1-\bar\alpha_t}}\right)^2 \frac{\mathbb{E}\|x_0-\hat x_0\|^2}{d}",
+        "Bao et al. 2022, theorem 1", "theory", "elbo",
+    ),
+    Equation(
         "The bound", "Posterior variance",
         r"\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t",
         "Stratos eq. 13; Luo eq. 85; Course lemma 2.5, remark 2.8", "theory", "schedules",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from diffusion_studio.core.objective.weights import reverse_variance
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.tables import Tables, diffuse
 from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.engine.evaluation.chain_costs import ChainCost, ChainCosts
 from diffusion_studio.models.network import Network, NetworkDenoiser
 
 _PIXELS_AT_ONCE = 128 * 32 * 32  # of the images that go through the network together
@@ -57,6 +58,7 @@ class BoundReport:
     chain_total: float  # the other decomposition, over triples (Luo eq. 44)
     chain_error: float
     chain_draw_spread: float
+    chains: tuple[ChainCost, ...] = ()  # the bound with fewer steps
 
 
 def measure_bound(
@@ -81,13 +83,14 @@ def measure_bound(
     steps, rows = tables.steps, len(x_0)
     own, forward = (torch.zeros(2, steps, rows, dtype=torch.float64) for _ in range(2))
     parts = _parts(denoiser, labels, device, rows, x_0.shape[2] * x_0.shape[3])
-    noise = CounterNoise(seed, place)
+    noise, costs = CounterNoise(seed, place), ChainCosts(tables)
     for t in range(1, steps + 1):
         noises = [CounterNoise(seed, place).step(SERIES * t + k, tuple(x_0.shape)).double() for k in range(3)]
-        row = t - 1
+        row, estimate = t - 1, torch.empty_like(x_0)
         for part, step in parts:
             found = step.at(t, x_0[part], [one[part] for one in noises])
-            own[:, row, part], forward[:, row, part] = found
+            own[:, row, part], forward[:, row, part], estimate[part] = found
+        costs.see(t, x_0, estimate)
         yield t, steps
     prior = prior_term(tables, x_0).cpu()
     last = last_term(tables, x_0, noise.step(0, tuple(x_0.shape)).double()).cpu()
@@ -95,7 +98,8 @@ def measure_bound(
     ends = [bits_per_dim(each, dims).numpy() for each in (prior, last)]
     kinds = {_LEARNED if denoiser.learns_variance else _POSTERIOR: own, _FORWARD: forward}
     bits = {kind: bits_per_dim(each, dims).numpy() for kind, each in kinds.items()}
-    yield _report(bits, ends, draws, dims, denoiser.classes > 0)
+    report = _report(bits, ends, draws, dims, denoiser.classes > 0)
+    yield replace(report, chains=costs.costs(report.prior))
 
 
 def _parts(
@@ -118,8 +122,8 @@ class _Step:
     labels: Tensor | None
     device: torch.device  # of the network
 
-    def at(self, t: int, x_0: Tensor, noises: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """The terms of the step t → t−1 with its own σ², and with σ² = β. Each nats (2, B)
+    def at(self, t: int, x_0: Tensor, noises: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """The terms of the step t → t−1 with its own σ², and with σ² = β, each nats (2, B); and x̂_0. (B, …)
 
         The first of two is that of Luo eq. 58, the second that of Luo eq. 44 for x_{t−1}.
         """
@@ -127,7 +131,7 @@ class _Step:
         x0_hat, variance = self._model(x_t, t)
         wide = float(reverse_variance(self.tables, "forward")[t])
         own, forward = (self._terms(t, x_0, x0_hat, each, before, x_t) for each in (variance, wide))
-        return own, forward
+        return own, forward, x0_hat
 
     def _terms(
         self, t: int, x_0: Tensor, x0_hat: Tensor, variance: Tensor | float,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from diffusion_studio.engine.evaluation.chain_costs import ChainCost
 from diffusion_studio.engine.evaluation.evaluation import Evaluation
 from diffusion_studio.engine.evaluation.few_calls import FewCalls
 from diffusion_studio.engine.evaluation.measured_bound import VARIANCES, BoundReport
@@ -35,7 +38,20 @@ def _bound(b: BoundReport, split: str) -> list[str]:
         f"  total, σ² {VARIANCES[b.other_variance]:14} {b.other_total:8.4f}",
         f"  by triples (Luo eq. 44)  {b.chain_total:8.4f} ± {b.chain_error:.4f}",
         f"  one draw scatters by     {b.draw_spread:8.4f}, by triples {b.chain_draw_spread:.4f}",
+        *_chains(b.chains),
     ]
+
+
+def _chains(costs: Sequence[ChainCost]) -> list[str]:
+    """The bound with fewer steps."""
+    if not costs:
+        return []
+    head = "".join(f"{cost.rule:>22}" for cost in costs)
+    rows = (
+        f"  {steps:5,}" + "".join(f"{cost.bits[row]:22.4f}" for cost in costs)
+        for row, steps in enumerate(costs[0].steps)
+    )  # fmt: skip
+    return ["what fewer steps cost: the bound by S, times even from T on", f"  {'S':>5}{head}", *rows]
 
 
 def yardstick_lines(y: Yardsticks) -> list[str]:

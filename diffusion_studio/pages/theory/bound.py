@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from diffusion_studio.engine.evaluation.measured_bound import VARIANCES
 from diffusion_studio.engine.evaluation.yardsticks import RAW, Yardsticks
@@ -15,6 +16,7 @@ from diffusion_studio.viewmodels.theory.model import TheoryState
 from diffusion_studio.widgets.chain.measure_row import MeasureRow
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.controls import QuietCombo
+from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.empty import EmptyState
 from diffusion_studio.widgets.look.theme import Role, label, tabular
@@ -38,6 +40,16 @@ _BEING_MEASURED = (
     "Every image is sent through every timestep. The terms of the bound appear here when all are known; how "
     "far it has come stands above, and Stop ends it.",
 )
+
+
+_VIEWS = (
+    ("terms", "Terms", "Every term of the bound, over t"),
+    ("steps", "Fewer steps", "What fewer steps cost in bits: the bound of shorter chains"),
+)
+_CHAINS = (
+    ("weight", Qt.PenStyle.SolidLine), ("x0", Qt.PenStyle.DashLine), ("eps", Qt.PenStyle.DotLine),
+    ("score", Qt.PenStyle.DashDotLine),
+)  # fmt: skip
 
 
 class RunChoice(QuietCombo):
@@ -115,8 +127,19 @@ class BoundView(QWidget):
         self.plot.set_axes("t", "bits per dimension and step", x_log=True, y_log=True)
         self.empty = EmptyState()
         self.empty.primary_requested.connect(self.measure_requested)
+        self.costs = XYPlot("The bound by the number of steps")
+        self.costs.set_axes("steps S, times even from T on", "bits per dimension", x_log=True)
+        self.views = Segmented()
+        self.views.setAccessibleName("What is drawn of the bound")
+        self.views.set_options(_VIEWS)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.plot)
+        self.stack.addWidget(self.costs)
+        self.views.changed.connect(self.show_view)
+        self.show_view("terms")
         self.card = Card()
-        self.card.body.addWidget(self.plot)
+        self.card.body.addWidget(self.views, 0, Qt.AlignmentFlag.AlignLeft)
+        self.card.body.addWidget(self.stack)
         column.addWidget(self.empty, 1)
         column.addWidget(self.card, 1)
         self.sums = Card("In bits per dimension")
@@ -126,6 +149,11 @@ class BoundView(QWidget):
         self._grid.setVerticalSpacing(4)
         self.sums.body.addLayout(self._grid)
         column.addWidget(self.sums)
+
+    def show_view(self, view: str) -> None:
+        """Draws the terms over t, or what fewer steps cost."""
+        self.views.set_value(view)
+        self.stack.setCurrentWidget(self.costs if view == "steps" else self.plot)
 
     def show_state(self, state: TheoryState) -> None:
         """Shows the state; the curves only where they changed."""
@@ -145,6 +173,7 @@ class BoundView(QWidget):
         self.empty.setVisible(elbo is None)
         if elbo is None or evaluation is None:
             self.plot.set_lines({})
+            self.costs.set_lines({})
             return
         terms = np.asarray(elbo["terms"], np.float64)
         error = np.asarray(elbo["term_errors"], np.float64)
@@ -156,6 +185,7 @@ class BoundView(QWidget):
             lines["+ 2 standard errors"] = Line(t, terms + 2 * error, "muted", dots)
             lines["− 2 standard errors"] = Line(t, np.maximum(terms - 2 * error, 1e-9), "muted", dots)
         self.plot.set_lines(lines)
+        self.costs.set_lines(_cost_lines(elbo.get("chains") or ()))
         self._show_sums(evaluation, elbo)
 
     def _show_sums(self, evaluation: Mapping[str, Any], elbo: Mapping[str, Any]) -> None:
@@ -208,6 +238,15 @@ class BoundView(QWidget):
     def _add_over_all(self, widget: QWidget) -> None:
         self._grid.addWidget(widget, self._rows, 0, 1, len(_HEADS))
         self._rows += 1
+
+
+def _cost_lines(chains: Sequence[Mapping[str, Any]]) -> dict[str, Line]:
+    """The bound by S, one line for each kind of chain."""
+    looks = itertools.cycle(_CHAINS)
+    return {
+        cost["rule"]: Line(np.asarray(cost["steps"], np.float64), np.asarray(cost["bits"]), *look)
+        for cost, look in zip(chains, looks, strict=False)
+    }
 
 
 def _yardsticks(found: Mapping[str, Any]) -> list[str]:

@@ -249,7 +249,8 @@ def _drawn(state: TheoryState) -> tuple[Any, ...]:
 
 _WORDS = {
     "elbo": "The bound says how many bits a pixel costs when the model is used to send images: the lower, "
-    "the better. Most of it comes from the first steps, where the last details are decided. Keep images "
+    "the better. Most of it comes from the first steps, where the last details are decided. “Fewer steps” "
+    "shows what a shorter chain costs, with three reverse variances and with less noise. Keep images "
     "apart (Train, Images, Advanced) to measure it on ones that were never trained on.",
     "errata": "A slip of a sign or a root is easily copied from text to code. Each card computes both "
     "versions, and beside them what both must equal.",

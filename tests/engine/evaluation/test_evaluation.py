@@ -77,6 +77,20 @@ def test_that_the_measured_bound_is_the_sum_of_its_terms(pictures, tmp_path):
     assert len(report.terms) == len(report.term_errors) == 12
 
 
+def test_that_the_bound_of_the_whole_chain_is_the_headline_and_no_variance_beats_the_best(pictures, tmp_path):
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    report = bound_of(session, Tables.from_betas(LinearSchedule().betas(60)))
+    costs = {cost.rule: cost for cost in report.chains}
+    assert {cost.steps[-1] for cost in report.chains} == {len(report.terms)}
+    totals = {report.variance: report.total, report.other_variance: report.other_total}
+    assert costs["η = 1, σ² = β̃"].bits[-1] == pytest.approx(totals["posterior"], rel=1e-9)
+    assert costs["η = 1, σ² = β"].bits[-1] == pytest.approx(totals["forward"], rel=1e-9)
+    best = costs["η = 1, σ² the best"].bits
+    for cost in report.chains:
+        if cost.rule.startswith("η = 1"):
+            assert all(a <= b + 1e-9 for a, b in zip(best, cost.bits, strict=True))
+
+
 def test_that_both_decompositions_measure_the_same_and_triples_scatter_more(pictures, tmp_path):
     session = begin(tmp_path / "run", tiny_config(pictures))
     report = bound_of(session, Tables.from_betas(LinearSchedule().betas(20)), count=12, draws=12)

@@ -62,6 +62,10 @@ def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
     qtbot.waitUntil(lambda: app.studio.theory.state.phase == "idle")
     assert page.bound.sums.isVisible()
     assert "lowest" in page.bound.plot.describe()
+    assert page.bound.stack.currentWidget() is page.bound.plot
+    page.bound.views.changed.emit("steps")
+    assert page.bound.stack.currentWidget() is page.bound.costs
+    assert "σ² the best" in page.bound.costs.describe()
 
 
 def test_that_without_a_run_there_is_nothing_to_measure(app):

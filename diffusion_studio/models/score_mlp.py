@@ -1,4 +1,4 @@
-"""A small network for the plane: from a point and a noise level to one of the four predictions."""
+"""A small network for the plane: from a point and a noise level to one of the predictions."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ CARRIERS = {
     "Erratum": ("place", 1),
     "TourCard": ("source", 2),
     "Algorithm": ("source", 1),
+    "Identity": ("source", 2),
 }
 """Calls that carry a citation: by which keyword, at which position."""
 NO_CITATION = ("drawn by hand", "as given")  # what a person makes has no source

@@ -39,6 +39,7 @@ class Reading(ABC):
     hat: ClassVar[str]  # its estimate
     factor: ClassVar[str]  # `scale` squared, in LaTeX
     prediction_type: ClassVar[str]  # what the configs of diffusers' schedulers call it
+    in_diffusers: ClassVar[bool] = True  # whether they know it
     plain: ClassVar[str] = ""  # the reading on whose error its plain loss is 1, where that is not its own
     holds_without_signal: ClassVar[bool] = True  # whether x_0 follows from it where ᾱ = 0
 
@@ -149,6 +150,7 @@ class ScoreReading(Reading):
     source: ClassVar[str] = "Luo eq. 133, 151"
     plain: ClassVar[str] = "eps"  # its own error grows without bound near the data (Luo after eq. 161)
     prediction_type: ClassVar[str] = "score"  # not known to diffusers, which refuses to sample it
+    in_diffusers: ClassVar[bool] = False
     holds_without_signal: ClassVar[bool] = False
 
     def x_0(self, value: Tensor, x_t: Tensor, root: Root, noise_root: Root) -> Tensor:
@@ -196,6 +198,44 @@ class VReading(Reading):
 
     def scale(self, root: Tensor, noise_root: Tensor) -> Tensor:
         return root
+
+
+@dataclass(frozen=True)
+class VelocityReading(Reading):
+    """ε − x_0: the velocity of the straight path x_u = (1−u) x_0 + u ε that has the SNR of x_t.
+
+    x_u = x_t/(√ᾱ + √(1−ᾱ)) with 1 − u = √ᾱ/(√ᾱ + √(1−ᾱ)).
+    """
+
+    kind: ClassVar[str] = "velocity"
+    title: ClassVar[str] = "velocity ε − x₀"
+    summary: ClassVar[str] = "the velocity of flow matching's straight path, ε − x₀"
+    symbol: ClassVar[str] = "velocity"
+    latex: ClassVar[str] = r"\dot x"
+    hat: ClassVar[str] = r"\hat{\dot x}"
+    factor: ClassVar[str] = r"\frac{\bar\alpha_t}{(\sqrt{\bar\alpha_t}+\sqrt{1-\bar\alpha_t})^2}"
+    formula: ClassVar[str] = (
+        r"\quantity{x0}{\hat x_0} = \frac{x_t-\sqrt{1-\bar\alpha_t}\,\hat{\dot x}}"
+        r"{\sqrt{\bar\alpha_t}+\sqrt{1-\bar\alpha_t}}"
+    )
+    source: ClassVar[str] = "Lipman et al. 2023, eq. 23; Liu et al. 2023, eq. 1"
+    prediction_type: ClassVar[str] = "velocity"  # diffusers' "flow_prediction" is asked at x_u, not at x_t
+    in_diffusers: ClassVar[bool] = False
+
+    def x_0(self, value: Tensor, x_t: Tensor, root: Root, noise_root: Root) -> Tensor:
+        return plus(x_t, value, -noise_root).div_(root + noise_root)
+
+    def eps(self, value: Tensor, x_t: Tensor, root: Root, noise_root: Root) -> Tensor:
+        return plus(x_t, value, root).div_(root + noise_root)
+
+    def target(self, x_0: Tensor, eps: Tensor, root: Root, noise_root: Root) -> Tensor:
+        return eps - x_0
+
+    def scale(self, root: Tensor, noise_root: Tensor) -> Tensor:
+        return root / (root + noise_root)
+
+    def size(self, alpha_bar: Tensor, variance: Tensor) -> Tensor:
+        return (1 + (1 - alpha_bar) / variance).sqrt()
 
 
 READINGS: Mapping[str, Reading] = {cls.kind: cls() for cls in Reading.__subclasses__()}

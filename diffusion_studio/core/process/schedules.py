@@ -152,6 +152,19 @@ class CosineSchedule(Schedule):
         return _from_alpha_bar(f / f[0])
 
 
+class StraightSchedule(Schedule):
+    kind: Literal["straight"] = "straight"
+    title: ClassVar[str] = "straight path"
+    summary: ClassVar[str] = "flow matching's: image and noise mixed in even steps, u = t/T."
+    formula: ClassVar[str] = r"\bar\alpha_t = \frac{(1-u)^2}{(1-u)^2+u^2},\quad u = \frac{t}{T}"
+    symbols: ClassVar[str] = "no β_t is above 0.999"
+    source: ClassVar[str] = "Lipman et al. 2023, eq. 20; Liu et al. 2023, eq. 1"
+
+    def betas(self, steps: int) -> Tensor:
+        u = _time(steps)
+        return _from_alpha_bar((1 - u) ** 2 / ((1 - u) ** 2 + u**2))
+
+
 class SigmoidSchedule(Schedule):
     kind: Literal["sigmoid"] = "sigmoid"
     start: float = knob(

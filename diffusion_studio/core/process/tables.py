@@ -99,6 +99,15 @@ class Tables:
         alpha_bar = self._alpha_bars[t]
         return math.sqrt((1 - alpha_bar) / alpha_bar)
 
+    def path_scale_at(self, t: int) -> float:
+        """m = √ᾱ_t + √(1−ᾱ_t): x_t/m lies on the straight path (1−u) x_0 + u ε of the same SNR."""
+        alpha_bar = self._alpha_bars[t]
+        return math.sqrt(alpha_bar) + math.sqrt(1 - alpha_bar)
+
+    def path_time_at(self, t: int) -> float:
+        """u = √(1−ᾱ_t)/m, the time of flow matching: 0 is the image, 1 the noise."""
+        return math.sqrt(1 - self._alpha_bars[t]) / self.path_scale_at(t)
+
     def time_between(self, t: int, s: int) -> int | None:
         """The whole time between s and t whose ln ς is nearest to the middle of both; None where none is.
 

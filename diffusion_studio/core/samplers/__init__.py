@@ -28,6 +28,7 @@ from diffusion_studio.core.samplers.multistep.unipc import UniPC
 from diffusion_studio.core.samplers.predictor_corrector import PredictorCorrector
 from diffusion_studio.core.samplers.reverse_sde import ReverseSDE
 from diffusion_studio.core.samplers.sigma_curve import SigmaCurve
+from diffusion_studio.core.samplers.straight import FlowEuler, FlowHeun
 
 __all__ = [
     "DDIM",
@@ -42,6 +43,8 @@ __all__ = [
     "DPMSolverSDE",
     "Euler",
     "EulerAncestral",
+    "FlowEuler",
+    "FlowHeun",
     "GradientEstimation",
     "Heun",
     "PredictorCorrector",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -44,13 +45,10 @@ class ChainCosts:
         self._errors[t] = float((x_0 - x0_hat).square().mean())
         if t not in self._ends:
             return
-        for rule in RULES:
-            for times in self._times.values():
-                if times[-2] == t:
-                    self._measure_first(t, self._first_variance(rule, times), x_0, x0_hat)
-
-    def _measure_first(self, t: int, variance: float, x_0: Tensor, x0_hat: Tensor) -> None:
-        if (t, variance) not in self._first:
+        chains = itertools.product(RULES, (times for times in self._times.values() if times[-2] == t))
+        tried = {self._first_variance(rule, times) for rule, times in chains}
+        tried |= {self._errors[t] / 4**power for power in range(-1, 8)}
+        for variance in sorted(tried):
             nats = discretised_term(x_0, x0_hat, variance).mean()
             self._first[t, variance] = float(bits_per_dim(nats, x_0[0].numel()))
 
@@ -73,5 +71,11 @@ class ChainCosts:
     def _bits(self, rule: ChainRule, steps: int) -> float:
         times = self._times[steps]
         nats = matching_nats(self._tables, times, rule, self._errors.__getitem__)
-        first = self._first[times[-2], self._first_variance(rule, times)]
-        return first + nats / math.log(2)
+        return self._first_bits(rule, times) + nats / math.log(2)
+
+    def _first_bits(self, rule: ChainRule, times: tuple[int, ...]) -> float:
+        """L_0; its best variance is one of those tried, for with 256 bins it is not the error itself."""
+        end = times[-2]
+        if rule.choice == "best":
+            return min(bits for (t, _), bits in self._first.items() if t == end)
+        return self._first[end, self._first_variance(rule, times)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation.evaluation import read_evaluation
 from diffusion_studio.engine.evaluation.model_card import ModelFacts, model_card
@@ -42,8 +43,11 @@ def export_model(path: Path, folder: Path) -> tuple[str, ...]:
         OSError: the disk is full or not writable; nothing is left then.
     """
     run = Run.open(path)
-    if run.config.objective.predict == "score":
-        raise Refused(f"{run.name} predicts the score, for which diffusers has no name: it cannot sample it.")
+    reading = READINGS[run.config.objective.predict]
+    if not reading.in_diffusers:
+        raise Refused(
+            f"{run.name} predicts the {reading.symbol}, for which diffusers has no name: it cannot sample it."
+        )
     folder = folder.absolute()  # also `.` has a name then
     _check_place(folder)
     checkpoint, notes = run.newest_checkpoint()

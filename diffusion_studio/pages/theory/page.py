@@ -15,9 +15,11 @@ from diffusion_studio.core.process.schedules import Schedule
 from diffusion_studio.core.theory.algorithms import ALGORITHMS
 from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.core.theory.figures import FIGURES
+from diffusion_studio.core.theory.identities import IDENTITIES
 from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.theory.bound import BoundView, LearnedView
 from diffusion_studio.pages.theory.figures import FiguresView
+from diffusion_studio.pages.theory.identities import IdentitiesView
 from diffusion_studio.pages.theory.parts import AlgorithmsView, EquationsView, ErrataView
 from diffusion_studio.pages.theory.schedules import SchedulesView
 from diffusion_studio.viewmodels.theory.equations import all_equations
@@ -44,6 +46,7 @@ PARTS = (
     ("elbo", "Bound", "The ELBO of a run, term by term"),
     ("algorithms", "Algorithms", "The boxes of the texts"),
     ("figures", "Figures", "What the texts draw"),
+    ("identities", "Identities", "What goes by two names, with the numbers of both"),
     ("errata", "Errata", "Where the references err"),
     ("equations", "Equations", "All of them, with source and place"),
 )
@@ -170,6 +173,8 @@ class TheoryPage(Page):
     def _build_list(self, part: str) -> QWidget:
         if part == "errata":
             return ErrataView(ERRATA)
+        if part == "identities":
+            return IdentitiesView(IDENTITIES)
         if part == "algorithms":
             return AlgorithmsView(ALGORITHMS)
         figures = part == "figures"
@@ -254,6 +259,7 @@ _WORDS = {
     "apart (Train, Images, Advanced) to measure it on ones that were never trained on.",
     "errata": "A slip of a sign or a root is easily copied from text to code. Each card computes both "
     "versions, and beside them what both must equal.",
+    "identities": "The same thing by two names: each card computes both, from one start and one noise.",
     "algorithms": "The boxes of the texts. The one that is at work stands under the parameters of the Train "
     "and the Sample page, with its running lines marked.",
     "figures": "What the texts draw of their chains: orange the encoder q, green and dashed the decoder p, "

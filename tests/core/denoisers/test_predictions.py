@@ -18,6 +18,7 @@ def readings(alpha_bar: float):
         "x_0": x_0,
         "score": -eps / (1 - alpha_bar) ** 0.5,
         "v": alpha_bar**0.5 * eps - (1 - alpha_bar) ** 0.5 * x_0,
+        "velocity": eps - x_0,
     }
     return diffuse(x_0, eps, alpha_bar), values
 
@@ -32,6 +33,7 @@ def test_that_every_prediction_reads_as_every_other(kind, alpha_bar):
         torch.testing.assert_close(prediction.x0_hat, values["x_0"], rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(prediction.score_hat, values["score"], rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(prediction.v_hat, values["v"], rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(prediction.read("velocity"), values["velocity"], rtol=1e-9, atol=1e-9)
 
 
 def test_that_errors_are_tied():

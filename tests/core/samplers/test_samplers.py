@@ -14,7 +14,7 @@ from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDe
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.process.noise import CounterNoise
-from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule, Schedule
+from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule, Schedule, StraightSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import (
     DDIM,
@@ -28,6 +28,8 @@ from diffusion_studio.core.samplers import (
     DPMSolverSDE,
     Euler,
     EulerAncestral,
+    FlowEuler,
+    FlowHeun,
     Heun,
     PredictorCorrector,
     Sampler,
@@ -81,6 +83,39 @@ def same(a, b, tolerance=1e-10):
 def test_that_euler_is_ddim_without_noise(tables):
     x, times = start(), times_of(tables)
     same(run(curved(tables), Euler(), times, x), run(curved(tables), DDIM(), times, x))
+
+
+def test_that_euler_along_the_straight_path_is_ddim_without_noise(tables):
+    """(1−u) x_0 + u ε has the SNR of x_t; both follow the line through x̂_0 and ε̂ to s."""
+    for times in (times_of(tables), (200, 150, 149, 20, 3, 1, 0)):
+        same(run(curved(tables), FlowEuler(), times, start()), run(curved(tables), DDIM(), times, start()))
+
+
+def test_that_the_straight_path_has_the_signal_to_noise_ratio_of_x_t(tables):
+    for t in (1, 50, 200):
+        u, m = tables.path_time_at(t), tables.path_scale_at(t)
+        assert m * (1 - u) == pytest.approx(tables.alpha_bar_at(t) ** 0.5, rel=1e-12)
+        assert m * u == pytest.approx((1 - tables.alpha_bar_at(t)) ** 0.5, rel=1e-12)
+    assert tables.path_time_at(0) == 0
+
+
+def test_that_heun_along_the_straight_path_takes_the_mean_of_both_velocities():
+    """Against the textbook rule, written out for y = x/m and the velocity as the denoiser reads it."""
+    tables = TABLES["cosine"]
+    denoiser, t, s, x = curved(tables), 120, 90, start()
+    m_t, m_s = tables.path_scale_at(t), tables.path_scale_at(s)
+    step = tables.path_time_at(s) - tables.path_time_at(t)
+    slope = denoiser(x, t).read("velocity")
+    end = m_s * (x / m_t + step * slope)
+    expected = m_s * (x / m_t + step * (slope + denoiser(end, s).read("velocity")) / 2)
+    found = run(denoiser, FlowHeun(), (t, s), x)[-1].x_s
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_that_a_rectified_flow_steps_evenly_in_u():
+    tables = Tables.from_betas(StraightSchedule().betas(1000))
+    for t in (1, 250, 999):
+        assert tables.path_time_at(t) == pytest.approx(t / 1000, rel=1e-9)
 
 
 def test_that_euler_ancestral_is_ancestral_sampling(tables):
@@ -444,7 +479,7 @@ def test_that_the_solvers_are_of_the_order_of_their_papers():
     orders = {sampler.kind: sampler.order for sampler in DETERMINISTIC}
     of_papers = {
         "ddim": 1, "sigma": 1, "euler": 1, "heun": 2, "dpm2m": 2, "dpm2": 2, "pndm": 2, "unipc": 3, "lms": 2,
-        "gradient_estimation": 1,
+        "gradient_estimation": 1, "flow_euler": 1, "flow_heun": 2,
     }  # fmt: skip
     assert orders == of_papers | orders
 

@@ -48,7 +48,9 @@ def codes(learner, batch) -> torch.Tensor:
 def own_target(kind, batch, a, b):
     """What a network that predicts `kind` is compared with; the score counts as the noise in it."""
     x_0, noise = batch.x_0.double(), batch.noise.double()
-    return {"eps": noise, "x_0": x_0, "v": a * noise - b * x_0, "score": -noise / b}[kind]
+    return {
+        "eps": noise, "x_0": x_0, "v": a * noise - b * x_0, "score": -noise / b, "velocity": noise - x_0,
+    }[kind]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", READINGS)

@@ -1,0 +1,76 @@
+"""Two names for one thing: both formulas beside each other, and the numbers of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+
+from diffusion_studio.core.theory.identities import Identity
+from diffusion_studio.pages.theory.parts import Scrolled, shown_number, subscripted
+from diffusion_studio.widgets.equations.equation import EquationView
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
+
+
+class IdentityCard(Card):
+    """Both forms, why they are the same, and their numbers."""
+
+    def __init__(self, identity: Identity) -> None:
+        super().__init__()
+        self.set_title(identity.title, identity.source)
+        sides = QHBoxLayout()
+        sides.setSpacing(24)
+        for name, latex in zip(identity.names, (identity.one, identity.other), strict=True):
+            side = QVBoxLayout()
+            side.setSpacing(4)
+            side.addWidget(rich_label(subscripted(name), "muted"))
+            equation = EquationView()
+            equation.set_equation(latex)
+            side.addWidget(equation)
+            side.addStretch(1)
+            sides.addLayout(side, 1)
+        self.body.addLayout(sides)
+        words = rich_label(subscripted(identity.why))
+        words.setWordWrap(True)
+        self.body.addWidget(words)
+        self.body.addLayout(_table(identity))
+
+
+def _table(identity: Identity) -> QGridLayout:
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(24)
+    grid.setVerticalSpacing(4)
+    for column, head in enumerate(("", *identity.names, "apart by")):
+        grid.addWidget(_cell(head, column > 0, "muted"), 0, column)
+    for row, line in enumerate(identity.numbers(), start=1):
+        cells = (line.what, f"{line.one:.9f}", f"{line.other:.9f}", shown_number(abs(line.one - line.other)))
+        for column, text in enumerate(cells):
+            grid.addWidget(_cell(text, column > 0), row, column)
+    grid.setColumnStretch(4, 1)
+    return grid
+
+
+def _cell(text: str, number: bool, role: Role | None = None) -> QWidget:
+    cell = rich_label(subscripted(text), role)
+    cell.setFont(tabular(cell.font()))
+    if number:
+        cell.setAlignment(Qt.AlignmentFlag.AlignRight)
+    return cell
+
+
+class IdentitiesView(Scrolled):
+    """All identities, one card below the other; filled when first shown."""
+
+    def __init__(self, identities: Sequence[Identity]) -> None:
+        super().__init__()
+        intro = label(
+            "Diffusion, scores and flows are one thing in different coordinates: what goes by two names, "
+            "and the numbers of both, computed here in double precision."
+        )
+        intro.setWordWrap(True)
+        self.column.addWidget(intro)
+        for identity in identities:
+            self.column.addWidget(IdentityCard(identity))
+        self.column.addStretch(1)

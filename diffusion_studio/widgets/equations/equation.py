@@ -240,6 +240,8 @@ class EquationView(QWidget):
         if self._missing() is None:
             self._placed, self._height = self._arrange(self.width())
             self.setMinimumHeight(round(self._height))
+            # A layout that is placing this widget does not hear that it needs another height now.
+            QTimer.singleShot(0, self, self.updateGeometry)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         term = self.term_at(event.position())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton
 
 from diffusion_studio.core.process.schedules import LearnedSchedule
 from diffusion_studio.core.theory.errata import ERRATA
@@ -14,6 +14,7 @@ from diffusion_studio.pages.theory.page import PARTS
 from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, subscripted
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.model import TheorySpec
+from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.form import Form
 from support.tiny import begin, finish, tiny_config
 
@@ -32,6 +33,27 @@ def test_that_every_part_is_shown(app, qtbot):
         assert page.stack.currentWidget() is page._views[key]
     assert len(page.findChildren(ErratumCard)) == len(ERRATA)
     assert "linear β" in page.schedules["beta"].describe()
+
+
+def test_that_no_erratum_lies_over_its_words(app, qtbot):
+    """Formulas come one by one, and take two lines where there is no room for one."""
+    page = app.studio.theory_page
+    page.show_part("errata")
+    equations = page.findChildren(EquationView)
+    cards = page.findChildren(ErratumCard)
+    qtbot.waitUntil(lambda: all(equation._missing() is None for equation in equations))
+
+    def apart() -> bool:
+        return all(
+            words.geometry().top()
+            >= equation.mapTo(card, equation.rect().topLeft()).y() + equation._height - 1
+            for card in cards
+            for equation in card.findChildren(EquationView)
+            for words in card.findChildren(QLabel)
+            if words.wordWrap()
+        )
+
+    qtbot.waitUntil(apart)
 
 
 def test_that_an_equation_leads_to_where_it_acts(app, qtbot):

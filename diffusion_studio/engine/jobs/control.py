@@ -66,6 +66,10 @@ class Control:
         with self._change:
             return self._wishes.popitem()[1] if self._wishes else None
 
+    def rest(self, seconds: float) -> None:
+        """Blocks the job's own thread for so long, or until it should end."""
+        self._stop.wait(seconds)
+
     def wait_while_paused(self) -> None:
         """Blocks the job's own thread until it may go on."""
         self._go.wait()

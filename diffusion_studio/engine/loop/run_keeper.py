@@ -166,7 +166,7 @@ class RunKeeper:
         self._write()
         if self._log is not None:
             self._write_log(last=True)
-            self._log.close()
+            self._log.close(self._told_step)
         if self.metrics is not None:
             self.metrics.close()
 

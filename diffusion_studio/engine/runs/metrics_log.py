@@ -7,6 +7,7 @@ It is read where a database is not: on another machine, over a network folder, i
     {"kind": "errors", "segment": 1, "step": 40, "t": [...], "error": [...], ...}
     {"kind": "quality", "segment": 1, "step": 40, "fd": 12.5, ...}
     {"kind": "objective", "segment": 1, "step": 41, "message": "weight: ..."}
+    {"kind": "end", "segment": 1, "step": 400}
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion_studio.engine.files.reading import inside
+from diffusion_studio.engine.files.reading import ANY_SIZE, inside, regular
 from diffusion_studio.engine.runs.metrics import TimestepRecord
 from diffusion_studio.engine.runs.quality import Quality
 
 ERRORS_EVERY = 20.0  # seconds between two lines with all errors by t, which are long
+END = "end"  # the kind of the last line of a training that ended in good order
 _TAIL = 1 << 16  # bytes at the end in which the last line is looked for
+_RECENT = 1 << 20  # bytes at the end that are read first
 
 
 class MetricsLog:
@@ -96,10 +99,53 @@ class MetricsLog:
             raise
         self._lines = []
 
-    def close(self) -> None:
+    def close(self, step: int) -> None:
+        """Ends the file at the newest step."""
+        self._add(END, step, {})
         with contextlib.suppress(OSError):
             self.flush()
         self._file.close()
+
+
+class MetricsTail:
+    """Reads what is appended to a metrics.jsonl, first its newest lines and then what is new.
+
+    Lines that are no such lines are passed over, a last one without an end waits for it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = -1  # where to read on; −1: nothing was read yet
+        self._rest = b""
+
+    def new(self) -> list[dict[str, Any]]:
+        """The lines since the last time; none, where the file cannot be read now."""
+        try:
+            with regular(inside(self._path.parent, self._path.name), ANY_SIZE).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if self._at < 0 or size < self._at:
+                    self._at, self._rest = max(0, size - _RECENT), b""
+                file.seek(self._at)
+                found = self._rest + file.read(size - self._at)
+        except OSError:
+            return []
+        self._at = size
+        *whole, self._rest = found.split(b"\n")
+        return [line for line in map(_line, whole) if line is not None]
+
+
+def _line(text: bytes) -> dict[str, Any] | None:
+    """A line of such a file, or None for anything else."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    is_one = (
+        isinstance(line, dict) and isinstance(line.get("kind"), str) and isinstance(line.get("step"), int)
+    )
+    if not is_one or (line["kind"] == "loss" and not isinstance(line.get("loss"), float | int | None)):
+        return None
+    return dict(line)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

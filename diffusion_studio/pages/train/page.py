@@ -7,10 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QStackedWidget, QWidget
+from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QToolButton,
+    QWidget,
+)
 
 from diffusion_studio.core.theory.algorithms import Stage, training_by
+from diffusion_studio.engine.runs.command import training_command
 from diffusion_studio.engine.training.codes import list_codes
 from diffusion_studio.pages.page import (
     Desk,
@@ -29,6 +38,7 @@ from diffusion_studio.pages.train.panel import TrainPanel
 from diffusion_studio.pages.train.parts import caption
 from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.moved import CHOOSE, WHERE
+from diffusion_studio.viewmodels.train.comparison import other_runs
 from diffusion_studio.viewmodels.train.memory import remembered_config
 from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.viewmodels.train.state import TrainState
@@ -38,6 +48,7 @@ from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.cards import ProgressCard
 from diffusion_studio.widgets.frame.empty import EmptyState
 from diffusion_studio.widgets.frame.scrolling import FillColumn
+from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import label
 
 PROGRESS_HZ = 8.0
@@ -102,7 +113,18 @@ class TrainPage(Page):
         self.sample_now.setToolTip("Walk through the reverse chain of this model")
         self.progress.add_action_widget(self.again)
         self.progress.add_action_widget(self.sample_now)
+        self.progress.add_action_widget(self._build_more())
         return self.progress
+
+    def _build_more(self) -> QWidget:
+        self.more, menu = QToolButton(), QMenu(self)
+        set_icon(self.more, "more")
+        self.more.setToolTip("The command of this training")
+        self.more.setAccessibleName("More")
+        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu.addAction("Copy the command", self.copy_command)
+        self.more.setMenu(menu)
+        return self.more
 
     def _connect(self) -> None:
         model, panel, progress = self.model, self.panel, self.progress
@@ -133,6 +155,10 @@ class TrainPage(Page):
         """Asks for a folder of images."""
         ask_for_folder(self, "Open a folder of images", self.model.open_data)
 
+    def copy_command(self) -> None:
+        """Puts the command line that begins a training with these parameters on the clipboard."""
+        QGuiApplication.clipboard().setText(training_command(self.model.config))
+
     def _act(self) -> None:
         """The button of the banner: a folder to point to, or a smaller batch."""
         notice = self.model.state.notice
@@ -146,7 +172,7 @@ class TrainPage(Page):
             self.model.resume_run(self.model.state.run)
 
     def _offer_runs(self) -> None:
-        self.curves.timesteps.set_choices(self.model.other_runs())
+        self.curves.timesteps.set_choices(other_runs(self.model.runs_dir, self.model.state.run))
 
     # --- what the model tells ---------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.editor import Edited, Editor
 from diffusion_studio.viewmodels.moved import MovedImages
 from diffusion_studio.viewmodels.notice import Notice
-from diffusion_studio.viewmodels.train.comparison import other_runs
+from diffusion_studio.viewmodels.train.following import Following, told_by_any
 from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
 from diffusion_studio.viewmodels.train.outlook import Outlook
 from diffusion_studio.viewmodels.train.record import RunRecord
@@ -48,7 +48,7 @@ class TrainViewModel(QObject):
         self.editor = Editor(config or PRESETS[0].applied_to(RunConfig()), self)
         self.images, self.training = ImageLoader(self), Training(device, self)
         self.record, self.outlook = RunRecord(self.config, self), Outlook(device, self)
-        self.moved = MovedImages(self)
+        self.moved, self.following = MovedImages(self), Following(self)
         self.state = TrainState(self.config, preset_of(self.config))
         self.editor.changed.connect(self._on_edited)
         self.images.changed.connect(self._on_images)
@@ -56,6 +56,7 @@ class TrainViewModel(QObject):
         self.images.told.connect(self._tell)
         self.outlook.found.connect(self._on_trial)
         self.training.told.connect(self._on_told)
+        self.following.told.connect(self._on_told)
         self.moved.told.connect(self._tell)
         self.outlook.look(self.config)
 
@@ -173,6 +174,7 @@ class TrainViewModel(QObject):
             phase="preparing", run=path, run_steps=config.diffusion.steps, step=0, fraction=0.0,
             detail="Building the network …", notice=None, saved_step=0, marks=(),
         )  # fmt: skip
+        self.following.stop()
         self.record.begin(config)
 
     def train_longer(self) -> None:
@@ -209,7 +211,7 @@ class TrainViewModel(QObject):
         if state is not self.state:
             self._show(state)
         self.record.take(event)
-        if isinstance(event, events.Saved):
+        if isinstance(told_by_any(event), events.Saved):
             self.saved.emit(state.run)
         if isinstance(event, events.Finished):
             self._look_ahead()
@@ -231,6 +233,7 @@ class TrainViewModel(QObject):
             detail=f"step {run.step:,} · trained for {duration(run.trained_seconds)}",
         )  # fmt: skip
         self._show_record(run)
+        self.following.look(run, self.record.last_step)
 
     def _show_record(self, run: Run) -> None:
         """The curves and samples that a run has on disk."""
@@ -238,10 +241,6 @@ class TrainViewModel(QObject):
         self.record.restore(run)
         if run.metrics.problem:
             self._tell(Notice("warning", f"{run.metrics.problem} What can be is shown."))
-
-    def other_runs(self) -> list[tuple[str, str]]:
-        """(path, name) of the newest runs beside the shown one, to compare with."""
-        return other_runs(self.runs_dir, self.state.run)
 
     # --- the rest -------------------------------------------------------------------------------------
 
@@ -265,7 +264,7 @@ class TrainViewModel(QObject):
     def shutdown(self) -> None:
         """Stops everything and waits; the last checkpoint is saved."""
         self.training.stop()  # before waiting for the others
-        for part in (self.outlook, self.images, self.moved, self.training):
+        for part in (self.outlook, self.images, self.moved, self.following, self.training):
             part.shutdown()
 
     def _tell(self, notice: Notice | None) -> None:

@@ -12,6 +12,7 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.events import Preview, TimestepErrors
 from diffusion_studio.viewmodels.train.comparison import Comparison, log_snr_at
+from diffusion_studio.viewmodels.train.following import Followed
 from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.train.series import LossSeries
 from diffusion_studio.viewmodels.train.timestep_history import TimestepHistory
@@ -48,6 +49,8 @@ class RunRecord(QObject):
     def take(self, event: Event) -> None:
         """One more thing that the training told."""
         match event:
+            case Followed(event=inner):
+                self.take(inner)
             case Progress():
                 self.losses.add(event.first_loss_step, event.losses)
                 self.losses_changed.emit(self.losses)
@@ -64,6 +67,11 @@ class RunRecord(QObject):
         if newest is not None and newest.log_snr is not None and len(newest.log_snr) == len(t):
             return newest.log_snr  # of a schedule that is learned
         return log_snr_at(self._tables, t)
+
+    @property
+    def last_step(self) -> int:
+        """The newest whose loss is known; 0 before the first."""
+        return int(self.losses.steps[-1]) if len(self.losses.steps) else 0
 
     def held(self, index: int) -> Comparison | None:
         """The errors by timestep of one moment, to compare later ones with."""

@@ -9,6 +9,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.training.events import ObjectiveChanged
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.train.following import Followed
 from diffusion_studio.viewmodels.train.state import Phase, TrainState, progress_text
 
 
@@ -38,6 +39,8 @@ def after(state: TrainState, event: events.Event) -> TrainState:
             return after_any(replace(state, forecast=forecast), event)
         case events.Finished():
             return _ended(state, event)
+        case Followed(event=inner):
+            return _followed(state, inner)
     return after_any(state, event)
 
 
@@ -71,6 +74,23 @@ def after_any(state: S, event: events.Event) -> S:
 def _unless_stopping(state: Steered, phase: Phase) -> Phase:
     """What is told between asking for the end and the end changes nothing."""
     return "stopping" if state.phase == "stopping" else phase
+
+
+def _followed(state: TrainState, event: events.Event) -> TrainState:
+    """Another process trains the run that is shown: what is told of it, while nothing is trained here."""
+    match event:
+        case events.Progress(step=step, total_steps=total):
+            detail = f"step {step:,}{f' of {total:,}' if total else ''} · trained by another process"
+            return replace(state, step=step, fraction=event.fraction, detail=detail)
+        case events.Saved(step=step):
+            return replace(state, saved_step=step)
+        case events.Finished(step=step):
+            return replace(state, detail=f"step {step:,} · its training has ended")
+        case ObjectiveChanged(step=step, message=message):
+            return replace(state, marks=(*state.marks, (step, message)))
+        case events.Warned(message=message):
+            return replace(state, notice=Notice("warning", message))
+    return state
 
 
 def _ended(state: TrainState, event: events.Finished) -> TrainState:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from diffusion_studio.engine.runs import metrics_log
-from diffusion_studio.engine.runs.metrics_log import MetricsLog
+from diffusion_studio.engine.runs.metrics_log import MetricsLog, MetricsTail
 from diffusion_studio.engine.runs.run import Run
 from support.tiny import begin, finish, resume, tiny_config, with_training
 
@@ -45,7 +45,7 @@ def test_that_the_lines_are_the_numbers_of_the_database(pictures: Path, tmp_path
 def test_that_a_loss_that_is_no_number_is_null(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path / "metrics.jsonl", 0)
     log.losses(1, np.array([0.5, np.nan, np.inf], np.float32))
-    log.close()
+    log.close(4)
     assert [line["loss"] for line in lines_of(tmp_path / "metrics.jsonl", "loss")] == [0.5, None, None]
 
 
@@ -53,13 +53,14 @@ def test_that_a_line_that_was_cut_is_ended_and_the_next_start_is_another_one(tmp
     path = tmp_path / "metrics.jsonl"
     first = MetricsLog(path, 0)
     first.losses(1, np.ones(1, np.float32))
-    first.close()
+    first.close(1)
     whole = path.read_bytes()
     path.write_bytes(whole[:-10])
-    MetricsLog(path, 1).close()
+    MetricsLog(path, 1).close(1)
     lines = path.read_text().splitlines()
-    assert (len(lines), lines[1]) == (3, whole.decode().splitlines()[1][:-9])
-    assert json.loads(lines[2])["segment"] == 2
+    assert lines[:2] == whole.decode().splitlines()[:2]
+    assert lines[2] == whole.decode().splitlines()[2][:-9]
+    assert [json.loads(line)["segment"] for line in lines[3:]] == [2, 2]
 
 
 def test_that_on_a_full_disk_the_lines_wait_and_none_is_cut(
@@ -79,8 +80,40 @@ def test_that_on_a_full_disk_the_lines_wait_and_none_is_cut(
         log.flush()
     assert [line["kind"] for line in lines_of(path)] == ["start"]
     monkeypatch.setattr(metrics_log, "_write_all", write)
-    log.close()
+    log.close(4)
     assert [line["step"] for line in lines_of(path, "loss")] == [1, 2, 3, 4]
+
+
+def test_that_what_is_appended_is_read_once_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    tail = MetricsTail(path)
+    assert tail.new() == []
+    path.write_bytes(b'{"kind": "start", "step": 0}\n{"kind": "loss", "step": 1, "lo')
+    assert tail.new() == [{"kind": "start", "step": 0}]
+    with path.open("ab") as file:
+        file.write(b'ss": 0.5}\n')
+    assert tail.new() == [{"kind": "loss", "step": 1, "loss": 0.5}]
+    assert tail.new() == []
+    path.write_bytes(b'{"kind": "start", "step": 7}\n')
+    assert tail.new() == [{"kind": "start", "step": 7}], "another file in its place"
+
+
+def test_that_of_a_long_file_the_newest_lines_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b"".join(b'{"kind":"loss","step":%d,"loss":1}\n' % step for step in range(60_000)))
+    steps = [line["step"] for line in MetricsTail(path).new()]
+    assert 10_000 < len(steps) < 60_000
+    assert steps == list(range(60_000 - len(steps), 60_000))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"[1]", b"no", b'{"kind": 1, "step": 2}', b'{"kind": "loss", "step": 1, "loss": "x"}', b"[" * 9999],
+)
+def test_that_other_lines_are_passed_over(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(line + b'\n{"kind": "start", "step": 0}\n')
+    assert MetricsTail(path).new() == [{"kind": "start", "step": 0}]
 
 
 def test_that_a_link_to_the_file_of_somebody_else_is_not_written(tmp_path: Path) -> None:

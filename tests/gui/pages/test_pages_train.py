@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.run import Run
@@ -94,6 +95,15 @@ def test_that_the_smaller_batch_is_offered_and_taken(qtbot, page, monkeypatch):
     assert not page.banner.isVisible()
     page.model.stop()
     qtbot.waitUntil(lambda: not page.model.state.busy)
+
+
+def test_that_the_command_of_the_training_is_copied(page):
+    page.model.edit("training.learning_rate", 0.002)
+    (copy,) = page.more.menu().actions()
+    copy.trigger()
+    command = QGuiApplication.clipboard().text()
+    assert command.startswith("diffusion-studio train digits ")
+    assert "--set training.learning_rate=0.002" in command
 
 
 def test_that_presets_follow_the_parameters(qtbot, app):

@@ -1,0 +1,129 @@
+"""A run that another process trains is shown live, for as long as it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.events import TimestepErrors
+from diffusion_studio.engine.training.trainer import train
+from diffusion_studio.viewmodels.train import following
+from diffusion_studio.viewmodels.train.model import TrainViewModel
+from support.tiny import begin, finish, tiny_config
+
+
+@pytest.fixture
+def model(qapp, tmp_path, monkeypatch):
+    monkeypatch.setattr(following, "EVERY", 0.01)
+    made = TrainViewModel(tmp_path / "runs", device="cpu")
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A training that goes on step by step, whose every step is written at once; it holds its run's lock."""
+    monkeypatch.setattr("diffusion_studio.engine.loop.run_keeper.WRITE_EVERY", 0.0)
+    monkeypatch.setattr("diffusion_studio.engine.loop.loop.TELL_EVERY", 0.0)
+    config = tiny_config(steps=12, checkpoint_every=4, preview_count=4)
+    stream = train(begin(tmp_path / "runs" / "far", config), Control())
+    yield stream
+    stream.close()
+
+
+def until(stream, step: int) -> None:
+    """Lets it train to this step."""
+    for event in stream:
+        if isinstance(event, events.Progress) and event.step >= step:
+            next(stream)  # it is written before the next event
+            return
+
+
+def test_that_a_run_that_another_process_trains_is_followed_to_its_end(qtbot, model, elsewhere, tmp_path):
+    until(elsewhere, 3)
+    path, saved = tmp_path / "runs" / "far", []
+    model.saved.connect(saved.append)
+    model.show_run(path)
+    assert model.state.run == path
+    until(elsewhere, 6)
+    qtbot.waitUntil(lambda: model.record.last_step >= 6)
+    assert model.state.phase == "idle", "nothing is trained here"
+    assert "trained by another process" in model.state.detail
+    for _ in elsewhere:
+        pass
+    qtbot.waitUntil(lambda: "has ended" in model.state.detail)
+    assert model.record.losses.steps.tolist() == list(range(1, 13))
+    known = Run.open(path).metrics.losses()
+    assert np.array_equal(model.record.losses.values, known.losses.astype(np.float32))
+    assert model.record.timesteps.newest.step == 12
+    assert model.record.previews.step(len(model.record.previews) - 1) == 12
+    assert model.state.saved_step == 12
+    assert saved and set(saved) == {path}
+
+
+def test_that_a_run_that_nobody_trains_is_not_followed(qtbot, model, tmp_path):
+    finish(begin(tmp_path / "runs" / "mine", tiny_config(steps=2)))
+    model.show_run(tmp_path / "runs" / "mine")
+    qtbot.waitUntil(lambda: not model.following._slot.busy)
+    assert "another process" not in model.state.detail
+
+
+def test_that_a_training_of_ones_own_ends_the_following(qtbot, model, elsewhere, tmp_path):
+    until(elsewhere, 3)
+    model.show_run(tmp_path / "runs" / "far")
+    model.start()
+    qtbot.waitUntil(lambda: not model.following._slot.busy)
+    model.stop()
+    qtbot.waitUntil(lambda: not model.state.busy)
+
+
+def stream_of(lines: list[dict[str, object]], run: Run, step: int) -> list[events.Event]:
+    return list(following._Seen(run, step).told_by(lines))
+
+
+def loss(step: int, value: float | None = 0.5) -> dict[str, object]:
+    return {"kind": "loss", "step": step, "loss": value}
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    finish(begin(tmp_path / "run", tiny_config(steps=1)))
+    return Run.open(tmp_path / "run")
+
+
+def test_that_losses_that_are_known_are_not_told_again(run):
+    (progress,) = stream_of([loss(1), loss(2), loss(3, None)], run, 1)
+    assert (progress.first_loss_step, progress.step) == (2, 3)
+    assert np.array_equal(progress.losses, np.array([0.5, np.nan], np.float32), equal_nan=True)
+
+
+def test_that_a_training_that_goes_on_from_before_is_told_from_there(run):
+    told = stream_of([loss(9), {"kind": "start", "step": 4}, loss(5)], run, 8)
+    assert [event.step for event in told] == [9, 5]
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"t": [1, 2], "error": [1], "spread": [1], "count": [1]}, {"t": "x", "count": []}]
+)
+def test_that_errors_of_another_form_are_passed_over(odd, run):
+    assert stream_of([{"kind": "errors", "step": 9, **odd}], run, 1) == []
+    whole = {"t": [1, 2], "error": [None, 1], "spread": [0, 1], "count": [0, 3]}
+    (found,) = stream_of([{"kind": "errors", "step": 9, **whole}], run, 1)
+    assert isinstance(found, TimestepErrors)
+    assert np.isnan(found.error[0])
+    told = stream_of([loss(9), {"kind": "errors", "step": 7, **whole}], run, 1)
+    assert [type(event).__name__ for event in told] == ["Progress", "TimestepErrors"], "older than the loss"
+
+
+def test_that_a_folder_that_says_nothing_of_its_holder_is_followed(run, monkeypatch):
+    def read_only(path: Path) -> object:
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(following, "lock_of", read_only)
+    assert following._goes_on(run.path, loss(3))
+    assert not following._goes_on(run.path, {"kind": "end", "step": 3})

@@ -23,19 +23,21 @@ from shiboken6 import isValid
 
 from diffusion_studio import __version__
 from diffusion_studio.engine.files import places
-from diffusion_studio.engine.files.log import kept_log
+from diffusion_studio.engine.files.crash import crash_kept
+from diffusion_studio.engine.files.log import WINDOW, kept_log
 from diffusion_studio.engine.machine.garbage import look_at_all, nothing_looked_for, pass_over_what_stays
 from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.pages.entries import FIRST_PAGE, PAGES
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.widgets.look.resources import resource
-from diffusion_studio.widgets.look.theme import MODES, theme
+from diffusion_studio.widgets.look.theme import MODES, TEXT_SIZES, theme
 
 if TYPE_CHECKING:
     from diffusion_studio.studio import Studio
 
 log = logging.getLogger(__name__)
+MOST_THREADS = 256
 
 
 class Imports(QThread):
@@ -59,14 +61,14 @@ class App(QObject):
 
     ready = Signal()
 
-    def __init__(self, path: str = "") -> None:
+    def __init__(self, path: str = "", crashed: str = "") -> None:
         super().__init__()
         keep_freed_memory()  # before there are other threads
         pass_over_what_stays()  # and later what is imported from here on
         self.shell = Shell([(entry.key, entry.title, entry.icon) for entry in PAGES])
         self.memory = Memory(places.settings_dir() / "window.json", self.shell)
         self.studio: Studio | None = None
-        self._path = path
+        self._path, self._crashed = path, crashed
         self._take_up()
         self._failed = False
         self._imports = Imports()
@@ -81,11 +83,20 @@ class App(QObject):
         mode = self.memory.get("theme")
         if mode in MODES:
             theme().set_mode(mode)
+        self._take_up_numbers()
         self.shell.stand(self.memory.get("geometry"))
         left = self.memory.get("page")
         titles = {entry.key: entry.title for entry in PAGES}
         page = left if isinstance(left, str) and left in titles else FIRST_PAGE
         self.shell.announce(page, titles[page])
+
+    def _take_up_numbers(self) -> None:
+        """The size of all text; and how many threads compute, which must be said before torch is there."""
+        size, threads = self.memory.get("text_size"), self.memory.get("threads")
+        if type(size) is int and size in TEXT_SIZES:
+            theme().set_text_size(size)
+        if type(threads) is int and 0 < threads <= MOST_THREADS:
+            os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
     def show(self) -> None:
         self.shell.show()
@@ -104,7 +115,7 @@ class App(QObject):
         with nothing_looked_for():
             from diffusion_studio.studio import Studio
 
-        self.studio = Studio(self.shell, self.memory, self._path)
+        self.studio = Studio(self.shell, self.memory, self._path, self._crashed)
         self.ready.emit()
 
     def close(self) -> None:
@@ -145,17 +156,17 @@ def run(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    with kept_log("studio.log"):
-        return _open(arguments)
+    with kept_log(WINDOW), crash_kept() as crashed:
+        return _open(arguments, crashed)
 
 
-def _open(arguments: list[str]) -> int:
+def _open(arguments: list[str], crashed: str) -> int:
     sys.excepthook = _log_exception
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
     _introduce(application)
     theme()
-    app = App(arguments[0] if arguments else "")
+    app = App(arguments[0] if arguments else "", crashed)
     with _Signals(app.close):
         app.show()
         return application.exec()

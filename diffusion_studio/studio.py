@@ -9,6 +9,7 @@ from typing import TypeVar
 from PySide6.QtCore import QObject
 
 from diffusion_studio.engine.files import places
+from diffusion_studio.engine.files.crash import BEFORE
 from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.machine.devices import available_devices, named_devices
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
@@ -18,6 +19,8 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.engine.runs.run import is_run, kind_of
 from diffusion_studio.pages.autoencoder.page import AutoencoderPage
+from diffusion_studio.pages.bell import Bell
+from diffusion_studio.pages.commands import Commands
 from diffusion_studio.pages.entries import FIRST_PAGE, PAGES
 from diffusion_studio.pages.page import Desk, Page
 from diffusion_studio.pages.plane.page import PlanePage
@@ -31,10 +34,13 @@ from diffusion_studio.viewmodels.plane.memory import to_remember
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.sample import saved
 from diffusion_studio.viewmodels.sample.state import SampleParameters, SampleState
+from diffusion_studio.viewmodels.settings import Settings, SettingsModel
 from diffusion_studio.viewmodels.train.state import TrainState
+from diffusion_studio.widgets.look.theme import theme
 
 P = TypeVar("P", bound=Page)
 RECENT = 8  # folders remembered
+CRASHED = "The program ended abruptly the last time. What it was doing is kept here, for a report."
 
 
 class Studio(QObject):
@@ -42,20 +48,25 @@ class Studio(QObject):
 
     Args:
         memory: what the window remembers; its theme and its place on the screen stand already.
+        crashed: what the crash before has left, if there was one.
     """
 
-    def __init__(self, shell: Shell, memory: Memory, path: str = "") -> None:
+    def __init__(self, shell: Shell, memory: Memory, path: str = "", crashed: str = "") -> None:
         super().__init__(shell)  # and goes with it
         work_alone()  # this is the window's thread: helpers belong to training and sampling
         self.shell, self.memory = shell, memory
         self._remembered: tuple[RunConfig, Path | None] | None = None
         self._remembered_sample: SampleParameters | None = None
-        desk = Desk(places.runs_dir(), self.memory, self, self._device())
+        self.settings = SettingsModel(self.memory, self)
+        self._computes_on = self._usable(self.settings.state.device)
+        desk = Desk(self._runs_dir(), self.memory, self, self._computes_on)
         shell.rail.set_devices([("auto", "Automatic"), *named_devices()], desk.device)
+        self.bell = Bell(shell, self.settings)
         self.pages: dict[str, Page] = {entry.key: entry.module().build(desk) for entry in PAGES}
         for key, page in self.pages.items():
             shell.add_page(key, page)
             page.header_changed.connect(self._show_header)
+            page.header_changed.connect(partial(self._follow_work, key))
             page.go_requested.connect(self._go)
         self.train_page, self.sample_page = self._page(TrainPage), self._page(SamplePage)
         self.plane_page, self.theory_page = self._page(PlanePage), self._page(TheoryPage)
@@ -63,34 +74,52 @@ class Studio(QObject):
         self.training, self.sampling = self.train_page.model, self.sample_page.model
         self.plane, self.theory = self.plane_page.model, self.theory_page.model
         self.runs = self.runs_page.model
+        self.commands = Commands(
+            shell, self.train_page, self.sample_page, desk.runs, self.settings, self.show_page, self.open_path
+        )
         self._connect()
         self._restore()
         self._begin(path)
+        if crashed:
+            file = places.log_dir() / BEFORE
+            self.shell.tell(Notice("warning", f"{CRASHED} ({file})", crashed, action="Show the log"))
 
     def _page(self, kind: type[P]) -> P:
         """One of the pages that the others are tied to."""
         return next(page for page in self.pages.values() if isinstance(page, kind))
 
-    def _device(self) -> str:
-        """What was computed on last, if it is still there."""
-        known = self.memory.get("device")
-        return known if known in available_devices() else "auto"
+    @staticmethod
+    def _usable(device: str) -> str:
+        """The device that is set, if it is there."""
+        return device if device in available_devices() else "auto"
 
-    def use_device(self, name: str) -> None:
-        """Every page computes on this device from now on, by its name or "auto"."""
-        self.memory.set("device", name)
-        for page in self.pages.values():
-            page.use_device(name)
+    def _runs_dir(self) -> Path:
+        """Where runs are kept, as far as there can be such a folder."""
+        chosen = self.settings.state.runs
+        return Path(chosen) if chosen and Path(chosen).is_dir() else places.runs_dir()
+
+    def _apply(self, settings: Settings) -> None:
+        """What is set for the whole window."""
+        theme().set_mode(settings.theme)
+        theme().set_text_size(settings.text_size)
+        theme().set_reduced_motion({"system": None, "full": False, "less": True}[settings.motion])
+        if (device := self._usable(settings.device)) != self._computes_on:
+            self._computes_on = device
+            self.shell.rail.show_device(device)
+            for page in self.pages.values():
+                page.use_device(device)
 
     def _connect(self) -> None:
         shell = self.shell
-        shell.rail.device_requested.connect(self.use_device)
+        shell.rail.device_requested.connect(partial(self.settings.edit, "device"))
         shell.page_requested.connect(self.show_page)
         shell.paths_dropped.connect(self.open_dropped)
         shell.moved.connect(self._remember_window)
+        shell.banner.action_triggered.connect(self.commands.show_log)
         shell.header.undo_requested.connect(lambda: self._current().undo())
         shell.header.redo_requested.connect(lambda: self._current().redo())
-        shell.rail.theme_requested.connect(lambda mode: self.memory.set("theme", mode))
+        shell.rail.theme_requested.connect(partial(self.settings.edit, "theme"))
+        self.settings.changed.connect(self._apply)
         self.training.changed.connect(self._remember_training)
         self.training.saved.connect(self.sampling.model_saved)
         self.sampling.changed.connect(self._remember_sampling)
@@ -109,7 +138,9 @@ class Studio(QObject):
             return
         self.shell.show_page(key)
         self.memory.set("page", key)
-        self.pages[key].come_into_sight(self.training.state.run)
+        page = self.pages[key]
+        page.come_into_sight(self.training.state.run)
+        self.shell.show_acts(page.acts(), page)
         self._show_header()
 
     def open_dropped(self, paths: list[str]) -> None:
@@ -188,10 +219,16 @@ class Studio(QObject):
         header.set_chips(page.chips())
         header.set_undo(page.can_undo)
         header.set_redo(page.can_redo)
+        self.shell.actions_of_window.refresh()
+
+    def _follow_work(self, key: str) -> None:
+        title = next(entry.title for entry in PAGES if entry.key == key)
+        self.bell.follow(key, title, self.pages[key].work())
 
     # --- memory -------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
+        self._apply(self.settings.state)
         for key, page in self.pages.items():
             state = self.memory.get(f"layout.{key}")
             if isinstance(state, dict):
@@ -199,7 +236,7 @@ class Studio(QObject):
 
     def _begin(self, path: str) -> None:
         if self.memory.problem:
-            self.sampling.notices.say(Notice("warning", self.memory.problem))
+            self.shell.tell(Notice("warning", self.memory.problem))
         run = self.memory.get("run")
         if isinstance(run, str) and is_run(Path(run)):
             self.training.show_run(Path(run))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QSplitter, QVBoxLayout, QWidget
 
@@ -15,10 +15,12 @@ from diffusion_studio.core.theory.algorithms import Algorithm
 from diffusion_studio.viewmodels.history import Undoable
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.remembered import Memory
+from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.equations.algorithm import AlgorithmBox, Row
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.frame.banner import Banner
-from diffusion_studio.widgets.frame.enlarge import enlarge_over
+from diffusion_studio.widgets.frame.enlarge import enlarge_over, toggle_on
+from diffusion_studio.widgets.frame.floating import Floating
 from diffusion_studio.widgets.frame.scrolling import FillColumn, ScrollColumn
 from diffusion_studio.widgets.look.theme import label
 
@@ -36,6 +38,15 @@ class Desk:
     device: str = "auto"  # that they compute on
 
 
+@dataclass(frozen=True)
+class Work:
+    """Long work of a page, that goes on or has ended."""
+
+    share: float  # that is done
+    words: str  # what, and how far
+    ended: bool = False
+
+
 class Page(QWidget):
     """One page: picture in the middle, parameters on the right.
 
@@ -49,8 +60,17 @@ class Page(QWidget):
 
     def __init__(self, undoable: Undoable | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # a click beside the fields brings the focus back
         self._undoable = undoable
         enlarge_over(self)
+
+    def acts(self) -> dict[str, Act]:
+        """What can be done here, by the names of the table of actions."""
+        return {
+            "undo": Act(self.undo, lambda: self.can_undo),
+            "redo": Act(self.redo, lambda: self.can_redo),
+            "enlarge": Act(lambda: toggle_on(self)),
+        }
 
     def use_device(self, name: str) -> None:
         """Computes on another device from now on, by its name or "auto"."""
@@ -58,6 +78,10 @@ class Page(QWidget):
     def chips(self) -> list[tuple[str, str]]:
         """(name, value) pairs for the header."""
         return []
+
+    def work(self) -> Work | None:
+        """What the page works at; told anew with `header_changed`."""
+        return None
 
     def undo(self) -> None:
         """Takes back the last change of a parameter."""
@@ -116,7 +140,8 @@ class Workspace(QSplitter):
         self.foot.setContentsMargins(16, 12, 16, 16)
         self.foot.setSpacing(8)
         side = self._build_side()
-        self.addWidget(FillColumn(self.main))
+        self._column_of_main = FillColumn(self.main)
+        self.addWidget(self._column_of_main)
         self.addWidget(side)
         self.setStretchFactor(0, 1)
         self.setStretchFactor(1, 0)
@@ -124,6 +149,17 @@ class Workspace(QSplitter):
         self.setHandleWidth(1)
         self.setSizes([960, PANEL_WIDTH])
         side.setMaximumWidth(WIDEST_PANEL)
+
+    def lay_over(self, notice: QWidget) -> None:
+        """Lets a notice lie over the foot of the largest part of the main area; it pushes nothing."""
+        Floating(notice, self._column_of_main, self._largest)
+
+    def _largest(self) -> QRect:
+        """What is seen of it, in the column that may scroll."""
+        column = self._column_of_main
+        items = (self.area.itemAt(number) for number in range(self.area.count()))
+        largest = max((item.geometry() for item in items if item is not None), key=QRect.height)
+        return largest.translated(self.main.mapTo(column, QPoint())).intersected(column.rect())
 
     def _build_side(self) -> QFrame:
         side, inner, upper = QFrame(), QWidget(), QWidget()

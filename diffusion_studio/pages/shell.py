@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
-    QKeySequence,
     QMoveEvent,
     QPaintEvent,
     QResizeEvent,
-    QShortcut,
 )
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.widgets.actions import menus
+from diffusion_studio.widgets.actions.action_set import Act, ActionSet, Acts
+from diffusion_studio.widgets.actions.table import with_pages
+from diffusion_studio.widgets.frame.banner import Banner
+from diffusion_studio.widgets.frame.floating import Floating
 from diffusion_studio.widgets.frame.header import Header
 from diffusion_studio.widgets.frame.rail import Rail
 from diffusion_studio.widgets.look.theme import label
@@ -34,6 +39,7 @@ class Shell(QMainWindow):
     paths_dropped = Signal(list)
     closing = Signal()
     moved = Signal()
+    activated = Signal()  # it is in front now
 
     def __init__(self, items: Sequence[Item]) -> None:
         super().__init__()
@@ -51,8 +57,12 @@ class Shell(QMainWindow):
         self._painted = False
         self.rail.set_items(items)
         self.rail.selected.connect(self.page_requested)
+        self.banner = Banner()
         self._lay_out()
-        self._add_shortcuts(items)
+        self.actions_of_window = ActionSet(self, with_pages([(key, title) for key, title, _ in items]))
+        self.menus = menus.fill(self.menuBar(), self.actions_of_window)
+        self._own = self._acts(items)
+        self.set_acts({})
 
     def _lay_out(self) -> None:
         centre = QWidget()
@@ -66,17 +76,22 @@ class Shell(QMainWindow):
         column.addWidget(self.stack, 1)
         row.addLayout(column, 1)
         self.setCentralWidget(centre)
+        Floating(self.banner, centre, self.stack.geometry, at_head=True)
 
-    def _add_shortcuts(self, items: Sequence[Item]) -> None:
-        for number, (key, _, _) in enumerate(items, start=1):
-            shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
-            shortcut.activated.connect(lambda key=key: self.page_requested.emit(key))
-        for sequence, signal in (
-            (QKeySequence.StandardKey.Undo, self.header.undo_requested),
-            (QKeySequence.StandardKey.Redo, self.header.redo_requested),
-        ):
-            QShortcut(QKeySequence(sequence), self).activated.connect(signal)
-        QShortcut(QKeySequence(QKeySequence.StandardKey.Quit), self).activated.connect(self.close)
+    def _acts(self, items: Sequence[Item]) -> dict[str, Act]:
+        """What the window can do before and beside its pages."""
+        to_page = {f"page-{key}": Act(partial(self.page_requested.emit, key)) for key, _, _ in items}
+        return {**to_page, "quit": Act(self.close)}
+
+    def set_acts(self, acts: Acts) -> None:
+        """What more can be done in the window, whatever the page."""
+        self._own = {**self._own, **acts}
+        self.actions_of_window.set_acts(self._own)
+
+    def show_acts(self, acts: Acts, home: QWidget) -> None:
+        """What can be done on the page that is shown, and where the focus comes back to."""
+        self.actions_of_window.keyboard.set_home(home)
+        self.actions_of_window.set_acts(self._own, acts)
 
     def stand(self, geometry: object) -> None:
         """Takes a remembered place on the screen; at the first start a size that the screen has room for."""
@@ -103,6 +118,10 @@ class Shell(QMainWindow):
     @property
     def current_page(self) -> QWidget | None:
         return self.stack.currentWidget()
+
+    def tell(self, notice: Notice) -> None:
+        """What concerns no single page."""
+        self.banner.show_message(notice.kind, notice.text, notice.action, notice.details)
 
     def say(self, sentence: str) -> None:
         """A sentence in place of the pages, when they could not be opened."""
@@ -133,6 +152,11 @@ class Shell(QMainWindow):
     def moveEvent(self, event: QMoveEvent) -> None:
         super().moveEvent(event)
         self.moved.emit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.activated.emit()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closing.emit()

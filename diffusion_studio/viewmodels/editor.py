@@ -45,6 +45,16 @@ class Editor(QObject, Generic[T]):
     def value(self) -> T:
         return self._history.value
 
+    @property
+    def before(self) -> T | None:
+        """What undo would bring back; None for nothing."""
+        return self._history.before
+
+    @property
+    def after(self) -> T | None:
+        """What redo would bring back; None for nothing."""
+        return self._history.after
+
     def edit(self, path: str, value: Any) -> None:
         """Changes one parameter; a value that cannot be gets its sentence and changes nothing."""
         try:

@@ -40,6 +40,18 @@ class History(Generic[T]):
         self._move(self._past.pop() if self._past else otherwise)
 
     @property
+    def before(self) -> T | None:
+        """What undo would bring back; None for nothing."""
+        if self.value != self._settled:
+            return self._settled
+        return self._past[-1] if self._past else None
+
+    @property
+    def after(self) -> T | None:
+        """What redo would bring back; None for nothing."""
+        return self._future[-1] if self.can_redo else None
+
+    @property
     def can_undo(self) -> bool:
         return bool(self._past) or self.value != self._settled
 

@@ -83,8 +83,9 @@ def test_that_a_memory_that_cannot_be_read_is_told_of(kind, open_app):
         hostile.put(path, kind)
     else:
         path.write_text(kind)
-    studio = open_app().studio
-    assert studio.sample_page.banner.text.startswith("What the window remembered")
+    app = open_app()
+    assert app.shell.banner.isVisible()
+    assert app.shell.banner.text.startswith("What the window remembered")
 
 
 @pytest.mark.parametrize(

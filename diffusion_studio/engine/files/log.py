@@ -10,6 +10,7 @@ from logging.handlers import RotatingFileHandler
 from diffusion_studio.engine.files import places
 
 LIMIT = 2_000_000  # bytes
+WINDOW = "studio.log"  # what the window logs
 
 
 @contextmanager
@@ -39,3 +40,16 @@ def kept_log(name: str) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         handler.close()
+
+
+def last_of(name: str, most: int = 200_000) -> str:
+    """The last `most` bytes of a log, from the beginning of a line; nothing where there is none."""
+    try:
+        with (places.log_dir() / name).open("rb") as file:
+            begins = max(0, file.seek(0, 2) - most)
+            file.seek(begins)
+            data = file.read()
+    except OSError:
+        return ""
+    text = data.decode("utf-8", errors="replace")
+    return text.partition("\n")[2] if begins else text

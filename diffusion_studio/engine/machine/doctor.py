@@ -44,6 +44,17 @@ def diagnose() -> tuple[Finding, ...]:
     return tuple(finding for name, look in looks for finding in _safely(name, look))
 
 
+def about() -> tuple[Finding, ...]:
+    """Versions, devices and folders: what a report of a fault should say."""
+    looks = (("Software", _software), ("Devices", _devices), ("Folders", _folders))
+    return tuple(finding for name, look in looks for finding in _safely(name, look))
+
+
+def _folders() -> Iterator[Finding]:
+    yield Finding("Runs", str(runs_dir()))
+    yield Finding("Logs", str(log_dir()))
+
+
 def report(findings: tuple[Finding, ...]) -> str:
     """The findings as plain text, one line each; advice is indented below its finding."""
     width = max((len(finding.name) for finding in findings), default=0)

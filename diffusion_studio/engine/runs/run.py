@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import json_inside
+from diffusion_studio.engine.runs.autoencoder_config import AEConfig, HVAEConfig, VAEConfig
 from diffusion_studio.engine.runs.checkpoints import (
     STATE,
     CheckpointError,
@@ -27,7 +27,6 @@ from diffusion_studio.engine.runs.checkpoints import (
     newest_sound,
 )
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
-from diffusion_studio.engine.runs.kinds import kinds_of_training
 from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1
@@ -35,6 +34,8 @@ LOCK = ".lock"
 CONFIG = "config.json"
 TRIES = 5  # at a checkpoint while a training deletes older ones
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
+OWN: tuple[type[TrainingConfig], ...] = (RunConfig, AEConfig, VAEConfig, HVAEConfig)
+"""The kinds of training that come with the program; named so that they are there wherever runs are read."""
 
 
 class RunError(Refused):
@@ -207,7 +208,7 @@ class Run(Generic[C]):
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(_size(path) for path in self.path.rglob("*"))
+        return sum(size_of(path) for path in self.path.rglob("*"))
 
 
 def lock_of(path: Path) -> filelock.BaseFileLock:
@@ -216,7 +217,7 @@ def lock_of(path: Path) -> filelock.BaseFileLock:
     return filelock.FileLock(path / LOCK, timeout=0, thread_local=False)
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
     """Bytes of a file; 0 for a folder, and for what a training deletes meanwhile."""
     try:
         return path.stat().st_size if path.is_file() else 0
@@ -242,6 +243,17 @@ def read_config(path: Path, name: str = CONFIG) -> TrainingConfig:
         return validated(kinds[kind], _completed(content["config"], kinds[kind]))
     except Refused as error:
         raise RunError(f"{file} is not a valid config: {error}") from None
+
+
+def kinds_of_training() -> dict[str, type[TrainingConfig]]:
+    """The config of each kind of training that the program knows, by the name that config.json gives it."""
+    return {config.kind: config for config in (*OWN, *_below(TrainingConfig)) if config.kind}
+
+
+def _below(config: type[TrainingConfig]) -> Iterator[type[TrainingConfig]]:
+    for below in config.__subclasses__():
+        yield below
+        yield from _below(below)
 
 
 def _completed(config: Any, kind: type[TrainingConfig]) -> Any:
@@ -330,41 +342,3 @@ def changed_at(run: Path) -> float:
         return (run / "config.json").stat().st_mtime
     except OSError:
         return 0.0
-
-
-def move_to_trash(path: Path) -> Path:
-    """Moves a run into the folder `.trash` beside it, from where it can be put back.
-
-    Raises:
-        RunError: not a run, or in use.
-    """
-    if not is_run(path):
-        raise RunError(f"{path} is not a run.")
-    trash = path.parent / ".trash"
-    number, target = 1, trash / path.name
-    while target.exists():
-        number += 1
-        target = trash / f"{path.name}-{number}"
-    try:
-        with lock_of(path):
-            pass
-        trash.mkdir(exist_ok=True)
-        return Path(shutil.move(path, target))
-    except filelock.Timeout:
-        raise RunError(f"{path.name} is being trained; stop it first.") from None
-    except OSError as error:
-        raise RunError(f"{path.name} could not be moved: {error.strerror or error}.") from None
-
-
-def put_back(trashed: Path, path: Path) -> None:
-    """Moves a run from the trash back to where it was.
-
-    Raises:
-        RunError: something else lies there now, or it cannot be moved.
-    """
-    if path.exists():
-        raise RunError(f"{path} exists again; the run stays in {trashed}.")
-    try:
-        shutil.move(trashed, path)
-    except OSError as error:
-        raise RunError(f"{trashed.name} could not be put back: {error.strerror or error}.") from None

@@ -24,8 +24,12 @@ class Preset:
             config = with_value(config, path, value)
         return config
 
+    def changed_in(self, config: RunConfig) -> tuple[str, ...]:
+        """The paths of its values for which the config has others."""
+        return tuple(path for path, value in self.changes.items() if get_value(config, path) != value)
+
     def matches(self, config: RunConfig) -> bool:
-        return all(get_value(config, path) == value for path, value in self.changes.items())
+        return not self.changed_in(config)
 
 
 PRESETS = (
@@ -50,3 +54,8 @@ PRESETS = (
 def preset_of(config: RunConfig) -> str:
     """Key of the preset that the config follows, or ""."""
     return next((preset.key for preset in PRESETS if preset.matches(config)), "")
+
+
+def nearest_preset(config: RunConfig) -> tuple[Preset, tuple[str, ...]]:
+    """The preset that differs least from the config, and the paths where it does."""
+    return min(((p, p.changed_in(config)) for p in PRESETS), key=lambda found: len(found[1]))

@@ -11,17 +11,27 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QWidget
 
+from diffusion_studio.pages import training
 from diffusion_studio.pages.autoencoder.bridge import BridgeView
 from diffusion_studio.pages.autoencoder.code import CodeView
 from diffusion_studio.pages.autoencoder.equation import caption, loss_terms
 from diffusion_studio.pages.autoencoder.exact import ExactView
 from diffusion_studio.pages.autoencoder.learn import LearnView
 from diffusion_studio.pages.autoencoder.panel import CodePanel
-from diffusion_studio.pages.page import Desk, Page, Workspace, ask_for_folder, restored_sizes, show_notice
+from diffusion_studio.pages.page import (
+    Desk,
+    Page,
+    Work,
+    Workspace,
+    ask_for_folder,
+    restored_sizes,
+    show_notice,
+)
 from diffusion_studio.viewmodels.autoencoder.memory import remembered, to_remember
 from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
-from diffusion_studio.viewmodels.autoencoder.state import CodeState
+from diffusion_studio.viewmodels.autoencoder.state import CodeState, first_config, may_become
 from diffusion_studio.viewmodels.moved import WHERE
+from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.banner import Banner
@@ -69,7 +79,7 @@ class AutoencoderPage(Page):
         self.again.setToolTip("Go on with the run that is shown")
         self.progress.add_action_widget(self.again)
         area = self.workspace.area
-        area.addWidget(self.banner)
+        self.workspace.lay_over(self.banner)
         area.addWidget(self.choice, 0, Qt.AlignmentFlag.AlignLeft)
         area.addWidget(self.views, 1)
         area.addWidget(self.progress)
@@ -113,6 +123,14 @@ class AutoencoderPage(Page):
         self.bridge.diffusion_requested.connect(lambda: model.measuring.measure_diffusion(model.runs_dir))
 
     # --- what the person does ---------------------------------------------------------------------------
+
+    def acts(self) -> dict[str, Act]:
+        defaults = Act(self._take_defaults, lambda: not self.model.state.busy)
+        return {**super().acts(), **training.acts_of(self.model), "defaults": defaults}
+
+    def _take_defaults(self) -> None:
+        """All but the images."""
+        self.model.editor.set(first_config().model_copy(update={"data": self.model.config.data}))
 
     def choose_folder(self) -> None:
         """Asks for a folder of images."""
@@ -204,13 +222,16 @@ class AutoencoderPage(Page):
             chips.append(("saved", f"step {state.saved_step:,}"))
         return chips
 
+    def work(self) -> Work | None:
+        return training.work_of(self.model)
+
     @property
     def can_undo(self) -> bool:
-        return super().can_undo and not self.model.state.busy
+        return super().can_undo and may_become(self.model.state, self.model.editor.before)
 
     @property
     def can_redo(self) -> bool:
-        return super().can_redo and not self.model.state.busy
+        return super().can_redo and may_become(self.model.state, self.model.editor.after)
 
     def open_run(self, path: Path) -> None:
         """Shows what an autoencoder's run does."""

@@ -9,15 +9,12 @@ from diffusion_studio.engine.plane.process import Process
 from diffusion_studio.pages.plane.tools import LookButton
 from diffusion_studio.viewmodels.plane.methods import method_of, methods
 from diffusion_studio.viewmodels.plane.state import Look
+from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.icons import set_icon
 
-FIELDS = [
-    ("exact", "Exact", "The score in closed form (1)"),
-    ("learned", "Learned", "The score that the small network has learned; particles follow it too (2)"),
-    ("error", "Error", "Where the learned score errs: the Fisher divergence, cell by cell, Luo eq. 157 (3)"),
-]
+FIELDS = (("exact", "Exact"), ("learned", "Learned"), ("error", "Error"))
 
 
 class PlaneBar(QWidget):
@@ -30,7 +27,7 @@ class PlaneBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.fields, self.methods, self.look_button = Segmented(), Segmented(), LookButton()
-        self.fields.set_options(FIELDS)
+        self.fields.set_options([(key, title, hint(f"field-{key}")) for key, title in FIELDS])
         self.methods.set_options([(m.key, m.title, m.help) for m in methods()])
         self.relief = _relief_button()
         self.fields.changed.connect(self.field_chosen)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
 from diffusion_studio.engine.plane.measures import Measures
+from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.plane import timeline
-from diffusion_studio.pages.plane.bar import PlaneBar
+from diffusion_studio.pages.plane.bar import FIELDS, PlaneBar
 from diffusion_studio.pages.plane.cards import PlaneCards, facts
 from diffusion_studio.pages.plane.exporter import PlaneExporter
 from diffusion_studio.pages.plane.guidance import end_words
@@ -24,6 +26,7 @@ from diffusion_studio.pages.plane.tools import FileButton
 from diffusion_studio.viewmodels.plane.memory import restored
 from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 from diffusion_studio.viewmodels.plane.state import Comparison, PlaneState
+from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.chain.step_transport import StepTransport
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.banner import Banner
@@ -31,7 +34,7 @@ from diffusion_studio.widgets.frame.scrolling import ScrollColumn
 from diffusion_studio.widgets.look.theme import label, theme
 from diffusion_studio.widgets.plane.handles import Handles
 
-FIELD_KEYS = {Qt.Key.Key_1: "exact", Qt.Key.Key_2: "learned", Qt.Key.Key_3: "error"}
+CLOSER = 0.9  # of what is seen of the plane, with each press of the key
 
 
 class PlanePage(Page):
@@ -69,7 +72,7 @@ class PlanePage(Page):
         self.transport, self.file_button = StepTransport(), FileButton()
         self.transport.add_action(self.file_button)
         area = self.workspace.area
-        area.addWidget(self.banner)
+        self.workspace.lay_over(self.banner)
         area.addWidget(self.bar)
         area.addWidget(self.columns, 1)
         area.addWidget(self.transport)
@@ -90,7 +93,7 @@ class PlanePage(Page):
         model.pointer.changed.connect(self.picture.show_reading)
         self._connect_plane()
         self._connect_panel()
-        timeline.tie(self.transport, model.player, self)
+        timeline.tie(self.transport, model.player)
         self.bar.field_chosen.connect(self.choose_field)
         self.bar.look_chosen.connect(self.choose_look)
         self.bar.method_chosen.connect(model.choose_method)
@@ -141,12 +144,24 @@ class PlanePage(Page):
         if key != "exact" and not learning.trained and not learning.running:
             self.model.start_learning()
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        field = FIELD_KEYS.get(Qt.Key(event.key()))
-        if field is not None and not event.modifiers():
-            self.choose_field(field)
-        else:
-            super().keyPressEvent(event)
+    def acts(self) -> dict[str, Act]:
+        model, plane = self.model, self.plane
+        fields = {f"field-{key}": Act(partial(self.choose_field, key)) for key, _ in FIELDS}
+        return {
+            **super().acts(), **self.transport.acts(), **fields,
+            "zoom-in": Act(lambda: plane.set_zoom(plane.zoom * CLOSER)),
+            "zoom-out": Act(lambda: plane.set_zoom(plane.zoom / CLOSER)),
+            "next-mode": Act(self.choose_next_mode, plane.hand.has_modes),
+            "defaults": Act(lambda: model.editor.set(PlaneSpec())),
+            "start": Act(model.start_learning, lambda: not model.state.learning.running),
+            "pause": Act(model.learner.toggle_pause, lambda: model.state.learning.running),
+            "stop": Act(model.learner.stop, lambda: model.state.learning.running),
+        }  # fmt: skip
+
+    def choose_next_mode(self) -> None:
+        """The arrow keys move it then."""
+        self.plane.hand.choose_next()
+        self.plane.setFocus()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QWidget
-
 from diffusion_studio.viewmodels.plane.player import PlanePlayer
 from diffusion_studio.viewmodels.plane.state import PlaneState
 from diffusion_studio.widgets.chain.step_transport import StepTransport
 
 
-def tie(transport: StepTransport, player: PlanePlayer, page: QWidget) -> None:
-    """What is asked of the transport, and by the keys of `page`, moves the player."""
+def tie(transport: StepTransport, player: PlanePlayer) -> None:
+    """What is asked of the transport moves the player."""
     transport.seek_requested.connect(player.seek)
     transport.step_requested.connect(player.step)
     transport.home.connect(player.to_start)
@@ -20,7 +18,6 @@ def tie(transport: StepTransport, player: PlanePlayer, page: QWidget) -> None:
     transport.pause_requested.connect(player.stop)
     transport.loop_toggled.connect(player.set_loop)
     transport.speed_changed.connect(player.set_speed)
-    transport.install_on(page)
 
 
 def show(transport: StepTransport, before: PlaneState | None, state: PlaneState) -> None:

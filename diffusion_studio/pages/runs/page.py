@@ -25,7 +25,10 @@ from PySide6.QtWidgets import (
 from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.pages.page import Desk, Page, Workspace, show_notice
+from diffusion_studio.pages.runs.trash import TrashDialog, in_words, megabytes
 from diffusion_studio.viewmodels.runs.model import RunsState, RunSummary, RunsViewModel
+from diffusion_studio.widgets.actions.action_set import Act
+from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.empty import EmptyState
 from diffusion_studio.widgets.frame.table_menu import offer_copy
@@ -95,7 +98,7 @@ class RunsPage(Page):
         self.views = QStackedWidget()
         self.views.addWidget(self.empty)
         self.views.addWidget(self.table)
-        self.workspace.area.addWidget(self.banner)
+        self.workspace.lay_over(self.banner)
         self.workspace.area.addWidget(self.views, 1)
         self._build_panel()
 
@@ -125,7 +128,10 @@ class RunsPage(Page):
         self.actions_of_run = (
             self.sample, self.resume, self.show_curves, self.export, self.open_folder, self.trash
         )  # fmt: skip
-        for button in self.actions_of_run:
+        self.show_trash = QPushButton("Trash")
+        self.show_trash.setProperty("link", True)
+        self.show_trash.setToolTip(hint("show-trash"))
+        for button in (*self.actions_of_run, self.show_trash):
             self.workspace.foot.addWidget(button)
 
     def _connect(self) -> None:
@@ -137,11 +143,23 @@ class RunsPage(Page):
         self.show_curves.clicked.connect(lambda: self._emit(self.show_requested))
         self.open_folder.clicked.connect(self._open_folder)
         self.trash.clicked.connect(self._trash)
+        self.show_trash.clicked.connect(self.open_trash)
         self.empty.primary_requested.connect(self.train_requested)
         self.banner.closed.connect(self.model.dismiss_notice)
         self.banner.action_triggered.connect(self.model.put_back)
 
     # --- what the person does ---------------------------------------------------------------------------
+
+    def acts(self) -> dict[str, Act]:
+        by_button = {
+            "walk-run": self.sample, "resume-run": self.resume, "show-run": self.show_curves,
+            "trash-run": self.trash,
+        }  # fmt: skip
+        return {
+            **super().acts(),
+            **{name: Act(button.click, button.isEnabled) for name, button in by_button.items()},
+            "show-trash": Act(self.open_trash),
+        }
 
     def _choose_row(self, current: QModelIndex) -> None:
         if current.isValid():
@@ -173,12 +191,16 @@ class RunsPage(Page):
         if self.model.state.selected is not None:
             self.model.trash(self.model.state.selected)
 
+    def open_trash(self) -> None:
+        """What lies in the trash."""
+        TrashDialog(self.model, self).open()
+
     def undo(self) -> None:
         self.model.put_back()
 
     @property
     def can_undo(self) -> bool:
-        return self.model.state.trashed is not None
+        return bool(self.model.state.trashed)
 
     # --- what the model tells ---------------------------------------------------------------------------
 
@@ -194,6 +216,8 @@ class RunsPage(Page):
             if self.table.currentIndex().row() != row:
                 self.table.selectRow(row)
         show_notice(self.banner, state.notice)
+        self.show_trash.setText(f"Trash: {in_words(state.trash)} …")
+        self.show_trash.setVisible(bool(state.trash))
         self.header_changed.emit()
 
     def _render_run(self, run: RunSummary | None) -> None:
@@ -224,7 +248,7 @@ class RunsPage(Page):
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state
         total = sum(run.size for run in state.runs)
-        return [("runs", str(len(state.runs))), ("on disk", _megabytes(total))] if state.runs else []
+        return [("runs", str(len(state.runs))), ("on disk", megabytes(total))] if state.runs else []
 
 
 class RunTable(QTableView):
@@ -293,7 +317,7 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
     when = datetime.datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M")
     return (
         run.name, _kind(run), run.data, f"{run.step:,}", loss,
-        duration(run.seconds) if run.seconds else "", _megabytes(run.size), when,
+        duration(run.seconds) if run.seconds else "", megabytes(run.size), when,
     )  # fmt: skip
 
 
@@ -306,10 +330,6 @@ def _facts(run: RunSummary) -> str:
 def _kind(run: RunSummary) -> str:
     kind = KINDS.get(run.kind, run.kind)
     return f"{kind} in a code" if run.in_a_code else kind
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 def build(desk: Desk) -> RunsPage:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QToolButton, QWi
 
 from diffusion_studio.engine.chains.export import ExportKind
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
+from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.look.icons import set_icon
 
 _ANIMATED = "GIF (*.gif);;WebP (*.webp);;APNG (*.apng);;MP4 (*.mp4)"
@@ -38,14 +39,10 @@ class SampleActions(QObject):
     def _build_branching(self) -> None:
         self.branch_button, self.compare_button = QToolButton(), QToolButton()
         self.branch_button.setText("Branch")
-        self.branch_button.setToolTip(
-            "A second future from this step on (B): then change the sampler, σ, τ, the class or the seed"
-        )
+        self.branch_button.setToolTip(hint("branch"))
         set_icon(self.branch_button, "branch")
         self.compare_button.setText("A/B")
-        self.compare_button.setToolTip(
-            "A second chain with the same start and the same noise, beside this one with their difference (C)"
-        )
+        self.compare_button.setToolTip(hint("compare"))
         set_icon(self.compare_button, "duplicate")
         self.compare_menu = QMenu(self.compare_button)
         self.compare_menu.aboutToShow.connect(self._fill_compare_menu)

@@ -6,19 +6,14 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from diffusion_studio.viewmodels.sample.state import SampleState
+from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 
-VIEWS = [
-    ("x0_hat", "x̂_0", "The estimate of the finished image at this step (X)"),
-    ("x_t", "x_t", "The state of the chain: image and noise (T)"),
-    ("eps_hat", "ε̂", "The estimate of the noise at this step (E)"),
-    ("score", "s", "The estimated score, −ε̂/√(1−ᾱ): the way to where images are likely (S)"),
-    ("noise", "z", "The fresh noise that this step adds (N)"),
-    ("change", "Δ", "What this step changes: x_s − x_t (D)"),
-    ("forward", "q", "The forward process: your image, or the finished one, noised to this t (F)"),
-    ("guidance", "γ", "What guidance adds to ε̂ for each unit of γ: ε̂(y) − ε̂(∅) (G)"),
-]
+VIEWS = (
+    ("x0_hat", "x̂_0"), ("x_t", "x_t"), ("eps_hat", "ε̂"), ("score", "s"), ("noise", "z"), ("change", "Δ"),
+    ("forward", "q"), ("guidance", "γ"),
+)  # fmt: skip
 WORDS = {
     "x0_hat": "estimate of the image", "x_t": "state of the chain", "eps_hat": "estimate of the noise",
     "score": "score", "noise": "fresh noise of this step", "change": "what this step changes",
@@ -34,11 +29,6 @@ LAYOUTS = [
     ("guided", "With | without γ", "x̂_0 with guidance and without it, side by side, and their difference"),
 ]
 SOON = 5  # looks: what is complete by then is not worth a word
-VIEW_KEYS = {
-    Qt.Key.Key_X: "x0_hat", Qt.Key.Key_T: "x_t", Qt.Key.Key_E: "eps_hat", Qt.Key.Key_S: "score",
-    Qt.Key.Key_N: "noise", Qt.Key.Key_D: "change", Qt.Key.Key_F: "forward",
-    Qt.Key.Key_G: "guidance",
-}  # fmt: skip
 
 
 class SampleHead(QWidget):
@@ -52,7 +42,7 @@ class SampleHead(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.views, self.layouts, self.about = Segmented(), Segmented(), ElidedLabel("", "muted")
-        self.views.set_options(VIEWS)
+        self.views.set_options([(key, symbol, hint(f"view-{key}")) for key, symbol in VIEWS])
         self.views.set_quantities(QUANTITIES)
         self.layouts.set_options(LAYOUTS)
         row = QHBoxLayout(self)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QKeyEvent, QShowEvent
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
+from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.pages.page import (
     Desk,
     Page,
@@ -20,7 +22,7 @@ from diffusion_studio.pages.page import (
 )
 from diffusion_studio.pages.sample.actions import SampleActions
 from diffusion_studio.pages.sample.followed import FollowedAlgorithm
-from diffusion_studio.pages.sample.head import VIEW_KEYS, SampleHead
+from diffusion_studio.pages.sample.head import VIEWS, SampleHead
 from diffusion_studio.pages.sample.panel import SamplePanel
 from diffusion_studio.pages.sample.pictures import SamplePictures
 from diffusion_studio.pages.sample.side import SampleSide
@@ -30,6 +32,7 @@ from diffusion_studio.viewmodels.sample import saved
 from diffusion_studio.viewmodels.sample.guidance_trade import TradeState
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.viewmodels.sample.state import SampleState
+from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.chain.tracks import Track
 from diffusion_studio.widgets.chain.transport import Transport
 from diffusion_studio.widgets.equations.equation import EquationView
@@ -78,7 +81,7 @@ class SamplePage(Page):
         for button in self.tools.buttons:
             self.transport.add_action(button)
         area = self.workspace.area
-        area.addWidget(self.banner)
+        self.workspace.lay_over(self.banner)
         area.addWidget(self.head)
         area.addWidget(self.columns, 1)
         area.addWidget(self.transport)
@@ -124,7 +127,6 @@ class SamplePage(Page):
         transport.track_requested.connect(tree.show)
         transport.rename_requested.connect(self.tools.ask_for_name)
         transport.delete_requested.connect(tree.delete)
-        transport.install_on(self)
 
     def _connect_side(self) -> None:
         side, tree, beside = self.side, self.model.tree, self.model.beside
@@ -154,18 +156,16 @@ class SamplePage(Page):
 
     # --- what the person does ---------------------------------------------------------------------------
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        view = VIEW_KEYS.get(Qt.Key(event.key()))
-        if event.modifiers():
-            super().keyPressEvent(event)
-        elif view is not None:
-            self.model.pictures.set_view(view)
-        elif event.key() == Qt.Key.Key_B:
-            self.model.branch()
-        elif event.key() == Qt.Key.Key_C:
-            self.tools.toggle_compare()
-        else:
-            super().keyPressEvent(event)
+    def acts(self) -> dict[str, Act]:
+        pictures = self.model.pictures
+        views = {f"view-{key}": Act(partial(pictures.set_view, key)) for key, _ in VIEWS}
+        own = {
+            "branch": Act(self.model.branch),
+            "compare": Act(self.tools.toggle_compare),
+            "copy-command": Act(self.tools.copy_command),
+            "defaults": Act(lambda: self.model.tree.put(tree=ChainTree())),
+        }
+        return {**super().acts(), **self.transport.acts(), **views, **own}
 
     def choose_folder(self) -> None:
         """Asks for a run or a model folder."""

@@ -94,7 +94,7 @@ class TheoryPage(Page):
         head.addWidget(self.parts)
         head.addStretch(1)
         area = self.workspace.area
-        area.addWidget(self.banner)
+        self.workspace.lay_over(self.banner)
         area.addLayout(head)
         self.stack = QStackedWidget()
         self._views = {"schedules": self._build_schedules(), "weights": self._build_weights()}

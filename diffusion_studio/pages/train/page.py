@@ -21,9 +21,11 @@ from PySide6.QtWidgets import (
 from diffusion_studio.core.theory.algorithms import Stage, training_by
 from diffusion_studio.engine.runs.command import training_command
 from diffusion_studio.engine.training.codes import list_codes
+from diffusion_studio.pages import training
 from diffusion_studio.pages.page import (
     Desk,
     Page,
+    Work,
     Workspace,
     ask_for_folder,
     restored_sizes,
@@ -31,6 +33,7 @@ from diffusion_studio.pages.page import (
     show_notice,
     titled,
 )
+from diffusion_studio.pages.train.acts import acts_of
 from diffusion_studio.pages.train.curves import TrainCurves
 from diffusion_studio.pages.train.expected import ExpectedRow
 from diffusion_studio.pages.train.loss_equation import loss_terms
@@ -41,7 +44,8 @@ from diffusion_studio.viewmodels.moved import CHOOSE, WHERE
 from diffusion_studio.viewmodels.train.comparison import other_runs
 from diffusion_studio.viewmodels.train.memory import remembered_config
 from diffusion_studio.viewmodels.train.model import TrainViewModel
-from diffusion_studio.viewmodels.train.state import TrainState
+from diffusion_studio.viewmodels.train.state import TrainState, may_become
+from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.equations.algorithm import AlgorithmBox
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.banner import Banner
@@ -80,7 +84,7 @@ class TrainPage(Page):
         self.views.addWidget(self.empty)
         self.views.addWidget(self._build_live())
         area = self.workspace.area
-        area.addWidget(self.banner)
+        self.workspace.lay_over(self.banner)
         area.addWidget(self.views, 1)
         self.expected = ExpectedRow()
         area.addWidget(self.expected)
@@ -150,6 +154,13 @@ class TrainPage(Page):
         self.banner.action_triggered.connect(self._act)
 
     # --- what the person does ---------------------------------------------------------------------------
+
+    def acts(self) -> dict[str, Act]:
+        own = {
+            "walk-run": Act(self.sample_requested.emit, lambda: self.model.state.run is not None),
+            "copy-command": Act(self.copy_command),
+        }
+        return {**super().acts(), **acts_of(self.model), **own}
 
     def choose_folder(self) -> None:
         """Asks for a folder of images."""
@@ -260,13 +271,16 @@ class TrainPage(Page):
             chips.append(("saved", f"step {state.saved_step:,}"))
         return chips
 
+    def work(self) -> Work | None:
+        return training.work_of(self.model)
+
     @property
     def can_undo(self) -> bool:
-        return super().can_undo and not self.model.state.busy
+        return super().can_undo and may_become(self.model.state, self.model.editor.before)
 
     @property
     def can_redo(self) -> bool:
-        return super().can_redo and not self.model.state.busy
+        return super().can_redo and may_become(self.model.state, self.model.editor.after)
 
     def shutdown(self) -> None:
         self.model.shutdown()

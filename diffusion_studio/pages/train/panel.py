@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from diffusion_studio.core.describe import knobs
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.training.presets import PRESETS
+from diffusion_studio.engine.training.presets import PRESETS, nearest_preset
 from diffusion_studio.pages.page import titled
 from diffusion_studio.pages.train.curve_by_hand import BY_HAND, CurveByHand
 from diffusion_studio.viewmodels.train.state import TrainState, fixed_reasons
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.cards import DataCard, SkippedDialog
+from diffusion_studio.widgets.look.theme import label
 
 SECTIONS = (
     ("Length", ["training.seconds", "training.steps"]),
@@ -29,6 +31,7 @@ SECTIONS = (
     ),
 )
 
+FEW = 3  # changes with which a preset is still that preset
 NO_CODE = (
     "For larger pictures there is diffusion in a code: train an AutoencoderKL of these images first, on the "
     "Autoencoder page, and choose it here."
@@ -52,11 +55,12 @@ class TrainPanel(QWidget):
         self.curves = {path: CurveByHand(path, *look) for path, look in BY_HAND.items()}
         self.form = Form(SECTIONS)
         self._codes: dict[str, str] = {}  # names by path
+        self._nearest = ""  # preset
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
         column.addLayout(titled("Data", self.data_card))
-        column.addLayout(titled("Preset", self.presets))
+        column.addLayout(titled("Preset", self.presets, self._build_changes()))
         for curve in self.curves.values():
             column.addWidget(curve)
         column.addWidget(self.form)
@@ -73,6 +77,35 @@ class TrainPanel(QWidget):
             curve.edited.connect(self.edited)
             curve.settled.connect(self.settled)
 
+    def _build_changes(self) -> QWidget:
+        """The line that says how far the parameters have left a preset, with the way back."""
+        self.changes, line = label("", "muted"), QWidget()
+        self.reset = QPushButton("Reset")
+        self.reset.setProperty("link", True)
+        self.reset.clicked.connect(self._go_back_to_preset)
+        row = QHBoxLayout(line)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.changes)
+        row.addWidget(self.reset)
+        row.addStretch(1)
+        self._changes_line = line
+        return line
+
+    def _go_back_to_preset(self) -> None:
+        self.preset_chosen.emit(self._nearest)
+
+    def _show_preset(self, config: RunConfig) -> None:
+        """The nearest preset, and honestly what is not of it."""
+        preset, paths = nearest_preset(config)
+        self._nearest = preset.key
+        self.presets.set_value(preset.key if len(paths) <= FEW else "")
+        count = "1 change" if len(paths) == 1 else f"{len(paths)} changes"
+        self.changes.setText(f"{preset.title}, {count}")
+        titles = [knob.title for knob in knobs(config) if knob.path in paths]
+        self.changes.setToolTip(f"Changed: {', '.join(titles)}")
+        self.reset.setToolTip(f"Back to the values of “{preset.title}”")
+        self._changes_line.setVisible(bool(paths))
+
     def show_config(self, state: TrainState) -> None:
         """The parameters, and what is wrong about them."""
         self._show_codes(state.config)
@@ -82,7 +115,7 @@ class TrainPanel(QWidget):
             self.form.set_error(path, dict(state.errors).get(path))
         diffusion = state.config.diffusion
         self.form.set_note("diffusion.schedule.kind", diffusion.schedule.remark(diffusion.steps))
-        self.presets.set_value(state.preset)
+        self._show_preset(state.config)
 
     def offer_codes(self, codes: Sequence[tuple[str, str]], config: RunConfig) -> None:
         """These (path, name), beside the pixels."""
@@ -122,3 +155,4 @@ class TrainPanel(QWidget):
         for path, curve in self.curves.items():
             curve.setEnabled(path not in reasons)
         self.presets.setEnabled(not state.busy)
+        self.reset.setEnabled(not state.busy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from diffusion_studio.viewmodels.autoencoder.exact import ExactLinear
 from diffusion_studio.viewmodels.autoencoder.latent import LatentSpace
 from diffusion_studio.viewmodels.autoencoder.measuring import Measuring
 from diffusion_studio.viewmodels.autoencoder.record import CodeRecord
-from diffusion_studio.viewmodels.autoencoder.state import CodeState, View, as_kind, first_config
+from diffusion_studio.viewmodels.autoencoder.state import CodeState, View, as_kind, first_config, may_become
 from diffusion_studio.viewmodels.autoencoder.tour import CARDS, CodeAction
 from diffusion_studio.viewmodels.autoencoder.training import CodeTraining
 from diffusion_studio.viewmodels.editor import Edited, Editor
@@ -103,8 +104,6 @@ class AutoencoderViewModel(QObject):
         """Changes one parameter; while it trains, only the weight of the KL."""
         if path == "kl_weight" or not self._refused_while_busy():
             self.editor.edit(path, value)
-        if path == "kl_weight" and self.state.busy and isinstance(self.config, VAEConfig):
-            self.training.weigh(self.config.kl_weight)
 
     def restrict(self, count: int) -> None:
         """Puts the first `count` of the three restrictions on a hierarchy."""
@@ -117,12 +116,14 @@ class AutoencoderViewModel(QObject):
         self.editor.settle()
 
     def undo(self) -> None:
-        if not self._refused_while_busy():
-            self.editor.undo()
+        self._move(self.editor.before, self.editor.undo)
 
     def redo(self) -> None:
-        if not self._refused_while_busy():
-            self.editor.redo()
+        self._move(self.editor.after, self.editor.redo)
+
+    def _move(self, config: AutoencoderConfig | None, move: Callable[[], None]) -> None:
+        if may_become(self.state, config) or not self._refused_while_busy():
+            move()
 
     def show(self, view: View) -> None:
         """Another part of the page."""
@@ -152,6 +153,8 @@ class AutoencoderViewModel(QObject):
         before, config = self.state.config, edited.value
         self._update(config=config, errors=edited.errors, can_undo=edited.can_undo, can_redo=edited.can_redo)
         self.exact.set_size(config.code.size)
+        if self.state.busy and isinstance(config, VAEConfig):
+            self.training.weigh(config.kl_weight)
         if config.data != before.data and self._awake:
             self._load()
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from diffusion_studio.core.autoencoder.decoders import LearnedGaussianDecoder
 from diffusion_studio.core.describe import knobs
-from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig
+from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig, VAEConfig
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.state import DataCardState, Phase
 
@@ -41,6 +41,17 @@ class CodeState:
     @property
     def busy(self) -> bool:
         return self.phase != "idle"
+
+
+def may_become(state: CodeState, config: AutoencoderConfig | None) -> bool:
+    """Whether the config may become this one now: while it trains, only the weight of the KL may differ."""
+    if not state.busy:
+        return True
+    return config is not None and _unweighed(config) == _unweighed(state.config)
+
+
+def _unweighed(config: AutoencoderConfig) -> AutoencoderConfig:
+    return config.model_copy(update={"kl_weight": 1.0}) if isinstance(config, VAEConfig) else config
 
 
 def fixed_reasons(state: CodeState) -> dict[str, str]:

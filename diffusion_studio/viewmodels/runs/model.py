@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,14 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
-from diffusion_studio.engine.runs.run import Run, RunError, changed_at, list_runs, move_to_trash, put_back
+from diffusion_studio.engine.runs.run import Run, RunError, changed_at, list_runs
+from diffusion_studio.engine.runs.trash import (
+    Trashed,
+    delete_for_good,
+    list_trash,
+    move_to_trash,
+    put_back,
+)
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 
@@ -51,6 +58,7 @@ class RunsListed(events.Event):
     """What lies on disk."""
 
     runs: tuple[RunSummary, ...]
+    trash: tuple[Trashed, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,8 @@ class RunsState:
     runs: tuple[RunSummary, ...] = ()
     listed: bool = False
     selected: Path | None = None
-    trashed: tuple[Path, Path] | None = None  # (where it lies now, where it was)
+    trash: tuple[Trashed, ...] = ()  # all that lies there
+    trashed: tuple[tuple[Path, Path], ...] = ()  # (where it lies now, where it was), the last one last
     notice: Notice | None = None
 
 
@@ -77,6 +86,8 @@ class RunsViewModel(QObject):
         self._listing.told.connect(self._on_listing)
         self._exporting = Slot(self)
         self._exporting.told.connect(self._on_exported)
+        self._deleting = Slot(self)
+        self._deleting.told.connect(self._on_deleted)
         self.state = RunsState()
 
     def refresh(self) -> None:
@@ -84,47 +95,80 @@ class RunsViewModel(QObject):
         folder = self._runs_dir
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            yield RunsListed(tuple(summary_of(path) for path in list_runs(folder) if not control.stopped))
+            runs = tuple(summary_of(path) for path in list_runs(folder) if not control.stopped)
+            yield RunsListed(runs, tuple(list_trash(folder)))
 
         self._listing.start(stream)
 
     def _on_listing(self, event: events.Event) -> None:
         match event:
-            case RunsListed(runs=runs):
+            case RunsListed(runs=runs, trash=trash):
                 paths = [run.path for run in runs]
                 selected = self.state.selected if self.state.selected in paths else next(iter(paths), None)
-                self._update(runs=runs, listed=True, selected=selected)
+                self._update(runs=runs, trash=trash, listed=True, selected=selected)
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._update(notice=Notice("error", message, traceback), listed=True)
 
     def select(self, path: Path) -> None:
         self._update(selected=path)
 
+    # --- the trash ------------------------------------------------------------------------------------
+
     def trash(self, path: Path) -> None:
         """Moves a run to the trash; it can be put back."""
-        try:
-            where = move_to_trash(path)
-        except RunError as error:
-            self._update(notice=Notice("error", str(error)))
+        if self._refused(lambda: self._take_away(path)):
             return
         notice = Notice("info", f"{path.name} was moved to the trash.", action="Put it back")
-        self._update(trashed=(where, path), notice=notice)
+        self._update(notice=notice)
+        self._trash_moved()
+
+    def _take_away(self, path: Path) -> None:
+        self._update(trashed=(*self.state.trashed, (move_to_trash(path), path)))
+
+    def put_back(self) -> None:
+        """Undoes the last move to the trash that is not undone yet."""
+        if self.state.trashed:
+            self.restore(*self.state.trashed[-1])
+
+    def restore(self, where: Path, path: Path) -> None:
+        """Moves a run from its place in the trash to `path`."""
+        if not self._refused(lambda: put_back(where, path)):
+            self._update(notice=None, selected=path)
+            self._trash_moved()
+
+    def delete(self, trashed: Sequence[Path]) -> None:
+        """Deletes runs that lie in the trash, beside the window."""
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            for path in trashed:
+                delete_for_good(path)
+            yield events.Finished("done", "")
+
+        self._update(notice=None)
+        self._deleting.start(stream)
+
+    def _on_deleted(self, event: events.Event) -> None:
+        if isinstance(event, events.Finished):
+            if event.outcome == "failed":
+                self._update(notice=Notice("error", event.message, event.traceback))
+            self._trash_moved()
+
+    def _trash_moved(self) -> None:
+        """What was undone or deleted is not there to be put back any more."""
+        self._update(trashed=tuple(moved for moved in self.state.trashed if moved[0].exists()))
         self.refresh()
         self.trash_changed.emit()
 
-    def put_back(self) -> None:
-        """Undoes the last move to the trash."""
-        if self.state.trashed is None:
-            return
-        where, path = self.state.trashed
+    def _refused(self, move: Callable[[], object]) -> bool:
+        """Moves something, or says why not."""
         try:
-            put_back(where, path)
+            move()
         except RunError as error:
             self._update(notice=Notice("error", str(error)))
-            return
-        self._update(trashed=None, notice=None, selected=path)
-        self.refresh()
-        self.trash_changed.emit()
+            return True
+        return False
+
+    # --- the rest -------------------------------------------------------------------------------------
 
     def export(self, run: Path, target: Path) -> None:
         """Writes the run beside the window: as a folder, its network or its training, as the name says."""
@@ -154,6 +198,7 @@ class RunsViewModel(QObject):
     def shutdown(self) -> None:
         self._listing.finish()
         self._exporting.finish(60_000)
+        self._deleting.finish(60_000)
 
     def _update(self, **values: Any) -> None:
         self.state = replace(self.state, **values)

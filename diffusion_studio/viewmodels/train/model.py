@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,6 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.engine.jobs import events
-from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.runs.run import Run, RunError, is_run
@@ -24,7 +24,7 @@ from diffusion_studio.viewmodels.train.following import Following, told_by_any
 from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
 from diffusion_studio.viewmodels.train.outlook import Outlook
 from diffusion_studio.viewmodels.train.record import RunRecord
-from diffusion_studio.viewmodels.train.state import LIVE, TrainState
+from diffusion_studio.viewmodels.train.state import LIVE, TrainState, may_become, shown_run
 from diffusion_studio.viewmodels.train.told import after
 from diffusion_studio.viewmodels.train.training import Training
 
@@ -94,12 +94,16 @@ class TrainViewModel(QObject):
             self.editor.set(preset.applied_to(self.config))
 
     def undo(self) -> None:
-        if not self._refused_while_busy():
-            self.editor.undo()
+        self._move(self.editor.before, self.editor.undo)
 
     def redo(self) -> None:
-        if not self._refused_while_busy():
-            self.editor.redo()
+        self._move(self.editor.after, self.editor.redo)
+
+    def _move(self, config: RunConfig | None, move: Callable[[], None]) -> None:
+        """Along the history; while it trains, as far as only that differs which may change then."""
+        if may_become(self.state, config) or not self._refused_while_busy():
+            move()
+            self.settle()
 
     def _set_config(self, config: RunConfig) -> None:
         """Another config as one step; its images are read even if they were read before."""
@@ -228,10 +232,7 @@ class TrainViewModel(QObject):
         except RunError as error:
             self._tell(Notice("warning", f"{error} It is not shown."))
             return
-        self._update(
-            run=path, run_steps=run.config.diffusion.steps, step=run.step, fraction=0.0, saved_step=run.step,
-            detail=f"step {run.step:,} · trained for {duration(run.trained_seconds)}",
-        )  # fmt: skip
+        self._show(shown_run(self.state, run))
         self._show_record(run)
         self.following.look(run, self.record.last_step)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion_studio.core.describe import knobs
+from diffusion_studio.core.describe import get_value, knobs
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.notice import Notice
@@ -80,6 +81,31 @@ class TrainState:
         """What is offered where pictures of this size take too long; 0 where they are small."""
         expected = self.expected
         return SMALLER if expected is not None and expected.resolution > SMALLER else 0
+
+
+def may_become(state: TrainState, config: RunConfig | None) -> bool:
+    """Whether the config may become this one now: while it trains, only what may change then may differ."""
+    if not state.busy:
+        return True
+    return config is not None and _without_live(config) == _without_live(state.config)
+
+
+def _without_live(config: RunConfig) -> RunConfig:
+    """With the same for everybody in place of what may change while training."""
+    usual = RunConfig()
+    for path in LIVE:
+        part, _, name = path.partition(".")
+        given = getattr(config, part).model_copy(update={name: get_value(usual, path)})
+        config = config.model_copy(update={part: given})
+    return config
+
+
+def shown_run(state: TrainState, run: Run) -> TrainState:
+    """With a run on disk that nobody goes on with."""
+    return replace(
+        state, run=run.path, run_steps=run.config.diffusion.steps, step=run.step, fraction=0.0,
+        saved_step=run.step, detail=f"step {run.step:,} · trained for {duration(run.trained_seconds)}",
+    )  # fmt: skip
 
 
 def fixed_reasons(state: TrainState) -> dict[str, str]:

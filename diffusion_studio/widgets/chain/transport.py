@@ -1,30 +1,16 @@
-"""Timeline, buttons and keys that move along a reverse chain, as in a video editor."""
+"""Timeline and buttons that move along a reverse chain, as in a video editor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
-from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractItemView,
-    QAbstractSlider,
-    QAbstractSpinBox,
-    QApplication,
-    QComboBox,
-    QFrame,
-    QLineEdit,
-    QMenu,
-    QPlainTextEdit,
-    QSizePolicy,
-    QTextEdit,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
-from shiboken6 import isValid
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QFrame, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from diffusion_studio.widgets.actions.action_set import Act
+from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.chain.button_row import ButtonRow
 from diffusion_studio.widgets.chain.ruler import Ruler
 from diffusion_studio.widgets.chain.timeline import Timeline
@@ -35,11 +21,6 @@ from diffusion_studio.widgets.look.theme import GRID, tabular
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _FASTEST = 16
-_STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: 10, Qt.Key.Key_Down: -10}
-_ARROWS = frozenset(_STEPS) | {Qt.Key.Key_Home, Qt.Key.Key_End}
-_ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-_TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QPlainTextEdit, QTextEdit)
-_ARROW_FIELDS = (QAbstractSlider, QAbstractItemView, QComboBox)
 
 
 class Transport(QFrame):
@@ -65,7 +46,6 @@ class Transport(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._note = ""
         self._factor = 0  # of the last J or L; 0 when paused
-        self._keys: _PageKeys | None = None
         self._timeline = Timeline(self, ruler)
         self._timeline.seek_requested.connect(self._on_dragged)
         self._timeline.track_requested.connect(self.track_requested)
@@ -73,7 +53,7 @@ class Transport(QFrame):
         self._timeline.delete_requested.connect(self.delete_requested)
         self._where = ElidedLabel(role="muted")
         self._where.setFont(tabular(self._where.font()))
-        self._play = self._button("play", "Play (Space)", self.play_toggled.emit)
+        self._play = self._button("play", hint("play", "Play"), self.play_toggled.emit)
         self._play.setProperty("primary", True)
         self._loop = self._button("loop", "Play again from the noise at the end", lambda: None)
         self._loop.setCheckable(True)
@@ -124,7 +104,7 @@ class Transport(QFrame):
         if not playing:
             self._factor = 0
         set_icon(self._play, "pause" if playing else "play", "on_accent", 20)
-        what = "Pause (Space)" if playing else "Play (Space)"
+        what = hint("play", "Pause" if playing else "Play")
         self._play.setToolTip(what)
         self._play.setAccessibleName(what)
 
@@ -144,34 +124,18 @@ class Transport(QFrame):
         """Put `button` at the right end of the row of buttons; it has a drawing and a name."""
         self._row.add_action(button)
 
-    def install_on(self, page: QWidget) -> None:
-        """Take this transport's keys wherever in `page` the focus is, except in fields that need them."""
-        if page.focusPolicy() == Qt.FocusPolicy.NoFocus:
-            page.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self._keys = _PageKeys(self, page)
-
-    def handle_key(self, event: QKeyEvent) -> bool:
-        """Do what the key asks for; whether it was one of ours."""
-        if event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
-            return False
-        key = Qt.Key(event.key())
-        if key == Qt.Key.Key_Space:
-            if not event.isAutoRepeat():
-                self.play_toggled.emit()
-        elif key in _STEPS:
-            self.step_requested.emit(_STEPS[key])
-        elif key in (Qt.Key.Key_J, Qt.Key.Key_L):
-            self._shuttle(1 if key == Qt.Key.Key_L else -1)
-        else:
-            plain = {
-                Qt.Key.Key_Home: self.home,
-                Qt.Key.Key_End: self.end,
-                Qt.Key.Key_K: self.pause_requested,
-            }
-            if key not in plain:
-                return False
-            plain[key].emit()
-        return True
+    def acts(self) -> dict[str, Act]:
+        """What can be done here, by the names of the table of actions."""
+        steps = {"step-on": 1, "step-back": -1, "ten-on": 10, "ten-back": -10}
+        return {
+            **{name: Act(partial(self.step_requested.emit, by)) for name, by in steps.items()},
+            "play": Act(self.play_toggled.emit),
+            "hold": Act(self.pause_requested.emit),
+            "forwards": Act(partial(self._shuttle, 1)),
+            "backwards": Act(partial(self._shuttle, -1)),
+            "to-first": Act(self.home.emit),
+            "to-last": Act(self.end.emit),
+        }
 
     def _shuttle(self, direction: int) -> None:
         """Play that way; twice as fast when it already does."""
@@ -195,12 +159,13 @@ class Transport(QFrame):
         self._timeline.setAccessibleDescription(" · ".join([*filter(None, track), *words]))
 
     def _build(self) -> None:
+        back, on = (partial(self.step_requested.emit, by) for by in (-1, 1))
         moves = (
-            self._button("first", "To the noise (Home)", self.home.emit),
-            self._button("step-back", "One step back (←)", lambda: self.step_requested.emit(-1)),
+            self._button("first", hint("to-first", "To the noise"), self.home.emit),
+            self._button("step-back", hint("step-back", "One step back"), back),
             self._play,
-            self._button("step-forward", "One step on (→)", lambda: self.step_requested.emit(1)),
-            self._button("last", "To the image (End)", self.end.emit),
+            self._button("step-forward", hint("step-on", "One step on"), on),
+            self._button("last", hint("to-last", "To the image"), self.end.emit),
         )
         self._row = ButtonRow(moves, self._where, (self._loop, self._speed))
         column = QVBoxLayout(self)
@@ -252,43 +217,3 @@ class _SpeedButton(QToolButton):
     def _choose(self, speed: float) -> None:
         self.show_speed(speed)
         self.chosen.emit(speed)
-
-
-class _PageKeys(QObject):
-    """Sees the keys of a page before the widget that has the focus, by watching only that one."""
-
-    def __init__(self, transport: Transport, page: QWidget) -> None:
-        super().__init__(transport)
-        self._transport, self._page = transport, page
-        self._watched: QWidget | None = None
-        page.installEventFilter(self)
-        application = QApplication.instance()
-        assert isinstance(application, QApplication)
-        application.focusChanged.connect(self._on_focus)
-        self._on_focus(None, QApplication.focusWidget())
-
-    def _on_focus(self, before: QWidget | None, now: QWidget | None) -> None:
-        if self._watched is not None and isValid(self._watched):
-            self._watched.removeEventFilter(self)
-        self._watched = now if now is not None and self._page.isAncestorOf(now) else None
-        if self._watched is not None:
-            self._watched.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() != QEvent.Type.KeyPress or not isinstance(event, QKeyEvent):
-            return False
-        focus = QApplication.focusWidget()
-        if belongs_to_field(focus, Qt.Key(event.key())):
-            return False
-        if event.key() in _ENTER and isinstance(focus, QAbstractButton) and watched is focus:
-            focus.click()  # since Space is ours, Enter presses the button
-            return True
-        return self._transport.handle_key(event)
-
-
-def belongs_to_field(focus: QWidget | None, key: Qt.Key) -> bool:
-    """Whether `focus` needs `key` itself: text fields need all, sliders, lists and the like the arrows."""
-    if isinstance(focus, _TEXT_FIELDS) or (isinstance(focus, QComboBox) and focus.isEditable()):
-        return True
-    keeps = isinstance(focus, _ARROW_FIELDS) or bool(focus is not None and focus.property("keepsArrows"))
-    return keeps and key in _ARROWS

@@ -19,23 +19,19 @@ from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import GRID, label, theme
 
-KEY = QKeySequence(Qt.Key.Key_F11)
 _ANY = 16_777_215  # pixels: Qt's own bound of a size
 _MARK = "enlarges"  # the property of what can be enlarged: what it is called
 _PAGE = "enlargesWithin"  # the property of what it is enlarged over
 
 
 def can_enlarge(widget: QWidget, name: str = "") -> None:
-    """Lets a person see `widget` over the whole page: by F11, and by whatever calls `toggle`."""
+    """Lets a person see `widget` over the whole page."""
     widget.setProperty(_MARK, name or widget.accessibleName() or "enlarged")
 
 
 def enlarge_over(page: QWidget) -> None:
-    """What is inside `page` is enlarged over all of it, so that its keys go on to act; F11 does it."""
+    """What is inside `page` is enlarged over all of it, so that its keys go on to act."""
     page.setProperty(_PAGE, True)
-    shortcut = QShortcut(KEY, page)
-    shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-    shortcut.activated.connect(lambda: _toggle_on(page))
 
 
 def toggle(widget: QWidget) -> None:
@@ -50,7 +46,7 @@ def toggle(widget: QWidget) -> None:
         Enlarged(part, page).show()
 
 
-def _toggle_on(page: QWidget) -> None:
+def toggle_on(page: QWidget) -> None:
     """What is under the pointer; else what has the focus; else the first thing that can be enlarged."""
     under = page.childAt(page.mapFromGlobal(QCursor.pos()))
     focus = QApplication.focusWidget()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
+from PySide6.QtCore import QRectF, QSizeF, Qt, Signal
+from PySide6.QtGui import QAction, QActionGroup, QColor, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from diffusion_studio import __version__
@@ -68,6 +68,14 @@ class Rail(QWidget):
         """Offers what can be computed on, (name, text), where there is something to choose."""
         self._device_button.set_devices(devices, current)
 
+    def set_progress(self, key: str, share: float | None) -> None:
+        """Shows how far the work of a page is, in [0, 1]; None when it does none."""
+        self._items[key].set_share(share)
+
+    def show_device(self, name: str) -> None:
+        """Marks what is computed on."""
+        self._device_button.show_device(name)
+
     def set_current(self, key: str) -> None:
         """Show the item `key` as selected, without a signal. Raises KeyError for an unknown one."""
         self._items[key].setChecked(True)
@@ -113,6 +121,7 @@ class _Item(QToolButton):
     def __init__(self, key: str, text: str, icon_name: str, parent: QWidget) -> None:
         super().__init__(parent)
         self._key, self._icon_name = key, icon_name
+        self._share: float | None = None
         self.setProperty("rail", True)
         self.setCheckable(True)
         self.setText(text)
@@ -126,6 +135,26 @@ class _Item(QToolButton):
     def set_chosen(self, chosen: bool) -> None:
         self.setChecked(chosen)
         set_icon(self, self._icon_name, "text" if chosen else "muted", 20)
+
+    def set_share(self, share: float | None) -> None:
+        if share != self._share:
+            self._share = share
+            self.setAccessibleDescription("" if share is None else f"at work, {share:.0%} done")
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._share is None:
+            return
+        colors = theme().palette
+        track = QRectF(10, self.height() - 5, self.width() - 20, 3)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for color, share in ((colors.line, 1.0), (colors.accent, max(self._share, 0.04))):
+            painter.setBrush(QColor(color))
+            painter.drawRoundedRect(QRectF(track.topLeft(), QSizeF(track.width() * share, 3)), 1.5, 1.5)
+        painter.end()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         by = _STEPS.get(Qt.Key(event.key()))
@@ -175,15 +204,15 @@ class _DeviceButton(_ChoiceButton):
         super().__init__(parent)
         set_icon(self, "processor", "muted", 18)
         self.setAccessibleName("Computes on")
-        self.requested.connect(self._mark)
+        self.requested.connect(self.show_device)
         self.hide()
 
     def set_devices(self, devices: Sequence[tuple[str, str]], current: str) -> None:
         self.set_choices(devices)
-        self._mark(current)
+        self.show_device(current)
         self.setVisible(len(devices) > _FEWEST_DEVICES)
 
-    def _mark(self, name: str) -> None:
+    def show_device(self, name: str) -> None:
         self.mark(name, "Computes on")
 
 

@@ -21,6 +21,7 @@ Role = Literal["title", "section", "muted", "small", "strong"]
 
 GRID = 8  # every distance is a multiple or a half of it
 RADIUS = 6
+TEXT_SIZES = range(80, 201)  # percent of the system's
 MODES: tuple[Mode, ...] = ("light", "dark", "system")
 
 # Okabe and Ito's colours, safe for colour-blind eyes; a quantity keeps its own everywhere.
@@ -192,6 +193,7 @@ class Theme(QObject):
         self._mode: Mode = "system"
         self._palette: Palette | None = None
         self._reduced_motion: bool | None = None
+        self._font, self._text_size = QFont(app.font()), 100  # of the system, and percent of it
         app.setStyle("Fusion")
         app.styleHints().colorSchemeChanged.connect(self._on_scheme_changed)
         self._apply()
@@ -228,6 +230,18 @@ class Theme(QObject):
     def set_reduced_motion(self, reduced: bool | None) -> None:
         """Leave animations out or in; None asks the system."""
         self._reduced_motion = reduced
+
+    def set_text_size(self, percent: int) -> None:
+        """All text as large as this, against the system's."""
+        if percent == self._text_size:
+            return
+        self._text_size = percent
+        font = QFont(self._font)
+        font.setPointSizeF(QFontInfo(self._font).pointSizeF() * percent / 100)
+        self._app.setFont(font)
+        self._palette = None  # the style sheet names sizes
+        self._apply()
+        self.changed.emit()
 
     def _on_scheme_changed(self) -> None:
         if self._mode == "system" and self._apply():

@@ -107,11 +107,17 @@ class Hand(QObject):
             self.mode_removed.emit(selected)
         elif key == Qt.Key.Key_Escape:
             self.mode_selected.emit(-1)
-        elif key == Qt.Key.Key_M and modes:
-            self.mode_selected.emit((selected + 1) % len(modes))
         else:
             return False
         return True
+
+    def has_modes(self) -> bool:
+        """Whether there are modes to be chosen."""
+        return bool(self.handles.modes)
+
+    def choose_next(self) -> None:
+        """The mode after the chosen one."""
+        self.mode_selected.emit((self.handles.selected + 1) % len(self.handles.modes))
 
     def leave(self) -> None:
         """The pointer is elsewhere."""

@@ -31,8 +31,6 @@ from diffusion_studio.widgets.plane.overlay import (
 )
 from diffusion_studio.widgets.plane.paint import Floats, Layers
 
-_ZOOMS = {Qt.Key.Key_Plus: 0.9, Qt.Key.Key_Equal: 0.9, Qt.Key.Key_Minus: 1.1}
-
 
 class PlaneView(QWidget):
     """Draws what it is given; what is done to it by `hand` is said in the plane's own units."""
@@ -181,10 +179,7 @@ class PlaneView(QWidget):
         event.accept()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        zoom = _ZOOMS.get(Qt.Key(event.key()))
-        if zoom is not None:
-            self.set_zoom(self.zoom * zoom)
-        elif not self.hand.key(event):
+        if not self.hand.key(event):
             super().keyPressEvent(event)
 
     def leaveEvent(self, event: QEvent) -> None:

@@ -27,10 +27,9 @@ from diffusion_studio.engine.runs.run import (
     RunError,
     is_run,
     list_runs,
-    move_to_trash,
-    put_back,
     read_config,
 )
+from diffusion_studio.engine.runs.trash import delete_for_good, list_trash, move_to_trash, put_back
 from support import hostile
 from support.families import ready
 from support.tiny import begin, finish, resume, tiny_config, write_pictures
@@ -231,6 +230,28 @@ def test_that_a_run_can_be_thrown_away_and_put_back(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "samples" / "note.txt").read_text() == "kept"
     with pytest.raises(RunError, match=r"exists again; the run stays in .*run-2\."):
         put_back(tmp_path / ".trash" / "run-2", tmp_path / "run")
+
+
+def test_that_what_lies_in_the_trash_is_listed_with_its_size_and_home(tmp_path: Path) -> None:
+    assert list_trash(tmp_path) == []
+    for name in ("b", "a"):
+        made(tmp_path / name)
+        (tmp_path / name / "samples" / "note.txt").write_text("x" * 1000)
+        move_to_trash(tmp_path / name)
+    (tmp_path / ".trash" / "no run").mkdir()
+    first, second = list_trash(tmp_path)
+    assert (first.path, first.home) == (tmp_path / ".trash" / "a", tmp_path / "a")
+    assert second.home == tmp_path / "b"
+    assert first.size > 1000
+
+
+def test_that_only_what_lies_in_the_trash_is_deleted_for_good(tmp_path: Path) -> None:
+    made(tmp_path / "run")
+    with pytest.raises(RunError, match="not a run in the trash"):
+        delete_for_good(tmp_path / "run")
+    delete_for_good(move_to_trash(tmp_path / "run"))
+    assert list_trash(tmp_path) == []
+    assert not (tmp_path / "run").exists()
 
 
 def test_that_a_run_with_a_damaged_config_can_be_thrown_away(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.training.presets import PRESETS, preset_of
+from diffusion_studio.engine.training.presets import PRESETS, nearest_preset, preset_of
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
@@ -33,3 +33,10 @@ def test_that_a_preset_takes_the_place_of_another_whatever_the_order():
 
 def test_that_keys_and_titles_differ():
     assert len({p.key for p in PRESETS}) == len({p.title for p in PRESETS}) == len(PRESETS)
+
+
+def test_that_the_nearest_preset_says_where_it_was_left():
+    config = PRESETS[1].applied_to(RunConfig())
+    assert nearest_preset(config) == (PRESETS[1], ())
+    config = with_value(config, "training.seconds", 90.0)
+    assert nearest_preset(config) == (PRESETS[1], ("training.seconds",))

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.pages.runs.trash import TrashDialog
 from support.tiny import begin, finish, tiny_config
 from support.window import settle
 
@@ -122,6 +123,45 @@ def test_that_undo_puts_it_back_too(qtbot, run, app):
     click(qtbot, app.studio.runs_page.trash)
     qtbot.keyClick(app.shell, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert run.exists()
+
+
+def test_that_undo_puts_back_one_after_the_other(qtbot, run, app):
+    other = places.runs_dir() / "other"
+    finish(begin(other, tiny_config(steps=1)))
+    page, model = app.studio.runs_page, app.studio.runs
+    for path in (run, other):
+        model.trash(path)
+    for path in (other, run):
+        assert app.shell.header._undo.isEnabled()
+        page.undo()
+        assert path.exists()
+    assert not app.shell.header._undo.isEnabled()
+
+
+def test_that_the_trash_is_seen_put_back_and_emptied(qtbot, run, app):
+    other = places.runs_dir() / "other"
+    finish(begin(other, tiny_config(steps=1)))
+    page, model = app.studio.runs_page, app.studio.runs
+    for path in (run, other):
+        model.trash(path)
+    listed(qtbot, app)
+    assert page.show_trash.text().startswith("Trash: 2 runs, ")
+    click(qtbot, page.show_trash)
+    (dialog,) = page.findChildren(TrashDialog)
+    assert [item.path.name for item in dialog._all()] == ["mine", "other"]
+    assert not dialog.back.isEnabled()
+    dialog.list.topLevelItem(0).setSelected(True)
+    click(qtbot, dialog.back)
+    listed(qtbot, app)
+    assert run.exists()
+    click(qtbot, dialog.delete)
+    assert dialog.delete.text().startswith("Really delete 1 run, ")
+    assert model.state.trash  # not at the first press
+    click(qtbot, dialog.delete)
+    qtbot.waitUntil(lambda: not model.state.trash)
+    assert not page.show_trash.isVisible()
+    assert not app.shell.header._undo.isEnabled()
+    dialog.close()
 
 
 def test_that_a_run_in_training_stays(qtbot, run, app):

@@ -116,6 +116,34 @@ def test_that_presets_follow_the_parameters(qtbot, app):
     assert page.panel.presets.value == "minute"
 
 
+def test_that_a_preset_says_how_far_it_was_left_and_leads_back(qtbot, app):
+    page = app.studio.train_page
+    panel = page.panel
+    assert not panel.reset.isVisible()
+    page.model.edit("training.seconds", 90.0)
+    page.model.edit("training.batch_size", 16)
+    page.model.settle()
+    assert panel.presets.value == "minute"
+    assert panel.changes.text() == "In a minute, 2 changes"
+    assert "batch" in panel.changes.toolTip()
+    click(qtbot, panel.reset)
+    assert (page.model.config.training.seconds, page.model.config.training.batch_size) == (60.0, 0)
+    assert not panel.reset.isVisible()
+
+
+def test_that_everything_goes_to_default_but_the_images_and_back(app):
+    page = app.studio.train_page
+    model, before = page.model, page.model.config
+    for path, value in (("seed", 4), ("objective.predict", "eps"), ("diffusion.steps", 100)):
+        model.edit(path, value)
+    model.settle()
+    changed = model.config
+    page.acts()["defaults"].do()
+    assert model.config == before
+    page.undo()
+    assert model.config == changed
+
+
 def test_that_betas_that_are_cut_are_told_under_the_schedule(page):
     page.model.edit("diffusion.schedule.kind", "linear")
     field = page.panel.form.field("diffusion.schedule.kind")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -17,8 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.widgets.actions.action_set import Act, ActionSet
+from diffusion_studio.widgets.actions.table import GROUPS
 from diffusion_studio.widgets.frame.cards import Card
-from diffusion_studio.widgets.frame.enlarge import Enlarged, can_enlarge, enlarge_over, toggle
+from diffusion_studio.widgets.frame.enlarge import Enlarged, can_enlarge, enlarge_over, toggle, toggle_on
 from diffusion_studio.widgets.frame.table_menu import offer_copy, table_words
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.plots import Line, XYPlot
@@ -82,6 +86,7 @@ def test_that_a_double_click_beside_its_content_enlarges_a_card(qtbot, page):
 
 
 def test_that_f11_enlarges_what_has_the_focus(qtbot, page):
+    ActionSet(page, GROUPS).set_acts({"enlarge": Act(partial(toggle_on, page))})
     page.activateWindow()
     page.grid.setFocus()
     qtbot.waitUntil(lambda: QApplication.focusWidget() is page.grid)

@@ -11,6 +11,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.widgets.actions.action_set import ActionSet
+from diffusion_studio.widgets.actions.table import GROUPS
 from diffusion_studio.widgets.chain.tracks import Track
 from diffusion_studio.widgets.chain.transport import SPEEDS, Transport
 from diffusion_studio.widgets.forms.segmented import Segmented
@@ -38,7 +40,8 @@ def page(qtbot):
         column.addWidget(field)
     made.transport = Transport(made)
     made.transport.set_times(TIMES)
-    made.transport.install_on(made)
+    made.keys = ActionSet(made, GROUPS)
+    made.keys.set_acts(made.transport.acts())
     column.addWidget(made.transport)
     made.resize(800, 500)
     with qtbot.waitActive(made):

@@ -134,6 +134,24 @@ def test_that_the_restrictions_come_one_after_the_other(qtbot, model):
     assert model.config.hierarchy.restrictions == 3
 
 
+def test_that_the_weight_is_undone_while_it_trains(qtbot, model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(model.training, "weigh", asked.append)
+    model.edit("seed", 5)
+    model.settle()
+    before = model.config.kl_weight
+    model._update(phase="running")
+    model.edit("kl_weight", 3.0)
+    model.settle()
+    model.undo()
+    assert model.config.kl_weight == before
+    assert asked[0] == 3.0 and asked[-1] == before
+    model.undo()
+    assert model.config.seed == 5
+    assert model.state.notice is not None
+    model._update(phase="idle")
+
+
 def test_that_another_kind_keeps_what_both_have():
     config = code_config("hvae", code__size=5, kl_weight=2.0, seed=3)
     vae = as_kind(config, "vae")

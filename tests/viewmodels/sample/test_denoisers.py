@@ -15,7 +15,7 @@ from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.records import rough_picture
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.trajectory import Trajectory
-from diffusion_studio.engine.runs.run import move_to_trash
+from diffusion_studio.engine.runs.trash import move_to_trash
 from diffusion_studio.viewmodels.sample.sources import memorising_choice
 from diffusion_studio.viewmodels.sample.state import SampleParameters
 from support.sample_page import DIGITS, SPEC, told

@@ -437,6 +437,27 @@ def test_that_weight_and_density_change_while_it_trains(make, wait, qtbot):
     assert comparison_with(run.path).total == 50
 
 
+def test_that_a_weight_that_was_changed_while_it_trains_is_undone_while_it_trains(make, tell, monkeypatch):
+    model, asked = make(), []
+    monkeypatch.setattr(model.training, "follow", lambda config: asked.append(config.objective.weight.kind))
+    model.edit("seed", 5)
+    model.settle()
+    model.start()
+    tell(model, started(model))
+    before = model.config.objective.weight
+    model.edit("objective.weight.kind", "min_snr")
+    model.settle()
+    model.undo()
+    assert model.config.objective.weight == before
+    model.redo()
+    assert asked == ["min_snr", before.kind, "min_snr"]
+    model.undo()
+    assert model.state.notice is None
+    model.undo()  # the seed, which the training runs with
+    assert model.config.seed == 5
+    assert "going on" in model.state.notice.text
+
+
 def test_that_a_weight_that_cannot_be_gets_its_sentence_while_it_trains(make, wait):
     model = make(tiny_config(steps=0, checkpoint_every=10_000))
     model.start()

@@ -1,0 +1,149 @@
+"""What can be done in the window whatever the page: open, choose colours, get help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QUrl
+from PySide6.QtGui import QDesktopServices
+
+from diffusion_studio.core.describe import members
+from diffusion_studio.core.samplers import Sampler
+from diffusion_studio.engine.files import places
+from diffusion_studio.engine.files.log import WINDOW, last_of
+from diffusion_studio.engine.machine.devices import named_devices
+from diffusion_studio.engine.machine.doctor import about
+from diffusion_studio.engine.runs.run import list_runs
+from diffusion_studio.pages.entries import PAGES
+from diffusion_studio.pages.sample.page import SamplePage
+from diffusion_studio.pages.settings import SettingsDialog
+from diffusion_studio.pages.shell import Shell
+from diffusion_studio.pages.train.page import TrainPage
+from diffusion_studio.viewmodels.finding import Entry, fitting
+from diffusion_studio.viewmodels.settings import SettingsModel
+from diffusion_studio.widgets.actions.action_set import Act
+from diffusion_studio.widgets.actions.keys import key_text
+from diffusion_studio.widgets.actions.sheet import KeySheet, sections
+from diffusion_studio.widgets.frame.dialogs import FactsDialog, TextDialog
+from diffusion_studio.widgets.frame.palette import Palette
+from diffusion_studio.widgets.look.theme import MODES
+
+ABOUT = (
+    "A laboratory for diffusion models: train on your own images, see which timesteps the loss comes from, "
+    "and walk through the reverse chain."
+)
+
+
+class Commands(QObject):
+    """The window's own actions.
+
+    Args:
+        show_page: brings a page into sight, by its key.
+        open_path: opens a run, a model folder, or images.
+    """
+
+    def __init__(
+        self, shell: Shell, train: TrainPage, sample: SamplePage, runs: Path, settings: SettingsModel,
+        show_page: Callable[[str], None], open_path: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        super().__init__(shell)
+        self.palette = Palette(shell)
+        self.palette.typed.connect(self._find)
+        self.palette.chosen.connect(self._take)
+        self._entries: tuple[Entry, ...] = ()  # everything, while the palette is open
+        self._fitting: list[Entry] = []
+        self._shell, self._train, self._sample = shell, train, sample
+        self._runs, self._settings = runs, settings
+        self._show_page, self._open_path = show_page, open_path
+        shell.set_acts(self._acts())
+
+    def _acts(self) -> dict[str, Act]:
+        themes = {f"theme-{mode}": Act(partial(self._settings.edit, "theme", mode)) for mode in MODES}
+        return {
+            **themes,
+            "open-images": Act(self._open_images),
+            "open-model": Act(self._open_model),
+            "runs-folder": Act(partial(_show_folder, self._runs)),
+            "settings": Act(self.show_settings),
+            "log": Act(self.show_log),
+            "about": Act(self.show_about),
+            "find": Act(self.find),
+            "keys": Act(self.show_keys),
+        }
+
+    def _open_images(self) -> None:
+        self._show_page("train")
+        self._train.choose_folder()
+
+    def _open_model(self) -> None:
+        self._show_page("sample")
+        self._sample.choose_folder()
+
+    # --- the palette ------------------------------------------------------------------------------------
+
+    def find(self) -> None:
+        """Opens the palette, or leaves it."""
+        if self.palette.isVisible():
+            self.palette.leave()
+            return
+        self._entries = tuple(self._everything())
+        self.palette.open()
+
+    def _everything(self) -> Iterator[Entry]:
+        actions = self._shell.actions_of_window
+        for menu, action in actions.available():
+            if action.name != "find":
+                keys = key_text(action.keys[0]) if action.keys else ""
+                yield Entry(action.title, menu, partial(actions.do, action.name), keys)
+        for run in list_runs(self._runs):
+            yield Entry(run.name, "Run", partial(self._open_path, str(run)))
+        for kind, sampler in members(Sampler).items():
+            yield Entry(sampler.title, "Sampler", partial(self._sample_with, kind))
+
+    def _sample_with(self, kind: str) -> None:
+        self._show_page("sample")
+        tree = self._sample.model.tree
+        tree.edit("sampler.kind", kind)
+        tree.settle()
+
+    def _find(self, typed: str) -> None:
+        self._fitting = fitting(self._entries, typed)
+        self.palette.set_rows([(entry.title, entry.kind, entry.keys) for entry in self._fitting])
+
+    def _take(self, number: int) -> None:
+        self._fitting[number].do()
+
+    # --- help -------------------------------------------------------------------------------------------
+
+    def show_keys(self) -> None:
+        """Opens the sheet of all keys, with those of the page that is shown first."""
+        titles = {entry.key: entry.title for entry in PAGES}
+        shown = sections(self._shell.actions_of_window.groups, titles, self._shell.rail.current)
+        KeySheet(shown, self._shell).open()
+
+    def show_settings(self) -> None:
+        """Opens the dialog of what is set for the window."""
+        devices = [("auto", "automatic"), *named_devices()]
+        SettingsDialog(self._settings, devices, self._shell).open()
+
+    def show_log(self) -> None:
+        """Opens what was logged last."""
+        file = places.log_dir() / WINDOW
+        text = last_of(WINDOW) or "Nothing was logged: all went as it was meant to."
+        dialog = TextDialog("Log", str(file), text, self._shell)
+        dialog.add_button("Open its folder").clicked.connect(partial(_show_folder, file.parent))
+        dialog.open()
+
+    def show_about(self) -> None:
+        """Opens versions, devices and folders."""
+        facts = [(finding.name, finding.value) for finding in about()]
+        dialog = FactsDialog("About", "Diffusion Studio", ABOUT, facts, self._shell)
+        dialog.add_button("Show the log").clicked.connect(self.show_log)
+        dialog.open()
+
+
+def _show_folder(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -1,0 +1,50 @@
+"""What can be done about a training, on every page that has one."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from diffusion_studio.pages.page import Work
+from diffusion_studio.widgets.actions.action_set import Act
+
+
+class Trains(Protocol):
+    """A view-model with a training."""
+
+    state: Any  # with phase, busy, data and reading
+
+    def start(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def acts_of(model: Trains) -> dict[str, Act]:
+    """To begin, to rest and to end it, by the names of the table of actions."""
+    return {
+        "start": Act(model.start, lambda: not model.state.busy and _has_images(model.state)),
+        "pause": Act(lambda: _toggle(model), lambda: model.state.phase in ("running", "paused")),
+        "stop": Act(model.stop, lambda: model.state.busy and model.state.phase != "stopping"),
+    }
+
+
+def work_of(model: Trains) -> Work | None:
+    """The training that goes on, or that has ended."""
+    state = model.state
+    if state.run is None:
+        return None
+    return Work(state.fraction, f"{state.run.name}: {state.detail}", ended=not state.busy)
+
+
+def _has_images(state: Any) -> bool:
+    return state.data is not None and state.reading is None
+
+
+def _toggle(model: Trains) -> None:
+    if model.state.phase == "paused":
+        model.resume()
+    else:
+        model.pause()

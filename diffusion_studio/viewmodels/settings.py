@@ -1,0 +1,80 @@
+"""What a person sets for the whole window, kept with what it remembers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from PySide6.QtCore import QObject, Signal
+
+from diffusion_studio.core.describe import Choice, knob, with_value
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.viewmodels.remembered import Memory
+
+
+class Settings(Choice):
+    """Everything that is set for the window and not for one page."""
+
+    theme: Literal["system", "light", "dark"] = knob(
+        "system", title="colours", words={"system": "as the system is"}, help="Light or dark colours."
+    )
+    text_size: int = knob(
+        100, title="text size", unit="%", ge=80, le=200, help="Of all text, against that of the system."
+    )
+    motion: Literal["system", "full", "less"] = knob(
+        "system", title="motion", words={"system": "as the system says", "less": "less"},
+        help="Less motion: nothing plays by itself.",
+    )  # fmt: skip
+    device: str = knob("auto", title="computes on", help="What trainings and chains are computed on.")
+    threads: int = knob(
+        0, title="threads", ge=0, le=256, words={0: "auto"},
+        help="How many processors are used at once. It counts from the next start.",
+    )  # fmt: skip
+    notify: bool = knob(
+        True, title="tell of the end of work",
+        help="A message of the system when long work ends and the window is not in front.",
+    )  # fmt: skip
+    sound: bool = knob(False, title="with a sound", help="A beep at the end of long work.")
+    runs: str = knob(
+        "", title="runs are kept in", help="The folder of trainings. It counts from the next start."
+    )
+
+
+class SettingsModel(QObject):
+    """The settings, each under its own name in the memory."""
+
+    changed = Signal(object)  # Settings
+
+    def __init__(self, memory: Memory, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._memory = memory
+        self.state = restored(memory)
+
+    def edit(self, path: str, value: Any) -> None:
+        """Sets one of them; a value that cannot be changes nothing."""
+        try:
+            self._show(with_value(self.state, path, value))
+        except Refused:
+            self.changed.emit(self.state)  # the field shows what stands
+
+    def reset(self) -> None:
+        """Everything as at the first start."""
+        self._show(Settings())
+
+    def _show(self, settings: Settings) -> None:
+        for name in Settings.model_fields:
+            value = getattr(settings, name)
+            if value != getattr(self.state, name):
+                self._memory.set(name, value)
+        self.state = settings
+        self.changed.emit(settings)
+
+
+def restored(memory: Memory) -> Settings:
+    """The settings of the last time; what makes no sense takes its default."""
+    settings = Settings()
+    for name in Settings.model_fields:
+        try:
+            settings = with_value(settings, name, memory.get(name, getattr(settings, name)))
+        except Refused:
+            continue
+    return settings

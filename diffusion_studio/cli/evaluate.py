@@ -19,6 +19,7 @@ from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.evaluation.codes import CodeEvaluated, code_lines
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec
 from diffusion_studio.engine.evaluation.evaluation import evaluate as evaluating
+from diffusion_studio.engine.evaluation.flow_bits import LEAST_TOLERANCE, TOLERANCE
 from diffusion_studio.engine.evaluation.text import lines
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.jobs.control import Control
@@ -26,6 +27,31 @@ from diffusion_studio.engine.jobs.events import Preparing
 from diffusion_studio.engine.machine.devices import choose_device
 
 app = plain_app()
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", parser=named_path, help="Write every number to this .json file."),
+]
+Draws = Annotated[
+    int,
+    typer.Option(
+        "--draws",
+        min=1,
+        help="Draws of noise for each of them; of an autoencoder, K weighted draws of z.",
+    ),
+]
+Samples = Annotated[
+    int,
+    typer.Option("--samples", min=2, max=4096, help="Samples of the quality and of each rule, 64 at least."),
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        "--tolerance",
+        min=LEAST_TOLERANCE,
+        max=1,
+        help="Largest error of each step of the flow, in pixels of [−1, 1] and in nats.",
+    ),
+]
 
 
 @app.command()
@@ -38,43 +64,35 @@ def evaluate(
     calls: Annotated[
         bool, typer.Option("--calls", help="Find the fewest calls of the network that are as good as 50.")
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="FILE", parser=named_path, help="Write every number to this .json file."
-        ),
-    ] = None,
+    flow: Annotated[
+        bool, typer.Option("--flow", help="Measure −log p along the probability flow, beside the bound.")
+    ] = False,
+    out: Out = None,
     images: Annotated[int, typer.Option("--images", min=2, help="Images of the bound, at most.")] = 64,
-    draws: Annotated[
-        int,
-        typer.Option(
-            "--draws",
-            min=1,
-            help="Draws of noise for each of them; of an autoencoder, K weighted draws of z.",
-        ),
-    ] = 2,
-    samples: Annotated[
-        int,
-        typer.Option(
-            "--samples", min=2, max=4096, help="Samples of the quality and of each rule, 64 at least."
-        ),
-    ] = 500,
+    draws: Draws = 2,
+    samples: Samples = 500,
+    tolerance: Tolerance = TOLERANCE,
     seed: Seed = 0,
     data: Moved = None,
     force: Force = False,
     device: Device = "auto",
 ) -> None:
-    """Measure a trained model. Without --elbo, --quality or --calls, the first two. The run keeps images
-    apart for the bound if it was trained with --set data.held_out=0.1. Of an autoencoder the bound is
+    """Measure a trained model. Without --elbo, --quality, --calls or --flow, the first two. The run keeps
+    images apart for the bound if it was trained with --set data.held_out=0.1. Of an autoencoder the bound is
     compared with log p by importance weights."""
     with usage():
         if out is not None and out.suffix.lower() != ".json":
             raise Refused(f"{out} should end in .json.")
         if out is not None:
             check_target(out, force)
-    both = not (elbo or quality or calls)
-    spec = EvaluationSpec(elbo or both, quality or both, calls, images, draws, samples, seed or 0, data)
+    both = not (elbo or quality or calls or flow)
+    spec = EvaluationSpec(
+        elbo=elbo or both, quality=quality or both, calls=calls, flow=flow, tolerance=tolerance,
+        images=images, draws=draws, samples=samples, seed=seed or 0, data=data,
+    )  # fmt: skip
     of_code = holds_code(run)
+    if of_code and flow:
+        raise Refused(f"{run} holds an autoencoder, which has no probability flow; --elbo measures log p.")
     if of_code and calls:
         raise Refused(f"{run} holds an autoencoder; its samples take one call of its decoder.")
     measured = evaluate_shown if of_code else _evaluate

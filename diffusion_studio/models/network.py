@@ -38,7 +38,7 @@ class Network(Protocol):
 
         Args:
             x_t: (B, …).
-            t: int64 (B,), 1 … T, on the device of x_t.
+            t: (B,), 1 … T, on the device of x_t; whole, or between two where a network is told sinusoids.
             labels: int64 (B,), −1 for ∅; None means all −1.
         """
 

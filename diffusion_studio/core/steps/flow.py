@@ -1,17 +1,28 @@
-"""The likelihood along the probability flow, with the exact divergence; score SDE eq. 39, 40."""
+"""The likelihood along the probability flow, its divergence exact or estimated; score SDE eq. 39, 40."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.mixture import Mixture
 
-Field = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Field(x_t, ᾱ) gives the score (B, 2) and its divergence (B,); ᾱ is float64 (B,)."""
+Estimate = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Estimate(x_t, ᾱ, rows) gives ε̂ (B, d) of x_t (B, d) at ᾱ, float64 (B,); rows: which points these are."""
+
+
+class Field(Protocol):
+    """The score (B, d) and its divergence (B,) of x_t (B, d), each point at its own ᾱ, float64 (B,).
+
+    `rows`, int64 (B,), says which points of the whole these are.
+    """
+
+    def __call__(self, x: Tensor, alpha_bar: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]: ...
+
 
 FIRST_LEVEL, LAST_LEVEL = 1e-6, 1e5  # ς between which the flow is followed; beyond, nothing changes
 TOLERANCE = 1e-6  # largest error of a step, in nats and in the plane
@@ -36,7 +47,7 @@ def mixture_field(mixture: Mixture) -> Field:
     """The exact score of a mixture and its divergence, each point at a level of its own."""
     means, c, weights = mixture.means, mixture.covariances, mixture.weights.log()[:, None]
 
-    def field(x: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    def field(x: Tensor, alpha_bar: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         xx, xy, yy = (c[:, i, j, None] * alpha_bar for i, j in ((0, 0), (0, 1), (1, 1)))  # (K, B)
         xx, yy = xx + (1 - alpha_bar), yy + (1 - alpha_bar)
         det = xx * yy - xy**2
@@ -50,26 +61,59 @@ def mixture_field(mixture: Mixture) -> Field:
     return field
 
 
+def estimated_field(estimate: Estimate, probes: Tensor) -> Field:
+    """The score of any denoiser, and its divergence by v·∂(s·v)/∂x, which is right on average over v.
+
+    Args:
+        estimate: ε̂; it is asked with gradients recorded.
+        probes: v, (P, n, d) for n points: signs at random (Hutchinson), or √d times every axis, which makes
+            the divergence exact.
+
+    Source:
+        score SDE appendix D.2.
+    """
+
+    def field(x: Tensor, alpha_bar: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            given = x.detach().requires_grad_()
+            score = -estimate(given, alpha_bar, rows) / (1 - alpha_bar).sqrt()[:, None]
+            found = torch.zeros_like(alpha_bar)
+            for probe in probes[:, rows]:
+                (slope,) = torch.autograd.grad((score * probe).sum(), given, retain_graph=True)
+                found = found + (slope * probe).sum(1)
+        return score.detach(), found / len(probes)
+
+    return field
+
+
+def axes(count: int, dims: int) -> Tensor:
+    """Probes that make the divergence exact: every axis of n points. (d, n, d)"""
+    each: Tensor = dims**0.5 * torch.eye(dims, dtype=torch.float64)
+    return each[:, None].expand(dims, count, dims)
+
+
 def flow_log_likelihood(
     field: Field,
     x: Tensor,
     tolerance: float = TOLERANCE,
     most: int = MOST_STEPS,
     stopped: Callable[[], bool] = lambda: False,
+    levels: tuple[float, float] = (FIRST_LEVEL, LAST_LEVEL),
 ) -> Tensor:
-    """ln p_0(x) by carrying x up the probability flow to pure noise.
+    """ln p(x) at the first level by carrying x up the probability flow to pure noise.
 
     With u = ln ς the flow of the variance-preserving process is dx/du = −(1−ᾱ)(x + s(x, ᾱ)), and
-    d ln p/du = −div of the right-hand side = (1−ᾱ)(2 + div s). Each point takes steps of its own in u,
+    d ln p/du = −div of the right-hand side = (1−ᾱ)(d + div s). Each point takes steps of its own in u,
     as long as the difference of two orders allows: near the ridge between two parts of a thin curve a
     thousand times shorter ones than elsewhere.
 
     Args:
         field: score and divergence, each point at its own ᾱ.
-        x: float64 (B, 2).
-        tolerance: largest error of one step.
+        x: float64 (B, d).
+        tolerance: largest error of one step, in each component and in nats.
         most: steps after which a point is given up.
         stopped: asked before each step; True gives up all.
+        levels: ς at which x lies, and of the noise.
 
     Returns:
         (B,); not a number where it did not converge.
@@ -77,38 +121,40 @@ def flow_log_likelihood(
     Source:
         score SDE eq. 39, 40; Dormand & Prince 1980.
     """
+    begin, close = (math.log(level) for level in levels)
     state = torch.cat([x, x.new_zeros(len(x), 1)], 1)  # the point, and the integral of the divergence
-    u = x.new_full((len(x),), math.log(FIRST_LEVEL))
-    h, slope = torch.full_like(u, 0.1), _slope(field, state, u)
+    u = x.new_full((len(x),), begin)
+    h, slope = torch.full_like(u, 0.1), _slope(field, state, u, torch.arange(len(x), device=x.device))
     for _ in range(most):
-        left = (u < math.log(LAST_LEVEL)).nonzero()[:, 0]
+        left = (u < close).nonzero()[:, 0]
         if not len(left) or stopped():
             break
-        step = torch.minimum(h[left], math.log(LAST_LEVEL) - u[left])
-        end, last, error = _attempt(field, state[left], u[left], step, slope[left])
+        step = torch.minimum(h[left], close - u[left])
+        end, last, error = _attempt(field, state[left], u[left], step, slope[left], left)
         size = (error / tolerance).nan_to_num(1e9).amax(1)
         taken = size <= 1
         kept = left[taken]
         state[kept], slope[kept], u[kept] = end[taken], last[taken], u[kept] + step[taken]
         h[left] = step * (0.9 * size.clamp(min=1e-9) ** -0.2).clamp(0.2, 5)
-    prior = -0.5 * (state[:, :2] ** 2).sum(1) - math.log(2 * math.pi)
-    return (prior + state[:, 2]).masked_fill(u < math.log(LAST_LEVEL), torch.nan)
+    points, gained = state[:, :-1], state[:, -1]
+    prior = -0.5 * (points**2).sum(1) - x.shape[1] / 2 * math.log(2 * math.pi)
+    return (prior + gained).masked_fill(u < close, torch.nan)
 
 
-def _slope(field: Field, state: Tensor, u: Tensor) -> Tensor:
-    """d/du of the points and of the integral. (B, 3)"""
-    variance = torch.sigmoid(2 * u)  # 1 − ᾱ
-    score, divergence = field(state[:, :2], 1 - variance)
-    return -variance[:, None] * torch.cat([state[:, :2] + score, (2 + divergence)[:, None]], 1)
+def _slope(field: Field, state: Tensor, u: Tensor, rows: Tensor) -> Tensor:
+    """d/du of the points and of the integral. (B, d+1)"""
+    variance, points = torch.sigmoid(2 * u), state[:, :-1]  # 1 − ᾱ
+    score, divergence = field(points, torch.sigmoid(-2 * u), rows)
+    return -variance[:, None] * torch.cat([points + score, (points.shape[1] + divergence)[:, None]], 1)
 
 
 def _attempt(
-    field: Field, state: Tensor, u: Tensor, step: Tensor, first: Tensor
+    field: Field, state: Tensor, u: Tensor, step: Tensor, first: Tensor, rows: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Where a step leads, the slope there, and the size of its error. Each (B, 3)"""
+    """Where a step leads, the slope there, and the size of its error. Each (B, d+1)"""
     slopes, end = [first], state
     for node, parts in zip(_NODES[1:], _SLOPES[1:], strict=True):
         end = state + step[:, None] * sum(a * k for a, k in zip(parts, slopes, strict=True))
-        slopes.append(_slope(field, end, u + node * step))
+        slopes.append(_slope(field, end, u + node * step, rows))
     error = step[:, None] * sum(a * k for a, k in zip(_ERROR, slopes, strict=True))
     return end, slopes[-1], error.abs()

@@ -23,6 +23,7 @@ from diffusion_studio.engine.chains.export import run_chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import Source, open_source
 from diffusion_studio.engine.evaluation.few_calls import REFERENCE, FewCalls, few_calls, most_steps
+from diffusion_studio.engine.evaluation.flow_bits import TOLERANCE, FlowReport, measure_flow
 from diffusion_studio.engine.evaluation.measured_bound import BoundReport, measure_bound
 from diffusion_studio.engine.evaluation.yardsticks import Yardsticks, yardsticks
 from diffusion_studio.engine.files.files import to_json, write_atomically
@@ -51,6 +52,8 @@ class EvaluationSpec:
     elbo: bool = True
     quality: bool = True
     calls: bool = False  # how few calls of the network are as good as fifty
+    flow: bool = False  # −log p along the probability flow
+    tolerance: float = TOLERANCE  # of each step of the flow
     images: int = 64  # of the held-out split, for the bound
     draws: int = 2  # of noise for each of them
     samples: int = 500  # drawn with 50 DDIM steps, for the quality; and by each rule, for the calls
@@ -60,6 +63,11 @@ class EvaluationSpec:
     @property
     def draws_samples(self) -> bool:
         return self.quality or self.calls
+
+    @property
+    def needs_density(self) -> bool:
+        """Whether it asks how likely images are."""
+        return self.elbo or self.flow
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Evaluation:
     quality: Quality | None = None
     yardsticks: Yardsticks | None = None  # beside the bound
     calls: FewCalls | None = None
+    flow: FlowReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,11 +113,19 @@ def evaluate(
         return
     notes += (*without_bound, *data.notes, *_seen_before(data, images))
     _check_enough(run, spec, len(numbers), len(data.trained))
-    if not held_out and spec.elbo:
+    if not held_out and spec.needs_density:
         notes += ("This run keeps no images apart, so the bound is measured on images it was trained on.",)
     done = Evaluation(run.name, step, held_out)
-    if model is not None:
-        chosen = _even(numbers, spec.images)
+    chosen = _even(numbers, spec.images)
+    if model is not None and spec.flow:
+        yield events.Preparing("following the flow", 0, 0)
+        along = measure_flow(
+            model.denoiser, images, chosen, spec.tolerance, 1, spec.seed, device, lambda: control.stopped
+        )
+        if control.stopped:
+            return
+        done = replace(done, flow=along)
+    if model is not None and spec.elbo:
         for found in measure_bound(model.denoiser, images, chosen, spec.draws, spec.seed, device):
             if control.stopped:
                 return
@@ -132,7 +149,7 @@ def _possible(run: Run, spec: EvaluationSpec) -> tuple[EvaluationSpec, tuple[str
     Raises:
         Refused: nothing can.
     """
-    if not run.config.model.code or not spec.elbo:
+    if not run.config.model.code or not spec.needs_density:
         return spec, ()
     sentence = (
         f"{run.name} is a diffusion in a code: its bound is one of codes, not of pixels, and no number of "
@@ -140,7 +157,7 @@ def _possible(run: Run, spec: EvaluationSpec) -> tuple[EvaluationSpec, tuple[str
     )
     if not spec.draws_samples:
         raise Refused(f"{sentence} Measure the quality of its samples instead.")
-    return replace(spec, elbo=False), (sentence,)
+    return replace(spec, elbo=False, flow=False), (sentence,)
 
 
 def _opened(
@@ -150,7 +167,7 @@ def _opened(
 
     Both in memory at once: they must be of one step, and a training that goes on deletes the checkpoint.
     """
-    model = load_model(checkpoint, device) if spec.elbo else None
+    model = load_model(checkpoint, device) if spec.needs_density else None
     return checkpoint_step(checkpoint), model, open_source(checkpoint, device) if spec.draws_samples else None
 
 
@@ -182,7 +199,7 @@ def _seen_before(data: RunData, images: ImageSet) -> Iterator[str]:
 
 def _check_enough(run: Run, spec: EvaluationSpec, measured: int, compared: int) -> None:
     """Raises Refused where so few images say nothing."""
-    if spec.elbo and measured < FEWEST_MEASURED:
+    if spec.needs_density and measured < FEWEST_MEASURED:
         raise Refused(
             f"{run.name} has {measured} image to measure the bound on; at least {FEWEST_MEASURED} are needed "
             "to tell how sure the figure is."
@@ -247,7 +264,7 @@ def _keep(run: Run, evaluation: Evaluation) -> None:
         before = {}
     fresh = evaluation.to_dict()
     if before.get("step") == evaluation.step:
-        kept = ("elbo", "quality", "yardsticks", "calls")
+        kept = ("elbo", "quality", "yardsticks", "calls", "flow")
         fresh |= {key: before.get(key) for key in kept if fresh[key] is None}
     write_atomically(run.path / FILE, to_json(fresh))
 
@@ -262,6 +279,7 @@ class _Kept(BaseModel):
     quality: Quality | None = None
     yardsticks: Yardsticks | None = None
     calls: FewCalls | None = None
+    flow: FlowReport | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> _Kept:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from diffusion_studio.engine.evaluation.chain_costs import ChainCost
 from diffusion_studio.engine.evaluation.evaluation import Evaluation
 from diffusion_studio.engine.evaluation.few_calls import FewCalls
+from diffusion_studio.engine.evaluation.flow_bits import FlowReport
 from diffusion_studio.engine.evaluation.measured_bound import VARIANCES, BoundReport
 from diffusion_studio.engine.evaluation.yardsticks import RAW, Yardsticks
 from diffusion_studio.engine.runs.quality import Quality
@@ -17,6 +18,8 @@ def lines(evaluation: Evaluation) -> list[str]:
     found = [f"{evaluation.run}, step {evaluation.step:,}"]
     if evaluation.elbo is not None:
         found += _bound(evaluation.elbo, "held-out" if evaluation.held_out else "training")
+    if evaluation.flow is not None:
+        found.append(flow_line(evaluation.flow, "held-out" if evaluation.held_out else "training"))
     if evaluation.yardsticks is not None:
         found += yardstick_lines(evaluation.yardsticks)
     if evaluation.quality is not None:
@@ -52,6 +55,15 @@ def _chains(costs: Sequence[ChainCost]) -> list[str]:
         for row, steps in enumerate(costs[0].steps)
     )  # fmt: skip
     return ["what fewer steps cost: the bound by S, times even from T on", f"  {'S':>5}{head}", *rows]
+
+
+def flow_line(f: FlowReport, split: str) -> str:
+    """−log p along the flow, for a terminal."""
+    told = ", class told" if f.conditional else ""
+    return (
+        f"−log p along the flow, bits per dimension: {f.bits:.4f} ± {f.error:.4f} ({f.images} {split} images"
+        f"{told}, {f.probes} probe each, {f.tolerance:g} in each step)"
+    )
 
 
 def yardstick_lines(y: Yardsticks) -> list[str]:

@@ -212,8 +212,12 @@ class BoundView(QWidget):
         other = f"the bound with σ² = {VARIANCES[elbo['other_variance']]} instead"
         words = ("reconstruction L₀", "matching Σ L", "prior", other)
         parts = [f"{word} {_number(elbo[name])}" for name, word in zip(names, words, strict=True)]
-        beside = evaluation.get("yardsticks")
-        for line in (parts, [] if beside is None else _yardsticks(beside)):
+        beside, flow = evaluation.get("yardsticks"), evaluation.get("flow")
+        for line in (
+            parts,
+            [] if flow is None else _flow(flow),
+            [] if beside is None else _yardsticks(beside),
+        ):
             self._add_line(line)
 
     def _add_row(self, cells: tuple[str, ...], role: Role | None = None, latex: str = "") -> None:
@@ -247,6 +251,12 @@ def _cost_lines(chains: Sequence[Mapping[str, Any]]) -> dict[str, Line]:
         cost["rule"]: Line(np.asarray(cost["steps"], np.float64), np.asarray(cost["bits"]), *look)
         for cost, look in zip(chains, looks, strict=False)
     }
+
+
+def _flow(found: Mapping[str, Any]) -> list[str]:
+    """−log p along the probability flow of the same network."""
+    size = f"{found['images']} images, {found['tolerance']:g} in each step"
+    return [f"along the flow {_with(found['bits'], found['error'])}", size]
 
 
 def _yardsticks(found: Mapping[str, Any]) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from diffusion_studio.core.denoisers.mixture import Mixture, covariance
 from diffusion_studio.core.distances import effective_modes, energy_distance, sliced_wasserstein
-from diffusion_studio.core.steps.flow import flow_log_likelihood, mixture_field
+from diffusion_studio.core.steps.flow import axes, estimated_field, flow_log_likelihood, mixture_field
 from diffusion_studio.core.steps.langevin import adjusted_step, langevin_step, stationary_variance
 
 
@@ -30,6 +32,56 @@ def test_that_the_flow_s_likelihood_is_the_density(count):
     assert float((found - mixture.at(1.0).log_density(x)).abs().max()) < 1e-3
 
 
+def network_like(mixture: Mixture):
+    """ε̂ of a mixture through a callable that is asked in single precision, as a network is."""
+    exact = mixture_field(mixture)
+
+    def estimate(x, alpha_bar, rows):
+        score, _ = exact(x, alpha_bar, rows)
+        return -score * (1 - alpha_bar).sqrt()[:, None]
+
+    return estimate
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_that_the_likelihood_of_any_callable_is_the_density_within_the_tolerance(count):
+    """With every axis as a probe the divergence is exact; the errors of some hundred steps add up."""
+    mixture = ring(count)
+    x = mixture.at(1.0).sample(500, seeded(count))
+    field = estimated_field(network_like(mixture), axes(500, 2))
+    for tolerance in (1e-3, 1e-6):
+        found = flow_log_likelihood(field, x, tolerance)
+        assert float((found - mixture.at(1.0).log_density(x)).abs().max()) < 200 * tolerance
+
+
+def test_that_random_signs_are_right_on_average_and_signs_that_stay_keep_a_point_s_number():
+    mixture, x = ring(3), torch.tensor([[0.4, -0.3]], dtype=torch.float64).repeat(4000, 1)
+    signs = torch.randint(0, 2, (1, 4000, 2), generator=seeded(), dtype=torch.float64) * 2 - 1
+    found = flow_log_likelihood(estimated_field(network_like(mixture), signs), x, 1e-4)
+    again = flow_log_likelihood(estimated_field(network_like(mixture), signs[:, :7]), x[:7], 1e-4)
+    torch.testing.assert_close(found[:7], again, rtol=0, atol=1e-9)
+    error = float(found.std()) / 4000**0.5
+    assert float(found.mean()) == pytest.approx(
+        float(mixture.at(1.0).log_density(x)[0]), abs=4 * error + 1e-3
+    )
+
+
+@pytest.mark.parametrize("dims", [1, 5, 64])
+def test_the_likelihood_of_a_gaussian_of_any_size_from_one_level_to_the_other(dims):
+    """N(0, a² + ς²) at the first level, in x/√ᾱ; the last is that of the noise."""
+    a, levels = 0.5, (0.05, 400.0)
+    x = torch.randn(20, dims, generator=seeded(), dtype=torch.float64)
+    alpha_bar = 1 / (1 + levels[0] ** 2)
+    spread = alpha_bar * a**2 + 1 - alpha_bar
+
+    def estimate(x, alpha_bar, rows):
+        return ((1 - alpha_bar).sqrt() / (alpha_bar * a**2 + 1 - alpha_bar))[:, None] * x
+
+    found = flow_log_likelihood(estimated_field(estimate, axes(20, dims)), x, 1e-6, levels=levels)
+    expected = -0.5 * (x**2).sum(1) / spread - dims / 2 * math.log(2 * math.pi * spread)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+
+
 def test_that_a_flow_that_is_given_up_has_no_number():
     field, x = mixture_field(ring(3)), torch.zeros(2, 2, dtype=torch.float64)
     assert flow_log_likelihood(field, x, most=3).isnan().all()
@@ -39,7 +91,7 @@ def test_that_a_flow_that_is_given_up_has_no_number():
 def test_that_the_field_of_the_flow_is_the_one_of_each_level():
     mixture, x = ring(5), 2 * torch.randn(6, 2, generator=seeded(), dtype=torch.float64)
     levels = [1 - 1e-6, 0.9, 0.5, 0.1, 1e-3, 1e-9]
-    score, divergence = mixture_field(mixture)(x, torch.tensor(levels, dtype=torch.float64))
+    score, divergence = mixture_field(mixture)(x, torch.tensor(levels, dtype=torch.float64), torch.arange(6))
     for i, alpha_bar in enumerate(levels):
         expected = mixture.at(alpha_bar).score_and_divergence(x[i : i + 1])
         torch.testing.assert_close((score[i : i + 1], divergence[i : i + 1]), expected, rtol=1e-8, atol=1e-8)

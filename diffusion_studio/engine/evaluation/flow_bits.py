@@ -1,0 +1,107 @@
+"""Bits per dimension along the probability flow of a trained model, beside the bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.devices import finest
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.steps.flow import Estimate, estimated_field, flow_log_likelihood
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.models.network import Network, NetworkDenoiser
+
+TOLERANCE = 1e-2  # of each step, in pixels of [−1, 1] and in nats
+LEAST_TOLERANCE = 1e-4  # a network in single precision tells no finer
+MOST_STEPS = 2000
+BIN = 2 / 255  # width of a grey level in [−1, 1]
+_PIXELS_AT_ONCE = 64 * 32 * 32
+
+
+@dataclass(frozen=True)
+class FlowReport:
+    """−log p along the flow, in bits per dimension, of images with noise within their grey levels."""
+
+    images: int
+    bits: float
+    error: float  # standard error over images
+    tolerance: float  # of each step
+    probes: int  # signs at random for each image, that stand in for the divergence
+    conditional: bool  # whether each image's class was told
+
+
+def time_of(tables: Tables, alpha_bar: Tensor) -> Tensor:
+    """The time at which ᾱ is met, between whole ones where ln ς lies between theirs, 1 … T. (B,)"""
+    known = -tables.log_snr[1:].to(alpha_bar.device) / 2  # ln ς, rising
+    wanted = (torch.log((1 - alpha_bar) / alpha_bar) / 2).clamp(known[0], known[-1])
+    after = torch.searchsorted(known, wanted).clamp(1, len(known) - 1)
+    low, high = known[after - 1], known[after]
+    return after + (wanted - low) / (high - low)
+
+
+def measure_flow(
+    denoiser: NetworkDenoiser[Network], images: ImageSet, numbers: NDArray[np.int64], tolerance: float,
+    probes: int, seed: int, device: torch.device, stopped: Callable[[], bool] = lambda: False,
+) -> FlowReport:  # fmt: skip
+    """Carries images up the flow from t = 1 to T, with steps as long as the tolerance allows.
+
+    Each pixel gets noise within its grey level, so that there is a density to speak of (score SDE
+    appendix D.2); x̂_0 is not clipped, for that would be no flow of the network. Between whole times the
+    network is told the time between.
+
+    Args:
+        numbers: which images are measured, (n,).
+
+    Raises:
+        Refused: an image that cannot be followed within the tolerance; the message is a sentence.
+    """
+    tables, place = denoiser.tables, device if finest(device) == torch.float64 else torch.device("cpu")
+    pixels = images.images[numbers].astype(np.float64)
+    draws = np.random.default_rng([seed, 7])
+    within = torch.from_numpy((pixels + draws.uniform(-0.5, 0.5, pixels.shape)) / 127.5 - 1).to(place)
+    x = tables.alpha_bar_at(1) ** 0.5 * within.flatten(1)  # (n, d)
+    signs = torch.from_numpy(draws.choice((-1.0, 1.0), (probes, *x.shape))).to(place)
+    labels = torch.from_numpy(images.labels[numbers]).to(device) if denoiser.classes else None
+    estimate = _estimate(denoiser, within.shape[1:], labels, device)
+    levels = tables.noise_level_at(1), tables.noise_level_at(tables.steps)
+    nats = flow_log_likelihood(estimated_field(estimate, signs), x, tolerance, MOST_STEPS, stopped, levels)
+    lost = int(nats.isnan().sum())
+    if lost and not stopped():
+        raise Refused(
+            f"The flow of {lost} of {len(x)} images could not be followed within {tolerance:g} in "
+            f"{MOST_STEPS:,} steps; ask for a larger tolerance."
+        )
+    dims = x.shape[1]
+    whole = nats + dims / 2 * math.log(tables.alpha_bar_at(1)) + dims * math.log(BIN)
+    bits = (-whole / (dims * math.log(2))).cpu().numpy()
+    error = float(bits.std(ddof=1) / math.sqrt(len(bits))) if len(bits) > 1 else math.nan
+    return FlowReport(len(bits), float(bits.mean()), error, tolerance, probes, labels is not None)
+
+
+def _estimate(
+    denoiser: NetworkDenoiser[Network], shape: torch.Size, labels: Tensor | None, device: torch.device
+) -> Estimate:
+    """ε̂ of flattened images, each at its own time, with gradients."""
+    most = max(1, _PIXELS_AT_ONCE // math.prod(shape[1:]))
+
+    def ask(x: Tensor, alpha_bar: Tensor, rows: Tensor) -> Tensor:
+        x_t = x.view(-1, *shape).float().to(device)
+        times = time_of(denoiser.tables, alpha_bar).float().to(device)
+        told = None if labels is None else labels[rows.to(device)]
+        value, _ = denoiser.network.predict(x_t, times, told)
+        level = alpha_bar.view(-1, *[1] * len(shape)).to(device)
+        return Prediction(denoiser.kind, value, x_t, level).eps_hat.flatten(1).to(x)
+
+    def estimate(x: Tensor, alpha_bar: Tensor, rows: Tensor) -> Tensor:
+        parts = [slice(begin, begin + most) for begin in range(0, len(x), most)]
+        return torch.cat([ask(x[part], alpha_bar[part], rows[part]) for part in parts])
+
+    return estimate

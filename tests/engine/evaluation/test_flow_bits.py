@@ -1,0 +1,82 @@
+"""Bits along the flow of a network, against a Gaussian's closed form."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_studio.core.process.schedules import LinearSchedule
+from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.evaluation import flow_bits
+from diffusion_studio.engine.evaluation.evaluation import EvaluationSpec, read_evaluation
+from diffusion_studio.engine.evaluation.flow_bits import BIN, measure_flow, time_of
+from diffusion_studio.engine.evaluation.text import flow_line
+from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.models.network import NetworkDenoiser, Output
+from support.tiny import CPU, begin, finish, tiny_config
+
+STD = 0.4
+TABLES = Tables.from_betas(LinearSchedule().betas(100))
+
+
+class GaussianNetwork:
+    """ε̂ of data N(0, STD²) in the clothes of a network, at times between whole ones too."""
+
+    classes, learns_variance = 0, False
+
+    def predict(self, x_t, t, labels=None):
+        known = torch.log(TABLES.noise_level[1:])
+        low = t.double().floor().clamp(1, TABLES.steps - 1)
+        share = t.double() - low
+        at = low.long() - 1
+        level = torch.exp(known[at] + share * (known[at + 1] - known[at]))
+        alpha_bar = 1 / (1 + level**2)
+        gain = (1 - alpha_bar).sqrt() / (alpha_bar * STD**2 + 1 - alpha_bar)
+        return Output(gain.to(x_t.dtype).view(-1, 1, 1, 1) * x_t)
+
+
+def test_that_a_time_between_two_is_where_ln_of_the_level_lies():
+    whole = time_of(TABLES, TABLES.alpha_bar[[1, 2, 50, 100]])
+    torch.testing.assert_close(whole, torch.tensor([1.0, 2.0, 50.0, 100.0], dtype=torch.float64))
+    level = (TABLES.noise_level_at(7) * TABLES.noise_level_at(8)) ** 0.5
+    assert float(time_of(TABLES, torch.tensor([1 / (1 + level**2)]).double())) == pytest.approx(7.5)
+
+
+def test_that_the_bits_are_those_of_the_density(pictures, tmp_path):
+    images = begin(tmp_path / "run", tiny_config(pictures)).images
+    numbers = np.arange(4)
+    report = measure_flow(NetworkDenoiser(TABLES, GaussianNetwork()), images, numbers, 1e-3, 2, 3, CPU)
+    pixels = images.images[numbers].astype(np.float64)
+    within = (pixels + np.random.default_rng([3, 7]).uniform(-0.5, 0.5, pixels.shape)) / 127.5 - 1
+    spread = STD**2 + TABLES.noise_level_at(1) ** 2
+    nats = (within**2 / (2 * spread) + math.log(2 * math.pi * spread) / 2 - math.log(BIN)).mean()
+    assert report.bits == pytest.approx(nats / math.log(2), abs=2e-3)
+    assert (report.images, report.probes, report.conditional) == (4, 2, False)
+
+
+def test_that_a_tolerance_that_cannot_be_met_is_refused_in_a_sentence(pictures, tmp_path, monkeypatch):
+    images = begin(tmp_path / "run", tiny_config(pictures)).images
+    monkeypatch.setattr(flow_bits, "MOST_STEPS", 2)
+    with pytest.raises(
+        Refused, match=r"The flow of 3 of 3 images could not be followed within 0\.001 in 2 steps"
+    ):
+        measure_flow(NetworkDenoiser(TABLES, GaussianNetwork()), images, np.arange(3), 1e-3, 1, 0, CPU)
+
+
+def test_that_a_run_is_measured_along_its_flow_and_remembers_it(pictures, tmp_path):
+    from diffusion_studio.engine.evaluation.evaluation import Evaluated, evaluate
+    from diffusion_studio.engine.jobs.control import Control
+
+    finish(begin(tmp_path / "run", tiny_config(pictures, T=6, held_out=0.3)))
+    spec = EvaluationSpec(elbo=False, quality=False, flow=True, tolerance=0.1, images=2)
+    *_, told = evaluate(tmp_path / "run", spec, CPU, Control())
+    assert isinstance(told, Evaluated) and told.evaluation.flow is not None
+    assert np.isfinite(told.evaluation.flow.bits)
+    assert "along the flow" in flow_line(told.evaluation.flow, "held-out")
+    kept = read_evaluation(Run.open(tmp_path / "run"))
+    assert kept is not None and kept["flow"]["bits"] == told.evaluation.flow.bits
+    assert kept["elbo"] is None

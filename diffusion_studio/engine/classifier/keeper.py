@@ -41,6 +41,10 @@ class ClassifierKeeper:
                 f"training was ended. {self.kept}"
             )
 
+    @property
+    def asked_to_stop(self) -> bool:
+        return False  # the wish in a run's folder is for the training of the run
+
     def heard(self, event: Event) -> Iterator[Event]:
         yield event
 

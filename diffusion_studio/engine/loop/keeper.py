@@ -37,6 +37,10 @@ class Keeper(Protocol):
             LostError: it is not.
         """
 
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether somebody asked for the end of the training in its place."""
+
     def heard(self, event: Event) -> Iterator[Event]:
         """Takes down what is told, and passes it on; a warning follows when it could not be written."""
 

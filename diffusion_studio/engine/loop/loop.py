@@ -153,6 +153,8 @@ class _Loop:
         if self.keeper is not None and self._told - self._checked >= CHECK_EVERY:
             self._checked = self._told
             self.keeper.check()
+            if self.keeper.asked_to_stop:
+                self.control.stop()
         yield from self._watch(losses)
 
     def _take_losses(self) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ from diffusion_studio.engine.runs.checkpoints import (
 from diffusion_studio.engine.runs.metrics import Metrics, TimestepRecord, why_not
 from diffusion_studio.engine.runs.metrics_log import MetricsLog
 from diffusion_studio.engine.runs.quality import Quality
-from diffusion_studio.engine.runs.run import Run, RunError, is_run
+from diffusion_studio.engine.runs.run import STOP, Run, RunError, is_run
 
 WRITE_EVERY = 1.0  # seconds between transactions of the metrics database
 
@@ -87,6 +87,10 @@ class RunKeeper:
             f"The folder {self._run.path} was deleted or moved while it was trained, so the training was "
             f"ended. {last}"
         )
+
+    @property
+    def asked_to_stop(self) -> bool:
+        return (self._run.path / STOP).exists()
 
     def heard(self, event: events.Event) -> Iterator[events.Event]:
         match event:
@@ -194,6 +198,8 @@ def kept_in(run: Run[Any], keep: int, counters: Counters) -> Iterator[RunKeeper]
         saved, _ = newest_sound(run.checkpoint_folder, after=counters.step)
         if saved is not None:
             raise RunError(f"{run.name} was trained to {saved.name} meanwhile; open it again.")
+        with contextlib.suppress(OSError):
+            (run.path / STOP).unlink(missing_ok=True)  # it was meant for the training before
         keeper = RunKeeper(run, keep, counters.step)
         held.callback(keeper.close)
         yield keeper

@@ -32,6 +32,7 @@ from diffusion_studio.engine.runs.metrics import MetricsReader
 SCHEMA = 1
 LOCK = ".lock"
 CONFIG = "config.json"
+STOP = "stop"  # a file in the folder of a run: whoever trains it should save and end
 TRIES = 5  # at a checkpoint while a training deletes older ones
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 OWN: tuple[type[TrainingConfig], ...] = (RunConfig, AEConfig, VAEConfig, HVAEConfig)
@@ -209,6 +210,20 @@ class Run(Generic[C]):
     def size(self) -> int:
         """Bytes on disk."""
         return sum(size_of(path) for path in self.path.rglob("*"))
+
+
+def ask_to_stop(path: Path) -> None:
+    """Asks whoever trains a run, on whatever machine, to save and to end.
+
+    Raises:
+        RunError: its folder cannot be written.
+    """
+    try:
+        (path / STOP).touch()
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be written, so nobody can be asked: {error.strerror or error}."
+        ) from None
 
 
 def lock_of(path: Path) -> filelock.BaseFileLock:

@@ -123,10 +123,12 @@ class TrainPage(Page):
     def _build_more(self) -> QWidget:
         self.more, menu = QToolButton(), QMenu(self)
         set_icon(self.more, "more")
-        self.more.setToolTip("The command of this training")
+        self.more.setToolTip("The command of this training, and the end of one in another process")
         self.more.setAccessibleName("More")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu.addAction("Copy the command", self.copy_command)
+        elsewhere = menu.addAction("Stop the other process", self.model.following.ask_to_stop)
+        menu.aboutToShow.connect(lambda: elsewhere.setEnabled(self.model.following.run is not None))
         self.more.setMenu(menu)
         return self.more
 

@@ -18,9 +18,10 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
 from diffusion_studio.engine.runs.metrics_log import END, MetricsTail
-from diffusion_studio.engine.runs.run import Run, lock_of
+from diffusion_studio.engine.runs.run import Run, RunError, ask_to_stop, lock_of
 from diffusion_studio.engine.training.events import ObjectiveChanged, Preview, TimestepErrors
 from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.notice import Notice
 
 EVERY = 1.0  # seconds between two looks
 COLUMNS = ("t", "error", "spread", "count", "weight", "density", "share", "log_snr")
@@ -43,11 +44,13 @@ class Following(QObject):
     """Looks into the folder of one run at a time, beside the window."""
 
     told = Signal(object)  # Followed
+    said = Signal(object)  # Notice
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._slot = Slot(self)
         self._slot.told.connect(self._on_told)
+        self._run: Path | None = None
 
     def look(self, run: Run, step: int) -> None:
         """Follows a run, whose losses are known up to `step`, while another process trains it."""
@@ -55,10 +58,28 @@ class Following(QObject):
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             yield from (Followed(event) for event in followed(run, step, control))
 
+        self._run = run.path
         self._slot.start(stream)
 
     def stop(self) -> None:
         self._slot.stop()
+
+    @property
+    def run(self) -> Path | None:
+        """The run that another process trains, if one is followed."""
+        return self._run if self._slot.busy else None
+
+    def ask_to_stop(self) -> None:
+        """Asks the process that trains it to save and to end, and says so."""
+        if self.run is None:
+            self.said.emit(Notice("info", "No other process trains the run that is shown."))
+            return
+        try:
+            ask_to_stop(self.run)
+        except RunError as error:
+            self.said.emit(Notice("warning", str(error)))
+        else:
+            self.said.emit(Notice("info", "The other process was asked to save and to end."))
 
     def shutdown(self) -> None:
         self._slot.finish()

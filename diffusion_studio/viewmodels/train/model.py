@@ -57,6 +57,7 @@ class TrainViewModel(QObject):
         self.outlook.found.connect(self._on_trial)
         self.training.told.connect(self._on_told)
         self.following.told.connect(self._on_told)
+        self.following.said.connect(self._tell)
         self.moved.told.connect(self._tell)
         self.outlook.look(self.config)
 

@@ -84,6 +84,8 @@ def everything_of(path: Path, config: RunConfig) -> Tensors:
 
 CASES: dict[str, dict[str, Any]] = {
     **{f"density {kind}": {"objective": {"density": cls()}} for kind, cls in members(TimeDensity).items()},
+    "density by hand": {"objective": {"density": {"kind": "curve", "points": (1.0, 3.0, 0.5)}}},
+    "density that has learned": {"objective": {"density": {"kind": "importance"}}, "T": 4},
     "learned schedule": {"schedule": LearnedSchedule()},
     "learned variance": {"objective": {"variance": "hybrid"}},
     "the bound": {"objective": {"variance": "vlb"}},

@@ -14,7 +14,7 @@ from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.viewmodels.train import following
 from diffusion_studio.viewmodels.train.model import TrainViewModel
-from support.tiny import begin, finish, tiny_config
+from support.tiny import begin, finish, resume, tiny_config
 
 
 @pytest.fixture
@@ -64,6 +64,30 @@ def test_that_a_run_that_another_process_trains_is_followed_to_its_end(qtbot, mo
     assert model.record.previews.step(len(model.record.previews) - 1) == 12
     assert model.state.saved_step == 12
     assert saved and set(saved) == {path}
+
+
+def test_that_another_process_is_asked_to_end_and_saves(qtbot, model, elsewhere, tmp_path, monkeypatch):
+    monkeypatch.setattr("diffusion_studio.engine.loop.loop.CHECK_EVERY", 0.0)
+    until(elsewhere, 3)
+    model.show_run(tmp_path / "runs" / "far")
+    assert model.following.run == tmp_path / "runs" / "far"
+    model.following.ask_to_stop()
+    assert "asked to save and to end" in model.state.notice.text
+    last = list(elsewhere)[-1]
+    assert (last.outcome, last.step) == ("stopped", 4)
+    qtbot.waitUntil(lambda: "has ended" in model.state.detail)
+    assert model.state.saved_step == 4
+    finish(resume(tmp_path / "runs" / "far"))
+    assert Run.open(tmp_path / "runs" / "far").step == 12, "the wish was for the training before"
+
+
+def test_that_nobody_is_asked_where_nobody_trains(qtbot, model, tmp_path):
+    finish(begin(tmp_path / "runs" / "mine", tiny_config(steps=2)))
+    model.show_run(tmp_path / "runs" / "mine")
+    qtbot.waitUntil(lambda: model.following.run is None)
+    model.following.ask_to_stop()
+    assert "No other process" in model.state.notice.text
+    assert not (tmp_path / "runs" / "mine" / "stop").exists()
 
 
 def test_that_a_run_that_nobody_trains_is_not_followed(qtbot, model, tmp_path):

@@ -38,7 +38,7 @@ def faults(window: QWidget) -> list[str]:
     settle()
     seen = [widget for widget in window.findChildren(QWidget) if _is_seen(widget, window)]
     found = [fault for widget in seen for fault in _text_faults(widget)]
-    found += [fault for widget in seen for fault in _crushed(widget)]
+    found += [fault for widget in seen for fault in (*_crushed(widget), *_sideways(widget))]
     found += [fault for widget in seen if _is_control(widget) for fault in _reach_faults(widget, window)]
     return found
 
@@ -134,6 +134,13 @@ def _crushed(widget: QWidget) -> Iterator[str]:
     """Plots need some height before they say anything."""
     if isinstance(widget, BasePlot) and widget.canvas.height() < LEAST - 8:
         yield f"{_name(widget)}: its curves have {widget.canvas.height()} pixels of height"
+
+
+def _sideways(widget: QWidget) -> Iterator[str]:
+    """What scrolls up and down does not hide anything at its sides."""
+    if isinstance(widget, QScrollArea) and widget.widget().width() > widget.viewport().width():
+        widths = widget.widget().width(), widget.viewport().width()
+        yield f"{_name(widget)}: {widths[0]} pixels of width in {widths[1]}"
 
 
 # --- reach -----------------------------------------------------------------------------------------------

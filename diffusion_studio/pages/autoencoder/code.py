@@ -54,6 +54,7 @@ class CodeView(QSplitter):
         for number, combo in enumerate(self.axes):
             combo.setAccessibleName(("Latent to the right", "Latent upwards")[number])
             card.add_header_widget(combo)
+            combo.hide()  # until there is a choice
         card.add_header_widget(self.shown)
         card.body.addWidget(self.plane, 1)
         self.addWidget(card)
@@ -67,7 +68,7 @@ class CodeView(QSplitter):
         latents.body.addWidget(self.sliders)
         way.add_header_widget(self.another)
         way.body.addWidget(self.way)
-        self.way.setMinimumHeight(40)
+        self.way.setMinimumHeight(64)
         for part, stretch in ((here, 3), (latents, 3), (way, 1)):
             column.addWidget(part, stretch)
         self.addWidget(side)

@@ -13,7 +13,7 @@ from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
-ROOM, LEAST, PLOT = 240, 120, 249  # pixels: for the strip, for a strip in a low window, for the plot
+ROOM, LEAST, PLOT = 240, 180, 249  # pixels: for the strip, for a strip in a low window, for the plot
 ADHERENCE, RECALL, DIVERSITY, LIKENESS = "obeys", "recall", "variety", "likeness"
 
 

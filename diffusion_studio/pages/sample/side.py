@@ -27,6 +27,7 @@ from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots import ChainPlot, Curve
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
+_HIGH = 180  # pixels that a grid of small pictures takes at least
 GUIDANCE = "‖ε̂(y) − ε̂(∅)‖"
 CURVES, BY_HAND = "curves", "by hand"
 TABS = [
@@ -128,13 +129,14 @@ class SampleSide(QWidget):
 
     def _build_nearest(self) -> QWidget:
         self.nearest = ImageGrid(selectable=False)
+        self.nearest.setMinimumHeight(_HIGH)
         self.nearest.set_empty_text("Looking through the training images …")
         self.nearest_words = label("", "muted")
         self.nearest_words.setWordWrap(True)
         card = Card()
         card.body.addWidget(self.nearest, 1)
         card.body.addWidget(self.nearest_words)
-        return _column(card)
+        return ScrollColumn(card)
 
     # --- what is shown ----------------------------------------------------------------------------------
 

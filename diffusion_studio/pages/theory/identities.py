@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from diffusion_studio.core.theory.identities import Identity
-from diffusion_studio.pages.theory.parts import Scrolled, shown_number, subscripted
-from diffusion_studio.widgets.equations.equation import EquationView
+from diffusion_studio.pages.theory.parts import Scrolled, one_side, shown_number, subscripted
 from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
 
 
@@ -20,17 +20,11 @@ class IdentityCard(Card):
     def __init__(self, identity: Identity) -> None:
         super().__init__()
         self.set_title(identity.title, identity.source)
-        sides = QHBoxLayout()
-        sides.setSpacing(24)
+        sides = FlowRow(spacing=24)
         for name, latex in zip(identity.names, (identity.one, identity.other), strict=True):
-            side = QVBoxLayout()
-            side.setSpacing(4)
-            side.addWidget(rich_label(subscripted(name), "muted"))
-            equation = EquationView()
-            equation.set_equation(latex)
-            side.addWidget(equation)
-            side.addStretch(1)
-            sides.addLayout(side, 1)
+            words = rich_label(subscripted(name), "muted")
+            words.setWordWrap(True)
+            sides.addWidget(one_side(words, latex))
         self.body.addLayout(sides)
         words = rich_label(subscripted(identity.why))
         words.setWordWrap(True)
@@ -54,6 +48,7 @@ def _table(identity: Identity) -> QGridLayout:
 
 def _cell(text: str, number: bool, role: Role | None = None) -> QWidget:
     cell = rich_label(subscripted(text), role)
+    cell.setWordWrap(True)
     cell.setFont(tabular(cell.font()))
     if number:
         cell.setAlignment(Qt.AlignmentFlag.AlignRight)

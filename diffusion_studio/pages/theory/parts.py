@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -25,9 +26,11 @@ from diffusion_studio.pages.page import show_algorithm
 from diffusion_studio.widgets.equations.algorithm import AlgorithmBox
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
 
 WIDEST = 1100  # px; wider lines are hard to read
+_SIDE, _WORDS = 260, 150  # px: of one version of an equation at least, and of the words beside one
 PAGES = {
     "train": "Train", "sample": "Sample", "plane": "2-D", "autoencoder": "Autoencoder", "theory": "Theory",
 }  # fmt: skip
@@ -71,17 +74,9 @@ class ErratumCard(Card):
         super().__init__()
         self._title.setTextFormat(Qt.TextFormat.RichText)
         self.set_title(subscripted(erratum.title), erratum.place)
-        sides = QHBoxLayout()
-        sides.setSpacing(24)
+        sides = FlowRow(spacing=24)
         for name, latex in (("as printed", erratum.printed), ("corrected", erratum.corrected)):
-            side = QVBoxLayout()
-            side.setSpacing(4)
-            side.addWidget(label(name, "section"))
-            equation = EquationView()
-            equation.set_equation(latex)
-            side.addWidget(equation)
-            side.addStretch(1)
-            sides.addLayout(side, 1)
+            sides.addWidget(one_side(label(name, "section"), latex))
         self.body.addLayout(sides)
         words = rich_label(subscripted(erratum.why))
         words.setWordWrap(True)
@@ -91,7 +86,7 @@ class ErratumCard(Card):
 
     def _table(self, truth: str, numbers: Sequence[Deciding]) -> QGridLayout:
         grid = QGridLayout()
-        grid.setHorizontalSpacing(24)
+        grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(4)
         for column, head in enumerate(("", "as printed", "corrected", truth)):
             grid.addWidget(self._cell(head, column > 0, "muted"), 0, column)
@@ -107,12 +102,28 @@ class ErratumCard(Card):
     def _cell(self, text: str, number: bool, role: Role | None, struck: bool = False) -> QWidget:
         text = subscripted(text)
         cell = rich_label(text, role)
+        cell.setWordWrap(True)
         font = tabular(cell.font())
         font.setStrikeOut(struck)
         cell.setFont(font)
         if number:
             cell.setAlignment(Qt.AlignmentFlag.AlignRight)
         return cell
+
+
+def one_side(name: QWidget, latex: str) -> QWidget:
+    """One version of an equation under its name; two stand beside each other where there is room."""
+    side, equation = QWidget(), EquationView()
+    side.setMinimumWidth(_SIDE)
+    side.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+    equation.set_equation(latex)
+    column = QVBoxLayout(side)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(4)
+    column.addWidget(name)
+    column.addWidget(equation)
+    column.addStretch(1)
+    return side
 
 
 class ErrataView(Scrolled):
@@ -154,7 +165,7 @@ class EquationsView(Scrolled):
         words.setSpacing(2)
         for line in (label(equation.title), label(equation.source, "muted")):
             line.setWordWrap(True)
-            line.setFixedWidth(190)
+            line.setFixedWidth(_WORDS)
             words.addWidget(line)
         words.addStretch(1)
         view = EquationView()

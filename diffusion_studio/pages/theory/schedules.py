@@ -11,6 +11,7 @@ from diffusion_studio.widgets.frame.cards import RemainderCard
 from diffusion_studio.widgets.plots import Line, XYPlot
 from diffusion_studio.widgets.plots.legend import LegendLine
 
+_HIGH = 170  # pixels of a plot
 _TWO = 600  # pixels from which two plots stand beside each other
 
 
@@ -30,6 +31,7 @@ class SchedulesView(QWidget):
         self._grid.setSpacing(12)
         for plot in plots.values():
             plot.show_legend(False)
+            plot.setMinimumHeight(_HIGH)
             card = RemainderCard()
             card.body.addWidget(plot)
             self._cards.append(card)

@@ -125,6 +125,9 @@ class PointPlot(ChainPlot):
 
     # drawing
 
+    def _is_empty(self) -> bool:
+        return False  # points can be drawn without a curve
+
     def paint_now(self) -> None:
         super().paint_now()
         self._describe()

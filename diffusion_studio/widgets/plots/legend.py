@@ -14,7 +14,7 @@ from diffusion_studio.widgets.plots.math import lowered
 
 _SAMPLE = 18.0
 _GAP = 12.0
-_WIDEST = 180  # pixels that one name may ask for
+_WIDEST = 240  # pixels that one name may ask for
 _ELLIPSIS = Qt.TextElideMode.ElideMiddle
 
 

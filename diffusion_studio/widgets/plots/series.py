@@ -41,6 +41,7 @@ class SeriesPlot(BasePlot):
         super().__init__(title, max_hz, parent)
         self._here = pg.InfiniteLine(angle=90, movable=False)
         self._here.setZValue(10)
+        self._here.hide()
         self.canvas.addItem(self._here, ignoreBounds=True)
         self.canvas.view.setMouseEnabled(x=False, y=False)
         self._restyle()
@@ -49,6 +50,7 @@ class SeriesPlot(BasePlot):
         """Show curves over 0 … `length` and stand at `cursor`; `log` gives the heights a logarithmic axis."""
         self._series, self._length, self._log = series, max(length, 1.0), log
         self._here.setValue(cursor)
+        self._here.setVisible(not self._is_empty())
         self._changed()
 
     def describe(self) -> str:

@@ -19,7 +19,6 @@ import torch
 
 PROCESSORS = torch.get_num_threads()  # that tensor work may use: what the library or the person chose
 LEAST = 4  # images in a part that is learned from: fewer are not worth a thread of their own
-LEAST_ASKED = 64  # the same without gradients: with fewer, all processors together are as fast by themselves
 
 T = TypeVar("T")
 
@@ -41,23 +40,30 @@ def helpers_for(parts: Sequence[slice]) -> int:
     return max(1, PROCESSORS // len(parts))
 
 
-def side_by_side(work: Callable[[slice], T], parts: Sequence[slice], device: torch.device) -> list[T]:
+def side_by_side(
+    work: Callable[[slice], T], parts: Sequence[slice], device: torch.device, helpers: int | None = None
+) -> list[T]:
     """`work` of each part in order: at once on a processor, one after the other on other devices.
 
     A part that no thread has begun when the calling one is done with its own is worked on by that one. What
     raises in one part is raised here, once no other one computes any more.
+
+    Args:
+        helpers: threads of each operation of a part; None: as many as there are processors for.
     """
-    return list(handed_on(work, parts, device))
+    return list(handed_on(work, parts, device, helpers))
 
 
-def handed_on(work: Callable[[slice], T], parts: Sequence[slice], device: torch.device) -> Iterator[T]:
+def handed_on(
+    work: Callable[[slice], T], parts: Sequence[slice], device: torch.device, helpers: int | None = None
+) -> Iterator[T]:
     """As `side_by_side`, but each answer is handed on in its turn and not kept: where parts come one after
     the other, there is never more than one.
     """
     if at_once(len(parts), device) == 1:
         yield from map(work, parts)
         return
-    alike = _like_here(work, helpers_for(parts))
+    alike = _like_here(work, helpers or helpers_for(parts))
     waiting = deque(_threads().submit(alike, part) for part in parts[1:])
     try:
         yield alike(parts[0])

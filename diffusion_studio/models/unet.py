@@ -14,8 +14,8 @@ from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.importing import importing
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.models.company import asked
 from diffusion_studio.models.network import Output
-from diffusion_studio.models.side_by_side import LEAST_ASKED, parts_for, side_by_side, slices
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -196,17 +196,16 @@ class UNet:
         """
         codes = self._codes(x_t, labels) if self.classes else None
 
-        count, device = len(x_t), x_t.device
-        parts = slices(count, 1 if torch.is_grad_enabled() else parts_for(count, device, LEAST_ASKED))
-        if len(parts) == 1:
+        def say(rows: slice) -> Tensor:
+            if rows == slice(0, len(x_t)):
+                return self._say(x_t, t, codes)
+            return self._say(x_t[rows], t[rows], None if codes is None else codes[rows])
+
+        if torch.is_grad_enabled():  # who learns splits the batch
             said = self._say(x_t, t, codes)
         else:
-            said = torch.cat(
-                side_by_side(
-                    lambda rows: self._say(x_t[rows], t[rows], None if codes is None else codes[rows]),
-                    parts, device,
-                )
-            )  # fmt: skip
+            found = asked(say, len(x_t), x_t.device)
+            said = torch.cat(found) if len(found) > 1 else found[0]
         if not self.learns_variance:
             return Output(said)
         value, raw = said.chunk(2, dim=1)

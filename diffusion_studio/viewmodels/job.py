@@ -12,7 +12,7 @@ from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Event, Finished
 from diffusion_studio.engine.jobs.failures import words_for
-from diffusion_studio.engine.machine.helper_threads import work_with_all
+from diffusion_studio.engine.machine.helper_threads import work_as_is_fastest
 
 Post = Callable[[Event], None]
 Stream = Callable[[Control, Post], Iterator[Event]]
@@ -29,7 +29,7 @@ class _Thread(QThread):
         self._mailbox = mailbox
 
     def run(self) -> None:
-        work_with_all()
+        work_as_is_fastest()
         try:
             for event in self._stream(self._control, self._mailbox.append):
                 if isinstance(event, Finished):

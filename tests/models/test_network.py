@@ -154,19 +154,27 @@ def test_that_no_value_is_read_back_from_the_device(classes):
 
 
 @pytest.mark.parametrize("classes", [0, 3])
-@pytest.mark.parametrize("count", [2, 127, 128, 200])
-def test_that_many_images_are_asked_about_in_parts(classes, count):
+@pytest.mark.parametrize(("company", "least"), [(False, 64), (True, 2)])
+@pytest.mark.parametrize("count", [1, 2, 5, 127, 128, 200])
+def test_that_many_images_are_asked_about_in_parts(classes, count, company, least):
+    """Beside other programs a few are, each part without helper threads."""
     network = image_network(classes)
     x = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(count))
     t, labels = torch.arange(1, count + 1), torch.arange(count) % 3 if classes else None
     with torch.inference_mode():
         whole = network.predict(x, t, labels).value
-        sizes = []
-        network.unet.register_forward_pre_hook(lambda module, arguments: sizes.append(len(arguments[0])))
-        with processors(3):
+        sizes, threads = [], set()
+
+        def note(module, arguments):
+            sizes.append(len(arguments[0]))
+            threads.add(torch.get_num_threads())
+
+        network.unet.register_forward_pre_hook(note)
+        with processors(3, company=company):
             parts = network.predict(x, t, labels).value
     torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
-    assert len(sizes) == min(3, max(1, count // 64)) and sum(sizes) == count
+    assert len(sizes) == min(3, max(1, count // least)) and sum(sizes) == count
+    assert threads == {1} or not company
 
 
 def test_that_the_library_is_imported_where_tensors_have_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 
+from diffusion_studio.models.company import company
 from diffusion_studio.models.side_by_side import PROCESSORS
 
 
@@ -23,3 +24,10 @@ def work_with_all() -> None:
     A thread that never said which it wants begins like the one that said so last.
     """
     torch.set_num_threads(PROCESSORS)
+
+
+def work_as_is_fastest() -> None:
+    """The calling thread may use every helper from now on, unless other programs would make them wait."""
+    work_with_all()
+    if company().is_here():
+        work_alone()

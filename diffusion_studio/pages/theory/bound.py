@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from diffusion_studio.engine.evaluation.measured_bound import VARIANCES
@@ -149,6 +150,17 @@ class BoundView(QWidget):
         self._grid.setVerticalSpacing(4)
         self.sums.body.addLayout(self._grid)
         column.addWidget(self.sums)
+
+    def minimumSizeHint(self) -> QSize:
+        """The numbers below the plot need as many lines as the width makes of them."""
+        hint = super().minimumSizeHint()
+        if self.sums.isHidden():
+            return hint
+        return hint.expandedTo(QSize(0, self.heightForWidth(self.width())))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.updateGeometry()
 
     def show_view(self, view: str) -> None:
         """Draws the terms over t, or what fewer steps cost."""

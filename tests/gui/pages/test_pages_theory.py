@@ -88,6 +88,11 @@ def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
     page.bound.views.changed.emit("steps")
     assert page.bound.stack.currentWidget() is page.bound.costs
     assert "σ² the best" in page.bound.costs.describe()
+    for width in (880, 1400):  # nothing below the plot lies over anything else
+        app.shell.window().resize(width, 520)
+        qtbot.waitUntil(
+            lambda: page.bound.sums.height() >= page.bound.sums.heightForWidth(page.bound.sums.width())
+        )
 
 
 def test_that_without_a_run_there_is_nothing_to_measure(app):

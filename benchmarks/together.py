@@ -1,6 +1,6 @@
 """Is a training in several processes, or in parts of a step, the one of a single process?
 
-    python -m benchmarks.together [--steps 400] [--processes 2 4] [--parts 2 4 8]
+    python -m benchmarks.together [--steps 400] [--processes 2 4] [--parts 2 4 8] [--cases Muon ...]
 
 The digits, batches of 32, a network of 16 and 32 channels in single precision. For every density of t, a
 learned schedule, learned variances and Muon: ‖θ − θ₁‖ / ‖θ₁‖ of weights and averages together after so many
@@ -38,10 +38,14 @@ MOST = 1e-5  # relative difference
 PLAIN: dict[str, Any] = {
     "model.width": 16, "model.multipliers": (1, 2), "model.layers": 1, "model.attention": 0,
     "training.batch_size": 32, "training.preview_count": 0, "training.precision": "fp32",
-    "training.optimizer": "adamw", "training.parts": 1, "data.resolution": 8,
+    "training.optimizer": "adamw", "training.parts": 1, "data.resolution": 8, "diffusion.steps": 100,
 }  # fmt: skip
 CASES: dict[str, dict[str, Any]] = {
     **{f"density: {kind}": {"objective.density.kind": kind} for kind in members(TimeDensity)},
+    "density: curve, of other heights": {
+        "objective.density.kind": "curve",
+        "objective.density.points": (1.0, 3.0, 0.5),
+    },
     "learned schedule": {"diffusion.schedule.kind": "learned"},
     "learned variance, L_hybrid": {"objective.variance": "hybrid"},
     "learned variance, L_vlb": {"objective.variance": "vlb"},
@@ -89,6 +93,7 @@ def learned(place: Path, steps: int, processes: int, parts: int) -> list[list[Te
     if processes > 1:
         words += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--standalone"]
     words += ["-m", "benchmarks.together", f"--steps={steps}", f"--parts={parts}", f"--worker={place}"]
+    words += ["--cases", *CASES]
     subprocess.run(words, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
     return [
         [_flat(safetensors.torch.load_file(place / f"{number}-{rank}")) for rank in range(processes)]
@@ -125,8 +130,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--processes", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--parts", type=int, nargs="*", default=[2, 4, 8])
+    parser.add_argument("--cases", nargs="*", default=list(CASES), help="words in their names")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    for case in [case for case in CASES if not any(word in case for word in options.cases)]:
+        del CASES[case]
     if options.worker is not None:
         work(options.worker, options.steps, options.parts[0])
         return 0

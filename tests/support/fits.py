@@ -150,6 +150,9 @@ def _reach_faults(widget: QWidget, window: QWidget) -> Iterator[str]:
     """Scrolled to, a control lies in the window as a whole, and a click on it meets it."""
     for area in _areas(widget):
         area.ensureWidgetVisible(widget, 4, 4)
+        if isinstance(widget, QLineEdit):  # of which that looks at the cursor only
+            middle = widget.mapTo(area.widget(), widget.rect().center())
+            area.ensureVisible(middle.x(), middle.y(), widget.width() // 2 + 4, widget.height() // 2 + 4)
     area = _in_window(widget, window)
     if not _room(widget, window).contains(area.adjusted(_SLACK, _SLACK, -_SLACK, -_SLACK)):
         yield f"{_name(widget)} at {area.getRect()} lies outside of {_room(widget, window).getRect()}"

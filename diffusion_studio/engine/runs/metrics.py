@@ -124,6 +124,9 @@ class Metrics:
         self._db = sqlite3.connect(_own_file(path), isolation_level=None, check_same_thread=False)
         try:
             self.segment = self._begin(first_step)
+        except UnicodeDecodeError as error:  # a damaged name of a column
+            self._db.close()
+            raise sqlite3.DatabaseError(_WHY[sqlite3.SQLITE_CORRUPT]) from error
         except BaseException:
             self._db.close()
             raise
@@ -222,6 +225,8 @@ class MetricsReader:
             return []
         except OSError as error:
             self._reasons[str(error.strerror or error)] = None
+        except UnicodeDecodeError:  # a name of a column, or what the library quotes of it
+            self._reasons[_WHY[sqlite3.SQLITE_CORRUPT]] = None
         except sqlite3.Error as error:
             reason = str(error)
             if not reason.startswith("no such table") and not (of_newer and "no such column" in reason):

@@ -169,6 +169,9 @@ _SCHEDULES: dict[Any, Callable[[float, float, int], Tensor]] = {  # diffusers do
 
 def _number(name: str, value: Any) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        raise Refused(f"Its {name} holds {value!r}, which is not a number.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise Refused(f"Its {name} holds {value!r}, which is not a number.")
+    return number

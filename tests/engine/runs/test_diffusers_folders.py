@@ -375,6 +375,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any] | str, str]] = {  # file, new value
     "too much noise": (SCHEDULER, {"beta_end": 2.0}, "between 0 and 1"),
     "no steps": (SCHEDULER, {"num_train_timesteps": 0}, "from 2 to"),
     "endless steps": (SCHEDULER, {"num_train_timesteps": 10**12}, "from 2 to"),
+    "steps that are no number": (SCHEDULER, {"num_train_timesteps": math.nan}, "not a number"),
+    "a variance that is no number": (SCHEDULER, {"beta_end": math.inf}, "not a number"),
     "steps in words": (SCHEDULER, {"num_train_timesteps": "many"}, "cannot be used"),
     "betas in words": (SCHEDULER, {"trained_betas": ["a"] * 1000}, "cannot be used"),
     "too few betas": (SCHEDULER, {"trained_betas": [0.1]}, "lists 1 variances for 1000"),

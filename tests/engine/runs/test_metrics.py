@@ -177,6 +177,26 @@ def test_that_a_damaged_database_is_refused_by_the_writer_and_let_go(tmp_path: P
         Metrics(tmp_path / "m.sqlite", 0)
 
 
+def test_that_a_schema_that_is_no_text_is_damage_and_no_fault(tmp_path: Path) -> None:
+    """The library quotes names of tables and columns when it complains, and not all of them are text."""
+    path = tmp_path / "metrics.sqlite"
+    writer = Metrics(path, 0)
+    writer.add(1, np.ones(3, np.float32))
+    writer.close()
+    content, told = path.read_bytes(), set()
+    first = content.index(b"CREATE TABLE")
+    for place in range(first, first + 600, 3):
+        for byte in (b"\x80", b"\xff"):
+            path.write_bytes(content[:place] + byte + content[place + 1 :])
+            reader = MetricsReader(path)
+            for read in (reader.losses, reader.segments, reader.timesteps, reader.quality, reader.events):
+                read()
+            told.add(reader.problem)
+            with contextlib.suppress(sqlite3.Error):
+                Metrics(path, 0).close()
+    assert any("damaged" in problem for problem in told)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in hostile.KINDS if kind not in ("deep", "huge")])
 def test_that_only_a_file_of_its_own_is_opened(kind: str, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()

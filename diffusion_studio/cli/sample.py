@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,7 +107,7 @@ class _Sample(TyperCommand):
         """`--classifier` may stand alone; it acts on ε̂ then."""
         given = [
             f"{arg}=eps" if arg == "--classifier" and after not in ("eps", "mean") else arg
-            for arg, after in zip(args, [*args[1:], ""], strict=True)
+            for arg, after in pairwise([*args, ""])
         ]
         return super().parse_args(ctx, given)
 

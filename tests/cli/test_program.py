@@ -20,16 +20,24 @@ from diffusion_studio.cli import program
 from diffusion_studio.cli.commands import COMMANDS, Command
 from support.commands import complaint, without_qt
 
+NOTHING_NAMED = [["sample"], ["export"], ["evaluate"], ["train-classifier"], ["train-autoencoder"]]
+ODD = [["nonsense"], ["train", "digits", "--steps", "0"], ["train", "--nonsense"]]
 
-@pytest.mark.parametrize(
-    "arguments", [["train"], ["nonsense"], ["train", "digits", "--steps", "0"], ["train", "--nonsense"]]
-)
+
+@pytest.mark.parametrize("arguments", [*NOTHING_NAMED, *ODD])
 def test_that_wrong_usage_ends_with_2_and_a_hint(said, arguments):
     code, _, errors = said(*arguments)
     assert code == 2
     assert "Usage:" in errors
     assert "Error:" in errors
     assert "Traceback" not in errors
+
+
+def test_that_a_training_of_nothing_is_refused_in_a_sentence(said):
+    """With --config, DATA may be left out; without, something has to be named."""
+    code, out, errors = said("train")
+    assert (code, out) == (2, "")
+    assert complaint(errors).startswith("Name a folder of images")
 
 
 def test_that_a_shape_error_is_a_fault_with_its_traceback_in_the_log(

@@ -1,11 +1,12 @@
 """How long samples as good as those of fifty DDIM steps take, beside diffusers' fifty with the same network.
 
     python -m benchmarks.calls RUN [--samples 500] [--rounds 5]
-    python -m benchmarks.calls DATA --seconds 180 [--samples 500] [--set KEY=VALUE ...]
+    python -m benchmarks.calls FOLDER --seconds 180 [--samples 500] [--set KEY=VALUE ...]
 
-A run, or one that is trained on DATA for so long. The product finds by itself the fewest calls that are as
-good as fifty (`evaluate --calls`); then so many samples are drawn with them, and as many by diffusers'
-DDIMScheduler with fifty steps through the same network, taken in turns. Both are measured in the same space.
+A run, or one that is trained on the pictures of FOLDER for so long. The product finds by itself the fewest
+calls that are as good as fifty (`evaluate --calls`); then so many samples are drawn with them, and as many by
+diffusers' DDIMScheduler with fifty steps through the same network, taken in turns. Both are measured in the
+same space.
 """
 
 from __future__ import annotations

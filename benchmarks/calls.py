@@ -64,10 +64,9 @@ def product(chain: Chain, drawn: Drawn) -> Callable[[], int]:
     return run
 
 
-def diffusers_ddim(source: Source, count: int, drawn: Drawn) -> Callable[[], int]:
+def diffusers_ddim(source: Source, kind: str, count: int, drawn: Drawn) -> Callable[[], int]:
     """Fifty steps of diffusers' scheduler through the same network, from the same first noise."""
     network, tables = network_of(source), source.tables
-    kind = READINGS[source.denoiser.predict].prediction_type  # type: ignore[attr-defined]
     scheduler = DDIMScheduler(
         tables.steps, trained_betas=tables.beta[1:].numpy(), timestep_spacing="trailing",
         prediction_type=kind,
@@ -102,6 +101,7 @@ def found_for(source: Source, space: QualitySpace, count: int) -> FewCalls:
 
 
 def compare(run: Path, count: int, rounds: int) -> None:
+    kind = READINGS[Run.open(run).config.objective.predict].prediction_type
     source, space = open_source(run, CPU), QualitySpace(training_set(run))
     found = found_for(source, space, count)
     for fare in (found.reference, *found.fares):
@@ -114,7 +114,7 @@ def compare(run: Path, count: int, rounds: int) -> None:
     spec = SampleSpec(sampler=rule.sampler, spacing=rule.spacing, steps=best.steps, count=count)
     ours: Drawn = []
     theirs: Drawn = []
-    sides = (product(Chain(source, spec, CPU), ours), diffusers_ddim(source, count, theirs))
+    sides = (product(Chain(source, spec, CPU), ours), diffusers_ddim(source, kind, count, theirs))
     mine, other = interleaved(sides, rounds)
     ratio = paired_ratio(mine, other)
     distances = [space.frechet(to_uint8(x.float().numpy())) for (x,) in (ours, theirs)]

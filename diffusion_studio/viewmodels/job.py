@@ -96,6 +96,7 @@ class Slot(QObject):
         self._tick = tick
         self._job: Job | None = None
         self._next: Stream | None = None
+        self._dropped = False  # nothing that the running job still says is told
 
     @property
     def busy(self) -> bool:
@@ -121,6 +122,11 @@ class Slot(QObject):
         if self._job is not None:
             self._job.stop()
 
+    def drop(self) -> None:
+        """Stops, and tells nothing that is still said: it is of something that nobody looks at any more."""
+        self.stop()
+        self._dropped = self._job is not None
+
     def finish(self, milliseconds: int = 10_000) -> bool:
         """Stops and waits; for closing the window."""
         ended = True
@@ -130,11 +136,12 @@ class Slot(QObject):
         return ended
 
     def _on_event(self, event: Event) -> None:
-        following = self._next
+        following, dropped = self._next, self._dropped
         if isinstance(event, Finished) and self._job is not None:
             self._job.deleteLater()
-            self._job, self._next = None, None
+            self._job, self._next, self._dropped = None, None, False
         if following is None:
-            self.told.emit(event)
+            if not dropped:
+                self.told.emit(event)
         elif isinstance(event, Finished):
             self.start(following)

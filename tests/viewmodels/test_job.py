@@ -277,6 +277,30 @@ def test_that_stopping_a_slot_also_forgets_the_stream_that_waits(qtbot):
     assert not any(isinstance(event, SamplingProgress) for event in told)
 
 
+def test_that_nothing_more_is_told_of_a_job_that_is_dropped_and_the_next_one_is_told(qtbot):
+    slot, told = Slot(), []
+    slot.told.connect(told.append)
+    slot.drop()  # there is none: the next one is told all the same
+    slot.start(until_stopped)
+    qtbot.waitUntil(lambda: told == [Warned("began")])
+    slot.drop()
+    qtbot.waitUntil(lambda: not slot.busy)
+    assert told == [Warned("began")]
+    slot.start(counting(1))
+    qtbot.waitUntil(lambda: not slot.busy)
+    assert [type(event) for event in told[1:]] == [SamplingProgress, Finished]
+
+
+def test_that_a_job_is_told_that_was_begun_while_a_dropped_one_ended(qtbot):
+    slot, told = Slot(), []
+    slot.start(until_stopped)
+    slot.drop()
+    slot.told.connect(told.append)
+    slot.start(counting(2))
+    qtbot.waitUntil(lambda: not slot.busy)
+    assert [type(event) for event in told] == [SamplingProgress, SamplingProgress, Finished]
+
+
 def test_that_finishing_a_busy_slot_leaves_nothing(qapp):
     slot, told = Slot(), []
     slot.told.connect(told.append)

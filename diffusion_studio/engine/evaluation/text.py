@@ -97,8 +97,8 @@ def calls_lines(calls: FewCalls) -> list[str]:
     rows = [f"  {fare.steps:5} calls, {fare.rule:27}{fare.frechet:8.4f}" for fare in calls.fares]
     reference = f"  {calls.reference.steps:5} calls, {calls.reference.rule:27}{calls.reference.frechet:8.4f}"
     return [
-        f"Fréchet distance by calls of the network ({calls.count} samples each, ± {calls.spread:.4f} by "
-        "chance)",
+        f"Fréchet distance by calls of the network ({calls.count} samples each; that of as many real images "
+        f"scatters by ± {calls.spread:.4f})",
         reference,
         *rows,
         calls_sentence(calls),

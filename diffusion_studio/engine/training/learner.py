@@ -40,9 +40,7 @@ if TYPE_CHECKING:
 ROUNDS = 3  # of each, after one that prepares
 CLEARLY = 0.9  # share of the time of whole batches that parts may take to be chosen
 FAR = 2.0  # how much longer whole batches take where one round is enough to choose
-VERY_FAR = (
-    5.0  # the same in the steps that prepare, of which those in parts come first and import what is needed
-)
+VERY_FAR = 5.0  # the same in the steps that prepare; those in parts come first, and import what is needed
 SLOWER = 0.5  # share of the best speed so far below which other programs are at work
 
 

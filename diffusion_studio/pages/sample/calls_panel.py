@@ -85,5 +85,7 @@ def _words(state: CallsState) -> str:
     if state.message or state.found is None or state.measuring:
         return state.message
     found = state.found
-    counted = f"Of {found.count} samples each; a distance is right to ± {found.spread:.3f}."
-    return f"{calls_sentence(found)} {counted}"
+    if found.best is None and not state.complete:
+        return "Stopped before any rule was as good."
+    scatter = f"Of {found.count} samples each; that of as many real images scatters by ± {found.spread:.3f}."
+    return f"{calls_sentence(found)} {scatter}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import ref
 
 from PySide6.QtCore import QObject, Signal
 
@@ -74,11 +75,12 @@ class TradeModel(QObject):
     def look(self, chain: Chain) -> None:
         """Makes the strip of a chain, unless it is there already; γ itself plays no part in it."""
         spec = chain.spec.model_copy(update={"guidance": 1.0, "label": -1, "count": 1})
-        of = (id(chain.source), spec)
+        of = (ref(chain.source), spec)
         if of == self._of:
             return
         self._of = of
-        self._sweeps.stop()
+        self._strips.drop()
+        self._sweeps.drop()
         self.state = TradeState()
         if not chain.class_names:
             self._update(message="Guidance needs classes, and this model knows none.")

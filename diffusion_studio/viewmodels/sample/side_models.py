@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.neighbours import nearest, remembered
 from diffusion_studio.engine.chains.reconstruction import reconstructions
 from diffusion_studio.engine.chains.sample_spec import NO_CLASS
-from diffusion_studio.engine.chains.source import training_images
+from diffusion_studio.engine.chains.source import Source, training_images
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.evaluation.few_calls import FewCalls, few_calls, most_steps
 from diffusion_studio.engine.jobs import events
@@ -29,6 +30,8 @@ from diffusion_studio.viewmodels.job import Post, Slot
 ROWS, COUNT = 5, 3
 THUMBNAIL = 64
 CALLS_SAMPLES = 250  # of each rule
+
+Spec = tuple[object, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +128,7 @@ class ReconstructionModel(QObject):
         """Begins, unless it is at work for the same images, model and times already."""
         chain = record.chain
         spec = chain.spec
-        of = (id(chain.source), spec.start, spec.spacing, spec.label, spec.guidance, spec.clip)
+        of = (ref(chain.source), spec.start, spec.spacing, spec.label, spec.guidance, spec.clip)
         if of == self._of:
             return
         self._of = of
@@ -143,7 +146,7 @@ class ReconstructionModel(QObject):
 
     def stop(self) -> None:
         self._of = None
-        self._slot.stop()
+        self._slot.drop()
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, ErrorFound):
@@ -209,11 +212,12 @@ class CallsState:
     found: FewCalls | None = None
     measuring: bool = False
     share: float = 0.0
+    complete: bool = False  # whether all was measured that had to be
     message: str = ""  # why there is nothing
 
 
 class CallsModel(QObject):
-    """Measures how few calls are as good as fifty when it is asked to; kept for each denoiser."""
+    """Measures how few calls are as good as fifty when it is asked to; kept as long as the denoiser is."""
 
     changed = Signal(object)  # CallsState
     failed = Signal(str)
@@ -222,21 +226,22 @@ class CallsModel(QObject):
         super().__init__(parent)
         self._slot = Slot(self)
         self._slot.told.connect(self._on_event)
-        self._known: dict[object, FewCalls] = {}
-        self._of: object = None
+        self._known: WeakKeyDictionary[Source, dict[Spec, FewCalls]] = WeakKeyDictionary()
+        self._of: tuple[ref[Source], Spec] | None = None
         self.state = CallsState()
 
     def look(self, chain: Chain) -> None:
         """Shows what is known of a chain's denoiser with its guidance, whatever the rule of its steps."""
-        of = _denoiser_of(chain)
+        of = ref(chain.source), _that_matters(chain)
         if of != self._of:
-            self._slot.stop()
+            self._slot.drop()
             self._of = of
-            self._show(CallsState(self._known.get(of)))
+            known = self._known.get(chain.source, {}).get(of[1])
+            self._show(CallsState(known, complete=known is not None))
 
     def measure(self, key: str, chain: Chain) -> None:
         """Begins to measure the chain of the denoiser `key`."""
-        self._of = _denoiser_of(chain)
+        self._of = ref(chain.source), _that_matters(chain)
         self._show(CallsState(measuring=True))
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
@@ -261,10 +266,14 @@ class CallsModel(QObject):
             case events.Finished(outcome="failed", message=message):
                 self._show(CallsState(message=message))
                 self.failed.emit(message)
-            case events.Finished():
-                if self.state.found is not None:
-                    self._known[self._of] = self.state.found
-                self._show(CallsState(self.state.found))
+            case events.Finished(outcome=outcome):
+                self._end(outcome == "done")
+
+    def _end(self, complete: bool) -> None:
+        found, source = self.state.found, None if self._of is None else self._of[0]()
+        if complete and found is not None and self._of is not None and source is not None:
+            self._known.setdefault(source, {})[self._of[1]] = found
+        self._show(CallsState(found, complete=complete))
 
     def _show(self, state: CallsState) -> None:
         self.state = state
@@ -274,8 +283,7 @@ class CallsModel(QObject):
         self._slot.finish(60_000)
 
 
-def _denoiser_of(chain: Chain) -> object:
-    """What the measure depends on: all but start, number and the rule of the steps."""
+def _that_matters(chain: Chain) -> Spec:
+    """Of the spec, what the measure depends on: all but start, number and the rule of the steps."""
     spec = chain.spec
-    none = spec.label == NO_CLASS
-    return id(chain.source), none, spec.guidance, spec.guide, spec.curve, spec.clip, spec.seed
+    return spec.label == NO_CLASS, spec.guidance, spec.guide, spec.curve, spec.clip, spec.seed

@@ -93,7 +93,10 @@ def joint_bound(tables, times, rule):
     "times", [(1000, 0), (1000, 400, 0), (1000, 700, 300, 50, 1, 0), (1000, 999, 2, 1, 0)]
 )
 def test_that_the_bound_is_that_of_the_joint_gaussians(rule, times):
-    errors = lambda t: left(LINEAR, t)  # noqa: E731
+
+    def errors(t):
+        return left(LINEAR, t)
+
     sigma2 = first_variance(LINEAR, times, rule, errors)
     first = 0.5 * (left(LINEAR, times[-2]) / sigma2 + math.log(2 * math.pi * sigma2))
     last = LINEAR.alpha_bar_at(times[0])
@@ -136,7 +139,10 @@ def test_that_no_variance_beats_the_best(t, share, eta, error, other):
 
 def test_that_fewer_steps_never_cost_less_with_an_exact_denoiser():
     """Leaving times out of the ancestral chain with the best variance can only loosen the bound."""
-    errors = lambda t: left(LINEAR, t)  # noqa: E731
+
+    def errors(t):
+        return left(LINEAR, t)
+
     costs = []
     for steps in (1000, 500, 250, 125, 25, 5, 1):
         times = TrailingSpacing().times(LINEAR, steps)

@@ -95,7 +95,10 @@ def generator():
 def their_states(scheduler, denoiser, x, **options):
     """The states that diffusers visits after the first one, in our coordinates."""
     scaled = hasattr(scheduler, "sigmas") and not isinstance(scheduler, VARIANCE_PRESERVING)
-    root = lambda t: denoiser.tables.alpha_bar_at(t) ** 0.5 if scaled else 1.0  # noqa: E731
+
+    def root(t):
+        return denoiser.tables.alpha_bar_at(t) ** 0.5 if scaled else 1.0
+
     times = [int(k) + 1 for k in scheduler.timesteps]
     sample, found = x / root(times[0]), []
     for k, t, s in zip(scheduler.timesteps, times, [*times[1:], 0], strict=True):
@@ -258,7 +261,10 @@ def test_levels_between_whole_times(cls, sampler, settings):
     scheduler = reference(cls, 20, **settings)
     levels = scheduler.sigmas[:-1].double()
     tables = Tables.from_alpha_bar(1 / (1 + levels.flip(0) ** 2))
-    bend = lambda x, t: torch.tanh(x) * (0.3 + 0.02 * t)  # noqa: E731
+
+    def bend(x, t):
+        return torch.tanh(x) * (0.3 + 0.02 * t)
+
     theirs, sample, draws = [], start() * levels[0], generator()
     for t, k in zip(range(20, 0, -1), scheduler.timesteps, strict=True):
         asked = scheduler.scale_model_input(sample, k).double()
@@ -362,8 +368,13 @@ def test_pndm(end_at_image):
 def two_stages(scheduler, levels, sampler):
     """Ours and theirs where each step asks twice, on the levels of both calls: (our states, their states)."""
     tables = Tables.from_alpha_bar(1 / (1 + levels.double().flip(0) ** 2))
-    bend = lambda x, t: torch.tanh(x) * (0.3 + 0.02 * t)  # noqa: E731
-    root = lambda t: tables.alpha_bar_at(t) ** 0.5  # noqa: E731
+
+    def bend(x, t):
+        return torch.tanh(x) * (0.3 + 0.02 * t)
+
+    def root(t):
+        return tables.alpha_bar_at(t) ** 0.5
+
     sample, theirs = start() * levels[0], []
     for t, k in zip(range(tables.steps, 0, -1), scheduler.timesteps, strict=True):
         asked = scheduler.scale_model_input(sample, k).double()

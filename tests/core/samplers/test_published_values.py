@@ -55,7 +55,10 @@ def divided_chain(sampler, levels, asked, mains):
         mains: which of our times a step begins or ends at.
     """
     tables = tables_of(levels)
-    root = lambda t: tables.alpha_bar_at(t) ** 0.5  # noqa: E731
+
+    def root(t):
+        return tables.alpha_bar_at(t) ** 0.5
+
     at = dict(zip(range(tables.steps, 0, -1), [float(k) for k in asked], strict=True))
 
     def answer(x, t):

@@ -55,7 +55,12 @@ def test_that_what_is_being_measured_cannot_be_taken_yet(page):
     calls = page.side.calls
     calls.show_state(CallsState(FOUND, measuring=True, share=0.5))
     assert not calls.take.isVisible() and calls.foot.halt.isVisible() and not calls.words.text()
-    calls.show_state(CallsState(FOUND))
+    calls.show_state(CallsState(FOUND, complete=True))
     assert calls.take.isVisible() and "8 calls: DPM++ (2M)." in calls.words.text()
+    none = FewCalls(250, FOUND.reference, 0.01, FOUND.fares[:1])
+    calls.show_state(CallsState(none))
+    assert calls.words.text() == "Stopped before any rule was as good."
+    calls.show_state(CallsState(none, complete=True))
+    assert calls.words.text().startswith("Nothing measured with fewer calls is as good")
     calls.show_state(CallsState(message="It cannot be."))
     assert not calls.take.isVisible() and calls.words.text() == "It cannot be."

@@ -69,7 +69,7 @@ class PlanePointer(QObject):
     def leave(self) -> None:
         """The pointer is elsewhere."""
         self._rest.stop()
-        self._slot.stop()
+        self._slot.drop()
         self._tell(None)
 
     def shutdown(self) -> None:

@@ -93,7 +93,7 @@ class ClassifierModel(QObject):
 
     def _show_wanted(self) -> None:
         self._shown, key = self._wanted, self._key
-        self._measuring.stop()
+        self._measuring.drop()
         self.losses.clear()
         self.losses_changed.emit(self.losses)
         if key.startswith(MEMORISING):

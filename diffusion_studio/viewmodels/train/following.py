@@ -62,7 +62,8 @@ class Following(QObject):
         self._slot.start(stream)
 
     def stop(self) -> None:
-        self._slot.stop()
+        """Follows no run any more; nothing more is told of it."""
+        self._slot.drop()
 
     @property
     def run(self) -> Path | None:

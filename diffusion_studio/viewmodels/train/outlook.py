@@ -45,7 +45,7 @@ class Outlook(QObject):
         if self._known:
             return
         self._timer.stop()
-        self._slot.stop()
+        self._slot.drop()
         self._wait()
 
     def use_device(self, name: str) -> None:
@@ -61,7 +61,7 @@ class Outlook(QObject):
     def look(self, config: RunConfig | None) -> None:
         """Tries this before long, unless something else is to be tried by then; None: nothing begins now."""
         self._timer.stop()
-        self._slot.stop()
+        self._slot.drop()
         self._config, self._known = config, False
         self.found.emit(None)
         self._wait()

@@ -106,9 +106,11 @@ def _package(name: str, advice: str) -> Finding:
 def _devices() -> Iterator[Finding]:
     import torch
 
+    from diffusion_studio.engine.machine.devices import device_name
+
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     bfloat16 = any(value for name, value in capabilities.items() if "bf16" in name)
-    yield Finding("Processor", f"{torch.get_num_threads()} threads, bfloat16 {_yes(bfloat16)}")
+    yield Finding("Processor", f"{device_name(torch.device('cpu'))}, bfloat16 {_yes(bfloat16)}")
     for index in range(torch.cuda.device_count()):
         yield Finding(f"cuda:{index}", _cuda(index))
     if torch.backends.mps.is_available():

@@ -14,6 +14,7 @@ from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
 COLORS = ("xt", "x0", "guidance", "score")  # of the rules
+PLOT = 240  # pixels of height at least: its legend takes a third
 
 
 class CallsPanel(QWidget):
@@ -34,6 +35,7 @@ class CallsPanel(QWidget):
             f"The level line is that of {REFERENCE} DDIM steps. Rules are tried with "
             f"{', '.join(map(str, CALLS[:-1]))} and {CALLS[-1]} calls, until one is as good."
         )
+        self.plot.setMinimumHeight(PLOT)
         self.words = label("", "muted")
         self.words.setWordWrap(True)
         self.take = QPushButton("Use it")

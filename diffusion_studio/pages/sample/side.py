@@ -60,7 +60,7 @@ class SampleSide(QWidget):
         self.stack.addWidget(self._build_editors())
         self.stack.addWidget(self._build_nearest())
         self.trade, self.classifier, self.calls = GuidancePanel(), ClassifierPanel(), CallsPanel()
-        for panel in (FillColumn(self.trade), ScrollColumn(self.classifier), FillColumn(self.calls)):
+        for panel in (FillColumn(self.trade), ScrollColumn(self.classifier), ScrollColumn(self.calls)):
             self.stack.addWidget(panel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from diffusion_studio.engine.machine import doctor, qt_libraries
+from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.engine.machine.doctor import Finding, diagnose, report
 
 
@@ -21,7 +23,7 @@ def test_that_a_working_machine_is_described(findings):
         findings
     )
     assert findings["torch"].ok
-    assert "threads" in findings["Processor"].value
+    assert findings["Processor"].value.startswith(device_name(torch.device("cpu")))
 
 
 def test_that_every_complaint_comes_with_advice(monkeypatch):

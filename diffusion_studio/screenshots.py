@@ -19,6 +19,7 @@ from diffusion_studio.cli.options import plain_app
 
 if TYPE_CHECKING:
     from diffusion_studio.app import App
+    from diffusion_studio.pages.page import Page
     from diffusion_studio.studio import Studio
     from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 
@@ -272,14 +273,11 @@ _ANIMATED = "plane"
 
 def _shoot_plane(app: App, album: Album, run: Path) -> None:
     """The 2-D page at rest: figure 6 of Luo, the three failures with their cures, guidance; one animation."""
-    from diffusion_studio.viewmodels.plane.tour.cards import CARDS
-
     studio = _studio(app)
-    model, page, tour = studio.plane, studio.plane_page, CARDS
+    model, page = studio.plane, studio.plane_page
     studio.show_page("plane")
     for name, card, action, state in _PLANE:
-        model.set_tour(card)
-        model.apply(tour[card].actions[action])
+        _try(page, card, action)
         _wait(lambda: not model.state.learning.running)
         model.restart()
         model.player.set_loop(False)
@@ -302,17 +300,23 @@ def _shoot_plane(app: App, album: Album, run: Path) -> None:
             typer.echo(path)
     model.player.set_loop(True)
     guided = (
-        ("plane-guided", len(tour) - 2, 3, 60, (-0.6, 0.3)),
-        ("plane-tilted", len(tour) - 1, 0, 200, (0.9, 0.2)),
+        ("plane-guided", -2, 3, 60, (-0.6, 0.3)),
+        ("plane-tilted", -1, 0, 200, (0.9, 0.2)),
     )
     for name, card, action, state, point in guided:
-        model.set_tour(card)
-        model.apply(tour[card].actions[action])
+        _try(page, card, action)
         model.player.stop()
         model.player.seek(state)
         _wait(lambda: not model.player.moving)
         model.point_at(*point)
         _shoot(app, album, name)
+
+
+def _try(page: Page, card: int, action: int) -> None:
+    """Shows a card of a page's tour, and does what it proposes."""
+    assert page.tour is not None
+    page.tour.go(card)
+    page.tour.take(page.tour.cards[card].actions[action])
 
 
 # name, card of the tour, its action
@@ -326,15 +330,12 @@ _CODES = (
 
 def _shoot_codes(app: App, album: Album, run: Path) -> None:
     """The Autoencoder page after what the cards of its tour propose, and what a VAE learned."""
-    from diffusion_studio.viewmodels.autoencoder.tour import CARDS
-
     page = _studio(app).code_page
     model = page.model
     _studio(app).show_page("autoencoder")
     _wait(lambda: model.state.data is not None)
     for name, card, action in _CODES:
-        model.set_tour(card)
-        model.apply(CARDS[card].actions[action])
+        _try(page, card, action)
         _wait(lambda: model.state.phase == "running")
         _wait(lambda: not model.state.busy)
         model.measure()

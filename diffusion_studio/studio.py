@@ -74,9 +74,11 @@ class Studio(QObject):
         self.training, self.sampling = self.train_page.model, self.sample_page.model
         self.plane, self.theory = self.plane_page.model, self.theory_page.model
         self.runs = self.runs_page.model
+        tours = {key: page.tour for key, page in self.pages.items() if page.tour is not None}
         self.commands = Commands(
-            shell, self.train_page, self.sample_page, desk.runs, self.settings, self.show_page, self.open_path
-        )
+            shell, self.train_page, self.sample_page, desk.runs, self.settings, tours, self.show_page,
+            self.open_path,
+        )  # fmt: skip
         self._connect()
         self._restore()
         self._begin(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +23,12 @@ from diffusion_studio.pages.shell import Shell
 from diffusion_studio.pages.train.page import TrainPage
 from diffusion_studio.viewmodels.finding import Entry, fitting
 from diffusion_studio.viewmodels.settings import SettingsModel
+from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.actions.keys import key_text
 from diffusion_studio.widgets.actions.sheet import KeySheet, sections
 from diffusion_studio.widgets.frame.dialogs import FactsDialog, TextDialog
+from diffusion_studio.widgets.frame.hint import Hint
 from diffusion_studio.widgets.frame.palette import Palette
 from diffusion_studio.widgets.look.theme import MODES
 
@@ -34,19 +36,24 @@ ABOUT = (
     "A laboratory for diffusion models: train on your own images, see which timesteps the loss comes from, "
     "and walk through the reverse chain."
 )
+HINT = (
+    "New here? Take the tour",
+    "Cards that set this page and say what to look at; Help has a tour of every page",
+)
 
 
 class Commands(QObject):
     """The window's own actions.
 
     Args:
+        tours: by the keys of their pages.
         show_page: brings a page into sight, by its key.
         open_path: opens a run, a model folder, or images.
     """
 
     def __init__(
         self, shell: Shell, train: TrainPage, sample: SamplePage, runs: Path, settings: SettingsModel,
-        show_page: Callable[[str], None], open_path: Callable[[str], None],
+        tours: Mapping[str, Tour], show_page: Callable[[str], None], open_path: Callable[[str], None],
     ) -> None:  # fmt: skip
         super().__init__(shell)
         self.palette = Palette(shell)
@@ -55,14 +62,22 @@ class Commands(QObject):
         self._entries: tuple[Entry, ...] = ()  # everything, while the palette is open
         self._fitting: list[Entry] = []
         self._shell, self._train, self._sample = shell, train, sample
-        self._runs, self._settings = runs, settings
+        self._runs, self._settings, self._tours = runs, settings, tours
         self._show_page, self._open_path = show_page, open_path
         shell.set_acts(self._acts())
+        self.hint = Hint(*HINT)
+        shell.header.add_action_widget(self.hint)
+        self.hint.followed.connect(self._follow_hint)
+        settings.hint_wanted.connect(self._show_hint)
+        if settings.hint_due:
+            self._show_hint()
 
     def _acts(self) -> dict[str, Act]:
         themes = {f"theme-{mode}": Act(partial(self._settings.edit, "theme", mode)) for mode in MODES}
+        tours = {f"tour-{key}": Act(partial(self.take_tour, key)) for key in self._tours}
         return {
             **themes,
+            **tours,
             "open-images": Act(self._open_images),
             "open-model": Act(self._open_model),
             "runs-folder": Act(partial(_show_folder, self._runs)),
@@ -80,6 +95,19 @@ class Commands(QObject):
     def _open_model(self) -> None:
         self._show_page("sample")
         self._sample.choose_folder()
+
+    def _show_hint(self) -> None:
+        self.hint.show()
+        self._settings.hinted()
+
+    def _follow_hint(self) -> None:
+        shown = self._shell.rail.current
+        self.take_tour(shown if shown in self._tours else next(iter(self._tours)))
+
+    def take_tour(self, key: str, number: int | None = None) -> None:
+        """Shows a card of the tour of a page, by default the one where it stands."""
+        self._show_page(key)
+        self._tours[key].begin(number)
 
     # --- the palette ------------------------------------------------------------------------------------
 
@@ -101,6 +129,9 @@ class Commands(QObject):
             yield Entry(run.name, "Run", partial(self._open_path, str(run)))
         for kind, sampler in members(Sampler).items():
             yield Entry(sampler.title, "Sampler", partial(self._sample_with, kind))
+        for key, tour in self._tours.items():
+            for number, card in enumerate(tour.cards):
+                yield Entry(card.title, "Tour", partial(self.take_tour, key, number))
 
     def _sample_with(self, kind: str) -> None:
         self._show_page("sample")

@@ -12,9 +12,11 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QSplitter, QVBoxLayout, QWidget
 
 from diffusion_studio.core.theory.algorithms import Algorithm
+from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.history import Undoable
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.remembered import Memory
+from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.equations.algorithm import AlgorithmBox, Row
 from diffusion_studio.widgets.forms.form import Form
@@ -57,12 +59,22 @@ class Page(QWidget):
     header_changed = Signal()
     go_requested = Signal(str, str)  # another page, the path of a parameter there
     key = ""  # the name of its folder
+    tour: Tour | None = None
 
     def __init__(self, undoable: Undoable | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # a click beside the fields brings the focus back
         self._undoable = undoable
         enlarge_over(self)
+
+    def add_tour(self, tour: Tour, memory: Memory, place: QVBoxLayout, number: int = 0) -> TourView:
+        """Lets a tour stand as item `number` of a column, where it was left the last time."""
+        tour.setParent(self)
+        tour.restore(memory.get(f"tour.{self.key}"))
+        tour.changed.connect(lambda _: memory.set(f"tour.{self.key}", tour.to_remember()))
+        self.tour, view = tour, TourView(tour)
+        place.insertWidget(number, view)
+        return view
 
     def acts(self) -> dict[str, Act]:
         """What can be done here, by the names of the table of actions."""

@@ -43,9 +43,11 @@ class SettingsDialog(QDialog):
         self.folder.clicked.connect(self._choose_folder)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         self.reset = self.buttons.addButton("Everything to default", QDialogButtonBox.ButtonRole.ActionRole)
-        for button in (self.folder, self.reset):
+        self.hint = self.buttons.addButton("Show hints again", QDialogButtonBox.ButtonRole.ActionRole)
+        for button in (self.folder, self.reset, self.hint):
             button.setAutoDefault(False)
         self.reset.clicked.connect(model.reset)
+        self.hint.clicked.connect(model.show_hint_again)
         self.buttons.rejected.connect(self.reject)
         self.form.edited.connect(model.edit)
         model.changed.connect(self._show)

@@ -2,67 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
+from diffusion_studio.viewmodels.tours.tour import Titled, Tour, TourCard, TourState
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import label
 
 LETTERS = 40  # of the actions in one line
-
-
-class Titled(Protocol):
-    """One thing to try; the page knows what it does."""
-
-    @property
-    def title(self) -> str: ...
-
-
-class Shown(Protocol):
-    """A few sentences, their source, and what to try."""
-
-    @property
-    def title(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def actions(self) -> Sequence[Titled]: ...
+ENDS = {False: "End the tour", True: "End the tour: the page becomes what it was before"}  # by what was tried
 
 
 class TourView(Card):
-    """One card of the tour, with its neighbours a click away."""
+    """One card of the tour, with its neighbours a click away; a line while the tour is folded."""
 
-    action_requested = Signal(object)  # one of the card's actions
-    card_requested = Signal(int)
-
-    def __init__(self, cards: Sequence[Shown], parent: QWidget | None = None) -> None:
-        super().__init__("", parent)
-        self._cards, self._number = cards, -1
+    def __init__(self, tour: Tour, parent: QWidget | None = None) -> None:
+        super().__init__("Tour", parent)
+        self.tour = tour
+        self._number = -1
         self._title.setWordWrap(True)
         self._title.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._build_head()
+        self._build_body()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        tour.changed.connect(self._show)
+        tour.begun.connect(self._come_into_sight)
+        self._show(tour.state)
+
+    def _build_head(self) -> None:
+        self.take = QPushButton("Begin")
+        self.take.setProperty("link", True)
+        self.take.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.take.clicked.connect(lambda: self.tour.begin())
+        self.add_header_widget(self.take)
+        self.before = self._button("step-back", "Card before", lambda: self.tour.go(self._number - 1))
+        self.after = self._button("step-forward", "Next card", lambda: self.tour.go(self._number + 1))
+        self.leave = self._button("close", ENDS[False], self.tour.end)
+
+    def _button(self, icon: str, name: str, do: Callable[[], None]) -> QToolButton:
+        button = QToolButton()
+        button.setProperty("flat", True)
+        button.setToolTip(name)
+        button.setAccessibleName(name)
+        set_icon(button, icon, "muted", 16)
+        button.clicked.connect(lambda: do())
+        self.add_header_widget(button)
+        return button
+
+    def _build_body(self) -> None:
         self._text, self._source = label(), label("", "small")
         self._text.setWordWrap(True)
         self._source.setWordWrap(True)
+        self._inside = QWidget()
+        column = QVBoxLayout(self._inside)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
         self._actions = QVBoxLayout()
         self._actions.setSpacing(2)
-        for icon, name, by in (("step-back", "Card before", -1), ("step-forward", "Next card", 1)):
-            button = QToolButton()
-            button.setProperty("flat", True)
-            button.setToolTip(name)
-            button.setAccessibleName(name)
-            set_icon(button, icon, "muted", 16)
-            button.clicked.connect(lambda _=False, by=by: self.card_requested.emit(self._number + by))
-            self.add_header_widget(button)
-        self.body.addWidget(self._text)
-        self.body.addLayout(self._actions)
-        self.body.addWidget(self._source)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        column.addWidget(self._text)
+        column.addLayout(self._actions)
+        column.addWidget(self._source)
+        self.body.addWidget(self._inside)
 
     def set_compact(self, compact: bool) -> None:
         """Smaller words where there is little room."""
@@ -72,12 +84,24 @@ class TourView(Card):
             self._text.style().unpolish(self._text)
             self._text.style().polish(self._text)
 
-    def show_card(self, number: int) -> None:
-        """Shows the card with this number."""
-        if number == self._number:
-            return
-        self._number, card = number, self._cards[number]
-        self.set_title(card.title, f"{number + 1} of {len(self._cards)}")
+    # --- what is shown ----------------------------------------------------------------------------------
+
+    def _show(self, state: TourState) -> None:
+        cards = self.tour.cards
+        self._inside.setVisible(state.open)
+        self.take.setVisible(not state.open)
+        for button in (self.before, self.after, self.leave):
+            button.setVisible(state.open)
+        self.leave.setToolTip(ENDS[state.tried])
+        if not state.open:
+            self._number = -1
+            self.set_title("Tour", f"{len(cards)} cards")
+        elif state.number != self._number:
+            self._number = state.number
+            self._show_card(cards[state.number])
+
+    def _show_card(self, card: TourCard[Titled]) -> None:
+        self.set_title(card.title, f"{self._number + 1} of {len(self.tour.cards)}")
         self._text.setText(card.text)
         self._source.setText(card.source)
         while self._actions.count():
@@ -92,9 +116,12 @@ class TourView(Card):
                 line, letters = self._add_row(), len(action.title)
             button = QPushButton(action.title)
             button.setProperty("link", True)
-            button.clicked.connect(lambda _=False, action=action: self.action_requested.emit(action))
+            button.clicked.connect(partial(self._take, action))
             button.setCursor(Qt.CursorShape.PointingHandCursor)
             line.addWidget(button)
+
+    def _take(self, action: Titled, _checked: bool = False) -> None:
+        self.tour.take(action)
 
     def _add_row(self) -> QHBoxLayout:
         holder = QWidget()
@@ -104,3 +131,14 @@ class TourView(Card):
         row.setAlignment(Qt.AlignmentFlag.AlignLeft)
         self._actions.addWidget(holder)
         return row
+
+    def _come_into_sight(self) -> None:
+        """In a column that scrolls, once the card has its size."""
+        QTimer.singleShot(0, self, self._scroll)
+
+    def _scroll(self) -> None:
+        around = self.parentWidget()
+        while around is not None and not isinstance(around, QScrollArea):
+            around = around.parentWidget()
+        if around is not None:
+            around.ensureWidgetVisible(self)

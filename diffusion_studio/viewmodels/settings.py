@@ -43,6 +43,7 @@ class SettingsModel(QObject):
     """The settings, each under its own name in the memory."""
 
     changed = Signal(object)  # Settings
+    hint_wanted = Signal()
 
     def __init__(self, memory: Memory, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -59,6 +60,18 @@ class SettingsModel(QObject):
     def reset(self) -> None:
         """Everything as at the first start."""
         self._show(Settings())
+
+    @property
+    def hint_due(self) -> bool:
+        """Whether the hint of the first start was not shown yet."""
+        return self._memory.get("hinted") is not True
+
+    def hinted(self) -> None:
+        """It was shown: once is enough."""
+        self._memory.set("hinted", True)
+
+    def show_hint_again(self) -> None:
+        self.hint_wanted.emit()
 
     def _show(self, settings: Settings) -> None:
         for name in Settings.model_fields:

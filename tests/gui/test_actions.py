@@ -254,7 +254,9 @@ def typed_into(qtbot: Any, app: Any, press: Any, text: str) -> Any:
     return palette
 
 
-def test_that_the_palette_has_every_action_run_and_sampler(qtbot: Any, app: Any, press: Any) -> None:
+def test_that_the_palette_has_every_action_run_sampler_and_card_of_a_tour(
+    qtbot: Any, app: Any, press: Any
+) -> None:
     run = places.runs_dir() / "mine"
     finish(begin(run, tiny_config(steps=2)))
     app.studio.show_page("sample")
@@ -262,7 +264,8 @@ def test_that_the_palette_has_every_action_run_and_sampler(qtbot: Any, app: Any,
     actions = app.shell.actions_of_window
     can = {act.title for act in held_on("sample") if actions.can(act.name)} - {action("find").title}
     samplers = {sampler.title for sampler in members(Sampler).values()}
-    assert set(titles) == can | samplers | {"mine"}
+    cards = {card.title for page in app.studio.pages.values() if page.tour for card in page.tour.cards}
+    assert set(titles) == can | samplers | cards | {"mine"}
     press("Esc")
 
 

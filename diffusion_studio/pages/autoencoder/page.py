@@ -30,7 +30,9 @@ from diffusion_studio.pages.page import (
 from diffusion_studio.viewmodels.autoencoder.memory import remembered, to_remember
 from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
 from diffusion_studio.viewmodels.autoencoder.state import CodeState, first_config, may_become
+from diffusion_studio.viewmodels.autoencoder.tour import CARDS, TouredCodes
 from diffusion_studio.viewmodels.moved import WHERE
+from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.segmented import Segmented
@@ -102,8 +104,6 @@ class AutoencoderPage(Page):
         panel.settled.connect(model.settle)
         panel.data_card.open_requested.connect(self.choose_folder)
         panel.data_card.cancel_requested.connect(model.images.cancel)
-        panel.tour.action_requested.connect(model.apply)
-        panel.tour.card_requested.connect(model.set_tour)
         progress.start_requested.connect(model.start)
         progress.pause_requested.connect(model.pause)
         progress.resume_requested.connect(model.resume)
@@ -164,8 +164,6 @@ class AutoencoderPage(Page):
             self.choice.set_value(state.view)
             self.views.setCurrentWidget(self._by_key[state.view])
             self._show_looked()
-        if before is None or before.tour != state.tour:
-            self.panel.tour.show_card(state.tour)
         if before is None or before.config != state.config or before.errors != state.errors:
             self.panel.show_config(state)
             self.equation.set_equation(loss_terms(state.config), caption=caption(state.config))
@@ -265,9 +263,10 @@ def _bridge_of(state: CodeState) -> tuple[Any, ...]:
 
 def build(desk: Desk) -> AutoencoderPage:
     """The page with its view-model."""
-    kept = desk.memory.get("autoencoder")
-    model = AutoencoderViewModel(desk.runs, remembered(kept), desk.device, desk.owner)
-    if isinstance(kept, dict) and isinstance(kept.get("tour"), int):
-        model.set_tour(kept["tour"])
+    model = AutoencoderViewModel(
+        desk.runs, remembered(desk.memory.get("autoencoder")), desk.device, desk.owner
+    )
     model.changed.connect(lambda state: desk.memory.set_later("autoencoder", partial(to_remember, state)))
-    return AutoencoderPage(model)
+    page = AutoencoderPage(model)
+    page.add_tour(Tour(CARDS, TouredCodes(model), open=True), desk.memory, page.workspace.panel)
+    return page

@@ -1,4 +1,4 @@
-"""The right-hand panel of the Autoencoder page: tour, images, kind, parameters."""
+"""The right-hand panel of the Autoencoder page: images, kind, parameters."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from diffusion_studio.pages.page import titled
-from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.autoencoder.state import CodeState, fixed_reasons
-from diffusion_studio.viewmodels.autoencoder.tour import CARDS
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.cards import DataCard, SkippedDialog
@@ -42,7 +40,6 @@ class CodePanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.tour = TourView(CARDS)
         self.data_card, self.skipped = DataCard(), SkippedDialog(self)
         self.kinds = Segmented(stretch=True)
         self.kinds.set_options(list(KINDS))
@@ -50,7 +47,6 @@ class CodePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
-        column.addLayout(titled("Tour", self.tour))
         column.addLayout(titled("Kind", self.kinds))
         column.addWidget(self.form)
         column.addLayout(titled("Data", self.data_card))

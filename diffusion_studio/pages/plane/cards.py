@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.plane.state import Comparison
-from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 from diffusion_studio.widgets.frame.cards import Card, RemainderCard
 from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plots.bars import BarSeries, OccupancyBars
@@ -20,7 +19,7 @@ ONE_LEVEL = ("Langevin", "adjusted Langevin")
 
 
 class PlaneCards(QWidget):
-    """Occupancy, distance and tour."""
+    """Occupancy and distance."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,20 +35,19 @@ class PlaneCards(QWidget):
         distance = RemainderCard(LEAST)
         distance.body.addWidget(self.plot, 1)
         distance.body.addWidget(self.facts)
-        self.tour = TourView(CARDS)
-        column = QVBoxLayout(self)
+        self.column = column = QVBoxLayout(self)  # a tour stands below
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
         column.addWidget(self.occupancy)
         column.addWidget(distance, 1)
-        column.addWidget(self.tour)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         room = self.parentWidget() or self  # what is seen of the column
         low = room.height() < LOW
         self.facts.setVisible(not low)
-        self.tour.set_compact(low)
+        for tour in self.findChildren(TourView):
+            tour.set_compact(low)
 
     def show_measures(self, found: Comparison) -> None:
         """The present run, and the last one of another method beside it."""

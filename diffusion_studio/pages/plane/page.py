@@ -26,6 +26,9 @@ from diffusion_studio.pages.plane.tools import FileButton
 from diffusion_studio.viewmodels.plane.memory import restored
 from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 from diffusion_studio.viewmodels.plane.state import Comparison, PlaneState
+from diffusion_studio.viewmodels.plane.tour.cards import CARDS
+from diffusion_studio.viewmodels.plane.tour.toured import TouredPlane
+from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.chain.step_transport import StepTransport
 from diffusion_studio.widgets.equations.equation import EquationView
@@ -100,8 +103,6 @@ class PlanePage(Page):
         self.file_button.export_requested.connect(self.exporter.export)
         self.file_button.state_requested.connect(model.open_state)
         self.banner.closed.connect(model.dismiss_notice)
-        self.cards.tour.action_requested.connect(model.apply)
-        self.cards.tour.card_requested.connect(model.set_tour)
 
     def _connect_plane(self) -> None:
         model, plane = self.model, self.plane
@@ -187,8 +188,6 @@ class PlanePage(Page):
             self.picture.show_learning(self.panel.progress.text())
         if before is None or before.notice != state.notice:
             show_notice(self.banner, state.notice)
-        if before is None or before.tour != state.tour:
-            self.cards.tour.show_card(state.tour)
         self._render_choices(before, state)
         self._render_plane(before, state)
         timeline.show(self.transport, before, state)
@@ -263,4 +262,7 @@ def _header_of(state: PlaneState) -> tuple[Any, ...]:
 
 def build(desk: Desk) -> PlanePage:
     """The page with its view-model."""
-    return PlanePage(PlaneViewModel(*restored(desk.memory.get("plane")), parent=desk.owner))
+    model = PlaneViewModel(*restored(desk.memory.get("plane")), parent=desk.owner)
+    page = PlanePage(model)
+    page.add_tour(Tour(CARDS, TouredPlane(model), open=True), desk.memory, page.cards.column, -1)
+    return page

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def to_remember(state: CodeState) -> dict[str, Any]:
     """What is kept until the next start."""
-    return {"kind": state.config.kind, "config": state.config.model_dump(mode="json"), "tour": state.tour}
+    return {"kind": state.config.kind, "config": state.config.model_dump(mode="json")}
 
 
 def remembered(value: Any) -> AutoencoderConfig | None:

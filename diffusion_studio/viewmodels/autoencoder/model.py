@@ -10,8 +10,6 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from diffusion_studio.core.describe import with_values
-from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.jobs import events
@@ -23,7 +21,6 @@ from diffusion_studio.viewmodels.autoencoder.latent import LatentSpace
 from diffusion_studio.viewmodels.autoencoder.measuring import Measuring
 from diffusion_studio.viewmodels.autoencoder.record import CodeRecord
 from diffusion_studio.viewmodels.autoencoder.state import CodeState, View, as_kind, first_config, may_become
-from diffusion_studio.viewmodels.autoencoder.tour import CARDS, CodeAction
 from diffusion_studio.viewmodels.autoencoder.training import CodeTraining
 from diffusion_studio.viewmodels.editor import Edited, Editor
 from diffusion_studio.viewmodels.moved import MovedImages
@@ -54,7 +51,7 @@ class AutoencoderViewModel(QObject):
         self.record, self.latent = CodeRecord(self), LatentSpace(self)
         self.exact, self.measuring = ExactLinear(self), Measuring(device, self)
         self.moved = MovedImages(self)
-        self.moved.told.connect(self._tell)
+        self.moved.told.connect(self.tell)
         self.state = CodeState(self.config)
         self._set: ImageSet | None = None
         self._awake = False
@@ -62,7 +59,7 @@ class AutoencoderViewModel(QObject):
         self.editor.changed.connect(self._on_edited)
         self.images.changed.connect(self._on_images)
         self.images.loaded.connect(self._on_set)
-        self.images.told.connect(self._tell)
+        self.images.told.connect(self.tell)
         self.training.told.connect(self._on_told)
         self.record.looked.connect(lambda _: self._look(self.state.view))
         for part in (self.latent, self.exact, self.measuring):
@@ -91,23 +88,23 @@ class AutoencoderViewModel(QObject):
 
     def open_data(self, source: str) -> None:
         """Chooses the images: a folder, or the word digits."""
-        if not self._refused_while_busy():
+        if not self.refused_while_busy():
             data = DataSpec(source=source, background=self.config.data.background)
             self.editor.set(self.config.model_copy(update={"data": data}))
 
     def choose_kind(self, kind: str) -> None:
         """AE, VAE or hierarchy."""
-        if kind != self.config.kind and not self._refused_while_busy():
+        if kind != self.config.kind and not self.refused_while_busy():
             self.editor.set(as_kind(self.config, kind))
 
     def edit(self, path: str, value: Any) -> None:
         """Changes one parameter; while it trains, only the weight of the KL."""
-        if path == "kl_weight" or not self._refused_while_busy():
+        if path == "kl_weight" or not self.refused_while_busy():
             self.editor.edit(path, value)
 
     def restrict(self, count: int) -> None:
         """Puts the first `count` of the three restrictions on a hierarchy."""
-        if not self._refused_while_busy():
+        if not self.refused_while_busy():
             config = as_kind(self.config, "hvae")
             assert isinstance(config, HVAEConfig)
             self.editor.set(config.model_copy(update={"hierarchy": config.hierarchy.restricted(count)}))
@@ -122,32 +119,13 @@ class AutoencoderViewModel(QObject):
         self._move(self.editor.after, self.editor.redo)
 
     def _move(self, config: AutoencoderConfig | None, move: Callable[[], None]) -> None:
-        if may_become(self.state, config) or not self._refused_while_busy():
+        if may_become(self.state, config) or not self.refused_while_busy():
             move()
 
     def show(self, view: View) -> None:
         """Another part of the page."""
         self._look(view)
         self._update(view=view)
-
-    def set_tour(self, number: int) -> None:
-        self._update(tour=number % len(CARDS))
-
-    def apply(self, action: CodeAction) -> None:
-        """What a card of the tour proposes."""
-        self.show(action.view)
-        if not action.trains:
-            return
-        if self.state.busy:
-            self._tell(Notice("info", BUSY))
-            return
-        base = as_kind(first_config().model_copy(update={"data": self.config.data}), action.kind)
-        try:
-            self.editor.set(with_values(base, action.values.items()))
-        except Refused as error:
-            self._tell(Notice("error", str(error)))
-            return
-        self.start()
 
     def _on_edited(self, edited: Edited[AutoencoderConfig]) -> None:
         before, config = self.state.config, edited.value
@@ -166,9 +144,10 @@ class AutoencoderViewModel(QObject):
         self.exact.set_images(images)
         self.exact.set_size(self.config.code.size)
 
-    def _refused_while_busy(self) -> bool:
+    def refused_while_busy(self) -> bool:
+        """Whether something trains, which is said then."""
         if self.state.busy:
-            self._tell(Notice("info", BUSY))
+            self.tell(Notice("info", BUSY))
         return self.state.busy
 
     # --- training ---------------------------------------------------------------------------------------
@@ -183,12 +162,12 @@ class AutoencoderViewModel(QObject):
 
     def resume_run(self, path: Path) -> None:
         """Goes on with a run that was stopped; one that had reached its limit gets as much again."""
-        if self._refused_while_busy():
+        if self.refused_while_busy():
             return
         try:
             run = Run.open_as(path, AutoencoderConfig)
         except RunError as error:
-            self._tell(Notice("error", str(error)))
+            self.tell(Notice("error", str(error)))
             return
         if self.moved.asks_for(run, partial(self.resume_run, path)):
             return
@@ -199,19 +178,23 @@ class AutoencoderViewModel(QObject):
 
     def open_run(self, path: Path) -> None:
         """Shows what a run on disk does, without going on with it."""
-        if self._refused_while_busy() or self.training.busy:
+        if self.refused_while_busy() or self.training.busy:
             return
         try:
             run = Run.open_as(path, AutoencoderConfig)
         except RunError as error:
-            self._tell(Notice("error", str(error)))
+            self.tell(Notice("error", str(error)))
             return
         if self.moved.asks_for(run, partial(self.open_run, path)):
             return
         self.editor.set(run.config)
-        self._show_new(path)
+        self.look_at(run)
+
+    def look_at(self, run: Run[AutoencoderConfig]) -> None:
+        """Shows what it does, whatever the parameters are; not while something trains."""
+        self._show_new(run.path)
         self._update(phase="idle", detail="Opening …", saved_step=run.step, step=run.step)
-        self.training.look(path)
+        self.training.look(run.path)
 
     def _show_new(self, path: Path) -> None:
         self._update(
@@ -270,9 +253,10 @@ class AutoencoderViewModel(QObject):
             part.shutdown()
 
     def _fail(self, message: str, traceback: str) -> None:
-        self._tell(Notice("error", message, traceback))
+        self.tell(Notice("error", message, traceback))
 
-    def _tell(self, notice: Notice | None) -> None:
+    def tell(self, notice: Notice | None) -> None:
+        """Says it on the page; None takes away what was said."""
         self._update(notice=notice)
 
     def _update(self, **values: Any) -> None:

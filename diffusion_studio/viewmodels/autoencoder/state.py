@@ -23,7 +23,6 @@ class CodeState:
 
     config: AutoencoderConfig
     view: View = "learn"
-    tour: int = 0  # number of the card
     phase: Phase = "idle"
     data: DataCardState | None = None
     reading: tuple[int, int] | None = None  # (done, total) while images are read

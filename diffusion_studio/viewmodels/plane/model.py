@@ -29,8 +29,6 @@ from diffusion_studio.viewmodels.plane.player import PlanePlayer
 from diffusion_studio.viewmodels.plane.pointer import PlanePointer
 from diffusion_studio.viewmodels.plane.scene import PlaneScene
 from diffusion_studio.viewmodels.plane.state import LearningState, Look, PlaneState
-from diffusion_studio.viewmodels.plane.tour.card import Action
-from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
 
 class PlaneViewModel(QObject):
@@ -119,18 +117,6 @@ class PlaneViewModel(QObject):
         """The part of the plane that is seen."""
         self.scene.draft = replace(self.scene.draft, window=window)
         self.scene.show_field()
-
-    def apply(self, action: Action) -> None:
-        """One of the things to try on a card of the tour."""
-        self.set_spec(*action.change(self.spec, self.state.look))
-        self.restart()
-        self.player.play()
-        if action.learns:
-            self.start_learning()
-
-    def set_tour(self, number: int) -> None:
-        """Shows a card of the tour, the first after the last."""
-        self._update(tour=number % len(CARDS))
 
     def _on_edited(self, edited: Edited[PlaneSpec]) -> None:
         before, spec = self.state.spec, edited.value

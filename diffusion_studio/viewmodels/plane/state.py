@@ -132,7 +132,6 @@ class PlaneState:
     speed: float = 1.0
     selected: int = -1
     brush: bool = False
-    tour: int = 0  # number of the card
     learning: LearningState = field(default_factory=LearningState)
     errors: tuple[tuple[str, str], ...] = ()
     notice: Notice | None = None

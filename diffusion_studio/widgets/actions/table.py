@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 MENUS = ("File", "Edit", "View", "Run", "Help")
 CHAINS = ("sample", "plane")  # the pages with a transport
+TOURED = ("plane", "autoencoder")  # the pages with a tour
 
 
 @dataclass(frozen=True)
@@ -204,10 +205,20 @@ def page_group(pages: Sequence[tuple[str, str]]) -> Group:
     ))  # fmt: skip
 
 
+def tour_group(pages: Sequence[tuple[str, str]]) -> Group:
+    """The actions that begin the tours of the pages (key, title)."""
+    return Group("Help", tuple(
+        Action(f"tour-{key}", f"Tour of {title}", f"Cards that set {title} and say what to look at")
+        for key, title in pages if key in TOURED
+    ))  # fmt: skip
+
+
 def with_pages(pages: Sequence[tuple[str, str]]) -> tuple[Group, ...]:
-    """The whole table, for a window with these pages; they stand first in View."""
-    place = next(number for number, group in enumerate(GROUPS) if group.menu == "View")
-    return (*GROUPS[:place], page_group(pages), *GROUPS[place:])
+    """The whole table, for a window with these pages; they stand first in View, their tours in Help."""
+    view, told = (next(n for n, g in enumerate(GROUPS) if g.menu == menu) for menu in ("View", "Help"))
+    return (
+        *GROUPS[:view], page_group(pages), *GROUPS[view:told + 1], tour_group(pages), *GROUPS[told + 1:],
+    )  # fmt: skip
 
 
 def action(name: str) -> Action:

@@ -40,7 +40,7 @@ class Palette(QFrame):
         self.setProperty("finder", True)
         self.setAccessibleName("Find anything")
         self.line = QLineEdit()
-        self.line.setPlaceholderText("Find an action, a page, a run, a sampler …")
+        self.line.setPlaceholderText("Find an action, a page, a run, a tour …")
         self.line.setAccessibleName("What to find")
         self.line.textChanged.connect(self._ask)
         self._model = QStandardItemModel(self)

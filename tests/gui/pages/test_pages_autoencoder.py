@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
+from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.autoencoder.tour import CARDS
 
 SMALL = {"code.width": 16, "training.batch_size": 32, "training.seconds": 0.0, "training.steps": 40}
@@ -108,9 +109,9 @@ def test_that_the_switches_lead_to_a_diffusion_model(qtbot, page):
 def test_that_the_tour_trains(qtbot, page, monkeypatch):
     begun = []
     monkeypatch.setattr(page.model.training, "begin", lambda place, config: begun.append(config))
-    page.model.set_tour(3)
-    assert page.panel.tour._title.text() == CARDS[3].title
-    page.panel.tour.action_requested.emit(CARDS[3].actions[0])
+    page.tour.go(3)
+    assert page.findChild(TourView)._title.text() == CARDS[3].title
+    page.tour.take(CARDS[3].actions[0])
     assert page.views.currentWidget() is page.code
     assert begun[0].code.size == 2
 

@@ -14,6 +14,7 @@ from PySide6.QtGui import QColor, QImage
 from diffusion_studio.engine.plane.contours import contour_segments
 from diffusion_studio.engine.plane.field import FieldView, Window
 from diffusion_studio.engine.plane.shapes import CUSTOM
+from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.plane import player as plane_player
 from diffusion_studio.viewmodels.plane.methods import BUTTONS
 from diffusion_studio.widgets.look.theme import DARK, LIGHT, theme
@@ -247,10 +248,11 @@ def test_that_the_landscape_is_drawn_turned_and_left_again(qtbot, page, model):
 def test_that_the_tour_goes_round(qtbot, page, model):
     titles = []
     for _ in range(11):
-        titles.append(page.cards.tour.accessibleName())
-        page.cards.tour.card_requested.emit(model.state.tour + 1)
+        view = page.cards.findChild(TourView)
+        titles.append(view.accessibleName())
+        view.after.click()
     assert len(set(titles)) == 11
-    assert model.state.tour == 0
+    assert page.tour.state.number == 0
 
 
 def test_that_everything_seen_is_exported(qtbot, page, model, tmp_path):

@@ -12,7 +12,7 @@ from diffusion_studio.viewmodels.autoencoder.memory import remembered, to_rememb
 from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
 from diffusion_studio.viewmodels.autoencoder.record import POINTS, ThinCurve
 from diffusion_studio.viewmodels.autoencoder.state import as_kind, first_config
-from diffusion_studio.viewmodels.autoencoder.tour import CARDS
+from diffusion_studio.viewmodels.autoencoder.tour import CARDS, TouredCodes
 from support.codes import code_config
 from support.tiny import write_pictures
 
@@ -165,7 +165,7 @@ def test_that_every_action_of_the_tour_can_be_taken(model, monkeypatch, number):
     monkeypatch.setattr(model.training, "begin", lambda place, config: started.append(config))
     for action in CARDS[number].actions:
         model.state = model.state.__class__(model.config, data=model.state.data)
-        model.apply(action)
+        TouredCodes(model).apply(action)
         assert model.state.view == action.view
         assert model.state.notice is None
     assert len(started) == sum(action.trains for action in CARDS[number].actions)
@@ -196,7 +196,6 @@ def test_that_a_long_curve_stays_short():
 
 def test_that_choices_are_remembered(model):
     model.edit("code.size", 7)
-    model.set_tour(3)
     assert remembered(to_remember(model.state)) == model.config
     for nonsense in (None, {"kind": "x"}, {"kind": "vae", "config": {"code": 3}}):
         assert remembered(nonsense) is None

@@ -26,16 +26,6 @@ class Action:
     learns: bool = False  # also starts a training
 
 
-@dataclass(frozen=True)
-class TourCard:
-    """A few sentences, their source, and what to try."""
-
-    title: str
-    text: str
-    source: str
-    actions: tuple[Action, ...]
-
-
 def setting(shape_key: str | None = None, process: Process | None = None, **values: object) -> Change:
     """A change to parameters and, by `look_…`, to how they are shown."""
     looks: dict[str, Any] = {k.removeprefix("look_"): v for k, v in values.items() if k.startswith("look_")}

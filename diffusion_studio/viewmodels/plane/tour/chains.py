@@ -7,7 +7,8 @@ from typing import Any
 from diffusion_studio.core.process.spacing import KarrasSpacing, LogSNRSpacing, TrailingSpacing
 from diffusion_studio.core.samplers import DDIM, DDPM, Heun, ReverseSDE
 from diffusion_studio.engine.plane.process import Forward, Process, Reverse
-from diffusion_studio.viewmodels.plane.tour.card import STILL, Action, TourCard, setting
+from diffusion_studio.viewmodels.plane.tour.card import STILL, Action, setting
+from diffusion_studio.viewmodels.tours.tour import TourCard
 
 _WHOLE = {"look_trails": "whole", "look_field": "exact"}
 

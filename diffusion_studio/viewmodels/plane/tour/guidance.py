@@ -5,7 +5,8 @@ from __future__ import annotations
 from diffusion_studio.core.samplers import DDIM, DDPM
 from diffusion_studio.engine.plane.guide import PlaneGuide
 from diffusion_studio.engine.plane.process import Langevin, Process, Reverse
-from diffusion_studio.viewmodels.plane.tour.card import STILL, Action, TourCard, setting
+from diffusion_studio.viewmodels.plane.tour.card import STILL, Action, setting
+from diffusion_studio.viewmodels.tours.tour import TourCard
 
 LABEL = 2
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from diffusion_studio.core.samplers import AnnealedLangevin
 from diffusion_studio.engine.plane.process import Langevin, Reverse
-from diffusion_studio.viewmodels.plane.tour.card import STILL, Action, TourCard, setting
+from diffusion_studio.viewmodels.plane.tour.card import STILL, Action, setting
+from diffusion_studio.viewmodels.tours.tour import TourCard
 
 _ONE_POINT: dict[str, Any] = {
     "t": 0, "start": "point", "start_x": -0.05, "start_y": 0.5, "count": 3, "seed": 0,

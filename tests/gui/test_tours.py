@@ -1,0 +1,67 @@
+"""The way to the tours: a hint at the first start, the Help menu and the palette."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from diffusion_studio.pages.settings import SettingsDialog
+from diffusion_studio.pages.tour_view import TourView
+from diffusion_studio.widgets.actions.table import TOURED
+
+
+@pytest.fixture
+def app(open_app: Any) -> Any:
+    return open_app()
+
+
+def test_that_the_hint_of_the_first_start_leads_to_the_tour_of_the_page_and_comes_once(
+    app: Any, open_app: Any
+) -> None:
+    studio, hint = app.studio, app.studio.commands.hint
+    studio.show_page("plane")
+    assert hint.isVisible()
+    studio.plane_page.tour.end()
+    hint.words.click()
+    assert studio.plane_page.tour.state.open
+    assert not hint.isVisible()
+    app.shutdown()
+    again = open_app().studio
+    assert not again.commands.hint.isVisible()
+    again.settings.show_hint_again()
+    assert again.commands.hint.isVisible()
+
+
+def test_that_the_hint_is_put_away_and_asked_for_again_in_the_settings(app: Any) -> None:
+    hint = app.studio.commands.hint
+    hint.close_button.click()
+    assert not hint.isVisible()
+    app.studio.commands.show_settings()
+    (dialog,) = app.shell.findChildren(SettingsDialog)
+    dialog.hint.click()
+    assert hint.isVisible()
+    dialog.close()
+
+
+def test_that_help_has_the_tour_of_every_page_that_has_one(app: Any) -> None:
+    studio = app.studio
+    assert [key for key, page in studio.pages.items() if page.tour is not None] == list(TOURED)
+    for key in TOURED:
+        page = studio.pages[key]
+        page.tour.end()
+        app.shell.actions_of_window[f"tour-{key}"].trigger()
+        (view,) = page.findChildren(TourView)
+        assert app.shell.current_page is page
+        assert view.isVisible() and view.accessibleName() == page.tour.cards[0].title
+
+
+def test_that_a_card_is_found_by_its_name(app: Any) -> None:
+    commands, page = app.studio.commands, app.studio.plane_page
+    commands.find()
+    commands.palette.line.setText("what η does")
+    commands.palette.line.textEdited.emit("what η does")
+    assert commands.palette.titles[0] == "What η does"
+    commands.take_tour("plane", 6)
+    commands.palette.leave()
+    assert page.tour.cards[page.tour.state.number].title == "What η does"

@@ -191,7 +191,7 @@ def read_everything(run: Path) -> str:
     from diffusion_studio.engine.files.pictures import read_settings
     from diffusion_studio.engine.plane.export import read_state
     from diffusion_studio.engine.runs.run import Run
-    from diffusion_studio.viewmodels.runs.model import summary_of
+    from diffusion_studio.viewmodels.runs.summary import summary_of
     from tests.support.tiny import CPU, resume
 
     refusals: list[str] = []

@@ -35,7 +35,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "engine": (
         ("files",),
         ("machine", "runs"),
-        ("jobs",),
+        ("jobs", "labbook"),
         ("loop",),
         ("plane", "training"),
         ("classifier", "autoencoder"),

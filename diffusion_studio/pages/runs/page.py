@@ -1,47 +1,37 @@
-"""The Runs page: all trainings on disk."""
+"""The Runs page: the lab book of all trainings on disk."""
 
 from __future__ import annotations
 
-import datetime
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QIcon, QResizeEvent
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
+    QGridLayout,
     QHBoxLayout,
-    QHeaderView,
+    QLineEdit,
     QMenu,
     QPushButton,
     QStackedWidget,
-    QTableView,
     QWidget,
 )
 
-from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.pages.page import Desk, Page, Workspace, show_notice
+from diffusion_studio.pages.runs.card import RunCard
+from diffusion_studio.pages.runs.finder import Finder
+from diffusion_studio.pages.runs.table import RunTable
 from diffusion_studio.pages.runs.trash import TrashDialog, in_words, megabytes
-from diffusion_studio.viewmodels.runs.model import RunsState, RunSummary, RunsViewModel
+from diffusion_studio.viewmodels.runs.model import RunsViewModel
+from diffusion_studio.viewmodels.runs.state import RunsState
+from diffusion_studio.viewmodels.runs.summary import RunSummary
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.empty import EmptyState
-from diffusion_studio.widgets.frame.table_menu import offer_copy
-from diffusion_studio.widgets.images.grid import ImageGrid
-from diffusion_studio.widgets.images.thumbnail import thumbnail
-from diffusion_studio.widgets.look.theme import label, tip
-
-COLUMNS = ("Run", "Kind", "Data", "Step", "Loss", "Trained", "Size", "Saved")
-KINDS = {"diffusion": "diffusion", "ae": "AE", "vae": "VAE", "hvae": "hierarchy"}
-LEAVING = ("Size", "Kind", "Trained", "Data", "Saved")  # the order in which columns go
-THUMBNAIL, NAME = 40, 180  # px
-_Index = QModelIndex | QPersistentModelIndex
-
 
 EXPORTS = (  # what, the ending of its name, filters
     ("Model for diffusers …", "", "Folder (*)"),
@@ -60,7 +50,7 @@ class RunsPage(Page):
     train_requested = Signal()
 
     def __init__(self, model: RunsViewModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent=parent)
+        super().__init__(model, parent)
         self.model = model
         self._build()
         self._connect()
@@ -73,48 +63,26 @@ class RunsPage(Page):
         outer = QHBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.workspace)
-        self.banner = Banner()
-        self.empty = EmptyState()
+        self.banner, self.empty, self.nothing_fits = Banner(), EmptyState(), EmptyState()
         self.empty.set_content(
             "pages/runs/icon", "No training yet",
             "Every training that you start is kept here, with its curves and samples.", "Train a model",
         )  # fmt: skip
-        self.rows = _Rows(self)
-        self.table = RunTable()
-        self.table.setModel(self.rows)
-        self.table.setAccessibleName("Trainings")
-        offer_copy(self.table)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
-        self.table.setShowGrid(False)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(56)
-        header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self.views = QStackedWidget()
-        self.views.addWidget(self.empty)
-        self.views.addWidget(self.table)
+        self.nothing_fits.set_content(
+            "pages/runs/icon", "No run fits",
+            "Of no run all these words stand in its name, tags, note, kind or data.", "Show all runs",
+        )  # fmt: skip
+        self.finder, self.table, self.views = Finder(), RunTable(), QStackedWidget()
+        for view in (self.empty, self.table, self.nothing_fits):
+            self.views.addWidget(view)
         self.workspace.lay_over(self.banner)
+        self.workspace.area.addWidget(self.finder)
         self.workspace.area.addWidget(self.views, 1)
-        self._build_panel()
+        self.card = RunCard()
+        self.workspace.panel.addWidget(self.card, 1)
+        self._build_foot()
 
-    def _build_panel(self) -> None:
-        panel = self.workspace.panel
-        self.name = label("", "strong")
-        self.name.setWordWrap(True)
-        self.facts = label("", "muted")
-        self.facts.setWordWrap(True)
-        self.grid = ImageGrid(selectable=False)
-        self.grid.set_empty_text("No samples yet")
-        self.grid.setMinimumHeight(240)
-        panel.addWidget(label("Run", "section"))
-        panel.addWidget(self.name)
-        panel.addWidget(self.facts)
-        panel.addWidget(self.grid, 1)
+    def _build_foot(self) -> None:
         self.sample = QPushButton("Walk through its chain")
         self.sample.setProperty("primary", True)
         self.resume = QPushButton("Resume training")
@@ -131,13 +99,29 @@ class RunsPage(Page):
         self.show_trash = QPushButton("Trash")
         self.show_trash.setProperty("link", True)
         self.show_trash.setToolTip(hint("show-trash"))
-        for button in (*self.actions_of_run, self.show_trash):
-            self.workspace.foot.addWidget(button)
+        grid = QGridLayout()
+        grid.setSpacing(8)
+        first, *others = self.actions_of_run
+        grid.addWidget(first, 0, 0, 1, 2)
+        for number, button in enumerate(others):
+            grid.addWidget(button, 1 + number // 2, number % 2)
+        self.workspace.foot.addLayout(grid)
+        self.workspace.foot.addWidget(self.show_trash)
 
     def _connect(self) -> None:
-        self.model.changed.connect(self._render)
-        self.table.selectionModel().currentRowChanged.connect(self._choose_row)
-        self.table.activated.connect(lambda _: self._emit(self.sample_requested))
+        model, table, card = self.model, self.table, self.card
+        model.changed.connect(self._render)
+        table.chosen.connect(self._choose)
+        table.opened.connect(lambda: self._emit(self.sample_requested))
+        table.star_pressed.connect(model.star)
+        table.sort_requested.connect(model.sort)
+        self.finder.typed.connect(model.filter)
+        self.finder.starred_wanted.connect(model.show_starred)
+        self.finder.sort_requested.connect(model.sort)
+        card.renamed.connect(model.rename)
+        card.tagged.connect(model.tag)
+        card.noted.connect(model.write_note)
+        card.star_pressed.connect(model.star)
         self.sample.clicked.connect(lambda: self._emit(self.sample_requested))
         self.resume.clicked.connect(lambda: self._emit(self.resume_requested))
         self.show_curves.clicked.connect(lambda: self._emit(self.show_requested))
@@ -145,25 +129,33 @@ class RunsPage(Page):
         self.trash.clicked.connect(self._trash)
         self.show_trash.clicked.connect(self.open_trash)
         self.empty.primary_requested.connect(self.train_requested)
-        self.banner.closed.connect(self.model.dismiss_notice)
-        self.banner.action_triggered.connect(self.model.put_back)
+        self.nothing_fits.primary_requested.connect(self._show_all)
+        self.banner.closed.connect(model.dismiss_notice)
+        self.banner.action_triggered.connect(model.put_back)
 
     # --- what the person does ---------------------------------------------------------------------------
 
     def acts(self) -> dict[str, Act]:
         by_button = {
             "walk-run": self.sample, "resume-run": self.resume, "show-run": self.show_curves,
-            "trash-run": self.trash,
+            "trash-run": self.trash, "star-run": self.card.star,
         }  # fmt: skip
+        by_field = {"rename-run": self.card.name, "tag-run": self.card.tags, "note-run": self.card.note}
         return {
             **super().acts(),
             **{name: Act(button.click, button.isEnabled) for name, button in by_button.items()},
+            **{name: Act(partial(_write_in, field), field.isEnabled) for name, field in by_field.items()},
+            "filter-runs": Act(self.finder.begin),
             "show-trash": Act(self.open_trash),
         }
 
-    def _choose_row(self, current: QModelIndex) -> None:
-        if current.isValid():
-            self.model.select(self.rows.runs[current.row()].path)
+    def _choose(self, paths: list[Path]) -> None:
+        self.card.settle()
+        self.model.choose(paths)
+
+    def _show_all(self) -> None:
+        self.model.filter("")
+        self.model.show_starred(False)
 
     def _emit(self, signal: Any) -> None:
         if self.model.state.selected is not None:
@@ -184,7 +176,7 @@ class RunsPage(Page):
         dialog.setDefaultSuffix(suffix)
         dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[-1].rstrip(")")))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.model.export(run, Path(path)))
+        dialog.fileSelected.connect(lambda path: self.model.exports.export(run, Path(path)))
         dialog.open()
 
     def _trash(self) -> None:
@@ -196,43 +188,34 @@ class RunsPage(Page):
         TrashDialog(self.model, self).open()
 
     def undo(self) -> None:
-        self.model.put_back()
-
-    @property
-    def can_undo(self) -> bool:
-        return bool(self.model.state.trashed)
+        self.card.settle()
+        super().undo()
 
     # --- what the model tells ---------------------------------------------------------------------------
 
     def _render(self, state: RunsState) -> None:
-        if state.runs is not self.rows.runs:
-            self.rows.set_runs(state.runs)
-            self.table.fit_columns()
-        self.views.setCurrentWidget(self.table if state.runs or not state.listed else self.empty)
-        run = next((r for r in state.runs if r.path == state.selected), None)
-        self._render_run(run)
-        if run is not None:
-            row = state.runs.index(run)
-            if self.table.currentIndex().row() != row:
-                self.table.selectRow(row)
+        self.finder.show_order(state.arrangement)
+        self.table.show_runs(state.shown, state.chosen, state.arrangement)
+        self.finder.setVisible(bool(state.runs))
+        self.views.setCurrentWidget(self._view(state))
+        self.card.show_state(state)
+        self._render_actions(state.summary(state.selected))
         show_notice(self.banner, state.notice)
         self.show_trash.setText(f"Trash: {in_words(state.trash)} …")
         self.show_trash.setVisible(bool(state.trash))
         self.header_changed.emit()
 
-    def _render_run(self, run: RunSummary | None) -> None:
+    def _view(self, state: RunsState) -> QWidget:
+        if state.shown or not state.listed:
+            return self.table
+        return self.nothing_fits if state.runs else self.empty
+
+    def _render_actions(self, run: RunSummary | None) -> None:
         for button in self.actions_of_run:
             button.setEnabled(run is not None)
         if run is None:
-            self.name.setText("Nothing chosen")
-            self.facts.setText("")
-            self.grid.set_images(None)
             return
-        self.name.setText(run.name)
-        self.facts.setText(run.problem or _facts(run))
-        self.grid.set_images(run.picture)
-        sound = not run.problem
-        code = run.kind in BY_KIND
+        sound, code = not run.problem, run.kind in BY_KIND
         self.sample.setText("Look into its code" if code else "Walk through its chain")
         self.sample.setEnabled(sound and run.step > 0)
         self.resume.setEnabled(sound)
@@ -243,95 +226,24 @@ class RunsPage(Page):
         self.model.refresh()
 
     def shutdown(self) -> None:
+        self.card.settle()
         self.model.shutdown()
 
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state
+        if not state.runs:
+            return []
+        shown = f"{len(state.shown)} of " if state.arrangement.leaves_out else ""
         total = sum(run.size for run in state.runs)
-        return [("runs", str(len(state.runs))), ("on disk", megabytes(total))] if state.runs else []
+        return [("runs", f"{shown}{len(state.runs)}"), ("on disk", megabytes(total))]
 
 
-class RunTable(QTableView):
-    """Leaves columns out where there is no room for all of them; the panel says what they say."""
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.fit_columns()
-
-    def fit_columns(self) -> None:
-        """Shows as many columns as there is room for."""
-        header = self.horizontalHeader()
-        needed = {
-            column: max(self.sizeHintForColumn(column), header.sectionSizeHint(column), NAME * (column == 0))
-            for column in range(len(COLUMNS))
-        }
-        for name in ("", *LEAVING):
-            needed.pop(COLUMNS.index(name) if name else -1, None)
-            if sum(needed.values()) <= self.viewport().width():
-                break
-        for column in range(len(COLUMNS)):
-            self.setColumnHidden(column, column not in needed)
-
-
-class _Rows(QAbstractTableModel):
-    """The runs as rows."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.runs: tuple[RunSummary, ...] = ()
-
-    def set_runs(self, runs: tuple[RunSummary, ...]) -> None:
-        self.beginResetModel()
-        self.runs = runs
-        self.endResetModel()
-
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.runs)
-
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return len(COLUMNS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return COLUMNS[section]
-        return None
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        run = self.runs[index.row()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _cells(run)[index.column()]
-        if role == Qt.ItemDataRole.DecorationRole and index.column() == 0 and run.picture is not None:
-            picture = thumbnail(run.picture, THUMBNAIL)
-            icon = QIcon(picture)
-            icon.addPixmap(picture, QIcon.Mode.Selected)  # not tinted in the chosen row
-            return icon
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return tip(run.problem or str(run.path))
-        return None
-
-
-def _cells(run: RunSummary) -> tuple[str, ...]:
-    loss = "" if math.isnan(run.loss) else f"{run.loss:.4f}"
-    when = datetime.datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M")
-    return (
-        run.name, _kind(run), run.data, f"{run.step:,}", loss,
-        duration(run.seconds) if run.seconds else "", megabytes(run.size), when,
-    )  # fmt: skip
-
-
-def _facts(run: RunSummary) -> str:
-    """What the columns say, and where it is."""
-    told = [f"{name} {text}" for name, text in zip(COLUMNS[1:], _cells(run)[1:], strict=True) if text]
-    return " · ".join(told) + f"\n{run.path}"
-
-
-def _kind(run: RunSummary) -> str:
-    kind = KINDS.get(run.kind, run.kind)
-    return f"{kind} in a code" if run.in_a_code else kind
+def _write_in(field: QWidget) -> None:
+    field.setFocus(Qt.FocusReason.ShortcutFocusReason)  # which scrolls it into sight
+    if isinstance(field, QLineEdit):
+        field.selectAll()
 
 
 def build(desk: Desk) -> RunsPage:
     """The page with its view-model."""
-    return RunsPage(RunsViewModel(desk.runs, desk.owner))
+    return RunsPage(RunsViewModel(desk.runs, desk.memory, desk.owner))

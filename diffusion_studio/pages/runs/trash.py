@@ -16,7 +16,8 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.engine.runs.trash import Trashed
-from diffusion_studio.viewmodels.runs.model import RunsState, RunsViewModel
+from diffusion_studio.viewmodels.runs.model import RunsViewModel
+from diffusion_studio.viewmodels.runs.state import RunsState
 from diffusion_studio.widgets.look.theme import GRID, label
 
 _WHICH = Qt.ItemDataRole.UserRole
@@ -90,7 +91,7 @@ class TrashDialog(QDialog):
     def _delete(self) -> None:
         doomed = self._chosen() or self._all()
         if self._sure:
-            self.model.delete([run.path for run in doomed])
+            self.model.bin.delete([run.path for run in doomed])
             self._show_choice()
         else:
             self._sure = True

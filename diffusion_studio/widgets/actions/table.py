@@ -114,6 +114,13 @@ GROUPS = (
     Group("Run", (
         Action("show-run", "Show its curves", "The losses and samples of the chosen run"),
         Action("trash-run", "Move it to the trash", "The chosen run goes to the trash, and can be put back"),
+        Action("filter-runs", "Find among runs", "Words that stand in a run's name, tags, note, kind or data",
+               ("Ctrl+F",)),
+        Action("rename-run", "Rename it", "What the shown run is called; its folder keeps its name", ("F2",)),
+        Action("tag-run", "Tag it", "Tags of the chosen runs, between commas; of several, those of all"),
+        Action("note-run", "Write a note", "A note about the shown run; it lies in the run's folder",
+               ("Ctrl+E",)),
+        Action("star-run", "Star it", "Gives the chosen runs a star, or takes it away", ("Ctrl+D",)),
         Action("show-trash", "Show the trash", "What lies in the trash, to be put back or deleted for good"),
     ), ("runs",)),
     Group("Run", (
@@ -185,6 +192,9 @@ FOCUS = (
     FocusKeys("In a field of numbers", "widgets/forms/controls", (
         (("Up", "Down"), "One step more or less; ten with Shift"), (("PgUp", "PgDown"), "Ten steps"),
         (("Esc",), "The value that stood there"),
+    )),
+    FocusKeys("In a field of words", "widgets/forms/texts", (
+        (("Esc",), "The words that stood there; none, in one to find with"),
     )),
     FocusKeys("On the rail", "widgets/frame/rail", ((("Up", "Down"), "The page above or below"),)),
     FocusKeys("In a table of a plot", "widgets/plots/table", ((("Ctrl+C",), "Copy the table"),)),

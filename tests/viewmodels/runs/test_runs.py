@@ -9,7 +9,7 @@ import pytest
 
 from diffusion_studio.engine.runs import run as run_module
 from diffusion_studio.engine.runs.run import list_runs
-from diffusion_studio.viewmodels.runs.model import summary_of
+from diffusion_studio.viewmodels.runs.summary import summary_of
 from support.tiny import begin, finish, tiny_config
 
 

@@ -1,0 +1,112 @@
+"""What is said of the run that is shown, and what a person writes about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+
+from diffusion_studio.engine.labbook.entries import MOST_NAME, Entry, common_tags
+from diffusion_studio.pages.runs.table import COLUMNS
+from diffusion_studio.viewmodels.runs.state import RunsState
+from diffusion_studio.viewmodels.runs.summary import RunSummary
+from diffusion_studio.widgets.actions.keys import hint
+from diffusion_studio.widgets.forms.texts import LineEdit, NoteEdit
+from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.look.icons import set_icon
+from diffusion_studio.widgets.look.theme import label
+
+
+class RunCard(QWidget):
+    """Passive: it shows what it is given, and says what a person writes."""
+
+    renamed = Signal(str)
+    tagged = Signal(str)
+    noted = Signal(str)
+    star_pressed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._shown: tuple[Path, ...] = ()
+        self.head = label("Run", "section")
+        self.name, self.tags, self.note = LineEdit(), LineEdit(), NoteEdit()
+        self.star = QToolButton()
+        self.facts = label("", "muted")
+        self.grid = ImageGrid(selectable=False)
+        self._prepare()
+        self._lay_out()
+        self.name.settled.connect(self.renamed)
+        self.tags.settled.connect(self.tagged)
+        self.note.settled.connect(self.noted)
+        self.star.clicked.connect(self.star_pressed)
+
+    def _prepare(self) -> None:
+        self.name.setMaxLength(MOST_NAME)
+        self.name.setAccessibleName("Name of the run")
+        self.name.setToolTip(hint("rename-run"))
+        self.tags.setAccessibleName("Tags")
+        self.tags.setPlaceholderText("Tags, between commas")
+        self.tags.setToolTip(hint("tag-run"))
+        self.note.setAccessibleName("Note")
+        self.note.setPlaceholderText("What was it for, what came out?")
+        self.note.setToolTip(hint("note-run"))
+        self.star.setToolTip(hint("star-run"))
+        self.star.setProperty("flat", True)
+        self.facts.setWordWrap(True)
+        self.grid.set_empty_text("No samples yet")
+        self.grid.setMinimumHeight(200)
+
+    def _lay_out(self) -> None:
+        column, row = QVBoxLayout(self), QHBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        row.addWidget(self.name, 1)
+        row.addWidget(self.star)
+        column.addWidget(self.head)
+        column.addLayout(row)
+        column.addWidget(self.tags)
+        column.addWidget(self.note)
+        column.addWidget(self.facts)
+        column.addWidget(self.grid, 1)
+
+    def settle(self) -> None:
+        """What is being written counts, before another run is shown."""
+        for field in (self.name, self.tags, self.note):
+            field.settle()
+
+    def show_state(self, state: RunsState) -> None:
+        """The run that was chosen last, and the tags that all chosen ones have in common."""
+        run = state.summary(state.selected)
+        for widget in (self.name, self.tags, self.note, self.star):
+            widget.setEnabled(run is not None)
+        entries = [found.entry for path in state.chosen if (found := state.summary(path)) is not None]
+        many = len(entries) > 1
+        self.head.setText(f"The last of {len(entries)} chosen runs" if many else "Run")
+        self.tags.show_text(", ".join(common_tags(entries)))
+        self.tags.setPlaceholderText("Tags of all of them" if many else "Tags, between commas")
+        self._show_star(entries)
+        self._show_run(run)
+
+    def _show_star(self, entries: list[Entry]) -> None:
+        starred = bool(entries) and all(entry.star for entry in entries)
+        set_icon(self.star, "star-full" if starred else "star", "accent" if starred else "muted")
+        self.star.setAccessibleName("Take the star away" if starred else "Give it a star")
+
+    def _show_run(self, run: RunSummary | None) -> None:
+        if run is None:
+            self.name.show_text("")
+            self.note.show_text("")
+            self.facts.setText("Nothing is chosen.")
+            self.grid.set_images(None)
+            return
+        self.name.show_text(run.name)
+        self.note.show_text(run.entry.note)
+        self.facts.setText(run.problem or _facts(run))
+        self.grid.set_images(run.picture)
+
+
+def _facts(run: RunSummary) -> str:
+    """What the columns say, and where it is."""
+    told = [f"{column.title} {text}" for column in COLUMNS[3:] if (text := column.words(run))]
+    return "\n".join(filter(None, (" · ".join(told), run.remark, str(run.path))))

@@ -1,0 +1,165 @@
+"""The lab book in its window: names, tags, notes and stars by keys and pointer; finding and sorting."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+
+from diffusion_studio.engine.files import places
+from diffusion_studio.engine.labbook.entries import Entry, read_entry
+from diffusion_studio.engine.runs.creation import create_run
+from diffusion_studio.pages.runs.page import RunsPage
+from diffusion_studio.pages.runs.table import BY, NAMED, STAR
+from diffusion_studio.viewmodels.remembered import Memory
+from diffusion_studio.viewmodels.runs.model import RunsViewModel
+from support.tiny import tiny_config
+
+
+@pytest.fixture
+def folder(isolated_home):
+    """Three runs that have learned nothing yet."""
+    for name in ("a", "b", "c"):
+        create_run(places.runs_dir() / name, tiny_config(), {})
+    return places.runs_dir()
+
+
+def listed(qtbot, page, folder):
+    """The page once it shows the runs by name, the first one chosen."""
+    qtbot.waitUntil(lambda: page.model.state.listed)
+    page.model.sort("name")
+    page.model.select(folder / "a")
+    return page
+
+
+@pytest.fixture
+def page(qtbot, folder, tmp_path):
+    """The page alone."""
+    made = RunsPage(RunsViewModel(folder, Memory(tmp_path / "memory.json")))
+    qtbot.addWidget(made)
+    made.resize(1100, 700)
+    with qtbot.waitActive(made):
+        made.show()
+        made.activateWindow()
+    made.come_into_sight(None)
+    yield listed(qtbot, made, folder)
+    made.shutdown()
+
+
+@pytest.fixture
+def press(qtbot):
+    """Presses keys wherever the focus is."""
+
+    def press(key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+        qtbot.keyClick(QApplication.focusWidget(), key, modifier)
+
+    return press
+
+
+CTRL = Qt.KeyboardModifier.ControlModifier
+
+
+def written(qtbot, page, name: str) -> Entry:
+    qtbot.waitUntil(lambda: not page.model._writing._slot.busy)
+    return read_entry(places.runs_dir() / name)[0]
+
+
+def shown(page, by: str = "name") -> list[str]:
+    rows = page.table.rows
+    return [rows.data(rows.index(row, BY.index(by))) for row in range(rows.rowCount())]
+
+
+def click(qtbot, page, row: int, column: int = NAMED, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+    place = page.table.visualRect(page.table.rows.index(row, column)).center()
+    qtbot.mouseClick(page.table.viewport(), Qt.MouseButton.LeftButton, modifier, place)
+
+
+def test_that_a_run_is_renamed_tagged_noted_and_starred_by_keys_and_all_is_undone(
+    qtbot, open_app, folder, press
+):
+    app = open_app()
+    app.studio.show_page("runs")
+    page = listed(qtbot, app.studio.runs_page, folder)
+    press(Qt.Key.Key_F2)
+    assert page.card.name.hasFocus()
+    qtbot.keyClicks(page.card.name, "first")
+    press(Qt.Key.Key_Return)
+    page.card.tags.setFocus()
+    qtbot.keyClicks(page.card.tags, "small, T50")
+    press(Qt.Key.Key_E, CTRL)
+    assert page.card.note.hasFocus()
+    qtbot.keyClicks(page.card.note, "A note.")
+    press(Qt.Key.Key_D, CTRL)
+    page.table.setFocus()
+    assert written(qtbot, page, "a") == Entry("first", "A note.", ("small", "T50"), True)
+    assert shown(page) == ["b", "c", "first"]
+    assert shown(page, "tags") == ["", "", "small, T50"]
+    for _ in range(4):
+        assert app.shell.header._undo.isEnabled()
+        press(Qt.Key.Key_Z, CTRL)
+    assert written(qtbot, page, "a") == Entry()
+    assert app.shell.header._redo.isEnabled() and not app.shell.header._undo.isEnabled()
+    press(Qt.Key.Key_E, CTRL)
+    qtbot.keyClicks(page.card.note, "the last words")
+    app.close()
+    assert written(qtbot, page, "a").note == "the last words"
+
+
+def test_that_what_is_typed_counts_when_another_run_is_chosen_and_goes_to_the_right_one(qtbot, page):
+    page.card.note.setFocus()
+    qtbot.keyClicks(page.card.note, "of a")
+    click(qtbot, page, 1)
+    assert page.card.name.text() == "b" and page.card.note.toPlainText() == ""
+    assert written(qtbot, page, "a").note == "of a"
+    assert written(qtbot, page, "b") == Entry()
+
+
+def test_that_a_list_that_is_read_again_does_not_disturb_who_writes(qtbot, page):
+    page.card.note.setFocus()
+    qtbot.keyClicks(page.card.note, "half a sen")
+    page.model.refresh()
+    qtbot.waitUntil(lambda: not page.model._listing.busy)
+    assert page.card.note.toPlainText() == "half a sen"
+
+
+def test_that_escape_brings_back_the_name_that_stood_there(qtbot, page, press):
+    page.card.name.setFocus()
+    qtbot.keyClicks(page.card.name, "x")
+    press(Qt.Key.Key_Escape)
+    page.table.setFocus()
+    assert page.card.name.text() == "a" and shown(page) == ["a", "b", "c"]
+
+
+def test_that_a_click_on_a_star_is_for_its_own_run(qtbot, page):
+    click(qtbot, page, 2, STAR)
+    assert written(qtbot, page, "c").star and not written(qtbot, page, "a").star
+    click(qtbot, page, 2, STAR)
+    assert not written(qtbot, page, "c").star
+
+
+def test_that_several_are_chosen_with_ctrl_and_the_panel_says_so(qtbot, page):
+    click(qtbot, page, 2, modifier=CTRL)
+    assert [path.name for path in page.model.state.chosen] == ["a", "c"]
+    assert page.card.head.text() == "The last of 2 chosen runs" and page.card.name.text() == "c"
+
+
+def test_that_runs_are_found_and_all_are_shown_again(qtbot, page):
+    page.acts()["filter-runs"].do()
+    assert page.finder.field.hasFocus()
+    qtbot.keyClicks(page.finder.field, "b")
+    assert shown(page) == ["b"] and page.card.name.text() == "b"
+    assert ("runs", "1 of 3") in page.chips()
+    qtbot.keyClicks(page.finder.field, "xyz")
+    assert page.views.currentWidget() is page.nothing_fits
+    page.nothing_fits.primary_requested.emit()
+    assert shown(page) == ["a", "b", "c"] and page.finder.field.text() == ""
+
+
+def test_that_a_head_and_the_menu_sort_and_sort_back(qtbot, page):
+    header = page.table.horizontalHeader()
+    header.sectionClicked.emit(NAMED)
+    assert shown(page) == ["c", "b", "a"]
+    assert header.model().headerData(NAMED, Qt.Orientation.Horizontal) == "Run ↓"
+    page.finder.order.menu().actions()[NAMED].trigger()
+    assert shown(page) == ["a", "b", "c"] and page.finder.order.text() == "Sort: Run ↑"
+    assert page.table.currentIndex().row() == 0

@@ -19,7 +19,7 @@ from diffusion_studio.cli.sentences import errors, note, plain
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.training.events import Preview, TimestepErrors
+from diffusion_studio.engine.training.events import Preview, PreviewMeasured, TimestepErrors
 from diffusion_studio.engine.training.forecast import Forecast
 
 Stream = Iterator[events.Event]
@@ -171,9 +171,10 @@ def _write(writer: Any, event: events.Event) -> None:
             for step, loss in enumerate(event.losses.tolist(), start=event.first_loss_step):
                 writer.add_scalar("loss", loss, step)
             writer.add_scalar("images per second", event.images_per_second, event.step)
-        case Preview(step=step, images=images, quality=quality):
+        case Preview(step=step, images=images):
             writer.add_images("samples", images, step, dataformats="NHWC")
-            for field in fields(quality) if quality is not None else ():
+        case PreviewMeasured(step=step, quality=quality):
+            for field in fields(quality):
                 writer.add_scalar(f"quality/{field.name}", getattr(quality, field.name), step)
         case events.Warned(step=step, message=message):
             writer.add_text("warnings", message, step)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 
 UInt8 = NDArray[np.uint8]
 COLOURS = (1, 3)  # channels that are seen as one picture: grey, and red, green, blue
-_CHUNK = 4096  # images hashed at a time
+_CHUNK = 1 << 24  # bytes read at a time
 
 T = TypeVar("T", bound=np.generic)
 
@@ -101,10 +104,10 @@ class ImageSet:
         return replace(self, labels=moved[self.labels], class_names=names, known_fingerprint="")
 
     def some(self, numbers: NDArray[np.int64]) -> ImageSet:
-        """Some of the images, in that order."""
+        """Some of the images, in that order; those of a map are one as well."""
         return replace(
             self,
-            images=self.images[numbers],
+            images=_chosen(self.images, numbers),
             labels=self.labels[numbers],
             files=tuple(self.files[number] for number in numbers.tolist()),
             sizes=self.sizes[numbers] if len(self.sizes) else self.sizes,
@@ -140,13 +143,31 @@ def _printable_or_none(text: str | None) -> str | None:
     return None if text is None else printable(text)
 
 
-def fingerprint_of(images: UInt8, labels: NDArray[np.int64], class_names: tuple[str, ...]) -> str:
-    """SHA-256 in hexadecimal of shape, pixels, labels and class names."""
-    digest = hashlib.sha256(repr((images.shape, tuple(map(printable, class_names)))).encode())
-    for start in range(0, len(images), _CHUNK):
-        digest.update(np.ascontiguousarray(images[start : start + _CHUNK]).data)
+def fingerprint_of(
+    images: UInt8,
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    numbers: NDArray[np.int64] | None = None,
+) -> str:
+    """SHA-256 in hexadecimal of shape, pixels, labels and class names.
+
+    Args:
+        numbers: of which of the images, in their order, as if they were all; None: all.
+    """
+    shape = (len(labels), *images.shape[1:])
+    digest = hashlib.sha256(repr((shape, tuple(map(printable, class_names)))).encode())
+    for piece in _pieces(images, numbers):
+        digest.update(np.ascontiguousarray(piece).data)
     digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
     return digest.hexdigest()
+
+
+def _pieces(images: UInt8, numbers: NDArray[np.int64] | None = None) -> Iterator[UInt8]:
+    """Some images, or all, of which only few are read at a time."""
+    at_once = max(1, _CHUNK // max(math.prod(images.shape[1:]), 1))
+    for start in range(0, len(images) if numbers is None else len(numbers), at_once):
+        some = slice(start, start + at_once)
+        yield images[some if numbers is None else numbers[some]]
 
 
 def first_alike(images: UInt8) -> NDArray[np.int64]:
@@ -161,9 +182,26 @@ def digests(images: UInt8) -> Iterator[bytes]:
         yield hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
+def _chosen(images: UInt8, numbers: NDArray[np.int64]) -> UInt8:
+    """Of a map, a nameless file beside it takes them; in memory where that has no room."""
+    if not isinstance(images, np.memmap) or images.filename is None:
+        return images[numbers]
+    try:
+        with tempfile.TemporaryFile(dir=Path(images.filename).parent) as file:
+            for piece in _pieces(images, numbers):
+                file.write(piece.data)
+            file.flush()
+            return np.memmap(file, np.uint8, "c", shape=(len(numbers), *images.shape[1:]))
+    except OSError:
+        return images[numbers]
+
+
 def to_model_range(images: UInt8) -> NDArray[np.float32]:
     """0..255 to [-1, 1]: x / 127.5 - 1."""
-    return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    values = images.astype(np.float32)
+    values /= np.float32(127.5)
+    values -= np.float32(1)
+    return values
 
 
 def to_uint8(values: NDArray[np.floating[Any]]) -> UInt8:

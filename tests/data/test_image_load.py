@@ -201,6 +201,20 @@ def test_that_a_large_set_is_mapped_and_equal(
     assert same(load(spec_of(photos), store), small)
 
 
+def test_that_some_images_of_a_map_are_a_map_and_no_file_stays(
+    photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, numbers = load(spec_of(photos), store), np.array([4, 0, 5])
+    monkeypatch.setattr(cache, "IN_MEMORY", 1000)
+    monkeypatch.setattr("diffusion_studio.data.imageset._CHUNK", 1)
+    mapped, files = load(spec_of(photos), store), set(store.rglob("*"))
+    some = mapped.some(numbers)
+    assert isinstance(some.images, np.memmap)
+    assert set(store.rglob("*")) == files
+    assert some.fingerprint == small.some(numbers).fingerprint
+    assert some.fingerprint == fingerprint_of(mapped.images, some.labels, some.class_names, numbers)
+
+
 def test_that_the_sets_used_last_are_kept(photos: Path, store: Path) -> None:
     for number, resolution in enumerate((4, 8, 12)):
         load(spec_of(photos, resolution=resolution), store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -36,44 +37,88 @@ class GaussianDenoiser:
         return Prediction("x_0", self.mean + gain * (x_t - root * self.mean), x_t, alpha_bar)
 
 
+class Memory(Protocol):
+    """The images of a memorising denoiser, however many: only a piece of them is numbers at a time."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+    def __len__(self) -> int: ...
+
+    def pieces(self) -> Iterator[Tensor]:
+        """All of them in their order, in the range of x_0. (n, D) each"""
+
+
+class WholeMemory:
+    """Images that lie in memory as numbers.
+
+    Args:
+        images: (N, …) floating, in the range of x_0.
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        self._images = images.flatten(1)
+        self.dtype, self.device = images.dtype, images.device
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def pieces(self) -> Iterator[Tensor]:
+        yield self._images
+
+
 class MemorisingDenoiser:
     """The exact denoiser of a finite data set: x̂_0 = Σ w_i x^(i).
 
     w_i ∝ exp(−‖x_t − √ᾱ x^(i)‖² / (2(1−ᾱ))). It needs no training, and it is what a network that only
     memorised its data would be. With a label only the images of that class take part.
 
+    The images are gone through once a call, whether they are in memory or not: the sum over a piece is scaled
+    by the largest weight so far.
+
     Args:
         tables: the forward process.
-        images: (N, …) floating, in the range of x_0.
+        images: (N, …) floating, in the range of x_0; or a memory that gives them piece by piece.
         labels: int64 (N,), or None without classes.
     """
 
     learns_variance = False
 
-    def __init__(self, tables: Tables, images: Tensor, labels: Tensor | None = None) -> None:
+    def __init__(self, tables: Tables, images: Tensor | Memory, labels: Tensor | None = None) -> None:
         if len(images) == 0:
             raise Refused("The memorising denoiser needs at least one image.")
         self.tables = tables
-        self._images = images.flatten(1)  # (N, D)
-        self._squares = (self._images**2).sum(1)  # (N,)
+        self._memory: Memory = WholeMemory(images) if isinstance(images, Tensor) else images
         self._labels = None if labels is None else labels.to(images.device)
+        self._squares: dict[int, Tensor] = {}  # ‖x^(i)‖² of each piece, by its first i
 
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         alpha_bar = self.tables.alpha_bar_at(t)
-        weights = torch.softmax(self._log_weights(x_t, alpha_bar, labels), dim=1)  # (B, N)
-        x0_hat = (weights @ self._images).to(x_t.dtype).view_as(x_t)
-        return Prediction("x_0", x0_hat, x_t, alpha_bar)
+        x = x_t.flatten(1).to(self._memory.dtype)
+        most = x.new_full((len(x), 1), torch.finfo(x.dtype).min)  # the largest ln w_i so far
+        total, summed = torch.zeros_like(most), torch.zeros_like(x)  # Σ w_i, Σ w_i x^(i)
+        for images, log_weights in self._weighed(x, alpha_bar, labels):
+            now = torch.maximum(most, log_weights.amax(1, keepdim=True))
+            kept, weights = (most - now).exp(), (log_weights - now).exp()
+            total = kept * total + weights.sum(1, keepdim=True)
+            summed, most = kept * summed + weights @ images, now
+        return Prediction("x_0", (summed / total).to(x_t.dtype).view_as(x_t), x_t, alpha_bar)
 
-    def _log_weights(self, x_t: Tensor, alpha_bar: float, labels: Tensor | None) -> Tensor:
-        """ln w_i up to a constant of each row. (B, N)"""
-        x = x_t.flatten(1).to(self._images.dtype)
-        # ‖x − √ᾱ x_i‖² without the term ‖x‖², which every i shares
-        distances = alpha_bar * self._squares - 2 * alpha_bar**0.5 * (x @ self._images.T)
-        log_weights: Tensor = -distances / (2 * (1 - alpha_bar))
-        if labels is not None and self._labels is not None:
-            asked = labels.to(x.device)[:, None]
-            log_weights = log_weights.masked_fill((asked != NO_LABEL) & (asked != self._labels), -torch.inf)
-        return log_weights
+    def _weighed(self, x: Tensor, alpha_bar: float, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The images piece by piece, (n, D), and ln w_i up to a constant of each row of x. (B, n)"""
+        start = 0
+        for images in self._memory.pieces():
+            if start not in self._squares:
+                self._squares[start] = (images**2).sum(1)
+            # ‖x − √ᾱ x_i‖² without the term ‖x‖², which every i shares
+            distances = alpha_bar * self._squares[start] - 2 * alpha_bar**0.5 * (x @ images.T)
+            log_weights: Tensor = -distances / (2 * (1 - alpha_bar))
+            end = start + len(images)
+            if labels is not None and self._labels is not None:
+                asked, known = labels.to(x.device)[:, None], self._labels[start:end]
+                log_weights = log_weights.masked_fill((asked != NO_LABEL) & (asked != known), -torch.inf)
+            yield images, log_weights
+            start = end
 
     def class_log_probs(self, x_t: Tensor, t: int) -> Tensor:
         """log p(y | x_t): how much of the posterior weight lies on each class. (B, K)
@@ -83,7 +128,9 @@ class MemorisingDenoiser:
         """
         if self._labels is None:
             raise Refused("These images have no classes.")
-        log_weights = torch.log_softmax(self._log_weights(x_t, self.tables.alpha_bar_at(t), None), dim=1)
+        x = x_t.flatten(1).to(self._memory.dtype)
+        pieces = [found for _, found in self._weighed(x, self.tables.alpha_bar_at(t), None)]
+        log_weights = torch.log_softmax(torch.cat(pieces, dim=1), dim=1)  # (B, N)
         classes = range(int(self._labels.max()) + 1)
         return torch.stack([log_weights[:, self._labels == k].logsumexp(1) for k in classes], dim=1)
 

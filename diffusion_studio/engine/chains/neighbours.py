@@ -9,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.denoisers.exact import MemorisingDenoiser
-from diffusion_studio.data.imageset import ImageSet, to_model_range
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.engine.chains.source import ImageMemory, pieces
 from diffusion_studio.engine.chains.trajectory import Trajectory
-
-AT_ONCE = 4096  # training images compared at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +30,8 @@ def nearest(samples: NDArray[np.float32], images: ImageSet, count: int = 3) -> N
     """
     x = torch.from_numpy(np.ascontiguousarray(samples)).flatten(1)
     parts = []
-    for start in range(0, len(images.images), AT_ONCE):
-        y = torch.from_numpy(to_model_range(images.images[start : start + AT_ONCE])).flatten(1)
-        parts.append(torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist"))
+    for y in pieces(images.images):
+        parts.append(torch.cdist(x, y.flatten(1), compute_mode="donot_use_mm_for_euclid_dist"))
     distances = torch.cat(parts, dim=1)
     found = distances.topk(min(count, distances.shape[1]), largest=False)
     return Neighbours(found.indices.numpy(), found.values.double().numpy() / x.shape[1] ** 0.5)
@@ -48,9 +46,10 @@ def remembered(record: Trajectory, k: int, images: ImageSet, samples: int) -> ND
     chain = record.chain
     source, tables = chain.source, chain.source.tables
     k = min(k, record.steps - 1)
-    pixels = source.states(torch.from_numpy(to_model_range(images.images))).cpu()
+    states = None if source.code is None else source.states
+    memory = ImageMemory(images.images, torch.device("cpu"), states)
     labels = torch.from_numpy(images.labels) if images.conditional_possible else None
-    denoiser = MemorisingDenoiser(tables, pixels, labels)
+    denoiser = MemorisingDenoiser(tables, memory, labels)
     x = torch.from_numpy(record.x_t(k)[:samples])
     asked = chain.labels() if labels is not None else None
     prediction = denoiser(x, record.times[k], None if asked is None else asked[:samples].cpu())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,13 +12,13 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.denoiser import Denoiser
-from diffusion_studio.core.denoisers.exact import MemorisingDenoiser, PosteriorClassifier
+from diffusion_studio.core.denoisers.exact import MemorisingDenoiser, Memory, PosteriorClassifier, WholeMemory
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.devices import finest
 from diffusion_studio.core.guidance.guidance import Classifier
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.data.imageset import ImageSet, to_model_range
+from diffusion_studio.data.imageset import ImageSet, UInt8, to_model_range
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.classifier.files import load_classifier
@@ -37,6 +38,9 @@ from diffusion_studio.engine.training.run_data import load_run_data
 from diffusion_studio.models.code import Code
 
 MEMORISING = "memorising:"  # begins the name of the memorising denoiser of a data set
+
+AT_ONCE = 1 << 22  # numbers of a piece
+FINE, WHOLE = 4_000_000, 1 << 27  # numbers up to which they are as fine as the device allows; are kept
 
 SourceKind = Literal["run", "folder", "memorising"]
 
@@ -162,16 +166,54 @@ def memorised_data(name: str) -> DataSpec:
 
 def memorising_source(images: ImageSet, tables: Tables, device: torch.device) -> Source:
     """The exact denoiser of an image set: nothing to train, and it remembers every image."""
-    pixels = torch.from_numpy(to_model_range(images.images)).to(device)
-    values = pixels.to(finest(device)) if pixels.numel() <= 4_000_000 else pixels  # where it costs nothing
     labels = torch.from_numpy(images.labels) if images.conditional_possible else None
-    denoiser = MemorisingDenoiser(tables, values, labels)
+    denoiser = MemorisingDenoiser(tables, memory_of(images.images, device), labels)
     names = images.class_names if images.conditional_possible else ()
     classifier = PosteriorClassifier(denoiser, len(names)) if names else None
     return Source(
         "memorising", images.name, denoiser, (images.resolution, images.resolution), images.channels, names,
         classifier=classifier, classifier_names=names,
     )  # fmt: skip
+
+
+def pieces(images: UInt8) -> Iterator[Tensor]:
+    """All images in their order, in [−1, 1]. (n, C, H, W) each"""
+    at_once = max(1, AT_ONCE // max(images[0].size, 1))
+    for start in range(0, len(images), at_once):
+        yield torch.from_numpy(to_model_range(images[start : start + at_once]))
+
+
+class ImageMemory:
+    """Images that are converted whenever they are gone through.
+
+    Args:
+        images: uint8 (N, C, H, W), also a map.
+        states: pictures as states of a chain, (n, C, H, W); None: they are themselves.
+    """
+
+    dtype = torch.float32
+
+    def __init__(
+        self, images: UInt8, device: torch.device, states: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
+        self._images, self.device, self._states = images, device, states
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def pieces(self) -> Iterator[Tensor]:
+        for pictures in pieces(self._images):
+            found = pictures if self._states is None else self._states(pictures)
+            yield found.to(self.device).flatten(1)
+
+
+def memory_of(images: UInt8, device: torch.device) -> Memory:
+    """What a memorising denoiser remembers: numbers in memory where they have room, else pieces."""
+    size = len(images) * images[0].size
+    if size > WHOLE:
+        return ImageMemory(images, device)
+    values = torch.from_numpy(to_model_range(images)).to(device)
+    return WholeMemory(values.to(finest(device)) if size <= FINE else values)
 
 
 def earlier_checkpoint(source: Source, step: int) -> Path:

@@ -4,16 +4,17 @@ The Fréchet distance is taken in the principal components of the training set. 
 how rough an image is as well: noise lies near the mean of all images, amid them, so that in pixels alone
 nearly all of it passes for pictures of plain areas; but no picture is as rough as noise.
 
-Pixels are in [0, 1]. Every number depends on how many samples it rests on, so each stands beside the same
-number for as many real images and for as many of pure noise, the two ends of its scale.
+Pixels are in [0, 1]; those of pictures above 64 px are averaged over blocks, so that large ones take no more
+memory and time than small ones. Every number depends on how many samples it rests on, so each stands beside
+the same number for as many real images and for as many of pure noise, the two ends of its scale.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,9 @@ Floats = NDArray[np.float64]
 COMPONENTS = 64  # of the space in which sets are compared
 MOST_REAL = 2000  # training images that take part
 NEIGHBOURS = 3  # k of precision and recall (Kynkäänniemi et al. 2019)
+_AT_ONCE = 1 << 17  # numbers worked out together
 REPEATS = 8  # draws of real images behind each reference
+LARGEST = 64  # pixels a side up to which pictures are compared as they are
 FEWEST = 64  # samples that are worth a number: a share of so many is right to ±0.05
 
 
@@ -65,9 +68,20 @@ def distances(a: Floats, b: Floats) -> Floats:
 
 def radii(points: Floats, k: int = NEIGHBOURS) -> Floats:
     """Distance from each point to its k-th nearest other one. (n, D) → (n,)"""
-    between = distances(points, points)
-    k = min(k, len(points) - 1)
-    found: Floats = np.partition(between, k, axis=1)[:, k]  # 0 is the point itself
+    return _reach(distances(points, points), k)
+
+
+def _reach(between: Floats, k: int) -> Floats:
+    """The k-th smallest of each row but the point itself, which is 0. (n, n) → (n,)"""
+    k = min(k, len(between) - 1)
+    found: Floats = np.partition(between, k, axis=1)[:, k]
+    return found
+
+
+def _from_gram(gram: Floats) -> Floats:
+    """Distances between points whose inner products these are. (n, n)"""
+    squares = np.diagonal(gram)
+    found: Floats = np.sqrt(np.maximum(squares[:, None] + squares - 2 * gram, 0))
     return found
 
 
@@ -78,6 +92,16 @@ def covered(points: Floats, centres: Floats, reach: Floats) -> float:
 
 def roughness(images: NDArray[np.uint8]) -> Floats:
     """Mean difference between neighbouring pixels, along both sides, at each scale. (n, C, H, W) → (n, K)"""
+    return np.concatenate([_roughness(images[some]) for some in _pieces(images)])
+
+
+def _pieces(images: NDArray[np.uint8]) -> Iterator[slice]:
+    """Of so few images that all that is worked out of them stays in the caches of a processor."""
+    at_once = max(1, _AT_ONCE // max(math.prod(images.shape[1:]), 1))
+    return (slice(start, start + at_once) for start in range(0, len(images), at_once))
+
+
+def _roughness(images: NDArray[np.uint8]) -> Floats:
     found, scaled = [], np.asarray(images, np.float64) / 255
     while min(scaled.shape[2:]) >= 4:
         found += [np.abs(np.diff(scaled, axis=side)).mean((2, 3)) for side in (2, 3)]
@@ -102,21 +126,29 @@ class QualitySpace:
         self._shape = images.shape[1:]
         self._pixels = _flat(chosen)
         self._mean = self._pixels.mean(0)
-        centred = self._pixels - self._mean
-        gram = centred.T @ centred if centred.shape[1] <= len(centred) else centred @ centred.T
-        values, vectors = np.linalg.eigh(gram)
-        if gram.shape[0] != centred.shape[1]:  # fewer images than pixels: the dual problem
-            vectors = centred.T @ vectors / np.sqrt(np.maximum(values, 1e-12))
-        kept = slice(-1, -1 - min(COMPONENTS, int((values > 1e-9 * values[-1]).sum())), -1)
-        self._axes = vectors[:, kept]  # (D, K)
-        self.explained = float(values[kept].sum() / max(values.sum(), 1e-30))
-        self.real = centred @ self._axes  # (N, K)
+        self._pixels -= self._mean
+        values, self._axes = self._principal()
+        self.explained = float(values[: self.components].sum() / max(values.sum(), 1e-30))
+        self.real = self._pixels @ self._axes  # (N, K)
         rough = roughness(chosen)
         self._rough_mean = rough.mean(0)
         spread = ((rough - self._rough_mean) ** 2).sum(1).mean()
         self._rough_scale = float(np.sqrt((self.real**2).sum(1).mean() / max(spread, 1e-12)))
-        self.features = self._features(self.real, chosen)
+        self.features = self._features(self.real, rough)
         self._references: dict[int, _Reference] = {}
+
+    def _principal(self) -> tuple[Floats, Floats]:
+        """All variances times N, the largest first, and the axes of those that are kept, (D, K)."""
+        centred = self._pixels
+        dual = centred.shape[1] > len(centred)  # fewer images than pixels
+        gram = centred @ centred.T if dual else centred.T @ centred
+        self._between = _from_gram(gram) if dual else None
+        values, vectors = (found[..., ::-1] for found in np.linalg.eigh(gram))
+        kept = min(COMPONENTS, int((values > 1e-9 * values[0]).sum()))
+        axes = vectors[:, :kept]
+        if dual:
+            axes = centred.T @ axes / np.sqrt(np.maximum(values[:kept], 1e-12))
+        return values, axes
 
     @property
     def components(self) -> int:
@@ -128,11 +160,12 @@ class QualitySpace:
 
     @cached_property
     def real_nearest(self) -> float:
-        return float(np.median(radii(self._pixels, 1)))
+        between = distances(self._pixels, self._pixels) if self._between is None else self._between
+        return float(np.median(_reach(between, 1)))
 
-    def _features(self, points: Floats, images: NDArray[np.uint8]) -> Floats:
+    def _features(self, points: Floats, rough: Floats) -> Floats:
         """Components, and beside them roughness, which varies as much between the real images. (n, F)"""
-        return np.concatenate([points, self._rough_scale * (roughness(images) - self._rough_mean)], 1)
+        return np.concatenate([points, self._rough_scale * (rough - self._rough_mean)], 1)
 
     def measure(self, samples: NDArray[np.uint8]) -> Quality:
         """The measures of uint8 samples (n, C, H, W), n ≥ 2; fewer than `FEWEST` tell little."""
@@ -146,18 +179,13 @@ class QualitySpace:
 
     def frechet(self, samples: NDArray[np.uint8]) -> float:
         """The Fréchet distance alone of uint8 samples (n, C, H, W), n ≥ 2."""
-        return frechet_distance(self._points(_flat(samples)), self.real)
-
-    def _points(self, pixels: Floats) -> Floats:
-        """Of samples, in the principal components. (n, D) → (n, K)"""
-        found: Floats = (pixels - self._mean) @ self._axes
-        return found
+        return frechet_distance((_flat(samples) - self._mean) @ self._axes, self.real)
 
     def _against(self, samples: NDArray[np.uint8]) -> tuple[float, float, float, float]:
         """(Fréchet distance, precision, recall, nearest) of samples against the real images."""
-        pixels = _flat(samples)
-        points = self._points(pixels)
-        features = self._features(points, samples)
+        pixels = _flat(samples) - self._mean
+        points = pixels @ self._axes
+        features = self._features(points, roughness(samples))
         return (
             frechet_distance(points, self.real), covered(features, self.features, self._radii),
             covered(self.features, features, radii(features)),
@@ -204,7 +232,26 @@ def noise_images(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return found
 
 
-def _flat(images: NDArray[Any]) -> Floats:
-    """uint8 images as points in [0, 1]. (n, C, H, W) → (n, D)"""
-    flat: Floats = np.asarray(images, np.float64).reshape(len(images), -1) / 255
-    return flat
+def _flat(images: NDArray[np.uint8]) -> Floats:
+    """uint8 images as points in [0, 1], large ones averaged over blocks. (n, C, H, W) → (n, D)"""
+    count, channels, height, width = images.shape
+    block = _block(height, width)
+    if block == 1:
+        return _unit(images).reshape(count, -1)
+    shape = channels, height // block, block, width // block, block
+    means = [_unit(images[some]).reshape(-1, *shape).mean((3, 5)) for some in _pieces(images)]
+    return np.concatenate(means).reshape(count, -1)
+
+
+def _block(height: int, width: int) -> int:
+    """The least that divides both sides and leaves at most `LARGEST` of each; else the most that divides."""
+    both = math.gcd(height, width)
+    divisors = [block for block in range(1, both + 1) if both % block == 0]
+    enough = (block for block in divisors if max(height, width) <= LARGEST * block)
+    return next(enough, divisors[-1])
+
+
+def _unit(images: NDArray[np.uint8]) -> Floats:
+    values = images.astype(np.float64)
+    values /= 255
+    return values

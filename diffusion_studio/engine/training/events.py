@@ -47,7 +47,14 @@ class Preview(Event):
     images: NDArray[np.uint8]  # (n, H, W, C)
     labels: tuple[str, ...]
     path: Path | None
-    quality: Quality | None = None  # of these few samples
+
+
+@dataclass(frozen=True)
+class PreviewMeasured(Event):
+    """How near the samples of a preview come to the training images; told once they are seen."""
+
+    step: int
+    quality: Quality
 
 
 def change_text(before: ObjectiveSpec, after: ObjectiveSpec) -> str:

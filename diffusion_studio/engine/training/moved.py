@@ -86,7 +86,7 @@ def _fingerprint(run: Run[Any], images: ImageSet, numbers: list[int]) -> str:
     order = {name: number for number, name in enumerate(run.class_names)}
     names = (images.label_name(number) for number in numbers)
     labels = np.array([-1 if name is None else order.get(printable(name), -1) for name in names], np.int64)
-    return fingerprint_of(images.images[numbers], labels, run.class_names)
+    return fingerprint_of(images.images, labels, run.class_names, np.array(numbers))
 
 
 def listed_images(run: Run[Any]) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ class Previewer:
         self._spec = session.config.training
         self._next = session.counters.seconds + FIRST_AFTER
         self._drawn_step = -1
+        self._began = 0.0  # with the newest preview
         self._space: QualitySpace | None = None
 
     def due(self, seconds: float) -> bool:
@@ -50,7 +51,7 @@ class Previewer:
         Raises:
             OSError: it could not be saved.
         """
-        start = time.perf_counter()
+        self._began = time.perf_counter()
         labels = self._labels()
         images = self._sample(labels, control)
         if images is None:
@@ -60,19 +61,25 @@ class Previewer:
         names = tuple(classes[k] if k >= 0 else "" for k in labels)
         try:
             path = self._save(counters.step, images)
-            quality = self._quality(images)
         finally:
-            spent = time.perf_counter() - start
-            self._next = counters.seconds + spent / max(self._spec.preview_share, 1e-3)
-        return Preview(counters.step, images, names, path, quality)
+            self._rest(counters)
+        return Preview(counters.step, images, names, path)
 
-    def _quality(self, images: NDArray[np.uint8]) -> Quality | None:
+    def _rest(self, counters: Counters) -> None:
+        """Puts the next preview off by the time that this one took."""
+        spent = time.perf_counter() - self._began
+        self._next = counters.seconds + spent / max(self._spec.preview_share, 1e-3)
+
+    def measured(self, preview: Preview, counters: Counters) -> Quality | None:
         """How near the samples come to the training images; too few of them say nothing."""
+        images = preview.images
         if len(images) < FEWEST or self._session.batches.count < 4:
             return None
-        if self._space is None:
+        if self._space is None:  # of large pictures a matter of seconds
             self._space = QualitySpace(self._session.images.images, self._session.batches.numbers)
-        return self._space.measure(images.transpose(0, 3, 1, 2))
+        quality = self._space.measure(images.transpose(0, 3, 1, 2))
+        self._rest(counters)
+        return quality
 
     def _labels(self) -> NDArray[np.int64]:
         """Every class in turn. (n,)"""

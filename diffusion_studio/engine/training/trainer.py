@@ -20,7 +20,12 @@ from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent
 from diffusion_studio.engine.runs.config import MOST_PARTS, ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.runs.metrics import TimestepRecord
-from diffusion_studio.engine.training.events import ObjectiveChanged, TimestepErrors, change_text
+from diffusion_studio.engine.training.events import (
+    ObjectiveChanged,
+    PreviewMeasured,
+    TimestepErrors,
+    change_text,
+)
 from diffusion_studio.engine.training.forecast import Forecaster
 from diffusion_studio.engine.training.learner import SLOWER
 from diffusion_studio.engine.training.previews import Previewer
@@ -218,6 +223,7 @@ class ImageTask:
             return
         if preview is None:
             return
-        if preview.quality is not None:
-            self._keeper.add_quality(preview.step, preview.quality)
         yield preview
+        if (quality := self._previewer.measured(preview, counters)) is not None:
+            self._keeper.add_quality(preview.step, quality)
+            yield PreviewMeasured(preview.step, quality)

@@ -45,8 +45,6 @@ class PreviewHistory:
     def add(self, preview: Preview) -> None:
         self._entries.append(_Entry(preview.step, preview.images, preview.path))
         self.labels = preview.labels
-        if preview.quality is not None:
-            self.quality[preview.step] = preview.quality
         if len(self._entries) > MOST:  # thin out the older half, keep both ends
             older = self._entries[: MOST // 2]
             self._entries = older[::2] + self._entries[MOST // 2 :]

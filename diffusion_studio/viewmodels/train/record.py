@@ -10,7 +10,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.jobs.events import Event, Progress
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run
-from diffusion_studio.engine.training.events import Preview, TimestepErrors
+from diffusion_studio.engine.training.events import Preview, PreviewMeasured, TimestepErrors
 from diffusion_studio.viewmodels.train.comparison import Comparison, log_snr_at
 from diffusion_studio.viewmodels.train.following import Followed
 from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
@@ -59,6 +59,9 @@ class RunRecord(QObject):
                 self.timesteps_changed.emit(self.timesteps)
             case Preview():
                 self.previews.add(event)
+                self.previews_changed.emit(self.previews)
+            case PreviewMeasured():
+                self.previews.quality[event.step] = event.quality
                 self.previews_changed.emit(self.previews)
 
     def log_snr(self, t: NDArray[np.float64]) -> NDArray[np.float64]:

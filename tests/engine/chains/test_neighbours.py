@@ -11,7 +11,7 @@ import torch
 
 from diffusion_studio.core.denoisers.exact import MemorisingDenoiser
 from diffusion_studio.data.imageset import ImageSet
-from diffusion_studio.engine.chains import neighbours as module
+from diffusion_studio.engine.chains import source as module
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.neighbours import nearest, remembered
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
@@ -46,7 +46,7 @@ def brute_force(samples: np.ndarray, images: ImageSet) -> np.ndarray:
 @pytest.mark.parametrize("at_once", [1, 7, 30, 4096])
 @pytest.mark.parametrize("count", [1, 3, 30])
 def test_that_the_nearest_are_those_of_brute_force(monkeypatch, at_once, count):
-    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    monkeypatch.setattr(module, "AT_ONCE", 64 * at_once)
     images = image_set()
     samples = np.random.default_rng(5).uniform(-1, 1, (4, 1, 8, 8)).astype(np.float32)
     found = nearest(samples, images, count)
@@ -86,6 +86,22 @@ def test_that_a_memorising_chain_sees_what_it_remembers(classes):
         seen = remembered(record, k, images, 5)
         assert seen.shape == (5, 1, 8, 8)
         np.testing.assert_allclose(seen, record.x0_hat(k)[:5], atol=0.02)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 4096])
+@pytest.mark.parametrize("t", [1, 10, 20])
+def test_that_images_are_remembered_piece_by_piece_as_well_as_at_once(monkeypatch, at_once, t):
+    images, x, asked = image_set(classes=2), torch.randn(3, 1, 8, 8), torch.tensor([0, 1, -1])
+    whole = memorising_source(images, tables(), CPU)
+    monkeypatch.setattr(module, "AT_ONCE", 64 * at_once)
+    monkeypatch.setattr(module, "WHOLE", 0)
+    found = memorising_source(images, tables(), CPU)
+    for _ in range(2):
+        torch.testing.assert_close(
+            found.denoiser(x, t, asked).x0_hat, whole.denoiser(x, t, asked).x0_hat, rtol=1e-5, atol=1e-5
+        )
+    told, known = (source.classifier.log_probs(x, t).float() for source in (found, whole))
+    torch.testing.assert_close(told, known, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(("label", "guidance"), [(-1, 1.0), (1, 1.0), (1, 0.0)])

@@ -24,6 +24,7 @@ from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationS
 from diffusion_studio.engine.evaluation.measured_bound import SERIES, BoundReport, measure_bound
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.runs import quality as module
 from diffusion_studio.engine.runs.quality import QualitySpace, covered, frechet_distance, noise_images, radii
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.events import Preview
@@ -285,6 +286,21 @@ def test_that_many_pixels_and_few_images_are_no_trouble():
     space = QualitySpace(random_images(20, side=16))
     assert space.components == 19
     assert space.explained == pytest.approx(1, abs=1e-6)
+
+
+def test_that_large_pictures_are_compared_by_the_means_of_blocks():
+    small = random_images(20, side=64)
+    large = small.repeat(2, axis=2).repeat(2, axis=3)
+    found, expected = (QualitySpace(images).measure(images[:9]) for images in (large, small))
+    assert found.frechet == pytest.approx(expected.frechet)
+    assert found.real_nearest == pytest.approx(expected.real_nearest)
+
+
+@pytest.mark.parametrize(
+    ("sides", "block"), [((64, 64), 1), ((65, 65), 5), ((132, 132), 3), ((512, 256), 8), ((67, 67), 67)]
+)
+def test_that_blocks_divide_both_sides(sides, block):
+    assert module._block(*sides) == block
 
 
 def discs(count: int, seed: int, side: int = 16) -> np.ndarray:

@@ -17,10 +17,11 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop import loop, run_keeper
 from diffusion_studio.engine.runs.checkpoints import newest_sound
+from diffusion_studio.engine.runs.quality import FEWEST
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training import previews
 from diffusion_studio.engine.training.batches import Batch
-from diffusion_studio.engine.training.events import Preview
+from diffusion_studio.engine.training.events import Preview, PreviewMeasured
 from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.session import Session
 from diffusion_studio.engine.training.trainer import train
@@ -377,6 +378,14 @@ def test_that_previews_carry_pictures_classes_and_settings(
         assert settings["step"] == preview.step
         assert settings["config"] == session.config.model_dump(mode="json")
     assert found[-1].step == 3
+
+
+def test_that_a_preview_is_shown_before_it_is_measured(pictures: Path, tmp_path: Path) -> None:
+    told, session = trained(tmp_path / "run", pictures, nothing, steps=1, preview_count=FEWEST)
+    kinds = [type(event) for event in told if isinstance(event, (Preview, PreviewMeasured))]
+    assert kinds == [Preview, PreviewMeasured]
+    (measured,) = only(told, PreviewMeasured)
+    assert session.run.metrics.quality() == [(1, measured.quality)]
 
 
 def test_that_previews_without_labels_name_no_class(tmp_path: Path, previews_at_once: None) -> None:

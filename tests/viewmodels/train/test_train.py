@@ -17,8 +17,9 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.words import duration, length, roughly
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
+from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.runs.run import Run, is_run
-from diffusion_studio.engine.training.events import Preview, TimestepErrors
+from diffusion_studio.engine.training.events import Preview, PreviewMeasured, TimestepErrors
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.presets import PRESETS
 from diffusion_studio.viewmodels.train import images as images_module
@@ -493,6 +494,11 @@ def test_that_previews_and_timesteps_are_passed_on(make, tell):
     assert told[-1] is model.record.timesteps
     assert model.record.previews.step(0) == 3
     assert model.record.previews.images(0).shape == (2, 8, 8, 1)
+    shown = []
+    model.record.previews_changed.connect(shown.append)
+    quality = Quality(2, *[0.5] * 9)
+    tell(model, PreviewMeasured(3, quality))
+    assert (model.record.previews.quality, len(shown)) == ({3: quality}, 1)
 
 
 # --- real trainings ---------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ def _train(
         reading = shown.add_task("reading images", total=None)
 
         def read(done: int, total: int) -> None:
-            shown.update(reading, completed=done, total=total)
+            shown.update(reading, completed=done, total=total or None)
 
         def encode(done: int, total: int) -> None:
             shown.update(reading, description="encoding images", completed=done, total=total)

@@ -101,7 +101,7 @@ def _train(config: AutoencoderConfig, place: Path | NewRun, device_name: str, re
         reading = shown.add_task("reading images", total=None)
 
         def read(done: int, total: int) -> None:
-            shown.update(reading, completed=done, total=total)
+            shown.update(reading, completed=done, total=total or None)
 
         if resume and isinstance(place, Path):
             session = resumed_session(place, device, control, config, read)

@@ -1,4 +1,5 @@
-"""Decoded images on disk: one folder per data set, named by a key of all that went into it.
+"""Decoded images on disk: one folder per data set, named by what was asked for and by a key of all that went
+into it.
 
 A folder holds `images.raw` (uint8, N x C x H x W, nothing else) and `index.json`. It is filled under another
 name and renamed, so a half-written one is never found. Whatever is wrong with one makes it count as absent.
@@ -45,6 +46,16 @@ def read(folder: Path, name: str, source: str) -> ImageSet | None:
     with contextlib.suppress(OSError):
         os.utime(folder / INDEX)  # the time of last use, for pruning
     return found
+
+
+def newest(root: Path, about: str) -> Path | None:
+    """The set whose name begins with `about` that was used last, if there is one."""
+    found: list[tuple[float, Path]] = []
+    with contextlib.suppress(OSError):
+        for folder in root.glob(f"{about}-*"):
+            with contextlib.suppress(OSError):
+                found.append(((folder / INDEX).stat().st_mtime, folder))
+    return max(found)[1] if found else None
 
 
 def _text(path: Path) -> bytes:

@@ -43,12 +43,18 @@ def load(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
     part: Part = "train",
+    known: Callable[[ImageSet], None] | None = None,
 ) -> ImageSet:
     """The images that `spec` describes.
 
     Of a folder with splits (train, val, test) those of `part`: "train", or "apart" for all the others.
     A folder is decoded once; after that it is read from the cache until a file in it changes.
-    `progress(done, total)` is called in the calling thread, at most 30 times a second and at the end.
+    `progress(done, total)` is called in the calling thread, at most 30 times a second and at the end; before
+    the number of pictures is known with the files that were found, and 0.
+
+    Args:
+        known: is given the images as they were when they were read last, if they are in the cache, before it
+            is looked whether any has changed: looking at a million files takes its time.
 
     Raises:
         DataError: there is nothing to use; the message is a sentence for a person.
@@ -57,7 +63,7 @@ def load(
     stop = cancelled or (lambda: False)
     report = _throttled(progress)
     if spec.source != DIGITS:
-        return _load_folder(spec, cache_dir or default_cache_dir(), report, stop, part)
+        return _load_folder(spec, cache_dir or default_cache_dir(), report, stop, part, known)
     found = digits(spec)
     report(found.count, found.count)
     return found
@@ -69,16 +75,22 @@ def default_cache_dir() -> Path:
 
 
 def _load_folder(
-    spec: DataSpec, cache_dir: Path, progress: Progress, cancelled: Callable[[], bool], part: Part
-) -> ImageSet:
-    listing = scan(_absolute(spec.source), cancelled)
+    spec: DataSpec, cache_dir: Path, progress: Progress, cancelled: Callable[[], bool], part: Part,
+    known: Callable[[ImageSet], None] | None,
+) -> ImageSet:  # fmt: skip
+    root = _absolute(spec.source)
+    about = _about(spec, root, part)
+    before = _before(cache_dir, about, root) if known is not None and root.is_dir() else None
+    if known is not None and before is not None:
+        known(before[1])
+    listing = scan(root, cancelled, lambda found: progress(found, 0))
     if not spec.resolution:
         spec = spec.model_copy(
             update={"resolution": native_side([listing.root / name for name in listing.pictures])}
         )
-    final = cache_dir / cache_key(spec, listing, part)
-    name, source = listing.root.name or str(listing.root), str(listing.root)
-    found = cache.read(final, name, source)
+    final = cache_dir / f"{about}-{cache_key(spec, listing, part)}"
+    name, source = _name(root), str(root)
+    found = before[1] if before and before[0] == final else cache.read(final, name, source)
     if found is not None:
         progress(found.count, found.count)
         return found
@@ -96,6 +108,23 @@ def _load_folder(
     images = images or cache.read(final, name, source) or build.in_memory()
     cache.prune(cache_dir, keep=final)
     return images
+
+
+def _before(cache_dir: Path, about: str, root: Path) -> tuple[Path, ImageSet] | None:
+    """What was read last of a folder, and where it is kept; None if nothing was, or it is damaged."""
+    folder = cache.newest(cache_dir, about)
+    found = None if folder is None else cache.read(folder, _name(root), str(root))
+    return None if folder is None or found is None else (folder, found)
+
+
+def _name(root: Path) -> str:
+    return root.name or str(root)
+
+
+def _about(spec: DataSpec, root: Path, part: Part) -> str:
+    """Which folder is asked for and how, whatever lies in it."""
+    asked = [spec.resolution, spec.channels, spec.fit, spec.background, part, os.path.realpath(root)]
+    return hashlib.sha256(json.dumps(asked).encode("ascii")).hexdigest()[:16]
 
 
 def _absolute(source: str) -> Path:

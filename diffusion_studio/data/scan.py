@@ -13,6 +13,7 @@ from pathlib import Path
 from diffusion_studio.data.errors import Cancelled, DataError
 from diffusion_studio.data.imageset import Skipped
 
+_AT_ONCE = 1000  # files between two looks at whether the walk is to end
 METADATA = ("metadata.csv", "metadata.jsonl")  # the first one of a folder counts
 
 # Folders that systems make beside a person's pictures: thumbnails, waste baskets, leftovers.
@@ -31,7 +32,7 @@ _IMAGE_ENDINGS = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file as the directory shows it; `path` is relative to the root, with forward slashes."""
 
@@ -64,18 +65,23 @@ def looks_like_image(name: str) -> bool:
     return _IMAGE_ENDINGS.search(name) is not None
 
 
-def scan(root: Path, cancelled: Callable[[], bool] | None = None) -> Listing:
+def scan(
+    root: Path, cancelled: Callable[[], bool] | None = None, told: Callable[[int], None] | None = None
+) -> Listing:
     """Walk `root` and all folders below it.
 
     Names that begin with a dot are ignored. A link to a folder is followed unless that folder has been
     walked already, so loops end and nothing is read twice.
+
+    Args:
+        told: how many files are found so far, now and then.
 
     Raises:
         DataError: no such folder, a file instead of a folder, or one that cannot be read.
         Cancelled: `cancelled()` became true.
     """
     _check_folder(root)
-    walk = _Walk(root, cancelled or (lambda: False))
+    walk = _Walk(root, cancelled or (lambda: False), told or (lambda found: None))
     walk.run()
     return walk.listing()
 
@@ -92,9 +98,10 @@ def _check_folder(root: Path) -> None:
 
 
 class _Walk:
-    def __init__(self, root: Path, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, root: Path, cancelled: Callable[[], bool], told: Callable[[int], None]) -> None:
         self.root = root
         self.cancelled = cancelled
+        self.told = told
         self.files: list[FoundFile] = []
         self.named: list[str] = []
         self.skipped: list[Skipped] = []
@@ -106,8 +113,7 @@ class _Walk:
 
     def run(self) -> None:
         while self.folders or self.links:
-            if self.cancelled():
-                raise Cancelled
+            self._heed()
             folder = self.folders.popleft() if self.folders else self.links.popleft()
             try:
                 self._enter(folder)
@@ -132,8 +138,15 @@ class _Walk:
             return
         if folder and not entries:
             self.empty.append(folder)
-        for entry in entries:
+        for number, entry in enumerate(entries, start=1):
             self._take(entry, f"{folder}/{entry.name}" if folder else entry.name)
+            if number % _AT_ONCE == 0:
+                self._heed()
+                self.told(len(self.files))
+
+    def _heed(self) -> None:
+        if self.cancelled():
+            raise Cancelled
 
     def _take(self, entry: os.DirEntry[str], path: str) -> None:
         try:

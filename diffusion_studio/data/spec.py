@@ -34,10 +34,10 @@ class DataSpec(Choice):
         title="resolution",
         words={0: "auto"},
         unit="px",
-        help="Height and width of every image, a multiple of 4 from 4 to 256. "
+        help="Height and width of every image, a multiple of 4 from 4 to 512. "
         "0 takes the size that most of the pictures have, at most 64.",
         ge=0,
-        le=256,
+        le=512,
     )
     channels: Annotated[Literal[0, 1, 3], BeforeValidator(_as_number)] = knob(
         0,
@@ -83,7 +83,7 @@ class DataSpec(Choice):
     @classmethod
     def _multiple_of_four(cls, resolution: int) -> int:
         if resolution % 4:
-            raise Refused("the resolution should be a multiple of 4 from 4 to 256, or 0 to choose")
+            raise Refused("the resolution should be a multiple of 4 from 4 to 512, or 0 to choose")
         return resolution
 
     @field_validator("background")

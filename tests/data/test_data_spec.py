@@ -19,7 +19,7 @@ from diffusion_studio.data.spec import DataSpec
     "bad",
     [
         {"resolution": 30},
-        {"resolution": 260},
+        {"resolution": 516},
         {"resolution": -4},
         {"channels": 2},
         {"fit": "zoom"},

@@ -22,6 +22,18 @@ def put(root: Path, *names: str, content: bytes = b"x") -> None:
         (root / name).write_bytes(content)
 
 
+def test_that_a_walk_says_how_far_it_is_and_ends_in_the_middle_of_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("diffusion_studio.data.scan._AT_ONCE", 2)
+    for number in range(7):
+        (tmp_path / f"{number}.png").touch()
+    told = []
+    assert len(scan(tmp_path, None, told.append).files) == 7
+    assert told == [2, 4, 6]
+    with pytest.raises(Cancelled):
+        scan(tmp_path, lambda: len(told) > 4, told.append)
+    assert told == [2, 4, 6, 2, 4]
+
+
 def test_that_nested_files_are_found_in_order_and_hidden_ones_are_not(tmp_path: Path) -> None:
     put(tmp_path, "b/c/d.png", "a.png", "b/a.txt", ".hidden/a.png", "b/.DS_Store", "z", "metadata.csv")
     listing = scan(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -330,6 +331,39 @@ def test_that_a_cancelled_reading_goes_on_where_it_was(
     assert [folder.name for folder in store.iterdir() if folder.is_dir()] == [
         folder.name for folder in store.with_name("other").iterdir() if folder.is_dir()
     ]
+
+
+def test_that_what_was_read_last_is_known_before_the_folder_is_gone_through(
+    photos: Path, store: Path
+) -> None:
+    known: list[ImageSet] = []
+    first = load(spec_of(photos), store, known=known.append)
+    assert known == []
+    load(spec_of(photos, resolution=8), store)  # is another question
+    again = load(spec_of(photos), store, known=known.append)
+    assert known == [again]
+    assert same(again, first)
+    (photos / "a" / "1.png").unlink()
+    changed = load(spec_of(photos), store, known=known.append)
+    assert same(known[-1], first)
+    assert changed.count == 5
+    with pytest.raises(Cancelled):
+        load(spec_of(photos), store, cancelled=lambda: True, known=known.append)
+    assert same(known[-1], changed)
+
+
+@pytest.mark.parametrize("damage", [b"{}", None])
+def test_that_a_damaged_or_lost_set_is_not_known(photos: Path, store: Path, damage: bytes | None) -> None:
+    first = load(spec_of(photos), store)
+    (index,) = store.glob("*/index.json")
+    if damage is None:
+        shutil.rmtree(photos)
+    else:
+        index.write_bytes(damage)
+    known: list[ImageSet] = []
+    with contextlib.suppress(DataError):
+        assert same(load(spec_of(photos), store, known=known.append), first)
+    assert known == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"files": ["x"], "sizes": [], "skipped": []}'])

@@ -24,6 +24,7 @@ from diffusion_studio.engine.training.session import Session
 
 STEPS = 20
 SEED = 0
+AT_ONCE = 1 << 21  # numbers of the samples that are drawn together
 FIRST_AFTER = 2.0  # seconds of training
 
 
@@ -92,13 +93,17 @@ class Previewer:
         noise = CounterNoise(SEED, learner.device)
         times = TrailingSpacing().times(learner.tables, min(STEPS, learner.tables.steps))
         start = noise.start(shape).contiguous(memory_format=learner.memory_format)
-        x = start
-        asked = torch.from_numpy(labels).to(learner.device)
-        for step in reverse_chain(learner.denoiser(), DDIM(), times, start, noise.step, asked):
-            if control.stopped:
-                return None
-            x = step.x_s
-        return to_uint8(examples.pictures(x).cpu().numpy()).transpose(0, 2, 3, 1)
+        asked, at_once = torch.from_numpy(labels).to(learner.device), max(1, AT_ONCE // start[0].numel())
+        found = []
+        for first in range(0, len(labels), at_once):  # large pictures have no room for all together
+            rows = slice(first, first + at_once)
+            x = start[rows]
+            for step in reverse_chain(learner.denoiser(), DDIM(), times, x, noise.step, asked[rows]):
+                if control.stopped:
+                    return None
+                x = step.x_s
+            found.append(to_uint8(examples.pictures(x).cpu().numpy()))
+        return np.concatenate(found).transpose(0, 2, 3, 1)
 
     def _save(self, step: int, images: NDArray[np.uint8]) -> Path:
         path = self._session.run.sample_folder / f"step-{step:08d}.png"

@@ -70,7 +70,7 @@ class CodePanel(QWidget):
     def show_data(self, state: CodeState) -> None:
         """The images, and how far reading them is."""
         if state.reading is not None:
-            self.data_card.set_progress(*state.reading, "Reading images …")
+            self.data_card.set_progress(*state.reading)
         else:
             self.data_card.set_idle()
         data = state.data

@@ -133,8 +133,7 @@ class TrainPanel(QWidget):
     def show_data(self, state: TrainState) -> None:
         """The images, and how far reading them is."""
         if state.reading is not None:
-            done, total = state.reading
-            self.data_card.set_progress(done, total, "Reading images …")
+            self.data_card.set_progress(*state.reading)
         else:
             self.data_card.set_idle()
         data = state.data

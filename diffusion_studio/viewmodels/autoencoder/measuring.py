@@ -119,7 +119,7 @@ class Measuring(QObject):
     def _on_event(self, event: events.Event) -> None:
         match event:
             case events.Preparing(what=what, done=done, total=total):
-                self._show(replace(self.state, doing=f"{what}: {done} of {total}"))
+                self._show(replace(self.state, doing=f"{what}: {done} of {total}" if total else what))
             case _Measured(report=report, gradients=gradients, scatter=spread, title=title):
                 found: dict[str, Any] = {"report": report, "gradients": gradients, "scatter": spread}
                 self._show(

@@ -185,7 +185,8 @@ class ClassifierModel(QObject):
     def _on_training(self, event: events.Event) -> None:
         match event:
             case events.Preparing(what=what, done=done, total=total):
-                self._update(detail=f"{what[:1].upper()}{what[1:]}, {done} of {total} …")
+                how_far = f", {done} of {total}" if total else ""
+                self._update(detail=f"{what[:1].upper()}{what[1:]}{how_far} …")
             case events.Progress():
                 self.losses.add(event.first_loss_step, event.losses)
                 self._update(

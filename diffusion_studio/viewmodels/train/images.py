@@ -21,13 +21,22 @@ STOPPED = "Reading was stopped. Undo brings the images before back."
 
 
 def reading_told(post: Post) -> Callable[[int, int], None]:
-    """Tells of (done, total) images that are read."""
-    return lambda done, total: post(events.Preparing("reading images", done, total))
+    """Tells of (done, total) images that are read; before their number is known, of files that are found."""
+    return lambda done, total: post(
+        events.Preparing("reading images" if total else "looking for images", done, total)
+    )
 
 
 def encoding_told(post: Post) -> Callable[[int, int], None]:
     """Tells of (done, total) images that are encoded."""
     return lambda done, total: post(events.Preparing("encoding images", done, total))
+
+
+@dataclass(frozen=True, eq=False)
+class DataKnown(events.Event):
+    """What the images were when they were read last; whether any has changed is being looked at."""
+
+    images: ImageSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +71,8 @@ class ImageLoader(QObject):
         """Reads the images of `spec`."""
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            yield DataLoaded(load(spec, cache_dir(), reading_told(post), lambda: control.stopped))
+            told, known = reading_told(post), lambda images: post(DataKnown(images))
+            yield DataLoaded(load(spec, cache_dir(), told, lambda: control.stopped, known=known))
 
         self._show(ImagesState(self.state.data, (0, 0)))
         self._slot.start(stream)
@@ -78,6 +88,8 @@ class ImageLoader(QObject):
         match event:
             case events.Preparing(done=done, total=total):
                 self._show(ImagesState(self.state.data, (done, total)))
+            case DataKnown(images=images):
+                self._show(ImagesState(data_card(images), self.state.reading))
             case DataLoaded(images=images):
                 self._show(ImagesState(data_card(images)))
                 self.loaded.emit(images)

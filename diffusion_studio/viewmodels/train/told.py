@@ -48,7 +48,8 @@ def after_any(state: S, event: events.Event) -> S:
     """The state of a page after `event` was told, whatever trains there."""
     match event:
         case events.Preparing(what=what, done=done, total=total):
-            return replace(state, detail=f"{what.capitalize()} {done} of {total} …")
+            how_far = f" {done} of {total}" if total else f": {done:,} files" if done else ""
+            return replace(state, detail=f"{what.capitalize()}{how_far} …")
         case events.Started(run=run, step=step, device=device, parameters=parameters):
             phase, detail = _unless_stopping(state, "running"), f"{parameters:,} weights"
             return replace(state, phase=phase, run=run, step=step, device=device, detail=detail)

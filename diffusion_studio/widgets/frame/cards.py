@@ -90,6 +90,9 @@ class RemainderCard(Card):
         return QSize(190, self._least).expandedTo(super().minimumSizeHint())
 
 
+READING = "Reading images …"
+
+
 class DataCard(QFrame):
     """The pictures to learn from: a few of them, how many, what was left out, and how to take others."""
 
@@ -138,10 +141,11 @@ class DataCard(QFrame):
         self._skipped.setText(f"{grouped(count)} skipped" if count else "none skipped")
         self._show.setVisible(count > 0)
 
-    def set_progress(self, done: int, total: int, text: str) -> None:
-        """Reading a folder: `text` says what is being done; nothing else can be opened meanwhile."""
+    def set_progress(self, done: int, total: int) -> None:
+        """A folder is read, or gone through while `total` is 0; nothing else can be opened meanwhile."""
         _show_share(self._bar, done, total)
-        self._doing.setText(text)
+        looking = f"Looking through the folder: {grouped(done)} files …" if done else READING
+        self._doing.setText(READING if total else looking)
         self._set_busy(True)
 
     def set_idle(self) -> None:

@@ -388,6 +388,18 @@ def test_that_a_preview_is_shown_before_it_is_measured(pictures: Path, tmp_path:
     assert session.run.metrics.quality() == [(1, measured.quality)]
 
 
+def test_that_large_samples_are_drawn_one_after_the_other_and_are_the_same(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(tmp_path / "run", tiny_config(pictures, preview_count=5))
+    together = previews.Previewer(session).draw(session.counters, Control())
+    monkeypatch.setattr(previews, "AT_ONCE", 2 * 64)
+    apart = previews.Previewer(session).draw(session.counters, Control())
+    assert together is not None and apart is not None
+    assert np.abs(together.images.astype(int) - apart.images).max() <= 1
+    assert apart.labels == together.labels
+
+
 def test_that_previews_without_labels_name_no_class(tmp_path: Path, previews_at_once: None) -> None:
     zoo = write_pictures(tmp_path / "zoo")
     session = begin(tmp_path / "run", tiny_config(zoo, conditional=False, steps=1, preview_count=2))

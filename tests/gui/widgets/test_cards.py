@@ -72,7 +72,10 @@ def test_that_reading_a_folder_can_be_cancelled_but_not_doubled(qtbot, show):
     card = show(DataCard())
     with qtbot.waitSignal(card.open_requested):
         press(card, "Open folder…")
-    card.set_progress(400, 1200, "reading 400 of 1 200")
+    card.set_progress(120_000, 0)
+    assert "Looking through the folder: 120\u202f000 files …" in visible(card, QLabel)
+    card.set_progress(400, 1200)
+    assert "Reading images …" in visible(card, QLabel)
     assert not card._open.isEnabled()
     assert (card._bar.value(), card._bar.maximum()) == (400, 1200)
     with qtbot.waitSignal(card.cancel_requested):

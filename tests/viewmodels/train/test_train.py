@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from PIL import Image
 from diffusion_studio.core.describe import knobs, with_value
 from diffusion_studio.core.objective.weights import UnitWeight
 from diffusion_studio.data.errors import Cancelled
+from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.words import duration, length, roughly
@@ -127,7 +131,7 @@ def test_that_cancelled_reading_shows_no_images_of_another_folder(make, wait, tm
     model.load_data()
     wait(model)
 
-    def endless(spec, cache, report, cancelled):
+    def endless(spec, cache, report, cancelled, known):
         while not cancelled():
             look_again_soon()
         raise Cancelled
@@ -138,6 +142,27 @@ def test_that_cancelled_reading_shows_no_images_of_another_folder(make, wait, tm
     wait(model)
     assert model.state.data is None
     assert "Undo" in model.state.notice.text
+
+
+def test_that_images_read_before_are_shown_while_it_is_looked_whether_they_changed(
+    make, wait, qtbot, tmp_path, monkeypatch
+):
+    read, changed = load(DataSpec(), tmp_path), threading.Event()
+
+    def slow(spec, cache, report, cancelled, known):
+        known(read)
+        report(1000, 0)
+        while not (changed.is_set() or cancelled()):
+            look_again_soon()
+        return replace(read, name="changed")
+
+    monkeypatch.setattr(images_module, "load", slow)
+    model = make()
+    model.load_data()
+    qtbot.waitUntil(lambda: model.state.reading == (1000, 0))
+    assert model.state.data.name == "Digits"
+    changed.set()
+    assert wait(model).state.data.name == "changed"
 
 
 # --- parameters -------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def train(
         config = with_images_at(Run(run, config), moved or data).config
     elif data:
         config = with_value(config, "data.source", source_of(data))
-    if (remark := config.diffusion.schedule.remark(config.diffusion.steps)) and not quiet:
+    if (remark := config.diffusion.remark()) and not quiet:
         note(remark)
     place = run or NewRun(runs_dir(), Path(config.data.source).name)
     session = _train(config, place, device, resume, _Telling(quiet, as_lines, event_files))

@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.denoisers.coordinates import Coordinates
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import PredictionKind
 from diffusion_studio.core.process.tables import Tables
@@ -43,6 +44,20 @@ class Network(Protocol):
         """
 
 
+def asked(
+    network: Network, coordinates: Coordinates, x_t: Tensor, t: Tensor, labels: Tensor | None = None
+) -> Output:
+    """What a network says of x_t, both in the coordinates of chains; it is shown its own.
+
+    Args:
+        x_t: (B, …).
+        t: (B,).
+        labels: int64 (B,), −1 for ∅; None means all −1.
+    """
+    value, fraction = network.predict(coordinates.show(x_t, t), t, labels)
+    return Output(coordinates.read(value, t), fraction)
+
+
 N_co = TypeVar("N_co", bound=Network, covariant=True)
 
 
@@ -59,6 +74,7 @@ class NetworkDenoiser(Generic[N_co]):
         self.tables = tables
         self.network = network
         self.kind = kind
+        self._coordinates = Coordinates.of(tables, kind)
 
     @property
     def classes(self) -> int:
@@ -69,10 +85,14 @@ class NetworkDenoiser(Generic[N_co]):
     def learns_variance(self) -> bool:
         return self.network.learns_variance
 
+    def predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Output:
+        """What it says of each x_t (B, …) at a time t (B,) of its own; gradients are recorded."""
+        return asked(self.network, self._coordinates, x_t, t, labels)
+
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         """Predict at one time; at t = 0, which no network knows, what it says at 1."""
         t = max(t, 1)
         with torch.inference_mode():
             times = torch.full(x_t.shape[:1], t, device=x_t.device)
-            value, fraction = self.network.predict(x_t, times, labels)
+            value, fraction = self.predict(x_t, times, labels)
         return Prediction(self.kind, value, x_t, self.tables.alpha_bar_at(t), fraction=fraction)

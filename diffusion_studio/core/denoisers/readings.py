@@ -63,6 +63,10 @@ class Reading(ABC):
         """What multiplies y − ŷ in a plain loss, so that all levels count alike: 1 where y itself does."""
         return torch.ones_like(noise_root)
 
+    def answer(self, scale: Tensor) -> Tensor:
+        """What turns y of the process's own coordinates into y here, where x_t is 1/scale as large."""
+        return torch.ones_like(scale)
+
     def size(self, alpha_bar: Tensor, variance: Tensor) -> Tensor:
         """How large the estimate typically is: about 1, unless it grows where p_t is narrow.
 
@@ -167,6 +171,9 @@ class ScoreReading(Reading):
 
     def own_factor(self, root: Tensor, noise_root: Tensor) -> Tensor:
         return self.scale(root, noise_root)  # the score itself grows without bound near the data
+
+    def answer(self, scale: Tensor) -> Tensor:
+        return scale  # a slope of ln p: steeper where x is smaller
 
     def size(self, alpha_bar: Tensor, variance: Tensor) -> Tensor:
         return variance**-0.5

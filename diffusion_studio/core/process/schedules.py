@@ -7,7 +7,7 @@ import math
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 from torch import Tensor
 
 from diffusion_studio.core.curves import curve_values
@@ -188,6 +188,76 @@ class SigmoidSchedule(Schedule):
     def betas(self, steps: int) -> Tensor:
         g = torch.sigmoid(-(self.start + _time(steps) * (self.end - self.start)))
         return _from_alpha_bar((g - g[-1]) / (g[0] - g[-1]))
+
+
+class GeometricSchedule(Schedule):
+    kind: Literal["geometric"] = "geometric"
+    smallest: float = knob(
+        0.01, title="smallest level", symbol="ς₁", ge=1e-4, le=10, scale="log",
+        help="Noise at t = 1, in multiples of the image; pixels reach from −1 to 1.", source="score SDE §C",
+    )  # fmt: skip
+    largest: float = knob(
+        50.0, title="largest level", symbol="ς_T", ge=0.1, le=1000, scale="log",
+        help="Noise at T: about the largest distance between two images, so that nothing of them is left.",
+        source="Song & Ermon 2020, §3",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "geometric ς"
+    summary: ClassVar[str] = "each level is so many times the one before: that of NCSN and of VE."
+    formula: ClassVar[str] = (
+        r"\varsigma_t = \varsigma_1\left(\frac{\varsigma_T}{\varsigma_1}\right)^{\frac{t-1}{T-1}}"
+    )
+    symbols: ClassVar[str] = "ᾱ = 1/(1+ς²)"
+    source: ClassVar[str] = "Luo eq. 160; score SDE §C"
+
+    @model_validator(mode="after")
+    def _falling(self) -> GeometricSchedule:
+        if self.largest <= self.smallest:
+            raise Refused(
+                "the levels must fall from the noise to the data, but the largest is "
+                f"{self.largest:g} and the smallest {self.smallest:g}"
+            )
+        return self
+
+    def betas(self, steps: int) -> Tensor:
+        ends = math.log(self.smallest), math.log(self.largest)
+        return _from_log_snr(-2 * torch.linspace(*ends, steps, dtype=torch.float64))
+
+
+class LevelsSchedule(Schedule):
+    kind: Literal["levels"] = "levels"
+    is_given: ClassVar[bool] = True
+    values: tuple[float, ...] = knob(
+        (), title="levels", symbol="ς", words={(): "geometric ς"},
+        help="ς_T … ς_1, falling from the noise to the data, one for each step; none: those of the geometric "
+             "schedule.",
+        source="Song & Ermon 2019, §4.2",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "levels"
+    summary: ClassVar[str] = "a list of noise levels, one for each of the T steps."
+    formula: ClassVar[str] = r"\varsigma_T > \dots > \varsigma_1 > 0"
+    symbols: ClassVar[str] = "ᾱ = 1/(1+ς²)"
+    source: ClassVar[str] = "Song & Ermon 2019, §4.2"
+
+    @field_validator("values")
+    @classmethod
+    def _usable(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(1e-4 <= level <= 1e4 for level in values):
+            raise Refused("every noise level must lie between 0.0001 and 10000")
+        for before, after in itertools.pairwise(values):
+            if after >= before:
+                raise Refused(
+                    f"the levels must fall from the noise to the data, but {after:g} follows {before:g}"
+                )
+        return values
+
+    def betas(self, steps: int) -> Tensor:
+        if not self.values:
+            return GeometricSchedule().betas(steps)
+        if len(self.values) != steps:
+            raise Refused(f"The schedule lists {len(self.values)} levels, but T is {steps}.")
+        return _from_log_snr(-2 * torch.tensor(self.values[::-1], dtype=torch.float64).log())
 
 
 class ExplicitSchedule(Schedule):

@@ -18,15 +18,20 @@ from diffusion_studio.core.refused import Refused
 class Tables:
     """Tables of a forward process with T steps; index t runs over 0 … T, t = 0 is data.
 
+    All but `scale` is said in the variance-preserving coordinates, in which chains are computed.
+
     Args:
         beta: float64 (T+1,), β_0 = 0.
+        scale: float64 (T+1,), what x_t is multiplied by in the coordinates of its process: 1 where that
+            preserves the variance, √(1+ς²) where x_t = x_0 + ς ε.
     """
 
     beta: Tensor
+    scale: Tensor
 
     @classmethod
-    def from_betas(cls, betas: Tensor | Sequence[float]) -> Tables:
-        """Tables from β_1 … β_T (T,).
+    def from_betas(cls, betas: Tensor | Sequence[float], scale: Tensor | None = None) -> Tables:
+        """Tables from β_1 … β_T (T,), and the scale (T+1,) of a process that does not preserve the variance.
 
         Raises:
             Refused: T < 2, or a β outside (0, 1).
@@ -36,7 +41,8 @@ class Tables:
             raise Refused("A schedule needs at least two steps (T ≥ 2).")
         if not bool(((betas > 0) & (betas < 1)).all()):
             raise Refused("Every β of a schedule must lie between 0 and 1.")
-        return cls(torch.cat([torch.zeros(1, dtype=torch.float64), betas]))
+        beta = torch.cat([torch.zeros(1, dtype=torch.float64), betas])
+        return cls(beta, torch.ones_like(beta) if scale is None else scale.to("cpu", torch.float64))
 
     @classmethod
     def from_alpha_bar(cls, alpha_bar: Tensor | Sequence[float]) -> Tables:
@@ -84,6 +90,25 @@ class Tables:
         """Posterior variance β̃_t = β_t (1−ᾱ_{t−1})/(1−ᾱ_t); β̃_0 = 0. (T+1,)"""
         inner = self.beta[1:] * (1 - self.alpha_bar[:-1]) / (1 - self.alpha_bar[1:])
         return torch.cat([torch.zeros(1, dtype=torch.float64), inner])
+
+    @cached_property
+    def preserves(self) -> bool:
+        """Whether the process preserves the variance, so that its coordinates are those of the chains."""
+        return bool((self.scale == 1).all())
+
+    @cached_property
+    def signal(self) -> Tensor:
+        """a_t of x = a_t x_0 + b_t ε, in the coordinates of the process. (T+1,)"""
+        return self.alpha_bar.sqrt() * self.scale
+
+    @cached_property
+    def noise(self) -> Tensor:
+        """b_t. (T+1,)"""
+        return (1 - self.alpha_bar).sqrt() * self.scale
+
+    def scale_at(self, t: int) -> float:
+        """The scale as a Python float."""
+        return float(self.scale[t])
 
     @cached_property
     def _alpha_bars(self) -> list[float]:

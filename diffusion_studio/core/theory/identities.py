@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +16,9 @@ from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser
 from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.objective.any_chain import best_variance, best_variance_by_score
+from diffusion_studio.core.process.forward import ForwardProcess
+from diffusion_studio.core.process.forward.sub_variance_preserving import SubVariancePreserving
+from diffusion_studio.core.process.forward.variance_exploding import VarianceExploding
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.schedules import LinearSchedule, StraightSchedule
 from diffusion_studio.core.process.spacing import TrailingSpacing
@@ -65,6 +71,23 @@ def _ends(tables: Tables, one: Sampler, other: Sampler) -> tuple[Compared, ...]:
         return float(last.x_s)
 
     return tuple(Compared(f"x_0 after {n} steps", end(one, n), end(other, n)) for n in (2, 10, 50))
+
+
+def _own_ends(process: ForwardProcess) -> tuple[Compared, ...]:
+    """Where Euler ends that knows only a, b and states of the process, and DDIM in the coordinates of VP."""
+    betas = LinearSchedule().betas(STEPS)
+    tables, alpha_bar = process.tables(betas), Tables.from_betas(betas).alpha_bar
+    a, b, found = process.signal(alpha_bar).tolist(), process.noise(alpha_bar).tolist(), []
+    denoiser = _bent(tables)
+    for steps in (2, 10, 50):
+        times = TrailingSpacing().times(tables, steps)
+        x = torch.full((1, 1), math.hypot(a[-1], b[-1]), dtype=torch.float64)
+        *_, last = reverse_chain(denoiser, DDIM(), times, x / tables.scale_at(STEPS), clip=Unclipped())
+        for t, s in itertools.pairwise(times):
+            x0_hat = denoiser(x / math.hypot(a[t], b[t]), t).x0_hat
+            x = a[s] * x0_hat + b[s] * (x - a[t] * x0_hat) / b[t]
+        found.append(Compared(f"x_0 after {steps} steps", float(x), float(last.x_s)))
+    return tuple(found)
 
 
 def _velocities() -> tuple[Compared, ...]:
@@ -131,6 +154,20 @@ IDENTITIES = (
         "Divided by √ᾱ the states are x_0 + ς ε, on which ε is the slope. The variance-exploding picture is "
         "the same process in other coordinates.",
         lambda: _ends(Tables.from_betas(LinearSchedule().betas(STEPS)), Euler(), DDIM()),
+    ),
+    *(
+        Identity(
+            process.kind, f"{process.title} is VP in other coordinates", process.source,
+            process.formula,
+            r"\frac{x_t}{\sqrt{a_t^2+b_t^2}} = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon,"
+            r"\quad \frac{\bar\alpha_t}{1-\bar\alpha_t} = \frac{a_t^2}{b_t^2}",
+            (f"Euler in {process.title}", "DDIM in VP"),
+            "With a_t the share of the image and b_t that of the noise, the state divided by √(a² + b²) "
+            "preserves the variance and has the same SNR. A network is shown another size of x_t; the chain "
+            "is the same.",
+            functools.partial(_own_ends, process),
+        )
+        for process in (VarianceExploding(), SubVariancePreserving())
     ),
     Identity(
         "ancestral", "Euler ancestral is DDPM", "k-diffusion; Ho et al. 2020, eq. 7",

@@ -18,6 +18,7 @@ from diffusion_studio.engine.files.pictures import MOST_PICTURE
 from diffusion_studio.engine.files.reading import MOST_TENSORS, read_inside
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, read_json
 from diffusion_studio.engine.runs.code_files import code_beside, exported_code
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.model_io import (
     SCHEDULER_CONFIG,
     STUDIO,
@@ -32,6 +33,20 @@ CARD, PICTURE = "README.md", "samples.png"
 _FILES = (MODEL_INDEX, UNET_CONFIG, UNET_WEIGHTS, SCHEDULER_CONFIG, STUDIO)
 
 
+def _check_known(run: Run[RunConfig]) -> None:
+    """Raises Refused where diffusers' pipeline would not sample the model."""
+    reading, diffusion = READINGS[run.config.objective.predict], run.config.diffusion
+    if not diffusion.tables().preserves:
+        raise Refused(
+            f"{run.name} is shown x_t as the process {diffusion.forward.title} has it, and the pipeline of "
+            "diffusers samples VP alone."
+        )
+    if not reading.in_diffusers:
+        raise Refused(
+            f"{run.name} predicts the {reading.symbol}, for which diffusers has no name: it cannot sample it."
+        )
+
+
 def export_model(path: Path, folder: Path) -> tuple[str, ...]:
     """Writes the newest sound model of a run into a folder that is not there yet, or is empty.
 
@@ -43,11 +58,7 @@ def export_model(path: Path, folder: Path) -> tuple[str, ...]:
         OSError: the disk is full or not writable; nothing is left then.
     """
     run = Run.open(path)
-    reading = READINGS[run.config.objective.predict]
-    if not reading.in_diffusers:
-        raise Refused(
-            f"{run.name} predicts the {reading.symbol}, for which diffusers has no name: it cannot sample it."
-        )
+    _check_known(run)
     folder = folder.absolute()  # also `.` has a name then
     _check_place(folder)
     checkpoint, notes = run.newest_checkpoint()

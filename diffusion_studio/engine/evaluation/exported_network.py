@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.runs.model_io import LoadedModel, load_model
+from diffusion_studio.engine.runs.scheduler_config import prediction_json
 from diffusion_studio.models.time_embedding import forget_times
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _facts(model: LoadedModel) -> dict[str, str]:
     facts: dict[str, Any] = {
         "num_train_timesteps": tables.steps,
         "trained_betas": tables.beta[1:].tolist(),
-        "prediction_type": READINGS[kind].prediction_type,
+        **prediction_json(tables, kind),
         "learned_variance": model.denoiser.learns_variance,
         "class_names": list(model.class_names),
     }

@@ -96,7 +96,7 @@ def _estimate(
         x_t = x.view(-1, *shape).float().to(device)
         times = time_of(denoiser.tables, alpha_bar).float().to(device)
         told = None if labels is None else labels[rows.to(device)]
-        value, _ = denoiser.network.predict(x_t, times, told)
+        value, _ = denoiser.predict(x_t, times, told)
         level = alpha_bar.view(-1, *[1] * len(shape)).to(device)
         return Prediction(denoiser.kind, value, x_t, level).eps_hat.flatten(1).to(x)
 

@@ -43,12 +43,14 @@ def first_state(spec: PlaneSpec) -> Tensor:
             level = spec.mixture().at(1.0 if _climbs(spec) else _alpha_bar(spec), torch.float32)
             return level.sample(spec.count, generator)
         case "point":
-            return torch.tensor([spec.start_x, spec.start_y]).expand(shape).contiguous()
+            place = torch.tensor([spec.start_x, spec.start_y]) / _scale(spec)
+            return place.expand(shape).contiguous()
         case "window":
             if isinstance(spec.process, Reverse):
                 return CounterNoise(spec.seed).start(shape)
             philox = np.random.Generator(np.random.Philox(key=spec.seed))
-            return torch.from_numpy(philox.uniform(-WINDOW, WINDOW, shape).astype(np.float32))
+            places = philox.uniform(-WINDOW, WINDOW, shape).astype(np.float32)
+            return torch.from_numpy(places) / _scale(spec)
         case _:
             return CounterNoise(spec.seed).start(shape)
 
@@ -56,6 +58,12 @@ def first_state(spec: PlaneSpec) -> Tensor:
 def _climbs(spec: PlaneSpec) -> bool:
     """Whether the particles go up to the noise first."""
     return isinstance(spec.process, Forward | Reverse)
+
+
+def _scale(spec: PlaneSpec) -> float:
+    """How much larger the plane of the process is where the particles begin."""
+    tables = spec.tables()
+    return tables.scale_at(tables.steps if isinstance(spec.process, Reverse) else spec.t)
 
 
 def _alpha_bar(spec: PlaneSpec) -> float:

@@ -75,15 +75,17 @@ def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
 def save_particles(path: Path, chain: PlaneChain) -> None:
     """Up to 200 states of all particles as NPZ: x (states, n, 2), t (states,), step (states,).
 
+    The places are those of the chosen process, as in the picture.
+
     Raises:
         OSError: the file cannot be written.
     """
     every = -(-(chain.last - chain.first) // STATES) or 1
     steps = sorted({*range(chain.first, chain.last + 1, every), chain.last})
-    states = []
+    states, tables = [], chain.denoiser.tables
     for step in steps:
         chain.go(step)
-        states.append(chain.x.numpy().copy())
+        states.append(chain.x.numpy() * np.float32(tables.scale_at(chain.times[step])))
     buffer = io.BytesIO()
     times = np.array([chain.times[k] for k in steps])
     np.savez(buffer, allow_pickle=False, x=np.stack(states), t=times, step=np.array(steps))

@@ -36,6 +36,12 @@ class Window:
         side = max(width, height) / most
         return max(2, round(height / side)), max(2, round(width / side))
 
+    def over(self, scale: float) -> Window:
+        """The part of another plane, which `scale` turns into this one."""
+        return Window(
+            self.left / scale, self.bottom / scale, self.right / scale, self.top / scale, self.arrows
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Contours:
@@ -62,6 +68,20 @@ class FieldView(Contours):
     relative: float = float("nan")  # the same in units of E_p ‖s‖²
     learned: bool = False  # whether `score` is the learned one
     goal: Contours | None = None  # of another density, to compare with
+
+
+def rescaled(view: FieldView, window: Window, scale: float) -> FieldView:
+    """The same field where every place is `scale` times as far out, seen through `window`.
+
+    Densities are left as they are: all of them change by one factor, which colours and lines do not show.
+    """
+    if scale == 1:
+        return view
+    error = None if view.error is None else view.error / scale**2
+    return replace(
+        view, window=window, places=view.places * scale, score=view.score / scale, error=error,
+        fisher=view.fisher / scale**2,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=16)

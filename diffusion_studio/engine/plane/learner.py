@@ -54,7 +54,8 @@ def output_scale(tables: Tables, kind: PredictionKind, detail: float) -> Tensor:
         detail: the smallest standard deviation in the data; below it the score stops growing.
     """
     variance = 1 - tables.alpha_bar + tables.alpha_bar * detail**2  # of the narrowest part of p_t
-    return READINGS[kind].size(tables.alpha_bar, variance)
+    reading = READINGS[kind]
+    return reading.size(tables.alpha_bar, variance) / reading.answer(tables.scale)
 
 
 def detail_of(spec: PlaneSpec) -> float:
@@ -96,7 +97,7 @@ class PlaneTask:
         self._average = copy.deepcopy(self._network)
         self._descent = Descent(self._network, self._average)
         self._scale = output_scale(self._tables, self._plan.predicts, detail)
-        self._asked = PlaneNetwork(self._network, self._tables, self._scale)
+        self._asked = self._reading(self._network)
         self._generator = torch.Generator().manual_seed(seed)
         self._draw = _Batches(spec, self._tables, self._generator)
         self._told = 0.0  # training time of the last network that was told
@@ -119,7 +120,9 @@ class PlaneTask:
 
     def denoiser(self) -> NetworkDenoiser[PlaneNetwork]:
         """A copy of the averaged network that training no longer touches."""
-        network = copy.deepcopy(self._average).requires_grad_(False)
+        return self._reading(copy.deepcopy(self._average).requires_grad_(False))
+
+    def _reading(self, network: ScoreMLP) -> NetworkDenoiser[PlaneNetwork]:
         asked = PlaneNetwork(network, self._tables, self._scale)
         return NetworkDenoiser(self._tables, asked, self._plan.predicts)
 

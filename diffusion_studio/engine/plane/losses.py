@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
-from diffusion_studio.models.network import Network
+from diffusion_studio.models.network import Output
+
+
+class Asked(Protocol):
+    """What is trained: it says one of the predictions of each x_t at a time of its own."""
+
+    def predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Output: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +35,7 @@ class Batch:
         return self.alpha_bar.sqrt() * self.x_0 + (1 - self.alpha_bar).sqrt() * self.noise
 
 
-def denoising(network: Network, batch: Batch, kind: PredictionKind) -> Tensor:
+def denoising(network: Asked, batch: Batch, kind: PredictionKind) -> Tensor:
     """Mean squared error of what the network predicts (Luo eq. 161; Vincent 2011)."""
     a, b = batch.alpha_bar.sqrt(), (1 - batch.alpha_bar).sqrt()
     reading = READINGS[kind]
@@ -38,7 +45,7 @@ def denoising(network: Network, batch: Batch, kind: PredictionKind) -> Tensor:
     return loss
 
 
-def implicit(network: Network, batch: Batch, kind: PredictionKind) -> Tensor:
+def implicit(network: Asked, batch: Batch, kind: PredictionKind) -> Tensor:
     """Mean of (1−ᾱ)(½ ‖ŝ‖² + tr ∇ŝ) (Hyvärinen 2005, theorem 1), with the exact trace.
 
     Under p_t it is half of E (1−ᾱ) ‖ŝ − s‖² less a constant, so it has the minimum of `denoising` for ε.
@@ -59,7 +66,7 @@ def trace_of_jacobian(field: Tensor, x: Tensor) -> Tensor:
     return found
 
 
-LOSSES: dict[str, Callable[[Network, Batch, PredictionKind], Tensor]] = {
+LOSSES: dict[str, Callable[[Asked, Batch, PredictionKind], Tensor]] = {
     "denoising": denoising,
     "implicit": implicit,
 }

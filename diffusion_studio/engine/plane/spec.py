@@ -14,6 +14,7 @@ from diffusion_studio.core.denoisers.mixture import Mixture, MixtureDenoiser
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.denoisers.tilted import ExactDenoiser, TiltedDenoiser
 from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.process.forward import AnyForwardProcess, VariancePreserving
 from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
@@ -124,6 +125,10 @@ class PlaneSpec(Choice):
     schedule: AnySchedule = knob(
         CosineSchedule(), title="schedule", symbol="β", advanced=True, help="How fast noise is added."
     )
+    forward: AnyForwardProcess = knob(
+        VariancePreserving(), title="process", symbol="x_t", advanced=True,
+        help="How data and noise are mixed: what a network is shown, and where the particles are drawn.",
+    )  # fmt: skip
     guide: PlaneGuide = PlaneGuide()
     learning: PlaneLearning = PlaneLearning()
 
@@ -141,12 +146,13 @@ class PlaneSpec(Choice):
         return "drawn by hand" if self.shape == CUSTOM else shape(self.shape).title
 
     def tables(self) -> Tables:
-        return _tables(self.schedule)
+        return _tables(self.schedule, self.forward)
 
     @property
     def law(self) -> tuple[Any, ...]:
         """All that p_t depends on, but for t."""
-        return self.modes, self.schedule, self.memorised if self.reference == "points" else 0
+        points = self.memorised if self.reference == "points" else 0
+        return self.modes, self.schedule, self.forward, points
 
     @property
     def followed(self) -> tuple[Any, ...]:
@@ -172,18 +178,20 @@ class PlaneSpec(Choice):
 
 
 @lru_cache(maxsize=4)
-def _tables(schedule: AnySchedule) -> Tables:
-    return Tables.from_betas(schedule.betas(T))
+def _tables(schedule: AnySchedule, forward: AnyForwardProcess) -> Tables:
+    return forward.tables(schedule.betas(T))
 
 
 @lru_cache(maxsize=4)
-def _denoiser(modes: Modes, schedule: AnySchedule, points: int) -> MixtureDenoiser:
+def _denoiser(
+    modes: Modes, schedule: AnySchedule, forward: AnyForwardProcess, points: int
+) -> MixtureDenoiser:
     """That of the mixture, or of so many points drawn from it."""
-    mixture = mixture_of(modes)
+    mixture, tables = mixture_of(modes), _tables(schedule, forward)
     if points == 0:
-        return MixtureDenoiser(_tables(schedule), mixture)
+        return MixtureDenoiser(tables, mixture)
     drawn, chosen = mixture.at(1.0).labelled_sample(points, torch.Generator().manual_seed(0))
-    return MemorisedPoints(_tables(schedule), mixture_of_points(drawn, mixture.classes[chosen]))
+    return MemorisedPoints(tables, mixture_of_points(drawn, mixture.classes[chosen]))
 
 
 @lru_cache(maxsize=4)

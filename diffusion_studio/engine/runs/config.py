@@ -13,7 +13,13 @@ from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.objective.losses import AnyLoss, L2Loss
 from diffusion_studio.core.objective.time_density import AnyTimeDensity, UniformDensity
 from diffusion_studio.core.objective.weights import AnyWeight, check_weight, plain_weight
-from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule, with_zero_terminal_snr
+from diffusion_studio.core.process.forward import (
+    AnyForwardProcess,
+    VariancePreserving,
+    missed_end,
+    tables_under,
+)
+from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.spec import DataSpec
@@ -34,6 +40,10 @@ class DiffusionSpec(Choice):
         CosineSchedule(), title="schedule", symbol="β", help="How fast noise is added."
     )
 
+    forward: AnyForwardProcess = knob(
+        VariancePreserving(), title="process", symbol="x_t",
+        help="How image and noise are mixed: what the network is shown.",
+    )  # fmt: skip
     zero_terminal: bool = knob(
         False, title="zero SNR at T",
         help="Stretch the schedule so that nothing of the image is left at T (zero terminal SNR). "
@@ -48,8 +58,11 @@ class DiffusionSpec(Choice):
 
     def tables(self) -> Tables:
         """The float64 tables of this process."""
-        betas = self.schedule.betas(self.steps)
-        return Tables.from_betas(with_zero_terminal_snr(betas) if self.zero_terminal else betas)
+        return tables_under(self.forward, self.schedule, self.steps, self.zero_terminal)
+
+    def remark(self) -> str:
+        """What a person should know of these steps that no formula says, as a sentence; "" if nothing."""
+        return self.schedule.remark(self.steps) or missed_end(self.tables())
 
 
 class ObjectiveSpec(Choice):
@@ -250,3 +263,5 @@ class RunConfig(TrainingConfig):
             raise Refused("A learned schedule is trained by the bound, which knows only the L2 loss")
         if objective.variance != "fixed" or self.diffusion.zero_terminal:
             raise Refused("A learned schedule needs a fixed variance, and no stretching to pure noise")
+        if not self.diffusion.tables().preserves:
+            raise Refused("A learned schedule needs the process VP: its bound is written in ᾱ alone")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
+from diffusion_studio.core.denoisers.readings import PredictionKind
 from diffusion_studio.core.importing import importing
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.data.imageset import COLOURS
@@ -22,7 +22,7 @@ from diffusion_studio.engine.runs.code_files import code_beside
 from diffusion_studio.engine.runs.fitness import check_call, check_numbers, check_shapes
 from diffusion_studio.engine.runs.network_files import filled, plain, shapes_in
 from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX, NETWORK, PipelineFolder, pipeline_in
-from diffusion_studio.engine.runs.scheduler_config import clipping_note, read_scheduler
+from diffusion_studio.engine.runs.scheduler_config import clipping_note, prediction_json, read_scheduler
 from diffusion_studio.models.code import Code
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.time_embedding import remember_times
@@ -64,7 +64,8 @@ def pipeline_json(
     """The JSON files that make a folder load in diffusers' `DDPMPipeline`.
 
     A score network is written with the prediction type "score": diffusers has no name for it, since
-    ε̂ = −√(1−ᾱ_t) ŝ depends on t, and says so when it is asked to sample.
+    ε̂ = −√(1−ᾱ_t) ŝ depends on t, and says so when it is asked to sample. So it does with a network that is
+    shown x_t in the coordinates of another process.
     """
     with importing():
         import diffusers
@@ -84,7 +85,7 @@ def pipeline_json(
             "_diffusers_version": version,
             "num_train_timesteps": tables.steps,
             "trained_betas": tables.beta[1:].tolist(),
-            "prediction_type": READINGS[kind].prediction_type,
+            **prediction_json(tables, kind),
             "variance_type": "learned_range" if learned else "fixed_small",
             "clip_sample": clip,
             "clip_sample_range": 1.0,

@@ -17,6 +17,7 @@ from diffusion_studio.engine.runs.checkpoints import CheckpointError
 
 MOST_STEPS = 100_000
 _PREDICTIONS = {reading.prediction_type: kind for kind, reading in READINGS.items()}
+_SCALED, SCALE = "scaled_", "state_scale"  # of a network that is shown scale · x_t; 0 … T
 _CLIPPING = {"DDPMScheduler", "DDPMParallelScheduler", "DDIMScheduler", "DDIMParallelScheduler"}
 
 # Schedulers of the variance-preserving process that differ only in their steps, which are chosen here anew.
@@ -75,15 +76,24 @@ def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
         check_process(config)
         kind = _prediction(config)
         betas = _betas(config)
+        scale = _scale(config, len(betas))
         if config.get("rescale_betas_zero_snr"):
             betas = _without_signal(betas, kind)
-        return Tables.from_betas(betas), kind
+        return Tables.from_betas(betas, scale), kind
     except (AttributeError, TypeError, OverflowError) as error:
         raise CheckpointError("The scheduler's config is not understood.") from error
     except CheckpointError:
         raise
     except Refused as error:
         raise CheckpointError(f"The scheduler's config cannot be used: {error}") from None
+
+
+def prediction_json(tables: Tables, kind: PredictionKind) -> dict[str, Any]:
+    """What a scheduler's config says of the prediction, and of the coordinates of x_t if they are others."""
+    name = READINGS[kind].prediction_type
+    if tables.preserves:
+        return {"prediction_type": name}
+    return {"prediction_type": f"{_SCALED}{name}", SCALE: tables.scale.tolist()}
 
 
 def clipping_note(config: dict[str, Any]) -> str:
@@ -102,9 +112,21 @@ def _prediction(config: dict[str, Any]) -> PredictionKind:
         "sample" if config.get("predict_epsilon") is False else "epsilon"
     )  # as it was until diffusers 0.10
     kind = config.get("prediction_type", named)
+    if isinstance(kind, str) and SCALE in config:
+        kind = kind.removeprefix(_SCALED)
     if kind not in _PREDICTIONS:
         raise Refused(f"The prediction {kind!r} is not known here.")
     return _PREDICTIONS[kind]
+
+
+def _scale(config: dict[str, Any], steps: int) -> Tensor | None:
+    """What x_t is multiplied by for the network, (T+1,); None where it is shown x_t itself."""
+    if SCALE not in config:
+        return None
+    found = [_number(SCALE, each) for each in config[SCALE]]
+    if len(found) != steps + 1 or min(found) <= 0:
+        raise Refused(f"Its {SCALE} must hold {steps + 1} numbers above 0.")
+    return torch.tensor(found, dtype=torch.float64)
 
 
 def _without_signal(betas: Tensor, kind: PredictionKind) -> Tensor:

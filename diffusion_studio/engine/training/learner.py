@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.averaging import decay_at
+from diffusion_studio.core.denoisers.coordinates import Coordinates
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.loop.descent import Descent, Gradient
 from diffusion_studio.engine.machine.devices import training_format
@@ -22,7 +23,7 @@ from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.minimised import Minimised, StepResult
 from diffusion_studio.engine.training.schedule_learner import DrawnNoise, ScheduleLearner
-from diffusion_studio.models.network import NetworkDenoiser
+from diffusion_studio.models.network import NetworkDenoiser, asked
 from diffusion_studio.models.side_by_side import (
     LEAST,
     handed_on,
@@ -106,6 +107,7 @@ class Learner:
     def set_objective(self, objective: ObjectiveSpec) -> None:
         """Minimises this from the next step on."""
         self._minimised = Minimised(objective, self._tables, self.device, self.schedule is not None)
+        self._coordinates = Coordinates.of(self._tables, objective.predict, self.device)
 
     def step(self, batch: Batch, number: int) -> StepResult:
         """One gradient step; a gradient that is not finite changes nothing.
@@ -167,7 +169,7 @@ class Learner:
 
     def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
         x_t = self._minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)
-        output = self.network.predict(x_t, batch.t, batch.labels)
+        output = asked(self.network, self._coordinates, x_t, batch.t, batch.labels)
         return self._minimised(batch, x_t, output, drawn)
 
     def learning_rate(self, number: int) -> float:

@@ -19,6 +19,8 @@ def plane_equation(
     formula, numbers, caption = _plain(spec, tables, times, position)
     if spec.guides and not isinstance(spec.process, Forward):
         caption += f" · guided: ∇log pₜ(x) + {spec.guide.gamma:g} ∇log pₜ(y|x), y = {spec.guide.label}"
+    if not tables.preserves:
+        caption += f" · in the coordinates of VP, which those of {spec.forward.title} are a multiple of"
     return formula, numbers, caption
 
 

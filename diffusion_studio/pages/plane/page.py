@@ -210,7 +210,7 @@ class PlanePage(Page):
         spec = state.spec
         many = len(spec.modes) > 30 or state.brush
         self.plane.hand.brush = state.brush
-        self.plane.set_handles(Handles(() if many else spec.modes, state.selected, state.alpha_bar**0.5))
+        self.plane.set_handles(Handles(() if many else spec.modes, state.selected, state.signal, state.noise))
         if before is None or before.spec != spec:
             self.plane.set_start((spec.start_x, spec.start_y) if spec.start == "point" else None)
         if before is None or _guide_of(before) != _guide_of(state):

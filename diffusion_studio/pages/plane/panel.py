@@ -30,7 +30,7 @@ from diffusion_studio.widgets.plane.ink import ink_of_picture, ink_of_text
 
 SECTIONS = (
     ("Reference", ["reference", "memorised"]),
-    ("Noise level", ["t", "schedule"]),
+    ("Noise level", ["t", "schedule", "forward"]),
     ("Movement", ["process.step", "process.heat", "process.adjusted", "process.sampler", "process.steps",
                   "process.spacing", "process.climb"]),
     ("Guidance", ["guide"]),

@@ -36,4 +36,5 @@ class StepEquation:
 def _step_of(state: PlaneState) -> tuple[Any, ...]:
     """What the equation depends on; all steps at one level are alike."""
     position = state.position if state.follows else 0
-    return state.spec.process, state.times, position, state.spec.schedule, state.spec.guide
+    spec = state.spec
+    return spec.process, state.times, position, spec.schedule, spec.forward, spec.guide

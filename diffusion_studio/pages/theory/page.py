@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.objective.weights import Weight
+from diffusion_studio.core.process.forward import missed_end
 from diffusion_studio.core.process.schedules import Schedule
 from diffusion_studio.core.theory.algorithms import ALGORITHMS
 from diffusion_studio.core.theory.errata import ERRATA
@@ -41,7 +42,7 @@ from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots import Line, XYPlot
 
 PARTS = (
-    ("schedules", "Schedules", "β, ᾱ, SNR and β̃ of every noise schedule"),
+    ("schedules", "Schedules", "Every noise schedule under any process"),
     ("weights", "Weights", "Every λ_t on one axis"),
     ("elbo", "Bound", "The ELBO of a run, term by term"),
     ("algorithms", "Algorithms", "The boxes of the texts"),
@@ -58,10 +59,13 @@ _PLOTS = (
     ("alpha_bar", "ᾱ_t, signal that is left", False),
     ("log_snr", "ln SNR(t)", False),
     ("beta_tilde", "β̃_t, posterior variance", True),
+    ("signal", "a_t, image in x_t = a x₀ + b ε", False),
+    ("noise", "b_t, noise in x_t", True),
 )
+_SCHEDULE = ["steps", "schedule", "forward", "zero_terminal"]
 _SECTIONS = {
-    "schedules": (("Schedule", ["steps", "schedule", "zero_terminal"]),),
-    "weights": (("Weights", ["error", "axis"]), ("Schedule", ["steps", "schedule", "zero_terminal"])),
+    "schedules": (("Schedule", _SCHEDULE),),
+    "weights": (("Weights", ["error", "axis"]), ("Schedule", _SCHEDULE)),
 }
 
 
@@ -133,8 +137,10 @@ class TheoryPage(Page):
         self.workspace.panel.addWidget(self.words)
         self.workspace.panel.addStretch(1)
         self.equation = EquationView()
-        self.workspace.foot.addWidget(label("Chosen schedule", "section"))
+        self.workspace.foot.addWidget(label("Chosen schedule and process", "section"))
         self.workspace.foot.addWidget(self.equation)
+        self.process = EquationView()
+        self.workspace.foot.addWidget(self.process)
 
     def _connect(self) -> None:
         self.model.changed.connect(self._render)
@@ -210,6 +216,7 @@ class TheoryPage(Page):
             for path in form.paths:
                 form.set_error(path, state.error[1] if state.error and state.error[0] == path else None)
             form.set_note("schedule.kind", spec.schedule.remark(spec.steps))
+            form.set_note("forward.kind", missed_end(spec.tables()))
         curves = schedule_curves(spec)
         learned = learned_curves(spec, state.learned) if state.learned is not None else {}
         self.schedules_view.show_lines(
@@ -218,11 +225,12 @@ class TheoryPage(Page):
         x = "log SNR" if spec.axis == "log_snr" else "t"
         self.weights.set_axes(x, f"λ on the {READINGS[spec.error].symbol} error", y_log=True)
         self.weights.set_lines(_weight_lines(weight_curves(spec)))
-        schedule = type(spec.schedule)
+        schedule, process = type(spec.schedule), type(spec.forward)
         figures = self._views.get("figures")
         if isinstance(figures, FiguresView):
             figures.show_schedule(spec.tables())
         self.equation.set_equation(schedule.formula, caption=f"{schedule.title} · {schedule.source}")
+        self.process.set_equation(process.formula, caption=f"{process.title} · {process.source}")
 
     # --- header and memory ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Every noise schedule in four plots under one legend."""
+"""Every noise schedule in a plot for each of its quantities, under one legend."""
 
 from __future__ import annotations
 

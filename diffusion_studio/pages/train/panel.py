@@ -114,7 +114,7 @@ class TrainPanel(QWidget):
         for path in self.form.paths:
             self.form.set_error(path, dict(state.errors).get(path))
         diffusion = state.config.diffusion
-        self.form.set_note("diffusion.schedule.kind", diffusion.schedule.remark(diffusion.steps))
+        self.form.set_note("diffusion.schedule.kind", diffusion.remark())
         self._show_preset(state.config)
 
     def offer_codes(self, codes: Sequence[tuple[str, str]], config: RunConfig) -> None:

@@ -19,6 +19,7 @@ from diffusion_studio.engine.plane.field import (
     error_view,
     exact_view,
     learned_view,
+    rescaled,
 )
 from diffusion_studio.engine.plane.process import Langevin, State
 from diffusion_studio.engine.plane.shapes import CLASSES
@@ -49,14 +50,19 @@ class Draft:
         """p_t, tilted by guidance."""
         return self.spec.guided().level(t, torch.float32)
 
+    def scale(self, t: int) -> float:
+        """How much larger the plane of the process is than the one in which chains are computed."""
+        return self.spec.tables().scale_at(t)
+
     def field_key(self, t: int) -> tuple[Any, ...]:
         """What the field at t depends on; the network is the last of it."""
         look = self.look
         return look.field, look.weighed, look.tilted, t, self.spec.followed, self.window, self.learned
 
     def field(self, t: int) -> FieldView:
-        goal = self.level(0)
-        return field_of(self.look, self.level(t), self.learned, t, self.window, goal)
+        goal, scale = self.level(0), self.scale(t)
+        field = field_of(self.look, self.level(t), self.learned, t, self.window.over(scale), goal)
+        return rescaled(field, self.window, scale)
 
     def labels(self, t: int, x: torch.Tensor) -> NDArray[np.int64] | None:
         return labels_of(x, self.look, self.level(t), self.starts)
@@ -123,19 +129,27 @@ def particles_of(chain: PlaneChain, look: Look, labels: NDArray[np.int64] | None
     count = min(WHOLE if look.trails == "whole" else TRAILS, len(x))
     short = TRAIL if isinstance(chain.spec.process, Langevin) else WALK
     since = {"off": position, "short": position - short, "whole": 0}[look.trails]
-    paths = chain.paths(since, position)[:, :count]
+    scales = _scales(chain, since, position)
+    paths = chain.paths(since, position)[:, :count] * scales[:, None, None]
     if look.trails == "whole" and chain.spec.start == "point":
         along = tuple(k % CLASSES for k in range(count))  # all begin alike: told apart by number
         labels = np.arange(len(x)) % CLASSES if len(x) <= WHOLE else labels
     else:
         along = () if labels is None else tuple(labels[:count].tolist())
     ages = _ages(chain, len(paths)) if look.color == "age" else None
-    return Particles(x.numpy(), labels, paths, along, ages)
+    return Particles(x.numpy() * scales[-1], labels, paths, along, ages)
 
 
-def quick_particles(state: State, labels: NDArray[np.int64] | None) -> Particles:
+def _scales(chain: PlaneChain, since: int, until: int) -> NDArray[np.float32]:
+    """What turns the states from `since` to `until` into those of the process. (states,)"""
+    times = np.array(chain.times[max(since, chain.first) : until + 1])
+    found: NDArray[np.float32] = chain.denoiser.tables.scale.numpy()[times].astype(np.float32)
+    return found
+
+
+def quick_particles(state: State, scale: float, labels: NDArray[np.int64] | None) -> Particles:
     """The particles of a preview, without trails."""
-    return Particles(state.x.numpy(), labels, np.empty((0, 0, 2), np.float32), ())
+    return Particles(state.x.numpy() * np.float32(scale), labels, np.empty((0, 0, 2), np.float32), ())
 
 
 def _ages(chain: PlaneChain, count: int) -> NDArray[np.float64]:

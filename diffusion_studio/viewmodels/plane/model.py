@@ -122,7 +122,7 @@ class PlaneViewModel(QObject):
         before, spec = self.state.spec, edited.value
         if method_of(spec.process):
             self._processes[method_of(spec.process)] = spec.process
-        if spec.schedule != before.schedule:
+        if (spec.schedule, spec.forward) != (before.schedule, before.forward):
             self.learner.forget()  # it knows other noise levels
         self.scene.draft = replace(self.scene.draft, spec=spec, learned=self.learner.guided(spec))
         if _law(spec) != _law(before):
@@ -165,10 +165,10 @@ class PlaneViewModel(QObject):
     def _present(self) -> None:
         """Shows the state at which the chain stands."""
         chain, position = self.chain, self.scene.stand(self.player.target)
-        t = chain.times[position]
+        t, tables = chain.times[position], chain.denoiser.tables
         self._update(
             times=chain.times, first=chain.first, position=position, t=t,
-            alpha_bar=chain.denoiser.tables.alpha_bar_at(t),
+            signal=float(tables.signal[t]), noise=float(tables.noise[t]),
         )  # fmt: skip
         self.scene.show()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -48,19 +49,19 @@ class PlanePointer(QObject):
 
     def point_at(self, x: float, y: float, t: int, spec: PlaneSpec, learned: Denoiser | None) -> None:
         """The pointer is at (x, y), and the picture shows p_t."""
-        exact = spec.denoiser()
+        exact, scale = spec.denoiser(), spec.tables().scale_at(t)
         place = torch.tensor([[x, y]], dtype=torch.float64)
-        log_density, score = exact.level(t).log_density_and_score(place)
+        inner = place / scale  # where chains are computed
+        log_density, score = exact.level(t).log_density_and_score(inner)
         points = isinstance(exact, MemorisedPoints)  # they have no density at t = 0
         known = None if points else float(exact.level(0).log_density(place))
         guess = None
         if learned is not None:
-            guess = tuple(learned(place.float(), max(t, 1)).score_hat[0].tolist())
+            guess = _pair(learned(inner.float(), max(t, 1)).score_hat, scale)
         self._exact = exact
-        sx, sy = score[0].tolist()
-        self._tell(
-            PointReading(x, y, t, float(log_density), (sx, sy), guess, None, known, _guide(spec, t, place))
-        )
+        seen = float(log_density) - 2 * math.log(scale)
+        guide = _guide(spec, t, inner, scale)
+        self._tell(PointReading(x, y, t, seen, _pair(score, scale), guess, None, known, guide))
         if points:
             self._rest.stop()
         else:
@@ -100,13 +101,18 @@ class PlanePointer(QObject):
         self.changed.emit(reading)
 
 
-def _guide(spec: PlaneSpec, t: int, place: torch.Tensor) -> GuideReading | None:
+def _pair(slope: torch.Tensor, scale: float) -> tuple[float, float]:
+    """A slope (1, 2) in the plane of the process, which is `scale` times as large."""
+    x, y = (slope[0] / scale).tolist()
+    return x, y
+
+
+def _guide(spec: PlaneSpec, t: int, place: torch.Tensor, scale: float) -> GuideReading | None:
     """What guidance does at `place` (1, 2), exactly."""
     denoiser = spec.guided()
     if not isinstance(denoiser, TiltedDenoiser):
         return None
     level = denoiser.level(t)
-    gx, gy = level.class_gradient(place)[0].tolist()
-    sx, sy = level.score(place)[0].tolist()
+    gradient, score = (_pair(found, scale) for found in (level.class_gradient(place), level.score(place)))
     share = float(level.base.log_class(place, level.label).exp())
-    return GuideReading((gx, gy), (sx, sy), share, level.label, level.gamma)
+    return GuideReading(gradient, score, share, level.label, level.gamma)

@@ -88,6 +88,6 @@ class PlaneScene(QObject):
         draft, x = self.draft, self._chain.x if self._preview is None else self._preview.x
         labels = draft.labels(self._t, x) if frame is None else frame.labels
         if self._preview is not None:
-            self.particles_changed.emit(quick_particles(self._preview, labels))
+            self.particles_changed.emit(quick_particles(self._preview, draft.scale(self._t), labels))
         else:
             self.particles_changed.emit(particles_of(self._chain, draft.look, labels))

@@ -126,7 +126,8 @@ class PlaneState:
     first: int = 0
     position: int = 0
     t: int = 0  # of the picture
-    alpha_bar: float = 1.0
+    signal: float = 1.0  # what modes are multiplied by in the picture
+    noise: float = 0.0  # the standard deviation that is added to them
     playing: bool = False
     loop: bool = True
     speed: float = 1.0

@@ -16,12 +16,8 @@ from PySide6.QtCore import QObject, Signal
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Choice, knob, members, validated, with_value
 from diffusion_studio.core.objective.weights import Weight, weight_on
-from diffusion_studio.core.process.schedules import (
-    AnySchedule,
-    LinearSchedule,
-    Schedule,
-    with_zero_terminal_snr,
-)
+from diffusion_studio.core.process.forward import AnyForwardProcess, VariancePreserving, tables_under
+from diffusion_studio.core.process.schedules import AnySchedule, LinearSchedule, Schedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec, evaluate, read_evaluation
@@ -39,7 +35,7 @@ from diffusion_studio.viewmodels.notice import Notice
 Phase = Literal["idle", "running", "stopping"]
 Floats = NDArray[np.float64]
 MOST_POINTS = 600  # of each curve
-QUANTITIES = ("beta", "alpha_bar", "log_snr", "beta_tilde")
+QUANTITIES = ("beta", "alpha_bar", "log_snr", "beta_tilde", "signal", "noise")
 
 
 class TheorySpec(Choice):
@@ -53,6 +49,9 @@ class TheorySpec(Choice):
         LinearSchedule(), title="schedule", symbol="β",
         help="The schedule of the weights; drawn wider than the others.",
     )  # fmt: skip
+    forward: AnyForwardProcess = knob(
+        VariancePreserving(), title="process", symbol="x_t", help="How image and noise are mixed."
+    )
     zero_terminal: bool = knob(
         False, title="zero SNR at T",
         help="Stretch the schedule so that nothing of the image is left at T.",
@@ -70,8 +69,7 @@ class TheorySpec(Choice):
 
     def tables(self, schedule: Schedule | None = None) -> Tables:
         """The tables of the chosen schedule, or of another one under the same T and end."""
-        betas = (schedule or self.schedule).betas(self.steps)
-        return Tables.from_betas(with_zero_terminal_snr(betas) if self.zero_terminal else betas)
+        return tables_under(self.forward, schedule or self.schedule, self.steps, self.zero_terminal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +242,7 @@ def plain(evaluation: Any) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=8)
 def schedule_curves(spec: TheorySpec) -> Mapping[str, tuple[NamedCurve, ...]]:
-    """β, ᾱ, ln SNR and β̃ of every schedule, over t."""
+    """β, ᾱ, ln SNR, β̃, and the process's own a and b, of every schedule, over t."""
     found: dict[str, list[NamedCurve]] = {quantity: [] for quantity in QUANTITIES}
     for kind, cls in members(Schedule).items():
         chosen = spec.schedule.kind == kind

@@ -34,17 +34,13 @@ class Handles:
 
     modes: Sequence[Mode] = ()
     selected: int = -1  # its axes can be pulled as well; −1 for none
-    shrink: float = 1.0  # √ᾱ, by which the noise process has drawn them together
+    shrink: float = 1.0  # by which the noise process has drawn them together, √ᾱ
+    spread: float = 0.0  # the standard deviation that the noise adds, √(1−ᾱ)
 
     @property
     def offered(self) -> Sequence[Mode]:
         """Those that are there to be taken."""
         return self.modes if self.shrink >= _LEAST_SHRINK else ()
-
-    @property
-    def spread(self) -> float:
-        """√(1−ᾱ), the standard deviation that the noise adds."""
-        return math.sqrt(max(1 - self.shrink**2, 0.0))
 
 
 def positions(mode: Mode, shrink: float) -> dict[Part, tuple[float, float]]:

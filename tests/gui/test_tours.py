@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from diffusion_studio.pages.sample.side import TABS
 from diffusion_studio.pages.settings import SettingsDialog
 from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.widgets.actions.table import TOURED
@@ -65,3 +66,29 @@ def test_that_a_card_is_found_by_its_name(app: Any) -> None:
     commands.take_tour("plane", 6)
     commands.palette.leave()
     assert page.tour.cards[page.tour.state.number].title == "What η does"
+
+
+def test_that_the_tour_of_sample_shows_its_chains_and_leaves_the_page_as_it_was(qtbot: Any, app: Any) -> None:
+    studio = app.studio
+    page, model = studio.sample_page, studio.sampling
+    studio.show_page("sample")
+    model.tree.edit("seed", 5)
+    model.tree.settle()
+    model.pictures.set_view("eps_hat")
+    model.player.go_to_start()
+    before, place = model.tree.parameters, model.state.player.place
+    for number, card in enumerate(page.tour.cards):
+        page.tour.begin(number)
+        assert {scene.tab for scene in card.actions} <= {key for key, *_ in TABS}
+    (scene, *_) = page.tour.cards[2].actions
+    page.tour.take(scene)
+    qtbot.waitUntil(lambda: not model.state.chains.busy)
+    assert model.state.pictures.view == scene.view
+    assert page.side.tab == scene.tab
+    assert model.state.player.place == scene.place
+    page.tour.end()
+    assert (model.tree.parameters, model.state.pictures.view, page.side.tab) == (before, "eps_hat", "curves")
+    qtbot.waitUntil(lambda: not model.state.chains.busy)
+    assert model.state.player.place == place
+    model.tree.undo()
+    assert model.tree.value == scene.tree  # the way back is a step that can be taken back

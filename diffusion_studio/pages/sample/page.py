@@ -27,11 +27,14 @@ from diffusion_studio.pages.sample.panel import SamplePanel
 from diffusion_studio.pages.sample.pictures import SamplePictures
 from diffusion_studio.pages.sample.side import SampleSide
 from diffusion_studio.pages.sample.step_equation import ACTS, Acts, equation_of
+from diffusion_studio.pages.sample.toured import TouredSample
 from diffusion_studio.viewmodels.moved import WHERE
 from diffusion_studio.viewmodels.sample import saved
 from diffusion_studio.viewmodels.sample.guidance_trade import TradeState
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.viewmodels.sample.state import SampleState
+from diffusion_studio.viewmodels.tours.sample import CARDS
+from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.chain.tracks import Track
 from diffusion_studio.widgets.chain.transport import Transport
@@ -304,4 +307,6 @@ def _chips(state: SampleState) -> list[tuple[str, str]]:
 def build(desk: Desk) -> SamplePage:
     """The page with its view-model."""
     parameters = saved.restored(desk.memory.get("sample"))
-    return SamplePage(SampleViewModel(desk.runs, parameters, desk.device, desk.owner))
+    page = SamplePage(SampleViewModel(desk.runs, parameters, desk.device, desk.owner))
+    page.add_tour(Tour(CARDS, TouredSample(page.model, page.side)), desk.memory, page.workspace.panel)
+    return page

@@ -83,7 +83,7 @@ class SampleSide(QWidget):
 
     # --- widgets ----------------------------------------------------------------------------------------
 
-    def _build_curves(self) -> QWidget:
+    def _build_curves(self) -> FillColumn:
         self.schedule_plot = ChainPlot("Schedule")
         self.snr_plot = ChainPlot("log SNR")
         self.eps_plot = ChainPlot("Size of ε̂ per pixel")
@@ -100,7 +100,7 @@ class SampleSide(QWidget):
         self._cards = {plot: _card(plot) for plot in (*self.chain_plots, self.error_plot)}
         for plot in self.chain_plots:
             plot.seek_requested.connect(self.seek_requested)
-        column = _column(*self._cards.values())
+        self._curves = column = _column(*self._cards.values())
         self.set_extras(comparing=False, inverting=False)  # not before: what has no parent is a window
         return column
 
@@ -112,6 +112,10 @@ class SampleSide(QWidget):
         """Which plots take part."""
         self._cards[self.apart_plot].setVisible(comparing)
         self._cards[self.error_plot].setVisible(inverting)
+
+    def bring_apart(self) -> None:
+        """Scrolls to the plot of how far A and B are from each other."""
+        self._curves.ensureWidgetVisible(self._cards[self.apart_plot])
 
     def _build_editors(self) -> QWidget:
         self.sigma_editor = SigmaEditor()

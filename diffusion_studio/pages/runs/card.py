@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QSlider, QToolButton, QVBoxLayout, QWidget
 
 from diffusion_studio.engine.labbook.entries import MOST_NAME, Entry, common_tags
 from diffusion_studio.pages.runs.table import COLUMNS
+from diffusion_studio.viewmodels.runs.comparison import RunRead
 from diffusion_studio.viewmodels.runs.state import RunsState
-from diffusion_studio.viewmodels.runs.summary import RunSummary
+from diffusion_studio.viewmodels.runs.summary import RunSummary, samples_in
 from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.forms.texts import LineEdit, NoteEdit
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.look.theme import label, tabular
 
 
 class RunCard(QWidget):
@@ -34,6 +35,9 @@ class RunCard(QWidget):
         self.star = QToolButton()
         self.facts = label("", "muted")
         self.grid = ImageGrid(selectable=False)
+        self.history, self.moment = QSlider(Qt.Orientation.Horizontal), label("", "muted")
+        self._previews: tuple[tuple[int, Path], ...] = ()
+        self._side = 0
         self._prepare()
         self._lay_out()
         self.name.settled.connect(self.renamed)
@@ -56,6 +60,10 @@ class RunCard(QWidget):
         self.facts.setWordWrap(True)
         self.grid.set_empty_text("No samples yet")
         self.grid.setMinimumHeight(200)
+        self.history.setAccessibleName("Step of training whose samples are shown")
+        self.history.setToolTip("Look at the samples over training; the noise is always the same")
+        self.history.valueChanged.connect(self._show_step)
+        self.moment.setFont(tabular(self.moment.font()))
 
     def _lay_out(self) -> None:
         column, row = QVBoxLayout(self), QHBoxLayout()
@@ -69,6 +77,10 @@ class RunCard(QWidget):
         column.addWidget(self.note)
         column.addWidget(self.facts)
         column.addWidget(self.grid, 1)
+        over_training = QHBoxLayout()
+        over_training.addWidget(self.history, 1)
+        over_training.addWidget(self.moment)
+        column.addLayout(over_training)
 
     def settle(self) -> None:
         """What is being written counts, before another run is shown."""
@@ -103,7 +115,28 @@ class RunCard(QWidget):
         self.name.show_text(run.name)
         self.note.show_text(run.entry.note)
         self.facts.setText(run.problem or _facts(run))
-        self.grid.set_images(run.picture)
+        if not self._previews or self._previews[-1][1].parent.parent != run.path:
+            self.grid.set_images(run.picture)
+
+    def show_previews(self, read: RunRead | None) -> None:
+        """The samples that the shown run drew over its training; the newest at first."""
+        before, self._previews = self._previews, () if read is None else read.previews
+        self._side = 0 if read is None else read.side
+        if before != self._previews:
+            last = max(len(self._previews) - 1, 0)
+            self.history.setRange(0, last)
+            self.history.setValue(last)
+        self.history.setEnabled(len(self._previews) > 1)
+        self._show_step(self.history.value())
+
+    def _show_step(self, place: int) -> None:
+        """Those of one step; where its file is gone, none."""
+        if not self._previews:
+            self.moment.setText("")
+            return
+        step, path = self._previews[min(place, len(self._previews) - 1)]
+        self.moment.setText(f"step {step:,}")
+        self.grid.set_images(samples_in(path, self._side))
 
 
 def _facts(run: RunSummary) -> str:

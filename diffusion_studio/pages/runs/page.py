@@ -15,16 +15,19 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QPushButton,
+    QSplitter,
     QStackedWidget,
     QWidget,
 )
 
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
-from diffusion_studio.pages.page import Desk, Page, Workspace, show_notice
+from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.runs.card import RunCard
+from diffusion_studio.pages.runs.compare import AXES, VIEWS, CompareCard
 from diffusion_studio.pages.runs.finder import Finder
 from diffusion_studio.pages.runs.table import RunTable
 from diffusion_studio.pages.runs.trash import TrashDialog, in_words, megabytes
+from diffusion_studio.viewmodels.runs.comparison import RunRead
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
 from diffusion_studio.viewmodels.runs.state import RunsState
 from diffusion_studio.viewmodels.runs.summary import RunSummary
@@ -55,6 +58,7 @@ class RunsPage(Page):
         self._build()
         self._connect()
         self._render(model.state)
+        self._render_runs(model.comparing.runs)
 
     # --- widgets ----------------------------------------------------------------------------------------
 
@@ -77,7 +81,15 @@ class RunsPage(Page):
             self.views.addWidget(view)
         self.workspace.lay_over(self.banner)
         self.workspace.area.addWidget(self.finder)
-        self.workspace.area.addWidget(self.views, 1)
+        self.compare = CompareCard()
+        self.halves = QSplitter(Qt.Orientation.Vertical)
+        self.halves.addWidget(self.views)
+        self.halves.addWidget(self.compare)
+        self.halves.setStretchFactor(0, 1)
+        self.halves.setSizes([420, 300])
+        self.halves.setHandleWidth(12)
+        self.halves.setChildrenCollapsible(False)
+        self.workspace.area.addWidget(self.halves, 1)
         self.card = RunCard()
         self.workspace.panel.addWidget(self.card, 1)
         self._build_foot()
@@ -115,6 +127,7 @@ class RunsPage(Page):
         table.opened.connect(lambda: self._emit(self.sample_requested))
         table.star_pressed.connect(model.star)
         table.sort_requested.connect(model.sort)
+        model.comparing.changed.connect(self._render_runs)
         self.finder.typed.connect(model.filter)
         self.finder.starred_wanted.connect(model.show_starred)
         self.finder.sort_requested.connect(model.sort)
@@ -205,6 +218,12 @@ class RunsPage(Page):
         self.show_trash.setVisible(bool(state.trash))
         self.header_changed.emit()
 
+    def _render_runs(self, runs: tuple[RunRead, ...]) -> None:
+        state = self.model.state
+        self.compare.show_runs(runs, len(state.chosen))
+        self.compare.setVisible(bool(state.runs))
+        self.card.show_previews(next((run for run in runs if run.path == state.selected), None))
+
     def _view(self, state: RunsState) -> QWidget:
         if state.shown or not state.listed:
             return self.table
@@ -228,6 +247,21 @@ class RunsPage(Page):
     def shutdown(self) -> None:
         self.card.settle()
         self.model.shutdown()
+
+    def layout_state(self) -> dict[str, Any]:
+        compare = self.compare
+        return {
+            "workspace": self.workspace.sizes(), "halves": self.halves.sizes(),
+            "view": compare.view.value, "axis": compare.axis.value,
+        }  # fmt: skip
+
+    def restore_layout(self, state: dict[str, Any]) -> None:
+        restored_sizes(self.workspace, state.get("workspace"))
+        restored_sizes(self.halves, state.get("halves"))
+        if state.get("view") in [key for key, *_ in VIEWS]:
+            self.compare.show_view(state["view"])
+        if state.get("axis") in [key for key, *_ in AXES]:
+            self.compare.axis.set_value(state["axis"])
 
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state

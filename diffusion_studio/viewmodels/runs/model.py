@@ -26,6 +26,7 @@ from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.runs.away import Exports, Trash
+from diffusion_studio.viewmodels.runs.comparison import Comparing
 from diffusion_studio.viewmodels.runs.order import remembered, sorted_by
 from diffusion_studio.viewmodels.runs.state import RunsState, Step, TakenAway, Written
 from diffusion_studio.viewmodels.runs.summary import RunSummary, summary_of
@@ -45,7 +46,8 @@ class RunsListed(events.Event):
 class RunsViewModel(QObject):
     """The state behind the Runs page.
 
-    Its parts are free to be asked: `bin` deletes what lies in the trash, `exports` writes runs for others.
+    Its parts are free to be asked: `comparing` reads what the chosen runs have told, `bin` deletes what lies
+    in the trash, `exports` writes runs for others.
     """
 
     changed = Signal(object)  # RunsState
@@ -63,6 +65,7 @@ class RunsViewModel(QObject):
         self.exports.told.connect(self._tell)
         self._writing = Writing(self)
         self._writing.failed.connect(self._on_not_written)
+        self.comparing = Comparing(self)
         self.state = RunsState(arrangement=remembered(memory.get(ARRANGEMENT)))
 
     def refresh(self) -> None:
@@ -83,6 +86,7 @@ class RunsViewModel(QObject):
                 runs = tuple(replace(run, entry=newest.get(run.path, run.entry)) for run in runs)
                 self._update(runs=runs, trash=trash, listed=True)
                 self._keep_chosen()
+                self.comparing.forget()
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._update(notice=Notice("error", message, traceback), listed=True)
 
@@ -244,6 +248,7 @@ class RunsViewModel(QObject):
     def shutdown(self) -> None:
         self._writing.finish()
         self._listing.finish()
+        self.comparing.shutdown()
         self.bin.shutdown()
         self.exports.shutdown()
 
@@ -251,5 +256,7 @@ class RunsViewModel(QObject):
         self._update(notice=notice)
 
     def _update(self, **values: Any) -> None:
-        self.state = replace(self.state, **values)
+        before, self.state = self.state, replace(self.state, **values)
+        if (before.runs, before.chosen) != (self.state.runs, self.state.chosen):
+            self.comparing.look(self.state.compared)
         self.changed.emit(self.state)

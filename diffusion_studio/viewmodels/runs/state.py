@@ -12,6 +12,7 @@ from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.runs.order import Arrangement, arranged
 from diffusion_studio.viewmodels.runs.summary import RunSummary
 
+MOST = 4  # runs on one plot
 AS_FOUND = Arrangement()
 
 
@@ -63,6 +64,12 @@ class RunsState:
     @property
     def can_redo(self) -> bool:
         return bool(self.future)
+
+    @property
+    def compared(self) -> tuple[RunSummary, ...]:
+        """Those of the chosen runs that are laid over each other."""
+        chosen = (self.summary(path) for path in self.chosen)
+        return tuple(run for run in chosen if run is not None and not run.problem)[:MOST]
 
     def summary(self, path: Path | None) -> RunSummary | None:
         return next((run for run in self.runs if run.path == path), None)

@@ -88,7 +88,12 @@ def _newest_picture(run: Run[TrainingConfig]) -> NDArray[np.uint8] | None:
     paths, spec = sorted(run.sample_folder.glob("step-*.png")), data_of(run.config)
     if not paths or spec is None:
         return None
+    return samples_in(paths[-1], spec.resolution)
+
+
+def samples_in(path: Path, side: int) -> NDArray[np.uint8] | None:
+    """The samples of one preview; None where its file is gone, or is none. (n, H, W, C)"""
     try:
-        return read_grid(paths[-1], spec.resolution, spec.resolution)
+        return read_grid(path, side, side)
     except (OSError, Refused):
         return None

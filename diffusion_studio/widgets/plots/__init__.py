@@ -4,11 +4,12 @@ from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
 from diffusion_studio.widgets.plots.chain import ChainPlot, Curve
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
-from diffusion_studio.widgets.plots.loss import LossPlot, Mark, RunCurve
+from diffusion_studio.widgets.plots.loss import RUN_LOOKS, LossPlot, Mark, RunCurve
 from diffusion_studio.widgets.plots.math import debiased_average
 from diffusion_studio.widgets.plots.timestep import Compared, Overlay, TimestepPlot
 
 __all__ = [
+    "RUN_LOOKS",
     "BasePlot",
     "ChainPlot",
     "Compared",

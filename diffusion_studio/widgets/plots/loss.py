@@ -20,7 +20,7 @@ from diffusion_studio.widgets.plots.table import Table
 MOST_RUNS = 4
 PART = 12  # the running average looks back over one part in so many of the steps before
 MOST_LINES = 6  # of words beside marks, one below the other
-_LOOKS = (
+RUN_LOOKS = (
     ("eps", Qt.PenStyle.SolidLine),
     ("sky", Qt.PenStyle.DashLine),
     ("guidance", Qt.PenStyle.DotLine),
@@ -162,7 +162,7 @@ class LossPlot(BasePlot):
     def _entries(self) -> list[LegendEntry]:
         entries = [LegendEntry(self._title), LegendEntry("band = raw, line = debiased mean", "muted")]
         if len(self._runs) > 1:
-            looks = zip(self._runs, _LOOKS, strict=False)
+            looks = zip(self._runs, RUN_LOOKS, strict=False)
             entries += [LegendEntry(run.name, key, dash, True) for run, (key, dash) in looks]
         return entries
 
@@ -182,7 +182,7 @@ class LossPlot(BasePlot):
         reach: list[Floats] = []
         for i, found in enumerate(self._branches):
             for k, branch in enumerate(found):
-                reach += self._draw_branch(f"{i}.{k}", branch, _LOOKS[i], shown)
+                reach += self._draw_branch(f"{i}.{k}", branch, RUN_LOOKS[i], shown)
         values = np.concatenate(reach) if reach else np.empty(0)
         values = values[np.isfinite(values)]
         low, high = (float(values.min()), float(values.max())) if len(values) else (-1.0, 0.0)
@@ -243,7 +243,7 @@ class LossPlot(BasePlot):
         words: list[str] = []
         dots: list[tuple[float, str]] = []
         step = x
-        for run, found, (key, _) in zip(self._runs, self._branches, _LOOKS, strict=False):
+        for run, found, (key, _) in zip(self._runs, self._branches, RUN_LOOKS, strict=False):
             live = [b for b in found if len(b.steps) and b.steps[0] <= x < b.abandoned_from] or found[-1:]
             if not live or (len(self._runs) > 1 and x > live[-1].steps[-1]):
                 continue

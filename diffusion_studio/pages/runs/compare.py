@@ -1,0 +1,123 @@
+"""Up to four runs over each other: losses, errors by timestep, quality, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PySide6.QtWidgets import QCheckBox, QStackedWidget, QWidget
+
+from diffusion_studio.pages.runs.settings import SettingsTable
+from diffusion_studio.viewmodels.runs.comparison import RunRead
+from diffusion_studio.viewmodels.runs.state import MOST
+from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.elided import ElidedLabel
+from diffusion_studio.widgets.frame.enlarge import can_enlarge
+from diffusion_studio.widgets.frame.flow import FlowRow
+from diffusion_studio.widgets.plots import RUN_LOOKS, Line, LossPlot, Mark, RunCurve, XYPlot
+
+VIEWS = (
+    ("loss", "Loss", "The loss of every step, as it was minimised"),
+    ("errors", "Errors by t", "The newest error of ε̂ at every timestep"),
+    ("quality", "Quality", "How far the samples of the previews are from the training images"),
+    ("settings", "Settings", "Every parameter, and where the chosen runs differ"),
+)
+AXES = (
+    ("t", "t/T", "The errors over t as a share of T: runs of another T can be compared"),
+    ("log_snr", "ln SNR", "The errors over the signal-to-noise ratio, so that schedules can be compared"),
+)
+
+
+class CompareCard(Card):
+    """Passive: it shows the runs that it is given."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent=parent)
+        self._runs: tuple[RunRead, ...] = ()
+        self.view, self.axis = Segmented(), Segmented()
+        self.view.set_options(VIEWS)
+        self.view.setAccessibleName("What of the chosen runs is shown")
+        self.axis.set_options(AXES)
+        self.axis.setAccessibleName("Axis of the errors")
+        self.differences = QCheckBox("Only differences")
+        self.differences.setChecked(True)
+        self.differences.setToolTip("Between the chosen runs; of a single one, from the defaults")
+        self.loss = LossPlot("Loss, as minimised")
+        self.errors, self.quality = XYPlot("Errors by timestep"), XYPlot("Quality of the samples")
+        self.settings = SettingsTable()
+        self.views = QStackedWidget()
+        for view in (self.loss, self.errors, self.quality, self.settings):
+            self.views.addWidget(view)
+        self.note = ElidedLabel(role="muted")
+        head = FlowRow()
+        for widget in (self.view, self.axis, self.differences, self.note):
+            head.addWidget(widget)
+        self.body.addLayout(head)
+        self.body.addWidget(self.views, 1)
+        can_enlarge(self, "Chosen runs")
+        self._say_what_comes()
+        self.view.changed.connect(self.show_view)
+        self.axis.changed.connect(lambda _: self._show_errors())
+        self.differences.toggled.connect(lambda _: self._show_settings())
+        self.show_view("loss")
+
+    def _say_what_comes(self) -> None:
+        self.loss.set_empty_text("Of the chosen runs no loss is known.")
+        self.errors.set_empty_text("Of the chosen runs no error by timestep is known.")
+        self.quality.set_empty_text("Of the chosen runs no preview of 64 samples or more was measured.")
+
+    def show_view(self, key: str) -> None:
+        """One of `VIEWS`."""
+        self.view.set_value(key)
+        self.views.setCurrentIndex([view for view, *_ in VIEWS].index(key))
+        self.axis.setVisible(key == "errors")
+        self.differences.setVisible(key == "settings")
+
+    def show_runs(self, runs: tuple[RunRead, ...], chosen: int) -> None:
+        """What these runs have told, of so many that are chosen."""
+        self._runs = runs
+        self.note.setText(f"the first {MOST} of {chosen} chosen runs")
+        self.note.setVisible(chosen > MOST)
+        self._show_loss()
+        self._show_errors()
+        self._show_quality()
+        self._show_settings()
+
+    def _show_loss(self) -> None:
+        curves = [RunCurve(r.name, r.losses.steps, r.losses.losses, (), _restarts(r)) for r in self._runs]
+        self.loss.set_runs(curves)
+        alone = self._runs[0].marks if len(self._runs) == 1 else ()
+        self.loss.set_marks([Mark(float(step), text) for step, text in alone])
+
+    def _show_errors(self) -> None:
+        by_snr = self.axis.value == "log_snr"
+        self.errors.set_axes("ln SNR" if by_snr else "t/T", "error of ε̂ by timestep", y_log=True)
+        lines = {}
+        for run, (color, dash) in self._looks():
+            if (told := run.errors) is not None:
+                x = told.log_snr if by_snr else told.errors.t / told.total
+                order = np.argsort(x)
+                lines[run.name] = Line(x[order], told.errors.error[order], color, dash)
+        self.errors.set_lines(lines)
+
+    def _show_quality(self) -> None:
+        self.quality.set_axes("step", "Fréchet distance of the samples")
+        lines = {}
+        for run, (color, dash) in self._looks():
+            if run.quality:
+                steps, distances = zip(*((step, found.frechet) for step, found in run.quality), strict=True)
+                lines[run.name] = Line(steps, distances, color, dash, dots=True)
+        self.quality.set_lines(lines)
+
+    def _show_settings(self) -> None:
+        self.settings.show_runs(self._runs, self.differences.isChecked())
+
+    def _looks(self) -> Iterator[tuple[RunRead, Any]]:
+        return zip(self._runs, RUN_LOOKS, strict=False)
+
+
+def _restarts(run: RunRead) -> tuple[float, ...]:
+    """Where another loss is measured from then on."""
+    return tuple(float(step) for step, _ in run.marks)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QCursor, QKeySequence, QPainter, QPaintEvent, 
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
+    QScrollArea,
     QSizePolicy,
     QSplitter,
     QStackedWidget,
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.widgets.frame.elided import ElidedLabel
+from diffusion_studio.widgets.frame.scrolling import Holder
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import GRID, label, theme
 
@@ -120,6 +122,7 @@ class Enlarged(QWidget):
         self._part.setMinimumSize(least)
         self._part.setMaximumSize(most)
         self._swap(self._empty, self._part)
+        self._part.setParent(self._parent)  # where it is already; or it would be Python's, and go with this
         self._part.show()
         self._empty.deleteLater()
         self.hide()
@@ -134,6 +137,12 @@ class Enlarged(QWidget):
             sizes = parent.sizes()
             parent.replaceWidget(parent.indexOf(old), new)
             parent.setSizes(sizes)
+        elif (area := _scrolled_by(parent)) is not None:
+            area.takeWidget()  # or the next line would delete it
+            area.setWidget(new)
+            new.setAutoFillBackground(False)  # as `ScrollColumn` has it
+        elif isinstance(parent, Holder):
+            parent.hold(new)
         elif layout is not None:
             layout.replaceWidget(old, new, Qt.FindChildOption.FindChildrenRecursively)
         new.show()
@@ -147,6 +156,12 @@ class Enlarged(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(theme().palette.background))
         painter.end()
+
+
+def _scrolled_by(parent: QWidget | None) -> QScrollArea | None:
+    """The area whose viewport a widget is, if it is one."""
+    above = None if parent is None else parent.parentWidget()
+    return above if isinstance(above, QScrollArea) and above.viewport() is parent else None
 
 
 class _Place(QWidget):

@@ -47,16 +47,22 @@ class FillColumn(ScrollColumn):
     """Gives `inner` all the room there is, and scrolls only where this is less than it needs."""
 
     def __init__(self, inner: QWidget, least: int = 120, parent: QWidget | None = None) -> None:
-        super().__init__(_Holder(inner), least, parent)
+        super().__init__(Holder(inner), least, parent)
 
 
-class _Holder(QWidget):
+class Holder(QWidget):
     """Around a widget whose height would follow from its width: it is asked for its least size only."""
 
     def __init__(self, inner: QWidget) -> None:
         super().__init__()
+        self.hold(inner)
+
+    def hold(self, inner: QWidget) -> None:
+        """Puts `inner` in the place of what it held; that one is still inside until it goes elsewhere."""
         self._inner = inner
         inner.setParent(self)
+        inner.setGeometry(self.rect())
+        self.updateGeometry()
 
     def sizeHint(self) -> QSize:
         return self._inner.sizeHint()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QApplication,
@@ -23,6 +24,7 @@ from diffusion_studio.widgets.actions.action_set import Act, ActionSet
 from diffusion_studio.widgets.actions.table import GROUPS
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.enlarge import Enlarged, can_enlarge, enlarge_over, toggle, toggle_on
+from diffusion_studio.widgets.frame.scrolling import FillColumn, ScrollColumn
 from diffusion_studio.widgets.frame.table_menu import offer_copy, table_words
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.plots import Line, XYPlot
@@ -77,6 +79,40 @@ def test_that_a_splitter_keeps_its_shares(qtbot, page):
     toggle(page.grid)
     qtbot.waitUntil(lambda: page.split.sizes() == sizes)
     assert page.split.widget(1) is page.grid
+
+
+def splitter_around(card):
+    split = QSplitter()
+    split.addWidget(card)
+    split.addWidget(QLabel("beside"))
+    return split
+
+
+def box_around(card):
+    box = QWidget()
+    QVBoxLayout(box).addWidget(card)
+    return box
+
+
+@pytest.mark.parametrize("around", [splitter_around, ScrollColumn, FillColumn, box_around])
+def test_that_what_nobody_holds_is_still_there_afterwards(qtbot, page, around):
+    page.split.addWidget(around(Card("Alone")))
+    before = [w for w in QApplication.topLevelWidgets() if w.isVisible()]
+    for _ in range(2):
+        toggle(titled(page, "Alone"))
+        assert page.findChild(Enlarged).isAncestorOf(titled(page, "Alone"))
+        assert [w for w in QApplication.topLevelWidgets() if w.isVisible()] == before
+        toggle(titled(page, "Alone"))
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
+        assert titled(page, "Alone").isVisible()
+    assert page.findChild(Enlarged) is None
+
+
+def titled(page, title):
+    """The one card of that title."""
+    (found,) = (card for card in page.findChildren(Card) if card.accessibleName() == title)
+    return found
 
 
 def test_that_a_double_click_beside_its_content_enlarges_a_card(qtbot, page):

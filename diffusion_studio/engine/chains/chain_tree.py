@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,18 @@ class ChainTree(Choice):
         """The track that `track` leaves; −1 for the main chain."""
         return -1 if track == 0 else self.branches[track - 1].parent
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of each track the name that was given to it, or what it changes; no two are called the same."""
+        said = [self._said_of(track) for track in self.tracks]
+        return tuple(
+            label if said.index(label) == track else f"{label} · branch {track}"
+            for track, label in enumerate(said)
+        )
+
     def label_of(self, track: int) -> str:
-        """The name that was given to it, or what it changes; no two are called the same."""
-        label = self._said_of(track)
-        alike = any(self._said_of(other) == label for other in range(track))
-        return f"{label} · branch {track}" if alike else label
+        """What one track is called."""
+        return self.labels[track]
 
     def _said_of(self, track: int) -> str:
         if track == 0:
@@ -156,8 +164,12 @@ class ChainTree(Choice):
         return self.model_copy(update={"branches": tuple(branches)})
 
 
+@lru_cache(maxsize=4 * MOST_BRANCHES)
 def changes(before: SampleSpec, after: SampleSpec) -> str:
-    """In what one spec differs from another: "Heun · seed 3"."""
+    """In what one spec differs from another: "Heun · seed 3".
+
+    It is asked for at every look at a tree, and takes milliseconds to find out.
+    """
     found = []
     known = {k.path: get_value(before, k.path) for k in knobs(before)}
     for k in knobs(after):

@@ -120,13 +120,14 @@ class SampleActions(QObject):
 
     def _fill_compare_menu(self) -> None:
         menu, tree = self.compare_menu, self.model.tree.value
+        labels = tree.labels
         menu.clear()
         menu.addAction("New chain B with the same start and noise", self.model.compare_new)
         others = [track for track in tree.tracks if track != tree.active]
         if others:
             menu.addSeparator()
         for track in others:
-            action = menu.addAction(f"Compare with: {tree.label_of(track)}")
+            action = menu.addAction(f"Compare with: {labels[track]}")
             action.setCheckable(True)
             action.setChecked(track == tree.compared)
             action.triggered.connect(lambda _=False, track=track: self.model.tree.compare(track))

@@ -143,8 +143,8 @@ class Chains(QObject):
             return ChainsState(busy=self.busy, doing=self._doing)
         tree = self.shown.tree
         tracks = tuple(
-            TrackState(tree.label_of(k), each.times, tree.parent_of(k), each.leaves, each.ready)
-            for k, each in enumerate(self.records)
+            TrackState(label, each.times, tree.parent_of(k), each.leaves, each.ready)
+            for k, (label, each) in enumerate(zip(tree.labels, self.records, strict=False))
         )
         ready = tracks[tree.active].ready
         return ChainsState(

@@ -13,6 +13,7 @@ from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.process.spacing import ExplicitSpacing
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM, DDPM, SigmaCurve
+from diffusion_studio.engine.chains import chain_tree
 from diffusion_studio.engine.chains.chain_tree import (
     FILE,
     MOST_BRANCHES,
@@ -152,6 +153,19 @@ def test_that_a_name_is_trimmed_and_an_empty_one_says_what_is_changed():
     assert named.label_of(1) == "my way"
     assert named.renamed(1, " ").label_of(1) == "seed = 3"
     assert named.renamed(0, "no") == named
+
+
+def test_that_a_tree_of_many_branches_is_named_without_finding_out_again_what_each_changes(monkeypatch):
+    tree = ChainTree(spec=MAIN)
+    for number in range(MOST_BRANCHES):
+        tree = tree.branched(500).with_spec(seeded(number % 5))
+    labels = tree.labels
+    asked = []
+    monkeypatch.setattr(chain_tree, "knobs", asked.append)
+    assert tree.renamed(MOST_BRANCHES, "mine").labels == (*labels[:-1], "mine")
+    assert not asked
+    assert len(set(labels)) == len(labels)
+    assert labels[1:3] == ("branch 1", "seed = 1")
 
 
 CHANGED = [

@@ -63,7 +63,8 @@ class Studio(QObject):
         shell.rail.set_devices([("auto", "Automatic"), *named_devices()], desk.device)
         self.bell = Bell(shell, self.settings)
         self.pages: dict[str, Page] = {entry.key: entry.module().build(desk) for entry in PAGES}
-        for key, page in self.pages.items():
+        for (key, page), entry in zip(self.pages.items(), PAGES, strict=True):
+            page.setAccessibleName(entry.title)
             shell.add_page(key, page)
             page.header_changed.connect(self._show_header)
             page.header_changed.connect(partial(self._follow_work, key))

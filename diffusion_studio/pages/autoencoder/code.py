@@ -33,14 +33,15 @@ class CodeView(QSplitter):
         self._codes, self._labels = np.empty((0, 0), np.float32), np.empty(0, np.int64)
         self._ways = 0  # how many ways were asked for
         self._drawn = ((0, 1), 3.0)  # axes and reach of the points
-        self.plane, self.shown = CodePlane(), Segmented()
+        self.plane, self.shown = CodePlane(), Segmented("What is drawn in the plane of codes")
         self.shown.set_options([
             ("points", "Codes", "Where the encoder puts images"),
             ("map", "Map", "What each place of the plane decodes to"),
         ])  # fmt: skip
         self.shown.set_value("points")
         self.axes = (QuietCombo(), QuietCombo())
-        self.picture, self.way = ImageGrid(selectable=False), ImageGrid(selectable=False)
+        self.picture = ImageGrid("Decoded here", selectable=False)
+        self.way = ImageGrid("From one to another", selectable=False)
         self.picture.set_empty_text("Train first; then move over the plane.")
         self.way.set_columns(WAY)
         self.way.set_empty_text("Decoded codes between those of two images.")

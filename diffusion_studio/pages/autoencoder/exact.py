@@ -43,7 +43,8 @@ class ExactView(QSplitter):
         self.facts, self.learned = label(), label("", "muted")
         for words in (self.facts, self.learned):
             words.setWordWrap(True)
-        self.exact, self.spanned = ImageGrid(selectable=False), ImageGrid(selectable=False)
+        self.exact = ImageGrid("Principal components", selectable=False)
+        self.spanned = ImageGrid("What was learned", selectable=False)
         self.spanned.set_empty_text("Train a linear network to see what its decoder spans.")
         self.turn = QPushButton("Turn the code")
         self.turn.setToolTip("z → A z and D → D ∘ A⁻¹ with a random matrix A")

@@ -37,7 +37,8 @@ class LearnView(QSplitter):
         self.facts.setFont(tabular(self.facts.font()))
         self.facts.setWordWrap(True)
         self.facts.setVisible(False)
-        self.pairs, self.samples = ImageGrid(selectable=False), ImageGrid(selectable=False)
+        self.pairs = ImageGrid("Originals, and what comes back", selectable=False)
+        self.samples = ImageGrid("Decoded from N(0, I)", selectable=False)
         for grid in (self.pairs, self.samples):
             grid.set_columns(COLUMNS)
         self.pairs.set_empty_text("Train, and every second row is what comes back of the row above.")

@@ -70,7 +70,11 @@ class AutoencoderPage(Page):
         outer = QHBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.workspace)
-        self.banner, self.views, self.choice = Banner(), QStackedWidget(), Segmented()
+        self.banner, self.views, self.choice = (
+            Banner(),
+            QStackedWidget(),
+            Segmented("What is shown of the autoencoder"),
+        )
         self.choice.set_options(list(VIEWS))
         self.learn, self.code = LearnView(self.model.record), CodeView(self.model.latent)
         self.exact, self.bridge = ExactView(), BridgeView()

@@ -41,7 +41,7 @@ class CodePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.data_card, self.skipped = DataCard(), SkippedDialog(self)
-        self.kinds = Segmented(stretch=True)
+        self.kinds = Segmented("Kind of autoencoder", stretch=True)
         self.kinds.set_options(list(KINDS))
         self.form = Form(SECTIONS)
         column = QVBoxLayout(self)

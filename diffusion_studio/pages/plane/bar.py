@@ -26,7 +26,8 @@ class PlaneBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.fields, self.methods, self.look_button = Segmented(), Segmented(), LookButton()
+        self.fields, self.methods = Segmented("Score that is drawn"), Segmented("How the particles move")
+        self.look_button = LookButton()
         self.fields.set_options([(key, title, hint(f"field-{key}")) for key, title in FIELDS])
         self.methods.set_options([(m.key, m.title, m.help) for m in methods()])
         self.relief = _relief_button()

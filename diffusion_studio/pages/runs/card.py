@@ -34,7 +34,7 @@ class RunCard(QWidget):
         self.name, self.tags, self.note = LineEdit(), LineEdit(), NoteEdit()
         self.star = QToolButton()
         self.facts = label("", "muted")
-        self.grid = ImageGrid(selectable=False)
+        self.grid = ImageGrid("Samples of the run", selectable=False)
         self.history, self.moment = QSlider(Qt.Orientation.Horizontal), label("", "muted")
         self._previews: tuple[tuple[int, Path], ...] = ()
         self._side = 0

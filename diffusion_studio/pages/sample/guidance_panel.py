@@ -29,7 +29,7 @@ class GuidancePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        self.strip = ImageGrid(centre=True)
+        self.strip = ImageGrid("Each class with each γ", centre=True)
         self.strip.selected.connect(self._choose)
         self.strip.setToolTip(
             "One noise, led to each class (rows) with each γ (columns). A click takes that γ."

@@ -41,7 +41,8 @@ class SampleHead(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.views, self.layouts, self.about = Segmented(), Segmented(), ElidedLabel("", "muted")
+        self.views, self.layouts = Segmented("Quantity that is shown"), Segmented("Layout of the pictures")
+        self.about = ElidedLabel("", "muted")
         self.views.set_options([(key, symbol, hint(f"view-{key}")) for key, symbol in VIEWS])
         self.views.set_quantities(QUANTITIES)
         self.layouts.set_options(LAYOUTS)

@@ -24,7 +24,7 @@ class SamplePictures(QStackedWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.grid = ImageGrid()
+        self.grid = ImageGrid("Samples")
         self.grid.set_empty_text("The chain is being computed …")
         self.grid.selected.connect(self._choose)
         self.addWidget(self.grid)
@@ -43,8 +43,9 @@ class SamplePictures(QStackedWidget):
         layout = QGridLayout(holder)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        self.first, self.second, self.difference = (ImageGrid() for _ in range(3))
-        self.names = [label("A", "strong"), label("B", "strong"), label("A − B", "strong")]
+        titles = ("A", "B", "A − B")
+        self.first, self.second, self.difference = (ImageGrid(title) for title in titles)
+        self.names = [label(title, "strong") for title in titles]
         for place, grid in enumerate((self.first, self.second, self.difference)):
             row, column = (0, place) if place < 2 else (2, 0)
             head = QHBoxLayout()
@@ -64,7 +65,7 @@ class SamplePictures(QStackedWidget):
         holder = QWidget()
         layout = QVBoxLayout(holder)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.strip = ImageGrid(centre=True)
+        self.strip = ImageGrid("The chain, from noise to image", centre=True)
         self.strip.set_empty_text("The chain is being computed …")
         self.strip.selected.connect(self._choose_state)
         layout.addWidget(self.strip, 1)

@@ -53,7 +53,7 @@ class SampleSide(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.tabs = Segmented(stretch=True)
+        self.tabs = Segmented("What is looked at beside the pictures", stretch=True)
         self.tabs.set_options(TABS)
         self.stack = QStackedWidget()
         self.stack.addWidget(self._build_curves())
@@ -132,7 +132,7 @@ class SampleSide(QWidget):
         return _column(_card(self.sigma_editor), _card(self.tau_editor), self._gamma_card, hint)
 
     def _build_nearest(self) -> QWidget:
-        self.nearest = ImageGrid(selectable=False)
+        self.nearest = ImageGrid("Nearest training images", selectable=False)
         self.nearest.setMinimumHeight(_HIGH)
         self.nearest.set_empty_text("Looking through the training images …")
         self.nearest_words = label("", "muted")

@@ -31,7 +31,7 @@ class FiguresView(Scrolled):
     go_requested = Signal(str, str)  # page, path
 
     def __init__(self, figures: Sequence[Figure], tables: Tables) -> None:
-        super().__init__()
+        super().__init__("Figures")
         self._drawn: list[tuple[Figure, ChainFigure]] = []
         for figure in figures:
             self.column.addWidget(self._card(figure))

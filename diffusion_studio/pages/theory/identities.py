@@ -59,7 +59,7 @@ class IdentitiesView(Scrolled):
     """All identities, one card below the other; filled when first shown."""
 
     def __init__(self, identities: Sequence[Identity]) -> None:
-        super().__init__()
+        super().__init__("Identities")
         intro = label(
             "Diffusion, scores and flows are one thing in different coordinates: what goes by two names, "
             "and the numbers of both, computed here in double precision."

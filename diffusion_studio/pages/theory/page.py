@@ -92,7 +92,7 @@ class TheoryPage(Page):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.workspace)
         self.banner = Banner()
-        self.parts = Segmented()
+        self.parts = Segmented("Part of the theory")
         self.parts.set_options(PARTS)
         head = QHBoxLayout()
         head.addWidget(self.parts)

@@ -39,8 +39,9 @@ PAGES = {
 class Scrolled(QScrollArea):
     """A column that scrolls, no wider than can be read."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
+        self.setAccessibleName(name)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -130,7 +131,7 @@ class ErrataView(Scrolled):
     """All errata, one card below the other; filled when first shown."""
 
     def __init__(self, errata: Sequence[Erratum]) -> None:
-        super().__init__()
+        super().__init__("Errata")
         intro = label(
             "Where the references err: as printed against corrected, with the numbers that decide it, "
             "computed here. The linear schedule with T = 1000, unless another T is named."
@@ -148,7 +149,7 @@ class EquationsView(Scrolled):
     go_requested = Signal(str, str)  # page, path of the parameter
 
     def __init__(self, equations: Sequence[Equation]) -> None:
-        super().__init__()
+        super().__init__("Equations")
         for group, members in groupby(equations, key=lambda e: e.group):
             card = Card(group)
             for number, equation in enumerate(members):
@@ -183,7 +184,7 @@ class AlgorithmsView(Scrolled):
     """The algorithms of the texts as boxes; on the Train and Sample pages they stand beside what runs."""
 
     def __init__(self, algorithms: Sequence[Algorithm]) -> None:
-        super().__init__()
+        super().__init__("Algorithms")
         for algorithm in algorithms:
             card, box = Card(), AlgorithmBox()
             show_algorithm(box, algorithm)

@@ -50,7 +50,7 @@ class TrainPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.data_card, self.skipped = DataCard(), SkippedDialog(self)
-        self.presets = Segmented(stretch=True)
+        self.presets = Segmented("Preset", stretch=True)
         self.presets.set_options([(p.key, p.title, p.help) for p in PRESETS])
         self.curves = {path: CurveByHand(path, *look) for path, look in BY_HAND.items()}
         self.form = Form(SECTIONS)

@@ -23,7 +23,7 @@ class SamplesCard(Card):
     def __init__(self, previews: PreviewHistory, parent: QWidget | None = None) -> None:
         super().__init__("Samples", parent)
         self._previews = previews
-        self.grid = ImageGrid()
+        self.grid = ImageGrid("Samples of the training")
         self.grid.set_empty_text(COMING)
         self.history = QSlider(Qt.Orientation.Horizontal)
         self.history.setRange(0, 0)

@@ -116,12 +116,17 @@ class _Option:
 
 
 class Segmented(QWidget):
-    """One of a few options; the arrow keys move the choice once Tab has brought the focus here."""
+    """One of a few options; the arrow keys move the choice once Tab has brought the focus here.
+
+    Args:
+        name: what is chosen, for those who do not see where it stands.
+    """
 
     changed = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None, *, stretch: bool = False) -> None:
+    def __init__(self, name: str = "", parent: QWidget | None = None, *, stretch: bool = False) -> None:
         super().__init__(parent)
+        self.setAccessibleName(name)
         self._options: list[_Option] = []
         self._quantities: Mapping[str, str] = {}
         self._value = ""

@@ -105,7 +105,7 @@ class DataCard(QFrame):
         self.setProperty("card", True)
         self.setAccessibleName("Data")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        self._strip = ImageGrid(self, centre=False, selectable=False)
+        self._strip = ImageGrid("Images of the data", self, centre=False, selectable=False)
         self._strip.setFixedHeight(_STRIP)
         self._name, self._facts = label(role="strong"), label(role="muted")
         self._facts.setWordWrap(True)

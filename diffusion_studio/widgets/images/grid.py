@@ -43,15 +43,25 @@ _STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
 
 class ImageGrid(QWidget):
-    """A grid of pictures with a selection; the arrow keys move it once Tab has brought the focus here."""
+    """A grid of pictures with a selection; the arrow keys move it once Tab has brought the focus here.
+
+    Args:
+        name: what the pictures are, over the enlarged grid and for those who do not see it.
+    """
 
     selected = Signal(int)
     save_failed = Signal(str)  # a sentence
 
     def __init__(
-        self, parent: QWidget | None = None, *, centre: bool = True, selectable: bool = True
+        self,
+        name: str = "Pictures",
+        parent: QWidget | None = None,
+        *,
+        centre: bool = True,
+        selectable: bool = True,
     ) -> None:
         super().__init__(parent)
+        self.setAccessibleName(name)
         self._words: Words | None = None  # (N, H, W)
         self._marks = GridMarks()
         self._tooltips: tuple[str, ...] = ()
@@ -64,7 +74,7 @@ class ImageGrid(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus if selectable else Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme().changed.connect(self.update)
-        can_enlarge(self, "Pictures")
+        can_enlarge(self, name)
 
     @property
     def count(self) -> int:

@@ -33,7 +33,7 @@ class TimestepPanel(QWidget):
     def __init__(self, max_hz: float = 10.0, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.plot = TimestepPlot(max_hz=max_hz)
-        self.axis, self.heights = Segmented(), Segmented()
+        self.axis, self.heights = Segmented("Axis of the timesteps"), Segmented("Scale of the heights")
         self.axis.set_options(AXES)
         self.heights.set_options(HEIGHTS)
         self.compare = QToolButton()

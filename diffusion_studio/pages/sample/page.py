@@ -229,7 +229,8 @@ class SamplePage(Page):
         self.pictures.show_state(before, state)
         self._render_transport(before, state)
         if before is None or (before.pictures.step, before.spec) != (state.pictures.step, state.spec):
-            self.equation.set_equation(*equation_of(state.pictures.step, state.spec))
+            equation = equation_of(state.pictures.step, state.spec)
+            self.equation.set_equation(*equation, subject=(state.spec.sampler.kind, state.spec.guide.kind))
         self.algorithm.show_state(before, state)
         if before is None or before.notice != state.notice:
             show_notice(self.banner, state.notice)

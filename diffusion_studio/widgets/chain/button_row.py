@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.look.theme import GRID
@@ -34,6 +34,7 @@ class ButtonRow(QWidget):
         self._row.setContentsMargins(0, 0, 0, 0)
         for button in self._moves:
             self._row.addWidget(button)
+        words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # they take what is left
         self._row.addWidget(words, 1)
         for button in self._choices:
             self._row.addWidget(button)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QByteArray, QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
@@ -101,7 +101,8 @@ class EquationView(QWidget):
         self._caption: tuple[Term, ...] = ()
         self._marked: frozenset[str] = frozenset()
         self._placed: list[_Placed] = []
-        self._height = 0.0
+        self._subject: Hashable = None
+        self._held = 0.0  # the greatest height of this subject in this width, whatever its numbers are
         self._hovered = ""
         self._pictures: dict[bytes, QSvgRenderer] = {}
         self._rendering = QTimer(self)
@@ -116,11 +117,22 @@ class EquationView(QWidget):
     _waiting = False  # for formulas to be rendered
 
     def set_equation(
-        self, latex: str | Sequence[Term], numbers: str | Sequence[Term] = (), caption: str = ""
+        self,
+        latex: str | Sequence[Term],
+        numbers: str | Sequence[Term] = (),
+        caption: str = "",
+        subject: Hashable = None,
     ) -> None:
-        """Show the formula, its numbers below it and a caption under both."""
+        """Show the formula, its numbers below it and a caption under both.
+
+        Equations of one `subject`, the steps of a chain, share a height: what stands around them does not
+        jump when one is shown after another.
+        """
         state = (terms(latex), terms(numbers), tuple(Term(text=word) for word in caption.split()))
         if state != (self._formula, self._numbers, self._caption):
+            if subject != self._subject or (subject is None and state[0] != self._formula):
+                self._held = 0.0
+            self._subject = subject
             self._formula, self._numbers, self._caption = state
             self.setAccessibleName("Equation")
             self.setAccessibleDescription(self._spoken())
@@ -149,7 +161,8 @@ class EquationView(QWidget):
         return True
 
     def heightForWidth(self, width: int) -> int:
-        return round(self._arrange(width)[1])
+        height = self._arrange(width)[1]
+        return round(max(height, self._held) if width == self.width() else height)
 
     def _spoken(self) -> str:
         pieces = [t.text or t.latex for t in (*self._formula, *self._numbers, *self._caption)]
@@ -162,12 +175,17 @@ class EquationView(QWidget):
             self._waiting = True
             self._rendering.start(0)  # what stands there stays until the new formula is ready
             return
-        height, waited, self._waiting = self._height, self._waiting, False
-        self._placed, self._height = self._arrange(self.width())
-        if waited or round(height) != round(self._height):  # a layout may have asked while it waited
-            self.setMinimumHeight(round(self._height))
+        held, waited, self._waiting = self._held, self._waiting, False
+        self._place()
+        if waited or round(held) != round(self._held):  # a layout may have asked while it waited
+            self.setMinimumHeight(round(self._held))
             self.updateGeometry()
         self.update()
+
+    def _place(self) -> None:
+        """Numbers that change may take a line more: what stands around them does not jump back and forth."""
+        self._placed, height = self._arrange(self.width())
+        self._held = max(self._held, height)
 
     def _missing(self) -> tuple[str, str] | None:
         palette = theme().palette
@@ -238,8 +256,9 @@ class EquationView(QWidget):
 
     def resizeEvent(self, event: object) -> None:
         if self._missing() is None:
-            self._placed, self._height = self._arrange(self.width())
-            self.setMinimumHeight(round(self._height))
+            self._held = 0.0
+            self._place()
+            self.setMinimumHeight(round(self._held))
             # A layout that is placing this widget does not hear that it needs another height now.
             QTimer.singleShot(0, self, self.updateGeometry)
 
@@ -267,6 +286,7 @@ class EquationView(QWidget):
             QToolTip.showText(event.globalPos(), term.tooltip if term else "", self)
             return True
         if event.type() == QEvent.Type.FontChange:
+            self._held = 0.0
             self._refresh()
         return super().event(event)
 

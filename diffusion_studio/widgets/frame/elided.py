@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
 
 from diffusion_studio.widgets.look.theme import Role, tip
 
@@ -14,12 +14,14 @@ _LEAST = 48  # pixels: a few letters and the ellipsis
 class ElidedLabel(QLabel):
     """Takes the room of its text where there is so much, and less where there is not.
 
-    What does not fit ends in an ellipsis and stands whole in the tooltip.
+    What does not fit ends in an ellipsis and stands whole in the tooltip. It draws its text by itself: a
+    QLabel that is given another one has the whole window laid out again, thirty times a second where a chain
+    plays. One whose width is left to its layout (the policy Ignored) never does so.
     """
 
     def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._whole = ""
+        self._whole = self._shown = ""
         self._middle = False
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -38,13 +40,14 @@ class ElidedLabel(QLabel):
 
     def shown(self) -> str:
         """What stands there of it."""
-        return super().text()
+        return self._shown
 
     def setText(self, text: str) -> None:
         if text != self._whole:
             self._whole = text
             self.setAccessibleName(text)
-            self.updateGeometry()
+            if self.sizePolicy().horizontalPolicy() != QSizePolicy.Policy.Ignored:
+                self.updateGeometry()
             self._show()
 
     def sizeHint(self) -> QSize:
@@ -59,9 +62,20 @@ class ElidedLabel(QLabel):
         super().resizeEvent(event)
         self._show()
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        self.drawFrame(painter)
+        where = QStyle.visualAlignment(self.layoutDirection(), self.alignment())
+        self.style().drawItemText(
+            painter, self.contentsRect(), int(where), self.palette(), self.isEnabled(), self._shown,
+            self.foregroundRole(),
+        )  # fmt: skip
+        painter.end()
+
     def _show(self) -> None:
         mode = Qt.TextElideMode.ElideMiddle if self._middle else Qt.TextElideMode.ElideRight
         shown = self.fontMetrics().elidedText(self._whole, mode, max(self.width(), 0))
-        if shown != super().text():
-            super().setText(shown)
+        if shown != self._shown:
+            self._shown = shown
+            self.update()
         self.setToolTip("" if shown == self._whole else tip(self._whole))

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QFileDialog, QPushButton
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, Qt
+from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
 
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.files import places
@@ -59,6 +59,30 @@ def test_that_the_keys_move_along_the_chain(model, press):
     assert model.state.player.position == 1
     press(Key.Key_End)
     assert model.state.player.position == 50
+
+
+def test_that_moving_along_the_chain_lays_nothing_out_again(qtbot, app, page, model):
+    asked: list[str] = []
+
+    class Layouts(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.LayoutRequest:
+                asked.append(type(watched).__name__)
+            return False
+
+    def layouts() -> list[str]:
+        asked.clear()
+        for place in (0, 49, 50, 20):
+            model.player.seek(place)
+            qtbot.waitUntil(lambda: page.equation._missing() is None)
+            for _ in range(4):
+                QCoreApplication.processEvents()
+        return list(asked)
+
+    watch = Layouts()
+    QApplication.instance().installEventFilter(watch)
+    layouts()  # each equation is drawn for the first time, and the highest of them gives the height
+    qtbot.waitUntil(lambda: layouts() == [])
 
 
 def test_that_the_keys_play(model, press):

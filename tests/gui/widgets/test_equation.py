@@ -150,3 +150,17 @@ def test_that_an_unreadable_formula_does_not_stop_the_view(qtbot, view, monkeypa
 def test_that_an_empty_equation_takes_no_room(view):
     view.set_equation("")
     assert view.heightForWidth(200) <= 4
+
+
+def test_that_equations_of_one_subject_share_a_height(qtbot, view):
+    long = [Term(r"\frac{1}{2}", name=str(k)) for k in range(40)]
+    view.set_equation(long, subject="a chain")
+    tall = settled(qtbot, view).heightForWidth(view.width())
+    view.set_equation("x_0", subject="a chain")
+    assert settled(qtbot, view).heightForWidth(view.width()) == tall
+    view.set_equation("x_1", subject="another chain")
+    assert settled(qtbot, view).heightForWidth(view.width()) < tall
+    view.set_equation(long)
+    settled(qtbot, view)
+    view.set_equation("x_2")
+    assert settled(qtbot, view).heightForWidth(view.width()) < tall

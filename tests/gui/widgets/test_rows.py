@@ -11,6 +11,7 @@ from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.frame.scrolling import ScrollColumn
 from diffusion_studio.widgets.images.veil import Veil
+from diffusion_studio.widgets.look.theme import label
 
 ICON, BESIDE = Qt.ToolButtonStyle.ToolButtonIconOnly, Qt.ToolButtonStyle.ToolButtonTextBesideIcon
 
@@ -90,6 +91,15 @@ def test_that_a_line_of_text_ends_in_an_ellipsis_and_is_whole_in_its_tooltip(qtb
     assert line.shown().endswith("…")
     assert line.toolTip() == line.text()
     assert line.minimumSizeHint().width() < 80
+
+
+def test_that_a_line_of_text_looks_as_a_label_does(qtbot):
+    line, plain = ElidedLabel("step 12 of 50", "muted"), label("step 12 of 50", "muted")
+    for each in (line, plain):
+        qtbot.addWidget(each)
+        each.show()
+        each.setFixedSize(160, 24)
+    assert line.grab().toImage() == plain.grab().toImage()
 
 
 def test_that_buttons_stand_closer_and_lose_their_words_where_there_is_little_room(qtbot):

@@ -226,7 +226,7 @@ class MinSNRWeight(Weight):
     title: ClassVar[str] = "min-SNR"
     summary: ClassVar[str] = "holds the nearly clean images back; trains fast."
     formula: ClassVar[str] = r"\lambda_t = \frac{\min(\mathrm{SNR}(t),\gamma)}{\mathrm{SNR}(t)}"
-    source: ClassVar[str] = "Hang et al. 2023, eq. 8"
+    source: ClassVar[str] = "Hang et al. 2023"
 
     def on_eps(self, tables: Tables) -> Tensor:
         snr = tables.snr[1:]

@@ -74,7 +74,7 @@ class DPMSolver2MSDE(Sampler):
         1.0, title="stochasticity", symbol="η", ge=0, le=1,
         help="0 is DPM-Solver++(2M); at 1 each step forgets as much as the reverse SDE does. Its square is "
              "what k-diffusion calls eta.",
-        formula=r"\sigma_t^2 = (1-\bar\alpha_s)(1-e^{-2\eta^2 h})", source="DPM-Solver++ §4",
+        formula=r"\sigma_t^2 = (1-\bar\alpha_s)(1-e^{-2\eta^2 h})", source="DPM-Solver++",
     )  # fmt: skip
     title: ClassVar[str] = "DPM++ (2M) SDE"
     summary: ClassVar[str] = "the same solver for the reverse SDE: fresh noise in every step."
@@ -83,7 +83,7 @@ class DPMSolver2MSDE(Sampler):
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r}) + \sigma_t z"
     )
     symbols: ClassVar[str] = "for η = 1; else η²h for h in the exponential, (1+η²)h for 2h in the bracket"
-    source: ClassVar[str] = "DPM-Solver++ §4"
+    source: ClassVar[str] = "DPM-Solver++"
 
     @property
     def is_deterministic(self) -> bool:

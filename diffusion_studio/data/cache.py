@@ -125,7 +125,7 @@ def draft(root: Path, key: str) -> Iterator[Path]:
         try:
             held.enter_context(filelock.FileLock(lock, timeout=0))
             held.callback(_unlink, lock)  # before it is let go
-        except (filelock.Timeout, NotImplementedError):
+        except (filelock.Timeout, NotImplementedError):  # the second: a file system without locks
             key = uuid.uuid4().hex
         folder = root / f"{_TEMPORARY}{key}"
         folder.mkdir(exist_ok=True)

@@ -11,11 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn
 from rich.text import Text
 
-from diffusion_studio.cli.sentences import errors, note, plain
+from diffusion_studio.cli.sentences import errors, nobody_reads, note, plain, tell
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -71,7 +70,7 @@ class _Detail(TextColumn):
 
 
 def watch(stream: Iterator[events.Event], shown: Bar, control: Control) -> None:
-    """Shows the events of a training.
+    """Shows the events of a training, which stops in good order where nobody reads them any more.
 
     Raises:
         Refused: the sentence of a failure.
@@ -79,6 +78,8 @@ def watch(stream: Iterator[events.Event], shown: Bar, control: Control) -> None:
     task = shown.add_task("training", total=None)
     failure, told = "", False
     for event in stream:
+        if nobody_reads():
+            control.stop()
         match event:
             case events.Progress():
                 total = 1.0 if event.fraction else None
@@ -115,7 +116,7 @@ def as_json(stream: Stream) -> Stream:
     for event in stream:
         seldom = isinstance(event, events.Progress) and event.seconds - told < TELL_EVERY
         if not seldom and not isinstance(event, TimestepErrors):
-            typer.echo(json.dumps({"event": _name(event)} | _plain(event)))
+            tell(json.dumps({"event": _name(event)} | _plain(event)))
         if isinstance(event, events.Progress) and not seldom:
             told = event.seconds
         yield event

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from diffusion_studio.cli.options import plain_app
+from diffusion_studio.cli.sentences import tell
 from diffusion_studio.engine.machine.doctor import diagnose, report
 
 app = plain_app()
@@ -14,6 +15,6 @@ app = plain_app()
 def doctor() -> None:
     """Show versions, devices and missing libraries, and what to do about each."""
     findings = diagnose()
-    typer.echo(report(findings))
+    tell(report(findings))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ import typer
 from diffusion_studio.cli.bar import bar
 from diffusion_studio.cli.codes import evaluate_shown, holds_code
 from diffusion_studio.cli.options import Device, Force, Moved, Seed, TrainedRun, named_path, plain_app
-from diffusion_studio.cli.sentences import note, usage
+from diffusion_studio.cli.sentences import note, tell, usage
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.cli.target import check_target
 from diffusion_studio.core.refused import Refused
@@ -100,11 +100,11 @@ def evaluate(
     for sentence in found.notes:
         note(sentence)
     for line in _lines(found):
-        typer.echo(line)
+        tell(line)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, to_json(found.evaluation.to_dict()))
-        typer.echo(out)
+        tell(out)
 
 
 def _lines(found: Evaluated | CodeEvaluated) -> list[str]:

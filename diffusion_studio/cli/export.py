@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from diffusion_studio.cli.options import Force, TrainedRun, named_path, plain_app
-from diffusion_studio.cli.sentences import note, usage
+from diffusion_studio.cli.sentences import note, tell, usage
 from diffusion_studio.cli.target import check_target
 from diffusion_studio.engine.evaluation.exported_run import export_run, is_file
 
@@ -37,4 +37,4 @@ def export(
             check_target(target, force)
     for sentence in export_run(run, target):
         note(sentence)
-    typer.echo(target)
+    tell(target)

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from diffusion_studio.cli.bar import bar
 from diffusion_studio.cli.codes import check_plain, holds_code, sample_code
 from diffusion_studio.cli.options import Device, Force, Seed, named_path, plain_app
-from diffusion_studio.cli.sentences import note, usage
+from diffusion_studio.cli.sentences import note, tell, usage
 from diffusion_studio.cli.sets import write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.cli.target import check_target
@@ -151,7 +151,7 @@ def sample(
                  "--guidance-curve": guidance_curve, "--set": sets, "--trajectory": trajectory}  # fmt: skip
         check_plain(out, chain | {"--guidance": guidance != 1})
         sample_code(Path(run), out, count or 16, seed or 0, choose_device(device))
-        typer.echo(out)
+        tell(out)
         return
     with usage():
         if trajectory and out.suffix.lower() != ".npz":
@@ -165,7 +165,7 @@ def sample(
         if sentence := taken_by_number(asked, lambda: _names(run)):
             note(sentence)
     _sample(run, out, spec, trajectory, device)
-    typer.echo(out)
+    tell(out)
 
 
 @cache

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Literal, cast
 
 import typer
 from rich.console import Console
@@ -11,8 +16,65 @@ from rich.console import Console
 from diffusion_studio.core.refused import Refused
 
 WRONG_USAGE = 2
+_PROXIED = "rich_proxied_file"  # rich's name for the stream behind
 _COLORS = {1: "red", WRONG_USAGE: "yellow"}
-errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+class Lasting:
+    """stdout or stderr, written to without a fault where nobody reads it any more.
+
+    A terminal that was closed or a pipe whose other end has ended; `gone` says that it was found so.
+    """
+
+    def __init__(self, name: Literal["stdout", "stderr"]) -> None:
+        self._name = name
+        self.gone = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name == _PROXIED:
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+    @property
+    def _stream(self) -> Any:
+        """Not what a bar puts in its place so that other lines appear above it."""
+        found = getattr(sys, self._name)
+        return getattr(found, _PROXIED, found)
+
+    def write(self, text: str) -> int:
+        with self._losing_nothing_else():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._losing_nothing_else():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _losing_nothing_else(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            self.gone = True
+            with contextlib.suppress(OSError, io.UnsupportedOperation), Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), self.fileno())  # for what Python itself still writes at its end
+
+
+output = Lasting("stdout")
+_stderr = Lasting("stderr")
+errors = Console(
+    file=cast("IO[str]", _stderr), highlight=False, soft_wrap=True, markup=False, emoji=False
+)  # fmt: skip
+
+
+def tell(result: object) -> None:
+    """A line of what was asked for, on stdout."""
+    typer.echo(result, file=cast("IO[str]", output))
+
+
+def nobody_reads() -> bool:
+    """Whether what is printed reaches nobody any more."""
+    return output.gone or _stderr.gone
 
 
 def plain(sentence: str) -> str:

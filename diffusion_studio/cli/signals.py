@@ -26,8 +26,8 @@ def stopping_on_signals(control: Control, patient: bool = False) -> Iterator[Non
             if patient:
                 return
             raise KeyboardInterrupt
-        errors.print("Stopping and saving …")
         control.stop()
+        errors.print("Stopping and saving …")
 
     with _heard_by(stop):
         yield

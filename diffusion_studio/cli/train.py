@@ -22,7 +22,7 @@ from diffusion_studio.cli.options import (
     named_path,
     plain_app,
 )
-from diffusion_studio.cli.sentences import errors, note, usage
+from diffusion_studio.cli.sentences import errors, note, tell, usage
 from diffusion_studio.cli.sets import changed, check_source, write_choices
 from diffusion_studio.cli.signals import leaving_signals_to_the_first, stopping_on_signals
 from diffusion_studio.core.describe import with_value
@@ -122,7 +122,7 @@ def train(
     if not quiet:
         _tell_skipped(session)
     if not as_lines:
-        typer.echo(session.run.path)
+        tell(session.run.path)
 
 
 def _check(data: str, run: Path | None, resume: bool, moved: str | None, file: Path | None) -> None:

@@ -19,7 +19,7 @@ from diffusion_studio.cli.options import (
     Steps,
     plain_app,
 )
-from diffusion_studio.cli.sentences import usage
+from diffusion_studio.cli.sentences import tell, usage
 from diffusion_studio.cli.sets import changed, check_source, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.core.describe import with_value
@@ -83,7 +83,7 @@ def train_autoencoder(
     else:
         config = with_value(config, "data.source", source_of(data))
     place = run or NewRun(runs_dir(), f"{Path(config.data.source).name}-{config.kind}")
-    typer.echo(_train(config, place, device, resume))
+    tell(_train(config, place, device, resume))
 
 
 def _begun(run: Path, kind: Kind | None) -> AutoencoderConfig:

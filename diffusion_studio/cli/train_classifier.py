@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from diffusion_studio.cli.bar import bar, watch
 from diffusion_studio.cli.options import Device, Moved, Seed, Sets, TrainedRun, plain_app
-from diffusion_studio.cli.sentences import usage
+from diffusion_studio.cli.sentences import tell, usage
 from diffusion_studio.cli.sets import changed, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.data.errors import Cancelled
@@ -52,7 +52,7 @@ def train_classifier(
     given = [f"{key}={value}" for key, value in ({"seed": seed or 0} | limit).items()]
     with usage():
         spec = changed(ClassifierSpec(), [*given, *(sets or [])])
-    typer.echo(_train(run, spec, choose_device(device), data))
+    tell(_train(run, spec, choose_device(device), data))
 
 
 def _train(path: Path, spec: ClassifierSpec, device: torch.device, data: str | None) -> str:

@@ -148,3 +148,30 @@ def test_that_a_signal_saves_and_ends_well(tmp_path, number):
     step = Run.open(path).step
     assert step > 0
     assert MetricsReader(path / "metrics.sqlite").losses().steps[-1] == step
+
+
+@pytest.mark.skipif(os.name == "nt", reason="terminals of POSIX")
+@pytest.mark.parametrize("reader", ["pipe", "terminal"])
+def test_that_a_training_that_nobody_reads_any_more_is_saved(tmp_path, reader):
+    path = tmp_path / "run"
+    ours, theirs = os.pipe() if reader == "pipe" else os.openpty()
+    log = (tmp_path / "log").open("w")
+    streams = {"stdout": theirs, "stderr": log if reader == "pipe" else theirs}
+    more = ["--json"] if reader == "pipe" else []
+    process = subprocess.Popen(
+        without_qt("train", "digits", "--run", path, *SETS, *more), env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL, **streams,
+    )  # fmt: skip
+    os.close(theirs)
+    with process, log:
+        while not len(MetricsReader(path / "metrics.sqlite").losses().losses):
+            assert process.poll() is None
+            look_again_soon()
+        os.close(ours)
+        if reader == "terminal":
+            process.send_signal(signal.SIGHUP)  # as the system does to what runs in it
+        assert process.wait() == 0
+    step = Run.open(path).step
+    assert step > 0
+    assert MetricsReader(path / "metrics.sqlite").losses().steps[-1] == step
+    assert "Traceback" not in (tmp_path / "log").read_text()

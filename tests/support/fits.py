@@ -29,13 +29,23 @@ from diffusion_studio.widgets.plots.base import LEAST
 from diffusion_studio.widgets.plots.legend import LegendLine
 
 CONTROLS = (QAbstractButton, QComboBox, QAbstractSlider, QLineEdit, Segmented, Timeline)
+_PATIENCE = 20  # looks at a window in which labels and layouts still ask each other for room
 _SLACK = 1  # pixels lost to rounding
 _MOST_LETTERS = 40  # of a name that a person gave: it may end in an ellipsis
 
 
 def faults(window: QWidget) -> list[str]:
-    """Everything that is wrong with what is seen of `window` now, in words."""
-    settle()
+    """Everything that is wrong with what is seen of `window` and does not settle by itself, in words."""
+    found: list[str] = []
+    for _ in range(_PATIENCE):
+        settle()
+        found = _faults_now(window)
+        if not found:
+            break
+    return found
+
+
+def _faults_now(window: QWidget) -> list[str]:
     seen = [widget for widget in window.findChildren(QWidget) if _is_seen(widget, window)]
     found = [fault for widget in seen for fault in _text_faults(widget)]
     found += [fault for widget in seen for fault in (*_crushed(widget), *_sideways(widget))]

@@ -9,6 +9,7 @@ import pytest
 from diffusion_studio.pages.sample.side import TABS
 from diffusion_studio.pages.settings import SettingsDialog
 from diffusion_studio.pages.tour_view import TourView
+from diffusion_studio.viewmodels.theory.exact_bound import EXACT
 from diffusion_studio.widgets.actions.table import TOURED
 
 
@@ -92,3 +93,27 @@ def test_that_the_tour_of_sample_shows_its_chains_and_leaves_the_page_as_it_was(
     assert model.state.player.place == place
     model.tree.undo()
     assert model.tree.value == scene.tree  # the way back is a step that can be taken back
+
+
+def test_that_the_tour_of_theory_measures_the_exact_denoiser_and_leaves_the_page_as_it_was(
+    qtbot: Any, app: Any
+) -> None:
+    studio = app.studio
+    page, model = studio.theory_page, studio.theory
+    studio.show_page("theory")
+    page.show_part("weights")
+    model.edit("steps", 500)
+    model.settle()
+    page.tour.begin(2)
+    twenty, hundred = page.tour.cards[2].actions
+    page.tour.take(hundred)
+    page.tour.take(twenty)  # what is measured makes way
+    qtbot.waitUntil(lambda: model.state.evaluation is not None)
+    assert (page.part, page.bound.runs.currentData()) == ("elbo", EXACT)
+    assert len(model.state.evaluation["elbo"]["terms"]) == 20
+    page.tour.end()
+    assert (page.part, model.state.spec.steps) == ("weights", 500)
+    assert model.state.evaluation is None
+    model.undo()
+    assert model.state.spec.steps == 20
+    assert model.state.evaluation is not None  # it is known what it was

@@ -92,6 +92,11 @@ class MemorisingDenoiser:
         self._labels = None if labels is None else labels.to(images.device)
         self._squares: dict[int, Tensor] = {}  # ‖x^(i)‖² of each piece, by its first i
 
+    @property
+    def classes(self) -> int:
+        """How many classes it can be asked for."""
+        return 0 if self._labels is None else int(self._labels.max()) + 1
+
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         alpha_bar = self.tables.alpha_bar_at(t)
         x = x_t.flatten(1).to(self._memory.dtype)
@@ -131,8 +136,9 @@ class MemorisingDenoiser:
         x = x_t.flatten(1).to(self._memory.dtype)
         pieces = [found for _, found in self._weighed(x, self.tables.alpha_bar_at(t), None)]
         log_weights = torch.log_softmax(torch.cat(pieces, dim=1), dim=1)  # (B, N)
-        classes = range(int(self._labels.max()) + 1)
-        return torch.stack([log_weights[:, self._labels == k].logsumexp(1) for k in classes], dim=1)
+        return torch.stack(
+            [log_weights[:, self._labels == k].logsumexp(1) for k in range(self.classes)], dim=1
+        )
 
 
 class KnowsClasses(Denoiser, Protocol):

@@ -1,16 +1,18 @@
-"""The bound of a trained model on images, term by term, and by both decompositions at once."""
+"""The bound of a model on images, term by term, and by both decompositions at once."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.devices import finest
 from diffusion_studio.core.objective.elbo import (
     bits_per_dim,
@@ -26,7 +28,6 @@ from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.tables import Tables, diffuse
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.evaluation.chain_costs import ChainCost, ChainCosts
-from diffusion_studio.models.network import Network, NetworkDenoiser
 
 _PIXELS_AT_ONCE = 128 * 32 * 32  # of the images that go through the network together
 _POSTERIOR, _LEARNED, _FORWARD = "posterior", "learned", "forward"  # kinds of the variance
@@ -34,6 +35,13 @@ SERIES = 3  # noises of one triple: x_{t−2}, x_{t−1}, x_t
 
 VARIANCES = {"posterior": "β̃", "learned": "learned", "forward": "β"}
 """What the kinds of the variance are called."""
+
+
+class Asked(Denoiser, Protocol):
+    """A denoiser that is told the class of an image, if it knows classes: a network, or an exact one."""
+
+    @property
+    def classes(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class BoundReport:
 
 
 def measure_bound(
-    denoiser: NetworkDenoiser[Network], images: ImageSet, numbers: NDArray[np.int64], draws: int, seed: int,
+    denoiser: Asked, images: ImageSet, numbers: NDArray[np.int64], draws: int, seed: int,
     device: torch.device,
 ) -> Iterator[tuple[int, int] | BoundReport]:  # fmt: skip
     """(done, total) after each t, then the report.
@@ -103,7 +111,7 @@ def measure_bound(
 
 
 def _parts(
-    denoiser: NetworkDenoiser[Network], labels: Tensor | None, device: torch.device, rows: int, pixels: int
+    denoiser: Asked, labels: Tensor | None, device: torch.device, rows: int, pixels: int
 ) -> list[tuple[slice, _Step]]:
     """Rows that go through the network together, so that memory does not grow with their number."""
     size = max(1, _PIXELS_AT_ONCE // pixels)
@@ -117,7 +125,7 @@ def _parts(
 class _Step:
     """Everything that one call of the network at time t tells about the bound."""
 
-    denoiser: NetworkDenoiser[Network]
+    denoiser: Asked
     tables: Tables
     labels: Tensor | None
     device: torch.device  # of the network

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QGridLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from diffusion_studio.engine.evaluation.measured_bound import VARIANCES
 from diffusion_studio.engine.evaluation.yardsticks import RAW, Yardsticks
+from diffusion_studio.viewmodels.theory.exact_bound import EXACT, NAME
 from diffusion_studio.viewmodels.theory.model import TheoryState
 from diffusion_studio.widgets.chain.measure_row import MeasureRow
 from diffusion_studio.widgets.equations.equation import EquationView
@@ -29,7 +30,12 @@ BOUND = (
 )
 
 _HEADS = ("", "bound", "one draw scatters by")
-_NO_RUN = "No run yet", "Train a model first; then this page tells how many bits a pixel costs under it."
+_NO_RUN = (
+    "No run yet",
+    "Train a model, and this page tells how many bits a pixel costs under it. Or begin with the exact "
+    "denoiser of the built-in digits, under the schedule that is chosen under Schedules.",
+    "Measure the bound",
+)
 _NOT_MEASURED = (
     "Not measured yet",
     "How many bits does a pixel cost under this model? Every image is sent through every timestep, and the "
@@ -58,20 +64,25 @@ class RunChoice(QuietCombo):
 
     run_chosen = Signal(str)
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *more: tuple[str, str]) -> None:
         super().__init__()
+        self._more = more  # (key, name) of what is no run and stands below them
         self.setAccessibleName(what)
         self._runs: tuple[tuple[str, str], ...] = ()
+        self._fill()
         self.activated.connect(lambda i: self.run_chosen.emit(str(self.itemData(i))))
 
     def show_state(self, state: TheoryState) -> None:
         if state.runs != self._runs:
             self._runs = state.runs
             self.clear()
-            for path, name in state.runs:
-                self.addItem(name, path)
+            self._fill()
         self.setCurrentIndex(self.findData(state.run))
-        self.setEnabled(state.phase == "idle" and bool(state.runs))
+        self.setEnabled(state.phase == "idle" and self.count() > 0)
+
+    def _fill(self) -> None:
+        for path, name in (*self._runs, *self._more):
+            self.addItem(name, path)
 
 
 class LearnedView(QWidget):
@@ -117,7 +128,7 @@ class BoundView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        self.runs = RunChoice("Run whose bound is shown")
+        self.runs = RunChoice("Run whose bound is shown", (EXACT, NAME))
         self.runs.setMinimumWidth(220)
         self.runs.run_chosen.connect(self.run_chosen)
         self.head = MeasureRow("Send held-out images through every timestep and sum the terms", self.runs)
@@ -170,7 +181,7 @@ class BoundView(QWidget):
         """Shows the state; the curves only where they changed."""
         self.runs.show_state(state)
         busy = state.phase != "idle"
-        words = _BEING_MEASURED if busy else _NOT_MEASURED if state.run else _NO_RUN
+        words = _BEING_MEASURED if busy else _NOT_MEASURED if state.runs else _NO_RUN
         self.empty.set_content("pages/theory/icon", *words)
         self.head.show_progress(
             busy, state.fraction, state.detail, can_measure=bool(state.run), can_stop=state.phase == "running"
@@ -189,7 +200,8 @@ class BoundView(QWidget):
         terms = np.asarray(elbo["terms"], np.float64)
         error = np.asarray(elbo["term_errors"], np.float64)
         t = np.arange(1, len(terms) + 1, dtype=np.float64)
-        dash = Qt.PenStyle.DashLine
+        learned = evaluation.get("run") != NAME
+        dash = Qt.PenStyle.DashLine if learned else Qt.PenStyle.SolidLine
         lines = {"term of the step t → t−1": Line(t, terms, "weight", dash)}
         if np.isfinite(error).all():
             dots = Qt.PenStyle.DotLine
@@ -206,12 +218,12 @@ class BoundView(QWidget):
             if widget is not None:
                 widget.deleteLater()
         split = "held-out" if evaluation.get("held_out") else "training"
+        step = "" if evaluation.get("run") == NAME else f"step {evaluation.get('step', 0):,} · "
         draws = "1 draw" if elbo["draws"] == 1 else f"{elbo['draws']} draws"
         told = ", class told" if elbo.get("conditional") else ""
         self.sums.set_title(
             "In bits per dimension",
-            f"step {evaluation.get('step', 0):,} · {elbo['images']} {split} images, "
-            f"{draws}{told} · σ² = {VARIANCES[elbo['variance']]}",
+            f"{step}{elbo['images']} {split} images, {draws}{told} · σ² = {VARIANCES[elbo['variance']]}",
         )
         one = _with(elbo["total"], elbo["total_error"]), _number(elbo["draw_spread"])
         two = _with(elbo["chain_total"], elbo["chain_error"]), _number(elbo["chain_draw_spread"])

@@ -23,6 +23,7 @@ from diffusion_studio.pages.theory.figures import FiguresView
 from diffusion_studio.pages.theory.identities import IdentitiesView
 from diffusion_studio.pages.theory.parts import AlgorithmsView, EquationsView, ErrataView
 from diffusion_studio.pages.theory.schedules import SchedulesView
+from diffusion_studio.pages.theory.toured import TouredTheory
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.model import (
     NamedCurve,
@@ -32,6 +33,8 @@ from diffusion_studio.viewmodels.theory.model import (
     schedule_curves,
     weight_curves,
 )
+from diffusion_studio.viewmodels.tours.theory import CARDS
+from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.forms.segmented import Segmented
@@ -302,4 +305,6 @@ def _weight_lines(curves: tuple[NamedCurve, ...]) -> dict[str, Line]:
 
 def build(desk: Desk) -> TheoryPage:
     """The page with its view-model."""
-    return TheoryPage(TheoryViewModel(desk.runs, desk.device, desk.owner))
+    page = TheoryPage(TheoryViewModel(desk.runs, desk.device, desk.owner))
+    page.add_tour(Tour(CARDS, TouredTheory(page)), desk.memory, page.workspace.panel)
+    return page

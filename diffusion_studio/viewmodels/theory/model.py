@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -31,6 +31,7 @@ from diffusion_studio.viewmodels.editor import spoken
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.theory.exact_bound import EXACT, evaluate_exact
 
 Phase = Literal["idle", "running", "stopping"]
 Floats = NDArray[np.float64]
@@ -110,6 +111,8 @@ class TheoryViewModel(QObject):
         super().__init__(parent)
         self._runs_dir, self._device = runs_dir, device
         self._history = History(TheorySpec())
+        self._exact: dict[tuple[Any, ...], Mapping[str, Any]] = {}  # what was measured of the exact denoiser
+        self._measured: tuple[Any, ...] = ()  # the process under which it is measured now
         self._job = Slot(self)
         self._job.told.connect(self._on_event)
         self.state = TheoryState(self._history.value)
@@ -131,6 +134,12 @@ class TheoryViewModel(QObject):
         self._history.change(spec)
         self._show_spec()
 
+    def set(self, spec: TheorySpec) -> None:
+        """Other parameters, as one step."""
+        self._history.change(spec)
+        self._history.settle()
+        self._show_spec()
+
     def settle(self) -> None:
         if self._history.settle():
             self._show_spec()
@@ -148,6 +157,8 @@ class TheoryViewModel(QObject):
         self._update(
             spec=history.value, error=None, can_undo=history.can_undo, can_redo=history.can_redo
         )  # fmt: skip
+        if self.state.run == EXACT:
+            self._update(evaluation=self._exact.get(process_of(history.value)))
 
     # the bound of a run
 
@@ -157,8 +168,8 @@ class TheoryViewModel(QObject):
         for path in (Path(self.state.run) if self.state.run else None, run):  # also those in other folders
             if path is not None and is_run(path) and str(path) not in dict(found):
                 found = ((str(path), path.name), *found)
-        known = self.state.run if self.state.run in dict(found) else ""
-        chosen = known or (str(run) if run is not None else next(iter(dict(found)), ""))
+        known = self.state.run if self.state.run in (EXACT, *dict(found)) else ""
+        chosen = known or (str(run) if run is not None else next(iter(dict(found)), EXACT))
         self._update(runs=found)
         if self.state.phase == "idle":
             self.choose_run(chosen)
@@ -168,7 +179,9 @@ class TheoryViewModel(QObject):
         if self.state.phase != "idle":
             return
         evaluation, learned, notice = None, None, None
-        if path:
+        if path == EXACT:
+            evaluation = self._exact.get(process_of(self.state.spec))
+        elif path:
             with suppress(Refused):  # a run that cannot be read has neither
                 run = Run.open(Path(path))
                 learned = learned_curve(run)
@@ -176,20 +189,44 @@ class TheoryViewModel(QObject):
         self._update(run=path, evaluation=evaluation, learned=learned, notice=notice, detail="")
 
     def measure(self) -> None:
-        """Measures the bound of the chosen run."""
-        path, device = Path(self.state.run), self._device
+        """Measures the bound of the chosen run, or of the exact denoiser under the schedule of this page."""
         if not self.state.run or self.state.phase != "idle":
             return
+        measured = self._measured_exactly() if self.state.run == EXACT else self._measured_of_run()
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             stopped = True
-            for event in evaluate(path, EvaluationSpec(quality=False), choose_device(device), control):
+            for event in measured(control):
                 stopped = stopped and not isinstance(event, Evaluated)
                 yield event
             yield events.Finished("stopped" if stopped else "done")
 
         self._update(phase="running", fraction=0.0, detail="Opening …", notice=None)
         self._job.start(stream)
+
+    def show_exact(self) -> None:
+        """The bound of the exact denoiser under the schedule of this page, measured if it was not yet."""
+        found = self._exact.get(process_of(self.state.spec))
+        self._update(run=EXACT, evaluation=found, learned=None)
+        if found is None:
+            self.measure()
+
+    def leave_exact(self) -> bool:
+        """Ends what is measured of the exact denoiser; False while a run is measured."""
+        if self.state.phase != "idle" and self.state.run == EXACT:
+            self._job.drop()
+            self._update(phase="idle", fraction=0.0, detail="")
+        return self.state.phase == "idle"
+
+    def _measured_of_run(self) -> Callable[[Control], Iterator[events.Event]]:
+        path, device = Path(self.state.run), self._device
+        spec = EvaluationSpec(quality=False)
+        return lambda control: evaluate(path, spec, choose_device(device), control)
+
+    def _measured_exactly(self) -> Callable[[Control], Iterator[events.Event]]:
+        self._measured = process_of(self.state.spec)
+        tables = self.state.spec.tables()
+        return lambda control: evaluate_exact(tables, control)
 
     def stop(self) -> None:
         if self._job.busy:
@@ -203,12 +240,23 @@ class TheoryViewModel(QObject):
                 self._update(fraction=share, detail=f"{what}, t = {done:,} of {total:,}")
             case Evaluated(evaluation=evaluation, notes=notes):
                 notice = Notice("info", " ".join(notes)) if notes else None
-                self._update(evaluation=plain(evaluation), notice=notice)
+                self._update(evaluation=self._kept(plain(evaluation)), notice=notice)
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 notice = Notice("error", message, traceback)
                 self._update(phase="idle", fraction=0.0, detail="", notice=notice)
             case events.Finished():
                 self._update(phase="idle", fraction=0.0, detail="")
+
+    def tell(self, notice: Notice) -> None:
+        """Says it on the page."""
+        self._update(notice=notice)
+
+    def _kept(self, found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What is shown of it: of the exact denoiser only what holds for the schedule of this page."""
+        if self.state.run != EXACT:
+            return found
+        self._exact[self._measured] = found
+        return self._exact.get(process_of(self.state.spec))
 
     def dismiss_notice(self) -> None:
         if self.state.notice is not None:
@@ -221,6 +269,11 @@ class TheoryViewModel(QObject):
     def _update(self, **values: Any) -> None:
         self.state = replace(self.state, **values)
         self.changed.emit(self.state)
+
+
+def process_of(spec: TheorySpec) -> tuple[Any, ...]:
+    """What the bound of the exact denoiser depends on."""
+    return spec.steps, spec.schedule, spec.zero_terminal
 
 
 def _measured(run: Run) -> tuple[Mapping[str, Any] | None, Notice | None]:

@@ -13,6 +13,7 @@ from diffusion_studio.pages.theory.figures import FiguresView
 from diffusion_studio.pages.theory.page import PARTS
 from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, subscripted
 from diffusion_studio.viewmodels.theory.equations import all_equations
+from diffusion_studio.viewmodels.theory.exact_bound import EXACT
 from diffusion_studio.viewmodels.theory.model import TheorySpec
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.form import Form
@@ -95,12 +96,13 @@ def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
         )
 
 
-def test_that_without_a_run_there_is_nothing_to_measure(app):
+def test_that_without_a_run_the_exact_denoiser_can_be_measured(app):
     page = app.studio.theory_page
     page.show_part("elbo")
     assert page.bound.empty._title.text() == "No run yet"
-    assert not page.bound.empty._primary.isVisible()
-    assert not page.bound.head.button.isEnabled()
+    assert page.bound.runs.currentData() == EXACT
+    assert page.bound.empty._primary.isVisible()
+    assert page.bound.head.button.isEnabled()
 
 
 def test_that_a_learned_schedule_is_drawn_dashed(app):

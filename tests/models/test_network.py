@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
+from diffusion_studio.core.objective.weights import plain_weight
 from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.models.network import NetworkDenoiser
+from diffusion_studio.models.network import NetworkDenoiser, Output
 from diffusion_studio.models.noisy_classifier import ClassifierNetwork, NoisyClassifier, TrainedClassifier
 from diffusion_studio.models.score_mlp import PlaneNetwork, ScoreMLP
 from diffusion_studio.models.unet import UNet, UNetSpec, build_unet
@@ -191,3 +192,28 @@ def test_that_the_library_is_imported_where_tensors_have_numbers(monkeypatch: py
         network = build_unet(UNetSpec().resolved(8, False), 8, 1, 0)
     assert places == ["cpu"]
     assert network.conv_in.weight.is_meta
+
+
+def test_that_the_network_of_edm_is_its_denoiser() -> None:
+    """D = c_skip x + c_out F(c_in x), with the c of EDM's table 1; its weight is 1 on F's own error."""
+    tables = Tables.from_betas(CosineSchedule().betas(1000))
+    t = torch.tensor([1, 200, 500, 900, 990])
+    level, sd = tables.noise_level[t][:, None], 0.5
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * (1 + level)
+    width = (level**2 + sd**2).sqrt()
+
+    class Odd:
+        learns_variance, classes = False, 0
+
+        def predict(self, x_t, t, labels=None):
+            return Output(torch.sin(3 * x_t) + x_t / 2)
+
+    raw = Odd().predict(x / width, t).value
+    d = sd**2 / width**2 * x + level * sd / width * raw
+    denoiser = NetworkDenoiser(tables, Odd(), "edm")
+    for row, time in enumerate(t.tolist()):
+        x_t = x[row : row + 1] * tables.alpha_bar_at(time) ** 0.5
+        torch.testing.assert_close(denoiser(x_t, time).x0_hat, d[row : row + 1], rtol=1e-6, atol=1e-6)
+    weight = plain_weight("edm").on_eps(tables)[t][:, None]
+    on_image = (level**2 + sd**2) / (level * sd) ** 2  # EDM's λ, on the x_0 error
+    torch.testing.assert_close(weight, on_image * level**2, rtol=1e-9, atol=0)

@@ -25,8 +25,10 @@ class Coordinates:
 
     @classmethod
     def of(cls, tables: Tables, kind: PredictionKind, device: torch.device | None = None) -> Coordinates:
-        """Those of a network that predicts `kind` in the coordinates of the tables' process."""
-        found = tables.scale, READINGS[kind].answer(tables.scale)
+        """Those of a network that predicts `kind` in the tables' coordinates, or in its own."""
+        reading = READINGS[kind]
+        shown = reading.entry(tables.alpha_bar.sqrt(), (1 - tables.alpha_bar).sqrt())
+        found = tables.scale if shown is None else shown, reading.answer(tables.scale)
         return cls(*(None if bool((each == 1).all()) else each.float().to(device) for each in found))
 
     def show(self, x_t: Tensor, t: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
+DATA_STD = 0.5  # σ_d, the spread of pixels in [−1, 1] that EDM reckons with
 Root = float | Tensor  # √ᾱ_t or √(1−ᾱ_t): a number, or what broadcasts against x_t
 
 
@@ -62,6 +63,10 @@ class Reading(ABC):
     def own_factor(self, root: Tensor, noise_root: Tensor) -> Tensor:
         """What multiplies y − ŷ in a plain loss, so that all levels count alike: 1 where y itself does."""
         return torch.ones_like(noise_root)
+
+    def entry(self, root: Tensor, noise_root: Tensor) -> Tensor | None:
+        """What x_t is multiplied by for the network, shaped as the roots; None: as its process has it."""
+        return None
 
     def answer(self, scale: Tensor) -> Tensor:
         """What turns y of the process's own coordinates into y here, where x_t is 1/scale as large."""
@@ -243,6 +248,53 @@ class VelocityReading(Reading):
 
     def size(self, alpha_bar: Tensor, variance: Tensor) -> Tensor:
         return (1 + (1 - alpha_bar) / variance).sqrt()
+
+
+@dataclass(frozen=True)
+class PreconditionedReading(Reading):
+    """F of EDM: x̂_0 = c_skip x + c_out F(c_in x) with x = x_0 + ς ε, here with x_t = √ᾱ x.
+
+    Written with S = σ_d² ᾱ + 1 − ᾱ it stays finite at both ends. With σ_d = 1 it is −v.
+    """
+
+    kind: ClassVar[str] = "edm"
+    title: ClassVar[str] = "EDM's F"
+    summary: ClassVar[str] = "what EDM leaves to the network of the image, of unit variance like its input"
+    symbol: ClassVar[str] = "F"
+    latex: ClassVar[str] = "F"
+    hat: ClassVar[str] = r"\hat F"
+    factor: ClassVar[str] = r"\frac{\bar\alpha_t}{4-3\bar\alpha_t}"
+    formula: ClassVar[str] = (
+        r"\quantity{x0}{\hat x_0} = \frac{\sigma_d^2\sqrt{\bar\alpha_t}\,x_t}{S_t}"
+        r"+\sigma_d\sqrt{\frac{1-\bar\alpha_t}{S_t}}\,\hat F,\quad "
+        r"S_t = \sigma_d^2\bar\alpha_t+1-\bar\alpha_t,\ \sigma_d = \frac12"
+    )
+    source: ClassVar[str] = "EDM eq. 7, table 1"
+    prediction_type: ClassVar[str] = "edm"  # not known to the schedulers of diffusers' VP pipelines
+    in_diffusers: ClassVar[bool] = False
+
+    def x_0(self, value: Tensor, x_t: Tensor, root: Root, noise_root: Root) -> Tensor:
+        whole = _whole(root, noise_root)
+        return plus(x_t * (DATA_STD**2 * root / whole), value, DATA_STD * noise_root / whole**0.5)
+
+    def eps(self, value: Tensor, x_t: Tensor, root: Root, noise_root: Root) -> Tensor:
+        whole = _whole(root, noise_root)
+        return plus(x_t * (noise_root / whole), value, -DATA_STD * root / whole**0.5)
+
+    def target(self, x_0: Tensor, eps: Tensor, root: Root, noise_root: Root) -> Tensor:
+        found: Tensor = noise_root * x_0 - DATA_STD**2 * root * eps
+        return found / (DATA_STD * _whole(root, noise_root) ** 0.5)
+
+    def scale(self, root: Tensor, noise_root: Tensor) -> Tensor:
+        return DATA_STD * root * (DATA_STD**2 * root**2 + noise_root**2).rsqrt()
+
+    def entry(self, root: Tensor, noise_root: Tensor) -> Tensor | None:
+        return (DATA_STD**2 * root**2 + noise_root**2).rsqrt()  # c_in x = x_t/√S, whatever the process
+
+
+def _whole(root: Root, noise_root: Root) -> Root:
+    """S, the variance of x_t for data of variance σ_d²."""
+    return DATA_STD**2 * root**2 + noise_root**2
 
 
 READINGS: Mapping[str, Reading] = {cls.kind: cls() for cls in Reading.__subclasses__()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from diffusion_studio.core.curves import check_curve, curve_values
 from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.devices import finest
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 
 
@@ -27,11 +29,11 @@ class TimeDensity(Member):
         """Whether each loss is divided by T p_t, so that the sum over t stays the same."""
         return False
 
-    def probabilities(self, steps: int, mean_square: Tensor | None = None) -> Tensor:
+    def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
         """p_1 … p_T, with sum 1.
 
         Args:
-            steps: T.
+            tables: the forward process, with its T.
             mean_square: E[L_t²] of the weighted losses as measured, (T,); None where not yet known.
 
         Returns:
@@ -52,8 +54,8 @@ class UniformDensity(TimeDensity):
     formula: ClassVar[str] = r"p_t = \frac1T"
     source: ClassVar[str] = "Ho et al. 2020, algorithm 1"
 
-    def probabilities(self, steps: int, mean_square: Tensor | None = None) -> Tensor:
-        return _uniform(steps)
+    def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
+        return _uniform(tables.steps)
 
 
 class ImportanceDensity(TimeDensity):
@@ -73,14 +75,50 @@ class ImportanceDensity(TimeDensity):
     def corrects(self) -> bool:
         return True
 
-    def probabilities(self, steps: int, mean_square: Tensor | None = None) -> Tensor:
+    def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
         if mean_square is None:
-            return _uniform(steps)
+            return _uniform(tables.steps)
         root = mean_square.to(finest(mean_square.device)).sqrt()
-        uniform = torch.full_like(root, 1 / steps)
+        uniform = torch.full_like(root, 1 / len(root))
         total = root.sum()
         by_loss = torch.where(total > 0, root / total.clamp(min=1e-300), uniform)
         return (1 - self.floor) * by_loss + self.floor * uniform
+
+
+class LogNormalDensity(TimeDensity):
+    kind: Literal["log_normal"] = "log_normal"
+    mean: float = knob(
+        -1.2, title="mean of ln ς", symbol="P_mean", ge=-8, le=8,
+        help="The noise level that is trained on most often, as a logarithm.", source="EDM table 1",
+    )  # fmt: skip
+    std: float = knob(
+        1.2, title="spread of ln ς", symbol="P_std", ge=0.1, le=8,
+        help="How far around it the levels reach; the larger, the more even over all of them.",
+        source="EDM table 1",
+    )  # fmt: skip
+
+    title: ClassVar[str] = "log-normal in ς"
+    summary: ClassVar[str] = (
+        "levels at which something can be learned: neither near the image nor near noise."
+    )
+    formula: ClassVar[str] = r"\ln\varsigma_t \sim \mathcal{N}(P_{mean}, P_{std}^2)"
+    source: ClassVar[str] = "EDM §5, table 1"
+
+    def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
+        """Each t has what lies between the middles to its neighbours, in ln ς."""
+        levels = tables.noise_level[1:].log()
+        middles = (levels[1:] + levels[:-1]) / 2
+        ends = 2 * levels[:1] - middles[:1], 2 * levels[-1:] - middles[-1:]
+        edges = (torch.cat([ends[0], middles, ends[1]]) - self.mean) / self.std
+        share = torch.special.ndtr(edges).diff()
+        if not float(share.sum()) > 1e-6:
+            low, high = math.exp(float(levels[0])), math.exp(float(levels[-1]))
+            raise Refused(
+                f"The levels of this schedule lie between ς = {low:.3g} and {high:.3g}, where this "
+                "log-normal density has nothing."
+            )
+        found: Tensor = share / share.sum()
+        return found
 
 
 class CurveDensity(TimeDensity):
@@ -111,14 +149,14 @@ class CurveDensity(TimeDensity):
     def corrects(self) -> bool:
         return self.unbiased
 
-    def probabilities(self, steps: int, mean_square: Tensor | None = None) -> Tensor:
-        heights = curve_values(self.points, steps)
+    def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
+        heights = curve_values(self.points, tables.steps)
         total = heights.sum()
         if not total > 0:
             raise Refused("The density of t is 0 at every t; raise a point of its curve.")
         values: Tensor = heights / total
         if self.unbiased:  # a loss that is divided by 0 would be infinite
-            values = 0.999 * values + 0.001 / steps
+            values = 0.999 * values + 0.001 / tables.steps
         return values
 
 

@@ -18,6 +18,7 @@ from diffusion_studio.core.samplers.ddpm import DDPM
 from diffusion_studio.core.samplers.dpm2 import DPM2
 from diffusion_studio.core.samplers.dpm_sde import DPMSolverSDE
 from diffusion_studio.core.samplers.dpm_solver import DPMSolver2M, DPMSolver2MSDE
+from diffusion_studio.core.samplers.edm import EDMStochastic
 from diffusion_studio.core.samplers.euler import Euler, EulerAncestral
 from diffusion_studio.core.samplers.heun import Heun
 from diffusion_studio.core.samplers.multistep.dpm3m_sde import DPMSolver3MSDE
@@ -41,6 +42,7 @@ __all__ = [
     "DPMSolver2MSDE",
     "DPMSolver3MSDE",
     "DPMSolverSDE",
+    "EDMStochastic",
     "Euler",
     "EulerAncestral",
     "FlowEuler",

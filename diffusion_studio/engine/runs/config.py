@@ -110,7 +110,7 @@ class ObjectiveSpec(Choice):
         """
         weight = self.weight.on_eps(tables)
         check_weight(weight)
-        self.density.probabilities(tables.steps)
+        self.density.probabilities(tables)
         return weight
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.devices import finest, sent
 from diffusion_studio.core.objective.time_density import LossHistory, TimeDensity, UniformDensity
+from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.data.imageset import ImageSet
 
 _ORDER, _DRAWS = 11, 12  # streams of the counter
@@ -148,6 +149,7 @@ class BatchSource:
         self._generator = torch.Generator(device)
         self.density: TimeDensity = UniformDensity()
         self.history: LossHistory | None = None
+        self._tables: Tables | None = None  # of a density that is not uniform
         self._fixed: Tensor | None = None  # p_t of a density that does not learn, (T,)
         self._finest = finest(device)
 
@@ -161,8 +163,8 @@ class BatchSource:
         """Which of all images these are. (N',)"""
         return self._numbers
 
-    def set_density(self, density: TimeDensity) -> None:
-        """Draws t from this density from the next batch on."""
+    def set_density(self, density: TimeDensity, tables: Tables) -> None:
+        """Draws t from this density over the times of these tables from the next batch on."""
         if density == self.density:
             return
         self.density = density
@@ -171,11 +173,14 @@ class BatchSource:
         elif self.history is None:
             self.history = LossHistory(self._steps, device=self._device)
         uniform = isinstance(density, UniformDensity)
+        self._tables = tables
         self._fixed = None if uniform or density.learns else self._probabilities()
 
     def _probabilities(self) -> Tensor:
         known = None if self.history is None else self.history.mean_square()
-        return self.density.probabilities(self._steps, known).to(self._device, self._finest)
+        if self._tables is None:
+            return torch.full((self._steps,), 1 / self._steps, device=self._device, dtype=self._finest)
+        return self.density.probabilities(self._tables, known).to(self._device, self._finest)
 
     def probabilities(self) -> Tensor:
         """p_1 … p_T of the next batch, as finely as the device knows them. (T,)"""

@@ -138,7 +138,7 @@ class Session:
         config = self.config.model_copy(update={"objective": objective})
         self.run = Run(self.run.path, config)
         self.learner.set_objective(objective)
-        self.batches.set_density(objective.density)
+        self.batches.set_density(objective.density, self.learner.tables)
 
     def set_parts(self, parts: int) -> None:
         """Splits batches from the next step on."""
@@ -325,7 +325,7 @@ def ready_session(run: Run, data: RunData, learner: Learner, device: torch.devic
         data.trained,
         ground.examples,
     )
-    batches.set_density(config.objective.density)
+    batches.set_density(config.objective.density, tables)
     averages = TimestepAverages(tables.steps)
     return Session(run, data.images, learner, batches, averages, notes=data.notes, code=ground.code)
 

@@ -9,6 +9,12 @@ from diffusion_studio.core.process.tables import diffuse
 from diffusion_studio.core.steps.clipping import Clip
 
 
+def edm(x_0, eps, level):
+    """F from D = x_0: (x_0 − c_skip x)/c_out, as EDM's table 1 has it, with σ_d = ½."""
+    skip, out = 0.25 / (level**2 + 0.25), 0.5 * level / (level**2 + 0.25) ** 0.5
+    return (x_0 - skip * (x_0 + level * eps)) / out
+
+
 def readings(alpha_bar: float):
     generator = torch.Generator().manual_seed(0)
     x_0 = torch.randn(4, 3, 2, 2, generator=generator, dtype=torch.float64)
@@ -19,6 +25,7 @@ def readings(alpha_bar: float):
         "score": -eps / (1 - alpha_bar) ** 0.5,
         "v": alpha_bar**0.5 * eps - (1 - alpha_bar) ** 0.5 * x_0,
         "velocity": eps - x_0,
+        "edm": edm(x_0, eps, ((1 - alpha_bar) / alpha_bar) ** 0.5),
     }
     return diffuse(x_0, eps, alpha_bar), values
 
@@ -34,6 +41,7 @@ def test_that_every_prediction_reads_as_every_other(kind, alpha_bar):
         torch.testing.assert_close(prediction.score_hat, values["score"], rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(prediction.v_hat, values["v"], rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(prediction.read("velocity"), values["velocity"], rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(prediction.read("edm"), values["edm"], rtol=1e-9, atol=1e-9)
 
 
 def test_that_errors_are_tied():

@@ -14,12 +14,14 @@ from diffusion_studio.core.objective.losses import HuberLoss, L1Loss, L2Loss, Lo
 from diffusion_studio.core.objective.time_density import (
     CurveDensity,
     ImportanceDensity,
+    LogNormalDensity,
     LossHistory,
     TimeDensity,
     UniformDensity,
 )
-from diffusion_studio.core.process.schedules import CosineSchedule
+from diffusion_studio.core.process.schedules import CosineSchedule, GeometricSchedule
 from diffusion_studio.core.process.tables import Tables, diffuse
+from diffusion_studio.core.refused import Refused
 
 
 @pytest.mark.parametrize("kind", list(members(Loss)))
@@ -50,12 +52,26 @@ def test_that_a_target_read_as_a_prediction_gives_back_image_and_noise(kind):
         torch.testing.assert_close(reading.eps_hat, noise)
 
 
+def tables_of(steps):
+    return Tables.from_betas(CosineSchedule().betas(steps))
+
+
+def test_that_the_log_normal_density_is_that_of_the_noise_level():
+    tables = tables_of(1000)
+    p = LogNormalDensity().probabilities(tables)
+    levels = tables.noise_level[1:].log()
+    assert float((p * levels).sum()) == pytest.approx(-1.2, abs=0.01)
+    assert float((p * (levels + 1.2) ** 2).sum()) == pytest.approx(1.2**2, abs=0.03)
+    with pytest.raises(Refused, match="where this log-normal density has nothing"):
+        LogNormalDensity(mean=8, std=0.1).probabilities(Tables.from_betas(GeometricSchedule().betas(100)))
+
+
 @pytest.mark.parametrize("kind", list(members(TimeDensity)))
 @pytest.mark.parametrize("steps", [2, 10, 1000, 4000])
 def test_that_every_density_sums_to_one(kind, steps):
     density = members(TimeDensity)[kind]()
     for history in (None, torch.linspace(0, 3, steps) ** 2):
-        p = density.probabilities(steps, history)
+        p = density.probabilities(tables_of(steps), history)
         assert p.shape == (steps,)
         assert p.dtype == torch.float64
         assert bool((p >= 0).all())
@@ -65,16 +81,17 @@ def test_that_every_density_sums_to_one(kind, steps):
 
 def test_that_importance_follows_the_root_mean_square():
     square = torch.tensor([1.0, 4.0, 9.0, 16.0])
-    p = ImportanceDensity(floor=0.1).probabilities(4, square)
+    p = ImportanceDensity(floor=0.1).probabilities(tables_of(4), square)
     torch.testing.assert_close(p, 0.9 * torch.tensor([0.1, 0.2, 0.3, 0.4]).double() + 0.025)
     torch.testing.assert_close(
-        ImportanceDensity().probabilities(4, torch.zeros(4)), UniformDensity().probabilities(4)
+        ImportanceDensity().probabilities(tables_of(4), torch.zeros(4)),
+        UniformDensity().probabilities(tables_of(4)),
     )
 
 
 def test_that_a_density_that_is_0_where_t_lies_is_refused():
     with pytest.raises(ValueError, match="0 at every t"):
-        CurveDensity(points=(0.0, 1.0, 0.0)).probabilities(2)
+        CurveDensity(points=(0.0, 1.0, 0.0)).probabilities(tables_of(2))
 
 
 class Slowly:

@@ -26,6 +26,7 @@ from diffusion_studio.core.samplers import (
     DPMSolver2MSDE,
     DPMSolver3MSDE,
     DPMSolverSDE,
+    EDMStochastic,
     Euler,
     EulerAncestral,
     FlowEuler,
@@ -193,6 +194,25 @@ def test_that_heun_takes_the_mean_of_both_slopes():
     end = root_s * (x / root_t + step * slope)
     expected = root_s * (x / root_t + step * (slope + denoiser(end, s).eps_hat) / 2)
     torch.testing.assert_close(run(denoiser, Heun(), (t, s), x)[-1].x_s, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_that_edm_goes_from_one_raised_level_to_the_next():
+    """Heun from ς_t to ς_d, near ς_s/(1+γ), then √(ς_s² − ς_d²) z, over x̃ = x/√ᾱ (EDM algorithm 2)."""
+    tables = TABLES["linear"]
+    denoiser, sampler, x = curved(tables), EDMStochastic(churn=0.3), start()
+    t, s = tables.steps // 2, tables.steps // 4
+    below, level, roots = sampler.update(tables, t, s).asked_at, tables.noise_level_at, tables.alpha_bar**0.5
+    assert below is not None and abs(math.log(level(below) * 1.3 / level(s))) < 0.05
+    high = x / roots[t]
+    slope = denoiser(x, t).eps_hat
+    middle = high + (level(below) - level(t)) * slope
+    half = (slope + denoiser(middle * roots[below], below).eps_hat) / 2
+    z = CounterNoise(0).step(t, tuple(x.shape)).double()
+    low = high + (level(below) - level(t)) * half + (level(s) ** 2 - level(below) ** 2) ** 0.5 * z
+    (step, _) = run(denoiser, sampler, (t, s, 0), x)
+    torch.testing.assert_close(step.x_s, low * roots[s], rtol=1e-10, atol=1e-10)
+    with pytest.raises(ValueError, match="churn"):
+        EDMStochastic(churn=0.5)
 
 
 @pytest.mark.parametrize("kind", list(SAMPLERS))

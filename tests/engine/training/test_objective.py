@@ -50,6 +50,7 @@ def own_target(kind, batch, a, b):
     x_0, noise = batch.x_0.double(), batch.noise.double()
     return {
         "eps": noise, "x_0": x_0, "v": a * noise - b * x_0, "score": -noise / b, "velocity": noise - x_0,
+        "edm": (b * x_0 - 0.25 * a * noise) / (0.5 * (0.25 * a**2 + b**2) ** 0.5),
     }[kind]  # fmt: skip
 
 
@@ -101,7 +102,8 @@ def test_that_the_loss_is_the_weighted_eps_error_of_any_prediction(kind, weight,
         alpha_bar, noise = tables.alpha_bar_at(t), batch.noise[i : i + 1].double()
         x_t = alpha_bar**0.5 * batch.x_0[i : i + 1].double() + (1 - alpha_bar) ** 0.5 * noise
         with torch.no_grad():
-            value = unet(x_t, torch.tensor([t - 1]), codes(learner, batch)[i : i + 1]).sample
+            shown = x_t / (alpha_bar / 4 + 1 - alpha_bar) ** 0.5 if kind == "edm" else x_t  # c_in
+            value = unet(shown, torch.tensor([t - 1]), codes(learner, batch)[i : i + 1]).sample
         errors.append(float((noise - Prediction(kind, value, x_t, alpha_bar).eps_hat).square().mean()))
         losses.append(float(on_eps[t]) * errors[-1])
     result = learner.step(batch, 0)
@@ -170,7 +172,7 @@ def test_that_t_follows_a_drawn_density(pictures, tmp_path):
     session = begin(tmp_path / "run", tiny_config(pictures, T=21, objective={"density": density}))
     drawn = torch.cat([session.batches.batch(n, 0, 2000).t for n in range(5)])
     share = torch.bincount(drawn, minlength=22)[1:].double() / len(drawn)
-    expected = CurveDensity(points=(0.0, 1.0, 3.0)).probabilities(21)
+    expected = CurveDensity(points=(0.0, 1.0, 3.0)).probabilities(session.learner.tables)
     torch.testing.assert_close(share, expected, atol=2e-3, rtol=0)
     assert session.batches.batch(0, 0, 10).correction is None
 
@@ -311,7 +313,7 @@ def test_that_error_weight_density_and_share_are_the_closed_forms(steps, picture
         record = event if isinstance(event, TimestepErrors) else record
     assert record is not None
     weight = CurveWeight(points=curve).on_eps(session.learner.tables).numpy()[1:]
-    p = CurveDensity(points=density).probabilities(steps).numpy()
+    p = CurveDensity(points=density).probabilities(session.learner.tables).numpy()
     seen = record.count > 0
     assert record.t.tolist() == list(range(1, steps + 1))
     np.testing.assert_allclose(record.error[seen], known[seen], rtol=1e-4)

@@ -24,6 +24,7 @@ from diffusion_studio.pages.commands import Commands
 from diffusion_studio.pages.entries import FIRST_PAGE, PAGES
 from diffusion_studio.pages.page import Desk, Page
 from diffusion_studio.pages.plane.page import PlanePage
+from diffusion_studio.pages.run_ways import RunWays
 from diffusion_studio.pages.runs.page import RunsPage
 from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.shell import Shell
@@ -76,6 +77,7 @@ class Studio(QObject):
         self.plane, self.theory = self.plane_page.model, self.theory_page.model
         self.runs = self.runs_page.model
         tours = {key: page.tour for key, page in self.pages.items() if page.tour is not None}
+        self.ways = RunWays(self.runs_page, self.train_page, self.sample_page, self.code_page, self.show_page)
         self.commands = Commands(
             shell, self.train_page, self.sample_page, desk.runs, self.settings, tours, self.show_page,
             self.open_path,
@@ -128,11 +130,6 @@ class Studio(QObject):
         self.sampling.changed.connect(self._remember_sampling)
         self.plane.changed.connect(lambda state: self.memory.set("plane", to_remember(state)))
         self.train_page.sample_requested.connect(self._sample_trained)
-        self.runs_page.sample_requested.connect(self._sample_run)
-        self.runs_page.resume_requested.connect(self._resume_run)
-        self.runs_page.show_requested.connect(self._show_run)
-        self.runs_page.train_requested.connect(lambda: self.show_page("train"))
-        self.runs.trash_changed.connect(self.sampling.choices.refresh)
 
     # --- from one page to another -------------------------------------------------------------------------
 
@@ -166,8 +163,10 @@ class Studio(QObject):
     def open_path(self, path: str) -> None:
         """Anything dropped or given on the command line: a run, a model folder, or a folder of images."""
         place = Path(path).expanduser().absolute()
+        if is_run(place):
+            self.runs.open_place(place)
         if kind_of(place) in BY_KIND:
-            self._show_code(place)
+            self.ways.show_code(place)
         elif is_run(place) or is_pipeline(place):
             self.sampling.choices.open_folder(place)
             self.show_page("sample")
@@ -182,35 +181,7 @@ class Studio(QObject):
 
     def _sample_trained(self) -> None:
         if self.training.state.run is not None:
-            self._sample_run(self.training.state.run)
-
-    def _sample_run(self, path: Path) -> None:
-        if kind_of(path) in BY_KIND:
-            self._show_code(path)
-            return
-        self.sampling.choices.refresh()
-        self.sampling.choices.choose(str(path))
-        self.show_page("sample")
-
-    def _show_code(self, path: Path) -> None:
-        """An autoencoder's run, on its own page."""
-        self.code_page.open_run(path)
-        self.show_page("autoencoder")
-
-    def _resume_run(self, path: Path) -> None:
-        if kind_of(path) in BY_KIND:
-            self.code_page.model.resume_run(path)
-            self.show_page("autoencoder")
-            return
-        self.training.resume_run(path)
-        self.show_page("train")
-
-    def _show_run(self, path: Path) -> None:
-        if kind_of(path) in BY_KIND:
-            self._show_code(path)
-            return
-        self.training.show_run(path)
-        self.show_page("train")
+            self.ways.sample(self.training.state.run)
 
     def _current(self) -> Page:
         page = self.shell.current_page

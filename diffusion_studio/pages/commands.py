@@ -13,6 +13,7 @@ from diffusion_studio.core.describe import members
 from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.log import WINDOW, last_of
+from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.machine.devices import named_devices
 from diffusion_studio.engine.machine.doctor import about
 from diffusion_studio.engine.runs.run import list_runs
@@ -126,7 +127,7 @@ class Commands(QObject):
                 keys = key_text(action.keys[0]) if action.keys else ""
                 yield Entry(action.title, menu, partial(actions.do, action.name), keys)
         for run in list_runs(self._runs):
-            yield Entry(run.name, "Run", partial(self._open_path, str(run)))
+            yield Entry(called(run), "Run", partial(self._open_path, str(run)))
         for kind, sampler in members(Sampler).items():
             yield Entry(sampler.title, "Sampler", partial(self._sample_with, kind))
         for key, tour in self._tours.items():

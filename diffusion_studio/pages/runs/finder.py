@@ -24,10 +24,15 @@ class Finder(QWidget):
     typed = Signal(str)
     starred_wanted = Signal(bool)
     sort_requested = Signal(str)
+    open_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.field, self.starred, self.order = FindField(), QToolButton(), QToolButton()
+        self.open = QToolButton()
+        self.open.setToolTip(hint("open-runs"))
+        self.open.setAccessibleName("Open runs elsewhere")
+        set_icon(self.open, "folder")
         self.field.setPlaceholderText("Find: name, tag, note, kind, data")
         self.field.setAccessibleName("Words to find runs by")
         self.field.setToolTip(hint("filter-runs"))
@@ -40,9 +45,10 @@ class Finder(QWidget):
         set_icon(self.starred, "star")
         self._build_order()
         row = FlowRow(self)
-        for widget in (self.field, self.starred, self.order):
+        for widget in (self.field, self.starred, self.order, self.open):
             row.addWidget(widget)
         self.field.textChanged.connect(self.typed)
+        self.open.clicked.connect(self.open_requested)
         self.starred.toggled.connect(self.starred_wanted)
 
     def _build_order(self) -> None:

@@ -10,37 +10,28 @@ from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QFileDialog,
-    QGridLayout,
     QHBoxLayout,
     QLineEdit,
-    QMenu,
-    QPushButton,
     QSplitter,
     QStackedWidget,
     QWidget,
 )
 
-from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
-from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
+from diffusion_studio.pages.page import Desk, Page, Workspace, ask_for_folder, restored_sizes, show_notice
 from diffusion_studio.pages.runs.card import RunCard
 from diffusion_studio.pages.runs.compare import AXES, VIEWS, CompareCard
 from diffusion_studio.pages.runs.finder import Finder
+from diffusion_studio.pages.runs.foot import EXPORTS, RunFoot
 from diffusion_studio.pages.runs.table import RunTable
-from diffusion_studio.pages.runs.trash import TrashDialog, in_words, megabytes
+from diffusion_studio.pages.runs.trash import TrashDialog, megabytes
 from diffusion_studio.viewmodels.runs.comparison import RunRead
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
 from diffusion_studio.viewmodels.runs.state import RunsState
-from diffusion_studio.viewmodels.runs.summary import RunSummary
 from diffusion_studio.widgets.actions.action_set import Act
-from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.empty import EmptyState
 
-EXPORTS = (  # what, the ending of its name, filters
-    ("Model for diffusers …", "", "Folder (*)"),
-    ("Network as ONNX …", "onnx", "ONNX (*.onnx)"),
-    ("Film of its training …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng);;MP4 (*.mp4)"),
-)
+OPEN = "Open a run, or a folder of runs"
 
 
 class RunsPage(Page):
@@ -49,6 +40,7 @@ class RunsPage(Page):
     key = "runs"
     sample_requested = Signal(object)  # Path
     resume_requested = Signal(object)
+    again_requested = Signal(object)
     show_requested = Signal(object)
     train_requested = Signal()
 
@@ -71,6 +63,7 @@ class RunsPage(Page):
         self.empty.set_content(
             "pages/runs/icon", "No training yet",
             "Every training that you start is kept here, with its curves and samples.", "Train a model",
+            "Open runs elsewhere …",
         )  # fmt: skip
         self.nothing_fits.set_content(
             "pages/runs/icon", "No run fits",
@@ -92,33 +85,8 @@ class RunsPage(Page):
         self.workspace.area.addWidget(self.halves, 1)
         self.card = RunCard()
         self.workspace.panel.addWidget(self.card, 1)
-        self._build_foot()
-
-    def _build_foot(self) -> None:
-        self.sample = QPushButton("Walk through its chain")
-        self.sample.setProperty("primary", True)
-        self.resume = QPushButton("Resume training")
-        self.show_curves = QPushButton("Show its curves")
-        self.open_folder = QPushButton("Open its folder")
-        self.export = QPushButton("Export")
-        self.export.setMenu(QMenu(self.export))
-        for number, (text, *_) in enumerate(EXPORTS):
-            self.export.menu().addAction(text, partial(self.ask_for_export, number))
-        self.trash = QPushButton("Move to trash")
-        self.actions_of_run = (
-            self.sample, self.resume, self.show_curves, self.export, self.open_folder, self.trash
-        )  # fmt: skip
-        self.show_trash = QPushButton("Trash")
-        self.show_trash.setProperty("link", True)
-        self.show_trash.setToolTip(hint("show-trash"))
-        grid = QGridLayout()
-        grid.setSpacing(8)
-        first, *others = self.actions_of_run
-        grid.addWidget(first, 0, 0, 1, 2)
-        for number, button in enumerate(others):
-            grid.addWidget(button, 1 + number // 2, number % 2)
-        self.workspace.foot.addLayout(grid)
-        self.workspace.foot.addWidget(self.show_trash)
+        self.foot = RunFoot()
+        self.workspace.foot.addWidget(self.foot)
 
     def _connect(self) -> None:
         model, table, card = self.model, self.table, self.card
@@ -135,13 +103,20 @@ class RunsPage(Page):
         card.tagged.connect(model.tag)
         card.noted.connect(model.write_note)
         card.star_pressed.connect(model.star)
-        self.sample.clicked.connect(lambda: self._emit(self.sample_requested))
-        self.resume.clicked.connect(lambda: self._emit(self.resume_requested))
-        self.show_curves.clicked.connect(lambda: self._emit(self.show_requested))
-        self.open_folder.clicked.connect(self._open_folder)
-        self.trash.clicked.connect(self._trash)
-        self.show_trash.clicked.connect(self.open_trash)
+        foot = self.foot
+        for button, wanted in (
+            (foot.sample, self.sample_requested), (foot.resume, self.resume_requested),
+            (foot.show_curves, self.show_requested), (foot.again, self.again_requested),
+        ):  # fmt: skip
+            button.clicked.connect(partial(self._emit, wanted))
+        foot.export_requested.connect(self.ask_for_export)
+        foot.open_folder.clicked.connect(self._open_folder)
+        foot.trash.clicked.connect(self._trash)
+        foot.leave.clicked.connect(self._leave)
+        foot.show_trash.clicked.connect(self.open_trash)
+        self.finder.open_requested.connect(self.ask_for_place)
         self.empty.primary_requested.connect(self.train_requested)
+        self.empty.secondary_requested.connect(self.ask_for_place)
         self.nothing_fits.primary_requested.connect(self._show_all)
         self.banner.closed.connect(model.dismiss_notice)
         self.banner.action_triggered.connect(model.put_back)
@@ -150,8 +125,9 @@ class RunsPage(Page):
 
     def acts(self) -> dict[str, Act]:
         by_button = {
-            "walk-run": self.sample, "resume-run": self.resume, "show-run": self.show_curves,
-            "trash-run": self.trash, "star-run": self.card.star,
+            "walk-run": self.foot.sample, "resume-run": self.foot.resume,
+            "show-run": self.foot.show_curves, "run-again": self.foot.again,
+            "trash-run": self.foot.trash, "star-run": self.card.star,
         }  # fmt: skip
         by_field = {"rename-run": self.card.name, "tag-run": self.card.tags, "note-run": self.card.note}
         return {
@@ -159,6 +135,8 @@ class RunsPage(Page):
             **{name: Act(button.click, button.isEnabled) for name, button in by_button.items()},
             **{name: Act(partial(_write_in, field), field.isEnabled) for name, field in by_field.items()},
             "filter-runs": Act(self.finder.begin),
+            "open-runs": Act(self.ask_for_place),
+            "leave-run": Act(self._leave, lambda: not self.foot.leave.isHidden()),
             "show-trash": Act(self.open_trash),
         }
 
@@ -170,7 +148,15 @@ class RunsPage(Page):
         self.model.filter("")
         self.model.show_starred(False)
 
-    def _emit(self, signal: Any) -> None:
+    def ask_for_place(self) -> None:
+        """Asks for a run, or a folder of runs, that lies elsewhere."""
+        ask_for_folder(self, OPEN, lambda path: self.model.open_place(Path(path)))
+
+    def _leave(self) -> None:
+        if self.model.state.selected is not None:
+            self.model.leave(self.model.state.selected)
+
+    def _emit(self, signal: Any, _checked: bool = False) -> None:
         if self.model.state.selected is not None:
             signal.emit(self.model.state.selected)
 
@@ -212,10 +198,10 @@ class RunsPage(Page):
         self.finder.setVisible(bool(state.runs))
         self.views.setCurrentWidget(self._view(state))
         self.card.show_state(state)
-        self._render_actions(state.summary(state.selected))
+        run = state.summary(state.selected)
+        self.foot.show_run(run, state.place_of(state.selected) is not None)
         show_notice(self.banner, state.notice)
-        self.show_trash.setText(f"Trash: {in_words(state.trash)} …")
-        self.show_trash.setVisible(bool(state.trash))
+        self.foot.say_trash(state.trash)
         self.header_changed.emit()
 
     def _render_runs(self, runs: tuple[RunRead, ...]) -> None:
@@ -228,18 +214,6 @@ class RunsPage(Page):
         if state.shown or not state.listed:
             return self.table
         return self.nothing_fits if state.runs else self.empty
-
-    def _render_actions(self, run: RunSummary | None) -> None:
-        for button in self.actions_of_run:
-            button.setEnabled(run is not None)
-        if run is None:
-            return
-        sound, code = not run.problem, run.kind in BY_KIND
-        self.sample.setText("Look into its code" if code else "Walk through its chain")
-        self.sample.setEnabled(sound and run.step > 0)
-        self.resume.setEnabled(sound)
-        self.export.setEnabled(sound and run.step > 0)
-        self.show_curves.setEnabled(sound and not code)
 
     def come_into_sight(self, run: Path | None) -> None:
         self.model.refresh()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +11,26 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.labbook.entries import (
-    MOST_NAME,
-    MOST_NOTE,
-    Entry,
-    common_tags,
-    one_line,
-    retagged,
-    tags_in,
-)
-from diffusion_studio.engine.runs.run import list_runs
-from diffusion_studio.engine.runs.trash import Trashed, list_trash
+from diffusion_studio.engine.labbook.entries import Entry
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.runs.away import Exports, Trash
 from diffusion_studio.viewmodels.runs.comparison import Comparing
+from diffusion_studio.viewmodels.runs.edits import Changes, noted, renamed, starred, tagged
+from diffusion_studio.viewmodels.runs.listing import (
+    ELSEWHERE,
+    RunsListed,
+    listed,
+    place_of,
+    remembered_places,
+)
 from diffusion_studio.viewmodels.runs.order import remembered, sorted_by
-from diffusion_studio.viewmodels.runs.state import RunsState, Step, TakenAway, Written
-from diffusion_studio.viewmodels.runs.summary import RunSummary, summary_of
+from diffusion_studio.viewmodels.runs.state import Placed, RunsState, Step, TakenAway, Written
+from diffusion_studio.viewmodels.runs.summary import RunSummary
 from diffusion_studio.viewmodels.runs.writing import Writing
 
 ARRANGEMENT = "labbook.order"  # in the window's memory
-
-
-@dataclass(frozen=True, eq=False)
-class RunsListed(events.Event):
-    """What lies on disk."""
-
-    runs: tuple[RunSummary, ...]
-    trash: tuple[Trashed, ...]
 
 
 class RunsViewModel(QObject):
@@ -65,16 +55,18 @@ class RunsViewModel(QObject):
         self.exports.told.connect(self._tell)
         self._writing = Writing(self)
         self._writing.failed.connect(self._on_not_written)
+        self._writing.done.connect(self.written)
         self.comparing = Comparing(self)
-        self.state = RunsState(arrangement=remembered(memory.get(ARRANGEMENT)))
+        self.state = RunsState(
+            arrangement=remembered(memory.get(ARRANGEMENT)), elsewhere=remembered_places(memory)
+        )
 
     def refresh(self) -> None:
         """Reads the list again, beside the window."""
-        folder = self._runs_dir
+        folder, elsewhere = self._runs_dir, self.state.elsewhere
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            runs = tuple(summary_of(path) for path in list_runs(folder) if not control.stopped)
-            yield RunsListed(runs, tuple(list_trash(folder)))
+            yield listed(folder, elsewhere, lambda: control.stopped)
 
         self._writing.mark()
         self._listing.start(stream)
@@ -89,6 +81,35 @@ class RunsViewModel(QObject):
                 self.comparing.forget()
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._update(notice=Notice("error", message, traceback), listed=True)
+
+    # --- runs of other places --------------------------------------------------------------------------
+
+    def open_place(self, path: Path) -> None:
+        """Lists a run, or the runs of a folder, from anywhere on the disk, from now on."""
+        place = place_of(path)
+        if place is None:
+            self.tell(f"{path} is no run, and there is none right inside.")
+            return
+        if self._runs_dir not in (place, place.parent):
+            self._place((*self.state.elsewhere, place))
+        self.refresh()
+        self._update(chosen=(place,))
+
+    def leave(self, run: Path) -> None:
+        """Takes a run of elsewhere, with those of its folder, off the list; on the disk nothing changes."""
+        left = self.state.place_of(run)
+        self._place(tuple(place for place in self.state.elsewhere if place != left))
+
+    def _place(self, places: tuple[Path, ...]) -> None:
+        before, after = self.state.elsewhere, tuple(dict.fromkeys(places))
+        if before != after:
+            self._look_at(after)
+            self._remember(Placed(before, after))
+
+    def _look_at(self, places: tuple[Path, ...]) -> None:
+        self._memory.set(ELSEWHERE, [str(place) for place in places])
+        self._update(elsewhere=places)
+        self.refresh()
 
     # --- what is shown, and which of it is chosen -----------------------------------------------------
 
@@ -133,35 +154,26 @@ class RunsViewModel(QObject):
 
     def rename(self, name: str) -> None:
         """Calls the run that is shown otherwise; its folder keeps its name."""
-        run = self.state.summary(self.state.selected)
-        if run is not None:
-            name = one_line(name)[:MOST_NAME]
-            self._write([run], lambda entry: replace(entry, name="" if name == run.path.name else name))
+        if (run := self.state.summary(self.state.selected)) is not None:
+            self._write(renamed(run, name))
 
     def write_note(self, note: str) -> None:
         """Writes a note about the run that is shown."""
-        run = self.state.summary(self.state.selected)
-        if run is not None:
-            self._write([run], lambda entry: replace(entry, note=note.rstrip()[:MOST_NOTE]))
+        if (run := self.state.summary(self.state.selected)) is not None:
+            self._write(noted(run, note))
 
     def tag(self, text: str) -> None:
         """The tags that all chosen runs have in common, between commas; what each has beside stays."""
-        runs = self._chosen_runs()
-        before, after = common_tags(run.entry for run in runs), tags_in([text])
-        self._write(runs, lambda entry: retagged(entry, before, after))
+        self._write(tagged(self._chosen_runs(), text))
 
     def star(self) -> None:
         """Gives the chosen runs a star, or takes it from them where all have one."""
-        runs = self._chosen_runs()
-        given = not all(run.entry.star for run in runs)
-        self._write(runs, lambda entry: replace(entry, star=given))
+        self._write(starred(self._chosen_runs()))
 
     def _chosen_runs(self) -> list[RunSummary]:
         return [run for run in self.state.runs if run.path in self.state.chosen]
 
-    def _write(self, runs: Sequence[RunSummary], change: Callable[[Entry], Entry]) -> None:
-        changes = tuple((run.path, run.entry, change(run.entry)) for run in runs)
-        changes = tuple(found for found in changes if found[1] != found[2])
+    def _write(self, changes: Changes) -> None:
         if changes:
             self._put([(path, after) for path, _, after in changes])
             self._remember(Written(changes))
@@ -174,10 +186,9 @@ class RunsViewModel(QObject):
         for path, entry in entries:
             self._writing.write(path, entry)
         self._keep_chosen()
-        self.written.emit()
 
     def _on_not_written(self, message: str) -> None:
-        self._tell(Notice("error", message))
+        self.tell(message)
         self.refresh()
 
     # --- undo and redo --------------------------------------------------------------------------------
@@ -192,6 +203,8 @@ class RunsViewModel(QObject):
         *past, step = self.state.past
         if isinstance(step, Written):
             self._put([(path, before) for path, before, _ in step.entries])
+        elif isinstance(step, Placed):
+            self._look_at(step.before)
         elif not self.restore(step.where, step.home):
             return
         self._update(past=tuple(past), future=(step, *self.state.future))
@@ -203,6 +216,9 @@ class RunsViewModel(QObject):
         step, *future = self.state.future
         if isinstance(step, Written):
             self._put([(path, after) for path, _, after in step.entries])
+            self._remember(step)
+        elif isinstance(step, Placed):
+            self._look_at(step.after)
             self._remember(step)
         else:
             self.trash(step.home)
@@ -251,6 +267,10 @@ class RunsViewModel(QObject):
         self.comparing.shutdown()
         self.bin.shutdown()
         self.exports.shutdown()
+
+    def tell(self, refusal: str) -> None:
+        """Says why something cannot be."""
+        self._tell(Notice("error", refusal))
 
     def _tell(self, notice: Notice | None) -> None:
         self._update(notice=notice)

@@ -31,7 +31,15 @@ class TakenAway:
     home: Path
 
 
-Step = Written | TakenAway
+@dataclass(frozen=True)
+class Placed:
+    """A step of undo: other places are looked at for runs."""
+
+    before: tuple[Path, ...]
+    after: tuple[Path, ...]
+
+
+Step = Written | TakenAway | Placed
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class RunsState:
     listed: bool = False
     arrangement: Arrangement = AS_FOUND
     chosen: tuple[Path, ...] = ()  # in the order in which they were chosen
+    elsewhere: tuple[Path, ...] = ()  # runs, and folders of runs, beside the folder of all runs
     trash: tuple[Trashed, ...] = ()  # all that lies there
     past: tuple[Step, ...] = ()
     future: tuple[Step, ...] = ()
@@ -70,6 +79,10 @@ class RunsState:
         """Those of the chosen runs that are laid over each other."""
         chosen = (self.summary(path) for path in self.chosen)
         return tuple(run for run in chosen if run is not None and not run.problem)[:MOST]
+
+    def place_of(self, run: Path | None) -> Path | None:
+        """The place elsewhere for which a run is listed, and which can be taken off the list."""
+        return next((p for p in self.elsewhere if run is not None and run.is_relative_to(p)), None)
 
     def summary(self, path: Path | None) -> RunSummary | None:
         return next((run for run in self.runs if run.path == path), None)

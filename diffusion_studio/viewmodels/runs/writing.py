@@ -18,6 +18,7 @@ class Writing(QObject):
     """Writes entries; of one run only the newest."""
 
     failed = Signal(str)  # a sentence
+    done = Signal()  # all lies on the disk, as far as it can
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -58,5 +59,7 @@ class Writing(QObject):
     def _on_told(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):
             self._begin()
+            if not self._slot.busy:
+                self.done.emit()
             if event.outcome == "failed":
                 self.failed.emit(event.message)

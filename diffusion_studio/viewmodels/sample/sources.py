@@ -11,6 +11,7 @@ import torch
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.chains.source import MEMORISING, Source, open_named
 from diffusion_studio.engine.classifier.files import version_of
+from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, is_run, list_runs, owner_of
@@ -45,7 +46,9 @@ def list_choices(
     for path in list_runs(runs_dir, RunConfig.kind):
         choices += _choices_of_run(path)
     known = {choice.key for choice in choices}
-    choices += [SourceChoice(path, Path(path).name) for path in extra if path not in known]
+    for key in extra:
+        if key not in known:
+            choices += _choices_of_run(Path(key)) or [SourceChoice(key, called(Path(key)))]
     return choices
 
 
@@ -54,11 +57,12 @@ def _choices_of_run(path: Path) -> list[SourceChoice]:
     checkpoints = list_checkpoints(path / "checkpoints")
     if not checkpoints:
         return []
+    name = called(path)
     older = [
-        SourceChoice(str(checkpoint), f"{path.name} · step {checkpoint_step(checkpoint):,}")
+        SourceChoice(str(checkpoint), f"{name} · step {checkpoint_step(checkpoint):,}")
         for checkpoint in reversed(checkpoints[:-1])
     ]
-    return [SourceChoice(str(path), f"{path.name} · newest"), *older]
+    return [SourceChoice(str(path), f"{name} · newest"), *older]
 
 
 class SourceCache:

@@ -23,6 +23,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec, evaluate, read_evaluation
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, is_run, list_runs
@@ -164,10 +165,10 @@ class TheoryViewModel(QObject):
 
     def refresh(self, run: Path | None = None) -> None:
         """Lists the runs; `run` is chosen when none is yet."""
-        found = tuple((str(path), path.name) for path in list_runs(self._runs_dir, RunConfig.kind))
+        found = tuple((str(path), called(path)) for path in list_runs(self._runs_dir, RunConfig.kind))
         for path in (Path(self.state.run) if self.state.run else None, run):  # also those in other folders
             if path is not None and is_run(path) and str(path) not in dict(found):
-                found = ((str(path), path.name), *found)
+                found = ((str(path), called(path)), *found)
         known = self.state.run if self.state.run in (EXACT, *dict(found)) else ""
         chosen = known or (str(run) if run is not None else next(iter(dict(found)), EXACT))
         self._update(runs=found)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, RunError, list_runs
 from diffusion_studio.engine.training.events import TimestepErrors
@@ -50,7 +51,7 @@ def fixed_schedules(steps: int, t: Floats) -> dict[str, Floats]:
 def other_runs(folder: Path, shown: Path | None) -> list[tuple[str, str]]:
     """(path, name) of the newest runs in `folder` beside the shown one."""
     found = [path for path in list_runs(folder, RunConfig.kind) if path != shown]
-    return [(str(path), path.name) for path in found[:OTHERS]]
+    return [(str(path), called(path)) for path in found[:OTHERS]]
 
 
 def comparison_with(path: Path) -> Comparison | None:
@@ -65,4 +66,4 @@ def comparison_with(path: Path) -> Comparison | None:
     tables = run.config.diffusion.tables()
     errors = TimestepErrors(**vars(record))
     log_snr = log_snr_at(tables, record.t) if record.log_snr is None else record.log_snr
-    return Comparison(run.name, errors, tables.steps, log_snr)
+    return Comparison(called(path), errors, tables.steps, log_snr)

@@ -114,6 +114,9 @@ GROUPS = (
     Group("Run", (
         Action("show-run", "Show its curves", "The losses and samples of the chosen run"),
         Action("trash-run", "Move it to the trash", "The chosen run goes to the trash, and can be put back"),
+        Action("run-again", "New run like it", "The settings of the shown run, for a new one"),
+        Action("open-runs", "Open runs elsewhere …", "A run, or a folder of runs, anywhere on the disk"),
+        Action("leave-run", "Take it off the list", "A run of elsewhere; on the disk nothing changes"),
         Action("filter-runs", "Find among runs", "Words that stand in a run's name, tags, note, kind or data",
                ("Ctrl+F",)),
         Action("rename-run", "Rename it", "What the shown run is called; its folder keeps its name", ("F2",)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.labbook.entries import Entry, read_entry
@@ -163,3 +163,18 @@ def test_that_a_head_and_the_menu_sort_and_sort_back(qtbot, page):
     page.finder.order.menu().actions()[NAMED].trigger()
     assert shown(page) == ["a", "b", "c"] and page.finder.order.text() == "Sort: Run ↑"
     assert page.table.currentIndex().row() == 0
+
+
+def test_that_a_run_anywhere_is_opened_and_taken_off_the_list(qtbot, page, tmp_path):
+    other = create_run(tmp_path / "disk" / "z", tiny_config(), {}).path
+    assert page.foot.leave.isHidden()
+    page.acts()["open-runs"].do()
+    dialog = page.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(other))
+    dialog.close()
+    qtbot.waitUntil(lambda: shown(page) == ["a", "b", "c", "z"])
+    assert page.card.name.text() == "z"
+    assert page.acts()["leave-run"].can()
+    qtbot.mouseClick(page.foot.leave, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: shown(page) == ["a", "b", "c"])
+    assert page.foot.leave.isHidden() and other.exists()

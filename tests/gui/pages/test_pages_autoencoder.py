@@ -130,9 +130,9 @@ def test_that_the_runs_page_leads_here(qtbot, app, page):
     train(qtbot, page)
     app.studio.show_page("runs")
     runs = app.studio.runs_page
-    qtbot.waitUntil(lambda: runs.sample.text() == "Look into its code")
-    assert not runs.show_curves.isEnabled()
-    click(qtbot, runs.sample)
+    qtbot.waitUntil(lambda: runs.foot.sample.text() == "Look into its code")
+    assert not runs.foot.show_curves.isEnabled()
+    click(qtbot, runs.foot.sample)
     assert app.shell.current_page is page
     qtbot.waitUntil(lambda: page.model.record.newest is not None and not page.model.training.busy)
     assert page.model.record.newest.step == 40

@@ -50,7 +50,7 @@ def column(page, by: str) -> list[str]:
 def test_that_without_runs_it_leads_to_training(qtbot, app):
     page = app.studio.runs_page
     assert page.views.currentWidget() is page.empty
-    assert not any(button.isEnabled() for button in page.actions_of_run)
+    assert not any(button.isEnabled() for button in page.foot.actions_of_run)
     page.empty.primary_requested.emit()
     assert app.shell.current_page is app.studio.train_page
 
@@ -62,7 +62,7 @@ def test_that_a_run_is_listed_with_its_facts(qtbot, run, app):
     assert float(column(page, "loss")[0]) > 0
     assert app.studio.runs.state.selected == run
     assert page.card.grid.count == 4
-    assert all(button.isEnabled() for button in page.actions_of_run)
+    assert all(button.isEnabled() for button in page.foot.actions_of_run)
     assert ("runs", "1") in page.chips()
 
 
@@ -73,20 +73,20 @@ def test_that_a_broken_run_says_why_and_offers_nothing_that_cannot_be(qtbot, run
     listed(qtbot, app)
     page = app.studio.runs_page
     assert "config.json" in page.card.facts.text()
-    assert not page.sample.isEnabled()
-    assert not page.resume.isEnabled()
-    assert page.trash.isEnabled()
+    assert not page.foot.sample.isEnabled()
+    assert not page.foot.resume.isEnabled()
+    assert page.foot.trash.isEnabled()
 
 
 def test_that_its_chain_is_walked_through(qtbot, run, app):
-    click(qtbot, app.studio.runs_page.sample)
+    click(qtbot, app.studio.runs_page.foot.sample)
     settle(qtbot, app)
     assert app.shell.current_page is app.studio.sample_page
     assert app.studio.sampling.state.chains.facts.model == "mine"
 
 
 def test_that_its_curves_are_shown(qtbot, run, app):
-    click(qtbot, app.studio.runs_page.show_curves)
+    click(qtbot, app.studio.runs_page.foot.show_curves)
     assert app.shell.current_page is app.studio.train_page
     assert app.studio.training.record.losses.steps.tolist() == [1, 2]
     assert app.studio.train_page.views.currentWidget() is app.studio.train_page.columns
@@ -94,7 +94,7 @@ def test_that_its_curves_are_shown(qtbot, run, app):
 
 
 def test_that_it_is_resumed(qtbot, run, app):
-    click(qtbot, app.studio.runs_page.resume)
+    click(qtbot, app.studio.runs_page.foot.resume)
     assert app.shell.current_page is app.studio.train_page
     qtbot.waitUntil(lambda: not app.studio.training.state.busy)
     assert Run.open(run).step == 4
@@ -105,7 +105,7 @@ def test_that_it_is_resumed(qtbot, run, app):
 def test_that_it_goes_to_the_trash_and_comes_back(qtbot, run, app):
     page, studio = app.studio.runs_page, app.studio
     assert str(run) in [choice.key for choice in studio.sampling.state.choices]
-    click(qtbot, page.trash)
+    click(qtbot, page.foot.trash)
     listed(qtbot, app)
     assert not run.exists()
     assert page.views.currentWidget() is page.empty
@@ -122,7 +122,7 @@ def test_that_it_goes_to_the_trash_and_comes_back(qtbot, run, app):
 
 
 def test_that_undo_puts_it_back_too(qtbot, run, app):
-    click(qtbot, app.studio.runs_page.trash)
+    click(qtbot, app.studio.runs_page.foot.trash)
     qtbot.keyClick(app.shell, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert run.exists()
 
@@ -147,8 +147,8 @@ def test_that_the_trash_is_seen_put_back_and_emptied(qtbot, run, app):
     for path in (run, other):
         model.trash(path)
     listed(qtbot, app)
-    assert page.show_trash.text().startswith("Trash: 2 runs, ")
-    click(qtbot, page.show_trash)
+    assert page.foot.show_trash.text().startswith("Trash: 2 runs, ")
+    click(qtbot, page.foot.show_trash)
     (dialog,) = page.findChildren(TrashDialog)
     assert [item.path.name for item in dialog._all()] == ["mine", "other"]
     assert not dialog.back.isEnabled()
@@ -161,7 +161,7 @@ def test_that_the_trash_is_seen_put_back_and_emptied(qtbot, run, app):
     assert model.state.trash  # not at the first press
     click(qtbot, dialog.delete)
     qtbot.waitUntil(lambda: not model.state.trash)
-    assert not page.show_trash.isVisible()
+    assert not page.foot.show_trash.isVisible()
     assert not app.shell.header._undo.isEnabled()
     dialog.close()
 
@@ -169,7 +169,7 @@ def test_that_the_trash_is_seen_put_back_and_emptied(qtbot, run, app):
 def test_that_a_run_in_training_stays(qtbot, run, app):
     page = app.studio.runs_page
     with Run.open(run).lock():
-        click(qtbot, page.trash)
+        click(qtbot, page.foot.trash)
     assert "is being trained" in page.banner.text
     assert run.exists()
 
@@ -194,7 +194,7 @@ def test_that_of_several_runs_the_chosen_one_stays_chosen(qtbot, run, app):
 @pytest.mark.parametrize(("number", "name"), [(0, "mine-model"), (2, "mine.gif")])
 def test_that_a_run_is_exported_where_a_person_says(qtbot, run, app, tmp_path, number, name):
     page = app.studio.runs_page
-    page.export.menu().actions()[number].trigger()
+    page.foot.export.menu().actions()[number].trigger()
     dialog = page.findChild(QFileDialog)
     assert Path(dialog.selectedFiles()[0]).name == name
     dialog.fileSelected.emit(str(tmp_path / name))
@@ -208,3 +208,26 @@ def test_that_an_extra_that_is_missing_is_named(qtbot, run, app, tmp_path, monke
     app.studio.runs.exports.export(run, tmp_path / "network.onnx")
     page = app.studio.runs_page
     qtbot.waitUntil(lambda: page.banner.isVisible() and "diffusion-studio[onnx]" in page.banner.text)
+
+
+def test_that_a_new_run_begins_with_its_settings_under_its_new_name_everywhere(qtbot, run, app):
+    page, studio = app.studio.runs_page, app.studio
+    page.model.rename("the first")
+    with qtbot.waitSignal(page.model.written):
+        pass
+    assert "the first · newest" in [choice.title for choice in studio.sampling.state.choices]
+    click(qtbot, page.foot.again)
+    assert app.shell.current_page is studio.train_page
+    assert studio.training.config == Run.open(run).config
+    studio.training.undo()
+    assert studio.training.config != Run.open(run).config
+
+
+def test_that_a_run_that_is_given_is_in_the_lab_book_too(qtbot, isolated_home, open_app, tmp_path):
+    path = tmp_path / "disk" / "first"
+    finish(begin(path, tiny_config(steps=1)))
+    app = open_app(path)
+    assert app.shell.current_page is app.studio.sample_page
+    app.studio.show_page("runs")
+    listed(qtbot, app)
+    assert column(app.studio.runs_page, "name") == ["first"]

@@ -1,0 +1,87 @@
+"""What is asked for of a run is done on its own page: sampled from, resumed, shown, begun anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig
+from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
+from diffusion_studio.engine.runs.run import Run, kind_of
+from diffusion_studio.pages.autoencoder.page import AutoencoderPage
+from diffusion_studio.pages.runs.page import RunsPage
+from diffusion_studio.pages.sample.page import SamplePage
+from diffusion_studio.pages.train.page import TrainPage
+
+
+class RunWays(QObject):
+    """The ways from the list of runs to the other pages.
+
+    Args:
+        show_page: brings a page into sight, by its key.
+    """
+
+    def __init__(
+        self, runs: RunsPage, train: TrainPage, sample: SamplePage, code: AutoencoderPage,
+        show_page: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        super().__init__(runs)
+        self._runs, self._train, self._sample, self._code = runs.model, train.model, sample.model, code
+        self._show_page = show_page
+        runs.sample_requested.connect(self.sample)
+        runs.resume_requested.connect(self.resume)
+        runs.show_requested.connect(self.show)
+        runs.again_requested.connect(self.begin_like)
+        runs.train_requested.connect(lambda: show_page("train"))
+        self._runs.trash_changed.connect(self._sample.choices.refresh)
+        self._runs.written.connect(self._sample.choices.refresh)
+
+    def show_code(self, path: Path) -> None:
+        """An autoencoder's run, on its own page."""
+        self._code.open_run(path)
+        self._show_page("autoencoder")
+
+    def sample(self, path: Path) -> None:
+        """Samples from a run, or looks into its code."""
+        if kind_of(path) in BY_KIND:
+            self.show_code(path)
+            return
+        self._sample.choices.open_folder(path)
+        self._show_page("sample")
+
+    def resume(self, path: Path) -> None:
+        """Goes on with its training."""
+        if kind_of(path) in BY_KIND:
+            self._code.model.resume_run(path)
+            self._show_page("autoencoder")
+            return
+        self._train.resume_run(path)
+        self._show_page("train")
+
+    def show(self, path: Path) -> None:
+        """Its curves and samples."""
+        if kind_of(path) in BY_KIND:
+            self.show_code(path)
+            return
+        self._train.show_run(path)
+        self._show_page("train")
+
+    def begin_like(self, path: Path) -> None:
+        """Its settings, for another run; undo brings back those of before."""
+        try:
+            config = Run.open_as(path, TrainingConfig).config
+        except Refused as error:
+            self._runs.tell(str(error))
+            return
+        code, train = self._code.model, self._train
+        if (code if isinstance(config, AutoencoderConfig) else train).state.busy:
+            self._runs.tell("A training is going on, with settings of its own. Stop it first.")
+        elif isinstance(config, AutoencoderConfig):
+            code.editor.set(config)
+            self._show_page("autoencoder")
+        elif isinstance(config, RunConfig):
+            train.editor.set(config)
+            self._show_page("train")

@@ -1,0 +1,83 @@
+"""What can be done with the run that is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QGridLayout, QMenu, QPushButton, QVBoxLayout, QWidget
+
+from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
+from diffusion_studio.engine.runs.trash import Trashed
+from diffusion_studio.pages.runs.trash import in_words
+from diffusion_studio.viewmodels.runs.summary import RunSummary
+from diffusion_studio.widgets.actions.keys import hint
+
+EXPORTS = (  # what, the ending of its name, filters
+    ("Model for diffusers …", "", "Folder (*)"),
+    ("Network as ONNX …", "onnx", "ONNX (*.onnx)"),
+    ("Film of its training …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng);;MP4 (*.mp4)"),
+)
+
+
+class RunFoot(QWidget):
+    """Passive: buttons that are there for what can be done now."""
+
+    export_requested = Signal(int)  # which of `EXPORTS`
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.sample, self.resume = QPushButton("Walk through its chain"), QPushButton("Resume training")
+        self.sample.setProperty("primary", True)
+        self.show_curves, self.again = QPushButton("Show its curves"), QPushButton("New run like it")
+        self.again.setToolTip(hint("run-again"))
+        self.export, self.open_folder = QPushButton("Export"), QPushButton("Open its folder")
+        self.trash, self.leave = QPushButton("Move to trash"), QPushButton("Off the list")
+        self.leave.setToolTip(hint("leave-run"))
+        self.show_trash = QPushButton("Trash")
+        self.show_trash.setProperty("link", True)
+        self.show_trash.setToolTip(hint("show-trash"))
+        self.actions_of_run = (
+            self.sample, self.resume, self.show_curves, self.again, self.export, self.open_folder, self.trash
+        )  # fmt: skip
+        self._build_export()
+        self._lay_out()
+
+    def _build_export(self) -> None:
+        menu = QMenu(self.export)
+        for number, (text, *_) in enumerate(EXPORTS):
+            menu.addAction(text, partial(self.export_requested.emit, number))
+        self.export.setMenu(menu)
+
+    def _lay_out(self) -> None:
+        column, grid = QVBoxLayout(self), QGridLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        grid.setSpacing(8)
+        first, *others = (*self.actions_of_run, self.leave)
+        grid.addWidget(first, 0, 0, 1, 2)
+        for number, button in enumerate(others):
+            grid.addWidget(button, 1 + number // 2, number % 2)
+        column.addLayout(grid)
+        column.addWidget(self.show_trash)
+
+    def show_run(self, run: RunSummary | None, can_leave: bool) -> None:
+        """What can be done with this run, which may be on the list only because it was opened."""
+        self.leave.setVisible(can_leave)
+        for button in self.actions_of_run:
+            button.setEnabled(run is not None)
+        if run is None:
+            return
+        sound, code = not run.problem, run.kind in BY_KIND
+        self.sample.setText("Look into its code" if code else "Walk through its chain")
+        self.sample.setEnabled(sound and run.step > 0)
+        self.resume.setEnabled(sound)
+        self.again.setEnabled(sound)
+        self.export.setEnabled(sound and run.step > 0)
+        self.show_curves.setEnabled(sound and not code)
+
+    def say_trash(self, trash: Sequence[Trashed]) -> None:
+        """How much lies in the trash; nothing where nothing does."""
+        self.show_trash.setText(f"Trash: {in_words(tuple(trash))} …")
+        self.show_trash.setVisible(bool(trash))

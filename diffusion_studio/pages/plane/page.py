@@ -94,6 +94,7 @@ class PlanePage(Page):
         model.scene.particles_changed.connect(self.picture.show_particles)
         model.meter.measured.connect(self._show_measures)
         model.pointer.changed.connect(self.picture.show_reading)
+        theme().motion_changed.connect(self._rest)
         self._connect_plane()
         self._connect_panel()
         timeline.tie(self.transport, model.player)
@@ -166,10 +167,14 @@ class PlanePage(Page):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if theme().reduced_motion and self.model.state.playing:
-            self.model.player.stop()
+        self._rest(theme().reduced_motion)
         self.model.set_window(self.plane.window_shown)
         self.model.set_visible(True)
+
+    def _rest(self, reduced: bool) -> None:
+        """Nothing moves by itself where less motion is asked for."""
+        if reduced and self.model.state.playing:
+            self.model.player.stop()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSlider, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from diffusion_studio.engine.labbook.entries import MOST_NAME, Entry, common_tags
 from diffusion_studio.pages.runs.table import COLUMNS
@@ -13,6 +13,7 @@ from diffusion_studio.viewmodels.runs.comparison import RunRead
 from diffusion_studio.viewmodels.runs.state import RunsState
 from diffusion_studio.viewmodels.runs.summary import RunSummary, samples_in
 from diffusion_studio.widgets.actions.keys import hint
+from diffusion_studio.widgets.forms.slider import ThinSlider
 from diffusion_studio.widgets.forms.texts import LineEdit, NoteEdit
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.icons import set_icon
@@ -35,7 +36,7 @@ class RunCard(QWidget):
         self.star = QToolButton()
         self.facts = label("", "muted")
         self.grid = ImageGrid("Samples of the run", selectable=False)
-        self.history, self.moment = QSlider(Qt.Orientation.Horizontal), label("", "muted")
+        self.history, self.moment = ThinSlider(), label("", "muted")
         self._previews: tuple[tuple[int, Path], ...] = ()
         self._side = 0
         self._prepare()

@@ -54,7 +54,19 @@ PARTS = (
     ("errata", "Errata", "Where the references err"),
     ("equations", "Equations", "All of them, with source and place"),
 )
-_COLOURS = ("sky", "guidance", "x0", "eps", "score", "text", "muted", "warning", "weight", "accent", "danger")
+_COLOURS = (
+    "sky",
+    "guidance",
+    "x0",
+    "eps",
+    "score",
+    "text",
+    "muted",
+    "warning",
+    "weight",
+    "accent_ink",
+    "danger",
+)
 _WIDE, _THIN = 2.4, 1.2  # of a line, px
 _DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DashDotLine)
 _PLOTS = (

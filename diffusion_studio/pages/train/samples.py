@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QSlider, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from diffusion_studio.pages.train.parts import measures
 from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
+from diffusion_studio.widgets.forms.slider import ThinSlider
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.theme import label
@@ -25,7 +25,7 @@ class SamplesCard(Card):
         self._previews = previews
         self.grid = ImageGrid("Samples of the training")
         self.grid.set_empty_text(COMING)
-        self.history = QSlider(Qt.Orientation.Horizontal)
+        self.history = ThinSlider()
         self.history.setRange(0, 0)
         self.history.setAccessibleName("Step of training whose samples are shown")
         self.history.setToolTip("Look back at earlier samples; the noise is always the same")

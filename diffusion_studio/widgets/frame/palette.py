@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QLineEdit,
     QListView,
+    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QVBoxLayout,
@@ -137,7 +138,8 @@ class _Delegate(QStyledItemDelegate):
         super().paint(painter, option, index)
         words = "   ".join(part for part in (index.data(_KEYS), index.data(_KIND)) if part)
         painter.save()
-        painter.setPen(QColor(theme().palette.muted))
+        colors, chosen = theme().palette, option.state & QStyle.StateFlag.State_Selected
+        painter.setPen(QColor(colors.text if chosen else colors.muted))
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(option.rect.adjusted(0, 0, -GRID, 0), right, words)
         painter.restore()

@@ -22,6 +22,10 @@ Role = Literal["title", "section", "muted", "small", "strong"]
 GRID = 8  # every distance is a multiple or a half of it
 RADIUS = 6
 TEXT_SIZES = range(80, 201)  # percent of the system's
+EFFECTS = (
+    Qt.UIEffect.UI_AnimateMenu, Qt.UIEffect.UI_FadeMenu, Qt.UIEffect.UI_AnimateCombo,
+    Qt.UIEffect.UI_AnimateTooltip, Qt.UIEffect.UI_FadeTooltip,
+)  # fmt: skip
 MODES: tuple[Mode, ...] = ("light", "dark", "system")
 
 # Okabe and Ito's colours, safe for colour-blind eyes; a quantity keeps its own everywhere.
@@ -64,6 +68,17 @@ class Palette:
     def dark(self) -> bool:
         return self.name == "dark"
 
+    @property
+    def accent_ink(self) -> str:
+        """The accent as text, at the same contrast on fields, washes and what the pointer is over too."""
+        washes = (self.wash(tint) for tint in (self.accent, self.warning, self.danger))
+        grounds = (self.background, self.panel, self.card, self.fill, self.hover, *washes)
+        return readable(self.accent, grounds, self.dark)
+
+    def wash(self, tint: str) -> str:
+        """The ground of a message of that tint."""
+        return mix(self.card, tint, 0.14)
+
     def ink(self, quantity: str) -> str:
         """The colour of `quantity` as text: its hue, at a contrast of 4.5 on every surface (WCAG AA)."""
         return readable(self.quantity[quantity], (self.background, self.panel, self.card), self.dark)
@@ -78,7 +93,7 @@ DARK = Palette(
     fill="#2a303a",
     hover="#343b47",
     text="#e6e9ee",
-    muted="#98a1ae",
+    muted="#9ca5b2",
     faint="#5c6572",
     accent="#4aa3e0",
     on_accent="#0b1218",
@@ -185,6 +200,7 @@ class Theme(QObject):
     """The look of the application: one per QApplication, found with `theme()`."""
 
     changed = Signal()
+    motion_changed = Signal(bool)  # whether it is to be less from now on
 
     def __init__(self, app: QApplication) -> None:
         super().__init__(app)
@@ -193,6 +209,7 @@ class Theme(QObject):
         self._mode: Mode = "system"
         self._palette: Palette | None = None
         self._reduced_motion: bool | None = None
+        self._effects = [effect for effect in EFFECTS if app.isEffectEnabled(effect)]  # as the system has it
         self._font, self._text_size = QFont(app.font()), 100  # of the system, and percent of it
         app.setStyle("Fusion")
         app.styleHints().colorSchemeChanged.connect(self._on_scheme_changed)
@@ -228,8 +245,12 @@ class Theme(QObject):
         self.changed.emit()
 
     def set_reduced_motion(self, reduced: bool | None) -> None:
-        """Leave animations out or in; None asks the system."""
-        self._reduced_motion = reduced
+        """Leave animations out or in, Qt's own of menus and tooltips too; None asks the system."""
+        before, self._reduced_motion = self.reduced_motion, reduced
+        for effect in self._effects:
+            self._app.setEffectEnabled(effect, not self.reduced_motion)
+        if self.reduced_motion != before:
+            self.motion_changed.emit(self.reduced_motion)
 
     def set_text_size(self, percent: int) -> None:
         """All text as large as this, against the system's."""
@@ -291,8 +312,8 @@ def qpalette(p: Palette) -> QPalette:
         roles.Highlight: p.accent,
         roles.HighlightedText: p.on_accent,
         roles.Accent: p.accent,
-        roles.Link: p.accent,
-        roles.LinkVisited: p.accent,
+        roles.Link: p.accent_ink,
+        roles.LinkVisited: p.accent_ink,
         roles.Mid: p.line,
         roles.Light: p.hover,
         roles.Dark: p.line,
@@ -314,9 +335,10 @@ def style_sheet(p: Palette, font_px: int) -> str:
         accent_wash=mix(p.card, p.accent, 0.22),
         chip=mix(p.panel, p.fill, 0.5),
         track=mix(p.card, p.text, 0.14),
-        info_wash=mix(p.card, p.accent, 0.14),
-        warning_wash=mix(p.card, p.warning, 0.14),
-        error_wash=mix(p.card, p.danger, 0.14),
+        accent_ink=p.accent_ink,
+        info_wash=p.wash(p.accent),
+        warning_wash=p.wash(p.warning),
+        error_wash=p.wash(p.danger),
         radius=f"{RADIUS}px",
         small=f"{max(10, round(font_px * 0.9))}px",
         title=f"{round(font_px * 1.15)}px",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMenu, QSizePolicy, QSlider, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.forms.slider import ThinSlider
 from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plots.timestep import Axis, TimestepPlot
@@ -55,7 +56,7 @@ class TimestepPanel(QWidget):
         self.set_history([], [])
 
     def _build_history(self) -> FlowRow:
-        self.history = QSlider(Qt.Orientation.Horizontal)
+        self.history = ThinSlider()
         self.history.setAccessibleName("Step of training whose errors are shown")
         self.history.setToolTip("Look back at the errors of earlier steps")
         self.history.valueChanged.connect(self._move)

@@ -65,6 +65,19 @@ def test_that_the_page_moves_when_it_is_opened(open_app, qtbot):
     assert not model.player.moving
 
 
+def test_that_nothing_moves_by_itself_where_less_motion_is_asked_for(open_app, qtbot):
+    theme().set_reduced_motion(True)
+    app = open_app(computed=False)
+    app.studio.settings.edit("motion", "less")
+    app.studio.show_page("plane")
+    assert not app.studio.plane.state.playing
+    app.studio.settings.edit("motion", "full")
+    app.studio.plane.player.play()
+    app.studio.settings.edit("motion", "less")
+    assert not app.studio.plane.state.playing
+    theme().set_reduced_motion(None)
+
+
 def test_that_keys_move_along_the_chain(qtbot, model, press):
     press(Key.Key_Home, Key.Key_Right, Key.Key_Up)
     assert model.state.position == 11

@@ -1,10 +1,11 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette, QTextDocument
-from PySide6.QtWidgets import QApplication, QSpinBox
+from PySide6.QtWidgets import QApplication, QProxyStyle, QSpinBox, QStyle
 
 from diffusion_studio.widgets.look.theme import (
     DARK,
+    EFFECTS,
     LIGHT,
     OKABE_ITO,
     Palette,
@@ -99,6 +100,32 @@ def test_that_reduced_motion_can_be_set(qapp):
     assert theme().reduced_motion
     theme().set_reduced_motion(None)
     assert isinstance(theme().reduced_motion, bool)
+
+
+def test_that_less_motion_leaves_out_the_effects_of_qt_as_well(qtbot, qapp):
+    asked = [effect for effect in EFFECTS if qapp.isEffectEnabled(effect)]
+    theme().set_reduced_motion(False)
+    with qtbot.waitSignal(theme().motion_changed) as told:
+        theme().set_reduced_motion(True)
+    assert told.args == [True]
+    assert not [effect for effect in EFFECTS if qapp.isEffectEnabled(effect)]
+    theme().set_reduced_motion(False)
+    assert [effect for effect in EFFECTS if qapp.isEffectEnabled(effect)] == asked
+    theme().set_reduced_motion(None)
+
+
+@pytest.mark.parametrize("duration", [0, 200])
+def test_that_the_system_is_asked_for_less_motion(qapp, monkeypatch, duration):
+    class Style(QProxyStyle):
+        def styleHint(self, hint, *rest):
+            animated = hint == QStyle.StyleHint.SH_Widget_Animation_Duration
+            return duration if animated else super().styleHint(hint, *rest)
+
+    style = Style()
+    asked = FakeApp(qapp, lambda: Qt.ColorScheme.Dark)
+    asked.style = lambda: style
+    monkeypatch.setattr(theme(), "_app", asked)
+    assert theme().reduced_motion == (duration == 0)
 
 
 def test_that_tabular_figures_are_asked_for_in_a_copy(qapp):

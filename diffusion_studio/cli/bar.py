@@ -92,6 +92,11 @@ def watch(stream: Iterator[events.Event], shown: Bar, control: Control) -> None:
             case events.Paused(reason=reason) if reason:
                 failure = reason
                 control.stop()
+            case events.Paused(step=step) if not shown.quiet:
+                shown.update(task, detail=f"step {step} · paused")
+                note(f"Paused at step {step}: its folder holds a file called pause; it goes on without it.")
+            case events.Resumed(step=step) if not shown.quiet:
+                note(f"Goes on from step {step}.")
             case events.Finished(outcome="failed", message=message):
                 failure = message
             case events.Finished(message=message) if not shown.quiet:

@@ -90,7 +90,9 @@ class MemorisingDenoiser:
         self.tables = tables
         self._memory: Memory = WholeMemory(images) if isinstance(images, Tensor) else images
         self._labels = None if labels is None else labels.to(images.device)
-        self._squares: dict[int, Tensor] = {}  # ‖x^(i)‖² of each piece, by its first i
+        # small tensors that stay would lie between the pieces and keep their memory, so there is one for all
+        self._squares = torch.zeros(len(images), dtype=self._memory.dtype, device=images.device)  # ‖x^(i)‖²
+        self._squared = 0  # how many of them are known
 
     @property
     def classes(self) -> int:
@@ -113,12 +115,12 @@ class MemorisingDenoiser:
         """The images piece by piece, (n, D), and ln w_i up to a constant of each row of x. (B, n)"""
         start = 0
         for images in self._memory.pieces():
-            if start not in self._squares:
-                self._squares[start] = (images**2).sum(1)
-            # ‖x − √ᾱ x_i‖² without the term ‖x‖², which every i shares
-            distances = alpha_bar * self._squares[start] - 2 * alpha_bar**0.5 * (x @ images.T)
-            log_weights: Tensor = -distances / (2 * (1 - alpha_bar))
             end = start + len(images)
+            if end > self._squared:
+                self._squares[start:end], self._squared = (images**2).sum(1), end
+            # ‖x − √ᾱ x_i‖² without the term ‖x‖², which every i shares
+            distances = alpha_bar * self._squares[start:end] - 2 * alpha_bar**0.5 * (x @ images.T)
+            log_weights: Tensor = -distances / (2 * (1 - alpha_bar))
             if labels is not None and self._labels is not None:
                 asked, known = labels.to(x.device)[:, None], self._labels[start:end]
                 log_weights = log_weights.masked_fill((asked != NO_LABEL) & (asked != known), -torch.inf)
@@ -134,8 +136,11 @@ class MemorisingDenoiser:
         if self._labels is None:
             raise Refused("These images have no classes.")
         x = x_t.flatten(1).to(self._memory.dtype)
-        pieces = [found for _, found in self._weighed(x, self.tables.alpha_bar_at(t), None)]
-        log_weights = torch.log_softmax(torch.cat(pieces, dim=1), dim=1)  # (B, N)
+        found, start = x.new_empty(len(x), len(self._memory)), 0
+        for _, log_weights in self._weighed(x, self.tables.alpha_bar_at(t), None):
+            found[:, start : start + log_weights.shape[1]] = log_weights
+            start += log_weights.shape[1]
+        log_weights = torch.log_softmax(found, dim=1)  # (B, N)
         return torch.stack(
             [log_weights[:, self._labels == k].logsumexp(1) for k in range(self.classes)], dim=1
         )

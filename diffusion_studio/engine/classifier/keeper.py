@@ -45,6 +45,11 @@ class ClassifierKeeper:
     def asked_to_stop(self) -> bool:
         return False  # the wish in a run's folder is for the training of the run
 
+    asked_to_rest = False
+
+    def mark_rest(self, rests: bool) -> bool:
+        return False
+
     def heard(self, event: Event) -> Iterator[Event]:
         yield event
 

@@ -70,6 +70,6 @@ class Control:
         """Blocks the job's own thread for so long, or until it should end."""
         self._stop.wait(seconds)
 
-    def wait_while_paused(self) -> None:
-        """Blocks the job's own thread until it may go on."""
-        self._go.wait()
+    def wait_while_paused(self, seconds: float | None = None) -> bool:
+        """Blocks the job's own thread until it may go on, or for so long; whether it may."""
+        return self._go.wait(seconds)

@@ -41,6 +41,13 @@ class Keeper(Protocol):
     def asked_to_stop(self) -> bool:
         """Whether somebody asked for the end of the training in its place."""
 
+    @property
+    def asked_to_rest(self) -> bool:
+        """Whether its place is marked: it should rest, or it rests."""
+
+    def mark_rest(self, rests: bool) -> bool:
+        """Marks its place, or takes the mark away, for others to see and to change; whether it is marked."""
+
     def heard(self, event: Event) -> Iterator[Event]:
         """Takes down what is told, and passes it on; a warning follows when it could not be written."""
 

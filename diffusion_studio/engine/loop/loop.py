@@ -24,6 +24,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.failures import words_for
 from diffusion_studio.engine.loop.keeper import Keeper, LostError
+from diffusion_studio.engine.loop.rest import Others
 from diffusion_studio.engine.loop.task import Counters, Divisible, Limits, Task
 from diffusion_studio.engine.machine.memory import is_out_of_memory
 
@@ -78,6 +79,7 @@ class _Loop:
     ) -> None:  # fmt: skip
         self.task, self.control, self._limits = task, control, limits
         self.keeper, self.counters = keeper, counters
+        self._others = Others(keeper, control)
         self._first = counters.step
         self._losses: list[Tensor] = []  # on the device, since they were told
         self._rates: deque[float] = deque(maxlen=RATES)  # images a second, between one telling and the next
@@ -150,11 +152,9 @@ class _Loop:
             yield from self._say(progress)
         for event in self.task.tell(progress, last):
             yield from self._say(event)
-        if self.keeper is not None and self._told - self._checked >= CHECK_EVERY:
+        if self._told - self._checked >= CHECK_EVERY:
             self._checked = self._told
-            self.keeper.check()
-            if self.keeper.asked_to_stop:
-                self.control.stop()
+            self._others.heed()
         yield from self._watch(losses)
 
     def _take_losses(self) -> NDArray[np.float32]:
@@ -213,9 +213,12 @@ class _Loop:
 
     def _pause(self, reason: str = "") -> Telling:
         if not self.control.paused:  # resumed while it was saved
+            self._others.mark(False)
             return
+        self._others.mark(True)
         yield from self._say(events.Paused(self.counters.step, reason))
-        self.control.wait_while_paused()
+        self._others.wait(CHECK_EVERY)
+        self._others.mark(False)
         self._clock = time.perf_counter()
         if not self.control.stopped:
             self._streak = 0

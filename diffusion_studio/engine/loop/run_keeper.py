@@ -31,7 +31,7 @@ from diffusion_studio.engine.runs.checkpoints import (
 from diffusion_studio.engine.runs.metrics import Metrics, TimestepRecord, why_not
 from diffusion_studio.engine.runs.metrics_log import MetricsLog
 from diffusion_studio.engine.runs.quality import Quality
-from diffusion_studio.engine.runs.run import STOP, Run, RunError, is_run
+from diffusion_studio.engine.runs.run import PAUSE, STOP, Run, RunError, ask, is_run
 
 WRITE_EVERY = 1.0  # seconds between transactions of the metrics database
 
@@ -92,6 +92,16 @@ class RunKeeper:
     def asked_to_stop(self) -> bool:
         return (self._run.path / STOP).exists()
 
+    @property
+    def asked_to_rest(self) -> bool:
+        return (self._run.path / PAUSE).exists()
+
+    def mark_rest(self, rests: bool) -> bool:
+        with contextlib.suppress(OSError):
+            ask(self._run.path, "pause" if rests else "go on")
+            return rests
+        return False
+
     def heard(self, event: events.Event) -> Iterator[events.Event]:
         match event:
             case events.Progress(step=step, losses=losses):
@@ -103,6 +113,12 @@ class RunKeeper:
                     self._write()
             case events.Warned(step=step, message=message):
                 self.note(step, "warning", message)
+            case events.Paused(step=step, reason=reason):
+                self.note(step, "paused", reason)
+                self._write()
+            case events.Resumed(step=step):
+                self.note(step, "resumed", "")
+                self._write()
         yield event
         if self._trouble:
             yield events.Warned(self._trouble, self._told_step)
@@ -199,7 +215,8 @@ def kept_in(run: Run[Any], keep: int, counters: Counters) -> Iterator[RunKeeper]
         if saved is not None:
             raise RunError(f"{run.name} was trained to {saved.name} meanwhile; open it again.")
         with contextlib.suppress(OSError):
-            (run.path / STOP).unlink(missing_ok=True)  # it was meant for the training before
+            for wish in (STOP, PAUSE):  # they were meant for the training before
+                (run.path / wish).unlink(missing_ok=True)
         keeper = RunKeeper(run, keep, counters.step)
         held.callback(keeper.close)
         yield keeper

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
 import filelock
 import torch
@@ -33,6 +33,8 @@ SCHEMA = 1
 LOCK = ".lock"
 CONFIG = "config.json"
 STOP = "stop"  # a file in the folder of a run: whoever trains it should save and end
+PAUSE = "pause"  # the same: it should save and rest until the file is gone; while it rests there is one
+Wish = Literal["stop", "pause", "go on"]
 TRIES = 5  # at a checkpoint while a training deletes older ones
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 OWN: tuple[type[TrainingConfig], ...] = (RunConfig, AEConfig, VAEConfig, HVAEConfig)
@@ -212,18 +214,16 @@ class Run(Generic[C]):
         return sum(size_of(path) for path in self.path.rglob("*"))
 
 
-def ask_to_stop(path: Path) -> None:
-    """Asks whoever trains a run, on whatever machine, to save and to end.
+def ask(path: Path, wish: Wish) -> None:
+    """Asks whoever trains a run, on whatever machine, to save and to end, to rest, or to go on.
 
     Raises:
-        RunError: its folder cannot be written.
+        OSError: its folder cannot be written.
     """
-    try:
-        (path / STOP).touch()
-    except OSError as error:
-        raise RunError(
-            f"{path} cannot be written, so nobody can be asked: {error.strerror or error}."
-        ) from None
+    if wish == "go on":
+        (path / PAUSE).unlink(missing_ok=True)
+    else:
+        (path / (STOP if wish == "stop" else PAUSE)).touch()
 
 
 def lock_of(path: Path) -> filelock.BaseFileLock:

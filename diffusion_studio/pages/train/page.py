@@ -10,11 +10,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QMenu,
     QPushButton,
     QSplitter,
     QStackedWidget,
-    QToolButton,
     QWidget,
 )
 
@@ -37,6 +35,7 @@ from diffusion_studio.pages.train.acts import acts_of
 from diffusion_studio.pages.train.curves import TrainCurves
 from diffusion_studio.pages.train.expected import ExpectedRow
 from diffusion_studio.pages.train.loss_equation import loss_terms
+from diffusion_studio.pages.train.more import More
 from diffusion_studio.pages.train.panel import TrainPanel
 from diffusion_studio.pages.train.parts import caption
 from diffusion_studio.pages.train.samples import SamplesCard
@@ -52,7 +51,6 @@ from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.cards import ProgressCard
 from diffusion_studio.widgets.frame.empty import EmptyState
 from diffusion_studio.widgets.frame.scrolling import FillColumn
-from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import label
 
 PROGRESS_HZ = 8.0
@@ -117,20 +115,9 @@ class TrainPage(Page):
         self.sample_now.setToolTip("Walk through the reverse chain of this model")
         self.progress.add_action_widget(self.again)
         self.progress.add_action_widget(self.sample_now)
-        self.progress.add_action_widget(self._build_more())
+        self.more = More(self.model.following, self.copy_command)
+        self.progress.add_action_widget(self.more)
         return self.progress
-
-    def _build_more(self) -> QWidget:
-        self.more, menu = QToolButton(), QMenu(self)
-        set_icon(self.more, "more")
-        self.more.setToolTip("The command of this training, and the end of one in another process")
-        self.more.setAccessibleName("More")
-        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu.addAction("Copy the command", self.copy_command)
-        elsewhere = menu.addAction("Stop the other process", self.model.following.ask_to_stop)
-        menu.aboutToShow.connect(lambda: elsewhere.setEnabled(self.model.following.run is not None))
-        self.more.setMenu(menu)
-        return self.more
 
     def _connect(self) -> None:
         model, panel, progress = self.model, self.panel, self.progress

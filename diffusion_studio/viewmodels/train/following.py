@@ -18,12 +18,13 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
 from diffusion_studio.engine.runs.metrics_log import END, MetricsTail
-from diffusion_studio.engine.runs.run import Run, RunError, ask_to_stop, lock_of
+from diffusion_studio.engine.runs.run import PAUSE, Run, Wish, ask, lock_of
 from diffusion_studio.engine.training.events import ObjectiveChanged, Preview, TimestepErrors
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 
 EVERY = 1.0  # seconds between two looks
+WISHES: dict[Wish, str] = {"stop": "save and to end", "pause": "save and to rest", "go on": "go on"}
 COLUMNS = ("t", "error", "spread", "count", "weight", "density", "share", "log_snr")
 Line = dict[str, Any]
 
@@ -51,6 +52,7 @@ class Following(QObject):
         self._slot = Slot(self)
         self._slot.told.connect(self._on_told)
         self._run: Path | None = None
+        self.rests = False  # whether the other process is paused, as far as it said
 
     def look(self, run: Run, step: int) -> None:
         """Follows a run, whose losses are known up to `step`, while another process trains it."""
@@ -58,7 +60,7 @@ class Following(QObject):
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             yield from (Followed(event) for event in followed(run, step, control))
 
-        self._run = run.path
+        self._run, self.rests = run.path, (run.path / PAUSE).exists()
         self._slot.start(stream)
 
     def stop(self) -> None:
@@ -70,23 +72,26 @@ class Following(QObject):
         """The run that another process trains, if one is followed."""
         return self._run if self._slot.busy else None
 
-    def ask_to_stop(self) -> None:
-        """Asks the process that trains it to save and to end, and says so."""
+    def ask(self, wish: Wish) -> None:
+        """Asks the process that trains it for something, and says so."""
         if self.run is None:
             self.said.emit(Notice("info", "No other process trains the run that is shown."))
             return
         try:
-            ask_to_stop(self.run)
-        except RunError as error:
-            self.said.emit(Notice("warning", str(error)))
+            ask(self.run, wish)
+        except OSError as error:
+            why = f"{self.run} cannot be written, so nobody can be asked: {error.strerror or error}."
+            self.said.emit(Notice("warning", why))
         else:
-            self.said.emit(Notice("info", "The other process was asked to save and to end."))
+            self.said.emit(Notice("info", f"The other process was asked to {WISHES[wish]}."))
 
     def shutdown(self) -> None:
         self._slot.finish()
 
     def _on_told(self, event: events.Event) -> None:
         if isinstance(event, Followed):
+            if isinstance(event.event, (events.Paused, events.Resumed)):
+                self.rests = isinstance(event.event, events.Paused)
             self.told.emit(event)
 
 
@@ -167,6 +172,10 @@ class _Seen:
             case "errors" if line["step"] > self._measured:
                 self._measured = line["step"]
                 return _errors(line)
+            case "paused":
+                return events.Paused(line["step"], str(line.get("message", "")))
+            case "resumed":
+                return events.Resumed(line["step"])
             case "warning":
                 return events.Warned(str(line.get("message", "")), line["step"])
             case "objective":

@@ -85,6 +85,11 @@ def _followed(state: TrainState, event: events.Event) -> TrainState:
             return replace(state, step=step, fraction=event.fraction, detail=detail)
         case events.Saved(step=step):
             return replace(state, saved_step=step)
+        case events.Paused(step=step, reason=reason):
+            notice = Notice("warning", reason) if reason else state.notice
+            return replace(state, detail=f"step {step:,} · paused in another process", notice=notice)
+        case events.Resumed(step=step):
+            return replace(state, detail=f"step {step:,} · trained by another process")
         case events.Finished(step=step):
             return replace(state, detail=f"step {step:,} · its training has ended")
         case ObjectiveChanged(step=step, message=message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
@@ -99,13 +101,26 @@ def test_that_the_smaller_batch_is_offered_and_taken(qtbot, page, monkeypatch):
 
 def test_that_the_command_of_the_training_is_copied(page):
     page.model.edit("training.learning_rate", 0.002)
-    copy, elsewhere = page.more.menu().actions()
+    copy, *elsewhere = page.more.menu().actions()
     page.more.menu().aboutToShow.emit()
-    assert not elsewhere.isEnabled(), "nobody trains the run that is shown"
+    assert not any(action.isEnabled() for action in elsewhere), "nobody trains the run that is shown"
     copy.trigger()
     command = QGuiApplication.clipboard().text()
     assert command.startswith("diffusion-studio train digits ")
     assert "--set training.learning_rate=0.002" in command
+
+
+def test_that_another_process_can_be_asked_to_rest_and_to_go_on(page, monkeypatch):
+    following, more, asked = page.model.following, page.more, []
+    monkeypatch.setattr(type(following), "run", Path("somewhere"))
+    monkeypatch.setattr(following, "ask", asked.append)
+    for rests, text in ((False, "Pause the other process"), (True, "Let the other process go on")):
+        following.rests = rests
+        more.menu().aboutToShow.emit()
+        assert (more.rest.text(), more.rest.isEnabled(), more.end.isEnabled()) == (text, True, True)
+        more.rest.trigger()
+    more.end.trigger()
+    assert asked == ["pause", "go on", "stop"]
 
 
 def test_that_presets_follow_the_parameters(qtbot, app):

@@ -9,7 +9,7 @@ import pytest
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.runs.run import Run, ask
 from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.viewmodels.train import following
@@ -71,7 +71,7 @@ def test_that_another_process_is_asked_to_end_and_saves(qtbot, model, elsewhere,
     until(elsewhere, 3)
     model.show_run(tmp_path / "runs" / "far")
     assert model.following.run == tmp_path / "runs" / "far"
-    model.following.ask_to_stop()
+    model.following.ask("stop")
     assert "asked to save and to end" in model.state.notice.text
     last = list(elsewhere)[-1]
     assert (last.outcome, last.step) == ("stopped", 4)
@@ -81,11 +81,54 @@ def test_that_another_process_is_asked_to_end_and_saves(qtbot, model, elsewhere,
     assert Run.open(tmp_path / "runs" / "far").step == 12, "the wish was for the training before"
 
 
+def test_that_another_process_rests_until_it_is_asked_to_go_on(
+    qtbot, model, elsewhere, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("diffusion_studio.engine.loop.loop.CHECK_EVERY", 0.0)
+    path = tmp_path / "runs" / "far"
+    until(elsewhere, 3)
+    model.show_run(path)
+    model.following.ask("pause")
+    assert "asked to save and to rest" in model.state.notice.text
+    paused = next(event for event in elsewhere if isinstance(event, events.Paused))
+    assert (paused.step, (path / "pause").exists()) == (4, True)
+    qtbot.waitUntil(lambda: "step 4 · paused in another process" in model.state.detail)
+    assert model.following.rests
+    assert model.state.saved_step == 4
+    model.following.ask("go on")
+    assert next(event for event in elsewhere if isinstance(event, events.Resumed)).step == 4
+    qtbot.waitUntil(lambda: not model.following.rests)
+    assert [*elsewhere][-1].step == 12
+    assert not (path / "pause").exists()
+
+
+def test_that_a_pause_of_its_own_is_seen_and_ended_by_others_and_by_a_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr("diffusion_studio.engine.loop.loop.CHECK_EVERY", 0.0)
+    control, path = Control(), tmp_path / "run"
+    stream = train(begin(path, tiny_config(steps=4)), control)
+    control.pause()
+    for event in stream:
+        if isinstance(event, events.Paused):
+            assert (path / "pause").exists()
+            ask(path, "go on")
+            break
+    assert next(event for event in stream if isinstance(event, events.Resumed)).step == 0
+    control.pause()
+    for event in stream:
+        if isinstance(event, events.Paused):
+            ask(path, "stop")
+    assert event.outcome == "stopped"
+    assert not (path / "pause").exists()
+    (path / "pause").touch()
+    finish(resume(path))
+    assert Run.open(path).step == 4, "the wish was for the training before"
+
+
 def test_that_nobody_is_asked_where_nobody_trains(qtbot, model, tmp_path):
     finish(begin(tmp_path / "runs" / "mine", tiny_config(steps=2)))
     model.show_run(tmp_path / "runs" / "mine")
     qtbot.waitUntil(lambda: model.following.run is None)
-    model.following.ask_to_stop()
+    model.following.ask("stop")
     assert "No other process" in model.state.notice.text
     assert not (tmp_path / "runs" / "mine" / "stop").exists()
 

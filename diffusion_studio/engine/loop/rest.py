@@ -1,0 +1,50 @@
+"""What others ask of a training in the place in which it is kept: to end, to rest, to go on."""
+
+from __future__ import annotations
+
+from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.loop.keeper import Keeper
+
+
+class Others:
+    """Heeds them by way of the training's own control.
+
+    Args:
+        keeper: the place; None: nobody else knows of the training.
+    """
+
+    def __init__(self, keeper: Keeper | None, control: Control) -> None:
+        self._keeper, self._control = keeper, control
+        self._marked = False  # whether the place says that the training rests, or should
+
+    def heed(self) -> None:
+        """Does what is asked for.
+
+        Raises:
+            LostError: the place is gone.
+        """
+        if self._keeper is None:
+            return
+        self._keeper.check()
+        if self._keeper.asked_to_stop:
+            self._control.stop()
+        elif self._keeper.asked_to_rest:
+            self._marked = True
+            self._control.pause()
+
+    def wait(self, every: float) -> None:
+        """Waits until the training may go on, by whoever paused it or by who takes the mark away.
+
+        Args:
+            every: seconds between two looks.
+        """
+        while not self._control.wait_while_paused(every):
+            if self._keeper is not None and self._keeper.asked_to_stop:
+                self._control.stop()
+            elif self._keeper is not None and self._marked and not self._keeper.asked_to_rest:
+                self._control.resume()
+
+    def mark(self, rests: bool) -> None:
+        """So that others see it and may end it; a mark of theirs stands already, or is taken away by now."""
+        if self._keeper is not None and rests != self._marked:
+            self._marked = self._keeper.mark_rest(rests)

@@ -20,9 +20,9 @@ class Canvas(pg.PlotWidget):
 
     def __init__(self) -> None:
         self.left, self.bottom = QuietAxis("left"), QuietAxis("bottom")
-        super().__init__(background=None, axisItems={"left": self.left, "bottom": self.bottom})
+        axes = {"left": self.left, "bottom": self.bottom}
+        super().__init__(background=None, axisItems=axes, enableMenu=False)
         self.setCacheMode(pg.GraphicsView.CacheModeFlag.CacheNone)  # there is no background to cache
-        self.setMenuEnabled(False)
         self.hideButtons()
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self.viewport().setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)

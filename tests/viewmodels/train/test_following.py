@@ -74,9 +74,10 @@ def test_that_another_process_is_asked_to_end_and_saves(qtbot, model, elsewhere,
     model.following.ask("stop")
     assert "asked to save and to end" in model.state.notice.text
     last = list(elsewhere)[-1]
-    assert (last.outcome, last.step) == ("stopped", 4)
+    assert last.outcome == "stopped"
+    assert last.step <= 4, "within a step of being asked"
     qtbot.waitUntil(lambda: "has ended" in model.state.detail)
-    assert model.state.saved_step == 4
+    assert model.state.saved_step == last.step
     finish(resume(tmp_path / "runs" / "far"))
     assert Run.open(tmp_path / "runs" / "far").step == 12, "the wish was for the training before"
 

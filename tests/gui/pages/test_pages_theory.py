@@ -46,8 +46,7 @@ def test_that_no_erratum_lies_over_its_words(app, qtbot):
 
     def apart() -> bool:
         return all(
-            words.geometry().top()
-            >= equation.mapTo(card, equation.rect().topLeft()).y() + equation._height - 1
+            words.geometry().top() >= equation.mapTo(card, equation.rect().topLeft()).y() + equation._held - 1
             for card in cards
             for equation in card.findChildren(EquationView)
             for words in card.findChildren(QLabel)

@@ -125,6 +125,7 @@ class Studio(QObject):
         shell.header.redo_requested.connect(lambda: self._current().redo())
         shell.rail.theme_requested.connect(partial(self.settings.edit, "theme"))
         self.settings.changed.connect(self._apply)
+        self.memory.refused.connect(lambda sentence: shell.tell(Notice("warning", sentence)))
         self.training.changed.connect(self._remember_training)
         self.training.saved.connect(self.sampling.model_saved)
         self.sampling.changed.connect(self._remember_sampling)

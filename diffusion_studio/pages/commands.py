@@ -23,6 +23,7 @@ from diffusion_studio.pages.settings import SettingsDialog
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.pages.train.page import TrainPage
 from diffusion_studio.viewmodels.finding import Entry, fitting
+from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.settings import SettingsModel
 from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.widgets.actions.action_set import Act
@@ -81,7 +82,7 @@ class Commands(QObject):
             **tours,
             "open-images": Act(self._open_images),
             "open-model": Act(self._open_model),
-            "runs-folder": Act(partial(_show_folder, self._runs)),
+            "runs-folder": Act(partial(self._show_folder, self._runs)),
             "settings": Act(self.show_settings),
             "log": Act(self.show_log),
             "about": Act(self.show_about),
@@ -165,7 +166,7 @@ class Commands(QObject):
         file = places.log_dir() / WINDOW
         text = last_of(WINDOW) or "Nothing was logged: all went as it was meant to."
         dialog = TextDialog("Log", str(file), text, self._shell)
-        dialog.add_button("Open its folder").clicked.connect(partial(_show_folder, file.parent))
+        dialog.add_button("Open its folder").clicked.connect(partial(self._show_folder, file.parent))
         dialog.open()
 
     def show_about(self) -> None:
@@ -175,7 +176,12 @@ class Commands(QObject):
         dialog.add_button("Show the log").clicked.connect(self.show_log)
         dialog.open()
 
-
-def _show_folder(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True)
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+    def _show_folder(self, path: Path) -> None:
+        """Opens it in the system's own program for files, or says why that cannot be."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._shell.tell(Notice("error", f"The folder {path} cannot be made: {error.strerror}."))
+            return
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))):
+            self._shell.tell(Notice("info", f"No program for folders was found; it is {path}."))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.files import to_json, write_atomically
@@ -25,10 +25,13 @@ class Memory(QObject):
         problem: why it starts afresh, as a sentence; or nothing.
     """
 
+    refused = Signal(str)  # it cannot be written from now on, as a sentence; told once
+
     def __init__(self, path: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._path = path
         self._values, self.problem = _read(path)
+        self._refused = False
         self._later: dict[str, Callable[[], Any]] = {}
         self._timer = QTimer(self, singleShot=True, interval=DELAY)
         self._timer.timeout.connect(self.flush)
@@ -56,6 +59,15 @@ class Memory(QObject):
             write_atomically(self._path, to_json(self._values))
         except (OSError, ValueError) as error:  # ValueError: text that is no Unicode, like some file names
             log.warning("The window's settings could not be saved: %s", error)
+            self._tell_of(error)
+        else:
+            self._refused = False
+
+    def _tell_of(self, error: OSError | ValueError) -> None:
+        if not self._refused:
+            self._refused = True
+            reason = error.strerror if isinstance(error, OSError) else "a name in it is no text"
+            self.refused.emit(f"{self._path} cannot be written ({reason}): what is set is lost at the end.")
 
     def _put_into_words(self) -> None:
         while self._later:

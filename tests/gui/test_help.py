@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QPushButton
 
 from diffusion_studio import __version__
@@ -64,6 +64,16 @@ def test_that_another_folder_of_runs_counts_from_the_next_start(
     assert app.studio.runs._runs_dir == places.runs_dir()
     app.close()
     assert open_app(computed=False).studio.runs._runs_dir == tmp_path
+
+
+def test_that_a_folder_that_cannot_be_made_or_shown_is_told(app: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: False)
+    app.shell.actions_of_window.do("runs-folder")
+    assert str(places.runs_dir()) in app.shell.banner.text
+    places.runs_dir().rmdir()
+    places.runs_dir().write_text("a file where the folder is to be")
+    app.shell.actions_of_window.do("runs-folder")
+    assert app.shell.banner.text.startswith(f"The folder {places.runs_dir()} cannot be made: ")
 
 
 def test_that_a_theme_of_the_menu_is_a_setting(app: Any) -> None:

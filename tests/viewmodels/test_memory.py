@@ -50,6 +50,26 @@ def test_that_the_plane_is_where_an_earlier_version_left_it(qapp, path):
     assert memory.get("theme") == "dark"
 
 
+def test_that_a_disk_that_refuses_is_told_once_until_it_takes_something_again(qtbot, path, memory, caplog):
+    told: list[str] = []
+    memory.refused.connect(told.append)
+    path.parent.write_text("a file where the folder is to be")
+    for page in ("train", "sample"):
+        memory.set("page", page)
+        memory.flush()
+    (sentence,) = told
+    assert sentence.startswith(f"{path} cannot be written (")
+    path.parent.unlink()
+    memory.flush()
+    assert on_disk(path) == {"page": "sample"}
+    (path.parent / "window.json").unlink()
+    path.parent.rmdir()
+    path.parent.write_text("again")
+    memory.flush()
+    assert len(told) == 2
+    assert len(caplog.records) == 3
+
+
 def test_that_a_value_that_stays_the_same_is_not_written(qapp, path, memory):
     memory.set("page", "train")
     memory.flush()

@@ -13,6 +13,13 @@ LIMIT = 2_000_000  # bytes
 WINDOW = "studio.log"  # what the window logs
 
 
+class _Handler(RotatingFileHandler):
+    """Loses what the disk refuses: there is nobody to tell, and the work goes on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 @contextmanager
 def kept_log(name: str) -> Iterator[None]:
     """What the program logs meanwhile goes into this file of the log folder.
@@ -22,7 +29,7 @@ def kept_log(name: str) -> Iterator[None]:
     log = logging.getLogger("diffusion_studio")
     try:
         places.log_dir().mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(
+        handler = _Handler(
             places.log_dir() / name,
             maxBytes=LIMIT,
             backupCount=1,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.crash import BEFORE, NAME, crash_kept
-from diffusion_studio.engine.files.log import last_of
+from diffusion_studio.engine.files.log import kept_log, last_of
 
 CRASHES = """
 import faulthandler
@@ -41,6 +42,13 @@ def test_that_without_a_folder_for_it_all_works_the_same(monkeypatch, tmp_path):
     monkeypatch.setattr(places, "log_dir", lambda: tmp_path / "file" / "logs")
     with crash_kept() as before:
         assert before == ""
+
+
+def test_that_a_log_that_cannot_be_written_says_nothing_in_its_place(capfd):
+    (places.log_dir() / "studio.log").mkdir(parents=True)
+    with kept_log("studio.log"):
+        logging.getLogger("diffusion_studio").error("lost")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_that_the_last_of_a_log_begins_with_a_line():

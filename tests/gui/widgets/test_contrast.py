@@ -6,8 +6,18 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from PySide6.QtWidgets import QLineEdit
 
-from diffusion_studio.widgets.look.theme import DARK, LIGHT, OKABE_ITO, Palette, contrast, mix, style_sheet
+from diffusion_studio.widgets.look.theme import (
+    DARK,
+    LIGHT,
+    OKABE_ITO,
+    Palette,
+    contrast,
+    mix,
+    style_sheet,
+    theme,
+)  # fmt: skip
 
 AA = 4.5  # WCAG 2.2, of text
 INACTIVE = ":disabled"  # to which it does not apply
@@ -79,3 +89,14 @@ def test_that_every_text_that_is_painted_is_readable_on_each_of_its_grounds(p):
     }
     inks |= {p.ink(quantity): surfaces(p) for quantity in OKABE_ITO}
     assert not [(ink, on) for ink, grounds in inks.items() for on in grounds if contrast(ink, on) < AA]
+
+
+@pytest.mark.parametrize("mode", ["dark", "light"])
+def test_that_the_words_in_an_empty_field_are_muted_and_no_paler(qtbot, mode):
+    theme().set_mode(mode)
+    field = QLineEdit()
+    qtbot.addWidget(field)
+    field.setPlaceholderText("Find anything")
+    field.ensurePolished()
+    assert field.palette().placeholderText().color().name() == theme().palette.muted
+    theme().set_mode("system")

@@ -32,6 +32,7 @@ from diffusion_studio.pages.theory.page import TheoryPage
 from diffusion_studio.pages.train.page import TrainPage
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.plane.memory import to_remember
+from diffusion_studio.viewmodels.queue import Queue
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.sample import saved
 from diffusion_studio.viewmodels.sample.state import SampleParameters, SampleState
@@ -77,7 +78,10 @@ class Studio(QObject):
         self.plane, self.theory = self.plane_page.model, self.theory_page.model
         self.runs = self.runs_page.model
         tours = {key: page.tour for key, page in self.pages.items() if page.tour is not None}
-        self.ways = RunWays(self.runs_page, self.train_page, self.sample_page, self.code_page, self.show_page)
+        self.queue = Queue(self.training, self.memory, self)
+        self.ways = RunWays(
+            self.runs_page, self.train_page, self.sample_page, self.code_page, self.queue, self.show_page
+        )  # fmt: skip
         self.commands = Commands(
             shell, self.train_page, self.sample_page, desk.runs, self.settings, tours, self.show_page,
             self.open_path,
@@ -259,6 +263,7 @@ class Studio(QObject):
 
     def shutdown(self) -> None:
         """Stops every job, waits for its thread and writes the memory."""
+        self.queue.hold()
         self._remember_window()
         self._remember_layouts()
         for page in self.pages.values():  # the first one's last checkpoint is told to the others

@@ -8,13 +8,16 @@ from pathlib import Path
 from PySide6.QtCore import QObject
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
 from diffusion_studio.engine.runs.run import Run, kind_of
 from diffusion_studio.pages.autoencoder.page import AutoencoderPage
+from diffusion_studio.pages.queue import QueueDialog
 from diffusion_studio.pages.runs.page import RunsPage
 from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.train.page import TrainPage
+from diffusion_studio.viewmodels.queue import Queue
 
 
 class RunWays(QObject):
@@ -26,7 +29,7 @@ class RunWays(QObject):
 
     def __init__(
         self, runs: RunsPage, train: TrainPage, sample: SamplePage, code: AutoencoderPage,
-        show_page: Callable[[str], None],
+        queue: Queue, show_page: Callable[[str], None],
     ) -> None:  # fmt: skip
         super().__init__(runs)
         self._runs, self._train, self._sample, self._code = runs.model, train.model, sample.model, code
@@ -35,6 +38,14 @@ class RunWays(QObject):
         runs.resume_requested.connect(self.resume)
         runs.show_requested.connect(self.show)
         runs.again_requested.connect(self.begin_like)
+        runs.queue_requested.connect(self.queue_run)
+        runs.queue_wanted.connect(self.show_queue)
+        train.more.queue_requested.connect(self.queue_parameters)
+        train.more.queue_wanted.connect(self.show_queue)
+        for say in (runs.foot.say_queue, train.say_queue):
+            queue.changed.connect(say)
+            say(queue.state)
+        self._queue, self._window = queue, runs.window()
         runs.train_requested.connect(lambda: show_page("train"))
         self._runs.trash_changed.connect(self._sample.choices.refresh)
         self._runs.written.connect(self._sample.choices.refresh)
@@ -68,6 +79,26 @@ class RunWays(QObject):
             return
         self._train.show_run(path)
         self._show_page("train")
+
+    def queue_run(self, path: Path, anew: bool) -> None:
+        """Lets a run go on, or one like it begin, when those before have ended."""
+        try:
+            config = Run.open(path).config
+        except Refused as error:
+            self._runs.tell(str(error))
+            return
+        if anew:
+            self._queue.add(config, f"New run like {called(path)}")
+        else:
+            self._queue.add_run(path, called(path))
+
+    def queue_parameters(self) -> None:
+        """A new run with the parameters of the Train page, when those before have ended."""
+        self._queue.add(self._train.config)
+
+    def show_queue(self) -> None:
+        """What waits for its turn."""
+        QueueDialog(self._queue, self._window).open()
 
     def begin_like(self, path: Path) -> None:
         """Its settings, for another run; undo brings back those of before."""

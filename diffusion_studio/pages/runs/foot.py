@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QMenu, QPushButton, QVBoxLayout, QWid
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.engine.runs.trash import Trashed
 from diffusion_studio.pages.runs.trash import in_words
+from diffusion_studio.viewmodels.queue import QueueState
 from diffusion_studio.viewmodels.runs.summary import RunSummary
 from diffusion_studio.widgets.actions.keys import hint
 
@@ -25,6 +26,7 @@ class RunFoot(QWidget):
     """Passive: buttons that are there for what can be done now."""
 
     export_requested = Signal(int)  # which of `EXPORTS`
+    queue_requested = Signal(bool)  # whether a new run like it is meant, and not going on with it
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -32,14 +34,21 @@ class RunFoot(QWidget):
         self.sample.setProperty("primary", True)
         self.show_curves, self.again = QPushButton("Show its curves"), QPushButton("New run like it")
         self.again.setToolTip(hint("run-again"))
+        self.queue = QPushButton("Queue")
+        self.queue.setToolTip("It trains when those before it have ended")
         self.export, self.open_folder = QPushButton("Export"), QPushButton("Open its folder")
         self.trash, self.leave = QPushButton("Move to trash"), QPushButton("Off the list")
         self.leave.setToolTip(hint("leave-run"))
+        self.show_queue = QPushButton("Queue")
+        self.show_queue.setProperty("link", True)
+        self.show_queue.setToolTip(hint("show-queue"))
+        self.show_queue.hide()
         self.show_trash = QPushButton("Trash")
         self.show_trash.setProperty("link", True)
         self.show_trash.setToolTip(hint("show-trash"))
         self.actions_of_run = (
-            self.sample, self.resume, self.show_curves, self.again, self.export, self.open_folder, self.trash
+            self.sample, self.resume, self.show_curves, self.again, self.queue, self.export,
+            self.open_folder, self.trash,
         )  # fmt: skip
         self._build_export()
         self._lay_out()
@@ -49,6 +58,10 @@ class RunFoot(QWidget):
         for number, (text, *_) in enumerate(EXPORTS):
             menu.addAction(text, partial(self.export_requested.emit, number))
         self.export.setMenu(menu)
+        later = QMenu(self.queue)
+        later.addAction("Go on with it later", partial(self.queue_requested.emit, False))
+        later.addAction("A new run like it later", partial(self.queue_requested.emit, True))
+        self.queue.setMenu(later)
 
     def _lay_out(self) -> None:
         column, grid = QVBoxLayout(self), QGridLayout()
@@ -60,6 +73,7 @@ class RunFoot(QWidget):
         for number, button in enumerate(others):
             grid.addWidget(button, 1 + number // 2, number % 2)
         column.addLayout(grid)
+        column.addWidget(self.show_queue)
         column.addWidget(self.show_trash)
 
     def show_run(self, run: RunSummary | None, can_leave: bool) -> None:
@@ -74,8 +88,14 @@ class RunFoot(QWidget):
         self.sample.setEnabled(sound and run.step > 0)
         self.resume.setEnabled(sound)
         self.again.setEnabled(sound)
+        self.queue.setEnabled(sound and not code)
         self.export.setEnabled(sound and run.step > 0)
         self.show_curves.setEnabled(sound and not code)
+
+    def say_queue(self, queue: QueueState) -> None:
+        """How many trainings wait; nothing where none does."""
+        self.show_queue.setText(f"Queue: {queue.in_words()} …")
+        self.show_queue.setVisible(bool(queue.items))
 
     def say_trash(self, trash: Sequence[Trashed]) -> None:
         """How much lies in the trash; nothing where nothing does."""

@@ -41,6 +41,8 @@ class RunsPage(Page):
     sample_requested = Signal(object)  # Path
     resume_requested = Signal(object)
     again_requested = Signal(object)
+    queue_requested = Signal(object, bool)  # Path, whether a new run like it is meant
+    queue_wanted = Signal()  # to be seen
     show_requested = Signal(object)
     train_requested = Signal()
 
@@ -110,6 +112,8 @@ class RunsPage(Page):
         ):  # fmt: skip
             button.clicked.connect(partial(self._emit, wanted))
         foot.export_requested.connect(self.ask_for_export)
+        foot.queue_requested.connect(lambda anew: self.queue_requested.emit(model.state.selected, anew))
+        foot.show_queue.clicked.connect(self.queue_wanted)
         foot.open_folder.clicked.connect(self._open_folder)
         foot.trash.clicked.connect(self._trash)
         foot.leave.clicked.connect(self._leave)
@@ -136,6 +140,7 @@ class RunsPage(Page):
             **{name: Act(partial(_write_in, field), field.isEnabled) for name, field in by_field.items()},
             "filter-runs": Act(self.finder.begin),
             "open-runs": Act(self.ask_for_place),
+            "show-queue": Act(self.queue_wanted.emit),
             "leave-run": Act(self._leave, lambda: not self.foot.leave.isHidden()),
             "show-trash": Act(self.open_trash),
         }

@@ -40,6 +40,7 @@ from diffusion_studio.pages.train.panel import TrainPanel
 from diffusion_studio.pages.train.parts import caption
 from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.moved import CHOOSE, WHERE
+from diffusion_studio.viewmodels.queue import QueueState
 from diffusion_studio.viewmodels.train.comparison import other_runs
 from diffusion_studio.viewmodels.train.memory import remembered_config
 from diffusion_studio.viewmodels.train.model import TrainViewModel
@@ -66,6 +67,7 @@ class TrainPage(Page):
         super().__init__(model, parent)
         self.model = model
         self._shown: TrainState | None = None
+        self._waiting = 0  # trainings in the queue
         self._progress_shown = -1e9
         self._build()
         self._connect()
@@ -148,6 +150,8 @@ class TrainPage(Page):
         own = {
             "walk-run": Act(self.sample_requested.emit, lambda: self.model.state.run is not None),
             "copy-command": Act(self.copy_command),
+            "queue-run": Act(self.more.queue_requested.emit),
+            "show-queue": Act(self.more.queue_wanted.emit),
         }
         return {**super().acts(), **acts_of(self.model), **own}
 
@@ -254,11 +258,18 @@ class TrainPage(Page):
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state
         chips = [("run", state.run.name)] if state.run is not None else []
+        if self._waiting:
+            chips.append(("queue", str(self._waiting)))
         if state.device:
             chips.append(("device", state.device))
         if state.saved_step:
             chips.append(("saved", f"step {state.saved_step:,}"))
         return chips
+
+    def say_queue(self, queue: QueueState) -> None:
+        """How many trainings wait."""
+        self._waiting = len(queue.items)
+        self.header_changed.emit()
 
     def work(self) -> Work | None:
         return training.work_of(self.model)

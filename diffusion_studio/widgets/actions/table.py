@@ -108,6 +108,13 @@ GROUPS = (
         Action("stop", "Stop and save", "Ends the training; what was learned stays", ("Ctrl+.",)),
     ), ("train", "plane", "autoencoder")),
     Group("Run", (
+        Action("queue-run", "Into the queue", "A training with these parameters, after those before it",
+               ("Ctrl+Shift+Return",)),
+    ), ("train",)),
+    Group("Run", (
+        Action("show-queue", "Show the queue", "Trainings that wait for their turn"),
+    ), ("train", "runs")),
+    Group("Run", (
         Action("walk-run", "Walk through its chain", "Samples from the run that is shown, step by step"),
         Action("resume-run", "Resume its training", "Goes on with the run that is shown"),
     ), ("train", "runs")),

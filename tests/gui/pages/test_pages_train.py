@@ -101,7 +101,7 @@ def test_that_the_smaller_batch_is_offered_and_taken(qtbot, page, monkeypatch):
 
 def test_that_the_command_of_the_training_is_copied(page):
     page.model.edit("training.learning_rate", 0.002)
-    copy, *elsewhere = page.more.menu().actions()
+    _, _, copy, *elsewhere = page.more.menu().actions()
     page.more.menu().aboutToShow.emit()
     assert not any(action.isEnabled() for action in elsewhere), "nobody trains the run that is shown"
     copy.trigger()

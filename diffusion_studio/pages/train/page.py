@@ -41,6 +41,8 @@ from diffusion_studio.pages.train.parts import caption
 from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.moved import CHOOSE, WHERE
 from diffusion_studio.viewmodels.queue import QueueState
+from diffusion_studio.viewmodels.tours.tour import Tour
+from diffusion_studio.viewmodels.tours.train import CARDS, TouredTraining
 from diffusion_studio.viewmodels.train.comparison import other_runs
 from diffusion_studio.viewmodels.train.memory import remembered_config
 from diffusion_studio.viewmodels.train.model import TrainViewModel
@@ -318,4 +320,6 @@ def _empty_state() -> EmptyState:
 def build(desk: Desk) -> TrainPage:
     """The page with its view-model."""
     config = remembered_config(desk.memory.get("config"))
-    return TrainPage(TrainViewModel(desk.runs, config, desk.device, desk.owner))
+    page = TrainPage(TrainViewModel(desk.runs, config, desk.device, desk.owner))
+    page.add_tour(Tour(CARDS, TouredTraining(page.model)), desk.memory, page.workspace.panel)
+    return page

@@ -110,10 +110,11 @@ CARDS = (
 
 
 class TouredCodes:
-    """The Autoencoder page, as its tour sets it."""
+    """The Autoencoder page, as its tour sets it. What else trains is never stopped by it."""
 
     def __init__(self, model: AutoencoderViewModel) -> None:
         self._model, self._idle = model, OnceIdle(model)
+        self._own: Path | None = None  # the run that the tour began
 
     def apply(self, action: CodeAction) -> None:
         """What a card proposes."""
@@ -128,13 +129,16 @@ class TouredCodes:
             model.tell(Notice("error", str(error)))
         else:
             model.start()
+            self._own = model.state.run
 
     def kept(self) -> Kept:
         state = self._model.state
         return state.config, state.view, state.run
 
     def put_back(self, kept: Kept) -> None:
-        self._idle.do(partial(self._put_back, *kept))
+        state = self._model.state
+        if not state.busy or state.run == self._own:
+            self._idle.do(partial(self._put_back, *kept))
 
     def _put_back(self, config: AutoencoderConfig, view: View, run: Path | None) -> None:
         model = self._model

@@ -53,12 +53,12 @@ class TrainViewModel(QObject):
         self.editor.changed.connect(self._on_edited)
         self.images.changed.connect(self._on_images)
         self.images.loaded.connect(self.outlook.take)
-        self.images.told.connect(self._tell)
+        self.images.told.connect(self.tell)
         self.outlook.found.connect(self._on_trial)
         self.training.told.connect(self._on_told)
         self.following.told.connect(self._on_told)
-        self.following.said.connect(self._tell)
-        self.moved.told.connect(self._tell)
+        self.following.said.connect(self.tell)
+        self.moved.told.connect(self.tell)
         self.outlook.look(self.config)
 
     @property
@@ -137,7 +137,7 @@ class TrainViewModel(QObject):
 
     def _refused_while_busy(self) -> bool:
         if self.state.busy:
-            self._tell(Notice("info", "A training is going on. Stop it to change data or parameters."))
+            self.tell(Notice("info", "A training is going on. Stop it to change data or parameters."))
         return self.state.busy
 
     # --- training -------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class TrainViewModel(QObject):
         try:
             run = Run.open(path)
         except RunError as error:
-            self._tell(Notice("error", str(error)))
+            self.tell(Notice("error", str(error)))
         else:
             if not self.moved.asks_for(run, partial(self.resume_run, path)):
                 self._resume(run, _extended(run))
@@ -226,12 +226,12 @@ class TrainViewModel(QObject):
     def show_run(self, path: Path) -> None:
         """Shows the curves and samples of a run on disk without going on with it."""
         if self.state.busy:
-            self._tell(Notice("info", "A training is going on; its curves are shown until it ends."))
+            self.tell(Notice("info", "A training is going on; its curves are shown until it ends."))
             return
         try:
             run = Run.open(path)
         except RunError as error:
-            self._tell(Notice("warning", f"{error} It is not shown."))
+            self.tell(Notice("warning", f"{error} It is not shown."))
             return
         self._show(shown_run(self.state, run))
         self._show_record(run)
@@ -242,7 +242,7 @@ class TrainViewModel(QObject):
         self._update(marks=tuple(run.metrics.marks()))
         self.record.restore(run)
         if run.metrics.problem:
-            self._tell(Notice("warning", f"{run.metrics.problem} What can be is shown."))
+            self.tell(Notice("warning", f"{run.metrics.problem} What can be is shown."))
 
     # --- the rest -------------------------------------------------------------------------------------
 
@@ -269,7 +269,8 @@ class TrainViewModel(QObject):
         for part in (self.outlook, self.images, self.moved, self.following, self.training):
             part.shutdown()
 
-    def _tell(self, notice: Notice | None) -> None:
+    def tell(self, notice: Notice | None) -> None:
+        """Says it on the page."""
         self._update(notice=notice)
 
     def _update(self, **values: Any) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 MENUS = ("File", "Edit", "View", "Run", "Help")
 CHAINS = ("sample", "plane")  # the pages with a transport
-TOURED = ("sample", "plane", "autoencoder", "theory")  # the pages with a tour
+TOURED = ("train", "sample", "plane", "autoencoder", "theory")  # the pages with a tour
 
 
 @dataclass(frozen=True)

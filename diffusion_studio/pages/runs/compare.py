@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from PySide6.QtWidgets import QCheckBox, QStackedWidget, QWidget
 
-from diffusion_studio.pages.runs.settings import SettingsTable
+from diffusion_studio.engine.labbook.settings import Setting, settings_of
+from diffusion_studio.pages.runs.beside import BesideRow, BesideTable
+from diffusion_studio.pages.runs.disk import DiskView
 from diffusion_studio.viewmodels.runs.comparison import RunRead
 from diffusion_studio.viewmodels.runs.state import MOST
 from diffusion_studio.widgets.forms.segmented import Segmented
@@ -22,6 +24,7 @@ VIEWS = (
     ("loss", "Loss", "The loss of every step, as it was minimised"),
     ("errors", "Errors by t", "The newest error of ε̂ at every timestep"),
     ("quality", "Quality", "How far the samples of the previews are from the training images"),
+    ("disk", "Disk", "What the chosen runs take on the disk, and what of it can go"),
     ("settings", "Settings", "Every parameter, and where the chosen runs differ"),
 )
 AXES = (
@@ -46,9 +49,10 @@ class CompareCard(Card):
         self.differences.setToolTip("Between the chosen runs; of a single one, from the defaults")
         self.loss = LossPlot("Loss, as minimised")
         self.errors, self.quality = XYPlot("Errors by timestep"), XYPlot("Quality of the samples")
-        self.settings = SettingsTable()
+        self.settings = BesideTable("Settings of the chosen runs")
+        self.disk = DiskView()
         self.views = QStackedWidget()
-        for view in (self.loss, self.errors, self.quality, self.settings):
+        for view in (self.loss, self.errors, self.quality, self.disk, self.settings):
             self.views.addWidget(view)
         self.note = ElidedLabel(role="muted")
         head = FlowRow()
@@ -84,6 +88,7 @@ class CompareCard(Card):
         self._show_errors()
         self._show_quality()
         self._show_settings()
+        self.disk.show_runs(runs)
 
     def _show_loss(self) -> None:
         curves = [RunCurve(r.name, r.losses.steps, r.losses.losses, (), _restarts(r)) for r in self._runs]
@@ -112,10 +117,24 @@ class CompareCard(Card):
         self.quality.set_lines(lines)
 
     def _show_settings(self) -> None:
-        self.settings.show_runs(self._runs, self.differences.isChecked())
+        only = self.differences.isChecked()
+        settings = settings_of([run.config for run in self._runs]) if self._runs else ()
+        rows = [_row(one, one.differs and not only) for one in settings if one.differs or not only]
+        several = len(self._runs) > 1
+        alike = "The chosen runs have the same settings." if several else "All settings are the defaults."
+        self.settings.show_rows(_names(self._runs), rows, alike if self._runs else "Nothing is chosen.")
 
     def _looks(self) -> Iterator[tuple[RunRead, Any]]:
         return zip(self._runs, RUN_LOOKS, strict=False)
+
+
+def _row(setting: Setting, marked: bool) -> BesideRow:
+    title = f"{setting.title}  {setting.symbol}".rstrip()
+    return BesideRow(title, setting.values, f"{setting.help}\n{setting.path}", marked)
+
+
+def _names(runs: Iterable[RunRead]) -> list[str]:
+    return [run.name for run in runs]
 
 
 def _restarts(run: RunRead) -> tuple[float, ...]:

@@ -115,6 +115,7 @@ class RunsPage(Page):
         foot.queue_requested.connect(lambda anew: self.queue_requested.emit(model.state.selected, anew))
         foot.show_queue.clicked.connect(self.queue_wanted)
         foot.open_folder.clicked.connect(self._open_folder)
+        self.compare.disk.drop_requested.connect(model.bin.drop_older)
         foot.trash.clicked.connect(self._trash)
         foot.leave.clicked.connect(self._leave)
         foot.show_trash.clicked.connect(self.open_trash)

@@ -11,6 +11,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation.exported_run import export_run
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.labbook.disk import drop_older
 from diffusion_studio.engine.runs.run import RunError
 from diffusion_studio.engine.runs.trash import delete_for_good, move_to_trash, put_back
 from diffusion_studio.viewmodels.job import Post, Slot
@@ -57,10 +58,21 @@ class Trash(QObject):
 
         self._deleting.start(stream)
 
+    def drop_older(self, run: Path) -> None:
+        """Deletes the checkpoints of a run before its newest one, beside the window."""
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            freed = drop_older(run)
+            yield events.Finished("done", f"{freed / 1e6:,.1f} MB of older checkpoints were deleted.")
+
+        self._deleting.start(stream)
+
     def _on_deleted(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):
             if event.outcome == "failed":
                 self.told.emit(Notice("error", event.message, event.traceback))
+            elif event.message:
+                self.told.emit(Notice("info", event.message))
             self.moved.emit()
 
     def shutdown(self) -> None:

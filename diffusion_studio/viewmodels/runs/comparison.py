@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.labbook.disk import disk_use, free_room
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
 from diffusion_studio.engine.runs.metrics import LossSegment
 from diffusion_studio.engine.runs.quality import FEWEST, Quality
@@ -33,6 +34,8 @@ class RunRead:
     quality: tuple[tuple[int, Quality], ...]  # (step, measures) of its previews
     previews: tuple[tuple[int, Path], ...]  # (step, file)
     side: int  # pixels of one sample
+    disk: dict[str, int]  # bytes of each part
+    free: int  # bytes on its disk
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +113,7 @@ def read(path: Path) -> RunRead | None:
     return RunRead(
         path, path.name, run.config, run.metrics.losses(), tuple(run.metrics.marks()), errors, measured,
         tuple(_previews(run)), 0 if images is None else images.resolution,
+        disk_use(path), free_room(path),
     )  # fmt: skip
 
 

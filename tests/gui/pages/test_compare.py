@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffusion_studio.engine.labbook.disk import PARTS
 from diffusion_studio.engine.runs.metrics import LossSegment
 from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.training.events import TimestepErrors
@@ -22,8 +23,11 @@ def run(name: str, T: int = 50, marks: tuple = (), previews: tuple = ()) -> RunR
     errors = TimestepErrors(2, np.array([T / 2, T]), np.array([0.5, 0.2]), np.ones(2), np.array([3, 3]))
     measures = Quality(64, 2.0, 1.0, 0.1, 0.5, 0.9, 0.5, 0.9, 1.0, 1.0)
     losses = LossSegment(np.array([1, 2]), np.array([1.0, 0.5]))
+    disk = dict.fromkeys(PARTS, 10**6)
     told = Comparison(name, errors, T, np.array([1.0, -1.0]))
-    return RunRead(Path(name), name, tiny_config(T=T), losses, marks, told, ((1, measures),), previews, 8)
+    return RunRead(
+        Path(name), name, tiny_config(T=T), losses, marks, told, ((1, measures),), previews, 8, disk, 10**9
+    )
 
 
 @pytest.fixture
@@ -87,3 +91,18 @@ def test_that_samples_are_looked_at_over_training(qtbot, tmp_path):
     assert card.history.value() == 0  # the same ones again
     card.show_previews(None)
     assert card.moment.text() == "" and not card.history.isEnabled()
+
+
+def test_that_older_checkpoints_of_one_run_are_deleted_at_the_second_press(qtbot, card):
+    asked = []
+    card.disk.drop_requested.connect(asked.append)
+    card.show_runs((run("a"), run("b")), 2)
+    assert not card.disk.drop.isEnabled()
+    assert [row.title for row in card.disk.table.rows.said] == [*PARTS, "in all"]
+    card.show_runs((run("a"),), 1)
+    card.show_view("disk")
+    assert card.disk.free.text() == "1.0 GB are free"
+    card.disk.drop.click()
+    assert card.disk.drop.text() == "Really delete 1.0 MB of checkpoints?" and not asked
+    card.disk.drop.click()
+    assert asked == [Path("a")] and card.disk.drop.text() == "Delete older checkpoints"

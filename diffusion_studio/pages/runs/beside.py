@@ -1,16 +1,15 @@
-"""The settings of runs side by side."""
+"""What is said of several runs, side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QStackedWidget, QTableView, QWidget
 
-from diffusion_studio.engine.labbook.settings import Setting, settings_of
-from diffusion_studio.viewmodels.runs.comparison import RunRead
 from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.look.theme import label, tip
 
@@ -19,17 +18,27 @@ _Role = Qt.ItemDataRole
 _ROW, _LEAST = 26, 92  # px
 
 
-class SettingsTable(QStackedWidget):
-    """A row for each parameter, a column for each run; among all, those that differ are bold."""
+@dataclass(frozen=True)
+class BesideRow:
+    """One thing, as it is said of every run."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    title: str
+    values: tuple[str, ...]
+    help: str = ""
+    marked: bool = False
+
+
+class BesideTable(QStackedWidget):
+    """A row for each thing, a column for each run; marked rows are bold."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.table, self.nothing = QTableView(), label("", "muted")
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.nothing.setWordWrap(True)
-        self.rows = _Settings(self)
+        self.rows = _Rows(self)
         self.table.setModel(self.rows)
-        self.table.setAccessibleName("Settings of the chosen runs")
+        self.table.setAccessibleName(name)
         self.table.setShowGrid(False)
         self.table.setMinimumHeight(_LEAST)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -45,53 +54,46 @@ class SettingsTable(QStackedWidget):
         self.addWidget(self.table)
         self.addWidget(self.nothing)
 
-    def show_runs(self, runs: Sequence[RunRead], only_differences: bool) -> None:
-        """The settings of these runs, or only those that differ."""
-        settings = settings_of([run.config for run in runs]) if runs else ()
-        shown = tuple(one for one in settings if one.differs or not only_differences)
-        self.rows.show([run.name for run in runs], shown, not only_differences)
+    def show_rows(self, names: Sequence[str], rows: Sequence[BesideRow], otherwise: str) -> None:
+        """These rows of runs of these names; without any, a sentence."""
+        self.rows.show(tuple(names), tuple(rows))
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        several = len(runs) > 1
-        alike = "The chosen runs have the same settings." if several else "All settings are the defaults."
-        self.nothing.setText(alike if runs else "Nothing is chosen.")
-        self.setCurrentWidget(self.table if shown else self.nothing)
+        self.nothing.setText(otherwise)
+        self.setCurrentWidget(self.table if rows else self.nothing)
 
 
-class _Settings(QAbstractTableModel):
-    """The settings as rows."""
+class _Rows(QAbstractTableModel):
+    """The rows as Qt wants them."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.names: list[str] = []
-        self.settings: tuple[Setting, ...] = ()
-        self._marks = False
+        self.names: tuple[str, ...] = ()
+        self.said: tuple[BesideRow, ...] = ()
 
-    def show(self, names: list[str], settings: tuple[Setting, ...], marks: bool) -> None:
-        """Shows these settings; `marks` those that differ."""
-        if (names, settings, marks) != (self.names, self.settings, self._marks):
+    def show(self, names: tuple[str, ...], rows: tuple[BesideRow, ...]) -> None:
+        if (names, rows) != (self.names, self.said):
             self.beginResetModel()
-            self.names, self.settings, self._marks = names, settings, marks
+            self.names, self.said = names, rows
             self.endResetModel()
 
     def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.settings)
+        return 0 if parent is not None and parent.isValid() else len(self.said)
 
     def columnCount(self, parent: _Index | None = None) -> int:
         return 1 + len(self.names)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Role.DisplayRole) -> Any:
         if role in (_Role.DisplayRole, _Role.ToolTipRole) and orientation == Qt.Orientation.Horizontal:
-            return ("Setting", *self.names)[section]
+            return ("", *self.names)[section]
         return None
 
     def data(self, index: _Index, role: int = _Role.DisplayRole) -> Any:
-        setting = self.settings[index.row()]
+        row = self.said[index.row()]
         if role == _Role.DisplayRole:
-            title = f"{setting.title}  {setting.symbol}".rstrip()
-            return (title, *setting.values)[index.column()] or "–"
-        if role == _Role.ToolTipRole:
-            return tip(f"{setting.help}\n{setting.path}")
-        if role == _Role.FontRole and setting.differs and self._marks:
+            return (row.title, *row.values)[index.column()] or "–"
+        if role == _Role.ToolTipRole and row.help:
+            return tip(row.help)
+        if role == _Role.FontRole and row.marked:
             font = QFont()
             font.setBold(True)
             return font

@@ -21,10 +21,13 @@ from diffusion_studio.core.samplers.dpm_solver import DPMSolver2M, DPMSolver2MSD
 from diffusion_studio.core.samplers.edm import EDMStochastic
 from diffusion_studio.core.samplers.euler import Euler, EulerAncestral
 from diffusion_studio.core.samplers.heun import Heun
+from diffusion_studio.core.samplers.multistep.deis import DEIS
 from diffusion_studio.core.samplers.multistep.dpm3m_sde import DPMSolver3MSDE
 from diffusion_studio.core.samplers.multistep.gradient_estimation import GradientEstimation
+from diffusion_studio.core.samplers.multistep.ipndm import IPNDM
 from diffusion_studio.core.samplers.multistep.lms import LMS
 from diffusion_studio.core.samplers.multistep.pndm import PNDM
+from diffusion_studio.core.samplers.multistep.sa_solver import SASolver
 from diffusion_studio.core.samplers.multistep.unipc import UniPC
 from diffusion_studio.core.samplers.predictor_corrector import PredictorCorrector
 from diffusion_studio.core.samplers.reverse_sde import ReverseSDE
@@ -34,7 +37,9 @@ from diffusion_studio.core.samplers.straight import FlowEuler, FlowHeun
 __all__ = [
     "DDIM",
     "DDPM",
+    "DEIS",
     "DPM2",
+    "IPNDM",
     "LMS",
     "PNDM",
     "AnnealedLangevin",
@@ -51,6 +56,7 @@ __all__ = [
     "Heun",
     "PredictorCorrector",
     "ReverseSDE",
+    "SASolver",
     "Sampler",
     "SigmaCurve",
     "Step",

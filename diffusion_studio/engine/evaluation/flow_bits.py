@@ -15,6 +15,7 @@ from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.devices import finest
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.steps.clipping import Clip
 from diffusion_studio.core.steps.flow import Estimate, estimated_field, flow_log_likelihood
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.models.network import Network, NetworkDenoiser
@@ -54,8 +55,9 @@ def measure_flow(
     """Carries images up the flow from t = 1 to T, with steps as long as the tolerance allows.
 
     Each pixel gets noise within its grey level, so that there is a density to speak of (score SDE
-    appendix D.2); x̂_0 is not clipped, for that would be no flow of the network. Between whole times the
-    network is told the time between.
+    appendix D.2). x̂_0 is clipped to the range of pixels, as sampling and the bound have it: without that it
+    is the flow of another model, and one of a network that has learned little needs bits more than the bound.
+    Between whole times the network is told the time between.
 
     Args:
         numbers: which images are measured, (n,).
@@ -98,7 +100,7 @@ def _estimate(
         told = None if labels is None else labels[rows.to(device)]
         value, _ = denoiser.predict(x_t, times, told)
         level = alpha_bar.view(-1, *[1] * len(shape)).to(device)
-        return Prediction(denoiser.kind, value, x_t, level).eps_hat.flatten(1).to(x)
+        return Clip()(Prediction(denoiser.kind, value, x_t, level)).eps_hat.flatten(1).to(x)
 
     def estimate(x: Tensor, alpha_bar: Tensor, rows: Tensor) -> Tensor:
         parts = [slice(begin, begin + most) for begin in range(0, len(x), most)]

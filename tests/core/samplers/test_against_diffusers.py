@@ -16,26 +16,31 @@ with warnings.catch_warnings():
     from diffusers import (
         DDIMScheduler,
         DDPMScheduler,
+        DEISMultistepScheduler,
         DPMSolverMultistepScheduler,
         EulerAncestralDiscreteScheduler,
         EulerDiscreteScheduler,
         HeunDiscreteScheduler,
+        IPNDMScheduler,
         KDPM2DiscreteScheduler,
         LMSDiscreteScheduler,
         PNDMScheduler,
+        SASolverScheduler,
         UniPCMultistepScheduler,
     )
 
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
-from diffusion_studio.core.process.noise import drawn_noise
+from diffusion_studio.core.process.noise import drawn_noise, given_noise
 from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule, ScaledLinearSchedule
 from diffusion_studio.core.process.spacing import LeadingSpacing, LinspaceSpacing, TrailingSpacing
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import (
     DDIM,
     DDPM,
+    DEIS,
     DPM2,
+    IPNDM,
     LMS,
     PNDM,
     DPMSolver2M,
@@ -45,6 +50,7 @@ from diffusion_studio.core.samplers import (
     Euler,
     EulerAncestral,
     Heun,
+    SASolver,
     UniPC,
 )
 from diffusion_studio.core.steps.clipping import Clip, DynamicThreshold, Unclipped
@@ -58,7 +64,9 @@ T = 1000
 OFF = Unclipped()
 EXACT = {"rtol": 1e-11, "atol": 1e-11}
 SINGLE = {"rtol": 1e-5, "atol": 1e-5}  # float32 within their steps, carried over a whole chain
-VARIANCE_PRESERVING = (DPMSolverMultistepScheduler, UniPCMultistepScheduler)
+VARIANCE_PRESERVING = (
+    DEISMultistepScheduler, DPMSolverMultistepScheduler, SASolverScheduler, UniPCMultistepScheduler,
+)  # fmt: skip
 SCHEDULES = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
 SPACINGS = {"leading": LeadingSpacing(), "trailing": TrailingSpacing(), "linspace": LinspaceSpacing()}
 
@@ -347,6 +355,51 @@ def test_dpm_solver_of_third_order(count):
     denoiser = curved(tables_of(scheduler))
     ours = our_states(DPMSolver3MSDE(eta=0), denoiser, times_of(scheduler), start())
     agree(ours, their_states(scheduler, denoiser, start()), **SINGLE)
+
+
+@pytest.mark.parametrize("count", [7, 20])
+def test_deis(count):
+    """Theirs ends in the lowest level; ours then goes on to the image."""
+    scheduler = reference(
+        DEISMultistepScheduler, count, solver_order=3, timestep_spacing="trailing", lower_order_final=False
+    )
+    denoiser = curved(tables_of(scheduler))
+    ours = our_states(DEIS(), denoiser, times_of(scheduler), start())
+    agree(ours[:-1], their_states(scheduler, denoiser, start())[:-1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [7, 20])
+@pytest.mark.parametrize("tau", [0.0, 1.0])
+def test_sa_solver(count, tau):
+    scheduler = reference(
+        SASolverScheduler, count, timestep_spacing="trailing", tau_func=lambda k: tau * (200 <= k <= 800)
+    )
+    denoiser = curved(tables_of(scheduler))
+    times, source = times_of(scheduler), generator()
+    noise = given_noise(
+        times, [torch.randn(start().shape, generator=source, dtype=torch.float64) for _ in times]
+    )
+    chain = reverse_chain(denoiser, SASolver(tau=tau), times, start(), noise, clip=OFF)
+    theirs = their_states(scheduler, denoiser, start(), generator=generator())
+    agree([step.x_s for step in chain][:-1], theirs[:-1], **SINGLE)
+
+
+def test_ipndm():
+    """Its network says v, from which theirs reads ε, and its levels are √(1−ᾱ) as they are given."""
+    times = tuple(range(1000, 0, -100))
+    tables = Tables.from_betas(LinearSchedule().betas(T))
+    noises = [*((1 - tables.alpha_bar[list(times)]).sqrt()).tolist(), 0.0]
+    scheduler = IPNDMScheduler(trained_betas=noises)
+    scheduler.set_timesteps(len(times))
+    scheduler.betas = torch.tensor(noises, dtype=torch.float64)
+    scheduler.alphas = (1 - scheduler.betas**2) ** 0.5
+    denoiser, x, theirs = curved(tables), start(), []
+    for t, k in zip(times, scheduler.timesteps, strict=True):
+        root, noise = tables.alpha_bar_at(t) ** 0.5, (1 - tables.alpha_bar_at(t)) ** 0.5
+        v = (denoiser(x, t).value - noise * x) / root
+        x = scheduler.step(v, k, x).prev_sample
+        theirs.append(x)
+    agree(our_states(IPNDM(), denoiser, (*times, 0), start()), theirs, **EXACT)
 
 
 @pytest.mark.parametrize("end_at_image", [True, False])

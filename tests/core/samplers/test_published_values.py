@@ -15,17 +15,20 @@ import torch
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from diffusers import (
+        DEISMultistepScheduler,
         KDPM2DiscreteScheduler,
         LMSDiscreteScheduler,
         PNDMScheduler,
+        SASolverScheduler,
         UniPCMultistepScheduler,
     )
 
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
+from diffusion_studio.core.process.noise import given_noise
 from diffusion_studio.core.process.schedules import LinearSchedule
 from diffusion_studio.core.process.tables import Tables
-from diffusion_studio.core.samplers import DPM2, LMS, PNDM, UniPC
+from diffusion_studio.core.samplers import DDIM, DEIS, DPM2, LMS, PNDM, SASolver, UniPC
 from diffusion_studio.core.steps.clipping import Unclipped
 
 pytestmark = [  # diffusers'
@@ -126,3 +129,32 @@ def test_unipc():
     second = (1 - math.exp(-h)) * h / (2 * older) * (now.x0_hat - before.x0_hat)
     found = last.x_s - tables.alpha_bar_at(1) ** 0.5 * second
     assert float(found.abs().mean()) == pytest.approx(0.2464, abs=1e-3)
+
+
+def test_deis():
+    """Of second order; its last step, to the lowest level, is of first order, which is DDIM's."""
+    theirs = scheduler_of(DEISMultistepScheduler, num_train_timesteps=1000)
+    tables = tables_of(theirs.sigmas)
+    at = dict(zip(range(tables.steps, 1, -1), theirs.timesteps.tolist(), strict=True))
+    denoiser = FunctionDenoiser(tables, lambda x, t: network(x, at[t]))
+    *_, last = reverse_chain(denoiser, DEIS(back=1), range(tables.steps, 1, -1), SAMPLE, clip=OFF)
+    (end,) = reverse_chain(denoiser, DDIM(), (2, 1), last.x_s, clip=OFF)
+    assert float(end.x_s.abs().mean()) == pytest.approx(0.23916, abs=1e-3)
+
+
+def test_sa_solver():
+    """Its last step is of first order: what ours, of second, adds there by the change of x̂_0 is taken off."""
+    theirs = scheduler_of(SASolverScheduler, num_train_timesteps=1100)
+    tables = tables_of(theirs.sigmas)
+    times, asked = range(tables.steps, 0, -1), theirs.timesteps.tolist()
+    at = dict(zip(times, asked, strict=False))
+    generator = torch.Generator().manual_seed(0)
+    noise = given_noise(times, [torch.randn(SAMPLE.shape, generator=generator).double() for _ in asked])
+    sampler = SASolver(low=0.18, high=0.64)  # of ten steps those at times from 200 to 800
+    denoiser = FunctionDenoiser(tables, lambda x, t: network(x, at[t]))
+    *_, last = reverse_chain(denoiser, sampler, times, SAMPLE, noise, clip=OFF)
+    now, before = last.past.steps[:2]
+    h, older = (math.log(tables.noise_level_at(k + 1) / tables.noise_level_at(k)) for k in (1, 2))
+    slope = (now.x0_hat - before.x0_hat) / older
+    found = last.x_s - tables.alpha_bar_at(1) ** 0.5 * h**2 / 2 * slope
+    assert float(found.abs().sum()) == pytest.approx(337.394287, abs=1e-2)

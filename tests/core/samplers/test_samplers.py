@@ -19,6 +19,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import (
     DDIM,
     DDPM,
+    DEIS,
     DPM2,
     LMS,
     AnnealedLangevin,
@@ -472,8 +473,8 @@ def slope(sampler, denoiser, exact, counts):
 
 
 def counts_of(sampler):
-    """Numbers of steps at which the error is that of the order; the first step of LMS counts late."""
-    return (200, 400, 800) if sampler.kind == "lms" else (25, 50, 100, 200)
+    """Numbers of steps at which the error is that of the order; the first step of these counts late."""
+    return (200, 400, 800) if sampler.kind in ("lms", "deis") else (25, 50, 100, 200)
 
 
 def fitted(counts, errors):
@@ -499,6 +500,7 @@ def test_that_the_solvers_are_of_the_order_of_their_papers():
     orders = {sampler.kind: sampler.order for sampler in DETERMINISTIC}
     of_papers = {
         "ddim": 1, "sigma": 1, "euler": 1, "heun": 2, "dpm2m": 2, "dpm2": 2, "pndm": 2, "unipc": 3, "lms": 2,
+        "deis": 2, "ipndm": 2,
         "gradient_estimation": 1, "flow_euler": 1, "flow_heun": 2,
     }  # fmt: skip
     assert orders == of_papers | orders
@@ -514,7 +516,8 @@ def exact_past(denoiser, times, gain_at, count):
 
 
 @pytest.mark.parametrize(
-    ("sampler", "order"), [(LMS(), 4), (DPMSolver3MSDE(eta=0), 2), (UniPC(), 3), (DPMSolver2M(), 2)],
+    ("sampler", "order"),
+    [(LMS(), 4), (DEIS(), 3), (DPMSolver3MSDE(eta=0), 2), (UniPC(), 3), (DPMSolver2M(), 2)],
     ids=lambda value: getattr(value, "kind", value),
 )  # fmt: skip
 def test_the_order_of_the_later_steps_of_a_multistep_solver(sampler, order):

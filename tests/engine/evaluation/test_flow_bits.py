@@ -14,6 +14,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation import flow_bits
 from diffusion_studio.engine.evaluation.evaluation import EvaluationSpec, read_evaluation
 from diffusion_studio.engine.evaluation.flow_bits import BIN, measure_flow, time_of
+from diffusion_studio.engine.evaluation.measured_bound import measure_bound
 from diffusion_studio.engine.evaluation.text import flow_line
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.models.network import NetworkDenoiser, Output
@@ -56,6 +57,44 @@ def test_that_the_bits_are_those_of_the_density(pictures, tmp_path):
     nats = (within**2 / (2 * spread) + math.log(2 * math.pi * spread) / 2 - math.log(BIN)).mean()
     assert report.bits == pytest.approx(nats / math.log(2), abs=2e-3)
     assert (report.images, report.probes, report.conditional) == (4, 2, False)
+
+
+def test_that_the_flow_needs_no_more_bits_than_the_bound_of_the_same_model(pictures, tmp_path):
+    """Of a denoiser that is exact for some data, whatever the images; within two standard errors."""
+    images, numbers = begin(tmp_path / "run", tiny_config(pictures)).images, np.arange(12)
+    denoiser = NetworkDenoiser(TABLES, GaussianNetwork())
+    flow = measure_flow(denoiser, images, numbers, 1e-2, 1, 0, CPU)
+    *_, bound = measure_bound(denoiser, images, numbers, 1, 0, CPU)
+    assert flow.bits <= bound.total + 2 * math.hypot(bound.total_error, flow.error)
+
+
+class Loud(GaussianNetwork):
+    """One whose estimates leave the range of pixels; or are brought back into it beforehand."""
+
+    def __init__(self, clips):
+        self.clips = clips
+
+    def predict(self, x_t, t, labels=None):
+        eps = 0.6 * super().predict(x_t, t, labels).value
+        level = torch.exp(torch.lerp(*(torch.log(TABLES.noise_level[k]) for k in _around(t)), t.double() % 1))
+        root = (1 / (1 + level**2)).sqrt().view(-1, 1, 1, 1)
+        noise = (1 - root**2).sqrt()
+        x0_hat = (x_t - noise * eps) / root
+        return Output(((x_t - root * x0_hat.clamp(-1, 1)) / noise if self.clips else eps).to(x_t.dtype))
+
+
+def _around(t):
+    low = t.long().clamp(1, TABLES.steps)
+    return low, (low + 1).clamp(max=TABLES.steps)
+
+
+def test_that_the_flow_reads_the_image_clipped_as_the_bound_does(pictures, tmp_path):
+    images = begin(tmp_path / "run", tiny_config(pictures)).images
+    loud, clipped = (
+        measure_flow(NetworkDenoiser(TABLES, Loud(clips)), images, np.arange(3), 1e-2, 1, 0, CPU)
+        for clips in (False, True)
+    )
+    assert loud.bits == pytest.approx(clipped.bits, abs=2e-3)
 
 
 def test_that_a_tolerance_that_cannot_be_met_is_refused_in_a_sentence(pictures, tmp_path, monkeypatch):

@@ -20,9 +20,10 @@ from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.equations.algorithm import AlgorithmBox, Row
 from diffusion_studio.widgets.forms.form import Form
-from diffusion_studio.widgets.frame.banner import Banner
+from diffusion_studio.widgets.frame.banner import Banner, Kind
 from diffusion_studio.widgets.frame.enlarge import enlarge_over, toggle_on
 from diffusion_studio.widgets.frame.floating import Floating
+from diffusion_studio.widgets.frame.saved import Teller
 from diffusion_studio.widgets.frame.scrolling import FillColumn, ScrollColumn
 from diffusion_studio.widgets.look.theme import label
 
@@ -49,7 +50,7 @@ class Work:
     ended: bool = False
 
 
-class Page(QWidget):
+class Page(Teller):
     """One page: picture in the middle, parameters on the right.
 
     Args:
@@ -66,6 +67,13 @@ class Page(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # a click beside the fields brings the focus back
         self._undoable = undoable
         enlarge_over(self)
+        self.file_saved.connect(lambda path: self._say("info", f"Saved {path}.", path))
+        self.file_failed.connect(lambda sentence: self._say("error", sentence))
+
+    def _say(self, kind: Kind, text: str, file: str = "") -> None:
+        """In the banner of the page, for what stands in it."""
+        if (banner := self.findChild(Banner)) is not None:
+            banner.show_message(kind, text, file=file)
 
     def add_tour(self, tour: Tour, memory: Memory, place: QVBoxLayout, number: int = 0) -> TourView:
         """Lets a tour stand as item `number` of a column, where it was left the last time."""
@@ -217,7 +225,7 @@ def show_notice(banner: Banner, notice: Notice | None) -> None:
     if notice is None:
         banner.dismiss()
     else:
-        banner.show_message(notice.kind, notice.text, notice.action, notice.details)
+        banner.show_message(notice.kind, notice.text, notice.action, notice.details, notice.file)
 
 
 def titled(title: str, *widgets: QWidget) -> QVBoxLayout:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from diffusion_studio.engine.jobs.events import Finished
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -14,3 +16,10 @@ class Notice:
     text: str
     details: str = ""
     action: str = ""  # label of the button that the banner offers
+    file: str = ""  # that was written: the way to its folder is offered
+
+
+def notice_of(event: Finished) -> Notice:
+    """What the end of a job says."""
+    kind: Literal["info", "error"] = "error" if event.outcome == "failed" else "info"
+    return Notice(kind, event.message, event.traceback, file=event.file)

@@ -113,6 +113,7 @@ class Finished(Event):
     step: int = 0
     parts: int = 0  # of a step, offered after running out of memory: the same step
     smaller_batch: int = 0  # offered where it cannot be split further: another training
+    file: str = ""  # that was written
 
 
 @dataclass(frozen=True, eq=False)

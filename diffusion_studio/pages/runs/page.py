@@ -24,6 +24,7 @@ from diffusion_studio.pages.runs.finder import Finder
 from diffusion_studio.pages.runs.foot import EXPORTS, RunFoot
 from diffusion_studio.pages.runs.table import RunTable
 from diffusion_studio.pages.runs.trash import TrashDialog, megabytes
+from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.runs.comparison import RunRead
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
 from diffusion_studio.viewmodels.runs.state import RunsState
@@ -49,6 +50,7 @@ class RunsPage(Page):
     def __init__(self, model: RunsViewModel, parent: QWidget | None = None) -> None:
         super().__init__(model, parent)
         self.model = model
+        self._notice: Notice | None = None  # that is shown
         self._build()
         self._connect()
         self._render(model.state)
@@ -206,7 +208,9 @@ class RunsPage(Page):
         self.card.show_state(state)
         run = state.summary(state.selected)
         self.foot.show_run(run, state.place_of(state.selected) is not None)
-        show_notice(self.banner, state.notice)
+        if state.notice != self._notice:
+            self._notice = state.notice
+            show_notice(self.banner, state.notice)
         self.foot.say_trash(state.trash)
         self.header_changed.emit()
 

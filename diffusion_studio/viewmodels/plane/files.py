@@ -23,7 +23,7 @@ from diffusion_studio.engine.plane.export import (
 )
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.job import Post, Slot
-from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.notice import notice_of
 from diffusion_studio.viewmodels.plane.memory import restored
 from diffusion_studio.viewmodels.plane.state import Look
 
@@ -72,7 +72,7 @@ class PlaneFiles(QObject):
                         save_state(path, state)
             except OSError as error:
                 raise Refused(f"{path} could not be written: {error.strerror or error}.") from error
-            yield events.Finished("done", f"Saved {path}.")
+            yield events.Finished("done", f"Saved {path}.", file=str(path))
 
         self._slot.start(stream)
 
@@ -81,5 +81,4 @@ class PlaneFiles(QObject):
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):
-            failed = event.outcome == "failed"
-            self.told.emit(Notice("error" if failed else "info", event.message, event.traceback))
+            self.told.emit(notice_of(event))

@@ -15,7 +15,7 @@ from diffusion_studio.engine.labbook.disk import drop_older
 from diffusion_studio.engine.runs.run import RunError
 from diffusion_studio.engine.runs.trash import delete_for_good, move_to_trash, put_back
 from diffusion_studio.viewmodels.job import Post, Slot
-from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.notice import Notice, notice_of
 from diffusion_studio.viewmodels.runs.state import TakenAway
 
 
@@ -70,7 +70,7 @@ class Trash(QObject):
     def _on_deleted(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):
             if event.outcome == "failed":
-                self.told.emit(Notice("error", event.message, event.traceback))
+                self.told.emit(Notice("error", event.message, event.traceback, file=event.file))
             elif event.message:
                 self.told.emit(Notice("info", event.message))
             self.moved.emit()
@@ -100,15 +100,14 @@ class Exports(QObject):
                 notes = export_run(run, target)
             except OSError as error:
                 raise Refused(f"{target} could not be written: {error.strerror or error}.") from error
-            yield events.Finished("done", " ".join((f"Saved {target}.", *notes)))
+            yield events.Finished("done", " ".join((f"Saved {target}.", *notes)), file=str(target))
 
         self.told.emit(Notice("info", f"{run.name} is being exported …"))
         self._slot.start(stream)
 
     def _on_told(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):
-            failed = event.outcome == "failed"
-            self.told.emit(Notice("error" if failed else "info", event.message, event.traceback))
+            self.told.emit(notice_of(event))
 
     def shutdown(self) -> None:
         self._slot.finish(60_000)

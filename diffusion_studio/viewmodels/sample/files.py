@@ -20,7 +20,7 @@ from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.viewmodels.job import Post, Slot, Stream
-from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.notice import Notice, notice_of
 from diffusion_studio.viewmodels.sample.chains import Chains
 from diffusion_studio.viewmodels.sample.choices import Choices
 from diffusion_studio.viewmodels.sample.notices import Notices
@@ -108,8 +108,7 @@ class SampleFiles(QObject):
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):
-            failed = event.outcome == "failed"
-            self._notices.say(Notice("error" if failed else "info", event.message, event.traceback))
+            self._notices.say(notice_of(event))
 
     def shutdown(self) -> None:
         """Waits for what is being written."""
@@ -141,6 +140,6 @@ def exporting(
             save_trajectory(path, record, view, position, settings, kind)
         except OSError as error:
             raise Refused(f"{path} could not be written: {error.strerror or error}.") from error
-        yield events.Finished("done", f"Saved {path}.")
+        yield events.Finished("done", f"Saved {path}.", file=str(path))
 
     return stream

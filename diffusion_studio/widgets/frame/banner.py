@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.widgets.frame.saved import show_in_folder
 from diffusion_studio.widgets.look.icons import pixmap, set_icon
 from diffusion_studio.widgets.look.theme import GRID, label, theme
 
@@ -39,6 +40,10 @@ class Banner(QFrame):
         self._text.setWordWrap(True)
         self._action = QPushButton(self)
         self._action.clicked.connect(self.action_triggered)
+        self._file = ""
+        self._folder = QPushButton("Show in folder", self)
+        self._folder.setToolTip("Opens the folder in which the file lies")
+        self._folder.clicked.connect(lambda: show_in_folder(self._file))
         self._toggle = QPushButton("Details", self)
         self._toggle.setCheckable(True)
         self._toggle.toggled.connect(self._show_details)
@@ -59,8 +64,18 @@ class Banner(QFrame):
     def text(self) -> str:
         return self._text.text()
 
-    def show_message(self, kind: Kind, text: str, action: str = "", details: str = "") -> None:
-        """Say `text`; `action` names a button, `details` is shown on demand. Replaces the last message."""
+    def show_message(
+        self, kind: Kind, text: str, action: str = "", details: str = "", file: str = ""
+    ) -> None:
+        """Say `text`, in place of the last message.
+
+        Args:
+            action: names a button.
+            details: are shown on demand.
+            file: was written, and can be shown in its folder.
+        """
+        self._file = file
+        self._folder.setVisible(bool(file))
         self.setProperty("banner", kind)
         self.style().unpolish(self)
         self.style().polish(self)
@@ -94,6 +109,7 @@ class Banner(QFrame):
         row.addSpacing(GRID // 2)
         row.addWidget(self._text, 1)
         row.addWidget(self._action)
+        row.addWidget(self._folder)
         row.addWidget(self._toggle)
         row.addWidget(self._close)
         column = QVBoxLayout(self)

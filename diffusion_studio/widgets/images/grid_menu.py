@@ -11,6 +11,7 @@ from PySide6.QtGui import QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from diffusion_studio.widgets.frame.enlarge import toggle
+from diffusion_studio.widgets.frame.saved import tell_failed, tell_saved
 
 _COPIED = 256  # pixels of the side of a copied picture, about: eight pixels of a digit are hard to see
 
@@ -61,10 +62,14 @@ def _ask(owner: QWidget, make: Callable[[], QImage], failed: Callable[[str], obj
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix("png")
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.fileSelected.connect(partial(_write, make, failed))
+    dialog.fileSelected.connect(partial(_write, owner, make, failed))
     dialog.open()
 
 
-def _write(make: Callable[[], QImage], failed: Callable[[str], object], path: str) -> None:
-    if not save_image(make(), path):
-        failed(f"{Path(path).name} was not written: the file cannot be written there.")
+def _write(owner: QWidget, make: Callable[[], QImage], failed: Callable[[str], object], path: str) -> None:
+    if save_image(make(), path):
+        tell_saved(owner, path)
+        return
+    sentence = f"{Path(path).name} was not written: the file cannot be written there."
+    failed(sentence)
+    tell_failed(owner, sentence)

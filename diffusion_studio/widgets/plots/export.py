@@ -11,6 +11,7 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from diffusion_studio.widgets.frame.enlarge import toggle
+from diffusion_studio.widgets.frame.saved import tell_failed, tell_saved
 from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.table import Table, TableDialog, table_text, write_csv
 
@@ -86,9 +87,12 @@ class ExportingWidget(QWidget):
             write(path)
         except OSError as error:
             reason = error.strerror or str(error)
-            self.export_failed.emit(f"{Path(path).name} was not written: {reason}.")
+            sentence = f"{Path(path).name} was not written: {reason}."
+            self.export_failed.emit(sentence)
+            tell_failed(self, sentence)
         else:
             self.exported.emit(str(path))
+            tell_saved(self, path)
 
     def export_csv(self, path: str | Path) -> None:
         write_csv(path, self.as_table())

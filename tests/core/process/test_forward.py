@@ -22,7 +22,7 @@ from diffusion_studio.core.process.schedules import (
 )
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.core.samplers import DDIM, DDPM
+from diffusion_studio.core.samplers import DDIM, DDPM, AnnealedLangevin
 from diffusion_studio.core.steps.clipping import Unclipped
 from support.families import ready
 
@@ -106,6 +106,27 @@ def test_that_a_ve_chain_is_the_vp_chain_after_the_change_of_coordinates():
         down = math.sqrt(level[s] ** 2 - up**2)
         x = x + (down - level[t]) * eps + up * CounterNoise(0).step(t, tuple(x.shape)).double()
         torch.testing.assert_close(state, x, rtol=1e-9, atol=1e-9)
+
+
+def test_that_annealed_langevin_is_that_of_ncsn_in_ve():
+    """x ← x + α_i/2 s(x, ς_i) + √α_i z, α_i = ε ς_i²/ς_1² (Song & Ermon 2019, algorithm 1)."""
+    tables = ready(ForwardProcess)["ve"].tables(GeometricSchedule(smallest=0.01, largest=1).betas(10))
+    denoiser = FunctionDenoiser(tables, lambda x, t: 0.9 * torch.tanh((1 + t / 10) * x - 0.3), "x_0")
+    start, noise, repeats, epsilon = drawn(4) * tables.scale_at(10), CounterNoise(0), 3, 2e-5
+    sampler = AnnealedLangevin(repeats=repeats, size=epsilon / (2 * 0.01**2))
+    chain = reverse_chain(
+        denoiser, sampler, range(10, -1, -1), start / tables.scale_at(10), noise.step, clip=Unclipped()
+    )
+    x, shape = start, tuple(start.shape)
+    for step in chain:
+        level = tables.noise_level_at(step.t)
+        for number in range(repeats if step.s else repeats - 1):
+            said = denoiser(x / tables.scale_at(step.t), step.t)
+            size, z = epsilon * level**2 / 0.01**2, noise.step(step.t, shape, number).double()
+            x = x + size / 2 * (said.score_hat / tables.scale_at(step.t)) + size**0.5 * z
+        if step.s == 0:  # the mean of the image that the last state tells of (Song & Ermon 2020, §3.4)
+            x = denoiser(x / tables.scale_at(1), 1).x0_hat
+        torch.testing.assert_close(step.x_s * tables.scale_at(step.s), x, rtol=1e-9, atol=1e-9)
 
 
 @each

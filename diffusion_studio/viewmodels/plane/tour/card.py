@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from diffusion_studio.core.process.forward import VariancePreserving
+from diffusion_studio.core.process.schedules import CosineSchedule
 from diffusion_studio.engine.plane.guide import PlaneGuide
 from diffusion_studio.engine.plane.process import Process
 from diffusion_studio.engine.plane.shapes import shape
@@ -33,7 +35,8 @@ def setting(shape_key: str | None = None, process: Process | None = None, **valu
     plain = {k: v for k, v in values.items() if not k.startswith(("look_", "learning_"))}
 
     def change(spec: PlaneSpec, look: Look) -> Setting:
-        update: dict[str, object] = {"guide": PlaneGuide(), "reference": "law", **plain}
+        usual = {"schedule": CosineSchedule(), "forward": VariancePreserving()}
+        update: dict[str, object] = {"guide": PlaneGuide(), "reference": "law", **usual, **plain}
         if shape_key is not None:
             update |= {"shape": shape_key, "modes": shape(shape_key).make()}
         if process is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from diffusion_studio.core.process.forward.variance_exploding import VarianceExploding
+from diffusion_studio.core.process.schedules import GeometricSchedule
 from diffusion_studio.core.process.spacing import KarrasSpacing, LogSNRSpacing, TrailingSpacing
-from diffusion_studio.core.samplers import DDIM, DDPM, Heun, ReverseSDE
+from diffusion_studio.core.samplers import DDIM, DDPM, AnnealedLangevin, Heun, ReverseSDE
 from diffusion_studio.engine.plane.process import Forward, Process, Reverse
 from diffusion_studio.viewmodels.plane.tour.card import STILL, Action, setting
 from diffusion_studio.viewmodels.tours.tour import TourCard
@@ -85,4 +87,27 @@ UP_AND_BACK = TourCard(
     ),
 )
 
-CHAINS = (EVERY_SIGMA, ODE_AND_SDE, ETA, TAU, UP_AND_BACK)
+_NCSN: dict[str, Any] = {
+    "schedule": GeometricSchedule(smallest=0.05, largest=5), "count": 2000, "start": "noise", **STILL,
+}  # fmt: skip
+
+
+def _annealed(repeats: int) -> Process:
+    sampler = AnnealedLangevin(repeats=repeats, size=0.1)
+    return Reverse(sampler=sampler, steps=10, spacing=LogSNRSpacing())
+
+
+NCSN = TourCard(
+    "Ten levels, as NCSN had them",
+    "The first score model knew no reverse chain: the data stay where they are, x₀ + ς ε (VE), and Langevin "
+    "steps of c ς² walk down ten levels ς, each so many times the next. With a hundred steps a level the "
+    "modes get their weights; with two the cloud lags behind the levels.",
+    "Song & Ermon 2019, algorithm 1; Luo eq. 160, 161",
+    (
+        Action("100 steps a level", setting("three", _annealed(100), forward=VarianceExploding(), **_NCSN)),
+        Action("2 steps a level", setting("three", _annealed(2), forward=VarianceExploding(), **_NCSN)),
+        Action("The same in VP", setting("three", _annealed(100), **_NCSN)),
+    ),
+)
+
+CHAINS = (EVERY_SIGMA, ODE_AND_SDE, ETA, TAU, UP_AND_BACK, NCSN)

@@ -99,7 +99,7 @@ def reading(folder: str, cache: Path) -> None:
     told("read and cancelled", watch, f"{seen[0]} of {seen[1]}")
     first: list[int] = []
     with Watch() as watch:
-        load(DataSpec(source=folder), cache, lambda done, _: first.append(done))
+        load(DataSpec(source=folder), cache, lambda done, total: first.extend([done] * bool(total)))
     told("read on", watch, f"from {first[0]}")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QMenu, QToolButton, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QInputDialog, QMenu, QToolButton, QWidget
 
+from diffusion_studio.engine.machine.remote import EXAMPLE
 from diffusion_studio.viewmodels.train.following import Following
 from diffusion_studio.widgets.look.icons import set_icon
 
@@ -33,8 +34,10 @@ class More(QToolButton):
         menu.addAction("Into the queue", self.queue_requested.emit)
         menu.addAction("Show the queue …", self.queue_wanted.emit)
         menu.addAction("Copy the command", copy)
+        menu.addAction("Follow a run on another machine…", self.ask_for_address)
         self.rest = menu.addAction("", lambda: following.ask("go on" if following.rests else "pause"))
         self.end = menu.addAction("Stop the other process", lambda: following.ask("stop"))
+        self.begin = menu.addAction("Begin it again there", self._begin)
         menu.aboutToShow.connect(self._show_elsewhere)
         self.setMenu(menu)
 
@@ -44,3 +47,20 @@ class More(QToolButton):
         self.rest.setText("Let the other process go on" if following.rests else "Pause the other process")
         for action in (self.rest, self.end):
             action.setEnabled(following.run is not None)
+        self.begin.setVisible(following.remote(following.run) is not None)
+
+    def _begin(self) -> None:
+        if self._following.run is not None:
+            self._following.begin_there(self._following.run)
+
+    def ask_for_address(self) -> None:
+        """Asks for the address of a run on another machine, and follows it."""
+        dialog = QInputDialog(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle("Follow a run on another machine")
+        dialog.setLabelText(
+            "Its address, as ssh and rsync of this machine reach it without a password:\n" + EXAMPLE
+        )
+        dialog.setTextValue("ssh://")
+        dialog.textValueSelected.connect(self._following.look_at)
+        dialog.open()

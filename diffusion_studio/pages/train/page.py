@@ -207,8 +207,9 @@ class TrainPage(Page):
         self.progress.set_state("running" if state.phase == "preparing" else state.phase)
         name = state.run.name if state.run is not None else "Nothing trained yet"
         self.progress.set_title(name, "Start" if state.run is None else "Start a new run")
-        self.again.setVisible(state.run is not None and not state.busy)
-        self.sample_now.setVisible(state.run is not None)
+        is_here = state.run is not None and self.model.following.remote(state.run) is None
+        self.again.setVisible(is_here and not state.busy)
+        self.sample_now.setVisible(is_here)
         self.samples.show_phase(state.phase)
         self.views.setCurrentWidget(self.empty if state.run is None else self.columns)
 

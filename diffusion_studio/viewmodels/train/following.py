@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,38 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.files.pictures import read_grid
+from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.remote import Remote, Stop
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
 from diffusion_studio.engine.runs.metrics_log import END, MetricsTail
-from diffusion_studio.engine.runs.run import PAUSE, Run, Wish, ask, lock_of
+from diffusion_studio.engine.runs.run import LOCK, PAUSE, STOP, Run, RunError, Wish, ask, lock_of
 from diffusion_studio.engine.training.events import ObjectiveChanged, Preview, TimestepErrors
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 
+Doing = Callable[[Remote, Stop], None]
 EVERY = 1.0  # seconds between two looks
 WISHES: dict[Wish, str] = {"stop": "save and to end", "pause": "save and to rest", "go on": "go on"}
+EVERY_THERE = 3.0  # the same on another machine
+LEFT_OUT = (
+    "checkpoints",
+    "classifier",
+    "tensorboard",
+    "code",
+    "metrics.sqlite*",
+    LOCK,
+    PAUSE,
+    STOP,
+)  # of a mirror
+WISHES_THERE: dict[Wish, Doing] = {
+    "stop": lambda there, stop: there.touch(STOP, stop),
+    "pause": lambda there, stop: there.touch(PAUSE, stop),
+    "go on": lambda there, stop: there.remove(PAUSE, stop),
+}
 COLUMNS = ("t", "error", "spread", "count", "weight", "density", "share", "log_snr")
 Line = dict[str, Any]
 
@@ -41,31 +62,68 @@ def told_by_any(event: events.Event) -> events.Event:
     return event.event if isinstance(event, Followed) else event
 
 
+@dataclass(frozen=True)
+class Arrived(events.Event):
+    """A run on another machine is mirrored here."""
+
+    run: Path
+
+
 class Following(QObject):
-    """Looks into the folder of one run at a time, beside the window."""
+    """Looks into the folder of one run at a time, beside the window; one on another machine is mirrored.
+
+    What is asked of another machine takes its time, so it is asked in a job.
+    """
 
     told = Signal(object)  # Followed
     said = Signal(object)  # Notice
+    arrived = Signal(object)  # Path of the mirror of a run
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._slot = Slot(self)
         self._slot.told.connect(self._on_told)
+        self._asking = Slot(self)
+        self._asking.told.connect(self._on_answer)
         self._run: Path | None = None
+        self._mirrors: dict[Path, Remote] = {}
         self.rests = False  # whether the other process is paused, as far as it said
 
     def look(self, run: Run, step: int) -> None:
         """Follows a run, whose losses are known up to `step`, while another process trains it."""
 
+        remote = self._mirrors.get(run.path)
+
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            yield from (Followed(event) for event in followed(run, step, control))
+            yield from (Followed(event) for event in followed(run, step, control, remote))
 
         self._run, self.rests = run.path, (run.path / PAUSE).exists()
         self._slot.start(stream)
 
+    def look_at(self, address: str) -> None:
+        """Mirrors a run on another machine, and tells where to."""
+        try:
+            remote = Remote.at(address)
+        except Refused as error:
+            self.said.emit(Notice("warning", str(error)))
+            return
+        place = mirror_of(remote)
+        self._mirrors[place] = remote
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            remote.mirror(place, LEFT_OUT, lambda: control.stopped)
+            yield Arrived(place)
+
+        self.said.emit(Notice("info", f"Asking {remote.host} for {remote.name} …"))
+        self._asking.start(stream)
+
     def stop(self) -> None:
         """Follows no run any more; nothing more is told of it."""
         self._slot.drop()
+
+    def remote(self, run: Path | None) -> Remote | None:
+        """Where a run lies of which this is the mirror; None for one that is here."""
+        return None if run is None else self._mirrors.get(run)
 
     @property
     def run(self) -> Path | None:
@@ -77,6 +135,11 @@ class Following(QObject):
         if self.run is None:
             self.said.emit(Notice("info", "No other process trains the run that is shown."))
             return
+        remote = self.remote(self.run)
+        if remote is not None:
+            sentence = f"The process on {remote.host} was asked to {WISHES[wish]}."
+            self._ask_there(remote, WISHES_THERE[wish], sentence)
+            return
         try:
             ask(self.run, wish)
         except OSError as error:
@@ -85,7 +148,38 @@ class Following(QObject):
         else:
             self.said.emit(Notice("info", f"The other process was asked to {WISHES[wish]}."))
 
+    def begin_there(self, run: Path) -> None:
+        """Lets the training of a run on another machine go on there."""
+        remote = self._mirrors[run]
+        try:
+            source = Run.open(run).config.data.source
+        except RunError as error:
+            self.said.emit(Notice("warning", str(error)))
+            return
+        words = ["train", source, "--run", remote.path, "--resume", "--quiet"]
+        sentence = f"{remote.name} was begun again on {remote.host}."
+        self._ask_there(remote, lambda there, stop: there.begin(words, stop), sentence)
+
+    def _ask_there(self, remote: Remote, do: Doing, sentence: str) -> None:
+        """Does something on another machine, and says `sentence` when it is done."""
+
+        def stream(control: Control, post: Post) -> Iterator[events.Event]:
+            do(remote, lambda: control.stopped)
+            yield events.Finished("done", sentence)
+
+        self._asking.start(stream)
+
+    def _on_answer(self, event: events.Event) -> None:
+        match event:
+            case Arrived(run=run):
+                self.arrived.emit(run)
+            case events.Finished(outcome="failed", message=message):
+                self.said.emit(Notice("warning", message))
+            case events.Finished(message=message) if message:
+                self.said.emit(Notice("info", message))
+
     def shutdown(self) -> None:
+        self._asking.finish()
         self._slot.finish()
 
     def _on_told(self, event: events.Event) -> None:
@@ -95,23 +189,47 @@ class Following(QObject):
             self.told.emit(event)
 
 
-def followed(run: Run, step: int, control: Control) -> Iterator[events.Event]:
+def mirror_of(remote: Remote) -> Path:
+    """Where a run on another machine is mirrored to."""
+    key = hashlib.sha256(repr((remote.host, remote.port, remote.path)).encode()).hexdigest()[:12]
+    return cache_dir() / "mirrors" / key / remote.name
+
+
+def followed(run: Run, step: int, control: Control, remote: Remote | None = None) -> Iterator[events.Event]:
     """What is added to a run by whoever trains it, until that ends; the last event is a `Finished` then.
 
     Args:
         step: up to which its losses are known.
+        remote: where it lies, if the run is a mirror; it is followed on, as it may be begun again there.
     """
     tail, seen = MetricsTail(run.metrics_log_path), _Seen(run, step)
     lines = _since_start(tail.new())
-    if not lines or not _goes_on(run.path, lines[-1]):
+    if remote is None and (not lines or not _goes_on(run.path, lines[-1])):
         return
+    apart = ""
     while not control.stopped:
         yield from seen.told_by(lines)
         if lines and lines[-1]["kind"] == END:
             yield events.Finished("done", step=seen.step)
-            return
-        control.rest(EVERY)
+            if remote is None:
+                return
+        control.rest(EVERY if remote is None else EVERY_THERE)
+        if remote is not None:
+            before, apart = apart, _mirrored(remote, run.path, control)
+            if apart and apart != before:
+                yield events.Warned(f"{apart} It is tried again.", seen.step)
         lines = tail.new()
+
+
+def _mirrored(remote: Remote, to: Path, control: Control) -> str:
+    """Brings a mirror up to date; why that was not possible, as a sentence, or ""."""
+    try:
+        remote.mirror(to, LEFT_OUT, lambda: control.stopped)
+    except Cancelled:
+        return ""
+    except Refused as error:
+        return str(error)
+    return ""
 
 
 def _since_start(lines: list[Line]) -> list[Line]:

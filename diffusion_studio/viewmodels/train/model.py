@@ -53,12 +53,12 @@ class TrainViewModel(QObject):
         self.editor.changed.connect(self._on_edited)
         self.images.changed.connect(self._on_images)
         self.images.loaded.connect(self.outlook.take)
-        self.images.told.connect(self.tell)
         self.outlook.found.connect(self._on_trial)
         self.training.told.connect(self._on_told)
         self.following.told.connect(self._on_told)
-        self.following.said.connect(self.tell)
-        self.moved.told.connect(self.tell)
+        self.following.arrived.connect(self.show_run)
+        for said in (self.images.told, self.following.said, self.moved.told):
+            said.connect(self.tell)
         self.outlook.look(self.config)
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QInputDialog
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.run import Run
@@ -101,9 +102,11 @@ def test_that_the_smaller_batch_is_offered_and_taken(qtbot, page, monkeypatch):
 
 def test_that_the_command_of_the_training_is_copied(page):
     page.model.edit("training.learning_rate", 0.002)
-    _, _, copy, *elsewhere = page.more.menu().actions()
-    page.more.menu().aboutToShow.emit()
-    assert not any(action.isEnabled() for action in elsewhere), "nobody trains the run that is shown"
+    more = page.more
+    copy = more.menu().actions()[2]
+    more.menu().aboutToShow.emit()
+    assert not (more.rest.isEnabled() or more.end.isEnabled()), "nobody trains the run that is shown"
+    assert not more.begin.isVisible()
     copy.trigger()
     command = QGuiApplication.clipboard().text()
     assert command.startswith("diffusion-studio train digits ")
@@ -121,6 +124,15 @@ def test_that_another_process_can_be_asked_to_rest_and_to_go_on(page, monkeypatc
         more.rest.trigger()
     more.end.trigger()
     assert asked == ["pause", "go on", "stop"]
+
+
+def test_that_a_run_on_another_machine_is_asked_for_by_its_address(page, monkeypatch):
+    page.more.menu().actions()[3].trigger()
+    dialog = page.more.findChild(QInputDialog)
+    assert dialog.textValue() == "ssh://"
+    dialog.setTextValue("server/runs")
+    dialog.accept()
+    assert "is no address of a run" in page.banner.text
 
 
 def test_that_presets_follow_the_parameters(qtbot, app):

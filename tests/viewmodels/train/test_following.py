@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.remote import Remote
 from diffusion_studio.engine.runs.run import Run, ask
 from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.viewmodels.train import following
 from diffusion_studio.viewmodels.train.model import TrainViewModel
+from support.machines import Machine
 from support.tiny import begin, finish, resume, tiny_config
 
 
@@ -123,6 +126,40 @@ def test_that_a_pause_of_its_own_is_seen_and_ended_by_others_and_by_a_stop(tmp_p
     (path / "pause").touch()
     finish(resume(path))
     assert Run.open(path).step == 4, "the wish was for the training before"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are scripts of a shell")
+def test_that_a_run_on_another_machine_is_followed_and_asked(qtbot, model, elsewhere, tmp_path, monkeypatch):
+    monkeypatch.setattr("diffusion_studio.engine.loop.loop.CHECK_EVERY", 0.0)
+    monkeypatch.setattr(following, "EVERY_THERE", 0.01)
+    machine, there = Machine(tmp_path / "bin", monkeypatch), tmp_path / "runs" / "far"
+    until(elsewhere, 3)
+    model.following.look_at(f"ssh://server{there}")
+    assert "Asking server for far" in model.state.notice.text
+    qtbot.waitUntil(lambda: model.record.last_step >= 3)
+    mirror = model.state.run
+    assert model.following.remote(mirror) == Remote("server", 0, str(there))
+    assert not (mirror / "checkpoints").exists()
+    model.following.ask("pause")
+    qtbot.waitUntil(lambda: "on server was asked to save and to rest" in model.state.notice.text)
+    assert next(event for event in elsewhere if isinstance(event, events.Paused)).step == 4
+    qtbot.waitUntil(lambda: "step 4 · paused in another process" in model.state.detail)
+    model.following.ask("go on")
+    qtbot.waitUntil(lambda: not (there / "pause").exists())
+    assert [*elsewhere][-1].step == 12
+    qtbot.waitUntil(lambda: "step 12 · its training has ended" in model.state.detail)
+    machine.has_trouble("ssh: connect to host server port 22: Connection refused")
+    qtbot.waitUntil(lambda: "cannot be reached" in model.state.notice.text)
+    machine.has_trouble("")
+    machine.has_the_program()
+    model.following.begin_there(mirror)
+    qtbot.waitUntil(machine.begun.exists)
+    assert machine.begun.read_text() == f"train digits --run {there} --resume --quiet"
+
+
+def test_that_an_address_that_is_none_is_a_notice(model):
+    model.following.look_at("server:/runs")
+    assert "is no address of a run" in model.state.notice.text
 
 
 def test_that_nobody_is_asked_where_nobody_trains(qtbot, model, tmp_path):

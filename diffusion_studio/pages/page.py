@@ -129,7 +129,7 @@ class Page(Teller):
 
     def reveal(self, path: str) -> None:
         """Brings the parameter at `path` into sight and gives it the focus."""
-        for form in self.findChildren(Form):
+        for form in sorted(self.findChildren(Form), key=lambda form: not form.isVisible()):
             if form.reveal(path):
                 return
 

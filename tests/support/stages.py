@@ -13,6 +13,9 @@ def stages(studio: Studio) -> Iterator[str]:
     """Shows every page and every part of it, one after another, and says which."""
     studio.show_page("train")
     yield "train"
+    studio.train_page.views.look_at("images")
+    yield "train, images"
+    studio.train_page.views.look_at("training")
     studio.show_page("sample")
     for key, *_ in TABS:
         studio.sample_page.side.show_tab(key)

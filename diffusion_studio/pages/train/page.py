@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QSplitter,
-    QStackedWidget,
     QWidget,
 )
 
@@ -34,7 +33,9 @@ from diffusion_studio.pages.page import (
 from diffusion_studio.pages.train.acts import acts_of
 from diffusion_studio.pages.train.curves import TrainCurves
 from diffusion_studio.pages.train.expected import ExpectedRow
+from diffusion_studio.pages.train.images_view import ImagesView
 from diffusion_studio.pages.train.loss_equation import loss_terms
+from diffusion_studio.pages.train.middle import TrainMiddle
 from diffusion_studio.pages.train.more import More
 from diffusion_studio.pages.train.panel import TrainPanel
 from diffusion_studio.pages.train.parts import caption
@@ -82,9 +83,8 @@ class TrainPage(Page):
         outer = QHBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.workspace)
-        self.banner, self.empty, self.views = Banner(), _empty_state(), QStackedWidget()
-        self.views.addWidget(self.empty)
-        self.views.addWidget(self._build_live())
+        self.banner, self.empty, self.images = Banner(), _empty_state(), ImagesView()
+        self.views = TrainMiddle(self.images, self.empty, self._build_live())
         area = self.workspace.area
         self.workspace.lay_over(self.banner)
         area.addWidget(self.views, 1)
@@ -127,8 +127,10 @@ class TrainPage(Page):
         model, panel, progress = self.model, self.panel, self.progress
         model.changed.connect(self._render)
         model.record.previews_changed.connect(self._show_previews)
-        panel.edited.connect(model.edit)
-        panel.settled.connect(model.settle)
+        for part in (panel, self.images):
+            part.edited.connect(model.edit)
+            part.settled.connect(model.settle)
+        self.images.skipped_requested.connect(panel.skipped.open)
         panel.preset_chosen.connect(model.choose_preset)
         panel.open_requested.connect(self.choose_folder)
         panel.cancel_requested.connect(model.images.cancel)
@@ -194,6 +196,8 @@ class TrainPage(Page):
             self._offer_codes()
             ready = state.data is not None and state.reading is None
             self.progress.set_start_enabled(ready, "" if ready else "There are no images yet.")
+        self.images.show_state(before, state)
+        self.views.show_state(before, state)
         self.curves.show_state(state)
         if before is None or before.notice != state.notice:
             show_notice(self.banner, state.notice)
@@ -211,7 +215,6 @@ class TrainPage(Page):
         self.again.setVisible(is_here and not state.busy)
         self.sample_now.setVisible(is_here)
         self.samples.show_phase(state.phase)
-        self.views.setCurrentWidget(self.empty if state.run is None else self.columns)
 
     def _mark_lines(self, state: TrainState) -> None:
         """The lines of the algorithm that the training is at."""

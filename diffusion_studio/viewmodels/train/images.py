@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
@@ -15,6 +15,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.train.overview import Overview, overview
 from diffusion_studio.viewmodels.train.state import DataCardState, data_card
 
 STOPPED = "Reading was stopped. Undo brings the images before back."
@@ -46,12 +47,20 @@ class DataLoaded(events.Event):
     images: ImageSet
 
 
+@dataclass(frozen=True, eq=False)
+class OverviewFound(events.Event):
+    """What there is to see of them."""
+
+    overview: Overview
+
+
 @dataclass(frozen=True)
 class ImagesState:
     """Which images there are, and how far the reading of others is."""
 
     data: DataCardState | None = None
     reading: tuple[int, int] | None = None  # (done, total) while images are read
+    overview: Overview | None = None  # of what is not read at the moment
 
 
 class ImageLoader(QObject):
@@ -72,7 +81,9 @@ class ImageLoader(QObject):
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             told, known = reading_told(post), lambda images: post(DataKnown(images))
-            yield DataLoaded(load(spec, cache_dir(), told, lambda: control.stopped, known=known))
+            images = load(spec, cache_dir(), told, lambda: control.stopped, known=known)
+            yield DataLoaded(images)
+            yield OverviewFound(overview(images))
 
         self._show(ImagesState(self.state.data, (0, 0)))
         self._slot.start(stream)
@@ -93,12 +104,14 @@ class ImageLoader(QObject):
             case DataLoaded(images=images):
                 self._show(ImagesState(data_card(images)))
                 self.loaded.emit(images)
+            case OverviewFound(overview=found):
+                self._show(replace(self.state, overview=found))
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._fail(Notice("error", message, traceback))
             case events.Finished(outcome="stopped"):
                 self._fail(Notice("info", STOPPED))
             case events.Finished():
-                self._show(ImagesState(self.state.data))
+                self._show(replace(self.state, reading=None))
 
     def _fail(self, notice: Notice) -> None:
         self._show(ImagesState())

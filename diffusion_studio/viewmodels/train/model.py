@@ -125,7 +125,7 @@ class TrainViewModel(QObject):
         self._look_ahead()
 
     def _on_images(self, images: ImagesState) -> None:
-        self._update(data=images.data, reading=images.reading)
+        self._update(data=images.data, reading=images.reading, overview=images.overview)
 
     def _on_trial(self, trial: Trial | None) -> None:
         if trial is not self.state.trial:

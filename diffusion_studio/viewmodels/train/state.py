@@ -18,6 +18,7 @@ from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.train.overview import Overview
 
 Phase = Literal["idle", "preparing", "running", "paused", "stopping"]
 THUMBNAILS = 16
@@ -49,6 +50,7 @@ class TrainState:
     phase: Phase = "idle"
     data: DataCardState | None = None
     reading: tuple[int, int] | None = None  # (done, total) while images are read
+    overview: Overview | None = None  # what there is to see of the images
     run: Path | None = None
     run_steps: int = 1000  # T of the run that is shown
     step: int = 0

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QInputDialog
+from PySide6.QtGui import QColor, QGuiApplication
+from PySide6.QtWidgets import QInputDialog, QLabel
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.viewmodels.train import training as module
+from support.tiny import write_pictures
 
 TINY = {
     "model.width": 8, "model.multipliers": (1, 2), "model.layers": 1, "model.attention": 0,
@@ -195,3 +196,25 @@ def test_that_the_algorithm_of_the_training_is_shown_and_its_running_lines_are_m
     page.model.stop()
     qtbot.waitUntil(lambda: not page.model.state.busy)
     assert box.marked == (9,)
+
+
+def test_that_a_folder_that_is_opened_fills_the_middle_with_its_images(qtbot, page, tmp_path):
+    folder = tmp_path / "sprites"
+    write_pictures(folder, ("cats",), each=3)
+    write_pictures(folder, ("dogs of an unusually long name",), each=1, seed=2)
+    for number in range(5):
+        (folder / f"{number}.txt").write_text("no picture")
+    page.model.open_data(str(folder))
+    qtbot.waitUntil(lambda: page.model.state.overview is not None and page.model.state.reading is None)
+    view = page.images
+    assert page.views.currentWidget() is view
+    assert view.pictures.count == 4
+    assert "cats  3: 75 %" in view.bars.describe()
+    said = [words.text() for words in view.left_out.findChildren(QLabel)]
+    assert "5 other files ignored" in said
+    view._take_colour(QColor("#102030"))
+    assert page.model.config.data.background == "#102030"
+    page.model.undo()
+    assert page.model.config.data.background == "#ffffff"
+    page.views.look_at("training")
+    assert page.views.currentWidget() is page.empty

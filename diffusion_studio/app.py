@@ -137,10 +137,15 @@ class App(QObject):
         look_at_all()
 
 
+USAGE = "Usage: diffusion-studio [PATH | --state FILE], or diffusion-studio --help for the commands."
+
+
 def run(arguments: list[str]) -> int:
     """Opens the window; returns the exit code."""
+    if len(arguments) == 2 and arguments[0] == "--state":
+        arguments = arguments[1:]  # which is found out by itself
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
-        print("Usage: diffusion-studio [PATH], or diffusion-studio --help for the commands.", file=sys.stderr)
+        print(USAGE, file=sys.stderr)
         return 2
     if arguments and not Path(arguments[0]).expanduser().exists():
         print(

@@ -10,10 +10,9 @@ from PySide6.QtCore import QObject
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.crash import BEFORE
-from diffusion_studio.engine.files.pictures import read_settings
+from diffusion_studio.engine.files.states import STATE
 from diffusion_studio.engine.machine.devices import available_devices, named_devices
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
-from diffusion_studio.engine.plane.export import holds_state
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
@@ -28,6 +27,7 @@ from diffusion_studio.pages.run_ways import RunWays
 from diffusion_studio.pages.runs.page import RunsPage
 from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.shell import Shell
+from diffusion_studio.pages.states import States
 from diffusion_studio.pages.theory.page import TheoryPage
 from diffusion_studio.pages.train.page import TrainPage
 from diffusion_studio.viewmodels.notice import Notice
@@ -82,9 +82,12 @@ class Studio(QObject):
         self.ways = RunWays(
             self.runs_page, self.train_page, self.sample_page, self.code_page, self.queue, self.show_page
         )  # fmt: skip
+        self.states = States(
+            shell, self.train_page, self.sample_page, self.plane_page, self.code_page, self.show_page
+        )
         self.commands = Commands(
-            shell, self.train_page, self.sample_page, desk.runs, self.settings, tours, self.show_page,
-            self.open_path,
+            shell, self.train_page, self.sample_page, desk.runs, self.settings, tours, self.states,
+            self.show_page, self.open_path,
         )  # fmt: skip
         self._connect()
         self._restore()
@@ -151,23 +154,25 @@ class Studio(QObject):
     def open_dropped(self, paths: list[str]) -> None:
         """Image files dropped onto the Sample page are where its chains begin; elsewhere their folder opens.
 
-        A picture of ours brings its settings back, wherever it is dropped, and so does a state of the plane.
+        A picture of ours brings its page back, wherever it is dropped, and so does a state.
         """
         files = [Path(path) for path in paths if Path(path).is_file()]
-        ours = len(files) == 1 and read_settings(files[0]) is not None
-        if len(files) == 1 and holds_state(files[0]):
-            self.plane.open_state(files[0])
-            self.show_page("plane")
-        elif files and (ours or self._current() is self.sample_page):
+        if len(files) == 1 and self.states.open(files[0]):
+            return
+        if files and self._current() is self.sample_page and not _is_state(files[0]):
             self.sampling.files.open_images(files)
-            self.show_page("sample")
+        elif files and _is_state(files[0]):
+            self.states.refuse(files[0])
         elif paths:
             place = Path(paths[0])
             self.open_path(str(place if place.is_dir() else place.parent))
 
     def open_path(self, path: str) -> None:
-        """Anything dropped or given on the command line: a run, a model folder, or a folder of images."""
+        """Anything dropped or given on the command line: a run, a model folder, images, a state."""
         place = Path(path).expanduser().absolute()
+        if place.is_file():
+            self.open_dropped([str(place)])
+            return
         if is_run(place):
             self.runs.open_place(place)
         if kind_of(place) in BY_KIND:
@@ -270,3 +275,8 @@ class Studio(QObject):
             page.shutdown()
         self.memory.flush()
         work_with_all()
+
+
+def _is_state(path: Path) -> bool:
+    """Whether a file can only be meant as a state."""
+    return path.suffix.lower() == STATE

@@ -55,7 +55,8 @@ app = plain_app(
     cls=_Commands,
     name="diffusion-studio",
     help="A desktop laboratory for diffusion models. Without a command it opens the window: "
-    "diffusion-studio [PATH], where PATH is a folder of images or a run.",
+    "diffusion-studio [PATH], where PATH is a folder of images, a run, a picture that was exported here, or "
+    "the state of a page (also --state FILE).",
 )
 
 

@@ -21,6 +21,7 @@ from diffusion_studio.pages.entries import PAGES
 from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.settings import SettingsDialog
 from diffusion_studio.pages.shell import Shell
+from diffusion_studio.pages.states import States
 from diffusion_studio.pages.train.page import TrainPage
 from diffusion_studio.viewmodels.finding import Entry, fitting
 from diffusion_studio.viewmodels.notice import Notice
@@ -55,7 +56,8 @@ class Commands(QObject):
 
     def __init__(
         self, shell: Shell, train: TrainPage, sample: SamplePage, runs: Path, settings: SettingsModel,
-        tours: Mapping[str, Tour], show_page: Callable[[str], None], open_path: Callable[[str], None],
+        tours: Mapping[str, Tour], states: States, show_page: Callable[[str], None],
+        open_path: Callable[[str], None],
     ) -> None:  # fmt: skip
         super().__init__(shell)
         self.palette = Palette(shell)
@@ -65,7 +67,7 @@ class Commands(QObject):
         self._fitting: list[Entry] = []
         self._shell, self._train, self._sample = shell, train, sample
         self._runs, self._settings, self._tours = runs, settings, tours
-        self._show_page, self._open_path = show_page, open_path
+        self._show_page, self._open_path, self._states = show_page, open_path, states
         shell.set_acts(self._acts())
         self.hint = Hint(*HINT)
         shell.header.add_action_widget(self.hint)
@@ -83,6 +85,8 @@ class Commands(QObject):
             "open-images": Act(self._open_images),
             "open-model": Act(self._open_model),
             "runs-folder": Act(partial(self._show_folder, self._runs)),
+            "open-state": Act(self._states.ask),
+            "save-state": Act(self._states.ask_to_save, self._states.can_save),
             "settings": Act(self.show_settings),
             "log": Act(self.show_log),
             "about": Act(self.show_about),

@@ -49,7 +49,7 @@ class SampleFiles(QObject):
         """Dropped images: settings inside a picture are taken back, others are where chains begin."""
         settings = read_settings(paths[0]) if len(paths) == 1 else None
         if settings is not None and isinstance(settings.get("sample"), dict):
-            self._restore(settings)
+            self.restore(settings)
             return
         try:
             spec = beginning_at(self._tree.parameters.spec, paths)
@@ -58,18 +58,18 @@ class SampleFiles(QObject):
             return
         self._tree.put(tree=self._tree.value.showing(0).with_spec(spec))
 
-    def _restore(self, settings: dict[str, Any]) -> None:
-        """The settings that a picture of ours carries."""
+    def restore(self, settings: dict[str, Any]) -> None:
+        """The settings that a picture of ours carries, or a state."""
         try:
             tree = settings.get("tree")
             found = validated(ChainTree, tree or {"spec": settings["sample"]})
         except Refused:
-            self._notices.say(Notice("error", "The settings in this picture are of another version."))
+            self._notices.say(Notice("error", "These settings are of another version."))
             return
         source = str(settings.get("source", ""))
         known = self._choices.has(source)
         if source and not known:
-            text = f"{settings.get('model', 'The model')} of this picture is not here; its settings are used."
+            text = f"{settings.get('model', 'The model')} is not here; the other settings are used."
             self._notices.waiting = Notice("info", text)
             self._notices.say(self._notices.waiting)
         if str(settings.get("view")) in VIEWS:
@@ -94,6 +94,11 @@ class SampleFiles(QObject):
             return
         view, position = self._pictures.state.view, self._player.state.position
         self._slot.start(exporting(path, record, view, position, self._settings(record), kind))
+
+    def state(self) -> dict[str, Any] | None:
+        """What `restore` takes; None while there is no chain."""
+        record = self._chains.record
+        return None if record is None else self._settings(record)
 
     def _settings(self, record: Trajectory) -> dict[str, Any]:
         """What a picture says of how it was made."""

@@ -50,6 +50,11 @@ GROUPS = (
                ("Ctrl+Shift+O",)),
     )),
     Group("File", (
+        Action("open-state", "Open a state …", "A page as somebody saved it, or as a picture was exported"),
+        Action("save-state", "Save the state of this page …", "A small file that restores the whole page",
+               ("Ctrl+S",)),
+    )),
+    Group("File", (
         Action("runs-folder", "Show the folder of runs", "Opens the folder in which trainings are kept"),
     )),
     Group("File", (

@@ -163,7 +163,7 @@ def test_that_a_picture_of_a_model_that_is_not_here_says_so(model, settled, tmp_
     settled(model)
     assert model.tree.parameters == SampleParameters(DIGITS, ChainTree(spec=other))
     assert model.state.notice.kind == "info"
-    assert "Far of this picture is not here" in model.state.notice.text
+    assert "Far is not here" in model.state.notice.text
 
 
 def test_that_a_picture_of_a_folder_that_is_not_on_the_list_opens_it(model, settled, tmp_path):

@@ -7,14 +7,14 @@ import importlib
 import os
 import sys
 
-from diffusion_studio.cli.commands import COMMANDS, Command
+from diffusion_studio.cli.commands import COMMANDS, COMPLETE, Command
 
 SCREENSHOTS = Command(
     "diffusion_studio.screenshots",
     "Save pictures of every page, after training a small model on the digits.",
 )
 ALL = {**COMMANDS, "screenshots": SCREENSHOTS}
-OPTIONS = ("--help", "-h", "--version")
+OPTIONS = ("--help", "-h", "--version", "--completion")
 
 
 def main() -> int:
@@ -33,7 +33,8 @@ def _run() -> int:
     if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(places.torch_dir())
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in (*ALL, *OPTIONS):
+    first = arguments[0].partition("=")[0] if arguments else ""
+    if first in (*ALL, *OPTIONS) or COMPLETE in os.environ:
         from diffusion_studio.cli.program import main as run_command
 
         return run_command(arguments, ALL)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+COMPLETE = "_DIFFUSION_STUDIO_COMPLETE"  # set by a shell that asks how a line goes on
+
 
 @dataclass(frozen=True)
 class Command:

@@ -8,14 +8,16 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, TextIO
 
 import typer
+from typer._completion_classes import completion_init  # of all shells; nothing public reads a line
 from typer.core import TyperGroup
 from typer.main import get_command
 
 import diffusion_studio
-from diffusion_studio.cli.commands import COMMANDS, Command
+from diffusion_studio.cli.commands import COMMANDS, COMPLETE, Command
 from diffusion_studio.cli.options import plain_app
 from diffusion_studio.cli.sentences import complain
 from diffusion_studio.core.refused import Refused
@@ -24,6 +26,7 @@ from diffusion_studio.engine.files.log import kept_log
 from diffusion_studio.engine.jobs.failures import words_for
 
 log = logging.getLogger(__name__)
+NAME = "diffusion-studio"
 
 
 class _Commands(TyperGroup):
@@ -53,11 +56,25 @@ class _Commands(TyperGroup):
 
 app = plain_app(
     cls=_Commands,
-    name="diffusion-studio",
+    name=NAME,
     help="A desktop laboratory for diffusion models. Without a command it opens the window: "
     "diffusion-studio [PATH], where PATH is a folder of images, a run, a picture that was exported here, or "
     "the state of a page (also --state FILE).",
 )
+
+
+class Shell(StrEnum):
+    """Those whose completion is known."""
+
+    BASH, ZSH, FISH, POWERSHELL = "bash", "zsh", "fish", "powershell"
+
+
+def _completion(shell: Shell | None) -> None:
+    """Prints what a shell has to read; it sets `COMPLETE` then, whenever it asks how a line goes on."""
+    if shell is not None:
+        os.environ[COMPLETE] = f"source_{shell.value}"
+        completion_init()
+        app([], prog_name=NAME)
 
 
 def _version(asked: bool) -> None:
@@ -72,6 +89,15 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--completion",
+            callback=_completion,
+            is_eager=True,
+            help="Print the script with which a shell completes commands and options.",
+        ),
+    ] = None,
 ) -> None:
     together = os.environ.get("WORLD_SIZE", "1") != "1" and "MASTER_PORT" in os.environ
     if together and context.invoked_subcommand not in (None, "train"):
@@ -91,7 +117,9 @@ def main(arguments: list[str], commands: Mapping[str, Command] = COMMANDS) -> in
         _print_anything(stream)
     with kept_log("commands.log"):
         try:
-            app(arguments, obj=commands)
+            if COMPLETE in os.environ:
+                completion_init()
+            app(arguments, obj=commands, prog_name=NAME if COMPLETE in os.environ else None)
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else int(end.code is not None)
         except Cancelled:

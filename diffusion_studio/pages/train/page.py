@@ -47,6 +47,7 @@ from diffusion_studio.viewmodels.tours.train import CARDS, TouredTraining
 from diffusion_studio.viewmodels.train.comparison import other_runs
 from diffusion_studio.viewmodels.train.memory import remembered_config
 from diffusion_studio.viewmodels.train.model import TrainViewModel
+from diffusion_studio.viewmodels.train.own_presets import OwnPresets
 from diffusion_studio.viewmodels.train.state import TrainState, may_become
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.equations.algorithm import AlgorithmBox
@@ -155,6 +156,7 @@ class TrainPage(Page):
             "walk-run": Act(self.sample_requested.emit, lambda: self.model.state.run is not None),
             "copy-command": Act(self.copy_command),
             "queue-run": Act(self.more.queue_requested.emit),
+            "save-preset": Act(self.panel.own.ask),
             "show-queue": Act(self.more.queue_wanted.emit),
         }
         return {**super().acts(), **acts_of(self.model), **own}
@@ -321,9 +323,20 @@ def _empty_state() -> EmptyState:
     return view
 
 
+def _tie_presets(page: TrainPage, own: OwnPresets) -> None:
+    button = page.panel.own
+    own.changed.connect(button.show_names)
+    button.chosen.connect(own.apply)
+    button.saved.connect(own.save)
+    button.removed.connect(own.remove)
+    button.defaults_requested.connect(page.acts()["defaults"].do)
+    button.show_names(own.names)
+
+
 def build(desk: Desk) -> TrainPage:
     """The page with its view-model."""
     config = remembered_config(desk.memory.get("config"))
     page = TrainPage(TrainViewModel(desk.runs, config, desk.device, desk.owner))
+    _tie_presets(page, OwnPresets(page.model, desk.memory, page))
     page.add_tour(Tour(CARDS, TouredTraining(page.model)), desk.memory, page.workspace.panel)
     return page

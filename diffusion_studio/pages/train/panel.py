@@ -13,6 +13,7 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.training.presets import PRESETS, nearest_preset
 from diffusion_studio.pages.page import titled
 from diffusion_studio.pages.train.curve_by_hand import BY_HAND, CurveByHand
+from diffusion_studio.pages.train.own_presets import OwnPresetsButton
 from diffusion_studio.viewmodels.train.state import TrainState, fixed_reasons
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.forms.segmented import Segmented
@@ -52,6 +53,7 @@ class TrainPanel(QWidget):
         self.data_card, self.skipped = DataCard(), SkippedDialog(self)
         self.presets = Segmented("Preset", stretch=True)
         self.presets.set_options([(p.key, p.title, p.help) for p in PRESETS])
+        self.own = OwnPresetsButton()
         self.curves = {path: CurveByHand(path, *look) for path, look in BY_HAND.items()}
         self.form = Form(SECTIONS)
         self._codes: dict[str, str] = {}  # names by path
@@ -60,7 +62,7 @@ class TrainPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
         column.addLayout(titled("Data", self.data_card))
-        column.addLayout(titled("Preset", self.presets, self._build_changes()))
+        column.addLayout(titled("Preset", self.presets, self._build_changes(), self.own))
         for curve in self.curves.values():
             column.addWidget(curve)
         column.addWidget(self.form)
@@ -154,4 +156,5 @@ class TrainPanel(QWidget):
         for path, curve in self.curves.items():
             curve.setEnabled(path not in reasons)
         self.presets.setEnabled(not state.busy)
+        self.own.setEnabled(not state.busy)
         self.reset.setEnabled(not state.busy)

@@ -71,6 +71,9 @@ GROUPS = (
         Action("defaults", "Everything to default", "All parameters of this page as at the first start"),
     ), ("train", "sample", "plane", "autoencoder")),
     Group("Edit", (
+        Action("save-preset", "Save as a preset …", "All parameters but the images, under a name of yours"),
+    ), ("train",)),
+    Group("Edit", (
         Action("copy-command", "Copy the command line", "The command that does this without a window"),
     ), ("train", "sample")),
     Group("View", (

@@ -20,9 +20,10 @@ class ScoreMLP(nn.Module):
         width: units in each hidden layer.
         unit: a length in the plane below which the data have no detail; it scales the features of the point.
         classes: how many classes it is told of; 0 for a network without labels.
+        outputs: how many numbers it gives.
     """
 
-    def __init__(self, width: int = 128, unit: float = 0.25, classes: int = 0) -> None:
+    def __init__(self, width: int = 128, unit: float = 0.25, classes: int = 0, outputs: int = 2) -> None:
         super().__init__()
         self.classes = classes
         scales = 2.0 ** torch.arange(3)
@@ -33,11 +34,11 @@ class ScoreMLP(nn.Module):
             nn.Linear(features, width), nn.SiLU(),
             nn.Linear(width, width), nn.SiLU(),
             nn.Linear(width, width), nn.SiLU(),
-            nn.Linear(width, 2),
+            nn.Linear(width, outputs),
         )  # fmt: skip
 
     def forward(self, x: Tensor, log_snr: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(B, 2), (B,) and labels (B,), −1 for ∅ → (B, 2)"""
+        """(B, 2), (B,) and labels (B,), −1 for ∅ → (B, outputs)"""
         waves = (x[:, :, None] * self.scales).flatten(1)  # type: ignore[operator]
         level = log_snr[:, None] / 4
         turns = log_snr[:, None] * self.frequencies  # type: ignore[operator]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -13,6 +15,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.denoiser import Denoiser
 from diffusion_studio.core.denoisers.tilted import Level
 from diffusion_studio.engine.plane.contours import contour_segments
+from diffusion_studio.models.energy_mlp import EnergyNetwork
 
 ENCLOSED = (0.95, 0.8, 0.6, 0.4, 0.2)  # share of the probability inside each contour line
 CELLS = 96  # across the longer side of the window
@@ -68,6 +71,7 @@ class FieldView(Contours):
     relative: float = float("nan")  # the same in units of E_p ‖s‖²
     learned: bool = False  # whether `score` is the learned one
     goal: Contours | None = None  # of another density, to compare with
+    apart: float = float("nan")  # of a learned density: how far it is from the exact one, nats
 
 
 def rescaled(view: FieldView, window: Window, scale: float) -> FieldView:
@@ -126,11 +130,51 @@ def contours_of(level: Level, window: Window) -> Contours:
 
 
 def learned_view(level: Level, denoiser: Denoiser, t: int, window: Window, most: int = CELLS) -> FieldView:
-    """The exact density with the arrows of the learned score."""
+    """The exact density with the arrows of the learned score; of an energy, its own e^{−E} in its place.
+
+    The exact density is then drawn over it as lines.
+    """
     base = exact_view(level, window, most)
     with torch.inference_mode():
         score = denoiser(torch.from_numpy(base.places), max(t, 1)).score_hat.numpy()
-    return replace(base, score=score, learned=True)
+    view = replace(base, score=score, learned=True)
+    if (energy := energy_of(denoiser)) is None:
+        return view
+    rows, columns = base.log_density.shape
+    points, _, _ = grid(window, max(rows, columns))
+    found = -energy(points, max(t, 1)).view(rows, columns)
+    area = (window.right - window.left) * (window.top - window.bottom) / (rows * columns)
+    log_density = (found - torch.logsumexp(found.flatten(), 0) - math.log(area)).numpy()
+    goal = Contours(base.log_density, base.levels)
+    return replace(
+        view, log_density=log_density, levels=contour_levels(log_density), goal=goal,
+        apart=apart(base.log_density, log_density),
+    )  # fmt: skip
+
+
+def energy_of(denoiser: Denoiser) -> Callable[[Tensor, int], Tensor] | None:
+    """E(x, t) of places (B, 2) in the coordinates of chains (B,); None of a network that gives no energy."""
+    network = getattr(denoiser, "network", None)
+    if not isinstance(network, EnergyNetwork):
+        return None
+    scale = denoiser.tables.scale
+
+    def energy(x: Tensor, t: int) -> Tensor:
+        with torch.inference_mode():
+            return network.energy(x * float(scale[t]), torch.full((len(x),), t))
+
+    return energy
+
+
+def apart(log_density: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """The mean distance of two log densities where 99 % of the first lies, in nats.
+
+    Their mean difference is taken out: an energy says nothing of it.
+    """
+    (level,) = contour_levels(log_density, (0.99,))
+    kept = log_density >= level
+    mass, gap = np.exp(log_density[kept] - log_density.max()), (other - log_density)[kept]
+    return float(np.average(np.abs(gap - np.average(gap, weights=mass)), weights=mass))
 
 
 def error_view(level: Level, denoiser: Denoiser, t: int, window: Window, most: int = 64) -> FieldView:

@@ -25,6 +25,7 @@ from diffusion_studio.engine.plane.losses import LOSSES, Batch
 from diffusion_studio.engine.plane.shapes import CLASSES
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent, CheckpointError
+from diffusion_studio.models.energy_mlp import EnergyNetwork
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.score_mlp import PlaneNetwork, ScoreMLP
 
@@ -44,7 +45,7 @@ class Learned(Event):
     step: int
     seconds: float
     loss: float  # mean over the steps since the last event, on the network's own target
-    denoiser: NetworkDenoiser[PlaneNetwork]
+    denoiser: NetworkDenoiser[PlaneNetwork | EnergyNetwork]
 
 
 def output_scale(tables: Tables, kind: PredictionKind, detail: float) -> Tensor:
@@ -93,10 +94,10 @@ class PlaneTask:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             detail, classes = detail_of(spec), CLASSES if self._plan.dropped < 1 else 0
-            self._network = ScoreMLP(self._plan.width, detail, classes)
+            self._network = ScoreMLP(self._plan.width, detail, classes, 1 if self._gives_energy else 2)
         self._average = copy.deepcopy(self._network)
         self._descent = Descent(self._network, self._average)
-        self._scale = output_scale(self._tables, self._plan.predicts, detail)
+        self._scale = output_scale(self._tables, self._kind, detail)
         self._asked = self._reading(self._network)
         self._generator = torch.Generator().manual_seed(seed)
         self._draw = _Batches(spec, self._tables, self._generator)
@@ -105,7 +106,7 @@ class PlaneTask:
 
     def step(self, number: int, share: float) -> Tensor:
         plan = self._plan
-        loss = LOSSES[plan.objective](self._asked, self._draw(), plan.predicts)
+        loss = LOSSES[plan.objective](self._asked, self._draw(), self._kind)
         self._descent.backward(loss)
         self._descent.follow(plan.learning_rate * _rate(share, number), decay_at(number, EMA), CLIP)
         return loss.detach()
@@ -118,13 +119,22 @@ class PlaneTask:
             self._told = progress.seconds
             yield Learned(progress.step, progress.seconds, loss, self.denoiser())
 
-    def denoiser(self) -> NetworkDenoiser[PlaneNetwork]:
+    def denoiser(self) -> NetworkDenoiser[PlaneNetwork | EnergyNetwork]:
         """A copy of the averaged network that training no longer touches."""
         return self._reading(copy.deepcopy(self._average).requires_grad_(False))
 
-    def _reading(self, network: ScoreMLP) -> NetworkDenoiser[PlaneNetwork]:
-        asked = PlaneNetwork(network, self._tables, self._scale)
-        return NetworkDenoiser(self._tables, asked, self._plan.predicts)
+    @property
+    def _gives_energy(self) -> bool:
+        return self._plan.gives == "energy"
+
+    @property
+    def _kind(self) -> PredictionKind:
+        """What the network predicts; the slope of an energy is read as ε."""
+        return "eps" if self._gives_energy else self._plan.predicts
+
+    def _reading(self, network: ScoreMLP) -> NetworkDenoiser[PlaneNetwork | EnergyNetwork]:
+        kind = EnergyNetwork if self._gives_energy else PlaneNetwork
+        return NetworkDenoiser(self._tables, kind(network, self._tables, self._scale), self._kind)
 
     def state(self) -> CheckpointContent:
         tensors = {

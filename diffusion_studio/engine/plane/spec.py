@@ -48,6 +48,13 @@ class PlaneLearning(Choice):
         "eps", title="predicts", words={kind: reading.symbol for kind, reading in READINGS.items()},
         help="Which of the equivalent quantities the network gives.", source="Luo eq. 115–151",
     )  # fmt: skip
+    gives: Literal["field", "energy"] = knob(
+        "field", title="network gives", words={"field": "a prediction", "energy": "an energy E"},
+        help="A prediction, two numbers at each place; or one number E, whose slope is the score: then "
+             "what is learned is −log p but for a constant, seen as a density and as a landscape. Each step "
+             "costs about three times as much, and ε is read from the slope, whatever is chosen below.",
+        formula=r"\hat s = -\nabla_{x_t} E_\theta(x_t, t)", source="Luo eq. 152–156",
+    )  # fmt: skip
     dropped: float = knob(
         1.0, title="labels dropped", symbol="p", gt=0, le=1, words={1.0: "all"},
         help="The share of points whose class the network is not told. Below 1 it learns the score of each "

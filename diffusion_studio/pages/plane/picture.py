@@ -81,6 +81,10 @@ class PlanePicture(QStackedWidget):
         field, words = self._field, []
         if field is not None and field.error is not None:
             words.append(error_words(field))
+        if field is not None and math.isfinite(field.apart):
+            words.append(
+                f"E and −log pₜ are {field.apart:.2g} nats apart where 99 % lies; lines: the exact one"
+            )
         if self._look.field != "exact" and self._learning:
             words.append(self._learning)
         if self._guidance:

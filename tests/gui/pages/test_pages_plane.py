@@ -17,6 +17,7 @@ from diffusion_studio.engine.plane.shapes import CUSTOM
 from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.plane import player as plane_player
 from diffusion_studio.viewmodels.plane.methods import BUTTONS
+from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 from diffusion_studio.widgets.look.theme import DARK, LIGHT, theme
 from diffusion_studio.widgets.plane.arrows import Arrow, arrow_ends
 from diffusion_studio.widgets.plane.ink import ink_of_picture, ink_of_text
@@ -260,11 +261,11 @@ def test_that_the_landscape_is_drawn_turned_and_left_again(qtbot, page, model):
 
 def test_that_the_tour_goes_round(qtbot, page, model):
     titles = []
-    for _ in range(11):
+    for _ in CARDS:
         view = page.cards.findChild(TourView)
         titles.append(view.accessibleName())
         view.after.click()
-    assert len(set(titles)) == 11
+    assert len(set(titles)) == len(CARDS)
     assert page.tour.state.number == 0
 
 

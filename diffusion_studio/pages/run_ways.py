@@ -33,7 +33,7 @@ class RunWays(QObject):
     ) -> None:  # fmt: skip
         super().__init__(runs)
         self._runs, self._train, self._sample, self._code = runs.model, train.model, sample.model, code
-        self._show_page = show_page
+        self._page, self._show_page = runs, show_page
         runs.sample_requested.connect(self.sample)
         runs.resume_requested.connect(self.resume)
         runs.show_requested.connect(self.show)
@@ -49,6 +49,12 @@ class RunWays(QObject):
         runs.train_requested.connect(lambda: show_page("train"))
         self._runs.trash_changed.connect(self._sample.choices.refresh)
         self._runs.written.connect(self._sample.choices.refresh)
+        self._train.saved.connect(self._on_saved)
+
+    def _on_saved(self) -> None:
+        """A training got on: the list says so while it is looked at."""
+        if self._page.isVisible():
+            self._runs.refresh()
 
     def show_code(self, path: Path) -> None:
         """An autoencoder's run, on its own page."""

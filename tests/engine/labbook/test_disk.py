@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from diffusion_studio.engine.labbook.disk import NEWEST, OLDER, disk_use, drop_older, free_room
@@ -26,7 +28,8 @@ def test_that_the_parts_are_all_that_it_takes(trained):
     assert free_room(trained) > 0 and free_room(trained / "nowhere") == 0
 
 
-def test_that_older_checkpoints_go_and_the_newest_stays_sound(trained):
+def test_that_older_checkpoints_go_and_the_newest_stays_sound(trained, tmp_path):
+    trained = shutil.copytree(trained, tmp_path / "copy")
     with Run.open(trained).lock(), pytest.raises(RunError, match="is being trained"):
         drop_older(trained)
     older = disk_use(trained)[OLDER]

@@ -231,3 +231,9 @@ def test_that_a_run_that_is_given_is_in_the_lab_book_too(qtbot, isolated_home, o
     app.studio.show_page("runs")
     listed(qtbot, app)
     assert column(app.studio.runs_page, "name") == ["first"]
+
+
+def test_that_a_training_that_gets_on_shows_in_the_list_that_is_looked_at(qtbot, run, app):
+    finish(begin(places.runs_dir() / "new", tiny_config(steps=1)))
+    app.studio.training.saved.emit(places.runs_dir() / "new")
+    qtbot.waitUntil(lambda: sorted(column(app.studio.runs_page, "name")) == ["mine", "new"])

@@ -37,11 +37,11 @@ from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.sample import saved
 from diffusion_studio.viewmodels.sample.state import SampleParameters, SampleState
 from diffusion_studio.viewmodels.settings import Settings, SettingsModel
+from diffusion_studio.viewmodels.train.memory import remember_source
 from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.widgets.look.theme import theme
 
 P = TypeVar("P", bound=Page)
-RECENT = 8  # folders remembered
 CRASHED = "The program ended abruptly the last time. What it was doing is kept here, for a report."
 
 
@@ -134,6 +134,7 @@ class Studio(QObject):
         self.settings.changed.connect(self._apply)
         self.memory.refused.connect(lambda sentence: shell.tell(Notice("warning", sentence)))
         self.training.changed.connect(self._remember_training)
+        self.training.images.loaded.connect(self._remember_images)
         self.training.saved.connect(self.sampling.model_saved)
         self.sampling.changed.connect(self._remember_sampling)
         self.plane.changed.connect(lambda state: self.memory.set("plane", to_remember(state)))
@@ -243,13 +244,20 @@ class Studio(QObject):
         if self._remembered is not None and self._remembered[0].data != state.config.data:
             self.code_page.model.follow(state.config.data)
         self._remembered = (state.config, state.run)
-        self.memory.set("config", state.config.model_dump(mode="json"))
+        self._remember_config()
         if state.run is not None:
             self.memory.set("run", str(state.run))
-        source = state.config.data.source
-        known = self.memory.get("recent")
-        others = [s for s in known if s != source] if isinstance(known, list) else []
-        self.memory.set("recent", [source, *others][:RECENT])
+
+    def _remember_config(self) -> None:
+        """With the images that could be opened last."""
+        config = self.training.config
+        data = self.training.images.kept(config.data)
+        self.memory.set("config", config.model_copy(update={"data": data}).model_dump(mode="json"))
+
+    def _remember_images(self) -> None:
+        """They could be opened."""
+        self._remember_config()
+        remember_source(self.memory, self.training.config.data.source)
 
     def _remember_sampling(self, state: SampleState) -> None:
         if state.parameters is not self._remembered_sample:

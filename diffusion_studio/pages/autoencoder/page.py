@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +269,12 @@ def build(desk: Desk) -> AutoencoderPage:
     model = AutoencoderViewModel(
         desk.runs, remembered(desk.memory.get("autoencoder")), desk.device, desk.owner
     )
-    model.changed.connect(lambda state: desk.memory.set_later("autoencoder", partial(to_remember, state)))
+
+    def kept() -> dict[str, Any]:
+        data = model.images.kept(model.config.data)
+        return to_remember(model.config.model_copy(update={"data": data}))
+
+    model.changed.connect(lambda _: desk.memory.set_later("autoencoder", kept))
     page = AutoencoderPage(model)
     page.add_tour(Tour(CARDS, TouredCodes(model), open=True), desk.memory, page.workspace.panel)
     return page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from diffusion_studio.viewmodels.queue import QueueState
 from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.viewmodels.tours.train import CARDS, TouredTraining
 from diffusion_studio.viewmodels.train.comparison import other_runs
-from diffusion_studio.viewmodels.train.memory import remembered_config
+from diffusion_studio.viewmodels.train.memory import recent_sources, remembered_config
 from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.viewmodels.train.own_presets import OwnPresets
 from diffusion_studio.viewmodels.train.state import TrainState, may_become
@@ -338,5 +339,7 @@ def build(desk: Desk) -> TrainPage:
     config = remembered_config(desk.memory.get("config"))
     page = TrainPage(TrainViewModel(desk.runs, config, desk.device, desk.owner))
     _tie_presets(page, OwnPresets(page.model, desk.memory, page))
+    page.panel.data_card.offer(partial(recent_sources, desk.memory))
+    page.panel.data_card.source_requested.connect(page.model.open_data)
     page.add_tour(Tour(CARDS, TouredTraining(page.model)), desk.memory, page.workspace.panel)
     return page

@@ -8,14 +8,13 @@ from typing import Any
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig
-from diffusion_studio.viewmodels.autoencoder.state import CodeState
 
 log = logging.getLogger(__name__)
 
 
-def to_remember(state: CodeState) -> dict[str, Any]:
+def to_remember(config: AutoencoderConfig) -> dict[str, Any]:
     """What is kept until the next start."""
-    return {"kind": state.config.kind, "config": state.config.model_dump(mode="json")}
+    return {"kind": config.kind, "config": config.model_dump(mode="json")}
 
 
 def remembered(value: Any) -> AutoencoderConfig | None:

@@ -47,7 +47,7 @@ class AutoencoderViewModel(QObject):
         super().__init__(parent)
         self.runs_dir = runs_dir
         self.editor: Editor[AutoencoderConfig] = Editor(config or first_config(), self)
-        self.images, self.training = ImageLoader(self), CodeTraining(device, self)
+        self.images, self.training = ImageLoader(self.config.data, self), CodeTraining(device, self)
         self.record, self.latent = CodeRecord(self), LatentSpace(self)
         self.exact, self.measuring = ExactLinear(self), Measuring(device, self)
         self.moved = MovedImages(self)

@@ -64,14 +64,19 @@ class ImagesState:
 
 
 class ImageLoader(QObject):
-    """Reads one set of images after the other; a new one stops the one before."""
+    """Reads one set of images after the other; a new one stops the one before.
+
+    Args:
+        opened: what could be opened the last time.
+    """
 
     changed = Signal(object)  # ImagesState
     loaded = Signal(object)  # ImageSet
     told = Signal(object)  # Notice: why there are no images
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, opened: DataSpec, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._opened = self._asked = opened
         self._slot = Slot(self)
         self._slot.told.connect(self._on_event)
         self.state = ImagesState()
@@ -85,8 +90,13 @@ class ImageLoader(QObject):
             yield DataLoaded(images)
             yield OverviewFound(overview(images))
 
+        self._asked = spec
         self._show(ImagesState(self.state.data, (0, 0)))
         self._slot.start(stream)
+
+    def kept(self, data: DataSpec) -> DataSpec:
+        """What of these images is remembered; one that could not be opened makes way for the one before."""
+        return data if data.source == self._opened.source else self._opened
 
     def cancel(self) -> None:
         """Gives up."""
@@ -102,6 +112,7 @@ class ImageLoader(QObject):
             case DataKnown(images=images):
                 self._show(ImagesState(data_card(images), self.state.reading))
             case DataLoaded(images=images):
+                self._opened = self._asked
                 self._show(ImagesState(data_card(images)))
                 self.loaded.emit(images)
             case OverviewFound(overview=found):

@@ -46,7 +46,7 @@ class TrainViewModel(QObject):
         super().__init__(parent)
         self.runs_dir = runs_dir
         self.editor = Editor(config or PRESETS[0].applied_to(RunConfig()), self)
-        self.images, self.training = ImageLoader(self), Training(device, self)
+        self.images, self.training = ImageLoader(self.config.data, self), Training(device, self)
         self.record, self.outlook = RunRecord(self.config, self), Outlook(device, self)
         self.moved, self.following = MovedImages(self), Following(self)
         self.state = TrainState(self.config, preset_of(self.config))

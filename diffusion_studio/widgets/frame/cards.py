@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QHeaderView,
+    QMenu,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -31,6 +32,7 @@ from diffusion_studio.widgets.look.theme import GRID, label, tabular, tip
 
 WorkState = Literal["idle", "running", "paused", "stopping"]
 
+_WIDEST = 400  # pixels of a name in the menu
 _STRIP, _SHOWN = 60, 16  # height of the thumbnails, and how many at most: two rows of eight
 
 
@@ -97,6 +99,7 @@ class DataCard(QFrame):
     """The pictures to learn from: a few of them, how many, what was left out, and how to take others."""
 
     open_requested = Signal()
+    source_requested = Signal(str)  # one of those that are offered
     skipped_requested = Signal()
     cancel_requested = Signal()
 
@@ -114,6 +117,10 @@ class DataCard(QFrame):
         self._skipped = label(role="muted")
         self._show = _link("Show…", self.skipped_requested)
         self._open = _button("Open folder…", self.open_requested, "folder")
+        self._recent, self._offered = QPushButton("Recent"), QMenu(self)
+        self._recent.setToolTip("The built-in digits, and folders that were opened before")
+        self._recent.setMenu(self._offered)
+        self._recent.hide()
         self._bar = _bar(self)
         self._doing = label(role="small")
         self._cancel = _link("Cancel", self.cancel_requested)
@@ -130,6 +137,18 @@ class DataCard(QFrame):
         self._facts.setText(" · ".join([*facts, size] if size else facts))
         self._strip.set_images(None if thumbnails is None else thumbnails[:_SHOWN])
         self._strip.setVisible(thumbnails is not None and len(thumbnails) > 0)
+
+    def offer(self, sources: Callable[[], Sequence[tuple[str, str]]]) -> None:
+        """Offers what `sources` gives when it is asked: (source, name), in a menu beside the button."""
+        self._offered.aboutToShow.connect(lambda: self._fill(sources()))
+        self._recent.show()
+
+    def _fill(self, sources: Sequence[tuple[str, str]]) -> None:
+        self._offered.clear()
+        for source, name in sources:
+            shown = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, _WIDEST)
+            action = self._offered.addAction(shown.replace("&", "&&"))
+            action.triggered.connect(lambda _=False, source=source: self.source_requested.emit(source))
 
     def set_notes(self, how: str, notes: Sequence[str]) -> None:
         """How the classes were found, and what else a person should know of the set, in sentences."""
@@ -156,6 +175,7 @@ class DataCard(QFrame):
         for part in (self._bar, self._doing, self._cancel):
             part.setVisible(busy)
         self._open.setEnabled(not busy)
+        self._recent.setEnabled(not busy)
         self._open.setToolTip("A folder is being read" if busy else "")
 
     def _build(self) -> None:
@@ -171,7 +191,10 @@ class DataCard(QFrame):
         left_out.addStretch(1)
         column.addLayout(left_out)
         column.addSpacing(GRID // 2)
-        column.addWidget(self._open)
+        buttons = _row()
+        buttons.addWidget(self._open, 1)
+        buttons.addWidget(self._recent)
+        column.addLayout(buttons)
         column.addSpacing(GRID // 2)
         column.addWidget(self._bar)
         doing = _row(self._doing)

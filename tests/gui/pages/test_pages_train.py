@@ -218,3 +218,23 @@ def test_that_a_folder_that_is_opened_fills_the_middle_with_its_images(qtbot, pa
     assert page.model.config.data.background == "#ffffff"
     page.views.look_at("training")
     assert page.views.currentWidget() is page.empty
+
+
+def test_that_only_a_folder_that_could_be_opened_is_remembered_and_offered(qtbot, app, page, tmp_path):
+    folder, nothing = write_pictures(tmp_path / "sprites", each=2), tmp_path / "nothing"
+    memory, card = app.memory, page.panel.data_card
+    page.model.open_data(str(folder))
+    qtbot.waitUntil(lambda: page.model.state.data is not None and page.model.state.data.name == "sprites")
+    page.model.open_data(str(nothing))
+    qtbot.waitUntil(lambda: page.model.state.notice is not None and page.model.state.reading is None)
+    assert memory.get("config")["data"]["source"] == str(folder)
+    assert memory.get("recent") == [str(folder), "digits"]
+    page.model.edit("seed", 3)  # what else is changed is remembered
+    assert (memory.get("config")["seed"], memory.get("config")["data"]["source"]) == (3, str(folder))
+    card._offered.aboutToShow.emit()
+    digits, again = card._offered.actions()
+    assert digits.text() == "Built-in digits"
+    again.trigger()
+    assert page.model.config.data.source == str(folder)
+    digits.trigger()
+    assert page.model.config.data.source == "digits"

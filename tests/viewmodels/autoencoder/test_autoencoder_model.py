@@ -196,7 +196,7 @@ def test_that_a_long_curve_stays_short():
 
 def test_that_choices_are_remembered(model):
     model.edit("code.size", 7)
-    assert remembered(to_remember(model.state)) == model.config
+    assert remembered(to_remember(model.config)) == model.config
     for nonsense in (None, {"kind": "x"}, {"kind": "vae", "config": {"code": 3}}):
         assert remembered(nonsense) is None
     assert first_config().code.size == 2

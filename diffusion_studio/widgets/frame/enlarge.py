@@ -111,6 +111,8 @@ class Enlarged(QWidget):
         escape.activated.connect(self.put_back)
         self.destroyed.connect(escape.deleteLater)
         page.installEventFilter(self)
+        if not page.isAncestorOf(QApplication.focusWidget() or page):
+            page.setFocus()  # or Escape would not be heard
         self.setGeometry(page.rect())
         self.raise_()
 

@@ -12,6 +12,7 @@ from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QStandardItem, QSt
 from PySide6.QtWidgets import (
     QApplication,
     QLabel,
+    QLineEdit,
     QMenu,
     QSplitter,
     QStackedWidget,
@@ -70,6 +71,22 @@ def test_that_escape_puts_back(qtbot, page):
     qtbot.waitUntil(lambda: QApplication.focusWidget() is page.plot)
     qtbot.keyClick(page.plot, Qt.Key.Key_Escape)
     assert page.plot.parentWidget() is page.card
+
+
+def test_that_escape_puts_back_wherever_the_focus_was(qtbot, page):
+    beside = QLineEdit()
+    window = box_around(page)
+    qtbot.addWidget(window)
+    window.layout().addWidget(beside)
+    window.show()
+    window.activateWindow()
+    beside.setFocus()
+    qtbot.waitUntil(beside.hasFocus)
+    toggle(page.plot)
+    qtbot.waitUntil(page.hasFocus)
+    qtbot.keyClick(page, Qt.Key.Key_Escape)
+    assert page.plot.parentWidget() is page.card
+    page.setParent(None)  # closed by itself
 
 
 def test_that_a_splitter_keeps_its_shares(qtbot, page):

@@ -1,0 +1,100 @@
+"""Every control of every page is touched once; nothing is raised or logged, and undo brings the page back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from PySide6.QtGui import QDesktopServices
+
+from diffusion_studio.engine.files import places
+from diffusion_studio.pages.entries import PAGES
+from diffusion_studio.pages.sample.side import TABS
+from diffusion_studio.pages.shell import LEAST
+from diffusion_studio.pages.theory.page import PARTS
+from diffusion_studio.studio import Studio
+from support.tiny import begin, finish, tiny_config
+from support.walk import Walk
+
+WITH_A_RUN = ("train", "theory", "runs")
+
+
+@pytest.fixture(params=[entry.key for entry in PAGES])
+def page(request: Any) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def walk(qtbot: Any, open_app: Any, monkeypatch: Any, page: str) -> Walk:
+    """Beside a window in which all that can be begun is short."""
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: True)
+    run, config = places.runs_dir() / "one", tiny_config(steps=2, preview_count=4)
+    if page in WITH_A_RUN:
+        finish(begin(run, config))
+    app = open_app()
+    app.shell.resize(LEAST)  # the less there is to paint, the sooner it is done
+    studio = app.studio
+    studio.plane.player.stop()
+    studio.training.editor.set(config)
+    if page in WITH_A_RUN:
+        studio.training.show_run(run)
+    shorten(studio.sampling.tree, steps=4, count=4)
+    shorten(studio.code_page.model, **{"training.steps": 2, "training.seconds": 0.0})
+    shorten(studio.plane.editor, count=100)
+    made = Walk(qtbot, app)
+    made.come_to_rest()
+    return made
+
+
+def shorten(edited: Any, **values: Any) -> None:
+    for path, value in values.items():
+        edited.edit(path, value)
+    edited.settle()
+
+
+def parts_of(studio: Studio, page: str) -> list[Callable[[], object]]:
+    """How each part of a page is brought into sight."""
+    if page == "sample":
+        show = studio.sample_page.side.show_tab
+        return [partial(show, key) for key, *_ in TABS]
+    if page == "autoencoder":
+        model = studio.code_page.model
+        return [partial(model.show, view) for view in ("learn", "code", "exact", "bridge")]
+    if page == "theory":
+        return [partial(studio.theory_page.show_part, key) for key, *_ in PARTS]
+    return [lambda: None]
+
+
+def value_of(studio: Studio, page: str) -> Any:
+    """What undo acts on."""
+    return {
+        "train": lambda: studio.training.config,
+        "sample": lambda: studio.sampling.tree.parameters,
+        "plane": lambda: studio.plane.editor.value,
+        "autoencoder": lambda: studio.code_page.model.editor.value,
+        "theory": lambda: studio.theory.state.spec,
+        "runs": lambda: [(run.path, run.entry) for run in studio.runs.state.runs],
+    }[page]()
+
+
+def test_that_everything_can_be_touched_and_undone(qtbot: Any, walk: Walk, page: str, caplog: Any) -> None:
+    studio = walk.studio
+    studio.show_page(page)
+    walk.come_to_rest()
+    before = value_of(studio, page)
+    for show in parts_of(studio, page):
+        show()
+        walk.come_to_rest()
+        walk.over(studio.pages[page])
+    while studio.pages[page].can_undo and value_of(studio, page) != before:
+        studio.pages[page].undo()
+        walk.come_to_rest()
+    qtbot.waitUntil(lambda: value_of(studio, page) == before)  # a run comes back from the trash in a job
+    assert value_of(studio, page) == before
+    assert not walk.faults
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
+    assert len(walk.touched) > 5

@@ -47,7 +47,7 @@ def list_choices(
         choices += _choices_of_run(path)
     known = {choice.key for choice in choices}
     for key in extra:
-        if key not in known:
+        if key not in known and is_there(key):
             choices += _choices_of_run(Path(key)) or [SourceChoice(key, called(Path(key)))]
     return choices
 

@@ -217,6 +217,10 @@ def test_that_a_folder_from_elsewhere_joins_the_choices(model, settled, runs, tm
     settled(model)
     assert model.state.choices[-1].key == str(elsewhere)
     assert model.state.chains.facts.model == "run"
+    model.choices.choose(DIGITS)
+    elsewhere.rename(tmp_path / "gone")
+    model.choices.refresh()
+    assert str(elsewhere) not in [choice.key for choice in model.state.choices]
 
 
 # --- the end ----------------------------------------------------------------------------------------------

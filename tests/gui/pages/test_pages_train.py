@@ -10,9 +10,10 @@ from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QInputDialog, QLabel
 
 from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.machine.remote import Remote
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.viewmodels.train import training as module
-from support.tiny import write_pictures
+from support.tiny import begin, finish, tiny_config, write_pictures
 
 TINY = {
     "model.width": 8, "model.multipliers": (1, 2), "model.layers": 1, "model.attention": 0,
@@ -134,6 +135,16 @@ def test_that_a_run_on_another_machine_is_asked_for_by_its_address(page, monkeyp
     dialog.setTextValue("server/runs")
     dialog.accept()
     assert "is no address of a run" in page.banner.text
+
+
+def test_that_the_mirror_of_a_run_is_not_gone_on_with_here(page, tmp_path, monkeypatch):
+    monkeypatch.setattr("diffusion_studio.viewmodels.train.following.EVERY_THERE", 3600.0)  # nobody is asked
+    finish(begin(tmp_path / "mirror", tiny_config(steps=1)))
+    page.model.following._mirrors[tmp_path / "mirror"] = Remote("server", 0, "/runs/photos")
+    page.model.show_run(tmp_path / "mirror")
+    page.more.menu().aboutToShow.emit()
+    assert (page.again.isVisible(), page.sample_now.isVisible()) == (False, False)
+    assert page.more.begin.isVisible()
 
 
 def test_that_presets_follow_the_parameters(qtbot, app):

@@ -27,7 +27,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs import quality as module
 from diffusion_studio.engine.runs.quality import QualitySpace, covered, frechet_distance, noise_images, radii
 from diffusion_studio.engine.runs.run import Run, RunError
-from diffusion_studio.engine.training.events import Preview
+from diffusion_studio.engine.training.events import Preview, PreviewMeasured
 from diffusion_studio.engine.training.run_data import load_run_data
 from support.tiny import CPU, begin, finish, only, tiny_config, write_pictures
 
@@ -331,8 +331,9 @@ def test_that_noise_is_told_from_pictures(count):
 def test_that_previews_are_measured_while_training(pictures, tmp_path):
     config = tiny_config(pictures, steps=30, preview_count=64, preview_share=0.5)
     session = begin(tmp_path / "run", config)
-    told = only(finish(session), Preview)
-    assert told[-1].quality.count == 64
+    told = finish(session)
+    last = only(told, PreviewMeasured)[-1]
+    assert last.step == only(told, Preview)[-1].step
+    assert last.quality.count == 64
     (*_, (step, quality)) = session.run.metrics.quality()
-    assert step == told[-1].step
-    assert quality == told[-1].quality
+    assert (step, quality) == (last.step, last.quality)

@@ -49,7 +49,8 @@ def test_that_lines_of_json_tell_what_happens(said, pictures, tmp_path):
     assert all(losses[event["step"]] == event["loss"] for event in progress)
     assert [event["step"] for event in told if event["event"] == "saved"] == [3]
     assert told[-1] | {"message": ""} == {
-        "event": "finished", "outcome": "done", "message": "", "step": 3, "parts": 0, "smaller_batch": 0
+        "event": "finished", "outcome": "done", "message": "", "step": 3, "parts": 0, "smaller_batch": 0,
+        "file": "",
     }  # fmt: skip
 
 

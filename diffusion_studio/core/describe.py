@@ -104,15 +104,17 @@ def knob(
     scale: Scale = "linear",
     advanced: bool = False,
     words: Mapping[Any, str] | None = None,
+    multiple: int = 1,
     **bounds: Any,
 ) -> Any:
     """A pydantic field with everything a person needs to know about it.
 
-    `words` are shown in place of values that mean something: {0: "automatic"}. `bounds` are ge, gt, le, lt.
+    `words` are shown in place of values that mean something: {0: "automatic"}. A form offers multiples of
+    `multiple` only. `bounds` are ge, gt, le, lt.
     """
     extra: JsonDict = {
         "symbol": symbol, "unit": unit, "formula": formula,
-        "source": source, "scale": scale, "advanced": advanced,
+        "source": source, "scale": scale, "advanced": advanced, "multiple": multiple,
         "words": [[value, word] for value, word in (words or {}).items()],
     }  # fmt: skip
     return Field(default, title=title, description=help, json_schema_extra=extra, **bounds)
@@ -137,6 +139,7 @@ class Knob:
     open_high: bool = False
     scale: Scale = "linear"
     advanced: bool = False
+    multiple: int = 1  # a form offers multiples of it only
     options: tuple[tuple[Any, str], ...] = ()  # (value, label)
     words: tuple[tuple[Any, str], ...] = ()  # (value, word that is shown for it)
 

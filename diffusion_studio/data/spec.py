@@ -32,6 +32,7 @@ class DataSpec(Choice):
     resolution: int = knob(
         0,
         title="resolution",
+        multiple=4,
         words={0: "auto"},
         unit="px",
         help="Height and width of every image, a multiple of 4 from 4 to 512. "

@@ -40,7 +40,7 @@ class UNetSpec(Choice):
         source="Luo eq. 167–170",
     )  # fmt: skip
     width: int = knob(
-        0, title="width", unit="ch", ge=0, le=512, words={0: "auto"},
+        0, title="width", unit="ch", ge=0, le=512, multiple=8, words={0: "auto"},
         help="Channels of the first level; 0 chooses from the resolution and the device.",
         source="Ho et al. 2020, appendix B",
     )  # fmt: skip

@@ -67,7 +67,7 @@ class ClassifierSpec(Choice):
         source="Dhariwal & Nichol 2021, table 12",
     )  # fmt: skip
     width: int = knob(
-        0, title="width", unit="ch", ge=0, le=512, advanced=True, words={0: "auto"},
+        0, title="width", unit="ch", ge=0, le=512, multiple=8, advanced=True, words={0: "auto"},
         help="Channels of the first level, a multiple of 8; 0 chooses by the device.",
     )  # fmt: skip
     seed: int = knob(

@@ -17,7 +17,7 @@ _POSITIONS = 1000
 def parse_number(text: str, knob: Knob) -> Number:
     """The number in `text` (its unit may follow) or the one its word stands for, within the knob's bounds.
 
-    An int is rounded.
+    An int is rounded, to the multiple that the knob asks for.
 
     Raises:
         Refused: with a sentence for a person.
@@ -34,10 +34,15 @@ def parse_number(text: str, knob: Knob) -> Number:
         raise Refused(f"“{text.strip()}” is not a number.{hint}") from None
     if not math.isfinite(value):
         raise Refused("The number must be finite.")
-    number: Number = round(value) if knob.type == "int" else value
+    number: Number = _whole(value, knob.multiple) if knob.type == "int" else value
     if not within(number, knob):
         raise Refused(bounds_sentence(knob))
     return number
+
+
+def _whole(value: float, multiple: int) -> int:
+    """The nearest multiple."""
+    return round(value / multiple) * multiple
 
 
 _SPACES = dict.fromkeys(map(ord, "\u0020\u00a0\u2009\u202f"))
@@ -116,7 +121,7 @@ def step_of(value: Number, knob: Knob) -> Number:
         step = 10.0 ** (math.floor(math.log10(size)) - 1)
     else:
         step = 10.0 ** math.floor(math.log10((knob.high - knob.low) / 20))
-    return max(1, round(step)) if knob.type == "int" else step
+    return max(_whole(step, knob.multiple), knob.multiple) if knob.type == "int" else step
 
 
 def stepped(value: Number, steps: float, knob: Knob) -> Number:
@@ -127,7 +132,7 @@ def stepped(value: Number, steps: float, knob: Knob) -> Number:
         moved = max(moved, knob.low)
     if knob.high is not None:
         moved = min(moved, knob.high)
-    number: Number = round(moved) if knob.type == "int" else moved
+    number: Number = _whole(moved, knob.multiple) if knob.type == "int" else moved
     return number if within(number, knob) else value
 
 
@@ -141,6 +146,7 @@ class SliderScale:
     whole: bool
     open_low: bool = False
     open_high: bool = False
+    multiple: int = 1
 
     @classmethod
     def of(cls, knob: Knob) -> SliderScale | None:
@@ -153,12 +159,13 @@ class SliderScale:
         ):
             return None
         log = knob.scale == "log" and knob.high > 0
-        return cls(knob.low, knob.high, log, knob.type == "int", knob.open_low, knob.open_high)
+        whole = knob.type == "int"
+        return cls(knob.low, knob.high, log, whole, knob.open_low, knob.open_high, knob.multiple)
 
     @property
     def positions(self) -> int:
         span = self.high - self.low
-        return int(span) if self.whole and not self.log and span <= _POSITIONS else _POSITIONS
+        return int(span / self.multiple) if self.whole and not self.log and span <= _POSITIONS else _POSITIONS
 
     @property
     def _floor(self) -> float:
@@ -175,7 +182,7 @@ class SliderScale:
             grain = 10.0 ** math.floor(math.log10((self.high - self.low) / self.positions) + 1e-9)
             raw = float(f"{round(raw / grain) * grain:.12g}")
         raw = self.high if position >= self.positions else min(max(raw, self.low), self.high)
-        return round(self._inside(raw)) if self.whole else self._inside(raw)
+        return _whole(self._inside(raw), self.multiple) if self.whole else self._inside(raw)
 
     def position(self, value: Number) -> int:
         """The position nearest to `value`; beyond the ends, the end."""

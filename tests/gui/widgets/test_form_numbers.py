@@ -26,6 +26,7 @@ SCALES = {
     "steps": knob("int", 1, 100),
     "many steps": knob("int", 1, 100_000),
     "strength": knob(low=-3.0, high=7.5),
+    "width": knob("int", 0, 512, multiple=8),
 }
 
 
@@ -114,3 +115,11 @@ def test_that_lists_of_numbers_take_commas_and_spaces():
     assert parse_numbers("") == ()
     with pytest.raises(ValueError, match="not a number"):
         parse_numbers("1, x")
+
+
+def test_that_a_form_offers_multiples_only():
+    width = knob("int", 0, 512, multiple=8)
+    assert {SliderScale.of(width).value(position) % 8 for position in range(65)} == {0}
+    assert parse_number("150", width) == 152
+    assert (stepped(64, 1, width), stepped(64, -1, width)) == (72, 56)
+    assert stepped(512, 1, width) == 512

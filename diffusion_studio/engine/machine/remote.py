@@ -16,7 +16,7 @@ from diffusion_studio.data.errors import Cancelled
 EXAMPLE = "ssh://someone@server/home/someone/runs/photos"
 PROGRAM = "diffusion-studio"
 _ADDRESS = re.compile(
-    r"ssh://(?P<host>(?:[\w.-]+@)?\w[\w.-]*)(?::(?P<port>\d{1,5}))?(?P<path>/[\w./~+@=,-]*)", re.ASCII
+    r"ssh://(?P<host>(?:\w[\w.-]*@)?\w[\w.-]*)(?::(?P<port>\d{1,5}))?(?P<path>/[\w./~+@=,-]*)", re.ASCII
 )
 _OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=5")
 _LOOK_AGAIN = 0.1  # seconds between two looks at whether it is to be cancelled
@@ -80,11 +80,11 @@ class Remote:
 
     def touch(self, file: str, cancelled: Stop = never) -> None:
         """Makes an empty file in the folder. Raises as `do`."""
-        self.do(f"touch {shlex.quote(f'{self.path}/{file}')}", cancelled)
+        self.do(f"touch -- {shlex.quote(f'{self.path}/{file}')}", cancelled)
 
     def remove(self, file: str, cancelled: Stop = never) -> None:
         """Removes a file in the folder, if it is there. Raises as `do`."""
-        self.do(f"rm -f {shlex.quote(f'{self.path}/{file}')}", cancelled)
+        self.do(f"rm -f -- {shlex.quote(f'{self.path}/{file}')}", cancelled)
 
     def begin(self, words: Sequence[str], cancelled: Stop = never) -> None:
         """Starts this program there, which goes on by itself when the connection ends. Raises as `do`."""

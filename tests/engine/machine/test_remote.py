@@ -49,7 +49,8 @@ def test_that_an_address_is_host_port_and_path(address: str, expected: Remote) -
 @pytest.mark.parametrize(
     "address",
     ["", "server:/runs", "ssh://", "ssh://server", "ssh://server/", "ssh://-oProxyCommand=x/runs",
-     "ssh://server/a b", "ssh://server/$(x)", "ssh://server/a;b", "ssh://me@-x/runs", "ssh://server:port/a"],
+     "ssh://server/a b", "ssh://server/$(x)", "ssh://server/a;b", "ssh://me@-x/runs", "ssh://server:port/a",
+     "ssh://-Fmine@server/runs"],
 )  # fmt: skip
 def test_that_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(Refused, match="is no address of a run: it looks like ssh://"):

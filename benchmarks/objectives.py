@@ -2,6 +2,7 @@
 
     python -m benchmarks.objectives table     predictions × weights: distance, recognised, bits per dimension
     python -m benchmarks.objectives plain     the plain loss of each prediction, and nothing else
+    python -m benchmarks.objectives family    that of ε, v, velocity, EDM and VE; bits by bound and flow
     python -m benchmarks.objectives iddpm     L_simple, L_hybrid and L_vlb
     python -m benchmarks.objectives vdm       the scatter of the loss under a learned and a straight schedule
     python -m benchmarks.objectives panel     what the per-timestep record costs a training, at T = 4,000
@@ -42,6 +43,17 @@ if TYPE_CHECKING:
 WEIGHTS = ("surrogate", "min_snr", "ddpm_elbo")
 SMALL = {"model.width": "16", "diffusion.steps": "100", "training.batch_size": "64"}
 PREDICTIONS = ("eps", "x_0", "v", "score")
+VE = {"diffusion.forward.kind": "ve", "diffusion.schedule.kind": "geometric"}
+FAMILY = {
+    "ε, VP": {"objective.predict": "eps"},
+    "v, VP": {"objective.predict": "v"},
+    "velocity, straight path": {
+        "objective.predict": "velocity", "diffusion.schedule.kind": "straight",
+        "diffusion.forward.kind": "interpolating",
+    },
+    "EDM, VE": {"objective.predict": "edm", "objective.density.kind": "log_normal", **VE},
+    "ε, VE": {"objective.predict": "eps", **VE},
+}  # fmt: skip
 IDDPM = {
     "L_simple": {},
     "L_hybrid": {"objective.variance": "hybrid"},
@@ -60,7 +72,9 @@ def command(*arguments: str) -> None:
 Length = tuple[str, str]  # the option that ends a training, and its value
 
 
-def measured(folder: Path, name: str, length: Length, changes: dict[str, str]) -> dict[str, float]:
+def measured(
+    folder: Path, name: str, length: Length, changes: dict[str, str], *more: str
+) -> dict[str, float]:
     """Trains, samples and evaluates one setting; what was found."""
     run, found = folder / name, folder / f"{name}.json"
     if not found.is_file():
@@ -70,7 +84,7 @@ def measured(folder: Path, name: str, length: Length, changes: dict[str, str]) -
         command("train", "digits", "--run", str(run), *length, *pairs)
         samples = folder / f"{name}.npz"
         command("sample", str(run), "--out", str(samples), "--count", "500", "--steps", "50")
-        command("evaluate", str(run), "--elbo", "--images", "32", "--draws", "1", "--out", str(found))
+        command("evaluate", str(run), "--elbo", "--images", "32", "--draws", "1", "--out", str(found), *more)
     return {**judged(folder / f"{name}.npz"), **bound(found)}
 
 
@@ -92,17 +106,19 @@ def bound(path: Path) -> dict[str, float]:
     content = json.loads(path.read_text())
     elbo = content["elbo"]
     found = {key: elbo[key] for key in ("total", "total_error", "other_total", "reconstruction")}
-    return {"steps": content["step"], **found}
+    flow = {f"flow_{key}": content["flow"][key] for key in ("bits", "error")} if content.get("flow") else {}
+    return {"steps": content["step"], **found, **flow}
 
 
 def row(name: str, found: dict[str, float]) -> tuple[str, ...]:
     return (
         name, f"{found['steps']:.0f}", f"{found['distance']:.3f}", f"{found['recognised']:.3f}",
         f"{found['total']:.3f} ± {found['total_error']:.3f}", f"{found['other_total']:.3f}",
+        f"{found['flow_bits']:.3f} ± {found['flow_error']:.3f}" if "flow_bits" in found else "",
     )  # fmt: skip
 
 
-HEADERS = ("setting", "steps", "Fréchet", "recognised", "bits/dim", "with the other σ²")
+HEADERS = ("setting", "steps", "Fréchet", "recognised", "bits/dim", "with the other σ²", "along the flow")
 
 
 Settings = dict[str, tuple[str, dict[str, str]]]  # by name: its folder, and what differs
@@ -112,6 +128,8 @@ def settings_of(what: str) -> Settings:
     """The rows of a table."""
     if what == "iddpm":
         return {name: (f"iddpm-{number}", changes) for number, (name, changes) in enumerate(IDDPM.items())}
+    if what == "family":
+        return {name: (f"family-{number}", changes) for number, (name, changes) in enumerate(FAMILY.items())}
     if what == "plain":  # choosing the prediction alone, as a person does
         return {f"{kind}, plain": (f"{kind}-plain", {"objective.predict": kind}) for kind in PREDICTIONS}
     return {
@@ -123,12 +141,12 @@ def settings_of(what: str) -> Settings:
 
 
 def measure_settings(
-    folder: Path, length: Length, settings: Settings, only: str, more: dict[str, str]
+    folder: Path, length: Length, settings: Settings, only: str, more: dict[str, str], *options: str
 ) -> None:
     rows = []
     for name, (place, changes) in settings.items():
         if only in name:
-            rows.append(row(name, measured(folder, place, length, {**more, **changes})))
+            rows.append(row(name, measured(folder, place, length, {**more, **changes}, *options)))
             print(*rows[-1], sep="  ", flush=True)
     print()
     table(HEADERS, rows)
@@ -275,7 +293,7 @@ def measure_window_part() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("table", "plain", "iddpm", "vdm", "panel"))
+    parser.add_argument("what", choices=("table", "plain", "family", "iddpm", "vdm", "panel"))
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--steps", type=int, default=1000)
     ends.add_argument("--seconds", type=float)
@@ -294,7 +312,8 @@ def main() -> None:
         elif options.what == "vdm":
             measure_vdm(folder, length, more)
         else:
-            measure_settings(folder, length, settings_of(options.what), options.only, more)
+            flow = ("--flow",) if options.what == "family" else ()
+            measure_settings(folder, length, settings_of(options.what), options.only, more, *flow)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ import torchgen
 import yaml
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from diffusion_studio.core import devices
@@ -114,7 +113,7 @@ def _in_half(func: Any, *args: Any, **kwargs: Any) -> Any:
         return value.to(torch.bfloat16) if isinstance(value, Tensor) and value.is_floating_point() else value
 
     with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST):
-        return func(*tree_map(lowered, args), **tree_map(lowered, kwargs))
+        return func(*_mapped(lowered, args), **_mapped(lowered, kwargs))
 
 
 @contextlib.contextmanager
@@ -127,19 +126,43 @@ def no_waiting() -> Iterator[None]:
         _waiting.forbidden = False
 
 
+def _leaves(value: Any) -> Iterator[Any]:
+    """What an operation is given, in lists and tuples; torch's own trees know more, and take longer."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        yield value
+        return
+    for each in value:
+        yield from _leaves(each)
+
+
+def _mapped(change: Callable[[Any], Any], value: Any) -> Any:
+    """The same lists and tuples of changed leaves."""
+    if isinstance(value, dict):
+        return {key: _mapped(change, each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([_mapped(change, each) for each in value])
+    return change(value)
+
+
+@cache
+def _decomposes(func: Any) -> bool:
+    return bool(func._can_decompose())
+
+
 def _run(func: Any, args: Any, kwargs: Any) -> Any:
-    if func._can_decompose():  # in inference mode operations come as they were written
+    if _decomposes(func):  # in inference mode operations come as they were written
         with StandIn():
             return func.decompose(*args, **kwargs)
-    leaves = tree_leaves((args, kwargs))
-    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    tensors = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     foreign = any(isinstance(leaf, Foreign) for leaf in tensors)
     wanted = kwargs.get("device")
     asked = wanted is not None and torch.device(wanted).type == NAME
     if foreign or asked:
         _check(func, args, kwargs, tensors, asked)
     kwargs = {key: value for key, value in kwargs.items() if key != "found_inf"} if foreign else kwargs
-    out = func(*tree_map(_own, args), **tree_map(_own, kwargs))
+    out = func(*_mapped(_own, args), **_mapped(_own, kwargs))
     if not asked and (not foreign or wanted is not None):
         return out
     return _wrapped(func, args, out)
@@ -147,7 +170,7 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
 
 def _wrapped(func: Any, args: Any, out: Any) -> Any:
     """The results on the device; what is changed in place stays the tensor that it is."""
-    known = {id(_own(leaf)): leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor)}
+    known = {id(_own(leaf)): leaf for leaf in _leaves(args) if isinstance(leaf, Tensor)}
 
     def wrap(value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -156,7 +179,7 @@ def _wrapped(func: Any, args: Any, out: Any) -> Any:
             raise UnavailableError(f"{func}: float64 on the device, which MPS does not have")
         return known[id(value)] if id(value) in known else Foreign(value)
 
-    return tree_map(wrap, out)
+    return _mapped(wrap, out)
 
 
 def _own(value: Any) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from diffusion_studio.engine.jobs.events import Finished
+if TYPE_CHECKING:  # the window's frame tells of things too, before anything heavy is imported
+    from diffusion_studio.engine.jobs.events import Finished
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from diffusion_studio.pages.sample.side import TABS
 from diffusion_studio.pages.shell import LEAST
 from diffusion_studio.pages.theory.page import PARTS
 from diffusion_studio.studio import Studio
+from diffusion_studio.viewmodels.train import outlook, training
 from support.tiny import begin, finish, tiny_config
 from support.walk import Walk
 
@@ -30,9 +31,14 @@ def page(request: Any) -> str:
 
 @pytest.fixture
 def walk(qtbot: Any, open_app: Any, monkeypatch: Any, page: str) -> Walk:
-    """Beside a window in which all that can be begun is short."""
+    """Beside a window in which all that can be begun is short, whatever is set on the way to it."""
+    begin_session = training.new_session
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: True)
+    monkeypatch.setattr(outlook, "WAIT", 10**8)  # nothing of what is set on the way is tried
     run, config = places.runs_dir() / "one", tiny_config(steps=2, preview_count=4)
+    monkeypatch.setattr(
+        training, "new_session", lambda place, _, *more, **named: begin_session(place, config, *more, **named)
+    )
     if page in WITH_A_RUN:
         finish(begin(run, config))
     app = open_app()

@@ -44,7 +44,7 @@ class Network(Protocol):
         """
 
 
-def asked(
+def predicted(
     network: Network, coordinates: Coordinates, x_t: Tensor, t: Tensor, labels: Tensor | None = None
 ) -> Output:
     """What a network says of x_t, both in the coordinates of chains; it is shown its own.
@@ -87,7 +87,7 @@ class NetworkDenoiser(Generic[N_co]):
 
     def predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Output:
         """What it says of each x_t (B, …) at a time t (B,) of its own; gradients are recorded."""
-        return asked(self.network, self._coordinates, x_t, t, labels)
+        return predicted(self.network, self._coordinates, x_t, t, labels)
 
     def __call__(self, x_t: Tensor, t: int, labels: Tensor | None = None) -> Prediction:
         """Predict at one time; at t = 0, which no network knows, what it says at 1."""

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from diffusion_studio.viewmodels.tours.tour import Titled, Tour, TourCard, TourState
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.look.theme import label, rich_label, subscripted
 
 LETTERS = 40  # of the actions in one line
 ENDS = {False: "End the tour", True: "End the tour: the page becomes what it was before"}  # by what was tried
@@ -62,7 +62,7 @@ class TourView(Card):
         return button
 
     def _build_body(self) -> None:
-        self._text, self._source = label(), label("", "small")
+        self._text, self._source = rich_label(), label("", "small")
         self._text.setWordWrap(True)
         self._source.setWordWrap(True)
         self._inside = QWidget()
@@ -102,7 +102,7 @@ class TourView(Card):
 
     def _show_card(self, card: TourCard[Titled]) -> None:
         self.set_title(card.title, f"{self._number + 1} of {len(self.tour.cards)}")
-        self._text.setText(card.text)
+        self._text.setText(subscripted(card.text))
         self._source.setText(card.source)
         while self._actions.count():
             row = self._actions.takeAt(0)

@@ -23,7 +23,7 @@ from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.minimised import Minimised, StepResult
 from diffusion_studio.engine.training.schedule_learner import DrawnNoise, ScheduleLearner
-from diffusion_studio.models.network import NetworkDenoiser, asked
+from diffusion_studio.models.network import NetworkDenoiser, predicted
 from diffusion_studio.models.side_by_side import (
     LEAST,
     handed_on,
@@ -169,7 +169,7 @@ class Learner:
 
     def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
         x_t = self._minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)
-        output = asked(self.network, self._coordinates, x_t, batch.t, batch.labels)
+        output = predicted(self.network, self._coordinates, x_t, batch.t, batch.labels)
         return self._minimised(batch, x_t, output, drawn)
 
     def learning_rate(self, number: int) -> float:

@@ -17,7 +17,9 @@ from diffusion_studio.widgets.forms.slider import ThinSlider
 from diffusion_studio.widgets.forms.texts import LineEdit, NoteEdit
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.look.theme import ANY_SIZE, label, tabular
+
+GRID_HEIGHT, LOW_GRID = 200, 136  # pixels for the samples: at least, and in a low window
 
 
 class RunCard(QWidget):
@@ -60,7 +62,7 @@ class RunCard(QWidget):
         self.star.setProperty("flat", True)
         self.facts.setWordWrap(True)
         self.grid.set_empty_text("No samples yet")
-        self.grid.setMinimumHeight(200)
+        self.set_low(False)
         self.history.setAccessibleName("Step of training whose samples are shown")
         self.history.setToolTip("Look at the samples over training; the noise is always the same")
         self.history.valueChanged.connect(self._show_step)
@@ -82,6 +84,11 @@ class RunCard(QWidget):
         over_training.addWidget(self.history, 1)
         over_training.addWidget(self.moment)
         column.addLayout(over_training)
+
+    def set_low(self, low: bool) -> None:
+        """In a low window two rows of samples, so that what can be done with the run stays in sight."""
+        self.grid.setMinimumHeight(LOW_GRID if low else GRID_HEIGHT)
+        self.grid.setMaximumHeight(LOW_GRID if low else ANY_SIZE)
 
     def settle(self) -> None:
         """What is being written counts, before another run is shown."""

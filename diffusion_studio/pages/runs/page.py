@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QDesktopServices, QResizeEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -17,7 +17,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from diffusion_studio.pages.page import Desk, Page, Workspace, ask_for_folder, restored_sizes, show_notice
+from diffusion_studio.pages.page import (
+    LOW,
+    Desk,
+    Page,
+    Workspace,
+    ask_for_folder,
+    restored_sizes,
+    show_notice,
+)
 from diffusion_studio.pages.runs.card import RunCard
 from diffusion_studio.pages.runs.compare import AXES, VIEWS, CompareCard
 from diffusion_studio.pages.runs.finder import Finder
@@ -91,6 +99,10 @@ class RunsPage(Page):
         self.workspace.panel.addWidget(self.card, 1)
         self.foot = RunFoot()
         self.workspace.foot.addWidget(self.foot)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.card.set_low(self.height() < LOW)
 
     def _connect(self) -> None:
         model, table, card = self.model, self.table, self.card

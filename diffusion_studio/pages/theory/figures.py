@@ -16,10 +16,10 @@ from diffusion_studio.core.theory.figures import Figure
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.imageset import to_model_range, to_uint8
 from diffusion_studio.data.spec import DataSpec
-from diffusion_studio.pages.theory.parts import PAGES, Scrolled, subscripted
+from diffusion_studio.pages.theory.parts import PAGES, Scrolled
 from diffusion_studio.widgets.equations.chain_figure import ChainFigure, Way
 from diffusion_studio.widgets.frame.cards import Card
-from diffusion_studio.widgets.look.theme import rich_label
+from diffusion_studio.widgets.look.theme import rich_label, subscripted
 
 WHICH = 3  # of the digits
 ACTS_AT = {"plane": "process.steps", "theory": "elbo", "autoencoder": "decoder.kind"}

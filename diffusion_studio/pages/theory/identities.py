@@ -8,10 +8,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from diffusion_studio.core.theory.identities import Identity
-from diffusion_studio.pages.theory.parts import Scrolled, one_side, shown_number, subscripted
+from diffusion_studio.pages.theory.parts import Scrolled, one_side, shown_number
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.flow import FlowRow
-from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
+from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscripted, tabular
 
 
 class IdentityCard(Card):

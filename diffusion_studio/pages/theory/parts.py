@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -27,7 +25,7 @@ from diffusion_studio.widgets.equations.algorithm import AlgorithmBox
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.flow import FlowRow
-from diffusion_studio.widgets.look.theme import Role, label, rich_label, tabular
+from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscripted, tabular
 
 WIDEST = 1100  # px; wider lines are hard to read
 _SIDE, _WORDS = 260, 150  # px: of one version of an equation at least, and of the words beside one
@@ -61,11 +59,6 @@ def shown_number(value: float) -> str:
     """Four digits, or a power of ten where they do not tell."""
     value += 0.0  # no minus before 0
     return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
-
-
-def subscripted(text: str) -> str:
-    """Plain text as rich text, with indices like x_t and x_{t−1} lowered."""
-    return re.sub(r"_(?:\{([^}]*)\}|(\w))", r"<sub>\1\2</sub>", html.escape(text, quote=False))
 
 
 class ErratumCard(Card):

@@ -19,9 +19,8 @@ from PySide6.QtWidgets import (
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.scrolling import Holder
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import GRID, label, theme
+from diffusion_studio.widgets.look.theme import ANY_SIZE, GRID, label, theme
 
-_ANY = 16_777_215  # pixels: Qt's own bound of a size
 _MARK = "enlarges"  # the property of what can be enlarged: what it is called
 _PAGE = "enlargesWithin"  # the property of what it is enlarged over
 
@@ -88,7 +87,7 @@ class Enlarged(QWidget):
         self._before = part.sizePolicy(), part.minimumSize(), part.maximumSize()
         part.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         part.setMinimumSize(0, 0)
-        part.setMaximumSize(_ANY, _ANY)
+        part.setMaximumSize(ANY_SIZE, ANY_SIZE)
         name = ElidedLabel(str(part.property(_MARK)), "title")
         close = QToolButton()
         close.setProperty("flat", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +21,7 @@ Mode = Literal["light", "dark", "system"]
 Role = Literal["title", "section", "muted", "small", "strong"]
 
 GRID = 8  # every distance is a multiple or a half of it
+ANY_SIZE = 16_777_215  # pixels: Qt's own bound of a size
 RADIUS = 6
 TEXT_SIZES = range(80, 201)  # percent of the system's
 EFFECTS = (
@@ -189,6 +191,11 @@ def rich_label(text: str = "", role: Role | None = None, parent: QWidget | None 
     made.setTextFormat(Qt.TextFormat.RichText)
     made.setText(text)
     return made
+
+
+def subscripted(text: str) -> str:
+    """Plain text as rich text, with indices like x_t and x_{t−1} lowered."""
+    return re.sub(r"_(?:\{([^}]*)\}|(\w))", r"<sub>\1\2</sub>", html.escape(text, quote=False))
 
 
 def tip(text: str) -> str:

@@ -11,12 +11,13 @@ from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.core.theory.figures import FIGURES
 from diffusion_studio.pages.theory.figures import FiguresView
 from diffusion_studio.pages.theory.page import PARTS
-from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, subscripted
+from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.exact_bound import EXACT
 from diffusion_studio.viewmodels.theory.model import TheorySpec
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.form import Form
+from diffusion_studio.widgets.look.theme import subscripted
 from support.tiny import begin, finish, tiny_config
 
 

@@ -76,7 +76,7 @@ class Queue(QObject):
 
     def _put(self, items: Sequence[Queued]) -> None:
         self._memory.set(QUEUE, [_to_remember(item) for item in items[:MOST]])
-        self._update(items=tuple(items[:MOST]))
+        self._update(items=tuple(items[:MOST]), going=self.state.going and bool(items))
 
     # --- one after the other --------------------------------------------------------------------------
 
@@ -103,7 +103,6 @@ class Queue(QObject):
         self._begin(first)
         if self._training.state.busy:
             self._put(rest)
-            self._update(going=bool(rest))
         else:  # it was refused, with a notice on its page
             self.hold()
 

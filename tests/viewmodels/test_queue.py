@@ -81,6 +81,17 @@ def test_that_it_waits_for_a_training_that_goes_on_already(qtbot, queue, trainin
     qtbot.waitUntil(lambda: training.begun == [0, 1])
 
 
+def test_that_a_queue_that_is_emptied_while_it_goes_rests(qtbot, queue, training):
+    queue.go()
+    queue.remove([0, 1])
+    assert not queue.state.going
+    training.end()
+    queue.add(tiny_config(seed=4), "seed 4")
+    qtbot.waitUntil(lambda: titles(queue) == ["seed 4"])
+    queue._next()
+    assert training.begun == [1]
+
+
 def test_that_a_held_queue_begins_nothing(qtbot, queue, training):
     queue.go()
     queue.hold()

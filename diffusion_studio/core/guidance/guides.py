@@ -69,34 +69,34 @@ class ClassifierFree(Guide):
         NO_LABEL, title="away from", symbol="∅", ge=-1, le=100_000, words={-1: "no class"},
         help="The class that guidance leads away from; −1 leads away from the unconditional image. With "
              "“none” as class, a γ above 1 asks for anything but this one.",
-        formula=r"\hat\epsilon = \gamma\,\hat\epsilon(x_t,y) + (1-\gamma)\,\hat\epsilon(x_t,y_-)",
+        formula=r"\hat\varepsilon = \gamma\,\hat\varepsilon(x_t,y) + (1-\gamma)\,\hat\varepsilon(x_t,y_-)",
         source="Luo eq. 170",
     )  # fmt: skip
     second: int = knob(
         NO_LABEL, title="mix with", symbol="y₂", ge=-1, le=100_000, words={-1: "none"},
         help="A second class that is asked for at the same time.",
-        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)",
+        formula=r"(1-m)\,\hat\varepsilon(x_t,y) + m\,\hat\varepsilon(x_t,y_2)",
     )  # fmt: skip
     share: float = knob(
         0.5, title="share of it", symbol="m", ge=0, le=1,
         help="How much of the second class is in the mixture.",
-        formula=r"(1-m)\,\hat\epsilon(x_t,y) + m\,\hat\epsilon(x_t,y_2)",
+        formula=r"(1-m)\,\hat\varepsilon(x_t,y) + m\,\hat\varepsilon(x_t,y_2)",
     )  # fmt: skip
 
     needs: ClassVar[Need] = "labels"
     title: ClassVar[str] = "classifier-free"
     summary: ClassVar[str] = "the network with the class against itself without it."
     formula: ClassVar[str] = (
-        r"\hat\epsilon = \hat\epsilon(x_t,\varnothing) + "
-        r"\gamma\,(\hat\epsilon(x_t,y) - \hat\epsilon(x_t,\varnothing))"
+        r"\hat\varepsilon = \hat\varepsilon(x_t,\varnothing) + "
+        r"\gamma\,(\hat\varepsilon(x_t,y) - \hat\varepsilon(x_t,\varnothing))"
     )
     source: ClassVar[str] = "Luo eq. 170; Ho & Salimans 2022"
 
     @property
     def parts(self) -> tuple[str, str] | None:
         without = r"\varnothing" if self.negative == NO_LABEL else "y_-"
-        unguided = rf"\hat\epsilon({without})"
-        return unguided, rf"\left(\hat\epsilon(y)-{unguided}\right)"
+        unguided = rf"\hat\varepsilon({without})"
+        return unguided, rf"\left(\hat\varepsilon(y)-{unguided}\right)"
 
     @property
     def other_classes(self) -> tuple[int, ...]:
@@ -121,7 +121,7 @@ class ByClassifier(Guide):
     title: ClassVar[str] = "by a classifier"
     summary: ClassVar[str] = "the gradient of a classifier of noisy images; the network needs no labels."
     formula: ClassVar[str] = (
-        r"\hat\epsilon \leftarrow \hat\epsilon - "
+        r"\hat\varepsilon \leftarrow \hat\varepsilon - "
         r"\gamma\sqrt{1-\bar\alpha_t}\,\nabla_{x_t}\log p(y|x_t)"
     )
     source: ClassVar[str] = "Luo eq. 166; Dhariwal & Nichol 2021"
@@ -130,7 +130,7 @@ class ByClassifier(Guide):
     def parts(self) -> tuple[str, str] | None:
         if self.form == "mean":
             return None
-        return r"\hat\epsilon(x_t)", r"\left(-\sqrt{1-\bar\alpha_t}\,\nabla\log p(y|x_t)\right)"
+        return r"\hat\varepsilon(x_t)", r"\left(-\sqrt{1-\bar\alpha_t}\,\nabla\log p(y|x_t)\right)"
 
     def denoiser(self, base: Denoiser, strength: Strength, aids: Aids) -> Denoiser:
         assert aids.classifier is not None
@@ -158,15 +158,15 @@ class ByEarlierSelf(Guide):
         "the network against an earlier checkpoint of itself: better images, same variety."
     )
     formula: ClassVar[str] = (
-        r"\hat\epsilon = \hat\epsilon_{\text{early}} + "
-        r"\gamma\,(\hat\epsilon - \hat\epsilon_{\text{early}})"
+        r"\hat\varepsilon = \hat\varepsilon_{\text{early}} + "
+        r"\gamma\,(\hat\varepsilon - \hat\varepsilon_{\text{early}})"
     )
     source: ClassVar[str] = "Karras et al. 2024"
 
     @property
     def parts(self) -> tuple[str, str] | None:
-        early = r"\hat\epsilon_{\mathrm{early}}"
-        return early, rf"\left(\hat\epsilon-{early}\right)"
+        early = r"\hat\varepsilon_{\mathrm{early}}"
+        return early, rf"\left(\hat\varepsilon-{early}\right)"
 
     @property
     def earlier_step(self) -> int:

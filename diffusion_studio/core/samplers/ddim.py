@@ -26,7 +26,8 @@ class DDIM(Sampler):
     title: ClassVar[str] = "DDIM"
     summary: ClassVar[str] = "few steps suffice; without noise the start alone decides the image."
     formula: ClassVar[str] = (
-        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\sigma_t^2}\,\hat\epsilon + \sigma_t z"
+        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\sigma_t^2}\,\hat\varepsilon"
+        r" + \sigma_t z"
     )
     source: ClassVar[str] = "DDIM eq. 12"
 

@@ -36,7 +36,7 @@ class DDPM(Sampler):
     title: ClassVar[str] = "DDPM"
     summary: ClassVar[str] = "ancestral sampling: every step adds the noise that the forward chain took."
     formula: ClassVar[str] = (
-        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\tilde\beta_t}\,\hat\epsilon"
+        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\tilde\beta_t}\,\hat\varepsilon"
         r" + \sigma_t z"
     )
     source: ClassVar[str] = "Ho et al. 2020, algorithm 2"

@@ -24,7 +24,7 @@ class DPM2(Sampler):
     summary: ClassVar[str] = "second order along the probability flow, by the slope in the middle of a step."
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)"
-        r"\left((1-\frac{1}{2r})\,\hat\epsilon+\frac{1}{2r}\,\hat\epsilon'\right)"
+        r"\left((1-\frac{1}{2r})\,\hat\varepsilon+\frac{1}{2r}\,\hat\varepsilon'\right)"
     )
     symbols: ClassVar[str] = (
         "ε̂′ after an Euler step to the whole time nearest to the middle of ln ς, r its share of the way, "

@@ -48,7 +48,7 @@ class EDMStochastic(Sampler):
     summary: ClassVar[str] = "Heun, with a little fresh noise before each step that repairs earlier errors."
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\tfrac{\bar\alpha_s}{\bar\alpha_t}}\,x_t + \sqrt{\bar\alpha_s}\left("
-        r"(\varsigma_d-\varsigma_t)\,\tfrac{\hat\epsilon+\hat\epsilon'}{2}"
+        r"(\varsigma_d-\varsigma_t)\,\tfrac{\hat\varepsilon+\hat\varepsilon'}{2}"
         r"+ \sqrt{\varsigma_s^2-\varsigma_d^2}\,z\right)"
     )
     symbols: ClassVar[str] = (

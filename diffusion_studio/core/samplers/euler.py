@@ -26,7 +26,7 @@ class Euler(Sampler):
     summary: ClassVar[str] = "straight steps along the probability flow; the same images as DDIM with η = 0."
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
-        r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,\hat\epsilon"
+        r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,\hat\varepsilon"
     )
     source: ClassVar[str] = "EDM algorithm 1 without lines 6–8"
 
@@ -51,7 +51,7 @@ class EulerAncestral(Sampler):
     summary: ClassVar[str] = "an Euler step below the next level, then noise back up to it."
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
-        r" + \sqrt{\bar\alpha_s}\,(\varsigma_{down}-\varsigma_t)\,\hat\epsilon"
+        r" + \sqrt{\bar\alpha_s}\,(\varsigma_{down}-\varsigma_t)\,\hat\varepsilon"
         r" + \sqrt{\bar\alpha_s}\,\varsigma_{up}\,z"
     )
     symbols: ClassVar[str] = "ς_up² = ς_s² (ς_t² − ς_s²)/ς_t², ς_down² = ς_s² − ς_up²"

@@ -31,7 +31,7 @@ class Heun(Sampler):
     )
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
-        r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,(\hat\epsilon+\hat\epsilon')/2"
+        r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,(\hat\varepsilon+\hat\varepsilon')/2"
     )
     symbols: ClassVar[str] = (
         "ε̂′ at the end of the Euler step; unlike elsewhere, Euler alone where ς falls more than tenfold from "

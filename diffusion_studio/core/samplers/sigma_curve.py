@@ -29,7 +29,8 @@ class SigmaCurve(Sampler):
     title: ClassVar[str] = "σ by hand"
     summary: ClassVar[str] = "every σ that Lemma 3.1 allows keeps the marginals; draw your own."
     formula: ClassVar[str] = (
-        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\sigma_t^2}\,\hat\epsilon + \sigma_t z"
+        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\sigma_t^2}\,\hat\varepsilon"
+        r" + \sigma_t z"
     )
     source: ClassVar[str] = "Stratos lemma 3.1"
 

@@ -37,7 +37,7 @@ class FlowEuler(Sampler):
     summary: ClassVar[str] = (
         "flow matching's own sampler: straight steps in u; the same images as DDIM with η = 0."
     )
-    formula: ClassVar[str] = r"\frac{x_s}{m_s} = \frac{x_t}{m_t} + (u_s-u_t)\,(\hat\epsilon-\hat x_0)"
+    formula: ClassVar[str] = r"\frac{x_s}{m_s} = \frac{x_t}{m_t} + (u_s-u_t)\,(\hat\varepsilon-\hat x_0)"
     symbols: ClassVar[str] = _WHERE
     source: ClassVar[str] = "Lipman et al. 2023, eq. 22; Liu et al. 2023, §2.1"
 
@@ -57,7 +57,7 @@ class FlowHeun(Sampler):
     summary: ClassVar[str] = "second order in u, where the velocity stays finite however high the noise."
     formula: ClassVar[str] = (
         r"\frac{x_s}{m_s} = \frac{x_t}{m_t} + \frac{u_s-u_t}{2}"
-        r"\left((\hat\epsilon-\hat x_0)+(\hat\epsilon'-\hat x_0^{+})\right)"
+        r"\left((\hat\varepsilon-\hat x_0)+(\hat\varepsilon'-\hat x_0^{+})\right)"
     )
     symbols: ClassVar[str] = _WHERE + "; ε̂′ and x̂₀⁺ at the end of the Euler step; Euler alone to the image"
     source: ClassVar[str] = "Lipman et al. 2023, §6.3; EDM algorithm 1"

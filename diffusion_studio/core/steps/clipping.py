@@ -16,7 +16,7 @@ def _rederive() -> bool:
         help="Two conventions are in use. On: the noise estimate follows from the clipped image, so that x_t "
              "is still their sum (Ho et al. 2020; use_clipped_model_output in diffusers). Off: ε̂ stays what "
              "the network said (DDIM's code, and diffusers by default).",
-        formula=r"\hat\epsilon = (x_t-\sqrt{\bar\alpha_t}\,\hat x_0)/\sqrt{1-\bar\alpha_t}",
+        formula=r"\hat\varepsilon = (x_t-\sqrt{\bar\alpha_t}\,\hat x_0)/\sqrt{1-\bar\alpha_t}",
         source="Ho et al. 2020, code",
     )  # fmt: skip
     return found

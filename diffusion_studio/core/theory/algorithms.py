@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -168,4 +169,19 @@ def sampling_by(sampler: Sampler) -> Algorithm:
         return ANNEALED
     if sampler.kind in ("ddim", "sigma"):
         return DDIM_SAMPLING
-    return _over_times(f"A chain by {sampler.title}", sampler.source, sampler.formula)
+    return _over_times(f"A chain by {sampler.title}", sampler.source, _coloured(sampler.formula))
+
+
+_COLOURED = {
+    "eps": r"\\hat\\varepsilon(?:'|_\{[^}]*\})?",
+    "x0": r"\\hat x_0(?:'|\^\{[^}]*\})?",
+    "score": r"\\hat s",
+    "noise": r"(?<![\w\\{])z\b",
+}
+
+
+def _coloured(rule: str) -> str:
+    """A rule whose estimates and noise carry the colours that they have everywhere."""
+    for key, pattern in _COLOURED.items():
+        rule = re.sub(pattern, rf"\\quantity{{{key}}}{{\g<0>}}", rule)
+    return rule

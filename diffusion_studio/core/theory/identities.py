@@ -128,8 +128,8 @@ def _variances() -> tuple[Compared, ...]:
 IDENTITIES = (
     Identity(
         "flow", "Flow matching's Euler is DDIM", "Lipman et al. 2023, eq. 22; DDIM eq. 12",
-        r"\frac{x_s}{m_s} = \frac{x_t}{m_t} + (u_s-u_t)\,(\hat\epsilon-\hat x_0)",
-        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s}\,\hat\epsilon",
+        r"\frac{x_s}{m_s} = \frac{x_t}{m_t} + (u_s-u_t)\,(\hat\varepsilon-\hat x_0)",
+        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s}\,\hat\varepsilon",
         ("Euler in u", "DDIM, η = 0"),
         "With m = √ᾱ + √(1−ᾱ) and u = √(1−ᾱ)/m the state x_t/m lies on the straight path (1−u) x_0 + u ε. "
         "Both replace x_0 and ε by their estimates at t and go on along the line through them, so they meet "
@@ -139,7 +139,7 @@ IDENTITIES = (
     Identity(
         "velocity", "The velocity is a reading of the denoiser",
         "Lipman et al. 2023, eq. 23; Liu et al. 2023, eq. 1",
-        r"\frac{d}{du}\,\frac{x_t}{m_t}", r"\epsilon - x_0", ("slope of the path", "ε − x_0"),
+        r"\frac{d}{du}\,\frac{x_t}{m_t}", r"\varepsilon - x_0", ("slope of the path", "ε − x_0"),
         "A network that is trained on the velocity says as much as one that is trained on ε, x_0, the score "
         "or v: each follows from each by numbers that depend on t alone. What differs is how the plain loss "
         "weighs the times.",
@@ -148,8 +148,8 @@ IDENTITIES = (
     Identity(
         "euler", "Euler along the probability flow is DDIM", "EDM algorithm 1; DDIM eq. 12",
         r"\frac{x_s}{\sqrt{\bar\alpha_s}} = \frac{x_t}{\sqrt{\bar\alpha_t}}"
-        r" + (\varsigma_s-\varsigma_t)\,\hat\epsilon",
-        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s}\,\hat\epsilon",
+        r" + (\varsigma_s-\varsigma_t)\,\hat\varepsilon",
+        r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s}\,\hat\varepsilon",
         ("Euler in ς", "DDIM, η = 0"),
         "Divided by √ᾱ the states are x_0 + ς ε, on which ε is the slope. The variance-exploding picture is "
         "the same process in other coordinates.",
@@ -159,7 +159,7 @@ IDENTITIES = (
         Identity(
             process.kind, f"{process.title} is VP in other coordinates", process.source,
             process.formula,
-            r"\frac{x_t}{\sqrt{a_t^2+b_t^2}} = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon,"
+            r"\frac{x_t}{\sqrt{a_t^2+b_t^2}} = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon,"
             r"\quad \frac{\bar\alpha_t}{1-\bar\alpha_t} = \frac{a_t^2}{b_t^2}",
             (f"Euler in {process.title}", "DDIM in VP"),
             "With a_t the share of the image and b_t that of the noise, the state divided by √(a² + b²) "

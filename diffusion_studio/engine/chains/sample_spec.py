@@ -48,7 +48,8 @@ class SampleSpec(Choice):
         1.0, title="guidance", symbol="γ", ge=0, le=20,
         help="0 ignores the class, 1 is the plain conditional model, more exaggerates the class. Two "
              "conventions are in use: Ho & Salimans' w is γ − 1, most programs' guidance scale is γ.",
-        formula=r"\hat\epsilon = \gamma\,\hat\epsilon(x_t,y) + (1-\gamma)\,\hat\epsilon(x_t,\varnothing)",
+        formula=r"\hat\varepsilon = \gamma\,\hat\varepsilon(x_t,y)"
+                r" + (1-\gamma)\,\hat\varepsilon(x_t,\varnothing)",
         source="Luo eq. 170",
     )  # fmt: skip
     guide: AnyGuide = knob(ClassifierFree(), title="guide", help="What pushes towards the class.")

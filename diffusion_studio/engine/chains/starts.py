@@ -110,7 +110,7 @@ class NoisedStart(ImageStart):
     )  # fmt: skip
     title: ClassVar[str] = "image, noised"
     summary: ClassVar[str] = "an image is noised to t and denoised again: how much of it survives?"
-    formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon"
+    formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon"
     source: ClassVar[str] = "Stratos eq. 8; Meng et al. 2022"
 
     def first(self, chain: Chain) -> Generator[InversionStep, None, Tensor]:
@@ -130,7 +130,7 @@ class InvertedStart(ImageStart):
         "begins; diffusers' DDIMInverseScheduler asks it at t."
     )
     formula: ClassVar[str] = (
-        r"x_t = \sqrt{\bar\alpha_t}\,\hat x_0(x_s) + \sqrt{1-\bar\alpha_t}\,\hat\epsilon(x_s)"
+        r"x_t = \sqrt{\bar\alpha_t}\,\hat x_0(x_s) + \sqrt{1-\bar\alpha_t}\,\hat\varepsilon(x_s)"
     )
     source: ClassVar[str] = "DDIM §4.3"
 

@@ -78,7 +78,7 @@ class Langevin(Process):
     step: float = knob(
         0.01, title="step", symbol="c", gt=0, le=1, scale="log",
         help="How far one step goes. Short steps are slow; long ones widen the law and end in leaps.",
-        formula=r"x \leftarrow x + c\,\nabla\log p_t(x) + \sqrt{2c}\,\epsilon", source="Luo eq. 158",
+        formula=r"x \leftarrow x + c\,\nabla\log p_t(x) + \sqrt{2c}\,\varepsilon", source="Luo eq. 158",
     )  # fmt: skip
     heat: float = knob(
         1.0, title="noise", ge=0, le=1,
@@ -95,7 +95,7 @@ class Langevin(Process):
     )
     title: ClassVar[str] = "Langevin"
     summary: ClassVar[str] = "follows the score of one noise level, with noise."
-    formula: ClassVar[str] = r"x \leftarrow x + c\,\nabla\log p_t(x) + \sqrt{2c}\,\epsilon"
+    formula: ClassVar[str] = r"x \leftarrow x + c\,\nabla\log p_t(x) + \sqrt{2c}\,\varepsilon"
     source: ClassVar[str] = "Luo eq. 158"
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:
@@ -190,7 +190,7 @@ class Forward(Process):
     )  # fmt: skip
     title: ClassVar[str] = "forward noising"
     summary: ClassVar[str] = "adds noise to exact samples until nothing of them is left."
-    formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon"
+    formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon"
     source: ClassVar[str] = "Luo eq. 69"
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:

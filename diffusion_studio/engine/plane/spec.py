@@ -109,7 +109,7 @@ class PlaneSpec(Choice):
         0, title="time", symbol="t", ge=0, le=T,
         help="The noise level of the picture, from the data at 0 to pure noise at T. Chains that walk "
              "through the levels take the slider with them.",
-        formula=r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon", source="Luo eq. 69",
+        formula=r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon", source="Luo eq. 69",
     )  # fmt: skip
     process: AnyProcess = knob(Langevin(), title="moves by", help="How the particles move.")
     count: int = knob(

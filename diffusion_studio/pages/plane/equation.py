@@ -91,10 +91,10 @@ def _flow_up(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], st
     formula = [
         Term("x_t", "xt"), Term("="), Term(r"\sqrt{\bar\alpha_t/\bar\alpha_s}"), Term("x_s", "xt"),
         Term("+"), Term(r"\sqrt{\bar\alpha_t}(\varsigma_t-\varsigma_s)"),
-        Term(r"\hat\epsilon", "eps", "The estimated noise"),
+        Term(r"\hat\varepsilon", "eps", "The estimated noise"),
     ]  # fmt: skip
     numbers = [
         Term(text=f"x = {scale:.4f}"), Term("x_s", "xt"),
-        Term(text=f"+ {rise:.4f}"), Term(r"\hat\epsilon", "eps"),
+        Term(text=f"+ {rise:.4f}"), Term(r"\hat\varepsilon", "eps"),
     ]  # fmt: skip
     return formula, numbers, f"s = {s} → t = {t} · DDIM inversion, DDIM §4.3"

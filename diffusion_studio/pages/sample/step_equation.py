@@ -112,7 +112,7 @@ def with_guidance(
         return formula, numbers
     unguided, direction = guide.parts
     whereas = Term(text="with", color_key="muted")
-    eps = Term(r"\hat\epsilon", "eps", "The guided estimate of the noise", "eps_hat")
+    eps = Term(r"\hat\varepsilon", "eps", "The guided estimate of the noise", "eps_hat")
     plain = Term(unguided, "eps", "The estimate of the noise at γ = 0", "unguided")
     push = Term(direction, "guidance", "What guidance adds for each unit of γ", "direction")
     strength = Term(r"\gamma_t", "guidance", f"{gamma:.4g}", "direction")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QByteArray, QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
@@ -11,6 +11,8 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from diffusion_studio.widgets.equations.formula import (
+    begins_relation,
+    begins_statement,
     begins_summand,
     cached_formula,
     formula_html,
@@ -216,10 +218,18 @@ class EquationView(QWidget):
         y = 0.0
         for group, style in self._groups():
             y += 6.0 if placed else 0.0
-            boxes = [self._box(term, style, width) for term in group]
-            lines, y = _flow(boxes, style, width, y)
+            lines, y = _flow(self._boxes(group, style, width), style, width, y)
             placed += lines
         return placed, y + 2.0
+
+    def _boxes(self, group: Sequence[Term], style: _Style, width: float) -> list[_Box]:
+        """The terms, measured; what a left side is equal to is made smaller where it then fits beside it."""
+        boxes: list[_Box] = []
+        for term in group:
+            left = boxes[-1].width + style.size * style.gap if _follows_left_side(term, boxes) else 0.0
+            beside = self._box(term, style, width - left)
+            boxes.append(beside if left + beside.width <= width else self._box(term, style, width))
+        return boxes
 
     def _box(self, term: Term, style: _Style, width: float) -> _Box:
         latex, color = _source(term, style, theme().palette)
@@ -319,15 +329,13 @@ def _flow(boxes: Sequence[_Box], style: _Style, width: float, y: float) -> tuple
     gap = style.size * style.gap
     lines: list[list[tuple[float, _Box]]] = [[]]
     x = 0.0
-    for summand in _summands(boxes):
-        whole = sum(box.width + gap for box in summand) - gap
-        for i, box in enumerate(summand):
-            wanted = whole if i == 0 and whole <= width else box.width
-            if lines[-1] and x + wanted > width:
-                lines.append([])
-                x = 0.0
-            lines[-1].append((x, box))
-            x += box.width + gap
+    for box, wholes in _with_wholes(boxes, gap):
+        wanted = next((whole for whole in wholes if whole <= width), box.width)
+        if lines[-1] and x + wanted > width:
+            lines.append([])
+            x = 0.0
+        lines[-1].append((x, box))
+        x += box.width + gap
     placed: list[_Placed] = []
     for i, line in enumerate(lines):
         y += (style.size * style.leading if i else 0.0) + max((b.ascent for _, b in line), default=0.0)
@@ -336,14 +344,42 @@ def _flow(boxes: Sequence[_Box], style: _Style, width: float, y: float) -> tuple
     return placed, y
 
 
-def _summands(boxes: Sequence[_Box]) -> list[list[_Box]]:
-    """Boxes grouped so that a line rather breaks before a sum or relation than inside a product."""
+def _with_wholes(boxes: Sequence[_Box], gap: float) -> Iterator[tuple[_Box, list[float]]]:
+    """Each box with the widths of what begins with it and rather stays on a line: statement, then summand."""
+    statements = _cut(boxes, lambda box, _: begins_statement(_written(box.term)))
+    for statement in statements:
+        for summand in _cut(statement, _begins_summand):
+            for box in summand:
+                wholes = [statement] if box is statement[0] else []
+                wholes += [summand] if box is summand[0] else []
+                yield box, [sum(b.width + gap for b in whole) - gap for whole in wholes]
+
+
+def _cut(boxes: Sequence[_Box], begins: Callable[[_Box, Sequence[_Box]], bool]) -> list[list[_Box]]:
+    """The boxes in groups; `begins` says of a box, and of the group before it, whether it opens one."""
     groups: list[list[_Box]] = []
     for box in boxes:
-        if not groups or begins_summand(box.term.text or box.term.latex):
+        if not groups or begins(box, groups[-1]):
             groups.append([])
         groups[-1].append(box)
     return groups
+
+
+def _begins_summand(box: _Box, before: Sequence[_Box]) -> bool:
+    """A line rather breaks before a sum or relation than inside a product, or after a lone left side."""
+    return begins_summand(_written(box.term)) and not _follows_left_side(box.term, before)
+
+
+def _follows_left_side(term: Term, before: Sequence[_Box]) -> bool:
+    """Whether `term` is what the one term before it is equal to."""
+    if not before or not begins_relation(_written(term)):
+        return False
+    first = _written(before[-1].term)
+    return begins_statement(first) or (len(before) == 1 and not begins_summand(first))
+
+
+def _written(term: Term) -> str:
+    return term.text or term.latex
 
 
 def _paint(painter: QPainter, placed: _Placed) -> None:

@@ -25,6 +25,8 @@ _render_lock = Lock()
 _QUANTITY = re.compile(r"\\quantity\{(\w+)\}")
 _DIVIDERS = ("+", "-", "=", "<", ">")
 _DIVIDING_COMMANDS = (r"\leq", r"\geq", r"\approx", r"\leftarrow", r"\gets", r"\sim", r"\propto", r"\pm")
+_SPACES = (r"\quad", r"\qquad")  # between two statements
+_SIGNS = ("+", "-", "−", r"\pm", "·")
 
 
 def formula_svg(latex: str, color: str, size: float = 20.0) -> bytes:
@@ -110,14 +112,14 @@ def tint(latex: str, colors: Mapping[str, str]) -> str:
 
 
 def split_terms(latex: str) -> list[str]:
-    """`latex` cut before each relation and sum at its top level, so that a long formula can wrap."""
+    """`latex` cut before each statement, relation and sum at its top level, for long formulas to wrap."""
     parts, start, depth = [""], True, 0
     for token in re.findall(r"\\[A-Za-z]+|\\.|.", latex, re.DOTALL):
-        divides = depth == 0 and not start and (token in _DIVIDERS or token in _DIVIDING_COMMANDS)
-        if divides and parts[-1].strip():
+        divider = token in _DIVIDERS or token in _DIVIDING_COMMANDS or token in _SPACES
+        if divider and depth == 0 and not start and parts[-1].strip():
             parts.append("")
         if not token.isspace():
-            start = token in _DIVIDERS or token in _DIVIDING_COMMANDS
+            start = divider
         depth += _nesting(token)
         parts[-1] += token
     return [part.strip() for part in parts if part.strip()]
@@ -126,6 +128,16 @@ def split_terms(latex: str) -> list[str]:
 def begins_summand(source: str) -> bool:
     """Whether a term starts with a relation or a sign."""
     return source.lstrip().startswith((*_DIVIDERS, "−", "·", "≤", "≥", *_DIVIDING_COMMANDS))
+
+
+def begins_statement(source: str) -> bool:
+    """Whether a term is the first of what is said next, after a wide space."""
+    return source.startswith(_SPACES)
+
+
+def begins_relation(source: str) -> bool:
+    """Whether a term starts with a relation, whose left side stands before it."""
+    return begins_summand(source) and not source.lstrip().startswith(_SIGNS)
 
 
 def _nesting(token: str) -> int:

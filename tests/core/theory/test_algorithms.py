@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from diffusion_studio.core.denoisers.readings import READINGS
@@ -18,6 +20,10 @@ from support.citations import unprinted
 from support.families import ready
 
 SAMPLERS = ready(Sampler)
+
+
+def colourless(latex: str) -> str:
+    return re.sub(r"\\quantity\{\w+\}\{((?:[^{}]|\{[^{}]*\})*)\}", r"\1", latex)
 
 
 def test_that_the_algorithms_of_the_texts_are_there():
@@ -44,4 +50,4 @@ def test_that_every_sampler_has_an_algorithm_with_its_rule(kind):
     if expected is not None:
         assert algorithm is expected
     elif kind != "sigma":
-        assert SAMPLERS[kind].formula in [line.latex for line in algorithm.lines]
+        assert SAMPLERS[kind].formula in [colourless(line.latex) for line in algorithm.lines]

@@ -78,6 +78,7 @@ def test_that_a_long_formula_is_cut_at_its_top_level_only():
     latex = r"x = \frac{a+b}{c-d} + \left(e = f\right) - g_{i+1} \leq -h"
     assert split_terms(latex) == ["x", r"= \frac{a+b}{c-d}", r"+ \left(e = f\right)", "- g_{i+1}", r"\leq -h"]
     assert split_terms("-a+b") == ["-a", "+b"]
+    assert split_terms(r"x = a, \quad a = b") == ["x", "= a,", r"\quad a", "= b"]
     assert split_terms("") == []
 
 
@@ -104,6 +105,28 @@ def test_that_terms_wrap_rather_than_leave_the_widget(qtbot, view):
     assert all(p.rect.right() <= 280 for p in view._placed)
     line = [p.baseline for p in view._placed]
     assert line == sorted(line) and len(set(line)) == 2
+
+
+def test_that_a_statement_and_its_left_side_stay_with_what_they_say(qtbot, view):
+    view.set_equation(r"\mu = a + b, \quad c_i = \int_0^1 x\,dx")
+    settled(qtbot, view)
+    lines: dict[float, list[str]] = {}
+    for width in (110, 130, 160):
+        lines.clear()
+        for placed in view._arrange(width)[0]:
+            lines.setdefault(placed.baseline, []).append(placed.box.term.latex)
+        assert [r"\quad c_i", r"= \int_0^1 x\,dx"] in lines.values()
+        assert next(iter(lines.values()))[:2] == [r"\mu", "= a"]
+
+
+def test_that_what_a_left_side_equals_is_made_smaller_to_stay_beside_it(qtbot, view):
+    view.set_equation(r"\mu = \frac{1}{\sqrt{\alpha_t}}(x_t - y_t)")
+    settled(qtbot, view)
+    wide = view._arrange(900)[0]
+    room = wide[-1].rect.right() - 10
+    left, right = view._arrange(room)[0]
+    assert left.baseline == right.baseline and right.rect.right() <= room
+    assert right.rect.width() < wide[-1].rect.width()
 
 
 def test_that_a_line_breaks_before_a_summand_not_inside_it(qtbot, view):

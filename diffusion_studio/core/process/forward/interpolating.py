@@ -15,7 +15,7 @@ class Interpolating(ForwardProcess):
     rank: ClassVar[int] = 40
     title: ClassVar[str] = "interpolating"
     summary: ClassVar[str] = "flow matching's: image and noise mixed with shares that sum to 1."
-    formula: ClassVar[str] = r"x_t = (1-u_t)\,x_0 + u_t\,\epsilon"
+    formula: ClassVar[str] = r"x_t = (1-u_t)\,x_0 + u_t\,\varepsilon"
     symbols: ClassVar[str] = "u = √(1−ᾱ)/(√ᾱ + √(1−ᾱ)), which is t/T under the schedule “straight path”"
     source: ClassVar[str] = "Lipman et al. 2023, eq. 20; Liu et al. 2023, eq. 1"
 

@@ -14,7 +14,7 @@ class SubVariancePreserving(ForwardProcess):
     rank: ClassVar[int] = 30
     title: ClassVar[str] = "sub-VP"
     summary: ClassVar[str] = "as VP, with less noise on the way: its variance is (1−ᾱ)², never above VP's."
-    formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + (1-\bar\alpha_t)\,\epsilon"
+    formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + (1-\bar\alpha_t)\,\varepsilon"
     source: ClassVar[str] = "score SDE eq. 29"
 
     def signal(self, alpha_bar: Tensor) -> Tensor:

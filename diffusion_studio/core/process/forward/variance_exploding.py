@@ -17,7 +17,7 @@ class VarianceExploding(ForwardProcess):
     signal_stays: ClassVar[bool] = True
     title: ClassVar[str] = "VE"
     summary: ClassVar[str] = "variance exploding: the image stays, and the noise grows over it."
-    formula: ClassVar[str] = r"x_t = x_0 + \varsigma_t\,\epsilon"
+    formula: ClassVar[str] = r"x_t = x_0 + \varsigma_t\,\varepsilon"
     source: ClassVar[str] = "Luo eq. 160; score SDE eq. 9"
 
     def signal(self, alpha_bar: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class VariancePreserving(ForwardProcess):
     rank: ClassVar[int] = 10
     title: ClassVar[str] = "VP"
     summary: ClassVar[str] = "variance preserving: the image fades as the noise grows; that of DDPM."
-    formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon"
+    formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon"
     source: ClassVar[str] = "Ho et al. 2020, eq. 4; Luo eq. 69"
 
     def signal(self, alpha_bar: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class LMS(Sampler):
     summary: ClassVar[str] = "linear multistep: a cubic through the slopes of four steps, one call each."
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t + \sqrt{\bar\alpha_s}\sum_{i=0}^{3} c_i\,"
-        r"\hat\epsilon_{-i}, \quad c_i = \int_{\varsigma_t}^{\varsigma_s} \ell_i(\varsigma)\,d\varsigma"
+        r"\hat\varepsilon_{-i}, \quad c_i = \int_{\varsigma_t}^{\varsigma_s} \ell_i(\varsigma)\,d\varsigma"
     )
     symbols: ClassVar[str] = (
         "ε̂₋ᵢ the estimate i steps before, ℓᵢ the polynomial that is 1 at its ς and 0 at the others; fewer "

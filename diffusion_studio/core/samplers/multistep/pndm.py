@@ -35,7 +35,8 @@ class PNDM(Sampler):
     )
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,"
-        r"\frac{55\hat\epsilon-59\hat\epsilon_{-1}+37\hat\epsilon_{-2}-9\hat\epsilon_{-3}}{24}"
+        r"\bar\varepsilon, \quad \bar\varepsilon = "
+        r"\frac{55\hat\varepsilon-59\hat\varepsilon_{-1}+37\hat\varepsilon_{-2}-9\hat\varepsilon_{-3}}{24}"
     )
     symbols: ClassVar[str] = (
         "ε̂₋ᵢ the estimate i steps before; at the first three steps (ε̂ + 4 ε̂_{½} + ε̂′)/6, with the mean of "

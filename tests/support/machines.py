@@ -21,23 +21,31 @@ host, command = sys.argv[-2:]
 sys.exit(subprocess.run(["sh", "-c", command]).returncode)
 """
 RSYNC = """
-import fnmatch, pathlib, shutil, subprocess, sys
-shell = sys.argv[sys.argv.index("-e") + 1].split()
+import fnmatch, os, shlex, shutil, subprocess, sys
+if sys.argv[1] == "--sender":
+    print(os.getcwd())
+    sys.exit()
+trouble, code = {trouble}
+if trouble:
+    print(trouble, file=sys.stderr)
+    sys.exit(code)
+shell = shlex.split(sys.argv[sys.argv.index("-e") + 1])
 source, target = sys.argv[-2:]
 host, _, place = source.partition(":")
-is_there = f"test -d {place} || {{ echo No such file or directory >&2; exit 23; }}"
-reached = subprocess.run([*shell, host, is_there])
+there = next(word for word in sys.argv if word.startswith("--rsync-path=")).removeprefix("--rsync-path=")
+reached = subprocess.run([*shell, host, f"{there} --sender {place}"], stdout=subprocess.PIPE, text=True)
 if reached.returncode:
     sys.exit(reached.returncode)
 patterns = [word.removeprefix("--exclude=") for word in sys.argv if word.startswith("--exclude=")]
 left_out = lambda folder, names: {name for name in names if any(fnmatch.fnmatch(name, p) for p in patterns)}
-shutil.copytree(place, target, ignore=left_out, dirs_exist_ok=True)
+shutil.copytree(reached.stdout.rstrip("\\n"), target, ignore=left_out, dirs_exist_ok=True)
 """
 PROGRAM = """
 import pathlib, sys
 said = pathlib.Path({said})
 said.with_suffix(".draft").write_text(" ".join(sys.argv[1:]))
 said.with_suffix(".draft").rename(said)
+sys.exit({trouble} or None)
 """
 
 
@@ -49,12 +57,12 @@ class Machine:
         folder.mkdir()
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
         self.has_trouble("")
-        self.put("rsync", RSYNC)
+        self.copies_with_trouble("", 0)
 
     def put(self, name: str, source: str) -> None:
         """A program of that name."""
         draft = self._folder / f"{name}.draft"
-        draft.write_text(f"#!{sys.executable}\n{source}")
+        draft.write_text(f"#!{sys.executable} -IS\n{source}")
         draft.chmod(draft.stat().st_mode | stat.S_IXUSR)
         draft.replace(self._folder / name)  # one that is being started is not changed
 
@@ -62,6 +70,13 @@ class Machine:
         """ssh says this and ends; "": it works; "slow": it does not come back."""
         self.put("ssh", SSH.replace("{trouble}", repr(trouble)))
 
-    def has_the_program(self) -> None:
-        """It writes what it is begun with into `begun`."""
-        self.put("diffusion-studio", PROGRAM.replace("{said}", repr(str(self.begun))))
+    def copies_with_trouble(self, trouble: str, code: int) -> None:
+        """rsync says this and ends with that; "": it works."""
+        self.put("rsync", RSYNC.replace("{trouble}", repr((trouble, code))))
+
+    def has_the_program(self, trouble: str = "") -> None:
+        """It writes what it is begun with into `begun`, and fails with these words, if there are any."""
+        self.put(
+            "diffusion-studio",
+            PROGRAM.replace("{said}", repr(str(self.begun))).replace("{trouble}", repr(trouble)),
+        )

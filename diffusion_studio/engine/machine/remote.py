@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
 
 EXAMPLE = "ssh://someone@server/home/someone/runs/photos"
 PROGRAM = "diffusion-studio"
+BEGUN = "begun.log"  # in the folder of a run that was begun from here: what it says that is wrong
 _ADDRESS = re.compile(
-    r"ssh://(?P<host>(?:\w[\w.-]*@)?\w[\w.-]*)(?::(?P<port>\d{1,5}))?(?P<path>/[\w./~+@=,-]*)", re.ASCII
+    r"ssh://(?P<host>(?:[\w][\w.-]*@)?\w[\w.-]*)(?::(?P<port>\d{1,5}))?(?P<path>/[^\x00-\x1f\x7f]*)", re.ASCII
 )
-_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=5")
+_OPTIONS = (
+    "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
+    "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
+)  # fmt: skip
 _LOOK_AGAIN = 0.1  # seconds between two looks at whether it is to be cancelled
-_NOT_THERE, _APART = 127, 255  # what a shell and ssh end with: no such program; no connection
-_KEY = ("permission denied", "host key verification failed")
+_TO_END = 2.0  # seconds in which a program that is cancelled may tidy up
+_LOOKS = 600  # a fifth of a second each: a training that is begun there may say that it cannot
+_APART = (10, 12, 30, 35, 255)  # what ssh, and rsync over it, end with where the connection is none
+_VANISHED = 24  # of rsync: a file was replaced while it was copied, which a training does all the time
+_NO_FOLDER, _NO_PROGRAM = "(no such folder)", "(no such program)"  # said by the commands that are sent there
+_REFUSED = re.compile(r"permission denied \((?P<ways>[a-z,-]+)\)|(?P<many>too many authentication failures)")
+_HERE = re.compile(
+    r"^rsync: \[(?:receiver|generator)\].*(?:failed|failed on .*?): (?P<why>[^:]+) \(\d+\)$", re.I | re.M
+)
+_NOISE = (
+    "rsync error:",
+    "rsync warning:",
+    "rsync: connection unex",
+    "rsync: [generator]",
+    "rsync: [receiver]",
+)
 
 Stop = Callable[[], bool]
 
@@ -53,12 +73,9 @@ class Remote:
             Refused: no such address; the message is a sentence.
         """
         found = _ADDRESS.fullmatch(address.strip())
-        path = found["path"].rstrip("/") if found else ""
-        if found is None or not path:
-            raise Refused(
-                f"{address} is no address of a run: it looks like {EXAMPLE}, of letters and digits without "
-                "spaces."
-            )
+        path = unquote(found["path"]).rstrip("/") if found else ""
+        if found is None or not path or "\0" in path or "\n" in path:
+            raise Refused(f"{address} is no address of a run: it looks like {EXAMPLE}.")
         return cls(found["host"], int(found["port"] or 0), path.removeprefix("/~/"))
 
     @property
@@ -67,31 +84,53 @@ class Remote:
         return self.path.rpartition("/")[2]
 
     def do(self, command: str, cancelled: Stop = never) -> None:
-        """Runs a command of the shell there.
+        """Runs a command of the shell there, in the folder.
 
         Raises:
             Refused: it cannot be reached, or the command failed; the message is a sentence.
             Cancelled: `cancelled()` became true.
         """
-        port = ("-p", str(self.port)) if self.port else ()
-        code, said = _ran(["ssh", *_OPTIONS, *port, self.host, command], cancelled)
+        words = [*self._ssh, self.host, f"exec sh -c {shlex.quote(f'{self._enter}; {command}')}"]
+        code, said = _ran(words, cancelled)
         if code:
             raise Refused(self._why(code, said))
 
+    @property
+    def _ssh(self) -> list[str]:
+        return ["ssh", *_OPTIONS, *(["-p", str(self.port)] if self.port else [])]
+
+    @property
+    def _enter(self) -> str:
+        """For sh, in whatever language: goes into the folder, or ends with a word of ours."""
+        folder = shlex.quote(self.path)
+        return f"cd -- {folder} 2>/dev/null || {{ echo '{_NO_FOLDER}' >&2; exit 1; }}"
+
     def touch(self, file: str, cancelled: Stop = never) -> None:
         """Makes an empty file in the folder. Raises as `do`."""
-        self.do(f"touch -- {shlex.quote(f'{self.path}/{file}')}", cancelled)
+        self.do(f"touch -- {shlex.quote(file)}", cancelled)
 
     def remove(self, file: str, cancelled: Stop = never) -> None:
         """Removes a file in the folder, if it is there. Raises as `do`."""
-        self.do(f"rm -f -- {shlex.quote(f'{self.path}/{file}')}", cancelled)
+        self.do(f"rm -f -- {shlex.quote(file)}", cancelled)
 
-    def begin(self, words: Sequence[str], cancelled: Stop = never) -> None:
-        """Starts this program there, which goes on by itself when the connection ends. Raises as `do`."""
-        command = shlex.join([PROGRAM, *words])
+    def begin(self, words: Sequence[str], log: str, cancelled: Stop = never) -> None:
+        """Starts this program there, with the folder as its run; it goes on when the connection ends.
+
+        It is looked after until it has written more into `log` of the run, or has ended.
+
+        Raises:
+            Refused: as `do`, or it ended in bad order; the message is what it said.
+            Cancelled: `cancelled()` became true; it may be begun all the same.
+        """
+        log, size = shlex.quote(log), "wc -c 2>/dev/null <"
         self.do(
-            f"command -v {PROGRAM} >/dev/null || exit {_NOT_THERE}; "
-            f"nohup {command} </dev/null >/dev/null 2>&1 &",
+            f"{_needs(PROGRAM)}; before=$({size}{log}); "
+            f'nohup {shlex.join([PROGRAM, *words])} --run "$PWD" '
+            f"</dev/null >/dev/null 2>{BEGUN} & "
+            f"begun=$!; left={_LOOKS}; "
+            f'while kill -0 $begun 2>/dev/null && [ "$({size}{log})" = "$before" ] && [ $left -gt 0 ]; '
+            "do sleep 0.2; left=$((left - 1)); done; "
+            f"kill -0 $begun 2>/dev/null || wait $begun || {{ cat {BEGUN} >&2; exit 1; }}",
             cancelled,
         )
 
@@ -106,29 +145,68 @@ class Remote:
         """
         with contextlib.suppress(OSError):  # rsync says why
             to.mkdir(parents=True, exist_ok=True)
-        shell = shlex.join(["ssh", *_OPTIONS, *(["-p", str(self.port)] if self.port else [])])
+        there = f'{self._enter}; {_needs("rsync")}; exec rsync "$@"'  # so nobody reads a pattern in the path
         left_out = [f"--exclude={pattern}" for pattern in without]
-        where = [f"{self.host}:{self.path}/", f"{to}/"]
-        code, said = _ran(["rsync", "-rtz", "--timeout=20", "-e", shell, *left_out, *where], cancelled)
+        where = [
+            "-e",
+            shlex.join(self._ssh),
+            f"--rsync-path=sh -c {shlex.quote(there)} rsync",
+            f"{self.host}:./",
+            f"{to}/",
+        ]
+        code, said = _ran(["rsync", "-rtz", "--timeout=20", *left_out, *where], cancelled)
+        if code == _VANISHED:
+            return
+        if code and (here := _HERE.search(said)) is not None:
+            raise Refused(f"{self.name} cannot be mirrored to {to}: {here['why'].lower()}.")
         if code:
             raise Refused(self._why(code, said))
 
     def _why(self, code: int, said: str) -> str:
-        """Why it did not work, from how a program ended and what it said last."""
-        last = said.strip().rpartition("\n")[2] or f"it ended with code {code}"
-        if any(sign in said.casefold() for sign in _KEY):
-            return (
-                f"{self.host} asks for a password, or is not known here. Log in once with “ssh {self.host}”, "
-                f"and give it your key with “ssh-copy-id {self.host}”: nothing can be asked meanwhile."
-            )
-        if "no such file" in said.casefold():
+        """Why it did not work, from how a program ended and what it said."""
+        lowered = said.casefold()
+        if _NO_FOLDER in said:
             return f"There is no folder {self.path} on {self.host}."
-        if code == _NOT_THERE:
-            missing = "rsync" if "rsync" in said else PROGRAM
+        if _NO_PROGRAM in said:
+            missing = said.partition(_NO_PROGRAM)[2].split()[0]
             return f"{missing} is not found on {self.host}: install it there, where ssh finds it."
-        if code == _APART:
-            return f"{self.host} cannot be reached: {last.rstrip('.')}."
-        return f"{self.host} says: {last.rstrip('.')}."
+        if "host key verification failed" in lowered or _REFUSED.search(lowered):
+            return self._stranger(lowered)
+        lines = [line for line in said.strip().splitlines() if not line.startswith(_NOISE)]
+        apart = code in _APART
+        last = lines[-1].strip().removeprefix("ssh: ").rstrip(".") if lines else f"it ended with code {code}"
+        if apart:
+            return f"{self.host} cannot be reached: {last if lines else 'the connection ended'}."
+        return f"{self.host} says: {last}."
+
+    def _stranger(self, said: str) -> str:
+        """Why one of the two does not know the other."""
+        port = f"-p {self.port} " if self.port else ""
+        login, give = f"“ssh {port}{self.host}”", f"“ssh-copy-id {port}{self.host}”"
+        if "identification has changed" in said:
+            return (
+                f"{self.host} shows another key than before: it was set up anew, or something stands between."
+                f" Find out which; {login} says how the old key is forgotten."
+            )
+        if "host key verification failed" in said:
+            return (
+                f"{self.host} is not known here. Log in once with {login}, and look whether its key is right."
+            )
+        refused = _REFUSED.search(said)
+        ways = (refused["ways"] or "") if refused else ""
+        if "password" in ways or "keyboard" in ways:
+            return (
+                f"{self.host} asks for a password, and nothing can be asked meanwhile. Give it your key with "
+                f"{give}."
+            )
+        return (
+            f"{self.host} takes none of your keys. Give it one with {give}, or name the right person there."
+        )
+
+
+def _needs(program: str) -> str:
+    """For sh: ends with a word of ours, where there is no such program."""
+    return f"command -v {program} >/dev/null || {{ echo '{_NO_PROGRAM}' {program} >&2; exit 1; }}"
 
 
 def _ran(words: Sequence[str], cancelled: Stop) -> tuple[int, str]:
@@ -141,8 +219,9 @@ def _ran(words: Sequence[str], cancelled: Stop) -> tuple[int, str]:
     nowhere = subprocess.DEVNULL
     try:
         running = subprocess.Popen(
-            words, stdin=nowhere, stdout=nowhere, stderr=subprocess.PIPE, text=True, errors="replace"
-        )
+            words, stdin=nowhere, stdout=nowhere, stderr=subprocess.PIPE, text=True, errors="replace",
+            env=os.environ | {"LC_ALL": "C"},  # what they say is read
+        )  # fmt: skip
     except OSError:
         raise Refused(f"{words[0]} is not found on this machine; other machines are reached by it.") from None
     with running:
@@ -152,6 +231,15 @@ def _ran(words: Sequence[str], cancelled: Stop) -> tuple[int, str]:
                 return running.returncode, said
             except subprocess.TimeoutExpired:
                 if cancelled():
-                    running.kill()
-                    running.communicate()
+                    _end(running)
                     raise Cancelled from None
+
+
+def _end(running: subprocess.Popen[str]) -> None:
+    """rsync takes its half copied file away when it is asked to end."""
+    running.terminate()
+    try:
+        running.communicate(timeout=_TO_END)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.communicate()

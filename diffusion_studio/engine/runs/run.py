@@ -32,6 +32,7 @@ from diffusion_studio.engine.runs.metrics import MetricsReader
 SCHEMA = 1
 LOCK = ".lock"
 CONFIG = "config.json"
+METRICS_LOG = "metrics.jsonl"
 STOP = "stop"  # a file in the folder of a run: whoever trains it should save and end
 PAUSE = "pause"  # the same: it should save and rest until the file is gone; while it rests there is one
 Wish = Literal["stop", "pause", "go on"]
@@ -132,7 +133,7 @@ class Run(Generic[C]):
 
     @property
     def metrics_log_path(self) -> Path:
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS_LOG
 
     @cached_property
     def metrics(self) -> MetricsReader:

@@ -22,7 +22,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.remote import Remote, Stop
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
 from diffusion_studio.engine.runs.metrics_log import END, MetricsTail
-from diffusion_studio.engine.runs.run import LOCK, PAUSE, STOP, Run, RunError, Wish, ask, lock_of
+from diffusion_studio.engine.runs.run import LOCK, METRICS_LOG, PAUSE, STOP, Run, RunError, Wish, ask, lock_of
 from diffusion_studio.engine.training.events import ObjectiveChanged, Preview, TimestepErrors
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
@@ -60,6 +60,13 @@ class Followed(events.Event):
 def told_by_any(event: events.Event) -> events.Event:
     """What was told, whether by the training here or by another process."""
     return event.event if isinstance(event, Followed) else event
+
+
+@dataclass(frozen=True)
+class Reached(events.Event):
+    """The other machine answers again; what was said of it does not hold any more."""
+
+    host: str
 
 
 @dataclass(frozen=True)
@@ -156,9 +163,9 @@ class Following(QObject):
         except RunError as error:
             self.said.emit(Notice("warning", str(error)))
             return
-        words = ["train", source, "--run", remote.path, "--resume", "--quiet"]
+        words = ["train", source, "--resume", "--quiet"]
         sentence = f"{remote.name} was begun again on {remote.host}."
-        self._ask_there(remote, lambda there, stop: there.begin(words, stop), sentence)
+        self._ask_there(remote, lambda there, stop: there.begin(words, METRICS_LOG, stop), sentence)
 
     def _ask_there(self, remote: Remote, do: Doing, sentence: str) -> None:
         """Does something on another machine, and says `sentence` when it is done."""
@@ -172,6 +179,7 @@ class Following(QObject):
     def _on_answer(self, event: events.Event) -> None:
         match event:
             case Arrived(run=run):
+                self.said.emit(Notice("info", f"{run.name} on {self._mirrors[run].host} is followed."))
                 self.arrived.emit(run)
             case events.Finished(outcome="failed", message=message):
                 self.said.emit(Notice("warning", message))
@@ -218,6 +226,8 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
             before, apart = apart, _mirrored(remote, run.path, control)
             if apart and apart != before:
                 yield events.Warned(f"{apart} It is tried again.", seen.step)
+            elif before and not apart:
+                yield Reached(remote.host)
         lines = tail.new()
 
 

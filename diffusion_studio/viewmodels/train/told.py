@@ -9,7 +9,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.training.events import ObjectiveChanged
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.viewmodels.notice import Notice
-from diffusion_studio.viewmodels.train.following import Followed
+from diffusion_studio.viewmodels.train.following import Followed, Reached
 from diffusion_studio.viewmodels.train.state import Phase, TrainState, progress_text
 
 
@@ -96,6 +96,8 @@ def _followed(state: TrainState, event: events.Event) -> TrainState:
             return replace(state, marks=(*state.marks, (step, message)))
         case events.Warned(message=message):
             return replace(state, notice=Notice("warning", message))
+        case Reached(host=host):
+            return replace(state, notice=Notice("info", f"{host} is reached again."))
     return state
 
 

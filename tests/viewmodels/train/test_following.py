@@ -153,10 +153,11 @@ def test_that_a_run_on_another_machine_is_followed_and_asked(qtbot, model, elsew
     machine.has_trouble("ssh: connect to host server port 22: Connection refused")
     qtbot.waitUntil(lambda: "cannot be reached" in model.state.notice.text)
     machine.has_trouble("")
+    qtbot.waitUntil(lambda: "server is reached again" in model.state.notice.text)
     machine.has_the_program()
     model.following.begin_there(mirror)
     qtbot.waitUntil(machine.begun.exists)
-    assert machine.begun.read_text() == f"train digits --run {there} --resume --quiet"
+    assert machine.begun.read_text() == f"train digits --resume --quiet --run {there}"
 
 
 def test_that_an_address_that_is_none_is_a_notice(model):

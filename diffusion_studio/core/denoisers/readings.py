@@ -267,7 +267,7 @@ class PreconditionedReading(Reading):
     formula: ClassVar[str] = (
         r"\quantity{x0}{\hat x_0} = \frac{\sigma_d^2\sqrt{\bar\alpha_t}\,x_t}{S_t}"
         r"+\sigma_d\sqrt{\frac{1-\bar\alpha_t}{S_t}}\,\hat F,\quad "
-        r"S_t = \sigma_d^2\bar\alpha_t+1-\bar\alpha_t,\ \sigma_d = \frac12"
+        r"S_t = \sigma_d^2\bar\alpha_t+1-\bar\alpha_t,\quad \sigma_d = \frac12"
     )
     source: ClassVar[str] = "EDM eq. 7, table 1"
     prediction_type: ClassVar[str] = "edm"  # not known to the schedulers of diffusers' VP pipelines

@@ -299,7 +299,7 @@ class CurveSchedule(Schedule):
 
     title: ClassVar[str] = "by hand"
     summary: ClassVar[str] = "any falling curve of ln SNR: drag its points."
-    formula: ClassVar[str] = r"\bar\alpha_t = \mathrm{sig}(\ln\mathrm{SNR}(t)),\;\text{your curve}"
+    formula: ClassVar[str] = r"\bar\alpha_t = \mathrm{sig}(\ln\mathrm{SNR}(t)),\quad \text{your curve}"
     source: ClassVar[str] = "drawn by hand"
 
     @field_validator("points")
@@ -340,7 +340,7 @@ class LearnedSchedule(Schedule):
         "trained beside the network, by the bound (λ does not act): its ends so that it is small, its "
         "inside so that it scatters less."
     )
-    formula: ClassVar[str] = r"\mathrm{SNR}(t) = e^{-\omega_\eta(t)},\;\omega_\eta\;\text{rising}"
+    formula: ClassVar[str] = r"\mathrm{SNR}(t) = e^{-\omega_\eta(t)},\quad \omega_\eta\;\text{rising}"
     source: ClassVar[str] = "Luo eq. 111–114; VDM §I.2"
 
     def betas(self, steps: int) -> Tensor:

@@ -146,7 +146,7 @@ ERRATA = (
         "ddim_weight", "Stratos eq. 25, footnote 2", "The weight of DDIM's bound",
         r"\lambda_t = \frac{\beta_t+(1-\beta_t)\sigma_t^2}{2\sigma_t^2(1-\beta_t)}",
         r"\lambda_t = \frac{(\sqrt{\bar\alpha_{t-1}}-c\sqrt{\bar\alpha_t})^2(1-\bar\alpha_t)}"
-        r"{2\sigma_t^2\bar\alpha_t},\; c=\sqrt{\frac{1-\bar\alpha_{t-1}-\sigma_t^2}{1-\bar\alpha_t}}",
+        r"{2\sigma_t^2\bar\alpha_t},\quad c=\sqrt{\frac{1-\bar\alpha_{t-1}-\sigma_t^2}{1-\bar\alpha_t}}",
         "The footnote replaces (√a − √b)² by (√(a − b))². With σ² = β̃ both chains are the same "
         "(Corollary 3.2 of the same note), so the weight must be that of DDPM. As printed it is one more, "
         "at every t; for most t that is a hundred times too much.",

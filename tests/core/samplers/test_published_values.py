@@ -16,6 +16,12 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from diffusers import (
         DEISMultistepScheduler,
+        DPMSolverMultistepScheduler,
+        EDMEulerScheduler,
+        EulerAncestralDiscreteScheduler,
+        EulerDiscreteScheduler,
+        HeunDiscreteScheduler,
+        IPNDMScheduler,
         KDPM2DiscreteScheduler,
         LMSDiscreteScheduler,
         PNDMScheduler,
@@ -25,10 +31,24 @@ with warnings.catch_warnings():
 
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
-from diffusion_studio.core.process.noise import given_noise
+from diffusion_studio.core.process.noise import drawn_noise, given_noise
 from diffusion_studio.core.process.schedules import LinearSchedule
 from diffusion_studio.core.process.tables import Tables
-from diffusion_studio.core.samplers import DDIM, DEIS, DPM2, LMS, PNDM, SASolver, UniPC
+from diffusion_studio.core.samplers import (
+    DDIM,
+    DDPM,
+    DEIS,
+    DPM2,
+    IPNDM,
+    LMS,
+    PNDM,
+    DPMSolver2M,
+    Euler,
+    EulerAncestral,
+    Heun,
+    SASolver,
+    UniPC,
+)
 from diffusion_studio.core.steps.clipping import Unclipped
 
 pytestmark = [  # diffusers'
@@ -49,13 +69,14 @@ def tables_of(levels):
     return Tables.from_alpha_bar(1 / (1 + torch.as_tensor(levels).double().flip(0) ** 2))
 
 
-def divided_chain(sampler, levels, asked, mains):
+def divided_chain(sampler, levels, asked, mains, noise=None):
     """Σ|x| at the end of the loop of such a test.
 
     Args:
         levels: every ς at which the network is asked, from the noise down.
         asked: the scheduler's time at each of them.
         mains: which of our times a step begins or ends at.
+        noise: of stochastic samplers.
     """
     tables = tables_of(levels)
 
@@ -64,13 +85,13 @@ def divided_chain(sampler, levels, asked, mains):
 
     at = dict(zip(range(tables.steps, 0, -1), [float(k) for k in asked], strict=True))
 
-    def answer(x, t):
-        return network(x / root(t) if t in mains else x, at[t])
+    def answer(x, t):  # what a step asks after its first call is not divided
+        return network(x / root(t) if t == begin else x, at[t])
 
     denoiser, state, past = FunctionDenoiser(tables, answer), SAMPLE * float(levels[0]), None
     for index, (t, s) in enumerate(itertools.pairwise(mains)):
-        given = root(t) * state * root(t)  # what is divided is taken for a state of its own
-        step = next(reverse_chain(denoiser, sampler, mains, given, clip=OFF, first=index, past=past))
+        begin, given = t, root(t) * state * root(t)  # what is divided is taken for a state of its own
+        step = next(reverse_chain(denoiser, sampler, mains, given, noise, clip=OFF, first=index, past=past))
         state, past = step.x_s / root(s), step.past
     return float(state.abs().sum())
 
@@ -79,6 +100,63 @@ def scheduler_of(cls, **settings):
     scheduler = cls(beta_start=1e-4, beta_end=0.02, beta_schedule="linear", **settings)
     scheduler.set_timesteps(10)
     return scheduler
+
+
+@pytest.mark.parametrize(("karras", "value"), [(False, 10.0807), (True, 124.52299)])
+def test_euler(karras, value):
+    theirs = scheduler_of(EulerDiscreteScheduler, num_train_timesteps=1100, use_karras_sigmas=karras)
+    found = divided_chain(Euler(), theirs.sigmas[:-1], theirs.timesteps, range(10, -1, -1))
+    assert found == pytest.approx(value, abs=1e-2)
+
+
+def test_euler_ancestral():
+    theirs = scheduler_of(EulerAncestralDiscreteScheduler, num_train_timesteps=1100)
+    noise = drawn_noise(torch.Generator().manual_seed(0))
+    found = divided_chain(EulerAncestral(), theirs.sigmas[:-1], theirs.timesteps, range(10, -1, -1), noise)
+    assert found == pytest.approx(152.3192, abs=1e-2)
+
+
+def test_heun():
+    theirs = scheduler_of(HeunDiscreteScheduler, num_train_timesteps=1100)
+    levels, asked = theirs.sigmas[[0, *range(1, 19, 2)]], theirs.timesteps[[0, *range(1, 19, 2)]]
+    assert divided_chain(Heun(), levels, asked, range(10, -1, -1)) == pytest.approx(0.1233, abs=1e-2)
+
+
+def test_edm_euler():
+    """Here what is divided is given to the network alone, and x̂_0 = c_skip x + c_out F with σ_d = ½."""
+    theirs = EDMEulerScheduler(num_train_timesteps=256, sigma_min=0.002, sigma_max=80.0)
+    theirs.set_timesteps(10)
+    tables = tables_of(theirs.sigmas[:-1])
+    at = dict(zip(range(10, 0, -1), theirs.timesteps.tolist(), strict=True))
+
+    def answer(x, t):
+        return network(x / (0.25 * tables.alpha_bar_at(t) + 1 - tables.alpha_bar_at(t)) ** 0.5, at[t])
+
+    start = SAMPLE * float(theirs.init_noise_sigma) * tables.alpha_bar_at(10) ** 0.5
+    denoiser = FunctionDenoiser(tables, answer, "edm")
+    *_, last = reverse_chain(denoiser, Euler(), range(10, -1, -1), start, clip=OFF)
+    assert float(last.x_s.abs().sum()) == pytest.approx(34.1855, abs=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "value"), [("eps", 258.9606), ("v", 202.0296)])
+def test_ddpm(kind, value):
+    tables = Tables.from_betas(LinearSchedule().betas(1000))
+    denoiser = FunctionDenoiser(tables, lambda x, t: network(x, t - 1), kind)
+    noise = drawn_noise(torch.Generator().manual_seed(0))
+    *_, last = reverse_chain(denoiser, DDPM(variance="posterior"), range(1000, -1, -1), SAMPLE, noise)
+    assert float(last.x_s.abs().sum()) == pytest.approx(value, abs=1e-2)
+
+
+@pytest.mark.parametrize(("kind", "mean"), [("eps", 0.3301), ("v", 0.2251)])
+def test_dpm_solver(kind, mean):
+    theirs = scheduler_of(
+        DPMSolverMultistepScheduler, num_train_timesteps=1000, final_sigmas_type="sigma_min"
+    )
+    tables = tables_of(theirs.sigmas)
+    at = dict(zip(range(tables.steps, 1, -1), theirs.timesteps.tolist(), strict=True))
+    denoiser = FunctionDenoiser(tables, lambda x, t: network(x, at[t]), kind)
+    *_, last = reverse_chain(denoiser, DPMSolver2M(), range(tables.steps, 0, -1), SAMPLE, clip=OFF)
+    assert float(last.x_s.abs().mean()) == pytest.approx(mean, abs=1e-3)
 
 
 @pytest.mark.parametrize(("karras", "value"), [(False, 1006.388), (True, 3812.9927)])
@@ -140,6 +218,29 @@ def test_deis():
     *_, last = reverse_chain(denoiser, DEIS(back=1), range(tables.steps, 1, -1), SAMPLE, clip=OFF)
     (end,) = reverse_chain(denoiser, DDIM(), (2, 1), last.x_s, clip=OFF)
     assert float(end.x_s.abs().mean()) == pytest.approx(0.23916, abs=1e-3)
+
+
+def test_ipndm():
+    """It walks down twice, the second time from where the first ended and with its last slopes in mind.
+
+    At the highest level there is no image at all: theirs divides by 10⁻⁸ for 0, so ᾱ = 10⁻¹⁶ there. Its
+    network says v, from which theirs reads ε. The levels above are those at which nothing happens but that
+    the slopes were remembered.
+    """
+    theirs = IPNDMScheduler(1000)
+    theirs.set_timesteps(10)
+    falling = 10.0 ** -torch.arange(4, 29, 4, dtype=torch.float64)
+    tables = Tables.from_alpha_bar(torch.cat([1 - theirs.betas.double()[1:-1].flip(0) ** 2, falling]))
+    at = dict(zip(range(9, 0, -1), theirs.timesteps.tolist()[1:], strict=True))
+
+    def answer(x, t):
+        alpha_bar = tables.alpha_bar_at(t)
+        return x if t == 13 else (1 - alpha_bar) ** 0.5 * x + alpha_bar**0.5 * network(x, at[t])
+
+    denoiser, times = FunctionDenoiser(tables, answer), (16, 15, 14, 13, *range(9, -1, -1))
+    *_, once = reverse_chain(denoiser, IPNDM(), times[3:], SAMPLE, clip=OFF)
+    *_, twice = reverse_chain(denoiser, IPNDM(), times, once.x_s, clip=OFF, first=3, past=once.past)
+    assert float(twice.x_s.abs().mean()) == pytest.approx(2540529, abs=10)
 
 
 def test_sa_solver():

@@ -213,7 +213,7 @@ def test_that_the_network_of_edm_is_its_denoiser() -> None:
     denoiser = NetworkDenoiser(tables, Odd(), "edm")
     for row, time in enumerate(t.tolist()):
         x_t = x[row : row + 1] * tables.alpha_bar_at(time) ** 0.5
-        torch.testing.assert_close(denoiser(x_t, time).x0_hat, d[row : row + 1], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(denoiser(x_t, time).x0_hat, d[row : row + 1], rtol=1e-10, atol=1e-10)
     weight = plain_weight("edm").on_eps(tables)[t][:, None]
     on_image = (level**2 + sd**2) / (level * sd) ** 2  # EDM's λ, on the x_0 error
     torch.testing.assert_close(weight, on_image * level**2, rtol=1e-9, atol=0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
+from diffusion_studio.core.devices import finest
 from diffusion_studio.core.process.tables import Tables
 
 
@@ -28,8 +29,9 @@ class Coordinates:
         """Those of a network that predicts `kind` in the tables' coordinates, or in its own."""
         reading = READINGS[kind]
         shown = reading.entry(tables.alpha_bar.sqrt(), (1 - tables.alpha_bar).sqrt())
+        place = torch.device("cpu") if device is None else device
         found = tables.scale if shown is None else shown, reading.answer(tables.scale)
-        return cls(*(None if bool((each == 1).all()) else each.float().to(device) for each in found))
+        return cls(*(None if bool((each == 1).all()) else each.to(place, finest(place)) for each in found))
 
     def show(self, x_t: Tensor, t: Tensor) -> Tensor:
         """x_t (B, …) at times t (B,) as the network is shown it."""

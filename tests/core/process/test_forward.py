@@ -58,7 +58,7 @@ def test_that_all_readings_agree_whatever_the_process(process):
         roots = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
         for kind, reading in READINGS.items():
             wanted = reading.target(x_0, noise, *roots)
-            torch.testing.assert_close(said.read(kind), wanted, rtol=1e-6, atol=1e-9)
+            torch.testing.assert_close(said.read(kind), wanted, rtol=1e-9, atol=1e-9)
 
 
 @each

@@ -9,23 +9,29 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.models.network import Output
 from diffusion_studio.models.score_mlp import ScoreMLP
 
+_CALM = 4  # how much slower than a score an energy turns with the level, as neighbours tell of each other
+
 
 class EnergyNetwork:
     """E_θ(x_t, t), read as every other network of the plane: it predicts ε = b_t ∇E_θ, for s = −∇E_θ.
 
+    It is told ln(ς² + δ²/4), which stands still where the noise is finer than the data have detail: there p_t
+    does not change any more, and the noise hides nearly all that a step could learn.
+
     Args:
         network: gives one number for a point.
         tables: the forward process.
-        scale: what the slope of that number is multiplied by to be ε. (T+1,)
+        detail: δ, the smallest standard deviation in the data.
     """
 
     learns_variance = False
 
-    def __init__(self, network: ScoreMLP, tables: Tables, scale: Tensor) -> None:
+    def __init__(self, network: ScoreMLP, tables: Tables, detail: float) -> None:
         self.network = network
-        self.log_snr = tables.log_snr.float()
-        self.scale = scale.float()
-        self.noise = tables.noise.float()
+        self.detail = detail
+        self.log_level = (-tables.log_snr / 2).float()  # ln ς
+        self.scale = tables.scale.float()
+        self.noise = (1 - tables.alpha_bar).sqrt().float()
 
     @property
     def classes(self) -> int:
@@ -33,8 +39,7 @@ class EnergyNetwork:
 
     def energy(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
         """E_θ, which is −log p_t but for a constant; x in the coordinates of the process. (B, 2) → (B,)"""
-        found: Tensor = self.network(x, self.log_snr[t].to(x.dtype), labels)[:, 0]
-        return found * (self.scale[t] / self.noise[t]).to(x.dtype)
+        return self._at(self._shown(x, t), self.log_level[t].to(x.dtype), labels)
 
     def predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Output:
         """ε of each point, by the slope of its energy; recorded where gradients are.
@@ -46,8 +51,38 @@ class EnergyNetwork:
         """
         wanted = torch.is_grad_enabled()
         with torch.inference_mode(False), torch.enable_grad():
-            x = x_t if x_t.requires_grad else x_t.clone().requires_grad_()
+            given = x_t if x_t.requires_grad else x_t.clone()
             told = None if labels is None else labels.clone()
-            value = self.network(x, self.log_snr[t.clone()].to(x.dtype), told)[:, 0].sum()
-            (slope,) = torch.autograd.grad(value, x, create_graph=wanted)
-        return Output(slope * self.scale[t].to(x.dtype)[:, None])
+            eps, _ = self.slopes(self._shown(given, t.clone()), t.clone(), told, wanted)
+        return Output(eps)
+
+    def slopes(
+        self, x: Tensor, t: Tensor, labels: Tensor | None = None, recorded: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """ε̂ of points in the coordinates of chains, and how their energy changes with ln ς. (B, 2), (B,)
+
+        Args:
+            recorded: whether gradients are to go through the slopes.
+        """
+        x = x if x.requires_grad else x.requires_grad_()
+        log_level = self.log_level[t].to(x.dtype).requires_grad_()
+        value = self._at(x, log_level, labels).sum()
+        of_place, of_level = torch.autograd.grad(value, (x, log_level), create_graph=recorded)
+        return of_place * self.noise[t].to(x.dtype)[:, None], of_level
+
+    def _shown(self, x: Tensor, t: Tensor) -> Tensor:
+        """Points of the process in the coordinates of chains, where all levels are of one size."""
+        return x / self.scale[t].to(x.dtype)[:, None]
+
+    def _at(self, x: Tensor, log_level: Tensor, labels: Tensor | None) -> Tensor:
+        """E_θ of points in the coordinates of chains, each at a level of its own. (B,)
+
+        What the network gives is divided by the width of the narrowest part of p_t, so that it has slopes
+        near 1, and added to the energy of pure noise as far as x_t is noise.
+        """
+        level = torch.exp(2 * log_level)  # ς²
+        told = -torch.log(level + self.detail**2 / 4) / _CALM
+        width = ((self.detail**2 + level) / (1 + level)).sqrt()
+        of_noise = (x**2).sum(1) / 2 * level / (1 + level)
+        found: Tensor = of_noise + self.network(x, told, labels)[:, 0] / width
+        return found

@@ -21,7 +21,7 @@ from diffusion_studio.engine.jobs.events import Event, Progress
 from diffusion_studio.engine.loop.descent import Descent
 from diffusion_studio.engine.loop.loop import Training, finishing, trained
 from diffusion_studio.engine.loop.task import Limits
-from diffusion_studio.engine.plane.losses import LOSSES, Batch
+from diffusion_studio.engine.plane.losses import LOSSES, Batch, energetic
 from diffusion_studio.engine.plane.shapes import CLASSES
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent, CheckpointError
@@ -93,11 +93,10 @@ class PlaneTask:
         self._plan, self._tables = spec.learning, spec.tables()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            detail, classes = detail_of(spec), CLASSES if self._plan.dropped < 1 else 0
-            self._network = ScoreMLP(self._plan.width, detail, classes, 1 if self._gives_energy else 2)
+            self._detail, classes = detail_of(spec), CLASSES if self._plan.dropped < 1 else 0
+            self._network = ScoreMLP(self._plan.width, self._detail, classes, 1 if self._gives_energy else 2)
         self._average = copy.deepcopy(self._network)
         self._descent = Descent(self._network, self._average)
-        self._scale = output_scale(self._tables, self._kind, detail)
         self._asked = self._reading(self._network)
         self._generator = torch.Generator().manual_seed(seed)
         self._draw = _Batches(spec, self._tables, self._generator)
@@ -106,10 +105,17 @@ class PlaneTask:
 
     def step(self, number: int, share: float) -> Tensor:
         plan = self._plan
-        loss = LOSSES[plan.objective](self._asked, self._draw(), self._kind)
+        loss = self._loss(self._draw())
         self._descent.backward(loss)
         self._descent.follow(plan.learning_rate * _rate(share, number), decay_at(number, EMA), CLIP)
         return loss.detach()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """What is minimised; of an energy also its change with the level, where all levels are learned."""
+        plan, network = self._plan, self._asked.network
+        if isinstance(network, EnergyNetwork) and (plan.objective, plan.levels) == ("denoising", "all"):
+            return energetic(network, batch)
+        return LOSSES[plan.objective](self._asked, batch, self._kind)
 
     def tell(self, progress: Progress, last: bool) -> Iterator[Event]:
         """The network as it is now, not more often than it is worth painting."""
@@ -133,8 +139,12 @@ class PlaneTask:
         return "eps" if self._gives_energy else self._plan.predicts
 
     def _reading(self, network: ScoreMLP) -> NetworkDenoiser[PlaneNetwork | EnergyNetwork]:
-        kind = EnergyNetwork if self._gives_energy else PlaneNetwork
-        return NetworkDenoiser(self._tables, kind(network, self._tables, self._scale), self._kind)
+        read: PlaneNetwork | EnergyNetwork
+        if self._gives_energy:
+            read = EnergyNetwork(network, self._tables, self._detail)
+        else:
+            read = PlaneNetwork(network, self._tables, output_scale(self._tables, self._kind, self._detail))
+        return NetworkDenoiser(self._tables, read, self._kind)
 
     def state(self) -> CheckpointContent:
         tensors = {

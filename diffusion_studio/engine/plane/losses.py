@@ -1,4 +1,4 @@
-"""Two ways to learn a score: from the noise that was added, or from the noisy points alone."""
+"""Ways to learn a score: from the noise that was added, or from the noisy points alone; and an energy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.models.network import Output
 
+_OF_LEVEL = 0.3  # what the slope over the level counts beside that over the place
+
 
 class Asked(Protocol):
     """What is trained: it says one of the predictions of each x_t at a time of its own."""
 
     def predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Output: ...
+
+
+class Sloped(Protocol):
+    """An energy: it says the slopes of it, over the place (as ε̂) and over ln ς."""
+
+    def slopes(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +72,31 @@ def trace_of_jacobian(field: Tensor, x: Tensor) -> Tensor:
         (slope,) = torch.autograd.grad(field[:, i].sum(), x, create_graph=True)
         found = found + slope[:, i]
     return found
+
+
+def energetic(network: Sloped, batch: Batch) -> Tensor:
+    """Denoising score matching of an energy, over the place and over the level.
+
+    The slope over the place says nothing of how much of the whole lies in each of two parts with nothing
+    between them. How log p_t changes with the level at one place does, for at high levels all parts are one:
+
+        ∂ log p_t/∂ ln ς = E[∂ log p(x_t|x_0)/∂ ln ς | x_t],
+
+    the mean of a number that is known of each noised point, as the noise is.
+
+    Source:
+        DRE-∞ (the time score), here learned from noised points as the score is.
+    """
+    eps_hat, rise = network.slopes(batch.x_t, batch.t, batch.labels)
+    return ((eps_hat - batch.noise) ** 2).mean() + _OF_LEVEL * ((rise + level_slope(batch)) ** 2).mean()
+
+
+def level_slope(batch: Batch) -> Tensor:
+    """∂ log p(x_t|x_0)/∂ ln ς at x_t, in the coordinates of chains. (B,)"""
+    alpha_bar, noise = batch.alpha_bar[:, 0], batch.noise
+    towards = (noise * batch.x_0).sum(1)
+    d = noise.shape[1]
+    return alpha_bar * ((noise**2).sum(1) - d) - (alpha_bar * (1 - alpha_bar)).sqrt() * towards
 
 
 LOSSES: dict[str, Callable[[Asked, Batch, PredictionKind], Tensor]] = {

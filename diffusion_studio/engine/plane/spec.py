@@ -51,9 +51,11 @@ class PlaneLearning(Choice):
     gives: Literal["field", "energy"] = knob(
         "field", title="network gives", words={"field": "a prediction", "energy": "an energy E"},
         help="A prediction, two numbers at each place; or one number E, whose slope is the score: then "
-             "what is learned is −log p but for a constant, seen as a density and as a landscape. Each step "
-             "costs about three times as much, and ε is read from the slope, whatever is chosen below.",
-        formula=r"\hat s = -\nabla_{x_t} E_\theta(x_t, t)", source="Luo eq. 152–156",
+             "what is learned is −log p but for a constant, seen as a density and as a landscape. Where all "
+             "noise levels are learned, so is how E changes with the level: the slope alone does not say "
+             "how much of the whole lies in each of two parts with nothing between. Each step costs about "
+             "three times as much, and ε is read from the slope, whatever is chosen below.",
+        formula=r"\hat s = -\nabla_{x_t} E_\theta(x_t, t)", source="Luo eq. 152–156; DRE-∞",
     )  # fmt: skip
     dropped: float = knob(
         1.0, title="labels dropped", symbol="p", gt=0, le=1, words={1.0: "all"},

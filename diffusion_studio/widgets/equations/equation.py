@@ -21,6 +21,7 @@ from diffusion_studio.widgets.equations.formula import (
     split_terms,
     tint,
 )
+from diffusion_studio.widgets.equations.rendering import rendering
 from diffusion_studio.widgets.look.theme import Palette, tabular, theme
 
 __all__ = ["EquationView", "Term", "formula_html", "formula_svg", "prewarm", "terms"]
@@ -107,9 +108,6 @@ class EquationView(QWidget):
         self._held = 0.0  # the greatest height of this subject in this width, whatever its numbers are
         self._hovered = ""
         self._pictures: dict[bytes, QSvgRenderer] = {}
-        self._rendering = QTimer(self)
-        self._rendering.setSingleShot(True)
-        self._rendering.timeout.connect(self._render_next)
         self.setMouseTracking(True)
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
@@ -175,7 +173,7 @@ class EquationView(QWidget):
     def _refresh(self) -> None:
         if self._missing() is not None:
             self._waiting = True
-            self._rendering.start(0)  # what stands there stays until the new formula is ready
+            rendering().ask(self)  # what stands there stays until the new formula is ready
             return
         held, waited, self._waiting = self._held, self._waiting, False
         self._place()
@@ -198,8 +196,8 @@ class EquationView(QWidget):
                     return key
         return None
 
-    def _render_next(self) -> None:
-        """Render one formula, then go back to the event loop."""
+    def render_next(self) -> None:
+        """Render one formula, and ask again while there is another."""
         missing = self._missing()
         if missing is not None:
             try:

@@ -34,7 +34,7 @@ def view(qtbot):
 
 
 def settled(qtbot, view):
-    qtbot.waitUntil(lambda: view._missing() is None and not view._rendering.isActive())
+    qtbot.waitUntil(lambda: view._missing() is None and not view._waiting)
     return view
 
 
@@ -149,6 +149,24 @@ def test_that_pointing_at_a_term_tells_its_name(qtbot, view):
     assert heard == ["x0", ""]
 
 
+def test_that_formulas_in_sight_are_rendered_before_those_that_are_not(qtbot, view, monkeypatch):
+    rendered: list[str] = []
+    render = formula._render
+    monkeypatch.setattr(
+        formula, "_render", lambda latex, *rest: rendered.append(latex) or render(latex, *rest)
+    )
+    hidden = EquationView()
+    qtbot.addWidget(hidden)
+    gone = EquationView()
+    gone.set_equation("q_{100}")
+    gone.deleteLater()
+    hidden.set_equation("q_{101} + q_{102}")
+    view.set_equation("q_{103} + q_{104}")
+    settled(qtbot, view)
+    settled(qtbot, hidden)
+    assert rendered == ["q_{103}", "+ q_{104}", "q_{101}", "+ q_{102}"]
+
+
 def test_that_numbers_in_plain_text_need_no_rendering(qtbot, view, monkeypatch):
     numbers = (Term(text="= 0.619"), Term(r"\hat{x}_0", "x0"))
     view.set_equation(STEP, numbers, "score SDE eq. 12")
@@ -156,7 +174,7 @@ def test_that_numbers_in_plain_text_need_no_rendering(qtbot, view, monkeypatch):
     monkeypatch.setattr(formula, "_render", lambda *args: pytest.fail("rendered"))
     for i in range(50):
         view.set_numbers((Term(text=f"= {i / 50:.3f}"), numbers[1]))
-        assert not view._rendering.isActive()
+        assert not view._waiting
     assert "0.980" in view.accessibleDescription()
 
 

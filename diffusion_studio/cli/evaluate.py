@@ -47,9 +47,8 @@ Tolerance = Annotated[
     float,
     typer.Option(
         "--tolerance",
-        min=LEAST_TOLERANCE,
-        max=1,
-        help="Largest error of each step of the flow, in pixels of [−1, 1] and in nats.",
+        help=f"Largest error of each step of the flow, in pixels of [−1, 1] and in nats; {LEAST_TOLERANCE:g} "
+        "at least.",
     ),
 ]
 
@@ -81,6 +80,7 @@ def evaluate(
     images apart for the bound if it was trained with --set data.held_out=0.1. Of an autoencoder the bound is
     compared with log p by importance weights."""
     with usage():
+        _check_tolerance(tolerance)
         if out is not None and out.suffix.lower() != ".json":
             raise Refused(f"{out} should end in .json.")
         if out is not None:
@@ -105,6 +105,14 @@ def evaluate(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, to_json(found.evaluation.to_dict()))
         tell(out)
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not LEAST_TOLERANCE <= tolerance <= 1:  # NaN too
+        raise Refused(
+            f"A tolerance of {tolerance:g} cannot be met: a network in single precision tells no finer than "
+            f"{LEAST_TOLERANCE:g}, and a step may not err by more than 1."
+        )
 
 
 def _lines(found: Evaluated | CodeEvaluated) -> list[str]:

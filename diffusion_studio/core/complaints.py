@@ -48,4 +48,6 @@ def explained(first: Mapping[str, Any]) -> str:
     message = _words_for(first) or first["msg"].removeprefix("Value error, ").rstrip(".")
     given = first.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{where}: {message[:1].lower()}{message[1:]}{shown}." if where else f"{message}."
+    if where and not message[1:2].isupper():  # a name like VE stays as it is
+        message = message[:1].lower() + message[1:]
+    return f"{where}: {message}{shown}." if where else f"{message}."

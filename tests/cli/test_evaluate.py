@@ -24,6 +24,7 @@ def test_that_an_evaluation_that_cannot_be_is_refused_in_one_sentence(said, tmp_
     for arguments, code, part in (
         ([tmp_path / "nothing"], 1, "is not a run"),
         ([tmp_path / "nothing", "--out", "found.txt"], 2, "should end in .json"),
+        ([tmp_path / "nothing", "--flow", "--tolerance", "1e-9"], 2, "tolerance of 1e-09 cannot be met"),
     ):
         found, out, errors = said("evaluate", *arguments)
         assert (found, out) == (code, "")

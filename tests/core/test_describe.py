@@ -4,6 +4,7 @@ from itertools import permutations
 
 import pytest
 
+from diffusion_studio.core.complaints import explained
 from diffusion_studio.core.describe import Choice, get_value, knob, knobs, with_value, with_values
 from diffusion_studio.core.process.schedules import AnySchedule, LinearSchedule
 from diffusion_studio.core.process.spacing import AnySpacing, TrailingSpacing
@@ -99,3 +100,9 @@ def test_that_a_member_that_is_not_there_is_answered_with_those_that_are():
 
     with pytest.raises(ValueError, match="sampler: there is no 'nope'; choose one of ddim, ddpm"):
         with_value(Some(), "sampler.kind", "nope")
+
+
+def test_that_a_sentence_that_begins_with_a_name_keeps_it():
+    complaint = {"type": "value_error", "loc": ("process",), "input": None}
+    assert explained({**complaint, "msg": "Value error, VE keeps it"}) == "process: VE keeps it."
+    assert explained({**complaint, "msg": "Value error, There is none"}) == "process: there is none."

@@ -5,12 +5,14 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from pydantic import field_validator, model_validator
 from torch import Tensor
 
 from diffusion_studio.core.describe import knob
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.samplers.euler import RESCALED, rescaling
 from diffusion_studio.core.samplers.heun import Heun
@@ -56,6 +58,28 @@ class EDMStochastic(Sampler):
         "to the next"
     )
     source: ClassVar[str] = "EDM algorithm 2"
+
+    @field_validator("churn", mode="before")
+    @classmethod
+    def _addable(cls, churn: Any) -> Any:
+        try:
+            too_much = float(churn) > MOST_CHURN
+        except (TypeError, ValueError):
+            return churn  # no number, which is said elsewhere
+        if too_much:
+            raise Refused(
+                f"more than {MOST_CHURN:.4f} (√2 − 1) would add more noise than there is in the state"
+            )
+        return churn
+
+    @model_validator(mode="after")
+    def _in_order(self) -> EDMStochastic:
+        if self.lowest >= self.highest:
+            raise Refused(
+                f"the lowest level of fresh noise, {self.lowest:g}, must be below the highest, "
+                f"{self.highest:g}"
+            )
+        return self
 
     @property
     def is_deterministic(self) -> bool:

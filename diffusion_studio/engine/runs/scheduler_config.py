@@ -114,6 +114,11 @@ def _prediction(config: dict[str, Any]) -> PredictionKind:
     kind = config.get("prediction_type", named)
     if isinstance(kind, str) and SCALE in config:
         kind = kind.removeprefix(_SCALED)
+    if kind == "flow_prediction":
+        raise Refused(
+            "Its network predicts the velocity of the straight path, and was shown x_u = (1−u) x_0 + u ε; "
+            "the states of its scheduler are those of another process."
+        )
     if kind not in _PREDICTIONS:
         raise Refused(f"The prediction {kind!r} is not known here.")
     return _PREDICTIONS[kind]

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.process.forward import missed_end
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.plane.shapes import CUSTOM, SHAPES, Modes, modes_from_picture
 from diffusion_studio.engine.plane.spec import PlaneSpec
@@ -175,6 +176,7 @@ class PlanePanel(QWidget):
             self._shown = plain
             self.form.set_choice(spec)
             self.learning_form.set_choice(spec)
+            self.form.set_note("forward.kind", missed_end(spec.tables()))
         reasons = {"memorised": ONLY_POINTS} if spec.reference == "law" else {}
         if reason := why_not(state):
             reasons["guide.gamma"] = reason

@@ -12,10 +12,11 @@ from diffusion_studio.core.chain import plan, reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser, MemorisingDenoiser
 from diffusion_studio.core.denoisers.predictions import Prediction
-from diffusion_studio.core.describe import members
+from diffusion_studio.core.describe import members, with_values
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule, Schedule, StraightSchedule
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import (
     DDIM,
     DDPM,
@@ -214,6 +215,19 @@ def test_that_edm_goes_from_one_raised_level_to_the_next():
     torch.testing.assert_close(step.x_s, low * roots[s], rtol=1e-10, atol=1e-10)
     with pytest.raises(ValueError, match="churn"):
         EDMStochastic(churn=0.5)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        ([("churn", "0.5")], r"churn: more than 0\.4142 \(√2 − 1\) would add more noise than there is"),
+        ([("churn", "much")], "churn: a number is needed"),
+        ([("lowest", "3"), ("highest", "2")], "fresh noise, 3, must be below the highest, 2"),
+    ],
+)
+def test_that_churn_that_cannot_be_is_refused_with_the_reason(pairs, words):
+    with pytest.raises(Refused, match=words):
+        with_values(EDMStochastic(), pairs)
 
 
 @pytest.mark.parametrize("kind", list(SAMPLERS))

@@ -354,6 +354,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any] | str, str]] = {  # file, new value
     "very many layers": (UNET, {"layers_per_block": 100_000}, "layers_per_block is 100000"),
     "a growing noise": (SCHEDULER, {"_class_name": "ScoreSdeVeScheduler"}, "ScoreSdeVeScheduler: its noise"),
     "a flow": (SCHEDULER, {"_class_name": "FlowMatchEulerDiscreteScheduler"}, "a flow on the straight path"),
+    "the velocity of a flow": (SCHEDULER, {"prediction_type": "flow_prediction"}, "was shown x_u"),
     "flow sigmas": (SCHEDULER, {"use_flow_sigmas": True}, "a flow on the straight path"),
     "an unknown scheduler": (SCHEDULER, {"_class_name": "OtherScheduler"}, "scheduler is OtherScheduler"),
     "codes": (INDEX, '{"vqvae": ["diffusers", "VQModel"]}', "a model of codes"),

@@ -57,6 +57,14 @@ def at(page, x: float, y: float) -> QPoint:
     return page.plane.camera.to_pixels.map(QPointF(x, y)).toPoint()
 
 
+def test_that_a_process_that_misses_the_noise_says_so(page):
+    field = page.panel.form.field("forward.kind")
+    assert field._sentence.text() == ""
+    page.model.edit("schedule.kind", "geometric")
+    page.model.edit("schedule.largest", 1.0)
+    assert "does not reach the noise" in field._sentence.text()
+
+
 def test_that_the_page_moves_when_it_is_opened(open_app, qtbot):
     app = open_app(computed=False)
     app.studio.show_page("plane")

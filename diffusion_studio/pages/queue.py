@@ -40,10 +40,12 @@ class QueueDialog(QDialog):
         self.list.setAccessibleName("Trainings in the queue")
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.earlier, self.later = QPushButton("Earlier"), QPushButton("Later")
-        self.remove, self.start, close = QPushButton("Take out"), QPushButton(), QPushButton("Close")
+        self.remove, self.back = QPushButton("Take out"), QPushButton("Put back")
+        self.back.setToolTip("Undoes the last taking out")
+        self.start, close = QPushButton(), QPushButton("Close")
         self.start.setProperty("primary", True)
         row = FlowRow()
-        for button in (self.start, self.earlier, self.later, self.remove, close):
+        for button in (self.start, self.earlier, self.later, self.remove, self.back, close):
             button.setAutoDefault(False)
             row.addWidget(button)
         column = QVBoxLayout(self)
@@ -57,6 +59,7 @@ class QueueDialog(QDialog):
         self.earlier.clicked.connect(partial(self._move, -1))
         self.later.clicked.connect(partial(self._move, +1))
         self.remove.clicked.connect(lambda: queue.remove(self._chosen()))
+        self.back.clicked.connect(queue.put_back)
         self.start.clicked.connect(self._start)
         close.clicked.connect(self.reject)
         queue.changed.connect(self._show)
@@ -84,6 +87,7 @@ class QueueDialog(QDialog):
         self.about.setText((GOES if state.going else WAITS) if titles else EMPTY)
         self.start.setText("Hold the queue" if state.going else "Start the queue")
         self.start.setEnabled(bool(titles))
+        self.back.setEnabled(bool(state.taken))
         self._show_choice()
 
     def _show_choice(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.pages.page import Work
 from diffusion_studio.widgets.actions.action_set import Act
 
@@ -31,12 +32,25 @@ def acts_of(model: Trains) -> dict[str, Act]:
     }
 
 
-def work_of(model: Trains) -> Work | None:
-    """The training that goes on, or that has ended."""
+def work_of(model: Trains, name: str) -> Work | None:
+    """The training that goes on, or that has ended; `name` is what its run is called."""
     state = model.state
     if state.run is None:
         return None
-    return Work(state.fraction, f"{state.run.name}: {state.detail}", ended=not state.busy)
+    return Work(state.fraction, f"{name}: {state.detail}", ended=not state.busy)
+
+
+def chips_of(model: Trains, name: str, waiting: int = 0) -> list[tuple[str, str]]:
+    """What the head of the page says of the run `name`, and of the trainings that wait."""
+    saved = f"step {model.state.saved_step:,}" if model.state.saved_step else ""
+    queue = str(waiting) if waiting else ""
+    chips = [("run", name), ("queue", queue), ("device", model.state.device), ("saved", saved)]
+    return [(title, value) for title, value in chips if value]
+
+
+def name_of(model: Trains) -> str:
+    """What the shown run is called now: a person names it on another page. Nothing without a run."""
+    return called(model.state.run) if model.state.run is not None else ""
 
 
 def _has_images(state: Any) -> bool:

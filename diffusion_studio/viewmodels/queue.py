@@ -34,6 +34,7 @@ class QueueState:
 
     items: tuple[Queued, ...] = ()
     going: bool = False
+    taken: tuple[tuple[tuple[int, Queued], ...], ...] = ()  # (place, what), for each time some were taken out
 
     def in_words(self) -> str:
         """ "3 trainings wait"; nothing for none."""
@@ -64,8 +65,22 @@ class Queue(QObject):
         self._put((*self.state.items, Queued(f"Go on with {name}", run=run)))
 
     def remove(self, places: Sequence[int]) -> None:
-        """Takes trainings out of the queue."""
+        """Takes trainings out of the queue; they can be put back while the window is open."""
+        taken = tuple((place, item) for place, item in enumerate(self.state.items) if place in places)
         self._put([item for place, item in enumerate(self.state.items) if place not in places])
+        if taken:
+            self._update(taken=(*self.state.taken, taken))
+
+    def put_back(self) -> None:
+        """Undoes the last taking out: each to its place, or to the end of a queue that is shorter now."""
+        if not self.state.taken:
+            return
+        *before, last = self.state.taken
+        items = list(self.state.items)
+        for place, item in last:
+            items.insert(place, item)
+        self._update(taken=tuple(before))
+        self._put(items)
 
     def move(self, place: int, by: int) -> None:
         """Lets one begin earlier (−1) or later (+1)."""

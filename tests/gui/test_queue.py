@@ -35,6 +35,11 @@ def test_that_parameters_and_runs_are_queued_seen_and_taken_out(qtbot, open_app,
     assert dialog.list.currentRow() == 1 and dialog.later.isEnabled()
     qtbot.mouseClick(dialog.remove, Qt.MouseButton.LeftButton)
     assert [item.title for item in studio.queue.state.items] == ["New run on digits", "Go on with mine"]
+    qtbot.mouseClick(dialog.back, Qt.MouseButton.LeftButton)
+    assert [item.title for item in studio.queue.state.items][1] == "New run like mine"
+    assert not dialog.back.isEnabled()
+    dialog.list.setCurrentRow(1)
+    qtbot.mouseClick(dialog.remove, Qt.MouseButton.LeftButton)
     qtbot.mouseClick(dialog.start, Qt.MouseButton.LeftButton)
     assert [item.title for item in begun] == ["New run on digits"]
     studio.queue.remove([0, 1])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,13 +10,10 @@ from PySide6.QtGui import QDesktopServices
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.pages.entries import PAGES
-from diffusion_studio.pages.sample.side import TABS
 from diffusion_studio.pages.shell import LEAST
-from diffusion_studio.pages.theory.page import PARTS
-from diffusion_studio.studio import Studio
 from diffusion_studio.viewmodels.train import outlook, training
 from support.tiny import begin, finish, tiny_config
-from support.walk import Walk
+from support.walk import Walk, parts_of, shortened, value_of
 
 WITH_A_RUN = ("train", "theory", "runs")
 
@@ -48,43 +43,10 @@ def walk(qtbot: Any, open_app: Any, monkeypatch: Any, page: str) -> Walk:
     studio.training.editor.set(config)
     if page in WITH_A_RUN:
         studio.training.show_run(run)
-    shorten(studio.sampling.tree, steps=4, count=4)
-    shorten(studio.code_page.model, **{"training.steps": 2, "training.seconds": 0.0})
-    shorten(studio.plane.editor, count=100)
+    shortened(studio)
     made = Walk(qtbot, app)
     made.come_to_rest()
     return made
-
-
-def shorten(edited: Any, **values: Any) -> None:
-    for path, value in values.items():
-        edited.edit(path, value)
-    edited.settle()
-
-
-def parts_of(studio: Studio, page: str) -> list[Callable[[], object]]:
-    """How each part of a page is brought into sight."""
-    if page == "sample":
-        show = studio.sample_page.side.show_tab
-        return [partial(show, key) for key, *_ in TABS]
-    if page == "autoencoder":
-        model = studio.code_page.model
-        return [partial(model.show, view) for view in ("learn", "code", "exact", "bridge")]
-    if page == "theory":
-        return [partial(studio.theory_page.show_part, key) for key, *_ in PARTS]
-    return [lambda: None]
-
-
-def value_of(studio: Studio, page: str) -> Any:
-    """What undo acts on."""
-    return {
-        "train": lambda: studio.training.config,
-        "sample": lambda: studio.sampling.tree.parameters,
-        "plane": lambda: studio.plane.editor.value,
-        "autoencoder": lambda: studio.code_page.model.editor.value,
-        "theory": lambda: studio.theory.state.spec,
-        "runs": lambda: [(run.path, run.entry) for run in studio.runs.state.runs],
-    }[page]()
 
 
 def test_that_everything_can_be_touched_and_undone(qtbot: Any, walk: Walk, page: str, caplog: Any) -> None:

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from diffusion_studio.widgets.chain.timeline import Timeline
 from diffusion_studio.widgets.forms.segmented import Segmented, symbol_width
 from diffusion_studio.widgets.frame.elided import ElidedLabel
+from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.plots import BasePlot
 from diffusion_studio.widgets.plots.base import LEAST
 from diffusion_studio.widgets.plots.legend import LegendLine
@@ -94,6 +95,8 @@ def _needed(widget: QWidget) -> QSize | None:
         return _of_words(widget, widget.text().replace("&&", "&"))
     if isinstance(widget, Segmented):
         return _of_segments(widget)
+    if isinstance(widget, ImageGrid):
+        return widget.room_for_words
     if isinstance(widget, LegendLine):
         return QSize(widget.minimumSizeHint().width(), widget.heightForWidth(widget.width()))
     return None

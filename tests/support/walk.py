@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QTimer
@@ -26,6 +27,9 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from diffusion_studio.app import App
+from diffusion_studio.pages.sample.side import TABS
+from diffusion_studio.pages.theory.page import PARTS
+from diffusion_studio.studio import Studio
 from diffusion_studio.widgets.forms.segmented import Segmented
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -272,3 +276,44 @@ def _upwards(widget: QWidget) -> Iterator[QWidget]:
 
 def _value_of(control: QComboBox | QAbstractSlider) -> int:
     return control.currentIndex() if isinstance(control, QComboBox) else control.value()
+
+
+# --- the pages, as far as a walk must know them ------------------------------------------------------------
+
+
+def shortened(studio: Studio) -> None:
+    """All that can be begun is small."""
+    _shorten(studio.sampling.tree, steps=4, count=4)
+    _shorten(studio.code_page.model, **{"training.steps": 2, "training.seconds": 0.0})
+    _shorten(studio.plane.editor, count=100)
+
+
+def _shorten(edited: Any, **values: Any) -> None:
+    for path, value in values.items():
+        edited.edit(path, value)
+    edited.settle()
+
+
+def parts_of(studio: Studio, page: str) -> list[Callable[[], object]]:
+    """How each part of a page is brought into sight."""
+    if page == "sample":
+        show = studio.sample_page.side.show_tab
+        return [partial(show, key) for key, *_ in TABS]
+    if page == "autoencoder":
+        model = studio.code_page.model
+        return [partial(model.show, view) for view in ("learn", "code", "exact", "bridge")]
+    if page == "theory":
+        return [partial(studio.theory_page.show_part, key) for key, *_ in PARTS]
+    return [lambda: None]
+
+
+def value_of(studio: Studio, page: str) -> Any:
+    """What undo acts on."""
+    return {
+        "train": lambda: studio.training.config,
+        "sample": lambda: studio.sampling.tree.parameters,
+        "plane": lambda: studio.plane.editor.value,
+        "autoencoder": lambda: studio.code_page.model.editor.value,
+        "theory": lambda: studio.theory.state.spec,
+        "runs": lambda: [(run.path, run.entry) for run in studio.runs.state.runs],
+    }[page]()

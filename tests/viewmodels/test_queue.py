@@ -108,6 +108,12 @@ def test_that_trainings_change_places_and_are_taken_out(queue):
     queue.remove([0, 2])
     assert titles(queue) == ["seed 3"]
     assert queue.state.in_words() == "1 training waits"
+    queue.remove([0])
+    queue.put_back()
+    assert titles(queue) == ["seed 3"]
+    queue.put_back()
+    queue.put_back()  # nothing more was taken out
+    assert titles(queue) == ["seed 1", "seed 3", "seed 2"]
 
 
 def test_that_what_waits_is_there_at_the_next_start_and_waits_still(queue, training, memory, tmp_path):

@@ -17,6 +17,7 @@ BROKEN = "labbook-broken.json"  # what could not be read, kept when a new one is
 MOST_BYTES = 1 << 20
 MOST_NAME, MOST_TAG, MOST_NOTE = 120, 40, 20_000  # characters
 MOST_TAGS = 20
+_REFUSED = '<>:"/\\|?*'  # in names of files, on Windows
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,12 @@ def write_entry(run: Path, entry: Entry) -> None:
 def called(run: Path) -> str:
     """What a run is called: by a person, or like its folder."""
     return read_entry(run)[0].name or run.name
+
+
+def file_name(run: Path) -> str:
+    """What files about a run are called: like it, without what some file systems refuse."""
+    kept = "".join("-" if c in _REFUSED or not c.isprintable() else c for c in called(run))
+    return kept.strip(" .") or run.name
 
 
 def one_line(text: str) -> str:

@@ -37,6 +37,7 @@ from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.cards import ProgressCard
+from diffusion_studio.widgets.frame.scrolling import FillColumn
 from diffusion_studio.widgets.look.theme import label
 
 PROGRESS_HZ = 8.0
@@ -58,6 +59,7 @@ class AutoencoderPage(Page):
         self.model = model
         self._shown: CodeState | None = None
         self._progress_shown = -1e9
+        self._name = ""  # of the run that is shown
         self._build()
         self._connect()
         self._render(model.state)
@@ -86,7 +88,7 @@ class AutoencoderPage(Page):
         area = self.workspace.area
         self.workspace.lay_over(self.banner)
         area.addWidget(self.choice, 0, Qt.AlignmentFlag.AlignLeft)
-        area.addWidget(self.views, 1)
+        area.addWidget(FillColumn(self.views), 1)
         area.addWidget(self.progress)
         self.panel, self.equation = CodePanel(), EquationView()
         self.workspace.panel.addWidget(self.panel)
@@ -197,9 +199,12 @@ class AutoencoderPage(Page):
 
     def _render_phase(self, state: CodeState) -> None:
         self.progress.set_state("running" if state.phase == "preparing" else state.phase)
-        name = state.run.name if state.run is not None else "Nothing trained yet"
-        self.progress.set_title(name, "Train" if state.run is None else "Train anew")
+        self._show_name()
         self.again.setVisible(state.run is not None and not state.busy)
+
+    def _show_name(self) -> None:
+        self._name = training.name_of(self.model)
+        self.progress.set_title(self._name or "Nothing trained yet", "Train anew" if self._name else "Train")
 
     def _render_progress(self, before: CodeState | None, state: CodeState) -> None:
         """The line and the bar, now and then while only they move; painting takes time from the training."""
@@ -215,16 +220,13 @@ class AutoencoderPage(Page):
     # --- header and memory ------------------------------------------------------------------------------
 
     def chips(self) -> list[tuple[str, str]]:
-        state = self.model.state
-        chips = [("run", state.run.name)] if state.run is not None else []
-        if state.device:
-            chips.append(("device", state.device))
-        if state.saved_step:
-            chips.append(("saved", f"step {state.saved_step:,}"))
-        return chips
+        return training.chips_of(self.model, self._name)
+
+    def come_into_sight(self, run: Path | None) -> None:
+        self._show_name()
 
     def work(self) -> Work | None:
-        return training.work_of(self.model)
+        return training.work_of(self.model, self._name)
 
     @property
     def can_undo(self) -> bool:

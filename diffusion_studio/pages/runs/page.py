@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.engine.labbook.entries import file_name
 from diffusion_studio.pages.page import (
     LOW,
     Desk,
@@ -90,7 +91,8 @@ class RunsPage(Page):
         self.halves = QSplitter(Qt.Orientation.Vertical)
         self.halves.addWidget(self.views)
         self.halves.addWidget(self.compare)
-        self.halves.setStretchFactor(0, 1)
+        self.halves.setStretchFactor(0, 2)
+        self.halves.setStretchFactor(1, 3)  # of a large window the curves have more use than the list
         self.halves.setSizes([420, 300])
         self.halves.setHandleWidth(12)
         self.halves.setChildrenCollapsible(False)
@@ -189,7 +191,7 @@ class RunsPage(Page):
         run, (_, suffix, filters) = self.model.state.selected, EXPORTS[number]
         if run is None:
             return
-        name = f"{run.name}.{suffix}" if suffix else f"{run.name}-model"
+        name = f"{file_name(run)}.{suffix}" if suffix else f"{file_name(run)}-model"
         dialog = QFileDialog(self, "Export", str(Path.home() / name), filters)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(suffix)

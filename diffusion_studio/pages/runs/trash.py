@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.trash import Trashed
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
 from diffusion_studio.viewmodels.runs.state import RunsState
@@ -64,8 +65,9 @@ class TrashDialog(QDialog):
         if [item.path for item in state.trash] != [item.path for item in self._all()]:
             self.list.clear()
             for run in state.trash:
-                item = QTreeWidgetItem([run.path.name, megabytes(run.size)])
+                item = QTreeWidgetItem([called(run.path), megabytes(run.size)])
                 item.setData(0, _WHICH, run)
+                item.setToolTip(0, str(run.home))
                 self.list.addTopLevelItem(item)
         self.about.setText(in_words(state.trash) or "The trash is empty.")
         self._show_choice()

@@ -74,6 +74,7 @@ class TrainPage(Page):
         self._shown: TrainState | None = None
         self._waiting = 0  # trainings in the queue
         self._progress_shown = -1e9
+        self._name = ""  # of the run that is shown
         self._build()
         self._connect()
         self._render(model.state)
@@ -212,8 +213,7 @@ class TrainPage(Page):
 
     def _render_phase(self, state: TrainState) -> None:
         self.progress.set_state("running" if state.phase == "preparing" else state.phase)
-        name = state.run.name if state.run is not None else "Nothing trained yet"
-        self.progress.set_title(name, "Start" if state.run is None else "Start a new run")
+        self._show_name()
         is_here = state.run is not None and self.model.following.remote(state.run) is None
         self.again.setVisible(is_here and not state.busy)
         self.sample_now.setVisible(is_here)
@@ -226,6 +226,12 @@ class TrainPage(Page):
             "idle": () if state.run is None else ("end",),
         }  # fmt: skip
         self.algorithm.mark(training_by(state.config.objective.predict).at(*stages[state.phase]))
+
+    def _show_name(self) -> None:
+        self._name = training.name_of(self.model)
+        self.progress.set_title(
+            self._name or "Nothing trained yet", "Start a new run" if self._name else "Start"
+        )
 
     def _render_progress(self, before: TrainState | None, state: TrainState) -> None:
         """The line and the bar, now and then while only they move; painting takes time from the training."""
@@ -253,6 +259,7 @@ class TrainPage(Page):
         self.model.outlook.watch(False)
 
     def come_into_sight(self, run: Path | None) -> None:
+        self._show_name()
         self._offer_codes()
 
     def _offer_codes(self) -> None:
@@ -265,15 +272,7 @@ class TrainPage(Page):
         self.model.outlook.use_device(name)
 
     def chips(self) -> list[tuple[str, str]]:
-        state = self.model.state
-        chips = [("run", state.run.name)] if state.run is not None else []
-        if self._waiting:
-            chips.append(("queue", str(self._waiting)))
-        if state.device:
-            chips.append(("device", state.device))
-        if state.saved_step:
-            chips.append(("saved", f"step {state.saved_step:,}"))
-        return chips
+        return training.chips_of(self.model, self._name, self._waiting)
 
     def say_queue(self, queue: QueueState) -> None:
         """How many trainings wait."""
@@ -281,7 +280,7 @@ class TrainPage(Page):
         self.header_changed.emit()
 
     def work(self) -> Work | None:
-        return training.work_of(self.model)
+        return training.work_of(self.model, self._name)
 
     @property
     def can_undo(self) -> bool:

@@ -12,6 +12,7 @@ from diffusion_studio.engine.evaluation.exported_run import export_run
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.labbook.disk import drop_older
+from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.run import RunError
 from diffusion_studio.engine.runs.trash import delete_for_good, move_to_trash, put_back
 from diffusion_studio.viewmodels.job import Post, Slot
@@ -102,7 +103,7 @@ class Exports(QObject):
                 raise Refused(f"{target} could not be written: {error.strerror or error}.") from error
             yield events.Finished("done", " ".join((f"Saved {target}.", *notes)), file=str(target))
 
-        self.told.emit(Notice("info", f"{run.name} is being exported …"))
+        self.told.emit(Notice("info", f"{called(run)} is being exported …"))
         self._slot.start(stream)
 
     def _on_told(self, event: events.Event) -> None:

@@ -46,7 +46,10 @@ class RunsRead(events.Event):
 
 
 class Comparing(QObject):
-    """Reads the runs that are to be compared; what was read already is not read again."""
+    """Reads the runs that are to be compared; what was read already is not read again.
+
+    What could not be read is asked for anew each time: it may be on its way into the trash or back.
+    """
 
     changed = Signal(object)  # tuple[RunRead, ...], in the order that was asked for
 
@@ -54,7 +57,7 @@ class Comparing(QObject):
         super().__init__(parent)
         self._slot = Slot(self)
         self._slot.told.connect(self._on_told)
-        self._known: dict[Path, RunRead | None] = {}  # None of a run that cannot be read
+        self._known: dict[Path, RunRead] = {}
         self._wanted: dict[Path, str] = {}  # what each is called
         self.runs: tuple[RunRead, ...] = ()
 
@@ -93,8 +96,7 @@ class Comparing(QObject):
 
     def _on_told(self, event: events.Event) -> None:
         if isinstance(event, RunsRead):
-            found = {run.path: run for run in event.runs}
-            self._known = dict.fromkeys(self._wanted) | self._known | found
+            self._known |= {run.path: run for run in event.runs}
             self._tell()
 
     def shutdown(self) -> None:

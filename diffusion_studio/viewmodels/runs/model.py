@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.labbook.entries import Entry
+from diffusion_studio.engine.labbook.entries import Entry, called
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.remembered import Memory
@@ -229,9 +229,10 @@ class RunsViewModel(QObject):
     def trash(self, path: Path) -> None:
         """Moves a run to the trash; it can be put back."""
         self._writing.finish()
+        name = called(path)
         if (step := self.bin.take(path)) is not None:
             self._remember(step)
-            self._tell(Notice("info", f"{path.name} was moved to the trash.", action="Put it back"))
+            self._tell(Notice("info", f"{name} was moved to the trash.", action="Put it back"))
             self._trash_moved()
 
     def put_back(self) -> None:

@@ -20,7 +20,7 @@ from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.chains.views import View
 
 STRIP_COLUMNS, STRIP_ROWS = 12, 8
-NOT_ASKED = "γ = 1 at this step: the estimate without guidance takes no part, and is not computed."
+NOT_ASKED = "Takes no part while γ = 1, and is not computed."
 _COLD, _WARM = np.array([86, 180, 233], np.float32), np.array([230, 159, 0], np.float32)  # sky, orange
 _ZERO = np.array([44, 49, 58], np.float32)
 

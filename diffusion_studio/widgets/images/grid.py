@@ -39,6 +39,7 @@ from diffusion_studio.widgets.images.mosaic import (
 from diffusion_studio.widgets.look.theme import GRID, theme
 
 _CORNER = 4
+_IN_LINES = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
 _STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
 
@@ -196,12 +197,19 @@ class ImageGrid(QWidget):
         plan = self._planned()
         if plan is None:
             painter.setPen(QColor(theme().palette.muted))
-            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-            painter.drawText(self.rect().adjusted(16, 16, -16, -16), flags, self._empty_text)
+            painter.drawText(self.rect().adjusted(4, 4, -4, -4), _IN_LINES, self._empty_text)
         else:
             painter.drawImage(QPointF(*plan.layout.origin) / plan.ratio, self._composed(plan))
             paint_marks(painter, plan, self._marks, self.width())
         painter.end()
+
+    @property
+    def room_for_words(self) -> QSize:
+        """What the words in place of pictures take in the present width; nothing where there are pictures."""
+        if self._words is not None or not self._empty_text:
+            return QSize()
+        room = QRect(0, 0, self.width() - 8, 10_000)
+        return self.fontMetrics().boundingRect(room, _IN_LINES, self._empty_text).size() + QSize(8, 8)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._relayout()

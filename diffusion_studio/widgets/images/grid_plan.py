@@ -114,8 +114,13 @@ def _paint_captions(painter: QPainter, plan: GridPlan, marks: GridMarks) -> None
         tile = plan.tile(index)
         room = QRectF(tile.left() - 2, tile.bottom() + 1, tile.width() + 4, marks.room_below(metrics))
         painter.setPen(QColor(colors.text if index == marks.selection else colors.muted))
-        short = metrics.elidedText(caption, Qt.TextElideMode.ElideRight, int(room.width()))
-        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, short)
+        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, shortened(caption, metrics, int(room.width())))
+
+
+def shortened(caption: str, metrics: QFontMetrics, width: int) -> str:
+    """As much of a caption as there is room for; nothing where that is less than half: "0…" tells none."""
+    short = metrics.elidedText(caption, Qt.TextElideMode.ElideRight, width)
+    return short if short == caption or 2 * (len(short) - 1) >= len(caption) else ""
 
 
 def _paint_highlight(painter: QPainter, plan: GridPlan, marks: GridMarks) -> None:

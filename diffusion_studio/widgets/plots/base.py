@@ -21,6 +21,7 @@ from diffusion_studio.widgets.plots.math import Floats
 LEAST = 92  # pixels of height for curves and their axis
 _REST = 25  # a plot that takes long to draw rests so many times as long
 _SMOOTH_UP_TO = 4000  # points; longer curves are drawn without antialiasing
+_DOT = 7  # pixels, of a value that stands alone: Qt draws no line that has no length
 
 
 class BasePlot(ExportingWidget):
@@ -139,20 +140,23 @@ class BasePlot(ExportingWidget):
         self, key: str, x: Floats, y: Floats, color_key: str, dash: Qt.PenStyle = Qt.PenStyle.SolidLine,
         alpha: float = 1.0, z: float = 0.0, width: float = 1.5,
     ) -> None:  # fmt: skip
-        """Draw or move a line."""
+        """Draw or move a line; a single value is a dot."""
+        known = np.flatnonzero(np.isfinite(y))
+        if len(known) == 1:
+            self._dot(f"{key} alone", x[known], y[known], color_key, alpha, z)
+            return
         smooth = len(x) <= _SMOOTH_UP_TO
         pen = pg.mkPen(self._color(color_key, alpha), width=width if smooth else 1)
         pen.setStyle(dash)
         pen.setCosmetic(True)
         item = self._item(key, pg.PlotCurveItem)
         item.setZValue(z)
-        if len(x) == 1 or np.count_nonzero(np.isfinite(y)) == 1:
-            pen.setWidth(5)
-            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-            pen.setStyle(Qt.PenStyle.SolidLine)
-            last = np.flatnonzero(np.isfinite(y))[-1:]
-            x, y = np.repeat(x[last], 2), np.repeat(y[last], 2)
         item.setData(x, y, pen=pen, antialias=smooth, connect="finite")
+
+    def _dot(self, key: str, x: Floats, y: Floats, color_key: str, alpha: float, z: float) -> None:
+        item = self._item(key, pg.ScatterPlotItem)
+        item.setZValue(z)
+        item.setData(x, y, size=_DOT, pen=None, brush=pg.mkBrush(self._color(color_key, alpha)))
 
     def _area(self, key: str, x: Floats, y: Floats, color_key: str, alpha: float, z: float = -5.0) -> None:
         """Fill a closed outline."""

@@ -14,6 +14,7 @@ from diffusion_studio.engine.labbook.entries import (
     Entry,
     called,
     common_tags,
+    file_name,
     read_entry,
     retagged,
     tags_in,
@@ -98,3 +99,12 @@ def test_that_tagging_several_changes_what_they_have_in_common_and_keeps_their_o
     assert [retagged(entry, before, ("d",)).tags for entry in entries] == [("a", "d"), ("c", "d")]
     assert [retagged(entry, before, ("b", "a")).tags for entry in entries] == [("a", "b"), ("b", "c", "a")]
     assert common_tags([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("T = 50", "T = 50"), ("a/b: <c>?", "a-b- -c--"), (" … ", "…"), ("..", "run"), ("ς̂ → x₀", "ς̂ → x₀")],
+)
+def test_that_files_about_a_run_are_called_like_it_where_any_system_takes_them(run, name, file):
+    write_entry(run, Entry(name))
+    assert file_name(run) == file

@@ -216,6 +216,14 @@ def test_that_a_new_run_begins_with_its_settings_under_its_new_name_everywhere(q
     with qtbot.waitSignal(page.model.written):
         pass
     assert "the first · newest" in [choice.title for choice in studio.sampling.state.choices]
+    page.ask_for_export(0)
+    dialog = page.findChild(QFileDialog)
+    assert Path(dialog.selectedFiles()[0]).name == "the first-model"
+    dialog.close()
+    click(qtbot, page.foot.show_curves)
+    assert ("run", "the first") in studio.train_page.chips()
+    assert studio.train_page.work().words.startswith("the first: ")
+    studio.show_page("runs")
     click(qtbot, page.foot.again)
     assert app.shell.current_page is studio.train_page
     assert studio.training.config == Run.open(run).config

@@ -3,6 +3,7 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 
 from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.images.grid_plan import shortened
 from diffusion_studio.widgets.images.mosaic import as_image, compose, fit, packed, round_corners
 
 
@@ -180,6 +181,13 @@ def test_that_a_selection_without_its_picture_is_dropped(grid):
     assert grid.selection is None
     with pytest.raises(IndexError):
         grid.set_selection(4)
+
+
+def test_that_a_caption_of_which_hardly_anything_is_seen_is_left_out(grid):
+    metrics = grid.fontMetrics()
+    assert shortened("0.752", metrics, metrics.horizontalAdvance("0.752") + 1) == "0.752"
+    assert shortened("0.752", metrics, metrics.horizontalAdvance("0.…") + 1) == ""
+    assert shortened("cathedral", metrics, metrics.horizontalAdvance("cathedr…") + 1).startswith("cath")
 
 
 def test_that_captions_take_their_room_below_the_tiles(grid):

@@ -23,6 +23,7 @@ from diffusion_studio.widgets.plots import (
 from diffusion_studio.widgets.plots.legend import LegendEntry, LegendLine
 from diffusion_studio.widgets.plots.loss import branches
 from diffusion_studio.widgets.plots.math import band, power_text
+from diffusion_studio.widgets.plots.series import Series, SeriesPlot
 
 NAN = float("nan")
 STEPS = np.arange(400)
@@ -76,6 +77,12 @@ def curves(x=CHAIN, y=None):
     plot.set_axes("S", "error", y_log=True)
     y = np.linspace(1, 0.5, len(x)) if y is None else y
     plot.set_lines({"DDIM": Line(x, y, "x0", dots=True), "Heun": Line(x, 2 * y, "sky", Qt.PenStyle.DashLine)})
+    return plot
+
+
+def series(x=STEPS, y=LOSSES):
+    plot = SeriesPlot("Energy distance")
+    plot.set_series([Series("Langevin", x, y, "eps")], 600, 300)
     return plot
 
 
@@ -212,6 +219,14 @@ class TestEveryPlot:
         assert "50" in plot.readout.text or "0" in plot.readout.text
         plot.readout.show(None)
         assert plot.readout.text == ""
+
+
+@pytest.mark.parametrize("make", [loss, chain, curves, series])
+def test_that_a_value_that_stands_alone_is_seen(qtbot, make):
+    plot = shown(qtbot, make(np.array([5.0]), np.array([0.5])))
+    image = plot.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    pixels = np.asarray(image.constBits(), np.int16).reshape(image.height(), -1, 4)[:, :, :3]
+    assert np.ptp(pixels, axis=2).max() > 100  # a colour; words and axes have none
 
 
 def test_that_the_loss_table_holds_raw_and_mean():

@@ -39,9 +39,8 @@ class Rendering(QObject):
         self._timer.start(0)
 
     def _render_next(self) -> None:
-        waiting = [
-            widget for widget in (reference() for reference in self._queue) if widget and isValid(widget)
-        ]
+        asked = [reference() for reference in self._queue]
+        waiting = [widget for widget in asked if widget is not None and isValid(widget)]
         if not waiting:
             self._queue.clear()
             return

@@ -7,6 +7,8 @@ from the divided one, which makes no chain; it is followed as it is, step by ste
 
 import itertools
 import math
+import sys
+import types
 import warnings
 
 import pytest
@@ -43,6 +45,7 @@ from diffusion_studio.core.samplers import (
     LMS,
     PNDM,
     DPMSolver2M,
+    DPMSolverSDE,
     Euler,
     EulerAncestral,
     Heun,
@@ -50,6 +53,7 @@ from diffusion_studio.core.samplers import (
     UniPC,
 )
 from diffusion_studio.core.steps.clipping import Unclipped
+from support.brownian import BrownianTree
 
 pytestmark = [  # diffusers'
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -172,6 +176,40 @@ def test_dpm2():
     levels = torch.stack([ends, torch.cat([middles, middles[-1:]])], 1).flatten()[:-1]
     found = divided_chain(DPM2(), levels, theirs.timesteps, (*range(19, 0, -2), 0))
     assert found == pytest.approx(20.4125, abs=1e-2)
+
+
+@pytest.mark.parametrize(("karras", "value"), [(False, 162.52), (True, 170.3135)])
+def test_dpm_solver_sde(monkeypatch, karras, value):
+    """Its noise is Brownian motion over ς; its x̂_0 is read from what is divided, at both calls of a step."""
+    monkeypatch.setitem(sys.modules, "torchsde", types.ModuleType("torchsde"))
+    from diffusers.schedulers.scheduling_dpmsolver_sde import DPMSolverSDEScheduler
+
+    theirs = scheduler_of(DPMSolverSDEScheduler, num_train_timesteps=1100, use_karras_sigmas=karras)
+    ends = theirs.sigmas.double()[[0, *range(1, 18, 2)]]
+    middles = torch.cat([(ends[:-1] * ends[1:]) ** 0.5, ends[-1:]])
+    levels = torch.stack([ends, middles], 1).flatten()[:-1].tolist()
+    tables, mains = tables_of(levels), (*range(19, 0, -2), 0)
+    level, asked = (dict(zip(range(19, 0, -1), map(float, found), strict=True))
+                    for found in (levels, theirs.timesteps))  # fmt: skip
+    motion = BrownianTree(levels[-1], levels[0], tuple(SAMPLE.shape), seed=0)
+
+    def noise(t, shape, draw=0):
+        high, low = level[t], level[t - 1 - draw]
+        return motion.between(high, low).double() / (high - low) ** 0.5
+
+    def root(t):
+        return tables.alpha_bar_at(t) ** 0.5
+
+    def x0_hat(x, t):
+        divided = x / root(t) if t == begin else x
+        return divided - level[t] * network(divided, asked[t])
+
+    denoiser, state = FunctionDenoiser(tables, x0_hat, "x_0"), SAMPLE * levels[0]
+    for index, (t, s) in enumerate(itertools.pairwise(mains)):
+        begin, given = t, root(t) * state * root(t)
+        step = next(reverse_chain(denoiser, DPMSolverSDE(), mains, given, noise, clip=OFF, first=index))
+        state = step.x_s / root(s)
+    assert float(state.abs().sum()) == pytest.approx(value, abs=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ Out = Annotated[
 SamplerName = Annotated[
     str | None, typer.Option("--sampler", help="The rule of each reverse step; see below.")
 ]
-Steps = Annotated[int, typer.Option("--steps", min=1, help="Reverse steps S.")]
+Steps = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Reverse steps S; 50, or T where that is less.")
+]
 Eta = Annotated[float | None, typer.Option("--eta", help="Stochasticity η of DDIM, 0 … 1.")]
 Tau = Annotated[
     str | None,
@@ -121,7 +123,7 @@ def sample(
     run: Model,
     out: Out,
     sampler: SamplerName = None,
-    steps: Steps = 50,
+    steps: Steps = None,
     eta: Eta = None,
     tau: Tau = None,
     sigma: Sigma = None,
@@ -157,14 +159,15 @@ def sample(
         if trajectory and out.suffix.lower() != ".npz":
             raise Refused(f"--trajectory writes numbers, so {out.name} should end in .npz.")
         spec = spec_of(
-            sampler=sampler, steps=steps, eta=eta, tau=tau, sigma=sigma, clip=clip, invert=invert or [],
-            count=count, label=label, guidance=guidance, classifier=classifier, negative=negative,
-            guidance_curve=guidance_curve, seed=seed, sets=sets or [], names=lambda: _names(run),
+            sampler=sampler, steps=steps or SampleSpec().steps, eta=eta, tau=tau, sigma=sigma, clip=clip,
+            invert=invert or [], count=count, label=label, guidance=guidance, classifier=classifier,
+            negative=negative, guidance_curve=guidance_curve, seed=seed, sets=sets or [],
+            names=lambda: _names(run),
         )  # fmt: skip
     for asked in (label, negative):
         if sentence := taken_by_number(asked, lambda: _names(run)):
             note(sentence)
-    _sample(run, out, spec, trajectory, device)
+    _sample(run, out, spec, trajectory, device, fitted=steps is None)
     tell(out)
 
 
@@ -185,11 +188,13 @@ def _without_classes(name: str, spec: SampleSpec) -> None:
         note(f"{name} was trained without labels, so --guidance does nothing.")
 
 
-def _sample(name: str, out: Path, spec: SampleSpec, trajectory: bool, device_name: str) -> None:
+def _sample(name: str, out: Path, spec: SampleSpec, trajectory: bool, device_name: str, fitted: bool) -> None:
     device, control = choose_device(device_name), Control()
     source = open_named(name, device)
     for sentence in source.notes:
         note(sentence)
+    if fitted:
+        spec = spec.model_copy(update={"steps": min(spec.steps, source.tables.steps)})
     chain = Chain(source, spec, device)
     if isinstance(spec.guide, ClassifierFree) and not chain.class_names:
         _without_classes(source.name, spec)

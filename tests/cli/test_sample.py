@@ -11,6 +11,7 @@ from PIL import Image
 
 from diffusion_studio.engine.files.pictures import read_settings
 from support.commands import SETS, complaint
+from support.tiny import begin, finish, tiny_config
 
 
 def test_that_samples_are_numbers_between_minus_one_and_one(said, run, tmp_path):
@@ -49,6 +50,17 @@ def test_that_the_same_command_gives_the_same_numbers(said, run, tmp_path):
             found.append(numbers["samples"])
     np.testing.assert_array_equal(found[0], found[1])
     assert np.abs(found[0] - found[2]).max() > 0.01
+
+
+def test_that_no_more_steps_are_taken_than_there_are_unless_they_are_asked_for(said, pictures, tmp_path):
+    finish(begin(tmp_path / "run", tiny_config(pictures, T=6)))
+    out = tmp_path / "a.npz"
+    arguments = ("sample", tmp_path / "run", "--out", out, "--count", 2, "--trajectory")
+    assert said(*arguments)[0] == 0
+    with np.load(out) as found:
+        assert found["t"].tolist() == [6, 5, 4, 3, 2, 1, 0]
+    code, _, errors = said(*arguments, "--steps", 50, "--force")
+    assert code == 1 and "must lie between 1 and T = 6" in complaint(errors)
 
 
 def test_that_png_holds_the_settings(said, run, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen
 
 from diffusion_studio.widgets.look.theme import tabular, theme
@@ -23,6 +23,7 @@ from diffusion_studio.widgets.plane.paint import (
 from diffusion_studio.widgets.plane.raster import radius_for
 
 Stroke = Sequence[tuple[float, float]]  # places of the plane
+_WRAPPED = Qt.AlignmentFlag.AlignLeft.value | Qt.TextFlag.TextWordWrap.value
 
 
 def paint_scene(painter: QPainter, drawing: Drawing, camera: Camera) -> None:
@@ -75,23 +76,25 @@ def paint_stroke(painter: QPainter, stroke: Stroke, camera: Camera) -> None:
         painter.drawPolyline([camera.at(place) for place in stroke])
 
 
-def paint_words(painter: QPainter, drawing: Drawing, camera: Camera, metrics: QFontMetrics) -> None:
-    """What is said in the corners."""
+def paint_words(painter: QPainter, drawing: Drawing, camera: Camera) -> None:
+    """What is said in the corners, in as many lines as the picture is narrow."""
     palette = theme().palette
     painter.setFont(tabular(painter.font()))
+    metrics = QFontMetrics(painter.font())
     back = QColor(palette.card)
     back.setAlphaF(0.88)
     for corner, text in drawing.words.items():
         if not text:
             continue
-        size = metrics.size(0, text)
+        room = QRect(0, 0, max(40, round(camera.width) - 40), 10_000)
+        size = metrics.boundingRect(room, _WRAPPED, text)
         top = 8 if corner == "top" else camera.height - size.height() - 18
         box = QRectF(8, top, size.width() + 24, size.height() + 10)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(back)
         painter.drawRoundedRect(box, 6, 6)
         painter.setPen(QColor(palette.text))
-        painter.drawText(box.adjusted(10, 5, 0, 0), Qt.AlignmentFlag.AlignLeft, text)
+        painter.drawText(box.adjusted(10, 5, -10, 0), _WRAPPED, text)
 
 
 def paint_focus(painter: QPainter, camera: Camera) -> None:

@@ -137,7 +137,7 @@ class PlaneView(QWidget):
         paint_paths(painter, self.drawing, self.camera)
         paint_handles(painter, self.drawing, self.camera, self.hand.grip)
         paint_stroke(painter, self.hand.stroke, self.camera)
-        paint_words(painter, self.drawing, self.camera, self.fontMetrics())
+        paint_words(painter, self.drawing, self.camera)
         if self.hasFocus():
             paint_focus(painter, self.camera)
         painter.end()

@@ -12,6 +12,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from diffusion_studio.widgets.look.theme import tabular, theme
 from diffusion_studio.widgets.plots.legend import color_of, ink_of
 
+_EDGE = 3  # above the first bar and below the last, for words are taller than bars
+
 
 @dataclass(frozen=True)
 class BarSeries:
@@ -58,7 +60,7 @@ class OccupancyBars(QWidget):
 
     def sizeHint(self) -> QSize:
         bar, gap = self._row()
-        return QSize(280, max(24, len(self._names) * (len(self._series) * bar + gap)))
+        return QSize(280, max(24, len(self._names) * (len(self._series) * bar + gap) + 2 * _EDGE))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -74,7 +76,7 @@ class OccupancyBars(QWidget):
         room = max(20.0, self.width() - left - longest - 10)
         top = max((s for series in self._series for s in series.shares), default=1.0) or 1.0
         middle = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
-        y = 0.0
+        y = float(_EDGE)
         for k, name in enumerate(self._names):
             painter.setFont(small)
             painter.setPen(QColor(palette.muted))

@@ -65,6 +65,19 @@ def test_that_a_process_that_misses_the_noise_says_so(page):
     assert "does not reach the noise" in field._sentence.text()
 
 
+def test_that_words_over_a_narrow_picture_go_on_in_the_next_line(page):
+    plane = page.plane
+    plane.resize(240, 320)
+    plane.set_words("top", "")
+    before = plane.grab().toImage()
+    plane.set_words("top", "far apart where nearly all of it lies " * 3)
+    after = plane.grab().toImage()
+    line = plane.fontMetrics().height()
+    changed = [(x, y) for x in range(240) for y in range(320) if before.pixel(x, y) != after.pixel(x, y)]
+    assert max(x for x, _ in changed) < 232
+    assert max(y for _, y in changed) > 3 * line
+
+
 def test_that_the_page_moves_when_it_is_opened(open_app, qtbot):
     app = open_app(computed=False)
     app.studio.show_page("plane")

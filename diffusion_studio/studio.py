@@ -15,7 +15,7 @@ from diffusion_studio.engine.machine.devices import available_devices, named_dev
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
+from diffusion_studio.engine.runs.pipeline_folder import is_pipeline, kind_named
 from diffusion_studio.engine.runs.run import is_run, kind_of
 from diffusion_studio.pages.autoencoder.page import AutoencoderPage
 from diffusion_studio.pages.bell import Bell
@@ -178,7 +178,7 @@ class Studio(QObject):
             self.runs.open_place(place)
         if kind_of(place) in BY_KIND:
             self.ways.show_code(place)
-        elif is_run(place) or is_pipeline(place):
+        elif is_run(place) or is_pipeline(place) or kind_named(place):
             self.sampling.choices.open_folder(place)
             self.show_page("sample")
         else:

@@ -32,7 +32,7 @@ from diffusion_studio.engine.runs.checkpoints import (
 )
 from diffusion_studio.engine.runs.config import DiffusionSpec
 from diffusion_studio.engine.runs.model_io import STUDIO, load_model
-from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
+from diffusion_studio.engine.runs.pipeline_folder import is_pipeline, kind_named
 from diffusion_studio.engine.runs.run import Run, is_run, owner_of
 from diffusion_studio.engine.training.run_data import load_run_data
 from diffusion_studio.models.code import Code
@@ -115,6 +115,11 @@ def open_source(path: Path, device: torch.device) -> Source:
     if not is_pipeline(path):
         if not path.exists():
             raise Refused(f"There is nothing at {path}.")
+        named = kind_named(path)
+        if named:
+            raise Refused(
+                f"{path} is of the kind {named}; models whose network is a UNet2DModel can be opened."
+            )
         raise Refused(
             f"{path} is neither a run nor a model folder (with unet/ and scheduler/, or a network alone)."
         )

@@ -103,12 +103,12 @@ def load_model(folder: Path, device: torch.device, precision: Precision = "fp32"
     Raises:
         CheckpointError: a file is missing, damaged, or describes a model of another kind.
     """
-    files, code = pipeline_in(folder), code_beside(folder, device)
+    files = pipeline_in(folder)
     scheduler = _scheduler(files)
     tables, kind = read_scheduler(scheduler)
-    config = read_json(folder, files.network)
+    planned = planned_unet(read_json(folder, files.network))
+    code = code_beside(folder, device)
     stored = shapes_in(folder, files.weights)
-    planned = planned_unet(config)
     learned = scheduler.get("variance_type") == "learned_range"
     sides, channels = sides_of(planned.config.sample_size), _channels(planned, learned, code, folder)
     check_shapes(planned, stored, folder)

@@ -15,7 +15,7 @@ from diffusion_studio.engine.runs.fitness import check_finite, stored_shapes
 N = TypeVar("N", bound=nn.Module)
 
 _RENAMED = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
-_PREFIXES = ("_orig_mod.", "module.")  # of a compiled network, and of one that was trained in parallel
+_WRAPPINGS = ("_orig_mod.", "module.")  # of a compiled network, and of one that was trained in parallel
 
 
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def filled(planned: N, folder: Path, pieces: tuple[str, ...]) -> N:
 
 def _present_name(name: str) -> str:
     """The name of a weight: without what wraps the network, and in attention as since diffusers 0.15."""
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
+    for wrapping in _WRAPPINGS:  # the whole network, or the parts that were compiled
+        name = name.removeprefix(wrapping).replace(f".{wrapping}", ".")
     for old, new in _RENAMED.items():
         name = name.replace(old, new) if ".attentions." in name else name
     return name

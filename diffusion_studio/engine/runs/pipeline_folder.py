@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ _PLACES = ("unet/", "")  # of the network: beside other folders, or all in one
 _AVERAGED = "unet_ema/"  # of a checkpoint that accelerate wrote
 AUTOENCODERS = ("vae", "vqvae", "movq")  # their folders beside a network of codes
 _WEIGHTS = "diffusion_pytorch_model"
-_VARIANTS = ("", ".fp16")
-_PICKLES = (*(f"{_WEIGHTS}{variant}.bin" for variant in _VARIANTS), "pytorch_model.bin")
+_KNOWN_VARIANTS = ("", ".fp16")  # first of several; any other name is a person's own
+_PIECE = re.compile(r"-\d+-of-\d+\.safetensors$")
+_PICKLES = f"{_WEIGHTS}*.bin", "pytorch_model.bin"
 
 
 @dataclass(frozen=True)
@@ -87,20 +89,28 @@ def weights_in(folder: Path, place: str) -> tuple[str, ...]:
     Raises:
         CheckpointError: they are a pickle, or an index that names no files.
     """
-    for variant in _VARIANTS:
+    for variant in _variants(folder / place):
         whole = f"{place}{_WEIGHTS}{variant}.safetensors"
         if (folder / whole).is_file():
             return (whole,)
         index = f"{place}{_WEIGHTS}.safetensors.index{variant}.json"
         if (folder / index).is_file():
             return tuple(f"{place}{name}" for name in _pieces(folder, index))
-    for name in _PICKLES:
-        if (folder / place / name).is_file():
-            raise CheckpointError(
-                f"The weights in {folder} are only there as {name}, a pickle, which can run code and is "
-                "never read. Save them as safetensors (save_pretrained does) and open the folder again."
-            )
+    for pickle in (found for name in _PICKLES for found in sorted((folder / place).glob(name))):
+        raise CheckpointError(
+            f"The weights in {folder} are only there as {pickle.name}, a pickle, which can run code and is "
+            "never read. Save them as safetensors (save_pretrained does) and open the folder again."
+        )
     return (f"{place}{_WEIGHTS}.safetensors",)
+
+
+def _variants(place: Path) -> list[str]:
+    """The variants of weights that lie in a folder, like ".fp16": those that are known first."""
+    names = [path.name for path in place.glob(f"{_WEIGHTS}*") if not _PIECE.search(path.name)]
+    whole = re.compile(rf"{_WEIGHTS}(|\.[^.]+)\.safetensors")
+    index = re.compile(rf"{_WEIGHTS}\.safetensors\.index(|\.[^.]+)\.json")
+    found = {match[1] for name in names for match in (whole.fullmatch(name), index.fullmatch(name)) if match}
+    return sorted(found, key=lambda name: (name not in _KNOWN_VARIANTS, name))
 
 
 def _pieces(folder: Path, index: str) -> list[str]:
@@ -119,7 +129,21 @@ def _pieces(folder: Path, index: str) -> list[str]:
 def autoencoder_in(folder: Path) -> str | None:
     """Where the autoencoder lies that makes pictures of a network's codes, like "vae/"; None of pixels."""
     named = _index(folder)
-    return next((f"{name}/" for name in AUTOENCODERS if (folder / name).is_dir() or name in named), None)
+    has = [name for name, entry in named.items() if entry != [None, None]]  # what is optional, and absent
+    return next((f"{name}/" for name in AUTOENCODERS if (folder / name).is_dir() or name in has), None)
+
+
+def kind_named(folder: Path) -> str:
+    """What a folder without a known network says it holds, like "DiTPipeline"; "" where it is silent."""
+    for name in (MODEL_INDEX, _CONFIG):
+        try:
+            content = read_json(folder, name) if (folder / name).is_file() else {}
+        except CheckpointError:
+            continue
+        kind = content.get("_class_name") if isinstance(content, dict) else None
+        if isinstance(kind, str) and kind:
+            return kind[:60]
+    return ""
 
 
 def _index(folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _CLIPPING = {"DDPMScheduler", "DDPMParallelScheduler", "DDIMScheduler", "DDIMPar
 
 # Schedulers of the variance-preserving process that differ only in their steps, which are chosen here anew.
 _KNOWN = {
-    *_CLIPPING, "DDIMInverseScheduler",
+    *_CLIPPING, "DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler",
     "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler",
     "HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
     "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DPMSolverSDEScheduler",
@@ -39,10 +39,17 @@ _OTHER_PROCESSES = {
     "FlowMatchEulerDiscreteScheduler": "it is a flow on the straight path",
     "FlowMatchHeunDiscreteScheduler": "it is a flow on the straight path",
     "FlowMatchLCMScheduler": "it is a flow on the straight path",
+    "FlowMapEulerDiscreteScheduler": "it is a flow on the straight path",
+    "LTXEulerAncestralRFScheduler": "it is a flow on the straight path",
+    "SCMScheduler": "its path is an arc (TrigFlow)",
     "CMStochasticIterativeScheduler": "it is a consistency model",
     "LCMScheduler": "it is a consistency model",
     "TCDScheduler": "it is a consistency model",
     "VQDiffusionScheduler": "it is a diffusion of codes",
+    "AmusedScheduler": "it is a diffusion of codes",
+    "DDPMWuerstchenScheduler": "its time is continuous",
+    "CogVideoXDDIMScheduler": "it is for videos",
+    "CogVideoXDPMScheduler": "it is for videos",
     "RePaintScheduler": "it fills in parts of pictures",
     "UnCLIPScheduler": "it is conditioned on texts",
 }
@@ -184,13 +191,23 @@ def _laplace(first: float, last: float, steps: int) -> Tensor:
         log_snr = -0.5 * math.copysign(1, 0.5 - place) * math.log(1 - 2 * abs(0.5 - place) + 1e-6)
         return math.sqrt(1 / (1 + math.exp(-log_snr)))
 
+    return _of_alpha_bar(alpha_bar, steps)
+
+
+def _exponential(first: float, last: float, steps: int) -> Tensor:
+    """ᾱ_t = exp(−12 t/T), of diffusers' Heun scheduler."""
+    return _of_alpha_bar(lambda place: math.exp(-12 * place), steps)
+
+
+def _of_alpha_bar(alpha_bar: Callable[[float], float], steps: int) -> Tensor:
+    """β_t = 1 − ᾱ_t / ᾱ_{t−1}, at most 0.999, for ᾱ at each place t/T. (T,)"""
     kept = [alpha_bar((t + 1) / steps) / alpha_bar(t / steps) for t in range(steps)]
     return torch.tensor([min(1 - each, 0.999) for each in kept], dtype=torch.float64)
 
 
 _SCHEDULES: dict[Any, Callable[[float, float, int], Tensor]] = {  # diffusers does not scale by T
     "linear": _linear, "scaled_linear": _scaled_linear, "squaredcos_cap_v2": _cosine,
-    "sigmoid": _sigmoid, "laplace": _laplace,
+    "sigmoid": _sigmoid, "laplace": _laplace, "exp": _exponential,
 }  # fmt: skip
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import pytest
-import safetensors.torch
 import torch
 from diffusers import DDIMScheduler, UNet2DModel
 
@@ -24,109 +23,26 @@ from diffusion_studio.engine.runs.checkpoints import CheckpointError
 from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline
 from diffusion_studio.models.unet import quiet_diffusers
+from support.folders_of_others import (
+    LAYOUTS,
+    SMALL,
+    WEIGHTS,
+    Layout,
+    accelerate,
+    own_variant,
+    pipeline,
+    shards,
+    wrapped,
+)
 from support.tiny import CPU
 
 NOISE, STEPS = CounterNoise(7), 5
-SMALL: dict[str, Any] = {
-    "sample_size": 8, "in_channels": 1, "out_channels": 1, "block_out_channels": (8, 16),
-    "layers_per_block": 1, "norm_num_groups": 4, "attention_head_dim": 8,
-    "down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
-}  # fmt: skip
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-Layout = Callable[[UNet2DModel, Any, Path], Path]  # network, scheduler, an empty folder → what is opened
 
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
     with quiet_diffusers():
         yield
-
-
-# --- layouts --------------------------------------------------------------------------------------------
-
-
-def pipeline(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    unet.save_pretrained(folder / "unet")
-    scheduler.save_pretrained(folder / "scheduler")
-    index = {
-        "_class_name": "DDPMPipeline", "unet": ["diffusers", "UNet2DModel"],
-        "scheduler": ["diffusers", type(scheduler).__name__],
-    }  # fmt: skip
-    (folder / "model_index.json").write_text(json.dumps(index))
-    return folder
-
-
-def without_index(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    (pipeline(unet, scheduler, folder) / "model_index.json").unlink()
-    return folder
-
-
-def root(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    """As google/ddpm-* lie: all in one folder, attention by its old names."""
-    unet.save_pretrained(folder)
-    scheduler.save_pretrained(folder)
-    return _renamed(folder, lambda name: _old_attention(name))
-
-
-def _old_attention(name: str) -> str:
-    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
-    for new, former in old.items():
-        name = name.replace(f".{new}.", f".{former}.")
-    return name
-
-
-def _renamed(folder: Path, rename: Callable[[str], str], place: str = "") -> Path:
-    file = folder / place / WEIGHTS
-    tensors = safetensors.torch.load_file(file)
-    safetensors.torch.save_file({rename(name): t for name, t in tensors.items()}, file)
-    return folder
-
-
-def half(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    unet.half().save_pretrained(folder / "unet", variant="fp16")
-    unet.float()  # with the numbers as they are in the file
-    scheduler.save_pretrained(folder / "scheduler")
-    return folder
-
-
-def shards(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    unet.save_pretrained(folder / "unet", max_shard_size="20KB")
-    assert len([*(folder / "unet").glob("*.safetensors")]) > 2
-    scheduler.save_pretrained(folder / "scheduler")
-    return folder
-
-
-def half_shards(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    unet.half().save_pretrained(folder / "unet", max_shard_size="10KB", variant="fp16")
-    unet.float()
-    scheduler.save_pretrained(folder / "scheduler")
-    return folder
-
-
-def accelerate(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    """A checkpoint of the example script, inside its output: the averaged weights are those that sample."""
-    pipeline(UNet2DModel(**SMALL), scheduler, folder)
-    UNet2DModel(**dict(unet.config)).save_pretrained(folder / "checkpoint-500" / "unet")
-    unet.save_pretrained(folder / "checkpoint-500" / "unet_ema")
-    return folder / "checkpoint-500"
-
-
-def network_of_a_pipeline(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    return pipeline(unet, scheduler, folder) / "unet"
-
-
-def compiled(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    return _renamed(pipeline(unet, scheduler, folder), lambda name: f"_orig_mod.{name}", "unet")
-
-
-def parallel(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
-    return _renamed(pipeline(unet, scheduler, folder), lambda name: f"module.{name}", "unet")
-
-
-LAYOUTS: tuple[Layout, ...] = (
-    pipeline, without_index, root, half, shards, half_shards, accelerate, network_of_a_pipeline, compiled,
-    parallel,
-)  # fmt: skip
 
 
 # --- what opens -----------------------------------------------------------------------------------------
@@ -155,7 +71,7 @@ OTHERS = (
     "DDIMScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
     "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "KDPM2DiscreteScheduler",
     "DPMSolverMultistepScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler",
-    "DDIMInverseScheduler",
+    "DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler",
 )  # fmt: skip
 NETWORKS: tuple[dict[str, Any], ...] = (
     {"num_class_embeds": 4}, {"time_embedding_type": "learned", "num_train_timesteps": 1000},
@@ -177,7 +93,9 @@ FOLDERS = [
       for betas, kind in itertools.product(BETAS, ("epsilon", "v_prediction"))),
     *(Opens(settings={"rescale_betas_zero_snr": True, "prediction_type": kind} | betas)
       for betas, kind in itertools.product(BETAS[:3], ("sample", "v_prediction"))),
+    *(Opens(layout) for layout in (wrapped, own_variant)),
     *(Opens(scheduler=name) for name in OTHERS),
+    Opens(scheduler="HeunDiscreteScheduler", settings={"beta_schedule": "exp"}),
     *(Opens(network=network) for network in NETWORKS),
     *(Opens(settings=settings) for settings in ({"clip_sample": False}, {"thresholding": True})),
 ]  # fmt: skip

@@ -1,0 +1,87 @@
+"""Models of every other kind that diffusers has: opened for what they are, or refused by their names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+from diffusers import UNet2DModel
+
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.chains.source import open_source
+from diffusion_studio.engine.runs.checkpoints import CheckpointError
+from diffusion_studio.engine.runs.model_io import load_model
+from diffusion_studio.engine.runs.scheduler_config import read_scheduler
+from diffusion_studio.models.unet import quiet_diffusers
+from support.folders_of_others import SMALL, WEIGHTS, pipeline
+from support.tiny import CPU
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    with quiet_diffusers():
+        yield
+
+
+@pytest.mark.parametrize("kind", ["StableDiffusionPipeline", "AltDiffusionPipeline"])
+def test_that_the_network_is_named_before_a_code_beside_it_is_looked_for(kind: str, tmp_path: Path) -> None:
+    folder = pipeline(UNet2DModel(**SMALL), diffusers.PNDMScheduler(), tmp_path)
+    index = {"_class_name": kind, "vae": ["diffusers", "AutoencoderKL"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "unet" / "config.json").write_text(json.dumps({"_class_name": "UNet2DConditionModel"}))
+    with pytest.raises(CheckpointError, match="UNet2DConditionModel"):
+        open_source(folder, CPU)
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("model_index.json", "DiTPipeline"), ("model_index.json", "FluxPipeline"),
+        ("config.json", "DiTTransformer2DModel"), ("config.json", "AutoencoderKL"),
+    ],
+)  # fmt: skip
+def test_that_a_folder_without_a_network_of_the_known_kind_is_named(
+    file: str, kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / file).write_text(json.dumps({"_class_name": kind}))
+    with pytest.raises(Refused, match=f"is of the kind {kind};"):
+        open_source(tmp_path, CPU)
+
+
+def test_that_an_optional_code_that_is_absent_is_none(tmp_path: Path) -> None:
+    folder = pipeline(UNet2DModel(**SMALL), diffusers.DDIMScheduler(), tmp_path)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"vqvae": [None, None]}))
+    assert load_model(folder, CPU).code is None
+
+
+def test_that_a_pickle_of_any_variant_is_refused_by_its_name(tmp_path: Path) -> None:
+    folder = pipeline(UNet2DModel(**SMALL), diffusers.DDPMScheduler(), tmp_path)
+    (folder / "unet" / WEIGHTS).rename(folder / "unet" / "diffusion_pytorch_model.non_ema.bin")
+    with pytest.raises(CheckpointError, match=r"non_ema\.bin, a pickle"):
+        load_model(folder, CPU)
+
+
+SCHEDULERS = sorted(name for name in dir(diffusers) if name.endswith("Scheduler"))
+
+
+@pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")  # in diffusers itself
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_that_every_scheduler_of_diffusers_has_its_own_variances_or_is_refused_by_name(name: str) -> None:
+    schedules = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace", "exp")
+    for settings in ({"beta_schedule": kind} for kind in schedules):
+        try:
+            theirs = getattr(diffusers, name)(**settings)
+        except (NotImplementedError, ImportError, TypeError, ValueError):  # it has none of that name
+            continue
+        config = dict(getattr(theirs, "config", {})) | {"_class_name": name}
+        try:
+            tables, _ = read_scheduler(config)
+        except CheckpointError as error:
+            assert f"scheduler is {name}" in str(error)
+        else:
+            torch.testing.assert_close(tables.beta[1:].float(), theirs.betas, rtol=1e-4, atol=1e-7)

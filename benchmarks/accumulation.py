@@ -1,6 +1,6 @@
 """What a step in parts costs beside the same step on the whole batch, where that fits.
 
-    python -m benchmarks.accumulation [--parts 2 4 8] [--batch 128] [--rounds 8] [--cases "8 px" "16 px" "32 px"]
+    python -m benchmarks.accumulation [--parts 2 4 8] [--batch 128] [--rounds 8] [--cases "8 px" …]
 
 Steps of one learner (forward, backward, adding of gradients, optimizer, average) on one batch, whole and in
 parts in turns, so that a disturbance hits all alike; the median of their ratios. Once with all processors,

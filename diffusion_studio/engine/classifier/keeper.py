@@ -34,12 +34,17 @@ class ClassifierKeeper:
             return "Stopped before the first step; nothing was written."
         return f"The classifier of {self._run.name} is saved, after step {step}."
 
-    def check(self) -> None:
-        if not is_run(self._run.path):
+    @property
+    def is_there(self) -> bool:
+        return is_run(self._run.path)
+
+    def check(self) -> bool:
+        if not self.is_there:
             raise LostError(
                 f"The folder {self._run.path} was deleted or moved while its classifier was trained, so the "
                 f"training was ended. {self.kept}"
             )
+        return True
 
     @property
     def asked_to_stop(self) -> bool:

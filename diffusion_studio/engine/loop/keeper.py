@@ -30,11 +30,15 @@ class Keeper(Protocol):
     def farewell(self, step: int) -> str:
         """That `step`, the last one, is on disk, as a sentence."""
 
-    def check(self) -> None:
-        """Looks whether the place is still there.
+    @property
+    def is_there(self) -> bool:
+        """Whether the place answers now."""
+
+    def check(self) -> bool:
+        """Whether the place is there now; a network may be away for a while.
 
         Raises:
-            LostError: it is not.
+            LostError: it is gone for good.
         """
 
     @property

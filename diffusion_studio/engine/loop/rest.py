@@ -17,20 +17,22 @@ class Others:
         self._keeper, self._control = keeper, control
         self._marked = False  # whether the place says that the training rests, or should
 
-    def heed(self) -> None:
-        """Does what is asked for.
+    def heed(self) -> bool:
+        """Does what is asked for; whether the place is there now.
 
         Raises:
             LostError: the place is gone.
         """
         if self._keeper is None:
-            return
-        self._keeper.check()
+            return True
+        if not self._keeper.check():
+            return False
         if self._keeper.asked_to_stop:
             self._control.stop()
         elif self._keeper.asked_to_rest:
             self._marked = True
             self._control.pause()
+        return True
 
     def wait(self, every: float) -> None:
         """Waits until the training may go on, by whoever paused it or by who takes the mark away.
@@ -41,8 +43,13 @@ class Others:
         while not self._control.wait_while_paused(every):
             if self._keeper is not None and self._keeper.asked_to_stop:
                 self._control.stop()
-            elif self._keeper is not None and self._marked and not self._keeper.asked_to_rest:
+            elif self._marked and self._taken_away:
                 self._control.resume()
+
+    @property
+    def _taken_away(self) -> bool:
+        """Whether somebody took the mark away; a place that is away as a whole says nothing."""
+        return self._keeper is not None and not self._keeper.asked_to_rest and self._keeper.is_there
 
     def mark(self, rests: bool) -> None:
         """So that others see it and may end it; a mark of theirs stands already, or is taken away by now."""

@@ -6,7 +6,7 @@ import contextlib
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,12 @@ from diffusion_studio.engine.runs.checkpoints import (
     remove_leftovers,
     save_checkpoint,
 )
-from diffusion_studio.engine.runs.metrics import Metrics, TimestepRecord, why_not
+from diffusion_studio.engine.runs.metrics import LAST_WAIT, Metrics, TimestepRecord, may_pass, why_not
 from diffusion_studio.engine.runs.metrics_log import MetricsLog
 from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.runs.run import PAUSE, STOP, Run, RunError, ask, is_run
 
+MOST_AWAY = 60.0  # seconds for which a folder may be away, as one on a network is now and then
 WRITE_EVERY = 1.0  # seconds between transactions of the metrics database
 
 
@@ -47,6 +48,8 @@ class RunKeeper:
         self.record: TimestepRecord | None = None  # written with the next losses
         self._recorded: TimestepRecord | None = None  # the newest of them
         self._unwritten: list[NDArray[np.float32]] = []
+        self._notes: list[Callable[[Metrics], None]] = []  # not written yet
+        self._away = 0.0  # since when the folder is not there; 0: it is
         self._told_step = step
         self._written = -math.inf
         self._trouble = ""  # with the database, not told yet
@@ -79,9 +82,25 @@ class RunKeeper:
     def farewell(self, step: int) -> str:
         return f"Step {step}, everything is saved."
 
-    def check(self) -> None:
-        if is_run(self._run.path):
-            return
+    @property
+    def is_there(self) -> bool:
+        try:
+            return is_run(self._run.path)
+        except OSError:  # a network that does not answer
+            return False
+
+    def check(self) -> bool:
+        folder = f"The folder {self._run.path}"
+        if self.is_there:
+            if self._away:
+                self._away, self._trouble = 0.0, f"{folder} is there again."
+            return True
+        now = time.perf_counter()
+        if not self._away:
+            self._away = now
+            self._trouble = f"{folder} is not there now. Training goes on, and is saved when it is back."
+        if now - self._away < MOST_AWAY and (self._log is None or not self._log.is_deleted):
+            return False
         last = f"The last step saved in it was {self.step}." if self.step >= 0 else "Nothing was saved in it."
         raise LostError(
             f"The folder {self._run.path} was deleted or moved while it was trained, so the training was "
@@ -90,11 +109,16 @@ class RunKeeper:
 
     @property
     def asked_to_stop(self) -> bool:
-        return (self._run.path / STOP).exists()
+        return self._asked(STOP)
 
     @property
     def asked_to_rest(self) -> bool:
-        return (self._run.path / PAUSE).exists()
+        return self._asked(PAUSE)
+
+    def _asked(self, name: str) -> bool:
+        with contextlib.suppress(OSError):
+            return (self._run.path / name).exists()
+        return False
 
     def mark_rest(self, rests: bool) -> bool:
         with contextlib.suppress(OSError):
@@ -133,17 +157,13 @@ class RunKeeper:
         """Marks something in the metrics; the person is told all the same where that fails."""
         if self._log is not None:
             self._log.note(step, kind, message)
-        if self.metrics is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self.metrics.note(step, kind, message)
+        self._notes.append(lambda metrics: metrics.note(step, kind, message))
 
     def add_quality(self, step: int, quality: Quality) -> None:
         """Writes the measures of the samples drawn at a step, if that can be done."""
         if self._log is not None:
             self._log.quality(step, quality)
-        if self.metrics is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self.metrics.add_quality(step, quality)
+        self._notes.append(lambda metrics: metrics.add_quality(step, quality))
 
     def save(self, counters: Counters, content: CheckpointContent) -> Path:
         self.check()
@@ -160,18 +180,35 @@ class RunKeeper:
         """Puts what was gathered into the metrics database, and beside it."""
         self._recorded = self.record or self._recorded
         self._write_log()
-        if not self._unwritten or self.metrics is None:
-            self._unwritten = []
+        if self.metrics is None:
+            self._unwritten, self._notes = [], []
             return
-        losses = np.concatenate(self._unwritten)
         try:
-            self.metrics.add(self._told_step - len(losses) + 1, losses, self.record)
-            self._unwritten, self._troubled, self.record = [], False, None
+            self._write_losses(self.metrics)
+            self._write_notes(self.metrics)
+            self._troubled = False
         except sqlite3.Error as error:
             if not self._troubled:
                 self._trouble = f"The curves could not be written: {why_not(error)}. Training goes on."
             self._troubled = True
+            self.metrics.open_again(error)
         self._written = time.perf_counter()
+
+    def _write_losses(self, metrics: Metrics) -> None:
+        if self._unwritten:
+            losses = np.concatenate(self._unwritten)
+            metrics.add(self._told_step - len(losses) + 1, losses, self.record)
+            self._unwritten, self.record = [], None
+
+    def _write_notes(self, metrics: Metrics) -> None:
+        """What happened, unless its table is none of ours; the person was told all the same."""
+        while self._notes:
+            try:
+                self._notes[0](metrics)
+            except sqlite3.Error as error:
+                if may_pass(error):
+                    raise
+            self._notes.pop(0)
 
     def _write_log(self, last: bool = False) -> None:
         if self._log is None:
@@ -183,6 +220,8 @@ class RunKeeper:
 
     def close(self) -> None:
         """Writes what is left and lets the database go."""
+        if self.metrics is not None:
+            self.metrics.wait(LAST_WAIT)
         self._write()
         if self._log is not None:
             self._write_log(last=True)

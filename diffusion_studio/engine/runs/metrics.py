@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 Row = tuple[object, ...]
 V = TypeVar("V")
 
+WAIT, LAST_WAIT = 0.2, 15.0  # seconds for another program that holds the database: on the way, at both ends
 MOST_STEP = 10**12  # beyond it lies no training
 MOST_SEGMENTS = 1000  # starts of one training that are shown
 ODD_ROWS = "it has rows of another kind"
@@ -97,6 +98,10 @@ _WHY = {
     sqlite3.SQLITE_ERROR: "a table in it has another form",
 }
 
+_PASSING = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY,
+)  # fmt: skip
 _NO_PLACE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 """There is no place for the files that readers and writer share: a folder that may only be read."""
 
@@ -105,6 +110,11 @@ def why_not(error: sqlite3.Error) -> str:
     """Why a database cannot be used, in words of ours, to be put into a sentence."""
     code = _code(error)
     return str(error) if code is None else _WHY.get(code, "it is not as it was written")
+
+
+def may_pass(error: sqlite3.Error) -> bool:
+    """Whether the same may be possible later: another program holds the database, or its folder is away."""
+    return _code(error) in _PASSING
 
 
 def _code(error: sqlite3.Error) -> int | None:
@@ -121,15 +131,43 @@ class Metrics:
     """
 
     def __init__(self, path: Path, first_step: int) -> None:
-        self._db = sqlite3.connect(_own_file(path), isolation_level=None, check_same_thread=False)
+        self._path = _own_file(path)
+        self._db = self._opened("rwc")
         try:
             self.segment = self._begin(first_step)
+            self.wait(WAIT)
         except UnicodeDecodeError as error:  # a damaged name of a column
             self._db.close()
             raise sqlite3.DatabaseError(_WHY[sqlite3.SQLITE_CORRUPT]) from error
         except BaseException:
             self._db.close()
             raise
+
+    def _opened(self, mode: str) -> sqlite3.Connection:
+        address = f"{self._path.resolve().as_uri()}?mode={mode}"
+        return sqlite3.connect(
+            address, uri=True, isolation_level=None, check_same_thread=False, timeout=LAST_WAIT
+        )
+
+    def wait(self, seconds: float) -> None:
+        """How long another program that holds the database is waited for, from now on."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+
+    def open_again(self, error: sqlite3.Error) -> None:
+        """After an error of the disk: what leads into a folder that was away may lead nowhere."""
+        if _code(error) not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            return
+        with contextlib.suppress(sqlite3.Error, OSError):
+            found = self._opened("rw")
+            try:
+                found.execute("SELECT 1 FROM segments").fetchone()
+            except sqlite3.Error:
+                found.close()
+                raise
+            self._db.close()
+            self._db = found
+            self.wait(WAIT)
 
     def _begin(self, first_step: int) -> int:
         """Makes what is missing and opens a segment; its number."""

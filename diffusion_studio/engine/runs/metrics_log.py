@@ -47,7 +47,8 @@ class MetricsLog:
     """
 
     def __init__(self, path: Path, first_step: int, segment: int | None = None) -> None:
-        self._file = inside(path.parent, path.name).open("ab", buffering=0)
+        self._path, self._failed = path, False  # whether the last flush did
+        self._file: BinaryIO = inside(path.parent, path.name).open("ab", buffering=0)
         self.segment = _last_segment(path) + 1 if segment is None else segment
         self._lines: list[str] = []
         self._told_errors, self._errors_step = -math.inf, -1
@@ -90,6 +91,9 @@ class MetricsLog:
         """
         if not self._lines:
             return
+        if self._failed:
+            self._open_again()
+        self._failed = True
         size = os.fstat(self._file.fileno()).st_size
         try:
             _write_all(self._file, "".join(f"{line}\n" for line in self._lines).encode("ascii"))
@@ -97,7 +101,22 @@ class MetricsLog:
             with contextlib.suppress(OSError):
                 self._file.truncate(size)  # no half lines
             raise
-        self._lines = []
+        self._lines, self._failed = [], False
+
+    def _open_again(self) -> None:
+        """What leads into a folder of a network that was away may lead nowhere."""
+        how = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)  # one that is gone is not made anew
+        found = os.fdopen(os.open(inside(self._path.parent, self._path.name), how), "ab", buffering=0)
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._file = found
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether somebody has deleted the file since, as far as the disk says so."""
+        with contextlib.suppress(OSError):
+            return os.fstat(self._file.fileno()).st_nlink == 0
+        return False
 
     def close(self, step: int) -> None:
         """Ends the file at the newest step."""

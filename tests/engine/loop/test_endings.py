@@ -123,6 +123,7 @@ def test_that_a_run_folder_that_is_gone_ends_the_training_and_stays_gone(
     session, monkeypatch, way, check_every
 ):
     monkeypatch.setattr(loop, "CHECK_EVERY", check_every)
+    monkeypatch.setattr(run_keeper, "MOST_AWAY", 0.0)
     told = []
     for event in train(session, Control()):
         told.append(event)

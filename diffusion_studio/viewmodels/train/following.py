@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
@@ -22,14 +23,28 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.remote import Remote, Stop
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
 from diffusion_studio.engine.runs.metrics_log import END, MetricsTail
-from diffusion_studio.engine.runs.run import LOCK, METRICS_LOG, PAUSE, STOP, Run, RunError, Wish, ask, lock_of
+from diffusion_studio.engine.runs.run import (
+    LOCK,
+    METRICS_LOG,
+    PAUSE,
+    STOP,
+    Run,
+    RunError,
+    Wish,
+    ask,
+    is_run,
+    lock_of,
+)
 from diffusion_studio.engine.training.events import ObjectiveChanged, Preview, TimestepErrors
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 
 Doing = Callable[[Remote, Stop], None]
+Line = dict[str, Any]
 EVERY = 1.0  # seconds between two looks
 WISHES: dict[Wish, str] = {"stop": "save and to end", "pause": "save and to rest", "go on": "go on"}
+QUIET = 20  # looks without anything new, after which it is asked whether it is trained at all
+NOTHING: Line = {"kind": "waiting"}
 EVERY_THERE = 3.0  # the same on another machine
 LEFT_OUT = (
     "checkpoints",
@@ -47,7 +62,6 @@ WISHES_THERE: dict[Wish, Doing] = {
     "go on": lambda there, stop: there.remove(PAUSE, stop),
 }
 COLUMNS = ("t", "error", "spread", "count", "weight", "density", "share", "log_snr")
-Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,9 +78,9 @@ def told_by_any(event: events.Event) -> events.Event:
 
 @dataclass(frozen=True)
 class Reached(events.Event):
-    """The other machine answers again; what was said of it does not hold any more."""
+    """The folder, or the other machine, is there again; what was said of it does not hold any more."""
 
-    host: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -214,21 +228,32 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
     lines = _since_start(tail.new())
     if remote is None and (not lines or not _goes_on(run.path, lines[-1])):
         return
-    apart = ""
+    apart, quiet = "", 0
     while not control.stopped:
         yield from seen.told_by(lines)
         if lines and lines[-1]["kind"] == END:
             yield events.Finished("done", step=seen.step)
             if remote is None:
                 return
+        quiet = 0 if lines else quiet + 1
+        if remote is None and not apart and quiet % QUIET == QUIET - 1 and not _goes_on(run.path, NOTHING):
+            yield events.Finished("failed", step=seen.step)
+            return
         control.rest(EVERY if remote is None else EVERY_THERE)
-        if remote is not None:
-            before, apart = apart, _mirrored(remote, run.path, control)
-            if apart and apart != before:
-                yield events.Warned(f"{apart} It is tried again.", seen.step)
-            elif before and not apart:
-                yield Reached(remote.host)
+        before, apart = apart, _apart(run.path) if remote is None else _mirrored(remote, run.path, control)
+        if apart and apart != before:
+            yield events.Warned(f"{apart} It is tried again.", seen.step)
+        elif before and not apart:
+            yield Reached(f"{f'The folder {run.path}' if remote is None else remote.host} is reached again.")
         lines = tail.new()
+
+
+def _apart(folder: Path) -> str:
+    """Why a folder of this machine cannot be looked into, as a sentence, or ""; a network may be away."""
+    with contextlib.suppress(OSError):
+        if is_run(folder):
+            return ""
+    return f"The folder {folder} is not there now."
 
 
 def _mirrored(remote: Remote, to: Path, control: Control) -> str:
@@ -253,6 +278,8 @@ def _goes_on(path: Path, last: Line) -> bool:
     if last["kind"] == END:
         return False
     try:
+        if not is_run(path):  # it is away; a lock would make it anew
+            return True
         with lock_of(path):
             return False
     except filelock.Timeout:
@@ -274,10 +301,15 @@ class _Seen:
             for line in [self._losses([*group])] if kind == "loss" else map(self._event, group):
                 if line is not None:
                     yield line
-        if (picture := self._newest_picture()) != self._pictures:
+        with contextlib.suppress(OSError):  # it is away, and looked into again
+            yield from self._files()
+
+    def _files(self) -> Iterator[events.Event]:
+        picture, saved = self._newest_picture(), self._newest_checkpoint()
+        if picture not in (self._pictures, None):
             self._pictures = picture
             yield from self._preview(picture)
-        if (saved := self._newest_checkpoint()) != self._saved and saved is not None:
+        if saved not in (self._saved, None) and saved is not None:
             self._saved = saved
             yield events.Saved(checkpoint_step(saved), saved)
 

@@ -90,14 +90,17 @@ def _followed(state: TrainState, event: events.Event) -> TrainState:
             return replace(state, detail=f"step {step:,} · paused in another process", notice=notice)
         case events.Resumed(step=step):
             return replace(state, detail=f"step {step:,} · trained by another process")
+        case events.Finished(outcome="failed", step=step):
+            detail = f"step {step:,} · the process that trained it has ended without a word"
+            return replace(state, detail=detail)
         case events.Finished(step=step):
             return replace(state, detail=f"step {step:,} · its training has ended")
         case ObjectiveChanged(step=step, message=message):
             return replace(state, marks=(*state.marks, (step, message)))
         case events.Warned(message=message):
             return replace(state, notice=Notice("warning", message))
-        case Reached(host=host):
-            return replace(state, notice=Notice("info", f"{host} is reached again."))
+        case Reached(message=message):
+            return replace(state, notice=Notice("info", message))
     return state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -158,6 +159,37 @@ def test_that_a_run_on_another_machine_is_followed_and_asked(qtbot, model, elsew
     model.following.begin_there(mirror)
     qtbot.waitUntil(machine.begun.exists)
     assert machine.begun.read_text() == f"train digits --resume --quiet --run {there}"
+
+
+def test_that_a_folder_that_is_away_for_a_while_is_followed_on(qtbot, model, elsewhere, tmp_path):
+    path = tmp_path / "runs" / "far"
+    until(elsewhere, 3)
+    model.show_run(path)
+    until(elsewhere, 6)
+    qtbot.waitUntil(lambda: model.record.last_step >= 6)
+    path.rename(tmp_path / "away")
+    qtbot.waitUntil(
+        lambda: "is not there now. It is tried again." in notice_of(model),
+    )
+    (tmp_path / "away").rename(path)
+    qtbot.waitUntil(lambda: f"The folder {path} is reached again." in notice_of(model))
+    assert [*elsewhere][-1].step == 12
+    qtbot.waitUntil(lambda: "step 12 · its training has ended" in model.state.detail)
+    assert model.record.losses.steps.tolist() == list(range(1, 13))
+
+
+def test_that_a_process_that_was_killed_is_not_said_to_train(qtbot, model, elsewhere, tmp_path, monkeypatch):
+    monkeypatch.setattr(following, "QUIET", 2)
+    until(elsewhere, 3)
+    model.show_run(tmp_path / "runs" / "far")
+    until(elsewhere, 6)
+    qtbot.waitUntil(lambda: model.record.last_step >= 6)
+    monkeypatch.setattr(following, "lock_of", lambda _: contextlib.nullcontext())  # nobody holds it any more
+    qtbot.waitUntil(lambda: "has ended without a word" in model.state.detail)
+
+
+def notice_of(model) -> str:
+    return "" if model.state.notice is None else model.state.notice.text
 
 
 def test_that_an_address_that_is_none_is_a_notice(model):

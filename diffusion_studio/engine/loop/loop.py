@@ -89,7 +89,6 @@ class _Loop:
         self._streak = 0  # steps in a row whose loss was not a number
         self._saved_seconds = counters.seconds
         self._told = self._checked = -math.inf
-        self._reached, self._owed = True, False  # the place of the keeper; and a step, to be saved there
 
     def run(self) -> Training:
         """Every event to the end, and how it ended."""
@@ -141,11 +140,8 @@ class _Loop:
     def _save_due(self) -> bool:
         every = self.limits.save_every
         by_steps = every > 0 and self.counters.step % every == 0
-        if not self._reached:
-            return False
-        return (
-            self._owed or by_steps or self.counters.seconds - self._saved_seconds >= self.limits.save_seconds
-        )
+        late = self.counters.seconds - self._saved_seconds >= self.limits.save_seconds
+        return self._others.reached and (self._others.owed or by_steps or late)
 
     # --- telling --------------------------------------------------------------------------------------
 
@@ -160,13 +156,8 @@ class _Loop:
             yield from self._say(event)
         if self._told - self._checked >= CHECK_EVERY:
             self._checked = self._told
-            self._look_whether_there(self._others.heed())
+            self._others.heed()
         yield from self._watch(losses)
-
-    def _look_whether_there(self, reached: bool) -> None:
-        """Once a place that was away is back, what was not saved meanwhile is."""
-        self._owed |= reached and not self._reached
-        self._reached = reached
 
     def _take_losses(self) -> NDArray[np.float32]:
         """The loss of each step since the last time."""
@@ -252,11 +243,14 @@ class _Loop:
         step, keeper = self.counters.step, self.keeper
         if keeper is None:
             return ""
-        if not (yield from self._there(last)):
-            return ""  # its keeper says so, and it is saved when it can be
+        if not self._others.look():
+            if not last:
+                return ""  # its keeper says so, and it is saved when it can be
+            yield from self._warn(f"Step {step} is saved when its folder is there again.")
+            self._others.wait_for_place(LOOK_AGAIN)
         if step == keeper.step:
             return ""
-        self._saved_seconds, self._owed = self.counters.seconds, False
+        self._saved_seconds, self._others.owed = self.counters.seconds, False
         content = self.task.state()
         learned = step == self._first or self._streak < step - self._first
         if not learned or self._streak > tolerated or not content.is_finite:
@@ -268,17 +262,6 @@ class _Loop:
             return _joined(why, keeper.kept, "Free some disk space." if _is_full(error) else "")
         yield from self._say(events.Saved(step, path))
         return ""
-
-    def _there(self, last: bool) -> Generator[events.Event, None, bool]:
-        """Whether the place of the keeper is there; the end of a training waits for it."""
-        assert self.keeper is not None
-        self._look_whether_there(self.keeper.check())
-        if not self._reached and last:
-            yield from self._warn(f"Step {self.counters.step} is saved when its folder is there again.")
-            while not self.keeper.check():
-                time.sleep(LOOK_AGAIN)
-            return True
-        return self._reached
 
     @property
     def _doubt(self) -> str:

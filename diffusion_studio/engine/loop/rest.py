@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.keeper import Keeper
 
@@ -15,24 +17,45 @@ class Others:
 
     def __init__(self, keeper: Keeper | None, control: Control) -> None:
         self._keeper, self._control = keeper, control
+        self.reached = True  # whether the place was there when it was last looked at
+        self.owed = False  # whether it was away since the last save
         self._marked = False  # whether the place says that the training rests, or should
 
-    def heed(self) -> bool:
-        """Does what is asked for; whether the place is there now.
+    def look(self) -> bool:
+        """Whether the place is there now.
+
+        Raises:
+            LostError: it is gone for good.
+        """
+        self.reached = self._keeper is None or self._keeper.check()
+        self.owed |= not self.reached
+        return self.reached
+
+    def wait_for_place(self, every: float) -> None:
+        """Waits until it is there.
+
+        Args:
+            every: seconds between two looks.
+
+        Raises:
+            LostError: it is gone for good.
+        """
+        while not self.look():
+            time.sleep(every)
+
+    def heed(self) -> None:
+        """Does what is asked for.
 
         Raises:
             LostError: the place is gone.
         """
-        if self._keeper is None:
-            return True
-        if not self._keeper.check():
-            return False
+        if self._keeper is None or not self.look():
+            return
         if self._keeper.asked_to_stop:
             self._control.stop()
         elif self._keeper.asked_to_rest:
             self._marked = True
             self._control.pause()
-        return True
 
     def wait(self, every: float) -> None:
         """Waits until the training may go on, by whoever paused it or by who takes the mark away.

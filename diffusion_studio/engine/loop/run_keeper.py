@@ -15,6 +15,7 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.engine.files.databases import may_pass, why_not
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.loop.keeper import LostError
 from diffusion_studio.engine.loop.task import Counters, Restorable
@@ -28,7 +29,7 @@ from diffusion_studio.engine.runs.checkpoints import (
     remove_leftovers,
     save_checkpoint,
 )
-from diffusion_studio.engine.runs.metrics import LAST_WAIT, Metrics, TimestepRecord, may_pass, why_not
+from diffusion_studio.engine.runs.metrics import LAST_WAIT, Metrics, TimestepRecord
 from diffusion_studio.engine.runs.metrics_log import MetricsLog
 from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.runs.run import PAUSE, STOP, Run, RunError, ask, is_run

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.data.imageset import printable
+from diffusion_studio.engine.files.databases import NO_PLACE, WHY, code_of, why_not
 from diffusion_studio.engine.files.reading import ANY_SIZE, inside, regular
 from diffusion_studio.engine.runs.quality import Quality
 
@@ -86,43 +87,6 @@ class TimestepRecord:
 _ADDED = ("weight", "density", "share", "log_snr")  # columns that older databases lack
 
 
-_WHY = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "it may not be written",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_IOERR: "the disk does not answer rightly",
-    sqlite3.SQLITE_CORRUPT: "it is damaged",
-    sqlite3.SQLITE_NOTADB: "it is no database",
-    sqlite3.SQLITE_BUSY: "another program holds it",
-    sqlite3.SQLITE_LOCKED: "another program holds it",
-    sqlite3.SQLITE_ERROR: "a table in it has another form",
-}
-
-_PASSING = (
-    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY,
-)  # fmt: skip
-_NO_PLACE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-"""There is no place for the files that readers and writer share: a folder that may only be read."""
-
-
-def why_not(error: sqlite3.Error) -> str:
-    """Why a database cannot be used, in words of ours, to be put into a sentence."""
-    code = _code(error)
-    return str(error) if code is None else _WHY.get(code, "it is not as it was written")
-
-
-def may_pass(error: sqlite3.Error) -> bool:
-    """Whether the same may be possible later: another program holds the database, or its folder is away."""
-    return _code(error) in _PASSING
-
-
-def _code(error: sqlite3.Error) -> int | None:
-    """The kind of an error of the library; None for one of ours."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
-
-
 class Metrics:
     """The writer; one per training.
 
@@ -138,7 +102,7 @@ class Metrics:
             self.wait(WAIT)
         except UnicodeDecodeError as error:  # a damaged name of a column
             self._db.close()
-            raise sqlite3.DatabaseError(_WHY[sqlite3.SQLITE_CORRUPT]) from error
+            raise sqlite3.DatabaseError(WHY[sqlite3.SQLITE_CORRUPT]) from error
         except BaseException:
             self._db.close()
             raise
@@ -156,7 +120,7 @@ class Metrics:
 
     def open_again(self, error: sqlite3.Error) -> None:
         """After an error of the disk: what leads into a folder that was away may lead nowhere."""
-        if _code(error) not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        if code_of(error) not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             return
         with contextlib.suppress(sqlite3.Error, OSError):
             found = self._opened("rw")
@@ -256,7 +220,7 @@ class MetricsReader:
             try:
                 return _asked(f"{address}?mode=ro", query)
             except sqlite3.OperationalError as error:
-                if _code(error) not in _NO_PLACE:
+                if code_of(error) not in NO_PLACE:
                     raise
             return _asked(f"{address}?mode=ro&immutable=1", query)  # as it was when it was last closed
         except FileNotFoundError:
@@ -264,7 +228,7 @@ class MetricsReader:
         except OSError as error:
             self._reasons[str(error.strerror or error)] = None
         except UnicodeDecodeError:  # a name of a column, or what the library quotes of it
-            self._reasons[_WHY[sqlite3.SQLITE_CORRUPT]] = None
+            self._reasons[WHY[sqlite3.SQLITE_CORRUPT]] = None
         except sqlite3.Error as error:
             reason = str(error)
             if not reason.startswith("no such table") and not (of_newer and "no such column" in reason):

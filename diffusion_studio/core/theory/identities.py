@@ -14,7 +14,8 @@ from torch import Tensor
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser
-from diffusion_studio.core.denoisers.readings import READINGS
+from diffusion_studio.core.denoisers.predictions import Prediction
+from diffusion_studio.core.denoisers.readings import DATA_STD, READINGS
 from diffusion_studio.core.objective.any_chain import best_variance, best_variance_by_score
 from diffusion_studio.core.process.forward import ForwardProcess
 from diffusion_studio.core.process.forward.sub_variance_preserving import SubVariancePreserving
@@ -104,6 +105,20 @@ def _velocities() -> tuple[Compared, ...]:
     return tuple(found)
 
 
+def _denoised() -> tuple[Compared, ...]:
+    """EDM's D by its table of factors, over ς, and x̂_0 as the reading has it, over ᾱ."""
+    tables, found = Tables.from_betas(LinearSchedule().betas(STEPS)), []
+    x_0, noise = (torch.tensor([y], dtype=torch.float64) for y in (0.8, -1.3))
+    for t in (1, 200, 800):
+        level, alpha_bar = tables.noise_level_at(t), tables.alpha_bar_at(t)
+        x, width = x_0 + level * noise, math.hypot(level, DATA_STD)
+        answer = torch.tanh(3 * x / width)  # F of c_in x, with c_in = 1/width
+        d = DATA_STD**2 / width**2 * x + level * DATA_STD / width * answer
+        read = Prediction("edm", answer, x * alpha_bar**0.5, alpha_bar).x0_hat
+        found.append(Compared(f"at t = {t}", float(d), float(read)))
+    return tuple(found)
+
+
 def _on_path(tables: Tables, t: int, x_0: Tensor, noise: Tensor) -> Tensor:
     return diffuse(x_0, noise, tables.alpha_bar_at(t)) / tables.path_scale_at(t)
 
@@ -168,6 +183,17 @@ IDENTITIES = (
             functools.partial(_own_ends, process),
         )
         for process in (VarianceExploding(), SubVariancePreserving())
+    ),
+    Identity(
+        "edm", "EDM's denoiser is a reading of its network", "EDM eq. 7, table 1",
+        r"D = \frac{\sigma_d^2}{\varsigma^2+\sigma_d^2}\,x + \frac{\varsigma\,\sigma_d}"
+        r"{\sqrt{\varsigma^2+\sigma_d^2}}\,F\left(\frac{x}{\sqrt{\varsigma^2+\sigma_d^2}}\right),"
+        r"\quad x = \frac{x_t}{\sqrt{\bar\alpha_t}}",
+        READINGS["edm"].formula, ("D", "x₀ read from F"),
+        "EDM's network answers with numbers of unit variance, whatever the noise: near the data F is the "
+        "noise, far from it the image. Its preconditioning is one more reading of a denoiser, over ς in the "
+        "paper and over ᾱ here.",
+        _denoised,
     ),
     Identity(
         "ancestral", "Euler ancestral is DDPM", "k-diffusion; Ho et al. 2020, eq. 7",

@@ -140,7 +140,7 @@ class BoundView(QWidget):
         self.empty = EmptyState()
         self.empty.primary_requested.connect(self.measure_requested)
         self.costs = XYPlot("The bound by the number of steps")
-        self.costs.set_axes("steps S, times even from T on", "bits per dimension", x_log=True)
+        self.costs.set_axes("S", "bits per dimension", x_log=True)
         self.views = Segmented("What is drawn of the bound")
         self.views.set_options(_VIEWS)
         self.stack = QStackedWidget()

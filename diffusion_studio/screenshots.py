@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from PySide6.QtCore import QEventLoop, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog
 
+from diffusion_studio.album import SIZES, Album, pause, size_of, wait
 from diffusion_studio.cli.options import plain_app
 
 if TYPE_CHECKING:
@@ -23,16 +22,13 @@ if TYPE_CHECKING:
     from diffusion_studio.studio import Studio
     from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 
-SIZES = ("960x640", "1280x800", "1366x768", "1920x1200")
 ANIMATED_SIZE = (1280, 800)
 SCALES = (100, 150, 200)  # %
-MODES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 CLASSIFIER_SECONDS = 15.0
-PATIENCE = 180_000  # ms to wait for a page to be complete
 
 
 class PageName(StrEnum):
-    """The pages that pictures are made of."""
+    """The pages that pictures are made of, and what opens over them."""
 
     TRAIN = "train"
     SAMPLE = "sample"
@@ -40,6 +36,7 @@ class PageName(StrEnum):
     AUTOENCODER = "autoencoder"
     THEORY = "theory"
     RUNS = "runs"
+    DIALOGS = "dialogs"
 
 
 app = plain_app()
@@ -65,44 +62,12 @@ def screenshots(
     """Save pictures of every page, after training a small model on the digits."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.environ["QT_SCALE_FACTOR"] = str(scale / 100)
-    album = Album(folder, tuple(map(_size, sizes or SIZES)), scale)
+    album = Album(folder, tuple(map(size_of, sizes or SIZES)), scale)
     with tempfile.TemporaryDirectory(prefix="diffusion-studio-") as home:
         os.environ["DIFFUSION_STUDIO_HOME"] = home
         run = _train(seconds)
         folder.mkdir(parents=True, exist_ok=True)
         _take(album, run, pages or list(PageName))
-
-
-@dataclass(frozen=True)
-class Album:
-    """Where pictures go, and of which sizes of the screen they are made, in its own pixels."""
-
-    folder: Path
-    sizes: tuple[tuple[int, int], ...]
-    scale: int  # %, of the screen
-
-    @property
-    def windows(self) -> Iterator[tuple[int, int, str]]:
-        """Width and height of a window that fills the screen, and the end of a picture's name.
-
-        A screen that has no room for the window is left out.
-        """
-        from diffusion_studio.pages.shell import LEAST
-
-        for width, height in self.sizes:
-            inside = width * 100 // self.scale, height * 100 // self.scale
-            if inside[0] >= LEAST.width() and inside[1] >= LEAST.height():
-                scaled = "" if self.scale == 100 else f"@{self.scale}"
-                yield *inside, f"{width}x{height}{scaled}"
-
-
-def _size(text: str) -> tuple[int, int]:
-    """ "1280x800" as numbers."""
-    try:
-        width, height = (int(part) for part in text.lower().replace("×", "x").split("x"))
-    except ValueError:
-        raise typer.BadParameter(f"{text}: a size is needed, like 1280x800") from None
-    return width, height
 
 
 def _train(seconds: float) -> Path:
@@ -131,7 +96,7 @@ def _take(album: Album, run: Path, pages: Collection[PageName]) -> None:
     application = QApplication.instance() or QApplication(["diffusion-studio"])
     app = App()
     app.show()
-    _wait(lambda: app.studio is not None)
+    wait(lambda: app.studio is not None)
     for name, shoot in _PAGES.items():
         if name in pages:
             shoot(app, album, run)
@@ -143,33 +108,38 @@ def _take(album: Album, run: Path, pages: Collection[PageName]) -> None:
 def _shoot_train(app: App, album: Album, run: Path) -> None:
     studio = _studio(app)
     studio.show_page("train")
-    _wait(lambda: studio.training.state.data is not None)
-    _shoot(app, album, "train-empty")
+    wait(lambda: studio.training.state.data is not None)
+    album.take(app.shell, "train-empty")
     studio.training.show_run(run)
-    _shoot(app, album, "train")
+    album.take(app.shell, "train")
+    studio.train_page.views.look_at("images")
+    album.take(app.shell, "train-images")
+    studio.train_page.views.look_at("training")
 
 
 def _shoot_sample(app: App, album: Album, run: Path) -> None:
     """The Sample page as it is found, with a trained model, and taken apart."""
     studio = _studio(app)
     studio.show_page("sample")
-    _wait(lambda: studio.sampling.state.chains.complete and not studio.sampling.state.chains.busy)
-    _shoot(app, album, "sample-first-start")
+    wait(lambda: studio.sampling.state.chains.complete and not studio.sampling.state.chains.busy)
+    album.take(app.shell, "sample-first-start")
     studio.sampling.choices.refresh()
     studio.sampling.choices.choose(str(run))
-    _wait(lambda: studio.sampling.state.chains.facts.model == run.name)
-    _wait(lambda: not studio.sampling.state.chains.busy)
+    wait(lambda: studio.sampling.state.chains.facts.model == run.name)
+    wait(lambda: not studio.sampling.state.chains.busy)
     studio.sampling.player.seek(len(studio.sampling.state.chains.facts.times) * 2 // 5)
-    _shoot(app, album, "sample")
+    album.take(app.shell, "sample")
     _shoot_laboratory(app, album)
 
 
 def _shoot_theory(app: App, album: Album, run: Path) -> None:
+    from diffusion_studio.pages.theory.page import PARTS
+
     studio = _studio(app)
     studio.show_page("theory")
-    for part in ("schedules", "weights", "errata"):
+    for part, *_ in PARTS:
         studio.theory_page.show_part(part)
-        _shoot(app, album, f"theory-{part}")
+        album.take(app.shell, f"theory-{part}")
 
 
 def _shoot_runs(app: App, album: Album, run: Path) -> None:
@@ -178,8 +148,28 @@ def _shoot_runs(app: App, album: Album, run: Path) -> None:
 
     studio = _studio(app)
     studio.show_page("runs")
-    _wait(lambda: len(studio.runs.state.runs) == len(list_runs(runs_dir())))
-    _shoot(app, album, "runs")
+    wait(lambda: len(studio.runs.state.runs) == len(list_runs(runs_dir())))
+    album.take(app.shell, "runs")
+    studio.runs.choose([found.path for found in studio.runs.state.runs][:4])
+    wait(lambda: not studio.runs.comparing.busy)
+    album.take(app.shell, "runs-compared")
+
+
+def _shoot_dialogs(app: App, album: Album, run: Path) -> None:
+    """What opens over the pages: keys, settings, queue, trash, and the palette."""
+    studio = _studio(app)
+    for page, names in _DIALOGS.items():
+        studio.show_page(page)
+        for name in names:
+            app.shell.actions_of_window.do(name)
+            album.take(app.shell, f"dialog-{name}")
+            for dialog in app.shell.findChildren(QDialog):
+                dialog.close()
+    studio.commands.palette.leave()
+
+
+_DIALOGS = {"runs": ("show-trash", "show-queue"), "train": ("settings", "about", "log", "keys", "find")}
+"""The actions that open them, by the page on which they are asked for."""
 
 
 def _shoot_laboratory(app: App, album: Album) -> None:
@@ -189,15 +179,15 @@ def _shoot_laboratory(app: App, album: Album) -> None:
 
     def shoot(name: str) -> None:
         model.tree.settle()
-        _wait(lambda: not model.state.chains.busy)
-        _shoot(app, album, f"sample-{name}")
+        wait(lambda: not model.state.chains.busy)
+        album.take(app.shell, f"sample-{name}")
 
     model.branch()
     model.tree.edit("sampler.eta", 1.0)
     model.tree.settle()
-    _wait(lambda: not model.state.chains.busy)
+    wait(lambda: not model.state.chains.busy)
     model.tree.show(0)
-    _wait(lambda: not model.state.chains.busy)
+    wait(lambda: not model.state.chains.busy)
     model.branch()
     model.tree.edit("label", 3)
     model.player.seek(len(model.state.chains.facts.times) * 4 // 5)
@@ -207,28 +197,28 @@ def _shoot_laboratory(app: App, album: Album) -> None:
     shoot("compared")
     model.tree.compare(-1)
     model.tree.show(0)
-    _wait(lambda: not model.state.chains.busy)
+    wait(lambda: not model.state.chains.busy)
     model.tree.edit("sampler.eta", 0.6)
     model.tree.edit("sampler.kind", "sigma")
     page.side.show_tab("by hand")
     shoot("sigma")
     model.pictures.set_layout("strip")
     page.side.show_tab("nearest")
-    _pause(2000)
+    pause(2000)
     shoot("strip")
     model.pictures.set_layout("guided")
     model.tree.edit("sampler.kind", "ddim")
     model.tree.edit("guidance", 3.0)
     page.side.show_tab("guidance")
-    _wait(lambda: model.beside.trade.state.strip is not None)
+    wait(lambda: model.beside.trade.state.strip is not None)
     page.side.trade.measure_requested.emit()
-    _wait(lambda: len(model.beside.trade.state.trades) > 0 and not model.beside.trade.state.measuring)
+    wait(lambda: len(model.beside.trade.state.trades) > 0 and not model.beside.trade.state.measuring)
     shoot("guidance")
     model.pictures.set_layout("grid")
     page.side.show_tab("classifier")
     page.side.classifier.train_requested.emit(CLASSIFIER_SECONDS)
-    _wait(lambda: model.beside.classifier.state.busy)
-    _wait(lambda: model.chains.record is not None and model.chains.record.chain.source.classifier is not None)
+    wait(lambda: model.beside.classifier.state.busy)
+    wait(lambda: model.chains.record is not None and model.chains.record.chain.source.classifier is not None)
     model.tree.edit("guide.kind", "classifier")
     shoot("classifier")
     model.tree.edit("guide.kind", "free")
@@ -236,8 +226,8 @@ def _shoot_laboratory(app: App, album: Album) -> None:
     model.tree.edit("guidance", 1.0)
     model.files.open_images(_two_digits(album.folder))
     model.player.seek(len(model.state.chains.facts.times))
-    _wait(lambda: not model.state.chains.busy)
-    _wait(lambda: len(model.beside.reconstruction.errors) >= 5)
+    wait(lambda: not model.state.chains.busy)
+    wait(lambda: len(model.beside.reconstruction.errors) >= 5)
     shoot("inverted")
 
 
@@ -278,24 +268,24 @@ def _shoot_plane(app: App, album: Album, run: Path) -> None:
     studio.show_page("plane")
     for name, card, action, state in _PLANE:
         _try(page, card, action)
-        _wait(lambda: not model.state.learning.running)
+        wait(lambda: not model.state.learning.running)
         model.restart()
         model.player.set_loop(False)
         model.player.play()
-        _wait(partial(_has_reached, model, state))
+        wait(partial(_has_reached, model, state))
         model.player.stop()
         model.player.seek(state)
-        _wait(lambda: not model.player.moving and not model.meter.busy)
-        _shoot(app, album, name)
+        wait(lambda: not model.player.moving and not model.meter.busy)
+        album.take(app.shell, name)
         if name == "plane":
             page.bar.relief.setChecked(True)
-            _shoot(app, album, "plane-landscape")
+            album.take(app.shell, "plane-landscape")
             page.bar.relief.setChecked(False)
         if name == _ANIMATED:
             app.shell.resize(*ANIMATED_SIZE)
             path = album.folder / f"{name}.gif"
             page.exporter.export(path)
-            _wait(lambda: model.state.notice is not None)
+            wait(lambda: model.state.notice is not None)
             model.dismiss_notice()
             typer.echo(path)
     model.player.set_loop(True)
@@ -307,9 +297,9 @@ def _shoot_plane(app: App, album: Album, run: Path) -> None:
         _try(page, card, action)
         model.player.stop()
         model.player.seek(state)
-        _wait(lambda: not model.player.moving)
+        wait(lambda: not model.player.moving)
         model.point_at(*point)
-        _shoot(app, album, name)
+        album.take(app.shell, name)
 
 
 def _try(page: Page, card: int, action: int) -> None:
@@ -333,25 +323,26 @@ def _shoot_codes(app: App, album: Album, run: Path) -> None:
     page = _studio(app).code_page
     model = page.model
     _studio(app).show_page("autoencoder")
-    _wait(lambda: model.state.data is not None)
+    wait(lambda: model.state.data is not None)
     for name, card, action in _CODES:
         _try(page, card, action)
-        _wait(lambda: model.state.phase == "running")
-        _wait(lambda: not model.state.busy)
+        wait(lambda: model.state.phase == "running")
+        wait(lambda: not model.state.busy)
         model.measure()
-        _wait(lambda: model.measuring.state.report is not None and not model.measuring.state.doing)
+        wait(lambda: model.measuring.state.report is not None and not model.measuring.state.doing)
         if name == "autoencoder-map":
             model.show("learn")
-            _shoot(app, album, "autoencoder")
+            album.take(app.shell, "autoencoder")
             model.show("code")
             page.code.show_map(True)
             model.latent.point_at(0.8, -1.2)
-        _shoot(app, album, name)
+        album.take(app.shell, name)
 
 
 _PAGES: dict[PageName, Callable[[App, Album, Path], None]] = {
     PageName.SAMPLE: _shoot_sample, PageName.TRAIN: _shoot_train, PageName.PLANE: _shoot_plane,
     PageName.AUTOENCODER: _shoot_codes, PageName.THEORY: _shoot_theory, PageName.RUNS: _shoot_runs,
+    PageName.DIALOGS: _shoot_dialogs,
 }  # fmt: skip
 """In the order in which they are visited."""
 
@@ -363,38 +354,3 @@ def _studio(app: App) -> Studio:
 
 def _has_reached(model: PlaneViewModel, state: int) -> bool:
     return model.chain.position >= state
-
-
-def _shoot(app: App, album: Album, name: str) -> None:
-    """The window in both themes and sizes."""
-    from diffusion_studio.widgets.look.theme import theme
-
-    shell = app.shell
-    for mode in MODES:
-        theme().set_mode(mode)
-        for width, height, size in album.windows:
-            shell.resize(width, height)
-            _pause(700)
-            path = album.folder / f"{name}-{mode}-{size}.png"
-            shell.grab().save(str(path))
-            typer.echo(path)
-
-
-def _wait(condition: Callable[[], bool]) -> None:
-    """Lets the window live until `condition` holds.
-
-    Raises:
-        TimeoutError: it never did.
-    """
-    waited = 0
-    while not condition():
-        if waited >= PATIENCE:
-            raise TimeoutError("A page was not complete in time.")
-        _pause(50)
-        waited += 50
-
-
-def _pause(milliseconds: int) -> None:
-    loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
-    loop.exec()

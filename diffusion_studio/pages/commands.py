@@ -130,7 +130,7 @@ class Commands(QObject):
         for menu, action in actions.available():
             if action.name != "find":
                 keys = key_text(action.keys[0]) if action.keys else ""
-                yield Entry(action.title, menu, partial(actions.do, action.name), keys)
+                yield Entry(action.title, menu, partial(actions.do, action.name), keys, action.what)
         for run in list_runs(self._runs):
             yield Entry(called(run), "Run", partial(self._open_path, str(run)))
         for kind, sampler in members(Sampler).items():

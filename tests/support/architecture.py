@@ -15,6 +15,7 @@ LAYERS = (
     ("pages",),
     ("studio",),
     ("app", "cli"),
+    ("album",),
     ("screenshots",),
     ("__main__",),
 )

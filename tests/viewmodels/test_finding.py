@@ -12,7 +12,7 @@ ENTRIES = [
         ("Open images …", "File"), ("Play backwards", "Run"), ("Train", "View"), ("Sample", "View"),
         ("DDIM", "Sampler"), ("DDPM", "Sampler"), ("digits-2026", "Run"), ("Walk through its chain", "Run"),
     )
-]  # fmt: skip
+] + [Entry("All keys", "Help", list, "F1", "A sheet of every key and shortcut")]  # fmt: skip
 
 
 def titles(typed: str) -> list[str]:
@@ -32,6 +32,8 @@ def test_that_nothing_typed_finds_everything_in_its_order():
         ("back", ["Play backwards"]),
         ("run play", ["Play backwards"]),
         ("wtc", ["Walk through its chain"]),
+        ("shortcut", ["All keys"]),  # by what it does
+        ("short", ["All keys"]),
         ("nothing of it", []),
     ],
 )

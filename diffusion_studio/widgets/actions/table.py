@@ -165,7 +165,7 @@ GROUPS = (
     ), ("sample",)),
     Group("Help", (
         Action("find", "Find anything …", "Actions, pages, runs and samplers by their names", ("Ctrl+K",)),
-        Action("keys", "All keys", "A sheet of every key and where it holds", ("F1", "?")),
+        Action("keys", "All keys", "A sheet of every key and shortcut, and where it holds", ("F1", "?")),
     )),
     Group("Help", (
         Action("log", "Show the log", "What was not meant to happen, with its traceback"),

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
+    QStackedWidget,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -110,10 +111,9 @@ class DataCard(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self._strip = ImageGrid("Images of the data", self, centre=False, selectable=False)
         self._strip.setFixedHeight(_STRIP)
-        self._name, self._facts = label(role="strong"), label(role="muted")
-        self._facts.setWordWrap(True)
-        self._notes = label(role="muted")
-        self._notes.setWordWrap(True)
+        self._name, self._facts, self._notes = label(role="strong"), label(role="muted"), label(role="muted")
+        for words in (self._facts, self._notes):
+            words.setWordWrap(True)
         self._skipped = label(role="muted")
         self._show = _link("Show…", self.skipped_requested)
         self._open = _button("Open folder…", self.open_requested, "folder")
@@ -124,6 +124,7 @@ class DataCard(QFrame):
         self._bar = _bar(self)
         self._doing = label(role="small")
         self._cancel = _link("Cancel", self.cancel_requested)
+        self._way = QStackedWidget()  # to open a folder, or how far the reading of one is
         self._build()
         self.set_notes("", ())
         self.set_skipped(0)
@@ -172,11 +173,8 @@ class DataCard(QFrame):
         self._set_busy(False)
 
     def _set_busy(self, busy: bool) -> None:
-        for part in (self._bar, self._doing, self._cancel):
-            part.setVisible(busy)
+        self._way.setCurrentIndex(int(busy))  # in one place, so that nothing below moves
         self._open.setEnabled(not busy)
-        self._recent.setEnabled(not busy)
-        self._open.setToolTip("A folder is being read" if busy else "")
 
     def _build(self) -> None:
         column = QVBoxLayout(self)
@@ -191,16 +189,18 @@ class DataCard(QFrame):
         left_out.addStretch(1)
         column.addLayout(left_out)
         column.addSpacing(GRID // 2)
-        buttons = _row()
-        buttons.addWidget(self._open, 1)
-        buttons.addWidget(self._recent)
-        column.addLayout(buttons)
-        column.addSpacing(GRID // 2)
-        column.addWidget(self._bar)
-        doing = _row(self._doing)
-        doing.addStretch(1)
-        doing.addWidget(self._cancel)
-        column.addLayout(doing)
+        opening, reading = QWidget(), QWidget()
+        opening.setLayout(buttons := _row(self._open, self._recent))
+        buttons.setStretch(0, 1)
+        rows = QVBoxLayout(reading)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(GRID // 2)
+        rows.addWidget(self._bar)
+        rows.addLayout(doing := _row(self._doing, self._cancel))
+        doing.insertStretch(1, 1)
+        for way in (opening, reading):
+            self._way.addWidget(way)
+        column.addWidget(self._way)
 
 
 class ProgressCard(QFrame):

@@ -72,7 +72,9 @@ def test_that_reading_a_folder_can_be_cancelled_but_not_doubled(qtbot, show):
     card = show(DataCard())
     with qtbot.waitSignal(card.open_requested):
         press(card, "Open folder…")
+    height = card.sizeHint().height()
     card.set_progress(120_000, 0)
+    assert card.sizeHint().height() == height  # what stands below stays where it is
     assert "Looking through the folder: 120\u202f000 files …" in visible(card, QLabel)
     card.set_progress(400, 1200)
     assert "Reading images …" in visible(card, QLabel)

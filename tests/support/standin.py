@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,13 @@ class Foreign(Tensor):
 
     @staticmethod
     def __new__(cls, own: Tensor) -> Foreign:
-        with torch.inference_mode(own.is_inference()):
-            found: Foreign = Tensor._make_wrapper_subclass(
-                cls, own.shape, strides=own.stride(), storage_offset=own.storage_offset(), dtype=own.dtype,
-                device=DEVICE,
-            )  # fmt: skip
+        if own.is_inference() != torch.is_inference_mode_enabled():
+            with torch.inference_mode(own.is_inference()):
+                return cls.__new__(cls, own)
+        found: Foreign = Tensor._make_wrapper_subclass(
+            cls, own.shape, strides=own.stride(), storage_offset=own.storage_offset(), dtype=own.dtype,
+            device=DEVICE,
+        )  # fmt: skip
         found.own = own
         return found
 
@@ -113,7 +115,7 @@ def _in_half(func: Any, *args: Any, **kwargs: Any) -> Any:
         return value.to(torch.bfloat16) if isinstance(value, Tensor) and value.is_floating_point() else value
 
     with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST):
-        return func(*_mapped(lowered, args), **_mapped(lowered, kwargs))
+        return func(*_mapped(lowered, args), **_mapped_named(lowered, kwargs))
 
 
 @contextlib.contextmanager
@@ -126,24 +128,26 @@ def no_waiting() -> Iterator[None]:
         _waiting.forbidden = False
 
 
-def _leaves(value: Any) -> Iterator[Any]:
-    """What an operation is given, in lists and tuples; torch's own trees know more, and take longer."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        yield value
-        return
-    for each in value:
-        yield from _leaves(each)
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    """What an operation is given, in lists and tuples too; torch's own trees know more, and take longer."""
+    found = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += _tensors(value)
+    return found
 
 
 def _mapped(change: Callable[[Any], Any], value: Any) -> Any:
     """The same lists and tuples of changed leaves."""
-    if isinstance(value, dict):
-        return {key: _mapped(change, each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)([_mapped(change, each) for each in value])
     return change(value)
+
+
+def _mapped_named(change: Callable[[Any], Any], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _mapped(change, each) for name, each in values.items()}
 
 
 @cache
@@ -155,22 +159,21 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
     if _decomposes(func):  # in inference mode operations come as they were written
         with StandIn():
             return func.decompose(*args, **kwargs)
-    tensors = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-    foreign = any(isinstance(leaf, Foreign) for leaf in tensors)
+    tensors = _tensors(args) + _tensors(kwargs.values())
+    foreign = any(isinstance(each, Foreign) for each in tensors)
     wanted = kwargs.get("device")
     asked = wanted is not None and torch.device(wanted).type == NAME
-    if foreign or asked:
-        _check(func, args, kwargs, tensors, asked)
+    if not foreign and not asked:
+        return func(*args, **kwargs)
+    _check(func, args, kwargs, tensors, asked)
     kwargs = {key: value for key, value in kwargs.items() if key != "found_inf"} if foreign else kwargs
-    out = func(*_mapped(_own, args), **_mapped(_own, kwargs))
-    if not asked and (not foreign or wanted is not None):
-        return out
-    return _wrapped(func, args, out)
+    out = func(*_mapped(_own, args), **_mapped_named(_own, kwargs))
+    return out if not asked and wanted is not None else _wrapped(func, args, out)
 
 
 def _wrapped(func: Any, args: Any, out: Any) -> Any:
     """The results on the device; what is changed in place stays the tensor that it is."""
-    known = {id(_own(leaf)): leaf for leaf in _leaves(args) if isinstance(leaf, Tensor)}
+    known = {id(_own(each)): each for each in _tensors(args)}
 
     def wrap(value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -191,7 +194,7 @@ def _own(value: Any) -> Any:
 
 
 def _check(func: Any, args: Any, kwargs: Any, tensors: list[Tensor], asked: bool) -> None:
-    name = func.name().removeprefix("aten::").partition(".")[0]
+    name = _name(func)
     if name in _MOVES:
         _check_move(func, args, kwargs, asked)
         return
@@ -202,9 +205,22 @@ def _check(func: Any, args: Any, kwargs: Any, tensors: list[Tensor], asked: bool
     reads = name in _READS or (name in ("index", "index_put_") and _by_mask(args[1]))
     if reads and getattr(_waiting, "forbidden", False):
         raise UnavailableError(f"{func}: a value is read in the middle of a step")
-    lacking = [device for device in DEVICES if name not in _SELF_MADE and not _knows(func.name(), device)]
-    if lacking:
+    if lacking := _lacking(func):
         raise UnavailableError(f"{func}: not known to {' and '.join(lacking)}")
+
+
+@cache
+def _name(func: Any) -> str:
+    """`add` of aten::add.Tensor."""
+    found: str = func.name()
+    return found.removeprefix("aten::").partition(".")[0]
+
+
+@cache
+def _lacking(func: Any) -> tuple[str, ...]:
+    """The devices that have no such operation."""
+    made = _name(func) in _SELF_MADE
+    return tuple(device for device in DEVICES if not made and not _knows(func.name(), device))
 
 
 def _by_mask(indices: Any) -> bool:

@@ -23,21 +23,22 @@ SIZES = (
 
 
 @pytest.mark.parametrize("trained", [False, True], ids=["first start", "with a run"])
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
-def test_that_nothing_is_cut_covered_or_out_of_reach(qtbot, open_app, size, trained):
+def test_that_nothing_is_cut_covered_or_out_of_reach(qtbot, open_app, trained):
     run = places.runs_dir() / "2026-11-28 digits of eight by eight"
     if trained:
         finish(begin(run, tiny_config(steps=6, preview_count=4)))
     app = open_app()
-    app.shell.resize(*size)
     if trained:
         app.studio.training.show_run(run)
         app.studio.sampling.choices.refresh()
         app.studio.sampling.choices.choose(str(run))
         settle(qtbot, app)
     app.studio.plane.player.stop()
-    found = [f"{name}: {fault}" for name in stages(app.studio) for fault in faults(app.shell)]
-    assert app.shell.size() == QSize(*size)
+    found = []
+    for size in SIZES:
+        app.shell.resize(*size)
+        found += [f"{size}, {name}: {fault}" for name in stages(app.studio) for fault in faults(app.shell)]
+        assert app.shell.size() == QSize(*size)
     assert not found, "\n" + "\n".join(found)
 
 

@@ -45,6 +45,7 @@ class Album:
 
     def take(self, shell: Shell, name: str) -> None:
         """Pictures of the window as it is now, and of the dialogs over it, in both themes and all sizes."""
+        from diffusion_studio.widgets.equations.rendering import rendering
         from diffusion_studio.widgets.look.theme import theme
 
         for mode in MODES:
@@ -52,6 +53,7 @@ class Album:
             for width, height, size in self.windows:
                 shell.resize(width, height)
                 pause(REST)
+                wait(lambda: rendering().at_rest)
                 path = self.folder / f"{name}-{mode}-{size}.png"
                 with_dialogs(shell).save(str(path))
                 typer.echo(path)

@@ -54,7 +54,7 @@ class QueueDialog(QDialog):
         column.addWidget(self.about)
         column.addWidget(self.list, 1)
         column.addLayout(row)
-        self.resize(64 * GRID, 48 * GRID)
+        self.resize(76 * GRID, 48 * GRID)
         self.list.itemSelectionChanged.connect(self._show_choice)
         self.earlier.clicked.connect(partial(self._move, -1))
         self.later.clicked.connect(partial(self._move, +1))

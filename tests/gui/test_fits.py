@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QDialog
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.pages.shell import COMFORTABLE, LEAST, fitting
@@ -40,6 +41,25 @@ def test_that_nothing_is_cut_covered_or_out_of_reach(qtbot, open_app, trained):
         found += [f"{size}, {name}: {fault}" for name in stages(app.studio) for fault in faults(app.shell)]
         assert app.shell.size() == QSize(*size)
     assert not found, "\n" + "\n".join(found)
+
+
+def test_that_every_dialog_fits_into_a_small_window(open_app):
+    app = open_app(computed=False)
+    app.shell.resize(LEAST)
+    app.studio.plane.player.stop()
+    app.studio.queue.add(app.studio.training.config)
+    app.studio.queue.remove([0])  # so that it can be put back
+    app.studio.show_page("runs")
+    for name in ("keys", "settings", "log", "about", "show-trash", "show-queue"):
+        app.shell.actions_of_window.do(name)
+        (dialog,) = (d for d in app.shell.findChildren(QDialog) if d.isVisible())
+        assert not (found := faults(dialog)), f"{name}: {found}"
+        assert dialog.width() <= LEAST.width() and dialog.height() <= LEAST.height(), name
+        dialog.close()
+    app.shell.actions_of_window.do("find")
+    palette = app.studio.commands.palette
+    assert app.shell.rect().contains(palette.geometry())
+    palette.leave()
 
 
 def test_that_the_first_window_fits_the_screen():

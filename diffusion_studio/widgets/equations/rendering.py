@@ -38,6 +38,12 @@ class Rendering(QObject):
             self._queue.append(reference)
         self._timer.start(0)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether every formula in sight is there."""
+        asked = [reference() for reference in self._queue]
+        return all(w is None or not isValid(w) or w.visibleRegion().isEmpty() for w in asked)
+
     def _render_next(self) -> None:
         asked = [reference() for reference in self._queue]
         waiting = [widget for widget in asked if widget is not None and isValid(widget)]

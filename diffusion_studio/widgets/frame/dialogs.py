@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.widgets.frame.scrolling import ScrollColumn
 from diffusion_studio.widgets.look.theme import GRID, label
 
 
@@ -58,7 +59,9 @@ class FactsDialog(TextualDialog):
         self._head, self._facts = head, tuple(facts)
         words = label(about)
         words.setWordWrap(True)
-        grid = QGridLayout()
+        inner = QWidget()
+        grid = QGridLayout(inner)
+        grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(3 * GRID)
         grid.setColumnStretch(1, 1)
         for number, (name, value) in enumerate(facts):
@@ -68,11 +71,14 @@ class FactsDialog(TextualDialog):
             grid.addWidget(shown, number, 1)
         self.column.addWidget(label(head, "title"))
         self.column.addWidget(words)
-        self.column.addLayout(grid)
-        self.column.addStretch(1)
+        facts_column = ScrollColumn(inner)
+        facts_column.setAccessibleName(title)
+        self.column.addWidget(facts_column, 1)
         self.column.addWidget(self.buttons)
         width = max(64 * GRID, self.sizeHint().width())
-        self.resize(width, self.column.totalHeightForWidth(width))
+        others = self.column.totalHeightForWidth(width) - facts_column.sizeHint().height()
+        height = others + inner.sizeHint().height()
+        self.resize(min(width, parent.width()), min(height, parent.height() - 4 * GRID))
 
     def text(self) -> str:
         return "\n".join([self._head, *(f"{name}: {value}" for name, value in self._facts)])

@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from diffusion_studio.widgets.equations import formula
 from diffusion_studio.widgets.equations.equation import EquationView, Term, formula_html, formula_svg, prewarm
 from diffusion_studio.widgets.equations.formula import cached_formula, split_terms, tint
+from diffusion_studio.widgets.equations.rendering import rendering
 from diffusion_studio.widgets.look.theme import theme
 
 STEP = (
@@ -162,7 +163,9 @@ def test_that_formulas_in_sight_are_rendered_before_those_that_are_not(qtbot, vi
     gone.deleteLater()
     hidden.set_equation("q_{101} + q_{102}")
     view.set_equation("q_{103} + q_{104}")
+    assert not rendering().at_rest
     settled(qtbot, view)
+    assert rendering().at_rest
     settled(qtbot, hidden)
     assert rendered == ["q_{103}", "+ q_{104}", "q_{101}", "+ q_{102}"]
 

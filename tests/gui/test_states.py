@@ -78,6 +78,11 @@ def test_that_a_state_is_asked_for_by_its_key_and_a_file_without_one_is_refused(
     assert "other.json holds no state" in app.shell.banner.text
     app.studio.show_page("runs")
     assert not app.shell.actions_of_window["save-state"].isEnabled()
+    (tmp_path / "model_index.json").write_text('{"_class_name": "DiTPipeline"}')
+    app.studio.open_path(str(tmp_path))  # a model of another kind, and no folder of images
+    sample = app.studio.pages["sample"]
+    qtbot.waitUntil(lambda: "of the kind DiTPipeline" in sample.banner.text)
+    assert app.shell.current_page is sample
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.measuring import say_machine, table
+from benchmarks.measuring import against, say_machine, table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,15 +111,33 @@ def bound(path: Path) -> dict[str, float]:
     return {"steps": content["step"], **found, **flow}
 
 
+def within_bound(found: dict[str, float]) -> str:
+    """Whether the flow needs no more bits than the bound, but for two standard errors; "" without a flow."""
+    if "flow_bits" not in found:
+        return ""
+    room = 2 * math.hypot(found["flow_error"], found["total_error"])
+    return against(found["flow_bits"], found["total"] + room)
+
+
 def row(name: str, found: dict[str, float]) -> tuple[str, ...]:
     return (
         name, f"{found['steps']:.0f}", f"{found['distance']:.3f}", f"{found['recognised']:.3f}",
         f"{found['total']:.3f} ± {found['total_error']:.3f}", f"{found['other_total']:.3f}",
         f"{found['flow_bits']:.3f} ± {found['flow_error']:.3f}" if "flow_bits" in found else "",
+        within_bound(found),
     )  # fmt: skip
 
 
-HEADERS = ("setting", "steps", "Fréchet", "recognised", "bits/dim", "with the other σ²", "along the flow")
+HEADERS = (
+    "setting",
+    "steps",
+    "Fréchet",
+    "recognised",
+    "bits/dim",
+    "with the other σ²",
+    "along the flow",
+    "≤ bound",
+)
 
 
 Settings = dict[str, tuple[str, dict[str, str]]]  # by name: its folder, and what differs

@@ -27,6 +27,7 @@ class Field(Protocol):
 FIRST_LEVEL, LAST_LEVEL = 1e-6, 1e5  # ς between which the flow is followed; beyond, nothing changes
 TOLERANCE = 1e-6  # largest error of a step, in nats and in the plane
 MOST_STEPS = 4000
+LONGEST = 0.5  # step in ln ς: a longer one leaps over levels at which all happens, and sees no error in it
 
 # Dormand and Prince's pair of orders 5 and 4: where each slope is asked, what it is made of, and what of the
 # slopes is the difference of both orders. The last slope of a step is the first of the next.
@@ -135,7 +136,7 @@ def flow_log_likelihood(
         taken = size <= 1
         kept = left[taken]
         state[kept], slope[kept], u[kept] = end[taken], last[taken], u[kept] + step[taken]
-        h[left] = step * (0.9 * size.clamp(min=1e-9) ** -0.2).clamp(0.2, 5)
+        h[left] = (step * (0.9 * size.clamp(min=1e-9) ** -0.2).clamp(0.2, 5)).clamp(max=LONGEST)
     points, gained = state[:, :-1], state[:, -1]
     prior = -0.5 * (points**2).sum(1) - x.shape[1] / 2 * math.log(2 * math.pi)
     return (prior + gained).masked_fill(u < close, torch.nan)

@@ -18,6 +18,7 @@ import getpass
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -331,6 +332,7 @@ def main() -> int:
         print("Not tried: ssh, ssh-keygen or rsync is not on this machine.")
         return 0
     rows: Rows = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was begun is ended
     with prepared() as place:
         if "troubles" in options.parts:
             rows += troubles(place)

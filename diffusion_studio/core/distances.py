@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,8 +36,9 @@ def energy_distance(x: Tensor, y: Tensor, count: int = DIRECTIONS) -> float:
         Székely & Rizzo 2013; for the shadows, Cauchy's formula.
     """
     a, b = _shadows(x.double(), count), _shadows(y.double(), count)
-    both = torch.cat([a, b], 1)
-    values, order = both.sort(1)
+    both = torch.cat([a, b], 1).detach().cpu()
+    order = torch.from_numpy(np.argsort(both.numpy(), axis=1, kind="stable"))  # which only merges two runs
+    values = both.gather(1, order)
     of_x = order < a.shape[1]
     gap = of_x.cumsum(1) / a.shape[1] - (~of_x).cumsum(1) / b.shape[1]  # F − G just above each point
     area = (gap[:, :-1] ** 2 * values.diff(dim=1)).sum(1)

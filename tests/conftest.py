@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import sys
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from support.qt import QT_TIERS, has_qt
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # Networks this small gain nothing from helper threads, and beside other programs those spin while they wait.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A heap for each thread, each with holes of its own, would make the processes of the suite twice as large.
+os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 
 settings.register_profile("local", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)
@@ -65,6 +69,16 @@ def own_dice(request: pytest.FixtureRequest) -> None:
     for name, sow in (("numpy", lambda it: it.random.seed(seed)), ("torch", lambda it: it.manual_seed(seed))):
         if name in sys.modules:  # where the test itself imports it first, it begins as in any new process
             sow(sys.modules[name])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def freed_memory_returned() -> Iterator[None]:
+    """The product keeps memory for the next call of a network; the next module needs other memory."""
+    yield
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not in every C library
+        if trim is not None:
+            trim(0)
 
 
 @pytest.fixture

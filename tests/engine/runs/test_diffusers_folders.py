@@ -362,7 +362,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any] | str, str]] = {  # file, new value
     "no weights": (WEIGHTS, "", "is damaged"),
     "scheduler not JSON": (SCHEDULER, "", "is not valid JSON"),
     "scheduler a list": (SCHEDULER, "[]", "not understood"),
-    "unknown betas": (SCHEDULER, {"beta_schedule": "exp"}, "'exp' is not known"),
+    "unknown betas": (SCHEDULER, {"beta_schedule": "cubic"}, "'cubic' is not known"),
     "continuous time": (SCHEDULER, {"timestep_type": "continuous"}, "of continuous time"),
     "a schedule of its own": (
         SCHEDULER,

@@ -15,6 +15,14 @@ def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield from leaks.watch(monkeypatch)
 
 
+@pytest.fixture(autouse=True)
+def pointer_elsewhere(qapp: Any) -> None:
+    """To move it to where a test before left it would be no movement, and nothing would be told."""
+    from PySide6.QtGui import QCursor
+
+    QCursor.setPos(0, 0)
+
+
 @pytest.fixture
 def make_app(qapp: Any) -> Iterator[Any]:
     """The whole window, before it is shown: `make_app(path)`."""

@@ -25,6 +25,7 @@ class QuietAxis(pg.AxisItem):
         self.text_of: Callable[[float], str] = tick_text
         self.fixed: list[tuple[float, str]] | None = None
         self.setStyle(tickLength=0, autoExpandTextSpace=False)
+        self.enableAutoSIPrefix(False)  # else a label that nobody sees is laid out again at each new range
 
     def set_ends(self, left: str, right: str) -> None:
         """Label the ends of the axis; `{}` stands for the value."""

@@ -37,6 +37,8 @@ def _run() -> int:
     if first in (*ALL, *OPTIONS) or COMPLETE in os.environ:
         from diffusion_studio.cli.program import main as run_command
 
+        if first == "screenshots":
+            _speak_as_set()
         return run_command(arguments, ALL)
     return _open_window(arguments)
 
@@ -51,9 +53,19 @@ def _open_window(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
+    _speak_as_set()
     from diffusion_studio.app import run
 
     return run(arguments)
+
+
+def _speak_as_set() -> None:
+    """The language of the window, before anything with sentences is imported."""
+    from diffusion_studio.engine.files import places
+    from diffusion_studio.viewmodels.remembered import glance
+    from diffusion_studio.widgets.look.language import take_up
+
+    take_up(glance(places.settings_dir() / "window.json", "language"))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.pages.entries import FIRST_PAGE, PAGES
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.viewmodels.remembered import Memory
+from diffusion_studio.widgets.look.language import translate_qt
 from diffusion_studio.widgets.look.resources import resource
 from diffusion_studio.widgets.look.theme import MODES, TEXT_SIZES, theme
 
@@ -169,6 +170,7 @@ def _open(arguments: list[str], crashed: str) -> int:
     sys.excepthook = _log_exception
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
+    translate_qt(application)
     _introduce(application)
     theme()
     app = App(arguments[0] if arguments else "", crashed)

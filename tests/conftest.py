@@ -18,6 +18,7 @@ from hypothesis import settings
 from support.qt import QT_TIERS, has_qt
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["DIFFUSION_STUDIO_LANGUAGE"] = "en"  # whatever the system speaks
 # Networks this small gain nothing from helper threads, and beside other programs those spin while they wait.
 os.environ["OMP_NUM_THREADS"] = "1"
 # A heap for each thread, each with holes of its own, would make the processes of the suite twice as large.

@@ -15,14 +15,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files import places
 from diffusion_studio.pages.page import ask_for_folder
 from diffusion_studio.viewmodels.settings import Settings, SettingsModel
 from diffusion_studio.widgets.forms.form import Form
+from diffusion_studio.widgets.look.language import LANGUAGES
 from diffusion_studio.widgets.look.theme import GRID
 
 SECTIONS = (
-    ("Look", ["theme", "text_size", "motion"]),
+    ("Look", ["theme", "language", "text_size", "motion"]),
     ("Computing", ["device", "threads"]),
     ("End of work", ["notify", "sound"]),
     ("Folders", ["runs"]),
@@ -39,6 +41,7 @@ class SettingsDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.form = Form(SECTIONS)
         self.form.set_options("device", devices)
+        self.form.set_options("language", [("system", tr("as the system is")), *LANGUAGES.items()])
         self.folder = QPushButton("Keep them in another folder …")
         self.folder.clicked.connect(self._choose_folder)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -82,7 +85,7 @@ class SettingsDialog(QDialog):
         chosen = [(settings.runs, settings.runs)] if settings.runs else []
         self.form.set_options("runs", [usual, *chosen])
         self.form.set_choice(settings)
-        for path in ("threads", "runs"):
+        for path in ("language", "threads", "runs"):
             self.form.set_note(path, "From the next start.")
 
     def _choose_folder(self) -> None:

@@ -75,6 +75,11 @@ class Memory(QObject):
             self._values[key] = words()
 
 
+def glance(path: Path, key: str) -> Any:
+    """One value of the file, if it can be read, without keeping it."""
+    return _read(path)[0].get(key)
+
+
 def _read(path: Path) -> tuple[dict[str, Any], str]:
     """The values, and why there are none though there is a file, as a sentence."""
     try:

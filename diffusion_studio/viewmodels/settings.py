@@ -17,6 +17,9 @@ class Settings(Choice):
     theme: Literal["system", "light", "dark"] = knob(
         "system", title="colours", words={"system": "as the system is"}, help="Light or dark colours."
     )
+    language: str = knob(
+        "system", title="language", help="Of everything in the window. It counts from the next start."
+    )
     text_size: int = knob(
         100, title="text size", unit="%", ge=80, le=200, help="Of all text, against that of the system."
     )

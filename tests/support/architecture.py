@@ -23,7 +23,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 HIGHEST_FOR = {"cli": RANK["engine"]}  # the command line needs no window
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "core": (
-        ("refused",),
+        ("refused", "words"),
         ("complaints",),
         ("describe", "curves", "distances", "averaging", "devices", "importing"),
         ("process",),

@@ -1,0 +1,69 @@
+"""The catalogues are those of the code, and what they say has the fields of what is meant."""
+
+from __future__ import annotations
+
+import ast
+import io
+import string
+from pathlib import Path
+
+import pytest
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+
+import languages
+
+CATALOGUES = [(code, layer) for code in languages.CODES for layer in (*languages.LAYERS, languages.REST)]
+ASKED = ("tr", "trc", "plural")
+
+
+@pytest.mark.parametrize(("code", "layer"), CATALOGUES)
+def test_that_a_catalogue_holds_the_sentences_of_the_code(code: str, layer: str) -> None:
+    path = languages.LANGUAGES / code / f"{layer}.po"
+    catalog = languages.brought_up(code, layer)
+    assert path.read_bytes() == languages.po(catalog), "run: python packaging/languages.py"
+    with path.with_suffix(".mo").open("rb") as file:
+        read = {(m.id, m.context): m.string for m in read_mo(file) if m.id}
+    written = read_po(io.BytesIO(path.read_bytes()), locale=code)
+    assert read == {
+        (m.id, m.context): m.string for m in written if m.id and m not in [*languages.missing(written)]
+    }
+
+
+@pytest.mark.parametrize(("code", "layer"), CATALOGUES)
+def test_that_a_translation_has_the_fields_of_its_sentence(code: str, layer: str) -> None:
+    catalog = languages.known(code, layer)
+    untranslated = [*languages.missing(catalog)]
+    for message in catalog:
+        if not message.id or message in untranslated:
+            continue
+        sentences = message.id if isinstance(message.id, tuple | list) else (message.id,)
+        words = message.string if isinstance(message.string, tuple | list) else (message.string,)
+        for said, meant in zip(words, sentences, strict=True):
+            assert _fields(said) <= _fields(sentences[-1]), message.id
+            assert _fields(meant) <= _fields(said) | {"n"}, message.id
+
+
+def _fields(text: str) -> set[str]:
+    """What is filled in; nothing where the braces are the text's own."""
+    try:
+        return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+    except ValueError:
+        return set()
+
+
+def test_that_only_sentences_themselves_are_looked_up() -> None:
+    """A name in place of a sentence would never be found, nor missed."""
+    assert [line for path in sorted(languages.PACKAGE.rglob("*.py")) for line in _unfindable(path)] == []
+
+
+def _unfindable(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") in ASKED]
+    counts = {"tr": 1, "trc": 2, "plural": 2}
+    return [
+        f"{path.name}:{call.lineno}"
+        for call in calls
+        for given in call.args[: counts[call.func.id]]  # type: ignore[attr-defined]
+        if not (isinstance(given, ast.Constant) and isinstance(given.value, str))
+    ]

@@ -1,4 +1,4 @@
-"""The window in another language, in a process of its own: `python -m support.foreign CODE` (tests on the path).
+"""The window in another language, by itself: `python -m support.foreign CODE` (`tests` in the path).
 
 `pseudo` is a language whose every sentence stands in brackets: what is seen without them was never given to
 be translated. Of a real language it is asked that nothing is cut. Prints one line for each fault.
@@ -23,7 +23,7 @@ PSEUDO = "pseudo"
 OPEN, CLOSE = "⟦", "⟧"
 DIALOGS = ("keys", "settings", "log", "about", "show-trash", "show-queue")
 SIZES = ((1280, 800), (960, 640))
-NAMES = frozenset(
+NAMES = set(
     [
         "Diffusion",
         "Studio",

@@ -23,70 +23,12 @@ PSEUDO = "pseudo"
 OPEN, CLOSE = "⟦", "⟧"
 DIALOGS = ("keys", "settings", "log", "about", "show-trash", "show-queue")
 SIZES = ((1280, 800), (960, 640))
-NAMES = set(
-    [
-        "Diffusion",
-        "Studio",
-        "DDPM",
-        "DDIM",
-        "DPM",
-        "SDE",
-        "Euler",
-        "Heun",
-        "PNDM",
-        "LMS",
-        "DEIS",
-        "UniPC",
-        "EDM",
-        "NCSN",
-        "Langevin",
-        "Adam",
-        "AdamW",
-        "Muon",
-        "SOAP",
-        "Luo",
-        "Course",
-        "Score",
-        "Song",
-        "Karras",
-        "Kingma",
-        "Nichol",
-        "Salimans",
-        "Deutsch",
-        "English",
-        "Deviation",
-        "digits",
-        "png",
-        "json",
-        "npz",
-        "min",
-        "max",
-        "SNR",
-        "log",
-        "CPU",
-        "CUDA",
-        "MPS",
-        "RGB",
-        "FID",
-        "KID",
-        "Autoencoder",
-        "Essentials",
-        "PySide",
-        "qtbase",
-        "ELBO",
-        "Strg",
-        "figure",
-        "figures",
-        "definition",
-        "remark",
-        "lemma",
-        "proposition",
-        "algorithm",
-        "section",
-        "table",
-        "appendix",
-    ]
-)
+NAMES = """
+Diffusion Studio DDPM DDIM DPM SDE Euler Heun PNDM LMS DEIS UniPC EDM NCSN Langevin Adam AdamW
+Muon SOAP Luo Course Score Song Karras Kingma Nichol Salimans Deutsch English Deviation digits png
+json npz min max SNR log CPU CUDA MPS RGB FID KID Autoencoder Essentials PySide qtbase ELBO Strg
+figure figures definition remark lemma proposition algorithm section table appendix
+"""
 """What is called so in every language; and what texts that are cited call their parts."""
 
 
@@ -108,7 +50,7 @@ def unmarked(text: str) -> list[str]:
     plain = re.sub(r"<[^>]*>|&\w+;", " ", text)
     while (shorter := re.sub(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}", " ", plain)) != plain:
         plain = shorter
-    return [word for word in re.findall(r"[A-Za-z]{3,}", plain) if word not in NAMES]
+    return [word for word in re.findall(r"[A-Za-z]{3,}", plain) if word not in NAMES.split()]
 
 
 def texts(window: QWidget) -> Iterator[tuple[str, str]]:

@@ -141,12 +141,16 @@ class Tables:
         if s == 0 or t - s < 2:
             return None
         middle = math.sqrt(self.noise_level_at(t)) * math.sqrt(self.noise_level_at(s))
-        after = bisect.bisect_left(range(self.steps + 1), middle, s + 1, t - 1, key=self.noise_level_at)
+        return self.time_near(middle, s + 1, t - 1)
+
+    def time_near(self, level: float, first: int, last: int) -> int:
+        """The whole time from `first` ≥ 1 to `last` whose ln ς is nearest to that of a level."""
+        after = bisect.bisect_left(range(self.steps + 1), level, first, last, key=self.noise_level_at)
 
         def far(time: int) -> float:
-            return abs(math.log(self.noise_level_at(time) / middle))
+            return abs(math.log(self.noise_level_at(time) / level))
 
-        return min((max(after - 1, s + 1), after), key=far)
+        return min((max(after - 1, first), after), key=far)
 
     def beta_between(self, t: int, s: int) -> float:
         """β_{t|s} = 1 − ᾱ_t/ᾱ_s, the variance that the forward chain adds from s to t > s."""

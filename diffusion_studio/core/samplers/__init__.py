@@ -30,6 +30,7 @@ from diffusion_studio.core.samplers.multistep.pndm import PNDM
 from diffusion_studio.core.samplers.multistep.sa_solver import SASolver
 from diffusion_studio.core.samplers.multistep.unipc import UniPC
 from diffusion_studio.core.samplers.predictor_corrector import PredictorCorrector
+from diffusion_studio.core.samplers.restart import Restart
 from diffusion_studio.core.samplers.reverse_sde import ReverseSDE
 from diffusion_studio.core.samplers.sigma_curve import SigmaCurve
 from diffusion_studio.core.samplers.straight import FlowEuler, FlowHeun
@@ -55,6 +56,7 @@ __all__ = [
     "GradientEstimation",
     "Heun",
     "PredictorCorrector",
+    "Restart",
     "ReverseSDE",
     "SASolver",
     "Sampler",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -115,10 +114,7 @@ class EDMStochastic(Sampler):
         level = tables.noise_level_at(s)
         if s < 2 or self.churn == 0 or not self.lowest <= level <= self.highest:
             return s
-        wanted = level / (1 + self.churn)
-        after = bisect.bisect_left(range(tables.steps + 1), wanted, 1, s, key=tables.noise_level_at)
-        near = [time for time in (after - 1, after) if 1 <= time <= s]
-        return min(near, key=lambda time: abs(math.log(tables.noise_level_at(time) / wanted)))
+        return tables.time_near(level / (1 + self.churn), 1, s)
 
     def advance(self, step: Step) -> Tensor:
         inner, below = step.update.inner, step.update.asked_at

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.objective.elbo import discretised_log_likelihood, gaussian_nll
+from diffusion_studio.core.words import tr, trc
 
 DARK = 0.0  # pixels above it are 1 when they are binarised
 
@@ -16,7 +17,7 @@ DARK = 0.0  # pixels above it are 1 when they are binarised
 class Decoder(Member):
     """The density of an image given its code. Concrete ones give `log_density` and `image`."""
 
-    family: ClassVar[str] = "Decoders"
+    family: ClassVar[str] = tr("Decoders")
     learns: ClassVar[bool] = False  # whether σ² is learned beside the network
     is_binary: ClassVar[bool] = False  # whether pixels are 0 or 1
 
@@ -50,9 +51,11 @@ class _Gaussian(Decoder):
     """Normal around the output."""
 
     variance: float = knob(
-        0.05, title="variance", symbol="σ²", gt=0, le=10, scale="log",
-        help="Of each pixel around the decoder's output. Small: images must come back exactly, and the KL "
-             "grows. Large: latents whose eigenvalue lies below it collapse.",
+        0.05, title=tr("variance"), symbol="σ²", gt=0, le=10, scale="log",
+        help=tr(
+            "Of each pixel around the decoder's output. Small: images must come back exactly, and the KL "
+            "grows. Large: latents whose eigenvalue lies below it collapse."
+        ),
         source="Course eq. 1.3",
     )  # fmt: skip
 
@@ -72,8 +75,8 @@ class _Gaussian(Decoder):
 class GaussianDecoder(_Gaussian):
     kind: Literal["gaussian"] = "gaussian"
 
-    title: ClassVar[str] = "Gaussian"
-    summary: ClassVar[str] = "pixels around the output, all with the variance that is given."
+    title: ClassVar[str] = trc("decoder", "Gaussian")
+    summary: ClassVar[str] = tr("pixels around the output, all with the variance that is given.")
     formula: ClassVar[str] = r"p(x|z) = \mathcal{N}(\mu_\theta(z),\,\sigma^2 I)"
     source: ClassVar[str] = "Course eq. 1.3"
 
@@ -82,8 +85,8 @@ class LearnedGaussianDecoder(_Gaussian):
     kind: Literal["learned"] = "learned"
     learns: ClassVar[bool] = True
 
-    title: ClassVar[str] = "learned σ²"
-    summary: ClassVar[str] = (
+    title: ClassVar[str] = tr("learned σ²")
+    summary: ClassVar[str] = tr(
         "the same; σ² begins at the value that is given and goes to the mean squared error."
     )
     formula: ClassVar[str] = r"p(x|z) = \mathcal{N}(\mu_\theta(z),\,\sigma_\theta^2 I)"
@@ -94,8 +97,8 @@ class BernoulliDecoder(Decoder):
     kind: Literal["bernoulli"] = "bernoulli"
     is_binary: ClassVar[bool] = True
 
-    title: ClassVar[str] = "Bernoulli"
-    summary: ClassVar[str] = "each pixel is black or white; grey images are binarised at their middle."
+    title: ClassVar[str] = tr("Bernoulli")
+    summary: ClassVar[str] = tr("each pixel is black or white; grey images are binarised at their middle.")
     formula: ClassVar[str] = r"\ln p(x|z) = \sum_i x_i\ln\pi_i + (1-x_i)\ln(1-\pi_i)"
     source: ClassVar[str] = "Course remark 1.8"
 

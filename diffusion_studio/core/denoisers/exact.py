@@ -12,6 +12,7 @@ from diffusion_studio.core.denoisers.denoiser import NO_LABEL, Denoiser
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 
 class GaussianDenoiser:
@@ -86,7 +87,7 @@ class MemorisingDenoiser:
 
     def __init__(self, tables: Tables, images: Tensor | Memory, labels: Tensor | None = None) -> None:
         if len(images) == 0:
-            raise Refused("The memorising denoiser needs at least one image.")
+            raise Refused(tr("The memorising denoiser needs at least one image."))
         self.tables = tables
         self._memory: Memory = WholeMemory(images) if isinstance(images, Tensor) else images
         self._labels = None if labels is None else labels.to(images.device)
@@ -134,7 +135,7 @@ class MemorisingDenoiser:
             Refused: images without classes.
         """
         if self._labels is None:
-            raise Refused("These images have no classes.")
+            raise Refused(tr("These images have no classes."))
         x = x_t.flatten(1).to(self._memory.dtype)
         found, start = x.new_empty(len(x), len(self._memory)), 0
         for _, log_weights in self._weighed(x, self.tables.alpha_bar_at(t), None):

@@ -14,6 +14,7 @@ from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 _AT_ONCE = 32_000  # components × points; so many fit into the cache, and no helper thread is woken
 _LEVELS = 300  # noise levels that a denoiser keeps at hand
@@ -41,12 +42,12 @@ class Mixture:
 
     def __post_init__(self) -> None:
         if len(self.means) == 0:
-            raise Refused("A mixture needs at least one component.")
+            raise Refused(tr("A mixture needs at least one component."))
         if not bool((self.weights > 0).all()):
-            raise Refused("Every weight of a mixture must be above 0.")
+            raise Refused(tr("Every weight of a mixture must be above 0."))
         c = self.covariances
         if not bool(((_determinant(c) > 0) & (c[:, 0, 0] > 0)).all()):
-            raise Refused("Every covariance of a mixture must be positive definite.")
+            raise Refused(tr("Every covariance of a mixture must be positive definite."))
         object.__setattr__(self, "weights", self.weights / self.weights.sum())
 
     def __len__(self) -> int:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.words import tr
+
 DATA_STD = 0.5  # σ_d, the spread of pixels in [−1, 1] that EDM reckons with
 Root = float | Tensor  # √ᾱ_t or √(1−ᾱ_t): a number, or what broadcasts against x_t
 
@@ -84,8 +86,8 @@ class Reading(ABC):
 @dataclass(frozen=True)
 class NoiseReading(Reading):
     kind: ClassVar[str] = "eps"
-    title: ClassVar[str] = "noise ε"
-    summary: ClassVar[str] = "the noise that was added"
+    title: ClassVar[str] = tr("noise ε")
+    summary: ClassVar[str] = tr("the noise that was added")
     symbol: ClassVar[str] = "ε"
     latex: ClassVar[str] = r"\quantity{eps}{\varepsilon}"
     hat: ClassVar[str] = r"\quantity{eps}{\hat\varepsilon}"
@@ -117,8 +119,8 @@ class NoiseReading(Reading):
 @dataclass(frozen=True)
 class ImageReading(Reading):
     kind: ClassVar[str] = "x_0"
-    title: ClassVar[str] = "image x₀"
-    summary: ClassVar[str] = "the image"
+    title: ClassVar[str] = tr("image x₀")
+    summary: ClassVar[str] = tr("the image")
     symbol: ClassVar[str] = "x₀"
     latex: ClassVar[str] = r"\quantity{x0}{x_0}"
     hat: ClassVar[str] = r"\quantity{x0}{\hat x_0}"
@@ -146,9 +148,9 @@ class ImageReading(Reading):
 @dataclass(frozen=True)
 class ScoreReading(Reading):
     kind: ClassVar[str] = "score"
-    title: ClassVar[str] = "score s"
-    summary: ClassVar[str] = "the score −ε/√(1−ᾱ)"
-    symbol: ClassVar[str] = "score"
+    title: ClassVar[str] = tr("score s")
+    summary: ClassVar[str] = tr("the score −ε/√(1−ᾱ)")
+    symbol: ClassVar[str] = tr("score")
     latex: ClassVar[str] = r"\quantity{score}{s}"
     hat: ClassVar[str] = r"\quantity{score}{\hat s}"
     factor: ClassVar[str] = r"(1-\bar\alpha_t)"
@@ -220,9 +222,9 @@ class VelocityReading(Reading):
     """
 
     kind: ClassVar[str] = "velocity"
-    title: ClassVar[str] = "velocity ε − x₀"
-    summary: ClassVar[str] = "the velocity of flow matching's straight path, ε − x₀"
-    symbol: ClassVar[str] = "velocity"
+    title: ClassVar[str] = tr("velocity ε − x₀")
+    summary: ClassVar[str] = tr("the velocity of flow matching's straight path, ε − x₀")
+    symbol: ClassVar[str] = tr("velocity")
     latex: ClassVar[str] = r"\dot x"
     hat: ClassVar[str] = r"\hat{\dot x}"
     factor: ClassVar[str] = r"\frac{\bar\alpha_t}{(\sqrt{\bar\alpha_t}+\sqrt{1-\bar\alpha_t})^2}"
@@ -258,8 +260,10 @@ class PreconditionedReading(Reading):
     """
 
     kind: ClassVar[str] = "edm"
-    title: ClassVar[str] = "EDM's F"
-    summary: ClassVar[str] = "what EDM leaves to the network of the image, of unit variance like its input"
+    title: ClassVar[str] = tr("EDM's F")
+    summary: ClassVar[str] = tr(
+        "what EDM leaves to the network of the image, of unit variance like its input"
+    )
     symbol: ClassVar[str] = "F"
     latex: ClassVar[str] = "F"
     hat: ClassVar[str] = r"\hat F"

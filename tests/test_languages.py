@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import io
 import string
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Message
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
@@ -23,11 +25,18 @@ def test_that_a_catalogue_holds_the_sentences_of_the_code(code: str, layer: str)
     catalog = languages.brought_up(code, layer)
     assert path.read_bytes() == languages.po(catalog), "run: python packaging/languages.py"
     with path.with_suffix(".mo").open("rb") as file:
-        read = {(m.id, m.context): m.string for m in read_mo(file) if m.id}
+        read = _said(read_mo(file))
     written = read_po(io.BytesIO(path.read_bytes()), locale=code)
-    assert read == {
-        (m.id, m.context): m.string for m in written if m.id and m not in [*languages.missing(written)]
-    }
+    assert read == _said(m for m in written if m not in [*languages.missing(written)])
+
+
+def _said(messages: Iterable[Message]) -> dict[tuple[object, ...], object]:
+    """The translations by what they translate; one and many stand together as a tuple."""
+    return {(_together(m.id), m.context): _together(m.string) for m in messages if m.id}
+
+
+def _together(words: object) -> object:
+    return tuple(words) if isinstance(words, list | tuple) else words
 
 
 @pytest.mark.parametrize(("code", "layer"), CATALOGUES)

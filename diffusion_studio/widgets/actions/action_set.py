@@ -11,7 +11,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.widgets.actions.keyboard import Keyboard
-from diffusion_studio.widgets.actions.table import Action, Group
+from diffusion_studio.widgets.actions.table import MENUS, Action, Group
 
 
 def always() -> bool:
@@ -80,6 +80,6 @@ class ActionSet(QObject):
             self._acts[name].do()
 
     def available(self) -> tuple[tuple[str, Action], ...]:
-        """(menu, action) of everything that can be done now, in the order of the table."""
-        found = ((group.menu, action) for group in self.groups for action in group.actions)
+        """(title of its menu, action) of everything that can be done now, in the order of the table."""
+        found = ((MENUS[group.menu], action) for group in self.groups for action in group.actions)
         return tuple((menu, action) for menu, action in found if self.can(action.name))

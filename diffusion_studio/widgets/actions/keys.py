@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtGui import QKeySequence
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.actions.table import action
 
-_SIGNS = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "PgUp": "Page ↑", "PgDown": "Page ↓"}
+_SIGNS = {
+    "Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "PgUp": tr("Page ↑"), "PgDown": tr("Page ↓"),
+}  # fmt: skip
 
 
 def key_text(key: str) -> str:

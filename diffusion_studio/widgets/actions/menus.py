@@ -17,7 +17,7 @@ _ROLES = {
 
 def fill(bar: QMenuBar, actions: ActionSet) -> dict[str, QMenu]:
     """Puts every action into its menu, groups apart; a menu of which nothing is to be seen is left out."""
-    menus = {title: bar.addMenu(title) for title in MENUS}
+    menus = {menu: bar.addMenu(title) for menu, title in MENUS.items()}
     for group in actions.groups:
         for action in group.actions:
             wired = actions[action.name]

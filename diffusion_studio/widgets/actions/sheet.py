@@ -18,13 +18,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import plural, tr
 from diffusion_studio.widgets.actions.keys import hint, key_text
 from diffusion_studio.widgets.actions.table import FOCUS, Group
 from diffusion_studio.widgets.look.theme import GRID, label
 
 Row = tuple[tuple[str, ...], str, str]  # keys, title, what it does
 Section = tuple[str, tuple[Row, ...]]
-EVERYWHERE = "On every page"
+EVERYWHERE = tr("On every page")
 _COLUMNS = 2
 _HEAD = 2  # rows that a title takes
 
@@ -46,7 +47,10 @@ def sections(groups: Sequence[Group], titles: Mapping[str, str], page: str) -> t
 
 
 def _where(pages: tuple[str, ...], titles: Mapping[str, str]) -> str:
-    return "On " + " and ".join(titles[page] for page in pages) if pages else EVERYWHERE
+    if not pages:
+        return EVERYWHERE
+    named = tr(" and ").join(titles[page] for page in pages)
+    return plural("On {pages}", "On {pages}", len(pages), pages=named)
 
 
 class KeySheet(QDialog):
@@ -54,7 +58,7 @@ class KeySheet(QDialog):
 
     def __init__(self, shown: Sequence[Section], parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Keys")
+        self.setWindowTitle(tr("Keys"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         inner = QWidget()
         columns = QHBoxLayout(inner)
@@ -68,7 +72,7 @@ class KeySheet(QDialog):
             column.addStretch(1)
             columns.addLayout(column, 1)
         area = QScrollArea()
-        area.setAccessibleName("All keys")
+        area.setAccessibleName(tr("All keys"))
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

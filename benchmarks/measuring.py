@@ -28,28 +28,36 @@ def interleaved(sides: Sequence[Callable[[], int]], rounds: int) -> list[list[fl
     return seconds
 
 
-def in_step(sides: Sequence[Callable[[], Iterator[int]]], rounds: int) -> list[list[float]]:
+def in_step(sides: Sequence[Callable[[], Iterator[int]]], seconds: float, least: int) -> list[list[float]]:
     """The same for sides that do their work in pieces and say how many units each piece was.
 
-    The sides take turns piece by piece, so that a disturbance of a tenth of a second hits them alike.
+    The sides take turns piece by piece, so that a disturbance of a tenth of a second hits them alike. There
+    are as many rounds as fit into `seconds`, and at least `least`.
     """
-    seconds: list[list[float]] = [[] for _ in sides]
-    for number in range(rounds + 1):
-        running, spent, units = [side() for side in sides], [0.0] * len(sides), [0] * len(sides)
-        going, turn = set(range(len(sides))), number
-        while going:
-            for k in sorted(going, key=lambda k: (k + turn) % len(sides)):
-                start = time.perf_counter()
-                done = next(running[k], None)
-                spent[k] += time.perf_counter() - start
-                units[k] += done or 0
-                if done is None:
-                    going.remove(k)
-            turn += 1
-        if number:
-            for k in range(len(sides)):
-                seconds[k].append(spent[k] / units[k])
-    return seconds
+    found: list[list[float]] = [[] for _ in sides]
+    _round(sides, 0)
+    end, number = time.perf_counter() + seconds, 0
+    while number < least or time.perf_counter() < end:
+        number += 1
+        for k, each in enumerate(_round(sides, number)):
+            found[k].append(each)
+    return found
+
+
+def _round(sides: Sequence[Callable[[], Iterator[int]]], turn: int) -> list[float]:
+    """Seconds per unit of each side; which of them begins changes from piece to piece."""
+    running, spent, units = [side() for side in sides], [0.0] * len(sides), [0] * len(sides)
+    going = set(range(len(sides)))
+    while going:
+        for k in sorted(going, key=lambda k: (k + turn) % len(sides)):
+            start = time.perf_counter()
+            done = next(running[k], None)
+            spent[k] += time.perf_counter() - start
+            units[k] += done or 0
+            if done is None:
+                going.remove(k)
+        turn += 1
+    return [each / count for each, count in zip(spent, units, strict=True)]
 
 
 def paired_ratio(a: Sequence[float], b: Sequence[float]) -> float:

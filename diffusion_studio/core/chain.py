@@ -18,6 +18,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.base import Past, Sampler, Step
 from diffusion_studio.core.steps.clipping import Clip
 from diffusion_studio.core.steps.update import Update
+from diffusion_studio.core.words import tr
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ def reverse_chain(
     clip = Clip() if clip is None else clip
     updates = plan(denoiser.tables, sampler, times[first:], () if past is None else past.times)
     if noise is None and any(update.draws for update in updates):
-        raise Refused(f"{sampler.title} adds fresh noise: say where it comes from.")
+        raise Refused(tr("{title} adds fresh noise: say where it comes from.", title=sampler.title))
 
     def ask(x: Tensor, t: int) -> Prediction:
         return clip(denoiser(x, t, labels))

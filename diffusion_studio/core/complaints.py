@@ -6,30 +6,59 @@ from collections.abc import Mapping
 from typing import Any
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import number, spoken, tr
 
 _NEEDED = {
-    "int": "a whole number is needed",
-    "float": "a number is needed, like 0.5",
-    "bool": "true or false is needed",
-    "string": "a text is needed",
-    "tuple": "several values are needed, separated by commas",
-    "list": "several values are needed, separated by commas",
-    "model": "it has parameters of its own; set one of them",
-    "dict": "it has parameters of its own; set one of them",
-    "too": "it has too many parts or too few",
-    "missing": "it is missing",
-    "none": "nothing is needed here",
+    "int": tr("a whole number is needed"),
+    "float": tr("a number is needed, like 0.5"),
+    "bool": tr("true or false is needed"),
+    "string": tr("a text is needed"),
+    "tuple": tr("several values are needed, separated by commas"),
+    "list": tr("several values are needed, separated by commas"),
+    "model": tr("it has parameters of its own; set one of them"),
+    "dict": tr("it has parameters of its own; set one of them"),
+    "too": tr("it has too many parts or too few"),
+    "missing": tr("it is missing"),
+    "none": tr("nothing is needed here"),
+    "extra": tr("Extra inputs are not permitted"),
+    "finite": tr("Input should be a finite number"),
+    "union": tr("Unable to extract tag using discriminator 'kind'"),
 }
 """Where a library would speak of its types: by how the names of its complaints begin."""
 
+_BOUNDS = {
+    "greater_than": ("gt", tr("Input should be greater than {bound}")),
+    "greater_than_equal": ("ge", tr("Input should be greater than or equal to {bound}")),
+    "less_than": ("lt", tr("Input should be less than {bound}")),
+    "less_than_equal": ("le", tr("Input should be less than or equal to {bound}")),
+    "multiple_of": ("multiple_of", tr("Input should be a multiple of {bound}")),
+}
+"""What a bound asks for: by the name of the complaint, what the bound is called there and a sentence."""
+
 
 def _words_for(first: Mapping[str, Any]) -> str:
-    """Our own words for a library's complaint; "" where its message is of plain words already."""
-    bounds = first.get("ctx", {})
-    for bound, words in (("max_length", "at most"), ("min_length", "at least")):
-        if first["type"] in ("too_long", "too_short") and bound in bounds:
-            return f"it has {words} {bounds[bound]} parts (given: {bounds['actual_length']})"
-    return _NEEDED.get(first["type"].partition("_")[0], "")
+    """Our own words for a library's complaint; "" where its message is a sentence of ours."""
+    kind, bounds = first["type"], first.get("ctx", {})
+    if kind == "too_long" and "max_length" in bounds:
+        return tr(
+            "it has at most {bound} parts (given: {given})",
+            bound=bounds["max_length"], given=bounds["actual_length"],
+        )  # fmt: skip
+    if kind == "too_short" and "min_length" in bounds:
+        return tr(
+            "it has at least {bound} parts (given: {given})",
+            bound=bounds["min_length"], given=bounds["actual_length"],
+        )  # fmt: skip
+    if kind in _BOUNDS:
+        name, sentence = _BOUNDS[kind]
+        bound = bounds[name]
+        return sentence.format(bound=number(int(bound) if bound == int(bound) else bound))
+    if kind == "literal_error":
+        most, _, last = bounds["expected"].rpartition(" or ")
+        if most:
+            return tr("Input should be {most} or {last}", most=most, last=last)
+        return tr("Input should be {last}", last=last)
+    return _NEEDED.get(kind.partition("_")[0], "")
 
 
 def explained(first: Mapping[str, Any]) -> str:
@@ -43,11 +72,23 @@ def explained(first: Mapping[str, Any]) -> str:
         raise cause
     where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
     if first["type"] == "union_tag_invalid":
-        tags = first["ctx"]["expected_tags"].replace("'", "")
-        return f"{where}: there is no {first['ctx']['tag']!r}; choose one of {tags}."
+        tags, tag = first["ctx"]["expected_tags"].replace("'", ""), first["ctx"]["tag"]
+        return tr("{where}: there is no {tag!r}; choose one of {tags}.", where=where, tag=tag, tags=tags)
     message = _words_for(first) or first["msg"].removeprefix("Value error, ").rstrip(".")
-    given = first.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    if where and not message[1:2].isupper():  # a name like VE stays as it is
-        message = message[:1].lower() + message[1:]
-    return f"{where}: {message}{shown}." if where else f"{message}."
+    if (given := _given(first.get("input"))) is not None:
+        message = tr("{message} (given: {given})", message=message, given=given)
+    return f"{where}: {_continuing(message)}." if where else f"{message}."
+
+
+def _given(value: Any) -> Any:
+    """What was given, as it is shown; None where that would be long."""
+    if isinstance(value, str):
+        return repr(value)
+    return value if isinstance(value, int | float | bool) else None
+
+
+def _continuing(message: str) -> str:
+    """A message behind what it is about: names like VE stay as they are, and other languages' nouns."""
+    if spoken().code != "en" or message[1:2].isupper():
+        return message
+    return message[:1].lower() + message[1:]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 
 def curve_values(points: tuple[float, ...], steps: int) -> Tensor:
@@ -24,10 +25,19 @@ def check_curve(points: tuple[float, ...], what: str) -> tuple[float, ...]:
         Refused: fewer than two, one that is no number or negative, or all of them 0.
     """
     if len(points) < 2:
-        raise Refused(f"a curve needs at least two points, this {what} has {len(points)}")
+        raise Refused(
+            tr("a curve needs at least two points, this {what} has {count}", what=what, count=len(points))
+        )
     for number, height in enumerate(points, start=1):
         if not math.isfinite(height) or height < 0:
-            raise Refused(f"every point of the {what} must be a number ≥ 0, but point {number} is {height}")
+            raise Refused(
+                tr(
+                    "every point of the {what} must be a number ≥ 0, but point {number} is {height}",
+                    what=what,
+                    number=number,
+                    height=height,
+                )
+            )
     if not any(points):
-        raise Refused(f"the {what} cannot be 0 everywhere")
+        raise Refused(tr("the {what} cannot be 0 everywhere", what=what))
     return points

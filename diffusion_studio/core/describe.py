@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema
 
 from diffusion_studio.core.complaints import explained
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 Scale = Literal["linear", "log"]
 KnobType = Literal["int", "float", "bool", "choice", "text", "numbers", "points", "files", "family"]
@@ -337,7 +338,7 @@ def _unchecked(choice: M, path: str, value: Any) -> M:
         present = get_value(choice, path)
     except KeyError:
         known = ", ".join(k.path for k in knobs(choice))
-        raise Refused(f"There is no parameter {path!r}. Known: {known}.") from None
+        raise Refused(tr("There is no parameter {path!r}. Known: {known}.", path=path, known=known)) from None
     holder, _, name = path.rpartition(".")
     if isinstance(present, tuple) and isinstance(value, str):
         parts = value.replace(",", " ").split()

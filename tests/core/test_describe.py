@@ -1,15 +1,27 @@
 """One description per choice."""
 
+from gettext import NullTranslations
 from itertools import permutations
+from typing import Literal
 
 import pytest
+from pydantic import Field, ValidationError
 
 from diffusion_studio.core.complaints import explained
-from diffusion_studio.core.describe import Choice, get_value, knob, knobs, with_value, with_values
+from diffusion_studio.core.describe import (
+    Choice,
+    get_value,
+    knob,
+    knobs,
+    validated,
+    with_value,
+    with_values,
+)
 from diffusion_studio.core.process.schedules import AnySchedule, LinearSchedule
 from diffusion_studio.core.process.spacing import AnySpacing, TrailingSpacing
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM, AnySampler, SigmaCurve
+from diffusion_studio.core.words import Language, speak, spoken
 from diffusion_studio.engine.runs.config import RunConfig
 
 
@@ -106,3 +118,45 @@ def test_that_a_sentence_that_begins_with_a_name_keeps_it():
     complaint = {"type": "value_error", "loc": ("process",), "input": None}
     assert explained({**complaint, "msg": "Value error, VE keeps it"}) == "process: VE keeps it."
     assert explained({**complaint, "msg": "Value error, There is none"}) == "process: there is none."
+
+
+class Bounded(Choice):
+    a: float = Field(1.0, gt=0, le=0.5)
+    b: int = Field(8, ge=2, lt=2**62, multiple_of=8)
+    c: Literal["x", "y", "z"] = "x"
+    d: Literal["x"] = "x"
+    e: float = Field(1.0, le=1e5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("a", 0), ("a", 0.75), ("a", float("inf")), ("b", -8), ("b", 2**63), ("b", 9), ("c", "u"), ("d", "u"),
+        ("e", 2e5), ("f", 1),
+    ],
+)  # fmt: skip
+def test_that_a_bound_is_said_in_the_words_of_the_library(name, value):
+    with pytest.raises(ValidationError) as refused:
+        Bounded.model_validate({name: value})
+    said = refused.value.errors()[0]["msg"]
+    with pytest.raises(Refused) as told:
+        validated(Bounded, {name: value})
+    assert str(told.value) == f"{name}: {said[:1].lower()}{said[1:]} (given: {value!r})."
+
+
+@pytest.fixture
+def german():
+    before = spoken()
+    speak(Language("de", NullTranslations(), (",", ".")))
+    yield
+    speak(before)
+
+
+def test_that_another_language_keeps_its_capitals_and_has_its_decimal_mark(german):
+    complaint = {
+        "type": "value_error",
+        "loc": ("process",),
+        "input": 0.5,
+        "msg": "Value error, Zeiten fehlen",
+    }
+    assert explained(complaint) == "process: Zeiten fehlen (given: 0,5)."

@@ -15,6 +15,7 @@ from typing import Literal
 
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 Errors = Callable[[int], float]
 """Errors(t) is E‖x_0 − x̂_0(x_t)‖²/d, what the network misses at t for each dimension."""
@@ -117,7 +118,7 @@ def matching_nats(tables: Tables, times: Sequence[int], rule: ChainRule, errors:
         Refused: times that do not fall.
     """
     if any(t <= s for t, s in itertools.pairwise(times)):
-        raise Refused("The times of a chain must fall, from T down to 0.")
+        raise Refused(tr("The times of a chain must fall, from T down to 0."))
     total = 0.0
     for t, s in itertools.pairwise(times[:-1]):
         reverse = rule.reverse_variance(tables, t, s, errors(t))

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.describe import Member, OneOf, knob
+from diffusion_studio.core.words import tr
 
 
 class Loss(Member):
     """A loss of single errors. Concrete losses give `of`."""
 
-    family: ClassVar[str] = "Losses"
+    family: ClassVar[str] = tr("Losses")
     is_squared: ClassVar[bool] = False  # the bound knows no other
     brackets: ClassVar[tuple[str, str]] = (r"\rho(", ")")  # what stands around an error, LaTeX
 
@@ -27,8 +28,10 @@ class L2Loss(Loss):
     is_squared: ClassVar[bool] = True
     brackets: ClassVar[tuple[str, str]] = (r"\|", r"\|^2")
 
-    title: ClassVar[str] = "L2, squared"
-    summary: ClassVar[str] = "the square of the error; its best answer is the mean, which the theory needs."
+    title: ClassVar[str] = tr("L2, squared")
+    summary: ClassVar[str] = tr(
+        "the square of the error; its best answer is the mean, which the theory needs."
+    )
     formula: ClassVar[str] = r"\|\varepsilon-\hat\varepsilon\|^2"
     source: ClassVar[str] = "Ho et al. 2020, eq. 14"
 
@@ -40,8 +43,8 @@ class L1Loss(Loss):
     kind: Literal["l1"] = "l1"
     brackets: ClassVar[tuple[str, str]] = (r"\|", r"\|_1")
 
-    title: ClassVar[str] = "L1, absolute"
-    summary: ClassVar[str] = (
+    title: ClassVar[str] = tr("L1, absolute")
+    summary: ClassVar[str] = tr(
         "the size of the error; its best answer is the median, so it is no longer a bound."
     )
     formula: ClassVar[str] = r"\|\varepsilon-\hat\varepsilon\|_1"
@@ -54,12 +57,12 @@ class L1Loss(Loss):
 class HuberLoss(Loss):
     kind: Literal["huber"] = "huber"
     delta: float = knob(
-        1.0, title="turning point", symbol="δ", gt=0, le=10, scale="log",
-        help="Errors below it are squared, those above count in proportion.", source="Huber 1964",
+        1.0, title=tr("turning point"), symbol="δ", gt=0, le=10, scale="log",
+        help=tr("Errors below it are squared, those above count in proportion."), source="Huber 1964",
     )  # fmt: skip
 
     title: ClassVar[str] = "Huber"
-    summary: ClassVar[str] = "squared for small errors, absolute for large ones."
+    summary: ClassVar[str] = tr("squared for small errors, absolute for large ones.")
     formula: ClassVar[str] = r"e^2 \;\text{or}\; 2\delta|e|-\delta^2 \;\text{where}\; |e|>\delta"
     source: ClassVar[str] = "Huber 1964"
 

@@ -15,12 +15,13 @@ from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.devices import finest
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 
 class TimeDensity(Member):
     """A density over t = 1 … T. Concrete densities give `probabilities`."""
 
-    family: ClassVar[str] = "Densities of t"
+    family: ClassVar[str] = tr("Densities of t")
 
     learns: ClassVar[bool] = False  # whether it follows the measured losses
 
@@ -49,8 +50,8 @@ def _uniform(steps: int) -> Tensor:
 class UniformDensity(TimeDensity):
     kind: Literal["uniform"] = "uniform"
 
-    title: ClassVar[str] = "uniform"
-    summary: ClassVar[str] = "every t as often as every other."
+    title: ClassVar[str] = tr("uniform")
+    summary: ClassVar[str] = tr("every t as often as every other.")
     formula: ClassVar[str] = r"p_t = \frac1T"
     source: ClassVar[str] = "Ho et al. 2020, algorithm 1"
 
@@ -61,13 +62,14 @@ class UniformDensity(TimeDensity):
 class ImportanceDensity(TimeDensity):
     kind: Literal["importance"] = "importance"
     floor: float = knob(
-        0.001, title="uniform share", ge=0, le=1, advanced=True,
-        help="How much of the density stays uniform, so that no t is forgotten.", source="iDDPM §3.3, code",
+        0.001, title=tr("uniform share"), ge=0, le=1, advanced=True,
+        help=tr("How much of the density stays uniform, so that no t is forgotten."),
+        source="iDDPM §3.3, code",
     )  # fmt: skip
 
     learns: ClassVar[bool] = True
-    title: ClassVar[str] = "by importance"
-    summary: ClassVar[str] = "t whose losses are large is drawn more often; the sum stays unbiased."
+    title: ClassVar[str] = tr("by importance")
+    summary: ClassVar[str] = tr("t whose losses are large is drawn more often; the sum stays unbiased.")
     formula: ClassVar[str] = r"p_t \propto \sqrt{\mathbb{E}[L_t^2]}"
     source: ClassVar[str] = "iDDPM eq. 18"
 
@@ -88,17 +90,17 @@ class ImportanceDensity(TimeDensity):
 class LogNormalDensity(TimeDensity):
     kind: Literal["log_normal"] = "log_normal"
     mean: float = knob(
-        -1.2, title="mean of ln ς", symbol="P_mean", ge=-8, le=8,
-        help="The noise level that is trained on most often, as a logarithm.", source="EDM table 1",
+        -1.2, title=tr("mean of ln ς"), symbol="P_mean", ge=-8, le=8,
+        help=tr("The noise level that is trained on most often, as a logarithm."), source="EDM table 1",
     )  # fmt: skip
     std: float = knob(
-        1.2, title="spread of ln ς", symbol="P_std", ge=0.1, le=8,
-        help="How far around it the levels reach; the larger, the more even over all of them.",
+        1.2, title=tr("spread of ln ς"), symbol="P_std", ge=0.1, le=8,
+        help=tr("How far around it the levels reach; the larger, the more even over all of them."),
         source="EDM table 1",
     )  # fmt: skip
 
-    title: ClassVar[str] = "log-normal in ς"
-    summary: ClassVar[str] = (
+    title: ClassVar[str] = tr("log-normal in ς")
+    summary: ClassVar[str] = tr(
         "levels at which something can be learned: neither near the image nor near noise."
     )
     formula: ClassVar[str] = r"\ln\varsigma_t \sim \mathcal{N}(P_{mean}, P_{std}^2)"
@@ -114,8 +116,12 @@ class LogNormalDensity(TimeDensity):
         if not float(share.sum()) > 1e-6:
             low, high = math.exp(float(levels[0])), math.exp(float(levels[-1]))
             raise Refused(
-                f"The levels of this schedule lie between ς = {low:.3g} and {high:.3g}, where this "
-                "log-normal density has nothing."
+                tr(
+                    "The levels of this schedule lie between ς = {low:.3g} and {high:.3g}, where this "
+                    "log-normal density has nothing.",
+                    low=low,
+                    high=high,
+                )
             )
         found: Tensor = share / share.sum()
         return found
@@ -124,26 +130,26 @@ class LogNormalDensity(TimeDensity):
 class CurveDensity(TimeDensity):
     kind: Literal["curve"] = "curve"
     points: tuple[float, ...] = knob(
-        (1.0, 1.0, 1.0, 1.0, 1.0), title="points", symbol="p",
-        help="Heights of the density at evenly spaced t from 1 to T, joined by straight lines; their size "
-             "does not matter, only their ratios.",
-        source="drawn by hand",
+        (1.0, 1.0, 1.0, 1.0, 1.0), title=tr("points"), symbol="p",
+        help=tr("Heights of the density at evenly spaced t from 1 to T, joined by straight lines; their size "
+                "does not matter, only their ratios."),
+        source=tr("drawn by hand"),
     )  # fmt: skip
     unbiased: bool = knob(
-        False, title="keep the sum",
-        help="Divide each loss by its density, so that only the variance changes, not what is minimised.",
+        False, title=tr("keep the sum"),
+        help=tr("Divide each loss by its density, so that only the variance changes, not what is minimised."),
         source="iDDPM eq. 18",
     )  # fmt: skip
 
-    title: ClassVar[str] = "by hand"
-    summary: ClassVar[str] = "any curve: drag its points."
+    title: ClassVar[str] = tr("by hand")
+    summary: ClassVar[str] = tr("any curve: drag its points.")
     formula: ClassVar[str] = r"p_t \propto \text{your curve}"
-    source: ClassVar[str] = "drawn by hand"
+    source: ClassVar[str] = tr("drawn by hand")
 
     @field_validator("points")
     @classmethod
     def _usable(cls, points: tuple[float, ...]) -> tuple[float, ...]:
-        return check_curve(points, "density")
+        return check_curve(points, tr("density"))
 
     @property
     def corrects(self) -> bool:
@@ -153,7 +159,7 @@ class CurveDensity(TimeDensity):
         heights = curve_values(self.points, tables.steps)
         total = heights.sum()
         if not total > 0:
-            raise Refused("The density of t is 0 at every t; raise a point of its curve.")
+            raise Refused(tr("The density of t is 0 at every t; raise a point of its curve."))
         values: Tensor = heights / total
         if self.unbiased:  # a loss that is divided by 0 would be infinite
             values = 0.999 * values + 0.001 / tables.steps

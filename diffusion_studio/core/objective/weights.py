@@ -13,9 +13,10 @@ from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr, trc
 
 Variance = Literal["posterior", "forward"]
-_VARIANCE_WORDS = {"posterior": "β̃, posterior", "forward": "β, forward"}
+_VARIANCE_WORDS = {"posterior": tr("β̃, posterior"), "forward": tr("β, forward")}
 _OTHERS = {kind: reading for kind, reading in READINGS.items() if reading.factor}  # 1 on ε is the surrogate
 
 if TYPE_CHECKING:
@@ -86,18 +87,20 @@ def check_weight(weight: Tensor) -> None:
         Refused: it is infinite or negative somewhere, or 0 everywhere.
     """
     values = weight[1:]
-    for wrong, word in ((~torch.isfinite(values), "not finite"), (values < 0, "negative")):
+    for wrong, word in ((~torch.isfinite(values), tr("not finite")), (values < 0, tr("negative"))):
         if bool(wrong.any()):
             t = int(wrong.nonzero()[0]) + 1
-            raise Refused(f"The weight λ_t is {word} at t = {t}; every weight must be a number ≥ 0.")
+            raise Refused(
+                tr("The weight λ_t is {word} at t = {t}; every weight must be a number ≥ 0.", word=word, t=t)
+            )
     if not bool((values > 0).any()):
-        raise Refused("The weight λ_t is 0 for every t, so nothing would be learned.")
+        raise Refused(tr("The weight λ_t is 0 for every t, so nothing would be learned."))
 
 
 class Weight(Member):
     """A weight of the loss over t. Concrete weights give `on_eps`."""
 
-    family: ClassVar[str] = "Weights of the loss"
+    family: ClassVar[str] = tr("Weights of the loss")
     has_shape: ClassVar[bool] = True  # of its own; one that is drawn is flat before
 
     def on_eps(self, tables: Tables) -> Tensor:
@@ -107,9 +110,9 @@ class Weight(Member):
 
 def _variance_knob() -> Variance:
     value: Variance = knob(
-        "posterior", title="reverse variance", symbol="σ²", words=_VARIANCE_WORDS,
-        help="Variance of the reverse step that the bound is about. At t = 1 the posterior variance is 0; "
-             "β̃₂ stands in for it, and for β₁ as well, as in published figures.",
+        "posterior", title=tr("reverse variance"), symbol="σ²", words=_VARIANCE_WORDS,
+        help=tr("Variance of the reverse step that the bound is about. At t = 1 the posterior variance is 0; "
+                "β̃₂ stands in for it, and for β₁ as well, as in published figures."),
         source="iDDPM §3.1",
     )  # fmt: skip
     return value
@@ -118,8 +121,8 @@ def _variance_knob() -> Variance:
 class SurrogateWeight(Weight):
     kind: Literal["surrogate"] = "surrogate"
 
-    title: ClassVar[str] = "surrogate (1)"
-    summary: ClassVar[str] = "every noise error counts the same; what almost everybody trains."
+    title: ClassVar[str] = tr("surrogate (1)")
+    summary: ClassVar[str] = tr("every noise error counts the same; what almost everybody trains.")
     formula: ClassVar[str] = r"\lambda_t = 1"
     source: ClassVar[str] = "Ho et al. 2020, eq. 14"
 
@@ -132,7 +135,7 @@ class DDPMWeight(Weight):
     variance: Variance = _variance_knob()
 
     title: ClassVar[str] = "DDPM ELBO"
-    summary: ClassVar[str] = "the loss is then the bound on −log p itself; small t count most."
+    summary: ClassVar[str] = tr("the loss is then the bound on −log p itself; small t count most.")
     formula: ClassVar[str] = r"\lambda_t = \frac{\beta_t^2}{2\sigma_t^2(1-\beta_t)(1-\bar\alpha_t)}"
     source: ClassVar[str] = "Stratos eq. 18; Luo eq. 130; Course eq. 2.8"
 
@@ -144,8 +147,9 @@ class _DDIM(Weight):
     """What both DDIM weights share."""
 
     eta: float = knob(
-        1.0, title="stochasticity", symbol="η", gt=0, le=1,
-        help="σ_t² = η² β̃_t. At η = 1 the weight is the one of DDPM; it grows without bound as η falls to 0.",
+        1.0, title=tr("stochasticity"), symbol="η", gt=0, le=1,
+        help=tr("σ_t² = η² β̃_t. At η = 1 the weight is the one of DDPM; it grows without bound as η falls "
+                "to 0."),
         source="DDIM eq. 16",
     )  # fmt: skip
 
@@ -157,7 +161,7 @@ class DDIMWeight(_DDIM):
     kind: Literal["ddim_elbo"] = "ddim_elbo"
 
     title: ClassVar[str] = "DDIM ELBO"
-    summary: ClassVar[str] = "the bound for the non-Markovian chain of DDIM, corrected."
+    summary: ClassVar[str] = tr("the bound for the non-Markovian chain of DDIM, corrected.")
     formula: ClassVar[str] = (
         r"\lambda_t = \frac{(\sqrt{\bar\alpha_{t-1}}-c\sqrt{\bar\alpha_t})^2(1-\bar\alpha_t)}"
         r"{2\sigma_t^2\bar\alpha_t},\quad c=\sqrt{\frac{1-\bar\alpha_{t-1}-\sigma_t^2}{1-\bar\alpha_t}}"
@@ -171,8 +175,8 @@ class DDIMWeight(_DDIM):
 class PrintedDDIMWeight(_DDIM):
     kind: Literal["ddim_printed"] = "ddim_printed"
 
-    title: ClassVar[str] = "DDIM ELBO, as printed"
-    summary: ClassVar[str] = (
+    title: ClassVar[str] = tr("DDIM ELBO, as printed")
+    summary: ClassVar[str] = tr(
         "Stratos' equation 25 with its slip: at η = 1 it is one more than the weight of DDPM."
     )
     formula: ClassVar[str] = r"\lambda_t = \frac{\beta_t+(1-\beta_t)\sigma_t^2}{2\sigma_t^2(1-\beta_t)}"
@@ -185,8 +189,8 @@ class PrintedDDIMWeight(_DDIM):
 class SNRDifferenceWeight(Weight):
     kind: Literal["snr_difference"] = "snr_difference"
 
-    title: ClassVar[str] = "SNR difference"
-    summary: ClassVar[str] = "the bound written on the x₀ error: what the step loses of signal."
+    title: ClassVar[str] = tr("SNR difference")
+    summary: ClassVar[str] = tr("the bound written on the x₀ error: what the step loses of signal.")
     formula: ClassVar[str] = (
         r"\lambda_t = \tfrac12\left(\frac{\mathrm{SNR}(t-1)}{\mathrm{SNR}(t)}-1\right)"
         r"\;\;\text{on } \varepsilon"
@@ -203,8 +207,8 @@ class ScoreWeight(Weight):
     kind: Literal["score"] = "score"
     variance: Variance = _variance_knob()
 
-    title: ClassVar[str] = "score weight"
-    summary: ClassVar[str] = "the bound written on the score error, β²/(2σ²α) there."
+    title: ClassVar[str] = tr("score weight")
+    summary: ClassVar[str] = tr("the bound written on the score error, β²/(2σ²α) there.")
     formula: ClassVar[str] = (
         r"\lambda_t = \frac{\beta_t^2}{2\sigma_t^2\alpha_t}\cdot\frac{1}{1-\bar\alpha_t}"
         r"\;\;\text{on } \varepsilon"
@@ -219,12 +223,12 @@ class ScoreWeight(Weight):
 class MinSNRWeight(Weight):
     kind: Literal["min_snr"] = "min_snr"
     gamma: float = knob(
-        5.0, title="cap", symbol="γ", gt=0, le=1000, scale="log",
-        help="Signal-to-noise ratio above which the x₀ error counts no more.", source="Hang et al. 2023",
+        5.0, title=tr("cap"), symbol="γ", gt=0, le=1000, scale="log",
+        help=tr("Signal-to-noise ratio above which the x₀ error counts no more."), source="Hang et al. 2023",
     )  # fmt: skip
 
     title: ClassVar[str] = "min-SNR"
-    summary: ClassVar[str] = "holds the nearly clean images back; trains fast."
+    summary: ClassVar[str] = tr("holds the nearly clean images back; trains fast.")
     formula: ClassVar[str] = r"\lambda_t = \frac{\min(\mathrm{SNR}(t),\gamma)}{\mathrm{SNR}(t)}"
     source: ClassVar[str] = "Hang et al. 2023"
 
@@ -236,17 +240,17 @@ class MinSNRWeight(Weight):
 class P2Weight(Weight):
     kind: Literal["p2"] = "p2"
     k: float = knob(
-        1.0, title="offset", symbol="k", gt=0, le=100, scale="log",
-        help="Keeps the weight finite where there is no signal.", source="Choi et al. 2022, eq. 8",
+        1.0, title=tr("offset"), symbol="k", gt=0, le=100, scale="log",
+        help=tr("Keeps the weight finite where there is no signal."), source="Choi et al. 2022, eq. 8",
     )  # fmt: skip
     gamma: float = knob(
-        1.0, title="strength", symbol="γ", ge=0, le=5,
-        help="0 weighs all alike; more takes weight from nearly clean images.",
+        1.0, title=tr("strength"), symbol="γ", ge=0, le=5,
+        help=tr("0 weighs all alike; more takes weight from nearly clean images."),
         source="Choi et al. 2022, eq. 8",
     )  # fmt: skip
 
     title: ClassVar[str] = "P2"
-    summary: ClassVar[str] = "gives weight to the noise levels at which content is made."
+    summary: ClassVar[str] = tr("gives weight to the noise levels at which content is made.")
     formula: ClassVar[str] = r"\lambda_t = \frac{1}{(k+\mathrm{SNR}(t))^{\gamma}}"
     source: ClassVar[str] = "Choi et al. 2022, eq. 8"
 
@@ -257,13 +261,13 @@ class P2Weight(Weight):
 class UnitWeight(Weight):
     kind: Literal["unit"] = "unit"
     error: OtherKind = knob(
-        "v", title="error", words={kind: reading.symbol for kind, reading in _OTHERS.items()},
-        help="Which error counts the same at every t: the plain squared loss of that prediction.",
+        "v", title=tr("error"), words={kind: reading.symbol for kind, reading in _OTHERS.items()},
+        help=tr("Which error counts the same at every t: the plain squared loss of that prediction."),
         source="Salimans & Ho 2022, §4",
     )  # fmt: skip
 
-    title: ClassVar[str] = "plain loss"
-    summary: ClassVar[str] = "the plain loss of a network that predicts something else than ε."
+    title: ClassVar[str] = tr("plain loss")
+    summary: ClassVar[str] = tr("the plain loss of a network that predicts something else than ε.")
     formula: ClassVar[str] = r"\lambda_t = " + r",\ ".join(
         f"{each.factor}^{{-1}}" for each in _OTHERS.values()
     )
@@ -286,20 +290,21 @@ class CurveWeight(Weight):
     kind: Literal["curve"] = "curve"
     has_shape: ClassVar[bool] = False
     points: tuple[float, ...] = knob(
-        (1.0, 1.0, 1.0, 1.0, 1.0), title="points", symbol="λ",
-        help="Heights of the curve at evenly spaced t from 1 to T, joined by straight lines; at least two.",
-        source="drawn by hand",
+        (1.0, 1.0, 1.0, 1.0, 1.0), title=tr("points"), symbol="λ",
+        help=tr("Heights of the curve at evenly spaced t from 1 to T, joined by straight lines; at least "
+                "two."),
+        source=tr("drawn by hand"),
     )  # fmt: skip
 
-    title: ClassVar[str] = "by hand"
-    summary: ClassVar[str] = "any curve: drag its points."
+    title: ClassVar[str] = tr("by hand")
+    summary: ClassVar[str] = tr("any curve: drag its points.")
     formula: ClassVar[str] = r"\lambda_t = \text{your curve}"
-    source: ClassVar[str] = "drawn by hand"
+    source: ClassVar[str] = tr("drawn by hand")
 
     @field_validator("points")
     @classmethod
     def _usable(cls, points: tuple[float, ...]) -> tuple[float, ...]:
-        return check_curve(points, "weight")
+        return check_curve(points, trc("of the loss", "weight"))
 
     def on_eps(self, tables: Tables) -> Tensor:
         return _from_1(curve_values(self.points, tables.steps))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from diffusion_studio.core.devices import sent
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 _START, _STEP = 0, 1  # separate streams for x_T and for the noise of the steps
 _BLOCK = (
@@ -81,11 +82,20 @@ def given_noise(times: Sequence[int], values: Sequence[Tensor | Sequence[Tensor]
 
     def noise(t: int, shape: tuple[int, ...], draw: int = 0, /) -> Tensor:
         if draw >= len(known.get(t, ())):
-            raise Refused(f"No noise was given for draw {draw} of the step that begins at t = {t}.")
+            raise Refused(
+                tr("No noise was given for draw {draw} of the step that begins at t = {t}.", draw=draw, t=t)
+            )
         z = known[t][draw]
         if tuple(z.shape) != shape:
             found = tuple(z.shape)
-            raise Refused(f"The noise of the step that begins at t = {t} must be {shape}, not {found}.")
+            raise Refused(
+                tr(
+                    "The noise of the step that begins at t = {t} must be {shape}, not {found}.",
+                    t=t,
+                    shape=shape,
+                    found=found,
+                )
+            )
         return z
 
     return noise

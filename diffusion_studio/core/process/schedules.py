@@ -13,6 +13,7 @@ from torch import Tensor
 from diffusion_studio.core.curves import curve_values
 from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import plural, tr, trc
 
 LARGEST_BETA = 0.999  # iDDPM after eq. 17: keeps the last steps from dividing by zero
 _NEXT_TO_1 = 2.0**-53  # 1 less this is the last number below 1 in float64
@@ -22,7 +23,7 @@ SMALLEST_ALPHA = 2.0**-24  # 1 − β_T is the last number below 1 in float32
 class Schedule(Member):
     """A noise schedule. Concrete schedules give `betas`."""
 
-    family: ClassVar[str] = "Noise schedules"
+    family: ClassVar[str] = tr("Noise schedules")
     learns: ClassVar[bool] = False  # whether training moves it
 
     def betas(self, steps: int) -> Tensor:
@@ -72,32 +73,34 @@ class _Ramp(Schedule):
         cut = int((self._ramp(steps) > LARGEST_BETA).sum())
         if not cut:
             return ""
-        what = "β_t is" if cut == 1 else "β_t are"
-        return (
-            f"{cut} of the {steps} {what} cut to {LARGEST_BETA}: times 1000/T the formula leads beyond 1. "
-            "Choose more steps or a cosine schedule."
-        )
+        return plural(
+            "{n} of the {steps} β_t is cut to {largest}: times 1000/T the formula leads beyond 1. "
+            "Choose more steps or a cosine schedule.",
+            "{n} of the {steps} β_t are cut to {largest}: times 1000/T the formula leads beyond 1. "
+            "Choose more steps or a cosine schedule.",
+            cut, steps=steps, largest=LARGEST_BETA,
+        )  # fmt: skip
 
 
 class LinearSchedule(_Ramp):
     kind: Literal["linear"] = "linear"
     beta_first: float = knob(
-        1e-4, title="first variance", symbol="β₁", gt=0, lt=1, scale="log", advanced=True,
-        help="Variance of the first forward step at T = 1000; scaled by 1000/T for other T.",
+        1e-4, title=tr("first variance"), symbol="β₁", gt=0, lt=1, scale="log", advanced=True,
+        help=tr("Variance of the first forward step at T = 1000; scaled by 1000/T for other T."),
         source="Ho et al. 2020, §4",
     )  # fmt: skip
     beta_last: float = knob(
-        0.02, title="last variance", symbol="β_T", gt=0, lt=1, scale="log", advanced=True,
-        help="Variance of the last forward step at T = 1000; scaled by 1000/T for other T.",
+        0.02, title=tr("last variance"), symbol="β_T", gt=0, lt=1, scale="log", advanced=True,
+        help=tr("Variance of the last forward step at T = 1000; scaled by 1000/T for other T."),
         source="Ho et al. 2020, §4",
     )  # fmt: skip
 
-    title: ClassVar[str] = "linear β"
-    summary: ClassVar[str] = "the variance grows in equal steps, as in the first DDPM."
+    title: ClassVar[str] = tr("linear β")
+    summary: ClassVar[str] = tr("the variance grows in equal steps, as in the first DDPM.")
     formula: ClassVar[str] = (
         r"\beta_t = \frac{1000}{T}\left(\beta_1 + \frac{t-1}{T-1}(\beta_T-\beta_1)\right)"
     )
-    symbols: ClassVar[str] = "β₁ and β_T are those of T = 1000; no β_t is above 0.999"
+    symbols: ClassVar[str] = tr("β₁ and β_T are those of T = 1000; no β_t is above 0.999")
     source: ClassVar[str] = "Ho et al. 2020, §4"
 
     def _ramp(self, steps: int) -> Tensor:
@@ -107,23 +110,23 @@ class LinearSchedule(_Ramp):
 class ScaledLinearSchedule(_Ramp):
     kind: Literal["scaled_linear"] = "scaled_linear"
     beta_first: float = knob(
-        0.00085, title="first variance", symbol="β₁", gt=0, lt=1, scale="log", advanced=True,
-        help="Variance of the first forward step at T = 1000; scaled by 1000/T for other T.",
+        0.00085, title=tr("first variance"), symbol="β₁", gt=0, lt=1, scale="log", advanced=True,
+        help=tr("Variance of the first forward step at T = 1000; scaled by 1000/T for other T."),
         source="Rombach et al. 2022",
     )  # fmt: skip
     beta_last: float = knob(
-        0.012, title="last variance", symbol="β_T", gt=0, lt=1, scale="log", advanced=True,
-        help="Variance of the last forward step at T = 1000; scaled by 1000/T for other T.",
+        0.012, title=tr("last variance"), symbol="β_T", gt=0, lt=1, scale="log", advanced=True,
+        help=tr("Variance of the last forward step at T = 1000; scaled by 1000/T for other T."),
         source="Rombach et al. 2022",
     )  # fmt: skip
 
-    title: ClassVar[str] = "scaled linear"
-    summary: ClassVar[str] = "the square root of the variance grows in equal steps."
+    title: ClassVar[str] = tr("scaled linear")
+    summary: ClassVar[str] = tr("the square root of the variance grows in equal steps.")
     formula: ClassVar[str] = (
         r"\beta_t = \frac{1000}{T}\left(\sqrt{\beta_1} + \frac{t-1}{T-1}"
         r"(\sqrt{\beta_T}-\sqrt{\beta_1})\right)^2"
     )
-    symbols: ClassVar[str] = "β₁ and β_T are those of T = 1000; no β_t is above 0.999"
+    symbols: ClassVar[str] = tr("β₁ and β_T are those of T = 1000; no β_t is above 0.999")
     source: ClassVar[str] = "Rombach et al. 2022"
 
     def _ramp(self, steps: int) -> Tensor:
@@ -134,17 +137,17 @@ class ScaledLinearSchedule(_Ramp):
 class CosineSchedule(Schedule):
     kind: Literal["cosine"] = "cosine"
     offset: float = knob(
-        0.008, title="offset", symbol="s", gt=0, le=0.1, advanced=True,
-        help="Keeps the first steps from being too small.", source="iDDPM eq. 17",
+        0.008, title=tr("offset"), symbol="s", gt=0, le=0.1, advanced=True,
+        help=tr("Keeps the first steps from being too small."), source="iDDPM eq. 17",
     )  # fmt: skip
 
-    title: ClassVar[str] = "cosine"
-    summary: ClassVar[str] = "destroys the image evenly; good for small images."
+    title: ClassVar[str] = tr("cosine")
+    summary: ClassVar[str] = tr("destroys the image evenly; good for small images.")
     formula: ClassVar[str] = (
         r"\bar\alpha_t = \frac{f(t)}{f(0)},\quad "
         r"f(t)=\cos^2\!\left(\frac{t/T+s}{1+s}\cdot\frac{\pi}{2}\right)"
     )
-    symbols: ClassVar[str] = "s the offset, no time here; no β_t is above 0.999"
+    symbols: ClassVar[str] = tr("s the offset, no time here; no β_t is above 0.999")
     source: ClassVar[str] = "iDDPM eq. 17"
 
     def betas(self, steps: int) -> Tensor:
@@ -154,10 +157,10 @@ class CosineSchedule(Schedule):
 
 class StraightSchedule(Schedule):
     kind: Literal["straight"] = "straight"
-    title: ClassVar[str] = "straight path"
-    summary: ClassVar[str] = "flow matching's: image and noise mixed in even steps, u = t/T."
+    title: ClassVar[str] = tr("straight path")
+    summary: ClassVar[str] = tr("flow matching's: image and noise mixed in even steps, u = t/T.")
     formula: ClassVar[str] = r"\bar\alpha_t = \frac{(1-u)^2}{(1-u)^2+u^2},\quad u = \frac{t}{T}"
-    symbols: ClassVar[str] = "no β_t is above 0.999"
+    symbols: ClassVar[str] = tr("no β_t is above 0.999")
     source: ClassVar[str] = "Lipman et al. 2023, eq. 20; Liu et al. 2023, eq. 1"
 
     def betas(self, steps: int) -> Tensor:
@@ -168,16 +171,16 @@ class StraightSchedule(Schedule):
 class SigmoidSchedule(Schedule):
     kind: Literal["sigmoid"] = "sigmoid"
     start: float = knob(
-        -3.0, title="start", ge=-10, le=0, advanced=True, help="Where on the sigmoid t = 0 lies.",
-        source="Jabri et al. 2022, algorithm 5",
+        -3.0, title=trc("of a curve", "start"), ge=-10, le=0, advanced=True,
+        help=tr("Where on the sigmoid t = 0 lies."), source="Jabri et al. 2022, algorithm 5",
     )  # fmt: skip
     end: float = knob(
-        3.0, title="end", gt=0, le=10, advanced=True, help="Where on the sigmoid t = T lies.",
-        source="Jabri et al. 2022, algorithm 5",
+        3.0, title=trc("of a curve", "end"), gt=0, le=10, advanced=True,
+        help=tr("Where on the sigmoid t = T lies."), source="Jabri et al. 2022, algorithm 5",
     )  # fmt: skip
 
-    title: ClassVar[str] = "sigmoid"
-    summary: ClassVar[str] = (
+    title: ClassVar[str] = tr("sigmoid")
+    summary: ClassVar[str] = tr(
         "lingers at both ends; made for larger images. A sigmoid of ᾱ; the one of diffusers is of β."
     )
     formula: ClassVar[str] = (
@@ -193,17 +196,19 @@ class SigmoidSchedule(Schedule):
 class GeometricSchedule(Schedule):
     kind: Literal["geometric"] = "geometric"
     smallest: float = knob(
-        0.01, title="smallest level", symbol="ς₁", ge=1e-4, le=10, scale="log",
-        help="Noise at t = 1, in multiples of the image; pixels reach from −1 to 1.", source="score SDE §C",
+        0.01, title=tr("smallest level"), symbol="ς₁", ge=1e-4, le=10, scale="log",
+        help=tr("Noise at t = 1, in multiples of the image; pixels reach from −1 to 1."),
+        source="score SDE §C",
     )  # fmt: skip
     largest: float = knob(
-        50.0, title="largest level", symbol="ς_T", ge=0.1, le=1000, scale="log",
-        help="Noise at T: about the largest distance between two images, so that nothing of them is left.",
+        50.0, title=tr("largest level"), symbol="ς_T", ge=0.1, le=1000, scale="log",
+        help=tr("Noise at T: about the largest distance between two images, so that nothing of them is "
+                "left."),
         source="Song & Ermon 2020, §3",
     )  # fmt: skip
 
-    title: ClassVar[str] = "geometric ς"
-    summary: ClassVar[str] = "each level is so many times the one before: that of NCSN and of VE."
+    title: ClassVar[str] = tr("geometric ς")
+    summary: ClassVar[str] = tr("each level is so many times the one before: that of NCSN and of VE.")
     formula: ClassVar[str] = (
         r"\varsigma_t = \varsigma_1\left(\frac{\varsigma_T}{\varsigma_1}\right)^{\frac{t-1}{T-1}}"
     )
@@ -214,8 +219,12 @@ class GeometricSchedule(Schedule):
     def _falling(self) -> GeometricSchedule:
         if self.largest <= self.smallest:
             raise Refused(
-                "the levels must fall from the noise to the data, but the largest is "
-                f"{self.largest:g} and the smallest {self.smallest:g}"
+                tr(
+                    "the levels must fall from the noise to the data, but the largest is {largest:g} and the "
+                    "smallest {smallest:g}",
+                    largest=self.largest,
+                    smallest=self.smallest,
+                )
             )
         return self
 
@@ -228,14 +237,14 @@ class LevelsSchedule(Schedule):
     kind: Literal["levels"] = "levels"
     is_given: ClassVar[bool] = True
     values: tuple[float, ...] = knob(
-        (), title="levels", symbol="ς", words={(): "geometric ς"},
-        help="ς_T … ς_1, falling from the noise to the data, one for each step; none: those of the geometric "
-             "schedule.",
+        (), title=trc("noise", "levels"), symbol="ς", words={(): tr("geometric ς")},
+        help=tr("ς_T … ς_1, falling from the noise to the data, one for each step; none: those of the "
+                "geometric schedule."),
         source="Song & Ermon 2019, §4.2",
     )  # fmt: skip
 
-    title: ClassVar[str] = "levels"
-    summary: ClassVar[str] = "a list of noise levels, one for each of the T steps."
+    title: ClassVar[str] = trc("noise", "levels")
+    summary: ClassVar[str] = tr("a list of noise levels, one for each of the T steps.")
     formula: ClassVar[str] = r"\varsigma_T > \dots > \varsigma_1 > 0"
     symbols: ClassVar[str] = "ᾱ = 1/(1+ς²)"
     source: ClassVar[str] = "Song & Ermon 2019, §4.2"
@@ -244,19 +253,25 @@ class LevelsSchedule(Schedule):
     @classmethod
     def _usable(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         if not all(1e-4 <= level <= 1e4 for level in values):
-            raise Refused("every noise level must lie between 0.0001 and 10000")
+            raise Refused(tr("every noise level must lie between 0.0001 and 10000"))
         for before, after in itertools.pairwise(values):
             if after >= before:
                 raise Refused(
-                    f"the levels must fall from the noise to the data, but {after:g} follows {before:g}"
+                    tr(
+                        "the levels must fall from the noise to the data, but {after:g} follows {before:g}",
+                        after=after,
+                        before=before,
+                    )
                 )
         return values
 
     def betas(self, steps: int) -> Tensor:
         if not self.values:
             return GeometricSchedule().betas(steps)
-        if len(self.values) != steps:
-            raise Refused(f"The schedule lists {len(self.values)} levels, but T is {steps}.")
+        if (count := len(self.values)) != steps:
+            raise Refused(
+                tr("The schedule lists {count} levels, but T is {steps}.", count=count, steps=steps)
+            )
         return _from_log_snr(-2 * torch.tensor(self.values[::-1], dtype=torch.float64).log())
 
 
@@ -264,56 +279,71 @@ class ExplicitSchedule(Schedule):
     kind: Literal["explicit"] = "explicit"
     is_given: ClassVar[bool] = True
     values: tuple[float, ...] = knob(
-        (), title="variances", symbol="β", words={(): "linear β"}, source="Ho et al. 2020, eq. 2",
-        help="β_1 … β_T, one for each step; none: those of the linear schedule.",
+        (), title=tr("variances"), symbol="β", words={(): tr("linear β")}, source="Ho et al. 2020, eq. 2",
+        help=tr("β_1 … β_T, one for each step; none: those of the linear schedule."),
     )  # fmt: skip
 
-    title: ClassVar[str] = "explicit β"
-    summary: ClassVar[str] = "a list of variances, one for each of the T steps."
+    title: ClassVar[str] = tr("explicit β")
+    summary: ClassVar[str] = tr("a list of variances, one for each of the T steps.")
     formula: ClassVar[str] = r"\beta_1, \dots, \beta_T"
-    source: ClassVar[str] = "as given"
+    source: ClassVar[str] = tr("as given")
 
     @field_validator("values")
     @classmethod
     def _inside(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         for t, beta in enumerate(values, start=1):
             if not 0 < beta < 1:
-                raise Refused(f"every β must lie between 0 and 1, but β_{t} is {beta}")
+                raise Refused(tr("every β must lie between 0 and 1, but β_{t} is {beta}", t=t, beta=beta))
         return values
 
     def betas(self, steps: int) -> Tensor:
         if not self.values:
             return LinearSchedule().betas(steps)
-        if len(self.values) != steps:
-            raise Refused(f"The explicit schedule lists {len(self.values)} variances, but T is {steps}.")
+        if (count := len(self.values)) != steps:
+            raise Refused(
+                tr(
+                    "The explicit schedule lists {count} variances, but T is {steps}.",
+                    count=count,
+                    steps=steps,
+                )
+            )
         return torch.tensor(self.values, dtype=torch.float64)
 
 
 class CurveSchedule(Schedule):
     kind: Literal["curve"] = "curve"
     points: tuple[float, ...] = knob(
-        (8.0, 3.2, 0.6, -2.0, -6.0), title="points", symbol="ln SNR",
-        help="Heights of ln SNR at evenly spaced t from 1 to T, falling and joined by straight lines.",
-        source="drawn by hand",
+        (8.0, 3.2, 0.6, -2.0, -6.0), title=tr("points"), symbol="ln SNR",
+        help=tr("Heights of ln SNR at evenly spaced t from 1 to T, falling and joined by straight lines."),
+        source=tr("drawn by hand"),
     )  # fmt: skip
 
-    title: ClassVar[str] = "by hand"
-    summary: ClassVar[str] = "any falling curve of ln SNR: drag its points."
-    formula: ClassVar[str] = r"\bar\alpha_t = \mathrm{sig}(\ln\mathrm{SNR}(t)),\quad \text{your curve}"
-    source: ClassVar[str] = "drawn by hand"
+    title: ClassVar[str] = tr("by hand")
+    summary: ClassVar[str] = tr("any falling curve of ln SNR: drag its points.")
+    formula: ClassVar[str] = (
+        r"\bar\alpha_t = \mathrm{sig}(\ln\mathrm{SNR}(t)),\quad \text{" + tr("your curve") + "}"
+    )
+    source: ClassVar[str] = tr("drawn by hand")
 
     @field_validator("points")
     @classmethod
     def _falling(cls, points: tuple[float, ...]) -> tuple[float, ...]:
         if len(points) < 2:
-            raise Refused(f"a curve needs at least two points, this schedule has {len(points)}")
+            raise Refused(
+                tr("a curve needs at least two points, this schedule has {count}", count=len(points))
+            )
         if not all(-30 <= height <= 30 for height in points):
-            raise Refused("every ln SNR of the schedule must lie between −30 and 30")
+            raise Refused(tr("every ln SNR of the schedule must lie between −30 and 30"))
         for number, (before, after) in enumerate(itertools.pairwise(points), start=2):
             if after >= before:
                 raise Refused(
-                    f"a schedule must lose signal at every step, but ln SNR does not fall from {before} to "
-                    f"{after} at point {number}"
+                    tr(
+                        "a schedule must lose signal at every step, but ln SNR does not fall from {before} "
+                        "to {after} at point {number}",
+                        before=before,
+                        after=after,
+                        number=number,
+                    )
                 )
         return points
 
@@ -325,22 +355,24 @@ class LearnedSchedule(Schedule):
     kind: Literal["learned"] = "learned"
     learns: ClassVar[bool] = True
     first: float = knob(
-        8.0, title="ln SNR at t = 1", ge=0, le=14,
-        help="Where the learned curve begins; training moves it by the bound.",
+        8.0, title=tr("ln SNR at t = 1"), ge=0, le=14,
+        help=tr("Where the learned curve begins; training moves it by the bound."),
         source="VDM §I.2",
     )  # fmt: skip
     last: float = knob(
-        -8.0, title="ln SNR at T", ge=-14, lt=0,
-        help="Where the learned curve ends; training moves it by the bound.",
+        -8.0, title=tr("ln SNR at T"), ge=-14, lt=0,
+        help=tr("Where the learned curve ends; training moves it by the bound."),
         source="VDM §I.2",
     )  # fmt: skip
 
-    title: ClassVar[str] = "learned"
-    summary: ClassVar[str] = (
+    title: ClassVar[str] = tr("learned")
+    summary: ClassVar[str] = tr(
         "trained beside the network, by the bound (λ does not act): its ends so that it is small, its "
         "inside so that it scatters less."
     )
-    formula: ClassVar[str] = r"\mathrm{SNR}(t) = e^{-\omega_\eta(t)},\quad \omega_\eta\;\text{rising}"
+    formula: ClassVar[str] = (
+        r"\mathrm{SNR}(t) = e^{-\omega_\eta(t)},\quad \omega_\eta\;\text{" + tr("rising") + "}"
+    )
     source: ClassVar[str] = "Luo eq. 111–114; VDM §I.2"
 
     def betas(self, steps: int) -> Tensor:

@@ -12,12 +12,13 @@ from pydantic import field_validator
 from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 
 class Spacing(Member):
     """A rule that picks the times of a reverse chain."""
 
-    family: ClassVar[str] = "Visited times"
+    family: ClassVar[str] = tr("Visited times")
     begins_at_noise: ClassVar[bool] = True  # whether the first time is T, whatever S
 
     def times(self, tables: Tables, count: int) -> tuple[int, ...]:
@@ -35,7 +36,13 @@ class Spacing(Member):
         """
         total = tables.steps
         if not 1 <= count <= total:
-            raise Refused(f"The number of steps must lie between 1 and T = {total}; got {count}.")
+            raise Refused(
+                tr(
+                    "The number of steps must lie between 1 and T = {total}; got {count}.",
+                    total=total,
+                    count=count,
+                )
+            )
         return (*_strictly_decreasing(self._positions(tables, count), total), 0)
 
     def _positions(self, tables: Tables, count: int) -> list[float]:
@@ -56,7 +63,7 @@ def _strictly_decreasing(positions: list[float], total: int) -> list[int]:
 class TrailingSpacing(Spacing):
     kind: Literal["trailing"] = "trailing"
     title: ClassVar[str] = "trailing"
-    summary: ClassVar[str] = "even steps that always begin at T; the sound choice for few steps."
+    summary: ClassVar[str] = tr("even steps that always begin at T; the sound choice for few steps.")
     formula: ClassVar[str] = r"\tau_i = \mathrm{round}(i\,T/S)"
     source: ClassVar[str] = "Lin et al. 2024, table 2"
 
@@ -69,7 +76,7 @@ class LeadingSpacing(Spacing):
     kind: Literal["leading"] = "leading"
     begins_at_noise: ClassVar[bool] = False
     title: ClassVar[str] = "leading"
-    summary: ClassVar[str] = "even steps that end at t = 1 and begin below T, as in the first DDIM code."
+    summary: ClassVar[str] = tr("even steps that end at t = 1 and begin below T, as in the first DDIM code.")
     formula: ClassVar[str] = r"\tau_i = 1 + (i-1)\lfloor T/S \rfloor"
     source: ClassVar[str] = "Lin et al. 2024, table 2"
 
@@ -80,7 +87,7 @@ class LeadingSpacing(Spacing):
 class LinspaceSpacing(Spacing):
     kind: Literal["linspace"] = "linspace"
     title: ClassVar[str] = "linspace"
-    summary: ClassVar[str] = "even steps from T down to t = 1, both included."
+    summary: ClassVar[str] = tr("even steps from T down to t = 1, both included.")
     formula: ClassVar[str] = r"\tau_i = 1 + \frac{i-1}{S-1}(T-1)"
     source: ClassVar[str] = "Lin et al. 2024, table 2"
 
@@ -96,8 +103,8 @@ class LinspaceSpacing(Spacing):
 
 class QuadraticSpacing(Spacing):
     kind: Literal["quadratic"] = "quadratic"
-    title: ClassVar[str] = "quadratic"
-    summary: ClassVar[str] = (
+    title: ClassVar[str] = tr("quadratic")
+    summary: ClassVar[str] = tr(
         "more steps near the image, where details form; from T on, where DDIM's code begins at 0.8 T."
     )
     formula: ClassVar[str] = r"\tau_i = \mathrm{round}(T\,(i/S)^2)"
@@ -109,9 +116,11 @@ class QuadraticSpacing(Spacing):
 
 class LogSNRSpacing(Spacing):
     kind: Literal["log_snr"] = "log_snr"
-    title: ClassVar[str] = "uniform in log SNR"
-    summary: ClassVar[str] = "every step raises the log SNR by as much, where the schedule is fine enough."
-    formula: ClassVar[str] = r"\ln \mathrm{SNR}(\tau_i) \;\text{evenly spaced}"
+    title: ClassVar[str] = tr("uniform in log SNR")
+    summary: ClassVar[str] = tr(
+        "every step raises the log SNR by as much, where the schedule is fine enough."
+    )
+    formula: ClassVar[str] = r"\ln \mathrm{SNR}(\tau_i) \;\text{" + tr("evenly spaced") + "}"
     source: ClassVar[str] = "DPM-Solver §3.4"
 
     def _positions(self, tables: Tables, count: int) -> list[float]:
@@ -122,12 +131,12 @@ class LogSNRSpacing(Spacing):
 class KarrasSpacing(Spacing):
     kind: Literal["karras"] = "karras"
     rho: float = knob(
-        7.0, title="bend", symbol="ρ", ge=1, le=20,
-        help="1 spaces the noise levels ς evenly; the larger it is, the more steps lie at low noise.",
+        7.0, title=tr("bend"), symbol="ρ", ge=1, le=20,
+        help=tr("1 spaces the noise levels ς evenly; the larger it is, the more steps lie at low noise."),
         source="EDM eq. 5",
     )  # fmt: skip
     title: ClassVar[str] = "Karras"
-    summary: ClassVar[str] = "even steps in ς^(1/ρ): fine near the image, coarse near the noise."
+    summary: ClassVar[str] = tr("even steps in ς^(1/ρ): fine near the image, coarse near the noise.")
     formula: ClassVar[str] = (
         r"\varsigma_i = (\varsigma_{max}^{1/\rho} + \frac{i}{S-1}"
         r"(\varsigma_{min}^{1/\rho} - \varsigma_{max}^{1/\rho}))^{\rho}"
@@ -143,24 +152,24 @@ class SectionsSpacing(Spacing):
     kind: Literal["sections"] = "sections"
     begins_at_noise: ClassVar[bool] = False  # the only time of a section is its first
     shares: tuple[int, ...] = knob(
-        (10, 15, 20), title="sections", symbol="S_j",
-        help="So many steps in each of as many equal sections of 0 … T, the one at the image first; with "
-             "another S, so large a share of it.",
+        (10, 15, 20), title=tr("sections"), symbol="S_j",
+        help=tr("So many steps in each of as many equal sections of 0 … T, the one at the image first; with "
+                "another S, so large a share of it."),
         source="iDDPM code",
     )  # fmt: skip
-    title: ClassVar[str] = "by sections"
-    summary: ClassVar[str] = "0 … T in equal sections, each with a number of even steps of its own."
+    title: ClassVar[str] = tr("by sections")
+    summary: ClassVar[str] = tr("0 … T in equal sections, each with a number of even steps of its own.")
     formula: ClassVar[str] = (
         r"\tau = \bigcup_j \{a_j + \mathrm{round}(i\,\frac{L_j-1}{S_j-1})\}_{i=0}^{S_j-1}"
     )
-    symbols: ClassVar[str] = "a_j the first time of section j, L_j how many it has"
+    symbols: ClassVar[str] = tr("a_j the first time of section j, L_j how many it has")
     source: ClassVar[str] = "iDDPM code"
 
     @field_validator("shares")
     @classmethod
     def _counts(cls, shares: tuple[int, ...]) -> tuple[int, ...]:
         if not shares or min(shares) < 1:
-            raise Refused("each section needs a share of the steps, a whole number above 0")
+            raise Refused(tr("each section needs a share of the steps, a whole number above 0"))
         return shares
 
     def _positions(self, tables: Tables, count: int) -> list[float]:
@@ -199,11 +208,12 @@ class ExplicitSpacing(Spacing):
     kind: Literal["explicit"] = "explicit"
     is_given: ClassVar[bool] = True
     values: tuple[int, ...] = knob(
-        (), title="times", symbol="τ", help="The times that the chain visits, increasing; 0 may be left out.",
+        (), title=tr("times"), symbol="τ",
+        help=tr("The times that the chain visits, increasing; 0 may be left out."),
         source="Stratos §3.3",
     )  # fmt: skip
-    title: ClassVar[str] = "explicit"
-    summary: ClassVar[str] = "a list of times."
+    title: ClassVar[str] = tr("explicit")
+    summary: ClassVar[str] = tr("a list of times.")
     formula: ClassVar[str] = r"0 = \tau_0 < \tau_1 < \dots < \tau_S \leq T"
     source: ClassVar[str] = "Stratos §3.3"
 
@@ -212,15 +222,15 @@ class ExplicitSpacing(Spacing):
     def _increasing(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         inner = values[1:] if values[:1] == (0,) else values
         if any(a >= b for a, b in zip((0, *inner), inner, strict=False)):
-            raise Refused("the times must increase and lie above 0")
+            raise Refused(tr("the times must increase and lie above 0"))
         return inner
 
     def times(self, tables: Tables, count: int = 0) -> tuple[int, ...]:
         total = tables.steps
         if not self.values:
-            raise Refused("The list of times is empty.")
+            raise Refused(tr("The list of times is empty."))
         if self.values[-1] > total:
-            raise Refused(f"The time {self.values[-1]} lies beyond T = {total}.")
+            raise Refused(tr("The time {time} lies beyond T = {total}.", time=self.values[-1], total=total))
         return (*reversed(self.values), 0)
 
 

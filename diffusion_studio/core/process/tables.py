@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +39,9 @@ class Tables:
         """
         betas = torch.as_tensor(betas, dtype=torch.float64, device="cpu")
         if betas.ndim != 1 or len(betas) < 2:
-            raise Refused("A schedule needs at least two steps (T ≥ 2).")
+            raise Refused(tr("A schedule needs at least two steps (T ≥ 2)."))
         if not bool(((betas > 0) & (betas < 1)).all()):
-            raise Refused("Every β of a schedule must lie between 0 and 1.")
+            raise Refused(tr("Every β of a schedule must lie between 0 and 1."))
         beta = torch.cat([torch.zeros(1, dtype=torch.float64), betas])
         return cls(beta, torch.ones_like(beta) if scale is None else scale.to("cpu", torch.float64))
 
@@ -54,7 +55,7 @@ class Tables:
         given = torch.as_tensor(alpha_bar, dtype=torch.float64, device="cpu")
         whole = torch.cat([torch.ones(1, dtype=torch.float64), given.flatten()])
         if given.ndim != 1 or not bool(((whole[1:] > 0) & (whole[1:] < whole[:-1])).all()):
-            raise Refused("ᾱ_1 … ᾱ_T must fall strictly, from below 1 to a value above 0.")
+            raise Refused(tr("ᾱ_1 … ᾱ_T must fall strictly, from below 1 to a value above 0."))
         return cls.from_betas(1 - whole[1:] / whole[:-1])
 
     @property

@@ -14,25 +14,27 @@ from diffusion_studio.core.samplers.euler import RESCALED, rescaling
 from diffusion_studio.core.samplers.predictor_corrector import langevin_update
 from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 
 class AnnealedLangevin(Sampler):
     kind: Literal["annealed_langevin"] = "annealed_langevin"
     rank: ClassVar[int] = 110
     repeats: int = knob(
-        2, title="Langevin steps", ge=1, le=100, help="Langevin steps, each a call of the network, per level."
+        2, title=tr("Langevin steps"), ge=1, le=100,
+        help=tr("Langevin steps, each a call of the network, per level.")
     )  # fmt: skip
     size: float = knob(
-        0.4, title="step size", symbol="c", gt=0, le=1, scale="log",
-        help="Size of a Langevin step, as a share of the variance of the level, so that it shrinks with it. "
-             "NCSN's step sizes α = ε ς²/ς₁² are c = ε/2ς₁²: with its ε = 2·10⁻⁵ and ς₁ = 0.01 that is 0.1, "
-             "and it takes 100 steps at each of ten levels.",
+        0.4, title=tr("step size"), symbol="c", gt=0, le=1, scale="log",
+        help=tr("Size of a Langevin step, as a share of the variance of the level, so that it shrinks with "
+                "it. NCSN's step sizes α = ε ς²/ς₁² are c = ε/2ς₁²: with its ε = 2·10⁻⁵ and ς₁ = 0.01 that "
+                "is 0.1, and it takes 100 steps at each of ten levels."),
         formula=r"c_t = c\,(1-\bar\alpha_t)", source="Luo eq. 160–161",
     )  # fmt: skip
-    title: ClassVar[str] = "annealed Langevin"
-    summary: ClassVar[str] = "Langevin dynamics at each noise level in turn, from coarse to fine."
+    title: ClassVar[str] = tr("annealed Langevin")
+    summary: ClassVar[str] = tr("Langevin dynamics at each noise level in turn, from coarse to fine.")
     formula: ClassVar[str] = r"x \leftarrow x + c_t\,\hat s(x, t) + \sqrt{2c_t}\,z"
-    symbols: ClassVar[str] = "c_t = c (1−ᾱ_t), which is c ς_t² in the coordinates of VE"
+    symbols: ClassVar[str] = tr("c_t = c (1−ᾱ_t), which is c ς_t² in the coordinates of VE")
     source: ClassVar[str] = "Luo eq. 160–161; Song & Ermon 2019, algorithm 1"
 
     @property

@@ -12,6 +12,7 @@ from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.describe import Member
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.steps.update import Quantity, Update
+from diffusion_studio.core.words import tr
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ class Sampler(Member):
     more than once in a step say how in `advance`.
     """
 
-    family: ClassVar[str] = "Samplers"
+    family: ClassVar[str] = tr("Samplers")
     order: ClassVar[int] = 1  # of convergence in the step size; to the data in law where noise is added
     memory: ClassVar[int] = 0  # how many of the steps before it looks back on
 

@@ -14,8 +14,9 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.steps.kernel import posterior_variance, reverse_kernel
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
-NOT_LEARNED = (
+NOT_LEARNED = tr(
     "{name} learned no variance, so none can be asked of it: choose the posterior or the fixed large one."
 )
 
@@ -24,17 +25,19 @@ class DDPM(Sampler):
     kind: Literal["ddpm"] = "ddpm"
     rank: ClassVar[int] = 20
     variance: Literal["posterior", "fixed_large", "learned"] = knob(
-        "posterior", title="variance", symbol="σ²",
-        help="Noise of each step: the posterior variance of the forward chain; the larger variance of the "
-             "forward step itself, which on a sub-sequence is σ̂ of the DDIM paper; or between both, pixel by "
-             "pixel, as a network says that was trained with a learned variance.",
+        "posterior", title=tr("variance"), symbol="σ²",
+        help=tr("Noise of each step: the posterior variance of the forward chain; the larger variance of the "
+                "forward step itself, which on a sub-sequence is σ̂ of the DDIM paper; or between both, "
+                "pixel by pixel, as a network says that was trained with a learned variance."),
         formula=r"\tilde\beta_t, \quad \beta_{t|s}, \quad e^{v\ln\beta_{t|s}+(1-v)\ln\tilde\beta_t}",
         source="Ho et al. 2020, §3.2; DDIM eq. 16; iDDPM eq. 15",
-        words={"posterior": "posterior  β̃", "fixed_large": "fixed large  σ̂", "learned": "learned  v"},
+        words={
+            "posterior": tr("posterior  β̃"), "fixed_large": tr("fixed large  σ̂"), "learned": tr("learned  v"),
+        },
     )  # fmt: skip
 
     title: ClassVar[str] = "DDPM"
-    summary: ClassVar[str] = "ancestral sampling: every step adds the noise that the forward chain took."
+    summary: ClassVar[str] = tr("ancestral sampling: every step adds the noise that the forward chain took.")
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\tilde\beta_t}\,\hat\varepsilon"
         r" + \sigma_t z"
@@ -67,7 +70,7 @@ class DDPM(Sampler):
             return super().advance(step)
         fraction = step.prediction.fraction
         if fraction is None:
-            raise Refused(NOT_LEARNED.format(name="This denoiser"))
+            raise Refused(NOT_LEARNED.format(name=tr("This denoiser")))
         update = step.update
         more = {"learned_noise": update.widening(fraction) * step.noise()} if update.draws else {}
         return apply(update, step, step.x_t, step.prediction, **more)

@@ -14,6 +14,7 @@ from diffusion_studio.core.samplers.euler import RESCALED, Euler, rescaling
 from diffusion_studio.core.samplers.heun import is_left_to_euler
 from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 
 class DPM2(Sampler):
@@ -21,12 +22,14 @@ class DPM2(Sampler):
     rank: ClassVar[int] = 62
     order: ClassVar[int] = 2
     title: ClassVar[str] = "DPM2"
-    summary: ClassVar[str] = "second order along the probability flow, by the slope in the middle of a step."
+    summary: ClassVar[str] = tr(
+        "second order along the probability flow, by the slope in the middle of a step."
+    )
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)"
         r"\left((1-\frac{1}{2r})\,\hat\varepsilon+\frac{1}{2r}\,\hat\varepsilon'\right)"
     )
-    symbols: ClassVar[str] = (
+    symbols: ClassVar[str] = tr(
         "ε̂′ after an Euler step to the whole time nearest to the middle of ln ς, r its share of the way, "
         "nearly ½; Euler alone where no time lies between, and where ς falls more than tenfold from above 80"
     )

@@ -13,6 +13,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.steps.kernel import check_times, noise_term, posterior_variance
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 
 def _first_order(tables: Tables, t: int, s: int, eta: float, r: float | None = None) -> Update:
@@ -44,20 +45,22 @@ class DPMSolverSDE(Sampler):
     kind: Literal["dpm_sde"] = "dpm_sde"
     rank: ClassVar[int] = 82
     eta: float = knob(
-        1.0, title="stochasticity", symbol="η", ge=0, le=1,
-        help="0 is DPM-Solver++(2S), without noise; at 1 each step forgets as much as ancestral sampling "
-             "does.",
+        1.0, title=tr("stochasticity"), symbol="η", ge=0, le=1,
+        help=tr("0 is DPM-Solver++(2S), without noise; at 1 each step forgets as much as ancestral sampling "
+                "does."),
         formula=r"\sigma_t^2 = \eta^2\,\frac{1-\bar\alpha_s}{1-\bar\alpha_t}\,\beta_{t|s}",
         source="k-diffusion",
     )  # fmt: skip
     title: ClassVar[str] = "DPM++ SDE"
-    summary: ClassVar[str] = "the reverse SDE, with a second look at the image in the middle of each step."
+    summary: ClassVar[str] = tr(
+        "the reverse SDE, with a second look at the image in the middle of each step."
+    )
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,e^{-h}x_t + \sqrt{\bar\alpha_s}\,(1-e^{-h})"
         r"\left((1-\frac{1}{2r})\,\hat x_0+\frac{1}{2r}\,\hat x_0^{+}\right)"
         r" + \sqrt{\bar\alpha_s}\,\varsigma_{up}\,z"
     )
-    symbols: ClassVar[str] = (
+    symbols: ClassVar[str] = tr(
         "h = ln(ς_t/ς_down); x̂₀⁺ after such a step to the whole time nearest to the middle of ln ς, r its "
         "share of the way, nearly ½; of first order where no time lies between"
     )

@@ -11,6 +11,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler
 from diffusion_studio.core.steps.kernel import check_times, noise_term
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 
 def _multistep(tables: Tables, t: int, s: int, before: Sequence[int], eta: float) -> Update:
@@ -50,12 +51,12 @@ class DPMSolver2M(Sampler):
     order: ClassVar[int] = 2
     memory: ClassVar[int] = 1
     title: ClassVar[str] = "DPM++ (2M)"
-    summary: ClassVar[str] = "DPM-Solver++: second order with one call a step, by remembering the last."
+    summary: ClassVar[str] = tr("DPM-Solver++: second order with one call a step, by remembering the last.")
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,x_t + \sqrt{\bar\alpha_s}\,(1-e^{-h})\,"
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r})"
     )
-    symbols: ClassVar[str] = "h = ln(ς_t/ς_s), r = h of the step before over h of this one"
+    symbols: ClassVar[str] = tr("h = ln(ς_t/ς_s), r = h of the step before over h of this one")
     source: ClassVar[str] = "DPM-Solver++ algorithm 2"
 
     @property
@@ -71,18 +72,18 @@ class DPMSolver2MSDE(Sampler):
     rank: ClassVar[int] = 80
     memory: ClassVar[int] = 1
     eta: float = knob(
-        1.0, title="stochasticity", symbol="η", ge=0, le=1,
-        help="0 is DPM-Solver++(2M); at 1 each step forgets as much as the reverse SDE does. Its square is "
-             "what k-diffusion calls eta.",
+        1.0, title=tr("stochasticity"), symbol="η", ge=0, le=1,
+        help=tr("0 is DPM-Solver++(2M); at 1 each step forgets as much as the reverse SDE does. Its square "
+                "is what k-diffusion calls eta."),
         formula=r"\sigma_t^2 = (1-\bar\alpha_s)(1-e^{-2\eta^2 h})", source="DPM-Solver++",
     )  # fmt: skip
     title: ClassVar[str] = "DPM++ (2M) SDE"
-    summary: ClassVar[str] = "the same solver for the reverse SDE: fresh noise in every step."
+    summary: ClassVar[str] = tr("the same solver for the reverse SDE: fresh noise in every step.")
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,e^{-h}x_t + \sqrt{\bar\alpha_s}\,(1-e^{-2h})\,"
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r}) + \sigma_t z"
     )
-    symbols: ClassVar[str] = "for η = 1; else η²h for h in the exponential, (1+η²)h for 2h in the bracket"
+    symbols: ClassVar[str] = tr("for η = 1; else η²h for h in the exponential, (1+η²)h for 2h in the bracket")
     source: ClassVar[str] = "DPM-Solver++"
 
     @property

@@ -17,6 +17,7 @@ from diffusion_studio.core.samplers.euler import RESCALED, rescaling
 from diffusion_studio.core.samplers.heun import Heun
 from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 MOST_CHURN = math.sqrt(2) - 1  # more noise than the state has would be added (EDM algorithm 2)
 
@@ -26,33 +27,35 @@ class EDMStochastic(Sampler):
     rank: ClassVar[int] = 64
     order: ClassVar[int] = 2
     churn: float = knob(
-        0.1, title="churn", symbol="γ", ge=0, le=MOST_CHURN,
-        help="How far above its level each step begins, S_churn/S in EDM; 0 is Heun. More than √2 − 1 would "
-             "add more noise than there is.",
+        0.1, title=tr("churn"), symbol="γ", ge=0, le=MOST_CHURN,
+        help=tr("How far above its level each step begins, S_churn/S in EDM; 0 is Heun. More than √2 − 1 "
+                "would add more noise than there is."),
         formula=r"\varsigma_s = (1+\gamma)\,\varsigma_d", source="EDM algorithm 2",
     )  # fmt: skip
     lowest: float = knob(
-        0.05, title="lowest level", symbol="S_min", ge=0, le=10, advanced=True,
-        help="Noise level ς below which no noise is added.", source="EDM algorithm 2",
+        0.05, title=tr("lowest level"), symbol="S_min", ge=0, le=10, advanced=True,
+        help=tr("Noise level ς below which no noise is added."), source="EDM algorithm 2",
     )  # fmt: skip
     highest: float = knob(
-        50.0, title="highest level", symbol="S_max", gt=0, le=1e5, scale="log", advanced=True,
-        help="Noise level ς above which no noise is added.", source="EDM algorithm 2",
+        50.0, title=tr("highest level"), symbol="S_max", gt=0, le=1e5, scale="log", advanced=True,
+        help=tr("Noise level ς above which no noise is added."), source="EDM algorithm 2",
     )  # fmt: skip
     inflation: float = knob(
-        1.0, title="noise factor", symbol="S_noise", ge=0.9, le=1.1, advanced=True,
-        help="Makes up for detail that a network loses; a little above 1 in EDM's figures, which no exact "
-             "denoiser needs.",
+        1.0, title=tr("noise factor"), symbol="S_noise", ge=0.9, le=1.1, advanced=True,
+        help=tr("Makes up for detail that a network loses; a little above 1 in EDM's figures, which no exact "
+                "denoiser needs."),
         source="EDM algorithm 2",
     )  # fmt: skip
-    title: ClassVar[str] = "EDM, stochastic"
-    summary: ClassVar[str] = "Heun, with a little fresh noise before each step that repairs earlier errors."
+    title: ClassVar[str] = tr("EDM, stochastic")
+    summary: ClassVar[str] = tr(
+        "Heun, with a little fresh noise before each step that repairs earlier errors."
+    )
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\tfrac{\bar\alpha_s}{\bar\alpha_t}}\,x_t + \sqrt{\bar\alpha_s}\left("
         r"(\varsigma_d-\varsigma_t)\,\tfrac{\hat\varepsilon+\hat\varepsilon'}{2}"
         r"+ \sqrt{\varsigma_s^2-\varsigma_d^2}\,z\right)"
     )
-    symbols: ClassVar[str] = (
+    symbols: ClassVar[str] = tr(
         "d the whole time whose ς is nearest to ς_s/(1+γ), ε̂′ there; the steps of EDM from one raised level "
         "to the next"
     )
@@ -67,7 +70,10 @@ class EDMStochastic(Sampler):
             return churn  # no number, which is said elsewhere
         if too_much:
             raise Refused(
-                f"more than {MOST_CHURN:.4f} (√2 − 1) would add more noise than there is in the state"
+                tr(
+                    "more than {most:.4f} (√2 − 1) would add more noise than there is in the state",
+                    most=MOST_CHURN,
+                )
             )
         return churn
 
@@ -75,8 +81,11 @@ class EDMStochastic(Sampler):
     def _in_order(self) -> EDMStochastic:
         if self.lowest >= self.highest:
             raise Refused(
-                f"the lowest level of fresh noise, {self.lowest:g}, must be below the highest, "
-                f"{self.highest:g}"
+                tr(
+                    "the lowest level of fresh noise, {lowest:g}, must be below the highest, {highest:g}",
+                    lowest=self.lowest,
+                    highest=self.highest,
+                )
             )
         return self
 

@@ -10,6 +10,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler
 from diffusion_studio.core.steps.kernel import check_times, noise_term
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 RESCALED = r"\sqrt{\bar\alpha_s/\bar\alpha_t}"
 
@@ -23,7 +24,9 @@ class Euler(Sampler):
     kind: Literal["euler"] = "euler"
     rank: ClassVar[int] = 40
     title: ClassVar[str] = "Euler"
-    summary: ClassVar[str] = "straight steps along the probability flow; the same images as DDIM with η = 0."
+    summary: ClassVar[str] = tr(
+        "straight steps along the probability flow; the same images as DDIM with η = 0."
+    )
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,\hat\varepsilon"
@@ -47,8 +50,8 @@ class Euler(Sampler):
 class EulerAncestral(Sampler):
     kind: Literal["euler_ancestral"] = "euler_ancestral"
     rank: ClassVar[int] = 50
-    title: ClassVar[str] = "Euler ancestral"
-    summary: ClassVar[str] = "an Euler step below the next level, then noise back up to it."
+    title: ClassVar[str] = tr("Euler ancestral")
+    summary: ClassVar[str] = tr("an Euler step below the next level, then noise back up to it.")
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_{down}-\varsigma_t)\,\hat\varepsilon"

@@ -12,6 +12,7 @@ from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.samplers.euler import RESCALED, Euler, rescaling
 from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 HIGHEST, LONGEST = 80.0, 10.0  # from a higher ς (Karras et al. begin at 80) a longer fall is left to Euler
 
@@ -26,16 +27,16 @@ class Heun(Sampler):
     rank: ClassVar[int] = 60
     order: ClassVar[int] = 2
     title: ClassVar[str] = "Heun"
-    summary: ClassVar[str] = (
+    summary: ClassVar[str] = tr(
         "second order along the probability flow: an Euler step, then again with the mean of both slopes."
     )
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,(\hat\varepsilon+\hat\varepsilon')/2"
     )
-    symbols: ClassVar[str] = (
-        "ε̂′ at the end of the Euler step; unlike elsewhere, Euler alone where ς falls more than tenfold from "
-        "above 80"
+    symbols: ClassVar[str] = tr(
+        "ε̂′ at the end of the Euler step; unlike elsewhere, Euler alone where ς falls more than tenfold "
+        "from above 80"
     )
     source: ClassVar[str] = "EDM algorithm 1"
 

@@ -12,6 +12,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.steps.kernel import posterior_variance, reverse_kernel
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 
 def langevin_update(tables: Tables, t: int, size: float) -> Update:
@@ -28,18 +29,18 @@ class PredictorCorrector(Sampler):
     kind: Literal["predictor_corrector"] = "predictor_corrector"
     rank: ClassVar[int] = 100
     corrections: int = knob(
-        1, title="corrections", ge=1, le=20, help="Langevin steps after each reverse step."
+        1, title=tr("corrections"), ge=1, le=20, help=tr("Langevin steps after each reverse step.")
     )
     ratio: float = knob(
-        0.16, title="noise to score", symbol="r", gt=0, le=1,
-        help="Size of a Langevin step: c = 2r² times the variance of the level. The size that the score has "
-             "on average stands in for the one measured.",
+        0.16, title=tr("noise to score"), symbol="r", gt=0, le=1,
+        help=tr("Size of a Langevin step: c = 2r² times the variance of the level. The size that the score "
+                "has on average stands in for the one measured."),
         formula=r"c = 2r^2(1-\bar\alpha_s)", source="score SDE algorithm 5",
     )  # fmt: skip
-    title: ClassVar[str] = "PC sampling"
-    summary: ClassVar[str] = "a predictor, the ancestral step, then correctors, Langevin steps."
+    title: ClassVar[str] = tr("PC sampling")
+    summary: ClassVar[str] = tr("a predictor, the ancestral step, then correctors, Langevin steps.")
     formula: ClassVar[str] = r"x_s \leftarrow x_s + c\,\hat s(x_s, s) + \sqrt{2c}\,z"
-    symbols: ClassVar[str] = "c = 2r² (1−ᾱ_s), r the noise-to-score ratio"
+    symbols: ClassVar[str] = tr("c = 2r² (1−ᾱ_s), r the noise-to-score ratio")
     source: ClassVar[str] = "score SDE algorithm 3"
 
     @property

@@ -19,6 +19,7 @@ from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.samplers.euler import rescaling
 from diffusion_studio.core.samplers.heun import Heun
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 HEUN = Heun()
 BEND = 7  # ρ of EDM's levels, between which each way down is divided
@@ -49,35 +50,38 @@ class Restart(Sampler):
     rank: ClassVar[int] = 66
     order: ClassVar[int] = 2
     repeats: int = knob(
-        2, title="restarts", symbol="K", ge=0, le=50,
-        help="How often the chain goes up again; each time forgets errors that were made above. 0 is Heun.",
+        2, title=tr("restarts"), symbol="K", ge=0, le=50,
+        help=tr("How often the chain goes up again; each time forgets errors that were made above. 0 is "
+                "Heun."),
         source="Xu et al. 2023, §3.1",
     )  # fmt: skip
     steps: int = knob(
-        3, title="steps of a restart", symbol="N", ge=1, le=50,
-        help="Heun steps of each way down again, spaced as EDM's levels; each calls the network twice.",
+        3, title=tr("steps of a restart"), symbol="N", ge=1, le=50,
+        help=tr("Heun steps of each way down again, spaced as EDM's levels; each calls the network twice."),
         source="Xu et al. 2023, §3.1; EDM eq. 5",
     )  # fmt: skip
     lowest: float = knob(
-        0.59, title="lower level", symbol="ς_min", gt=0, le=1e5, scale="log",
-        help="Noise level ς at which the chain turns: the first of its times that is there or below.",
+        0.59, title=tr("lower level"), symbol="ς_min", gt=0, le=1e5, scale="log",
+        help=tr("Noise level ς at which the chain turns: the first of its times that is there or below."),
         source="Xu et al. 2023, §3.1",
     )  # fmt: skip
     highest: float = knob(
-        1.09, title="upper level", symbol="ς_max", gt=0, le=1e5, scale="log",
-        help="Noise level ς to which it goes up. Far above the lower one, images change; close to it, only "
-             "their details. 0.59 and 1.09 are one of the intervals for ImageNet in 64 × 64.",
+        1.09, title=tr("upper level"), symbol="ς_max", gt=0, le=1e5, scale="log",
+        help=tr("Noise level ς to which it goes up. Far above the lower one, images change; close to it, "
+                "only their details. 0.59 and 1.09 are one of the intervals for ImageNet in 64 × 64."),
         source="Xu et al. 2023, §3.1",
     )  # fmt: skip
-    title: ClassVar[str] = "Restart"
-    summary: ClassVar[str] = "Heun, which goes back up by fresh noise and down again; that forgets errors."
+    title: ClassVar[str] = tr("Restart")
+    summary: ClassVar[str] = tr(
+        "Heun, which goes back up by fresh noise and down again; that forgets errors."
+    )
     formula: ClassVar[str] = (
         r"x_s \leftarrow x_s + \sqrt{\bar\alpha_s}\left(\sqrt{\varsigma_{max}^2-\varsigma_s^2}\,z"
         r" + (\varsigma_s-\varsigma_{max})\,\hat\varepsilon\right)"
     )
-    symbols: ClassVar[str] = (
-        "K times after the step of Heun that reaches ς_min; ς_max at the nearest whole time, ε̂ the mean over "
-        "the N Heun steps down from it"
+    symbols: ClassVar[str] = tr(
+        "K times after the step of Heun that reaches ς_min; ς_max at the nearest whole time, ε̂ the mean "
+        "over the N Heun steps down from it"
     )
     source: ClassVar[str] = "Xu et al. 2023, §3.1"
 
@@ -85,13 +89,23 @@ class Restart(Sampler):
     def _possible(self) -> Restart:
         if self.lowest >= self.highest:
             raise Refused(
-                f"the level where restarts begin, {self.lowest:g}, must be below the one to which they go "
-                f"up, {self.highest:g}"
+                tr(
+                    "the level where restarts begin, {lowest:g}, must be below the one to which they go up, "
+                    "{highest:g}",
+                    lowest=self.lowest,
+                    highest=self.highest,
+                )
             )
         if self.repeats * self.steps > MOST_STEPS:
             raise Refused(
-                f"{self.repeats} restarts of {self.steps} steps are {self.repeats * self.steps} steps within "
-                f"one of the chain; at most {MOST_STEPS} are possible"
+                tr(
+                    "{repeats} restarts of {steps} steps are {total} steps within one of the chain; at "
+                    "most {most} are possible",
+                    repeats=self.repeats,
+                    steps=self.steps,
+                    total=self.repeats * self.steps,
+                    most=MOST_STEPS,
+                )
             )
         return self
 
@@ -121,8 +135,13 @@ class Restart(Sampler):
         first, last = (tables.noise_level_at(time) for time in (1, tables.steps))
         if not first <= self.highest <= last:
             raise Refused(
-                f"Restarts go up to a noise level of {self.highest:g}, which is not within this chain: its "
-                f"levels reach from {first:.3g} to {last:.3g}."
+                tr(
+                    "Restarts go up to a noise level of {highest:g}, which is not within this chain: its "
+                    "levels reach from {first:.3g} to {last:.3g}.",
+                    highest=self.highest,
+                    first=first,
+                    last=last,
+                )
             )
 
     def _way_back(self, tables: Tables, s: int) -> tuple[int, ...]:

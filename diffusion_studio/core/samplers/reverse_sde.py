@@ -10,17 +10,20 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler
 from diffusion_studio.core.steps.kernel import check_times, noise_term
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 
 class ReverseSDE(Sampler):
     kind: Literal["reverse_sde"] = "reverse_sde"
     rank: ClassVar[int] = 90
-    title: ClassVar[str] = "reverse SDE"
-    summary: ClassVar[str] = "Euler–Maruyama on the reverse SDE; needs many steps, above all near the noise."
+    title: ClassVar[str] = tr("reverse SDE")
+    summary: ClassVar[str] = tr(
+        "Euler–Maruyama on the reverse SDE; needs many steps, above all near the noise."
+    )
     formula: ClassVar[str] = (
         r"x_s = (1+\frac{b}{2})\,x_t + b\,\hat s + \sqrt{b}\,z, \quad b = \ln(\bar\alpha_s/\bar\alpha_t)"
     )
-    symbols: ClassVar[str] = "b, the integral of β over the step"
+    symbols: ClassVar[str] = tr("b, the integral of β over the step")
     source: ClassVar[str] = "score SDE eq. 6"
 
     @property

@@ -14,20 +14,21 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers.base import Sampler
 from diffusion_studio.core.steps.kernel import reverse_kernel
 from diffusion_studio.core.steps.update import Update
+from diffusion_studio.core.words import tr
 
 
 class SigmaCurve(Sampler):
     kind: Literal["sigma"] = "sigma"
     rank: ClassVar[int] = 30
     points: tuple[tuple[float, float], ...] = knob(
-        ((0.0, 0.0),), title="curve", symbol="σ_t",
-        help="Noise of the step that begins at t, as points t:σ with straight lines between them. "
-             "It must stay below √(1−ᾱ_s).",
+        ((0.0, 0.0),), title=tr("curve"), symbol="σ_t",
+        help=tr("Noise of the step that begins at t, as points t:σ with straight lines between them. "
+                "It must stay below √(1−ᾱ_s)."),
         formula=r"0 \leq \sigma_t^2 \leq 1-\bar\alpha_s", source="Stratos lemma 3.1",
     )  # fmt: skip
 
-    title: ClassVar[str] = "σ by hand"
-    summary: ClassVar[str] = "every σ that Lemma 3.1 allows keeps the marginals; draw your own."
+    title: ClassVar[str] = tr("σ by hand")
+    summary: ClassVar[str] = tr("every σ that Lemma 3.1 allows keeps the marginals; draw your own.")
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\sigma_t^2}\,\hat\varepsilon"
         r" + \sigma_t z"
@@ -38,12 +39,12 @@ class SigmaCurve(Sampler):
     @classmethod
     def _in_order(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
         if not points:
-            raise Refused("the curve of σ needs at least one point t:σ")
+            raise Refused(tr("the curve of σ needs at least one point t:σ"))
         if any(t < 0 or sigma < 0 for t, sigma in points):
-            raise Refused("neither t nor σ can be negative in the curve of σ")
+            raise Refused(tr("neither t nor σ can be negative in the curve of σ"))
         ordered = tuple(sorted(points))
         if len({t for t, _ in ordered}) < len(ordered):
-            raise Refused("the curve of σ has two points at the same t")
+            raise Refused(tr("the curve of σ has two points at the same t"))
         return ordered
 
     @property

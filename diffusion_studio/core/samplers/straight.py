@@ -11,9 +11,10 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler, Step, apply
 from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 _KEPT, _FALL = r"\frac{m_s}{m_t}", r"m_s(u_s-u_t)"
-_WHERE = (
+_WHERE = tr(
     "u = √(1−ᾱ)/m with m = √ᾱ + √(1−ᾱ): x_t/m = (1−u) x₀ + u ε lies on the straight path, whose velocity is "
     "ε − x₀"
 )
@@ -33,8 +34,8 @@ def _euler(tables: Tables, t: int, s: int) -> Update:
 class FlowEuler(Sampler):
     kind: Literal["flow_euler"] = "flow_euler"
     rank: ClassVar[int] = 46
-    title: ClassVar[str] = "flow, Euler"
-    summary: ClassVar[str] = (
+    title: ClassVar[str] = tr("flow, Euler")
+    summary: ClassVar[str] = tr(
         "flow matching's own sampler: straight steps in u; the same images as DDIM with η = 0."
     )
     formula: ClassVar[str] = r"\frac{x_s}{m_s} = \frac{x_t}{m_t} + (u_s-u_t)\,(\hat\varepsilon-\hat x_0)"
@@ -53,13 +54,15 @@ class FlowHeun(Sampler):
     kind: Literal["flow_heun"] = "flow_heun"
     rank: ClassVar[int] = 61
     order: ClassVar[int] = 2
-    title: ClassVar[str] = "flow, Heun"
-    summary: ClassVar[str] = "second order in u, where the velocity stays finite however high the noise."
+    title: ClassVar[str] = tr("flow, Heun")
+    summary: ClassVar[str] = tr("second order in u, where the velocity stays finite however high the noise.")
     formula: ClassVar[str] = (
         r"\frac{x_s}{m_s} = \frac{x_t}{m_t} + \frac{u_s-u_t}{2}"
         r"\left((\hat\varepsilon-\hat x_0)+(\hat\varepsilon'-\hat x_0^{+})\right)"
     )
-    symbols: ClassVar[str] = _WHERE + "; ε̂′ and x̂₀⁺ at the end of the Euler step; Euler alone to the image"
+    symbols: ClassVar[str] = (
+        _WHERE + "; " + tr("ε̂′ and x̂₀⁺ at the end of the Euler step; Euler alone to the image")
+    )
     source: ClassVar[str] = "Lipman et al. 2023, §6.3; EDM algorithm 1"
 
     @property

@@ -8,14 +8,15 @@ import torch
 
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.describe import Member, OneOf, knob
+from diffusion_studio.core.words import tr
 
 
 def _rederive() -> bool:
     found: bool = knob(
-        True, title="derive ε̂ again", symbol="ε̂", advanced=True,
-        help="Two conventions are in use. On: the noise estimate follows from the clipped image, so that x_t "
-             "is still their sum (Ho et al. 2020; use_clipped_model_output in diffusers). Off: ε̂ stays what "
-             "the network said (DDIM's code, and diffusers by default).",
+        True, title=tr("derive ε̂ again"), symbol="ε̂", advanced=True,
+        help=tr("Two conventions are in use. On: the noise estimate follows from the clipped image, so that "
+                "x_t is still their sum (Ho et al. 2020; use_clipped_model_output in diffusers). Off: ε̂ "
+                "stays what the network said (DDIM's code, and diffusers by default)."),
         formula=r"\hat\varepsilon = (x_t-\sqrt{\bar\alpha_t}\,\hat x_0)/\sqrt{1-\bar\alpha_t}",
         source="Ho et al. 2020, code",
     )  # fmt: skip
@@ -25,7 +26,7 @@ def _rederive() -> bool:
 class Clipping(Member):
     """A rule for x̂_0."""
 
-    family: ClassVar[str] = "Clipping"
+    family: ClassVar[str] = tr("Clipping")
 
     @property
     def keeps_eps(self) -> bool:
@@ -38,8 +39,8 @@ class Clipping(Member):
 
 class Unclipped(Clipping):
     kind: Literal["off"] = "off"
-    title: ClassVar[str] = "off"
-    summary: ClassVar[str] = "the estimate stays as the network gives it."
+    title: ClassVar[str] = tr("off")
+    summary: ClassVar[str] = tr("the estimate stays as the network gives it.")
     formula: ClassVar[str] = r"\hat x_0"
     source: ClassVar[str] = "Luo eq. 115"
 
@@ -50,8 +51,8 @@ class Unclipped(Clipping):
 class Clip(Clipping):
     kind: Literal["clip"] = "clip"
     rederive: bool = _rederive()
-    title: ClassVar[str] = "clip"
-    summary: ClassVar[str] = "pixels of the estimate stay between −1 and 1."
+    title: ClassVar[str] = tr("clip")
+    summary: ClassVar[str] = tr("pixels of the estimate stay between −1 and 1.")
     formula: ClassVar[str] = r"\min(\max(\hat x_0, -1), 1)"
     source: ClassVar[str] = "Ho et al. 2020, code"
 
@@ -66,15 +67,15 @@ class Clip(Clipping):
 class DynamicThreshold(Clipping):
     kind: Literal["dynamic"] = "dynamic"
     share: float = knob(
-        0.995, title="share kept", symbol="p", gt=0.5, le=1,
-        help="Each image is clipped at this quantile of its own |x̂_0|, if above 1, and divided by it.",
+        0.995, title=tr("share kept"), symbol="p", gt=0.5, le=1,
+        help=tr("Each image is clipped at this quantile of its own |x̂_0|, if above 1, and divided by it."),
         formula=r"s = \max(1, q_p(|\hat x_0|))", source="Saharia et al. 2022, §2.3",
     )  # fmt: skip
     rederive: bool = _rederive()
-    title: ClassVar[str] = "dynamic threshold"
-    summary: ClassVar[str] = "bright pixels push the rest down instead of being cut; for strong guidance."
+    title: ClassVar[str] = tr("dynamic threshold")
+    summary: ClassVar[str] = tr("bright pixels push the rest down instead of being cut; for strong guidance.")
     formula: ClassVar[str] = r"\min(\max(\hat x_0, -s), s)/s, \quad s = \max(1, q_p(|\hat x_0|))"
-    symbols: ClassVar[str] = "q_p the quantile p of each image; s is no time here"
+    symbols: ClassVar[str] = tr("q_p the quantile p of each image; s is no time here")
     source: ClassVar[str] = "Saharia et al. 2022, §2.3"
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 _ROUNDING = 1e-12
 
@@ -24,11 +25,21 @@ def reverse_kernel(tables: Tables, t: int, s: int, variance: float, noise_varian
     room = 1 - alpha_bar
     if not -_ROUNDING <= variance <= room + _ROUNDING:
         raise Refused(
-            f"No reverse kernel keeps the marginals with σ² = {variance:.6g} at s = {s}: "
-            f"σ² must lie between 0 and 1 − ᾱ_s = {room:.6g} (Lemma 3.1)."
+            tr(
+                "No reverse kernel keeps the marginals with σ² = {variance:.6g} at s = {s}: σ² must lie "
+                "between 0 and 1 − ᾱ_s = {room:.6g} (Lemma 3.1).",
+                variance=variance,
+                s=s,
+                room=room,
+            )
         )
     if noise_variance < 0:
-        raise Refused(f"The variance of the added noise cannot be negative (got {noise_variance:.6g}).")
+        raise Refused(
+            tr(
+                "The variance of the added noise cannot be negative (got {variance:.6g}).",
+                variance=noise_variance,
+            )
+        )
     same = variance == noise_variance  # elsewhere the mean has β̃
     taken = r"\sigma_t^2" if same else r"\tilde\beta_t"
     kept = Term("eps_hat", max(room - variance, 0.0) ** 0.5, rf"\sqrt{{1-\bar\alpha_s-{taken}}}")
@@ -54,5 +65,10 @@ def check_times(tables: Tables, t: int, s: int) -> None:
     """Raises Refused unless 0 ≤ s < t ≤ T."""
     if not 0 <= s < t <= tables.steps:
         raise Refused(
-            f"A reverse step goes from t down to s with 0 ≤ s < t ≤ {tables.steps}; got t = {t}, s = {s}."
+            tr(
+                "A reverse step goes from t down to s with 0 ≤ s < t ≤ {steps}; got t = {t}, s = {s}.",
+                steps=tables.steps,
+                t=t,
+                s=s,
+            )
         )

@@ -8,6 +8,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.readings import plus
 from diffusion_studio.core.denoisers.tilted import Level
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 
 def langevin_step(x: Tensor, score: Tensor, step: float, noise: Tensor | None, heat: float = 1.0) -> Tensor:
@@ -35,7 +36,7 @@ def stationary_variance(variance: Tensor | float, step: float) -> Tensor | float
     """
     ratio = step / (2 * variance)
     if bool(torch.as_tensor(ratio >= 1).any()):
-        raise Refused("The step must be below twice the smallest variance, or the chain runs away.")
+        raise Refused(tr("The step must be below twice the smallest variance, or the chain runs away."))
     return variance / (1 - ratio)
 
 

@@ -11,6 +11,7 @@ from diffusion_studio.core.describe import Member
 from diffusion_studio.core.process.schedules import Schedule, with_zero_terminal_snr
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 FAR, NEAR = 5.0, 0.5  # ς at T below which, and at t = 1 above which, an end is missed
 
@@ -23,7 +24,7 @@ class ForwardProcess(Member):
     `Tables.scale` is the way between.
     """
 
-    family: ClassVar[str] = "Forward processes"
+    family: ClassVar[str] = tr("Forward processes")
     signal_stays: ClassVar[bool] = False  # whether a_t does not fall
 
     def signal(self, alpha_bar: Tensor) -> Tensor:
@@ -58,8 +59,11 @@ def tables_under(process: ForwardProcess, schedule: Schedule, steps: int, zero_t
     """
     if zero_terminal and process.signal_stays:
         raise Refused(
-            f"{process.title} keeps the whole image, so that no noise leaves nothing of it: leave “zero SNR "
-            "at T” off, or choose another process"
+            tr(
+                "{title} keeps the whole image, so that no noise leaves nothing of it: leave “zero SNR at T” "
+                "off, or choose another process",
+                title=process.title,
+            )
         )
     betas = schedule.betas(steps)
     return process.tables(with_zero_terminal_snr(betas) if zero_terminal else betas)
@@ -69,13 +73,15 @@ def missed_end(tables: Tables) -> str:
     """Which end a process does not reach, the data or the noise, as a sentence; "" if it reaches both."""
     first, last = tables.noise_level_at(1), tables.noise_level_at(tables.steps)
     if last < FAR:
-        return (
-            f"This process does not reach the noise: at T it is only {last:.3g} times the image, and chains "
-            "that begin with pure noise begin beside it. Let the levels grow further."
+        return tr(
+            "This process does not reach the noise: at T it is only {level:.3g} times the image, and chains "
+            "that begin with pure noise begin beside it. Let the levels grow further.",
+            level=last,
         )
     if first > NEAR:
-        return (
-            f"This process does not reach the data: at t = 1 the noise is already {first:.3g} times the "
-            "image. Begin at a smaller level, or take more steps."
+        return tr(
+            "This process does not reach the data: at t = 1 the noise is already {level:.3g} times the "
+            "image. Begin at a smaller level, or take more steps.",
+            level=first,
         )
     return ""

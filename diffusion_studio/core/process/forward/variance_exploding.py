@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diffusion_studio.core.process.forward.base import ForwardProcess
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr
 
 
 class VarianceExploding(ForwardProcess):
@@ -16,7 +17,7 @@ class VarianceExploding(ForwardProcess):
     rank: ClassVar[int] = 20
     signal_stays: ClassVar[bool] = True
     title: ClassVar[str] = "VE"
-    summary: ClassVar[str] = "variance exploding: the image stays, and the noise grows over it."
+    summary: ClassVar[str] = tr("variance exploding: the image stays, and the noise grows over it.")
     formula: ClassVar[str] = r"x_t = x_0 + \varsigma_t\,\varepsilon"
     source: ClassVar[str] = "Luo eq. 160; score SDE eq. 9"
 

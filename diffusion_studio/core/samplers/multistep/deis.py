@@ -14,6 +14,7 @@ from diffusion_studio.core.samplers.multistep.lms import SLOPES
 from diffusion_studio.core.samplers.multistep.weights import exponential_integrals
 from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Term, Update
+from diffusion_studio.core.words import tr
 
 
 class DEIS(Sampler):
@@ -22,19 +23,20 @@ class DEIS(Sampler):
     order: ClassVar[int] = 2  # begun by an Euler step; the later steps are of third order
     memory: ClassVar[int] = 2
     back: int = knob(
-        2, title="looks back", ge=1, le=2,
-        help="Through how many slopes before the present one the curve goes; 1 is a line, of second order.",
+        2, title=tr("looks back"), ge=1, le=2,
+        help=tr("Through how many slopes before the present one the curve goes; 1 is a line, of second "
+                "order."),
         source="Zhang & Chen 2023, §3.3",
     )  # fmt: skip
     title: ClassVar[str] = "DEIS"
-    summary: ClassVar[str] = "a parabola in ln ς through the slopes of three steps, one call each."
+    summary: ClassVar[str] = tr("a parabola in ln ς through the slopes of three steps, one call each.")
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t + \sqrt{\bar\alpha_s}\sum_{i=0}^{2} c_i\,"
         r"\hat\varepsilon_{-i}, \quad c_i = \int_{\varsigma_t}^{\varsigma_s} \ell_i(\ln\varsigma)\,d\varsigma"
     )
-    symbols: ClassVar[str] = (
-        "ε̂₋ᵢ the estimate i steps before, ℓᵢ the polynomial that is 1 at its ln ς and 0 at the others; fewer "
-        "at the first two steps, and Euler alone to the image"
+    symbols: ClassVar[str] = tr(
+        "ε̂₋ᵢ the estimate i steps before, ℓᵢ the polynomial that is 1 at its ln ς and 0 at the others; "
+        "fewer at the first two steps, and Euler alone to the image"
     )
     source: ClassVar[str] = "Zhang & Chen 2023, §3.3"
 

@@ -16,6 +16,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler
 from diffusion_studio.core.steps.kernel import check_times, noise_term
 from diffusion_studio.core.steps.update import Quantity, Term, Update
+from diffusion_studio.core.words import tr
 
 _ESTIMATES: tuple[Quantity, ...] = ("x0_hat", "x0_before", "x0_before_2")
 
@@ -48,18 +49,18 @@ class DPMSolver3MSDE(Sampler):
     rank: ClassVar[int] = 84
     memory: ClassVar[int] = 2
     eta: float = knob(
-        1.0, title="stochasticity", symbol="η", ge=0, le=1,
-        help="0 adds no noise; at 1 each step forgets as much as the reverse SDE does. Its square is what "
-             "k-diffusion calls eta.",
+        1.0, title=tr("stochasticity"), symbol="η", ge=0, le=1,
+        help=tr("0 adds no noise; at 1 each step forgets as much as the reverse SDE does. Its square is what "
+                "k-diffusion calls eta."),
         formula=r"\sigma_t^2 = (1-\bar\alpha_s)(1-e^{-2\eta^2 h})", source="k-diffusion",
     )  # fmt: skip
     title: ClassVar[str] = "DPM++ (3M) SDE"
-    summary: ClassVar[str] = "the reverse SDE with the estimates of three steps; for many steps."
+    summary: ClassVar[str] = tr("the reverse SDE with the estimates of three steps; for many steps.")
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,e^{-\eta^2 h}x_t + \sqrt{\bar\alpha_s}\,"
         r"(\varphi_1\hat x_0 + \varphi_2 D' - \varphi_3 D'') + \sigma_t z"
     )
-    symbols: ClassVar[str] = (
+    symbols: ClassVar[str] = tr(
         "h = ln(ς_t/ς_s), k = (1+η²)h, φ₁ = 1−e⁻ᵏ, φ₂ = 1−φ₁/k, φ₃ = φ₂/k−½; D′ and D″ the slope and the "
         "second difference of x̂₀ over three steps, in units of h; of second order, for third needs 2 φ₃ D″"
     )

@@ -11,6 +11,7 @@ from diffusion_studio.core.samplers.euler import RESCALED, rescaling
 from diffusion_studio.core.samplers.multistep.weights import lagrange_integrals
 from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Quantity, Term, Update
+from diffusion_studio.core.words import tr
 
 SLOPES: tuple[Quantity, ...] = ("eps_hat", "eps_before", "eps_before_2", "eps_before_3")
 """The estimates of the noise of a step and of those before it."""
@@ -22,12 +23,12 @@ class LMS(Sampler):
     order: ClassVar[int] = 2  # begun by an Euler step; the later steps are of fourth order
     memory: ClassVar[int] = 3
     title: ClassVar[str] = "LMS"
-    summary: ClassVar[str] = "linear multistep: a cubic through the slopes of four steps, one call each."
+    summary: ClassVar[str] = tr("linear multistep: a cubic through the slopes of four steps, one call each.")
     formula: ClassVar[str] = (
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t + \sqrt{\bar\alpha_s}\sum_{i=0}^{3} c_i\,"
         r"\hat\varepsilon_{-i}, \quad c_i = \int_{\varsigma_t}^{\varsigma_s} \ell_i(\varsigma)\,d\varsigma"
     )
-    symbols: ClassVar[str] = (
+    symbols: ClassVar[str] = tr(
         "ε̂₋ᵢ the estimate i steps before, ℓᵢ the polynomial that is 1 at its ς and 0 at the others; fewer "
         "at the first three steps"
     )

@@ -14,6 +14,7 @@ from diffusion_studio.core.samplers.heun import is_left_to_euler
 from diffusion_studio.core.samplers.multistep.lms import SLOPES
 from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Quantity, Term, Update
+from diffusion_studio.core.words import tr
 
 _ADAMS = (55 / 24, -59 / 24, 37 / 24, -9 / 24)
 _WRITTEN = (r"\frac{55}{24}", r"\frac{-59}{24}", r"\frac{37}{24}", r"\frac{-9}{24}")
@@ -29,7 +30,7 @@ class PNDM(Sampler):
     order: ClassVar[int] = 2
     memory: ClassVar[int] = 3
     title: ClassVar[str] = "PNDM"
-    summary: ClassVar[str] = (
+    summary: ClassVar[str] = tr(
         "DDIM's step with the slopes of four steps; made for times that lie evenly. The first three ask four "
         "times."
     )
@@ -38,10 +39,10 @@ class PNDM(Sampler):
         r"\bar\varepsilon, \quad \bar\varepsilon = "
         r"\frac{55\hat\varepsilon-59\hat\varepsilon_{-1}+37\hat\varepsilon_{-2}-9\hat\varepsilon_{-3}}{24}"
     )
-    symbols: ClassVar[str] = (
-        "ε̂₋ᵢ the estimate i steps before; at the first three steps (ε̂ + 4 ε̂_{½} + ε̂′)/6, with the mean of "
-        "two estimates in the middle of the step and one at its end; of them, Euler where the step ends in "
-        "the image or ς falls more than tenfold from above 80"
+    symbols: ClassVar[str] = tr(
+        "ε̂₋ᵢ the estimate i steps before; at the first three steps (ε̂ + 4 ε̂_{½} + ε̂′)/6, with the mean "
+        "of two estimates in the middle of the step and one at its end; of them, Euler where the step ends "
+        "in the image or ς falls more than tenfold from above 80"
     )
     source: ClassVar[str] = "Liu et al. 2022, algorithm 2"
 

@@ -13,6 +13,7 @@ from diffusion_studio.core.samplers.base import Sampler
 from diffusion_studio.core.samplers.multistep.weights import exponential_integrals
 from diffusion_studio.core.steps.kernel import check_times, noise_term
 from diffusion_studio.core.steps.update import Quantity, Term, Update
+from diffusion_studio.core.words import tr
 
 _ESTIMATES: tuple[Quantity, ...] = ("x0_hat", "x0_before", "x0_before_2")
 
@@ -47,25 +48,25 @@ class SASolver(Sampler):
     rank: ClassVar[int] = 84
     memory: ClassVar[int] = 2
     tau: float = knob(
-        1.0, title="stochasticity", symbol="τ", ge=0, le=1.5,
-        help="How much fresh noise each step within the interval adds: 0 none, 1 as the reverse SDE.",
+        1.0, title=tr("stochasticity"), symbol="τ", ge=0, le=1.5,
+        help=tr("How much fresh noise each step within the interval adds: 0 none, 1 as the reverse SDE."),
         source="Xue et al. 2023, eq. 5",
     )  # fmt: skip
     low: float = knob(
-        0.2, title="from", symbol="t/T", ge=0, le=1, advanced=True,
-        help="Place of the chain below which no noise is added.", source="Xue et al. 2023, §6",
+        0.2, title=tr("from"), symbol="t/T", ge=0, le=1, advanced=True,
+        help=tr("Place of the chain below which no noise is added."), source="Xue et al. 2023, §6",
     )  # fmt: skip
     high: float = knob(
-        0.8, title="to", symbol="t/T", ge=0, le=1, advanced=True,
-        help="Place of the chain above which no noise is added.", source="Xue et al. 2023, §6",
+        0.8, title=tr("to"), symbol="t/T", ge=0, le=1, advanced=True,
+        help=tr("Place of the chain above which no noise is added."), source="Xue et al. 2023, §6",
     )  # fmt: skip
     title: ClassVar[str] = "SA-Solver"
-    summary: ClassVar[str] = "a stochastic Adams method: each call also corrects the step before."
+    summary: ClassVar[str] = tr("a stochastic Adams method: each call also corrects the step before.")
     formula: ClassVar[str] = (
         r"x_s = e^{-\tau^2h}\sqrt{\tfrac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,x_t^c + \sqrt{\bar\alpha_s}"
         r"\sum_i b_i\,\hat x_0^{(i)} + \sqrt{(1-\bar\alpha_s)(1-e^{-2\tau^2h})}\,z"
     )
-    symbols: ClassVar[str] = (
+    symbols: ClassVar[str] = tr(
         "h = ln(ς_t/ς_s), bᵢ the integrals of e^{(1+τ²)λ} times the line through two estimates; x_tᶜ is x_t "
         "corrected by the estimate there"
     )
@@ -106,7 +107,8 @@ class SASolver(Sampler):
         ))  # fmt: skip
 
     def _correction(self, tables: Tables, before: Sequence[int], older: Sequence[float]) -> list[float]:
-        """What the corrector adds to x_t, times √ᾱ_t, of x̂_0, x̂_0′ and x̂_0″; the noise of the step stays."""
+        """What the corrector adds to x_t, times √ᾱ_t, of x̂_0, x̂_0′ and x̂_0″; the noise of the step "
+        "stays."""
         if not older:
             return []
         a = self._a(tables, before[0])

@@ -11,6 +11,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers.base import Sampler
 from diffusion_studio.core.steps.kernel import check_times
 from diffusion_studio.core.steps.update import Quantity, Term, Update
+from diffusion_studio.core.words import tr
 
 _ESTIMATES: tuple[Quantity, ...] = ("x0_hat", "x0_before", "x0_before_2")
 
@@ -57,7 +58,7 @@ class UniPC(Sampler):
     order: ClassVar[int] = 3
     memory: ClassVar[int] = 2
     title: ClassVar[str] = "UniPC"
-    summary: ClassVar[str] = (
+    summary: ClassVar[str] = tr(
         "a predictor of second order; what the network then says also corrects the step before: one call, "
         "third order."
     )
@@ -66,7 +67,7 @@ class UniPC(Sampler):
         r"(\hat x_0 + \frac{\hat x_0-\hat x_0'}{2r}),"
         r"\quad x_t^c = x_t + \sum_i c_i\,\hat x_0^{(i)}"
     )
-    symbols: ClassVar[str] = (
+    symbols: ClassVar[str] = tr(
         "h = ln(ς_t/ς_s), r = h of the step before over h of this one; x_tᶜ is x_t corrected by UniC, cᵢ its "
         "weights on x̂₀, x̂₀′ and x̂₀″, whose sum is 0; B(h) = e⁻ʰ−1 (“bh2”)"
     )

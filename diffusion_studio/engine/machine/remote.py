@@ -30,6 +30,7 @@ _TO_END = 2.0  # seconds in which a program that is cancelled may tidy up
 _LOOKS = 600  # a fifth of a second each: a training that is begun there may say that it cannot
 _APART = (10, 12, 30, 35, 255)  # what ssh, and rsync over it, end with where the connection is none
 _VANISHED = 24  # of rsync: a file was replaced while it was copied, which a training does all the time
+_FREE = 97  # what a command there ends with, where nobody holds a lock
 _NO_FOLDER, _NO_PROGRAM = "(no such folder)", "(no such program)"  # said by the commands that are sent there
 _REFUSED = re.compile(r"permission denied \((?P<ways>[a-z,-]+)\)|(?P<many>too many authentication failures)")
 _HERE = re.compile(
@@ -90,10 +91,25 @@ class Remote:
             Refused: it cannot be reached, or the command failed; the message is a sentence.
             Cancelled: `cancelled()` became true.
         """
-        words = [*self._ssh, self.host, f"exec sh -c {shlex.quote(f'{self._enter}; {command}')}"]
-        code, said = _ran(words, cancelled)
+        code, said = self._asked(command, cancelled)
         if code:
             raise Refused(self._why(code, said))
+
+    def _asked(self, command: str, cancelled: Stop) -> tuple[int, str]:
+        words = [*self._ssh, self.host, f"exec sh -c {shlex.quote(f'{self._enter}; {command}')}"]
+        return _ran(words, cancelled)
+
+    def holds(self, lock: str, cancelled: Stop = never) -> bool:
+        """Whether a process there holds a lock of the folder: false only where that is certain.
+
+        Raises:
+            Refused: there is no ssh here.
+            Cancelled: `cancelled()` became true.
+        """
+        file = shlex.quote(lock)
+        free = f"[ ! -e {file} ] || flock -n {file} true"
+        code, _ = self._asked(f"command -v flock >/dev/null && {{ {free}; }} && exit {_FREE}", cancelled)
+        return code != _FREE
 
     @property
     def _ssh(self) -> list[str]:

@@ -228,17 +228,17 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
     lines = _since_start(tail.new())
     if remote is None and (not lines or not _goes_on(run.path, lines[-1])):
         return
-    apart, quiet = "", 0
+    apart, quiet, ended = "", 0 if remote is None else QUIET - 2, False
     while not control.stopped:
         yield from seen.told_by(lines)
-        if lines and lines[-1]["kind"] == END:
-            yield events.Finished("done", step=seen.step)
+        ended = ended if not lines else lines[-1]["kind"] == END
+        quiet = 0 if lines else quiet + 1
+        gone = not (ended or apart) and quiet % QUIET == QUIET - 1 and not _is_held(run.path, remote, control)
+        if gone or (lines and ended):
+            yield events.Finished("failed" if gone else "done", step=seen.step)
+            ended = True
             if remote is None:
                 return
-        quiet = 0 if lines else quiet + 1
-        if remote is None and not apart and quiet % QUIET == QUIET - 1 and not _goes_on(run.path, NOTHING):
-            yield events.Finished("failed", step=seen.step)
-            return
         control.rest(EVERY if remote is None else EVERY_THERE)
         before, apart = apart, _apart(run.path) if remote is None else _mirrored(remote, run.path, control)
         if apart and apart != before:
@@ -265,6 +265,15 @@ def _mirrored(remote: Remote, to: Path, control: Control) -> str:
     except Refused as error:
         return str(error)
     return ""
+
+
+def _is_held(path: Path, remote: Remote | None, control: Control) -> bool:
+    """Whether a process trains a run that tells nothing new."""
+    if remote is None:
+        return _goes_on(path, NOTHING)
+    with contextlib.suppress(Refused, Cancelled):
+        return remote.holds(LOCK, lambda: control.stopped)
+    return True
 
 
 def _since_start(lines: list[Line]) -> list[Line]:

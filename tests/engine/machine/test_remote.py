@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
+import filelock
 import pytest
 
 from diffusion_studio.core.refused import Refused
@@ -82,6 +84,22 @@ def test_that_any_name_of_a_folder_is_taken_as_it_is(machine: Machine, tmp_path:
     remote.mirror(tmp_path / "here")
     assert {path.name for path in (tmp_path / "here").iterdir()} == {"config.json", "pause"}
     assert {path.name for path in (tmp_path / "there").iterdir()} == {name}
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="who holds a lock is asked by flock there")
+def test_that_a_lock_that_nobody_holds_there_is_told_from_one_that_is_held(
+    machine: Machine, there: Remote
+) -> None:
+    lock = filelock.FileLock(Path(there.path, ".lock"), timeout=0)
+    assert not there.holds(".lock"), "there is none"
+    with lock:
+        assert there.holds(".lock")
+    Path(there.path, ".lock").touch()  # a process that was killed leaves it
+    assert not there.holds(".lock")
+    machine.put("flock", "raise SystemExit(1)")
+    assert there.holds(".lock")
+    machine.has_trouble("Connection refused")
+    assert there.holds(".lock"), "nothing is known of it"
 
 
 def test_that_the_program_is_begun_there(machine: Machine, there: Remote) -> None:

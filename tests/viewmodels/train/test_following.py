@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.remote import Remote
+from diffusion_studio.engine.runs.metrics_log import MetricsLog
 from diffusion_studio.engine.runs.run import Run, ask
 from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.engine.training.trainer import train
@@ -186,6 +188,28 @@ def test_that_a_process_that_was_killed_is_not_said_to_train(qtbot, model, elsew
     qtbot.waitUntil(lambda: model.record.last_step >= 6)
     monkeypatch.setattr(following, "lock_of", lambda _: contextlib.nullcontext())  # nobody holds it any more
     qtbot.waitUntil(lambda: "has ended without a word" in model.state.detail)
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="who holds a lock is asked by flock there")
+def test_that_a_process_that_was_killed_on_another_machine_is_not_said_to_train(
+    qtbot, model, elsewhere, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(following, "EVERY_THERE", 0.01)
+    monkeypatch.setattr(following, "QUIET", 2)
+    Machine(tmp_path / "bin", monkeypatch)
+    there = tmp_path / "runs" / "far"
+    until(elsewhere, 3)
+    model.following.look_at(f"ssh://server{there}")
+    qtbot.waitUntil(lambda: model.record.last_step >= 3)
+    until(elsewhere, 6)
+    qtbot.waitUntil(lambda: "trained by another process" in model.state.detail)
+    monkeypatch.setattr(MetricsLog, "close", lambda log, step: log._file.close())  # no word of an end
+    elsewhere.close()  # which lets go of the lock
+    qtbot.waitUntil(lambda: "has ended without a word" in model.state.detail)
+    resumed = train(resume(there), Control())
+    until(resumed, 9)
+    qtbot.waitUntil(lambda: "trained by another process" in model.state.detail)
+    resumed.close()
 
 
 def notice_of(model) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QToolButton, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.process import Process
 from diffusion_studio.pages.plane.tools import LookButton
 from diffusion_studio.viewmodels.plane.methods import method_of, methods
@@ -14,7 +15,7 @@ from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.icons import set_icon
 
-FIELDS = (("exact", "Exact"), ("learned", "Learned"), ("error", "Error"))
+FIELDS = (("exact", tr("Exact")), ("learned", tr("Learned")), ("error", tr("Error")))
 
 
 class PlaneBar(QWidget):
@@ -26,7 +27,8 @@ class PlaneBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.fields, self.methods = Segmented("Score that is drawn"), Segmented("How the particles move")
+        self.fields = Segmented(tr("Score that is drawn"))
+        self.methods = Segmented(tr("How the particles move"))
         self.look_button = LookButton()
         self.fields.set_options([(key, title, hint(f"field-{key}")) for key, title in FIELDS])
         self.methods.set_options([(m.key, m.title, m.help) for m in methods()])
@@ -58,7 +60,7 @@ class PlaneBar(QWidget):
 def _relief_button() -> QToolButton:
     button = QToolButton()
     button.setCheckable(True)
-    button.setToolTip("The density as a landscape with the paths on it; drag to turn it (Luo figure 6)")
-    button.setAccessibleName("Landscape")
+    button.setToolTip(tr("The density as a landscape with the paths on it; drag to turn it (Luo figure 6)"))
+    button.setAccessibleName(tr("Landscape"))
     set_icon(button, "surface")
     return button

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.plane.state import Comparison
@@ -15,7 +16,7 @@ from diffusion_studio.widgets.plots.series import Series, SeriesPlot
 
 LEAST = 150  # pixels of the plot's card; below, its numbers would lie on each other
 LOW = 620  # pixels below which the column says less
-ONE_LEVEL = ("Langevin", "adjusted Langevin")
+ONE_LEVEL = ("Langevin", tr("adjusted Langevin"))
 
 
 class PlaneCards(QWidget):
@@ -24,11 +25,11 @@ class PlaneCards(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.bars = OccupancyBars()
-        self.occupancy = Card("Mode occupancy")
+        self.occupancy = Card(tr("Mode occupancy"))
         self.occupancy.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.occupancy.body.addWidget(self.bars)
-        self.plot = SeriesPlot("Energy distance")
-        self.plot.set_empty_text("How far the particles are from the target, as they move.")
+        self.plot = SeriesPlot(tr("Energy distance"))
+        self.plot.set_empty_text(tr("How far the particles are from the target, as they move."))
         self.facts = label("", "small")
         self.facts.setFont(tabular(self.facts.font()))
         self.facts.setWordWrap(True)
@@ -56,7 +57,7 @@ class PlaneCards(QWidget):
             return
         ink = _color(now.title)
         other = before is not None and _color(before.title) != ink
-        bars = [BarSeries("true", last.truth, "xt"), BarSeries(now.title, last.occupancy, ink)]
+        bars = [BarSeries(tr("true"), last.truth, "xt"), BarSeries(now.title, last.occupancy, ink)]
         curves = [Series(now.title, now.positions, now.energy, ink)]
         if before is not None and before.last is not None and other:
             if before.last.names == last.names:
@@ -78,24 +79,25 @@ def _color(title: str) -> str:
 def facts(last: Measures) -> str:
     """The other measures in words."""
     words = [
-        f"Energy distance {last.energy:.4f}; between two clouds of exact samples {last.band:.4f}",
-        f"Sliced Wasserstein distance {last.wasserstein:.3f}",
-        f"Mean ln p_t {last.log_density:.2f}; of exact samples {last.exact_log_density:.2f}",
-        f"Effective number of modes {last.modes:.2f}; of the true weights {last.exact_modes:.2f}",
+        tr("Energy distance {m.energy:.4f}; between two clouds of exact samples {m.band:.4f}", m=last),
+        tr("Sliced Wasserstein distance {m.wasserstein:.3f}", m=last),
+        tr("Mean ln p_t {m.log_density:.2f}; of exact samples {m.exact_log_density:.2f}", m=last),
+        tr("Effective number of modes {m.modes:.2f}; of the true weights {m.exact_modes:.2f}", m=last),
+        tr("Spread {m.spread:.3f}; of exact samples {m.exact_spread:.3f}", m=last),
     ]
-    words.append(f"Spread {last.spread:.3f}; of exact samples {last.exact_spread:.3f}")
     if last.acceptance == last.acceptance:
-        words.append(f"A Metropolis test would keep {100 * last.acceptance:.1f} % of the steps")
+        share = 100 * last.acceptance
+        words.append(tr("A Metropolis test would keep {share:.1f} % of the steps", share=share))
     return "\n".join(words).replace("-", "−").replace("p_t", "pₜ")
 
 
 def summary(last: Measures) -> str:
     """The measures in one or two short lines."""
     words = [
-        f"{last.energy:.4f} (exact {last.band:.4f})",
-        f"ln p {last.log_density:.2f} ({last.exact_log_density:.2f})",
-        f"{last.modes:.2f} modes ({last.exact_modes:.2f})",
-    ]  # fmt: skip
+        tr("{m.energy:.4f} (exact {m.band:.4f})", m=last),
+        tr("ln p {m.log_density:.2f} ({m.exact_log_density:.2f})", m=last),
+        tr("{m.modes:.2f} modes ({m.exact_modes:.2f})", m=last),
+    ]
     if last.acceptance == last.acceptance:
-        words.append(f"kept {100 * last.acceptance:.1f} %")
+        words.append(tr("kept {share:.1f} %", share=100 * last.acceptance))
     return " · ".join(words).replace("-", "−")

@@ -6,6 +6,7 @@ import itertools
 import math
 
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.plane.process import Forward, Langevin, Reverse
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.pages.sample.step_equation import step_equation
@@ -18,9 +19,10 @@ def plane_equation(
     """Formula, numbers and caption of the step that begins at state `position`."""
     formula, numbers, caption = _plain(spec, tables, times, position)
     if spec.guides and not isinstance(spec.process, Forward):
-        caption += f" · guided: ∇log pₜ(x) + {spec.guide.gamma:g} ∇log pₜ(y|x), y = {spec.guide.label}"
+        caption += tr(" · guided: ∇log pₜ(x) + {g.gamma:g} ∇log pₜ(y|x), y = {g.label}", g=spec.guide)
     if not tables.preserves:
-        caption += f" · in the coordinates of VP, which those of {spec.forward.title} are a multiple of"
+        other = spec.forward.title
+        caption += tr(" · in the coordinates of VP, which those of {other} are a multiple of", other=other)
     return formula, numbers, caption
 
 
@@ -32,7 +34,7 @@ def _plain(
     if isinstance(process, Langevin):
         return _langevin(process)
     if position + 1 >= len(times):
-        return [Term("x_0" if times[-1] == 0 else "x_T", "xt")], [], "the end of the chain"
+        return [Term("x_0" if times[-1] == 0 else "x_T", "xt")], [], tr("the end of the chain")
     t, s = times[position], times[position + 1]
     if s > t and isinstance(process, Reverse) and process.climb == "flow":
         return _flow_up(tables, t, s)
@@ -56,19 +58,19 @@ def _before(times: tuple[int, ...], position: int) -> list[int]:
 
 def _langevin(process: Langevin) -> tuple[list[Term], list[Term], str]:
     formula = [
-        Term("x", "xt"), Term(r"\leftarrow"), Term("x", "xt", "The present place", "x"), Term("+"),
-        Term("c", tooltip="The step", name="step"),
-        Term(r"\nabla\log p_t(x)", "score", "The score of the present noise level", "score"),
+        Term("x", "xt"), Term(r"\leftarrow"), Term("x", "xt", tr("The present place"), "x"), Term("+"),
+        Term("c", tooltip=tr("The step"), name="step"),
+        Term(r"\nabla\log p_t(x)", "score", tr("The score of the present noise level"), "score"),
     ]  # fmt: skip
-    numbers = [Term(text=f"x ← x + {process.step:.4g}"), Term(r"\hat s", "score")]
+    numbers = [Term(text=f"x ← x + {number(process.step, '.4g')}"), Term(r"\hat s", "score")]
     if process.heat > 0:
-        formula += [Term("+"), Term(r"\sqrt{2c}", tooltip="Size of the noise", name="step"),
-                    Term(r"\varepsilon", "eps", "Fresh noise", "heat")]  # fmt: skip
+        formula += [Term("+"), Term(r"\sqrt{2c}", tooltip=tr("Size of the noise"), name="step"),
+                    Term(r"\varepsilon", "eps", tr("Fresh noise"), "heat")]  # fmt: skip
         numbers += [
-            Term(text=f"+ {process.heat * math.sqrt(2 * process.step):.4g}"),
+            Term(text=f"+ {number(process.heat * math.sqrt(2 * process.step), '.4g')}"),
             Term(r"\varepsilon", "eps"),
         ]
-    caption = "Luo eq. 158" + (", with a Metropolis test" if process.adjusted else "")
+    caption = "Luo eq. 158" + (tr(", with a Metropolis test") if process.adjusted else "")
     return formula, numbers, caption
 
 
@@ -76,11 +78,11 @@ def _forward(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], st
     variance = tables.beta_between(t, s)
     formula = [
         Term("x_t", "xt"), Term("="), Term(r"\sqrt{\bar\alpha_t/\bar\alpha_s}"), Term("x_s", "xt"), Term("+"),
-        Term(r"\sqrt{1-\bar\alpha_t/\bar\alpha_s}"), Term(r"\varepsilon", "eps", "Fresh noise"),
+        Term(r"\sqrt{1-\bar\alpha_t/\bar\alpha_s}"), Term(r"\varepsilon", "eps", tr("Fresh noise")),
     ]  # fmt: skip
     numbers = [
-        Term(text=f"x = {math.sqrt(1 - variance):.4f}"), Term("x_s", "xt"),
-        Term(text=f"+ {math.sqrt(variance):.4f}"), Term(r"\varepsilon", "eps"),
+        Term(text=f"x = {number(math.sqrt(1 - variance), '.4f')}"), Term("x_s", "xt"),
+        Term(text=f"+ {number(math.sqrt(variance), '.4f')}"), Term(r"\varepsilon", "eps"),
     ]  # fmt: skip
     return formula, numbers, f"s = {s} → t = {t} · Luo eq. 69"
 
@@ -91,10 +93,10 @@ def _flow_up(tables: Tables, s: int, t: int) -> tuple[list[Term], list[Term], st
     formula = [
         Term("x_t", "xt"), Term("="), Term(r"\sqrt{\bar\alpha_t/\bar\alpha_s}"), Term("x_s", "xt"),
         Term("+"), Term(r"\sqrt{\bar\alpha_t}(\varsigma_t-\varsigma_s)"),
-        Term(r"\hat\varepsilon", "eps", "The estimated noise"),
+        Term(r"\hat\varepsilon", "eps", tr("The estimated noise")),
     ]  # fmt: skip
     numbers = [
-        Term(text=f"x = {scale:.4f}"), Term("x_s", "xt"),
-        Term(text=f"+ {rise:.4f}"), Term(r"\hat\varepsilon", "eps"),
+        Term(text=f"x = {number(scale, '.4f')}"), Term("x_s", "xt"),
+        Term(text=f"+ {number(rise, '.4f')}"), Term(r"\hat\varepsilon", "eps"),
     ]  # fmt: skip
-    return formula, numbers, f"s = {s} → t = {t} · DDIM inversion, DDIM §4.3"
+    return formula, numbers, tr("s = {s} → t = {t} · DDIM inversion, DDIM §4.3", s=s, t=t)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.videos import VIDEO, check_video
 from diffusion_studio.pages.plane.picture import PlanePicture
 from diffusion_studio.pages.plane.recorder import Recorder
@@ -56,7 +57,8 @@ class PlaneExporter(QObject):
             state = self._model.state
             self._picture.save_drawing(path, f"{state.spec.title}, t = {state.t}")
         except OSError as error:
-            self._model.complain(f"{path} could not be written: {error.strerror or error}.")
+            why = error.strerror or error
+            self._model.complain(tr("{path} could not be written: {why}.", path=path, why=why))
 
     def _write_animation(self, frames: list[NDArray[np.uint8]]) -> None:
         self._model.export(self._animation, frames)

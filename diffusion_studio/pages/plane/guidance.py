@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.viewmodels.plane.state import PlaneState, PointReading
 from diffusion_studio.widgets.plane.arrows import Arrow
 
-NO_CLASS = "Choose a class above: guidance leads to it."
-NOT_THERE = "No mode has this class. Click a mode to see and change its class."
-NOT_TOLD = "The network was told of no classes. Lower “labels dropped”, and learn again."
+NO_CLASS = tr("Choose a class above: guidance leads to it.")
+NOT_THERE = tr("No mode has this class. Click a mode to see and change its class.")
+NOT_TOLD = tr("The network was told of no classes. Lower “labels dropped”, and learn again.")
 
 
 def why_not(state: PlaneState) -> str:
@@ -37,10 +38,11 @@ def guide_words(reading: PointReading) -> str:
     if guide is None:
         return ""
     (gx, gy), (sx, sy) = guide.gradient, guide.guided
-    return (
-        f"p(y={guide.label}|x) {guide.share:.3f}   ∇ln p(y|x) ({gx:.2f}, {gy:.2f})   "
-        f"guided, γ = {guide.gamma:g} ({sx:.2f}, {sy:.2f})"
-    )
+    return tr(
+        "p(y={guide.label}|x) {guide.share:.3f}   ∇ln p(y|x) ({gx:.2f}, {gy:.2f})   "
+        "guided, γ = {guide.gamma:g} ({sx:.2f}, {sy:.2f})",
+        guide=guide, gx=gx, gy=gy, sx=sx, sy=sy,
+    )  # fmt: skip
 
 
 def end_words(state: PlaneState, found: Measures | None) -> str:
@@ -48,21 +50,21 @@ def end_words(state: PlaneState, found: Measures | None) -> str:
     guide = state.spec.guide
     if not state.spec.guides:
         return ""
-    words = [f"guided to class {guide.label}, γ = {guide.gamma:g}"]
+    words = [tr("guided to class {guide.label}, γ = {guide.gamma:g}", guide=guide)]
     learning = state.learning
     if state.look.field != "exact" and learning.trained and not learning.labelled:
         words.append(NOT_TOLD)
     if found is None or found.t != state.t:
         return "\n".join(words)
     if not found.proper:
-        words.append("p(x) p(y|x)^γ has no finite sum here: there is nothing to compare with")
+        words.append(tr("p(x) p(y|x)^γ has no finite sum here: there is nothing to compare with"))
     else:
         at = "₀" if found.t == 0 else "ₜ"
-        words.append(
-            f"particles against p{at}(x) p{at}(y|x)^γ: energy distance {found.energy:.4f} "
-            f"(exact {found.band:.4f})"
-        )
-        words.append(
-            f"spread {found.spread:.3f} instead of {found.exact_spread:.3f}, means {found.off:.3f} apart"
-        )
+        words += [
+            tr(
+                "particles against p{at}(x) p{at}(y|x)^γ: "
+                "energy distance {m.energy:.4f} (exact {m.band:.4f})", at=at, m=found,
+            ),
+            tr("spread {m.spread:.3f} instead of {m.exact_spread:.3f}, means {m.off:.3f} apart", m=found),
+        ]  # fmt: skip
     return "\n".join(words)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.core.process.forward import missed_end
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.shapes import CUSTOM, SHAPES, Modes, modes_from_picture
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.pages.page import titled
@@ -30,14 +31,14 @@ from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plane.ink import ink_of_picture, ink_of_text
 
 SECTIONS = (
-    ("Reference", ["reference", "memorised"]),
-    ("Noise level", ["t", "schedule", "forward"]),
-    ("Movement", ["process.step", "process.heat", "process.adjusted", "process.sampler", "process.steps",
-                  "process.spacing", "process.climb"]),
-    ("Guidance", ["guide"]),
-    ("Particles", ["count", "start", "start_x", "start_y", "seed"]),
+    (tr("Reference"), ["reference", "memorised"]),
+    (tr("Noise level"), ["t", "schedule", "forward"]),
+    (tr("Movement"), ["process.step", "process.heat", "process.adjusted", "process.sampler",
+                      "process.steps", "process.spacing", "process.climb"]),
+    (tr("Guidance"), ["guide"]),
+    (tr("Particles"), ["count", "start", "start_x", "start_y", "seed"]),
 )  # fmt: skip
-ONLY_POINTS = "The mixture is known itself; choose “its points” to know only some of them."
+ONLY_POINTS = tr("The mixture is known itself; choose “its points” to know only some of them.")
 MODE = ("x", "y", "sd_1", "sd_2", "angle", "weight", "label")
 
 
@@ -59,14 +60,14 @@ class PlanePanel(QWidget):
         self._build_shapes()
         self.note = label("", "small")
         self.note.setWordWrap(True)
-        self.mode_form = Form([("Mode", MODE)])
+        self.mode_form = Form([(tr("Mode"), MODE)])
         self.mode_form.edited.connect(self.mode_edited)
         self.form = Form(SECTIONS)
-        self.learning_form = Form([("Learning", ["learning"])])
+        self.learning_form = Form([(tr("Learning"), ["learning"])])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
-        column.addLayout(titled("Distribution", self._shape_row, self.note))
+        column.addLayout(titled(tr("Distribution"), self._shape_row, self.note))
         column.addWidget(self.mode_form)
         column.addWidget(self.form)
         column.addWidget(self.learning_form)
@@ -74,18 +75,22 @@ class PlanePanel(QWidget):
 
     def _build_shapes(self) -> None:
         self.shapes = QuietCombo()
-        self.shapes.setAccessibleName("Distribution")
-        self.shapes.setToolTip("What the data are: always a mixture of Gaussians, so that all is exact")
+        self.shapes.setAccessibleName(tr("Distribution"))
+        self.shapes.setToolTip(tr("What the data are: always a mixture of Gaussians, so that all is exact"))
         for shape in SHAPES:
             self.shapes.addItem(shape.title, shape.key)
             self.shapes.setItemData(self.shapes.count() - 1, shape.help, Qt.ItemDataRole.ToolTipRole)
-        for text, key in (("drawn by hand", CUSTOM), ("a word …", "word"), ("a picture …", "picture")):
+        for text, key in (
+            (tr("drawn by hand"), CUSTOM),
+            (tr("a word …"), "word"),
+            (tr("a picture …"), "picture"),
+        ):
             self.shapes.addItem(text, key)
         self.shapes.activated.connect(self._choose)
         self.brush = QToolButton()
         self.brush.setCheckable(True)
-        self.brush.setToolTip("Draw a distribution with a brush")
-        self.brush.setAccessibleName("Brush")
+        self.brush.setToolTip(tr("Draw a distribution with a brush"))
+        self.brush.setAccessibleName(tr("Brush"))
         set_icon(self.brush, "brush")
         self.brush.toggled.connect(self.brush_toggled)
         self._shape_row = QWidget()
@@ -96,8 +101,11 @@ class PlanePanel(QWidget):
         row.addWidget(self.brush)
 
     def _build_learning(self) -> QWidget:
-        self.learn, self.pause, self.stop = QPushButton("Learn"), QPushButton("Pause"), QPushButton("Stop")
-        self.learn.setToolTip("Train a small network on the shown distribution and watch its field sharpen")
+        self.learn, self.pause = QPushButton(tr("Learn")), QPushButton(tr("Pause"))
+        self.stop = QPushButton(tr("Stop"))
+        self.learn.setToolTip(
+            tr("Train a small network on the shown distribution and watch its field sharpen")
+        )
         self.learn.clicked.connect(self.learn_requested)
         self.pause.clicked.connect(self.pause_requested)
         self.stop.clicked.connect(self.stop_requested)
@@ -130,8 +138,8 @@ class PlanePanel(QWidget):
     def ask_for_word(self) -> None:
         """Asks for a word to be the density."""
         dialog = QInputDialog(self)
-        dialog.setWindowTitle("A word as a distribution")
-        dialog.setLabelText("The points lie on the letters:")
+        dialog.setWindowTitle(tr("A word as a distribution"))
+        dialog.setLabelText(tr("The points lie on the letters:"))
         dialog.setTextValue("ELBO")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.textValueSelected.connect(self.take_word)
@@ -144,9 +152,9 @@ class PlanePanel(QWidget):
 
     def ask_for_picture(self) -> None:
         """Asks for a picture file to be the density."""
-        dialog = QFileDialog(self, "A picture as a distribution")
+        dialog = QFileDialog(self, tr("A picture as a distribution"))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter("Pictures (*.png *.jpg *.jpeg *.bmp *.gif *.webp)")
+        dialog.setNameFilter(tr("Pictures (*.png *.jpg *.jpeg *.bmp *.gif *.webp)"))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self.take_picture)
         dialog.open()
@@ -155,7 +163,7 @@ class PlanePanel(QWidget):
         """The density of a picture: what stands out from its ground."""
         image = QImage(path)
         if image.isNull():
-            self.complained.emit(f"{path} is not a picture that can be read.")
+            self.complained.emit(tr("{path} is not a picture that can be read.", path=path))
         else:
             self._take(ink_of_picture(image))
 
@@ -192,18 +200,21 @@ class PlanePanel(QWidget):
     def show_learning(self, state: LearningState) -> None:
         """How far the network is."""
         self.learn.setVisible(not state.running)
-        self.learn.setText("Learn again" if state.trained else "Learn")
+        self.learn.setText(tr("Learn again") if state.trained else tr("Learn"))
         self.pause.setVisible(state.running)
-        self.pause.setText("Go on" if state.paused else "Pause")
+        self.pause.setText(tr("Go on") if state.paused else tr("Pause"))
         self.stop.setVisible(state.running)
         words = []
         if state.running or state.trained:
-            words.append(f"{state.seconds:.0f} s of {state.total:.0f} s" if state.running else "learned")
-            words.append(f"{state.step:,} steps".replace(",", "\u2009"))
-            words.append(f"loss {state.loss:.3f}")
+            how_long = tr("{s.seconds:.0f} s of {s.total:.0f} s", s=state)
+            words.append(how_long if state.running else tr("learned"))
+            steps = f"{state.step:,}".replace(",", "\u2009")
+            words.append(tr("{steps} steps", steps=steps))
+            words.append(tr("loss {loss:.3f}", loss=state.loss))
         if state.error == state.error:
-            where = "over all t" if state.t is None else f"at t = {state.t}"
-            words.append(f"score error {100 * state.error:.1f} % of E‖s‖² {where}")
+            where = tr("over all t") if state.t is None else tr("at t = {t}", t=state.t)
+            share = 100 * state.error
+            words.append(tr("score error {share:.1f} % of E‖s‖² {where}", share=share, where=where))
         self.progress.setText(" · ".join(words))
         self.progress.setVisible(bool(words))
 
@@ -211,9 +222,12 @@ class PlanePanel(QWidget):
 def _about(state: PlaneState) -> str:
     modes = len(state.spec.modes)
     if state.brush:
-        return "Draw with the left button; each stroke joins those before it."
+        return tr("Draw with the left button; each stroke joins those before it.")
     if state.spec.reference == "points":
-        return f"Exact is what {state.spec.memorised} points say: the memorising denoiser of them."
+        told = state.spec.memorised
+        return tr("Exact is what {told} points say: the memorising denoiser of them.", told=told)
     if modes > 30:
-        return f"A fine mixture of {modes} Gaussians stands for this shape; for it everything is exact."
-    return "Drag means; click one for its ellipse; the wheel changes its weight; double-click for more."
+        return tr(
+            "A fine mixture of {n} Gaussians stands for this shape; for it everything is exact.", n=modes
+        )
+    return tr("Drag means; click one for its ellipse; the wheel changes its weight; double-click for more.")

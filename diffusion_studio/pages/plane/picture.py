@@ -12,6 +12,7 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.field import FieldView
 from diffusion_studio.pages.plane.guidance import arrows_of, guide_words
 from diffusion_studio.viewmodels.plane.state import Look, Particles, PointReading
@@ -31,7 +32,7 @@ class PlanePicture(QStackedWidget):
         self.plane, self.surface = PlaneView(), SurfaceView()
         self.addWidget(self.plane)
         self.addWidget(self.surface)
-        can_enlarge(self, "Plane")
+        can_enlarge(self, tr("Plane"))
         self._look = Look()
         self._field: FieldView | None = None
         self._learning = self._guidance = ""
@@ -83,7 +84,10 @@ class PlanePicture(QStackedWidget):
             words.append(error_words(field))
         if field is not None and math.isfinite(field.apart):
             words.append(
-                f"E and −log pₜ are {field.apart:.2g} nats apart where 99 % lies; lines: the exact one"
+                tr(
+                    "E and −log pₜ are {f.apart:.2g} nats apart where 99 % lies; lines: the exact one",
+                    f=field,
+                )
             )
         if self._look.field != "exact" and self._learning:
             words.append(self._learning)
@@ -119,25 +123,27 @@ class PlanePicture(QStackedWidget):
 
 def error_words(field: FieldView) -> str:
     """The numbers that belong to the error map."""
-    return (
-        f"Fisher divergence {field.fisher:.3g}, {100 * field.relative:.2g} % of E‖s‖²\n"
-        "colours: ‖ŝ − s‖² from 0.1 % to 1000 % of E‖s‖²"
-    )
+    return tr(
+        "Fisher divergence {fisher:.3g}, {relative:.2g} % of E‖s‖²\n"
+        "colours: ‖ŝ − s‖² from 0.1 % to 1000 % of E‖s‖²",
+        fisher=field.fisher, relative=100 * field.relative,
+    )  # fmt: skip
 
 
 def reading_words(reading: PointReading) -> str:
     """What is known about a place, in two or three lines."""
     sx, sy = reading.score
     lines = [
-        f"({reading.x:.2f}, {reading.y:.2f})   t = {reading.t}   ln p_t = {reading.log_density:.3f}",
-        f"score ({sx:.2f}, {sy:.2f})",
+        tr("({r.x:.2f}, {r.y:.2f})   t = {r.t}   ln p_t = {r.log_density:.3f}", r=reading),
+        tr("score ({x:.2f}, {y:.2f})", x=sx, y=sy),
     ]
     if reading.learned is not None:
-        lines[1] += f"   learned ({reading.learned[0]:.2f}, {reading.learned[1]:.2f})"
+        x, y = reading.learned
+        lines[1] += tr("   learned ({x:.2f}, {y:.2f})", x=x, y=y)
     if reading.guide is not None:
         lines.append(guide_words(reading))
     if reading.flow is not None and reading.exact is not None:
         known = math.isfinite(reading.flow)  # no number is better than one that is not converged
-        flow = f"{reading.flow:.3f} along the flow" if known else "the flow did not converge"
-        lines.append(f"ln p_0 = {reading.exact:.3f} in closed form, {flow}")
+        along = tr("{r.flow:.3f} along the flow", r=reading) if known else tr("the flow did not converge")
+        lines.append(tr("ln p_0 = {r.exact:.3f} in closed form, {along}", r=reading, along=along))
     return "\n".join(lines).replace("-", "−").replace("p_t", "pₜ").replace("p_0", "p₀")

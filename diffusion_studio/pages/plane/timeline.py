@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.plane.player import PlanePlayer
 from diffusion_studio.viewmodels.plane.state import PlaneState
 from diffusion_studio.widgets.chain.step_transport import StepTransport
@@ -36,7 +37,8 @@ def ends_of(state: PlaneState) -> tuple[str, str]:
     """What lies at both ends of the chain."""
     kind = state.spec.process.kind
     if kind == "langevin":
-        return "start", f"{state.last} steps at t = {state.spec.t}"
+        return tr("start"), tr("{last} steps at t = {t}", last=state.last, t=state.spec.t)
     if kind == "forward":
-        return "data", "noise"
-    return ("data", "noise, and back to the data") if state.spec.start == "data" else ("noise", "data")
+        return tr("data"), tr("noise")
+    there_and_back = state.spec.start == "data"
+    return (tr("data"), tr("noise, and back to the data")) if there_and_back else (tr("noise"), tr("data"))

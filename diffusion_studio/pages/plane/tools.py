@@ -9,30 +9,31 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.plane.state import Look
 from diffusion_studio.widgets.look.icons import set_icon
 
 LAYERS = (
-    ("density", "Density"),
-    ("contours", "Contour lines"),
-    ("arrows", "Score arrows"),
-    ("particles", "Particles"),
-    ("tilted", "With guidance: lines of p₀(x) p₀(y|x)^γ"),
-    ("weighed", "Error weighted by the density"),
+    ("density", tr("Density")),
+    ("contours", tr("Contour lines")),
+    ("arrows", tr("Score arrows")),
+    ("particles", tr("Particles")),
+    ("tilted", tr("With guidance: lines of p₀(x) p₀(y|x)^γ")),
+    ("weighed", tr("Error weighted by the density")),
 )
 COLORS = (
-    ("class", "Colour by class"), ("start", "Colour by starting point"),
-    ("age", "Colour by age: from the start of the chain to its end"), ("none", "One colour"),
+    ("class", tr("Colour by class")), ("start", tr("Colour by starting point")),
+    ("age", tr("Colour by age: from the start of the chain to its end")), ("none", tr("One colour")),
 )  # fmt: skip
-TRAILS = (("off", "No trails"), ("short", "Short trails"), ("whole", "Whole paths"))
+TRAILS = (("off", tr("No trails")), ("short", tr("Short trails")), ("whole", tr("Whole paths")))
 EXPORTS = [
-    ("Picture …", "png", "PNG (*.png)"),
-    ("Drawing …", "svg", "SVG (*.svg)"),
-    ("Animation …", "gif", "GIF (*.gif)"),
-    ("Animation, small …", "webp", "WebP (*.webp)"),
-    ("Video …", "mp4", "MP4 (*.mp4)"),
-    ("Particles …", "npz", "NumPy (*.npz)"),
-    ("State …", "json", "State (*.json)"),
+    (tr("Picture …"), "png", "PNG (*.png)"),
+    (tr("Drawing …"), "svg", "SVG (*.svg)"),
+    (tr("Animation …"), "gif", "GIF (*.gif)"),
+    (tr("Animation, small …"), "webp", "WebP (*.webp)"),
+    (tr("Video …"), "mp4", "MP4 (*.mp4)"),
+    (tr("Particles …"), "npz", "NumPy (*.npz)"),
+    (tr("State …"), "json", tr("State (*.json)")),
 ]
 
 
@@ -43,8 +44,8 @@ class LookButton(QToolButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setText("Show")
-        self.setToolTip("What is drawn, and in which colours")
+        self.setText(tr("Show"))
+        self.setToolTip(tr("What is drawn, and in which colours"))
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._menu = QMenu(self)
         self.actions_by_choice: dict[tuple[str, str], QAction] = {}
@@ -80,8 +81,8 @@ class FileButton(QToolButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setText("Export")
-        self.setToolTip("Files of what one sees, and states that open again")
+        self.setText(tr("Export"))
+        self.setToolTip(tr("Files of what one sees, and states that open again"))
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         set_icon(self, "export")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -89,12 +90,12 @@ class FileButton(QToolButton):
         for text, suffix, kind in EXPORTS:
             menu.addAction(text, partial(self.ask_where, suffix, kind))
         menu.addSeparator()
-        menu.addAction("Open a state …", self.ask_for_state)
+        menu.addAction(tr("Open a state …"), self.ask_for_state)
         self.setMenu(menu)
 
     def ask_where(self, suffix: str, kind: str) -> None:
         """Asks where to write."""
-        dialog = QFileDialog(self, "Export", str(Path.home() / f"plane.{suffix}"), kind)
+        dialog = QFileDialog(self, tr("Export"), str(Path.home() / f"plane.{suffix}"), kind)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(suffix)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -103,7 +104,9 @@ class FileButton(QToolButton):
 
     def ask_for_state(self) -> None:
         """Asks for a saved state, or a picture with one inside."""
-        dialog = QFileDialog(self, "Open a state", str(Path.home()), "States and pictures (*.json *.png)")
+        dialog = QFileDialog(
+            self, tr("Open a state"), str(Path.home()), tr("States and pictures (*.json *.png)")
+        )
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(lambda path: self.state_requested.emit(Path(path)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.labbook.entries import MOST_NAME, Entry, common_tags
 from diffusion_studio.pages.runs.table import COLUMNS
 from diffusion_studio.viewmodels.runs.comparison import RunRead
@@ -33,11 +34,11 @@ class RunCard(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._shown: tuple[Path, ...] = ()
-        self.head = label("Run", "section")
+        self.head = label(tr("Run"), "section")
         self.name, self.tags, self.note = LineEdit(), LineEdit(), NoteEdit()
         self.star = QToolButton()
         self.facts = label("", "muted")
-        self.grid = ImageGrid("Samples of the run", selectable=False)
+        self.grid = ImageGrid(tr("Samples of the run"), selectable=False)
         self.history, self.moment = ThinSlider(), label("", "muted")
         self._previews: tuple[tuple[int, Path], ...] = ()
         self._side = 0
@@ -50,21 +51,21 @@ class RunCard(QWidget):
 
     def _prepare(self) -> None:
         self.name.setMaxLength(MOST_NAME)
-        self.name.setAccessibleName("Name of the run")
+        self.name.setAccessibleName(tr("Name of the run"))
         self.name.setToolTip(hint("rename-run"))
-        self.tags.setAccessibleName("Tags")
-        self.tags.setPlaceholderText("Tags, between commas")
+        self.tags.setAccessibleName(tr("Tags"))
+        self.tags.setPlaceholderText(tr("Tags, between commas"))
         self.tags.setToolTip(hint("tag-run"))
-        self.note.setAccessibleName("Note")
-        self.note.setPlaceholderText("What was it for, what came out?")
+        self.note.setAccessibleName(tr("Note"))
+        self.note.setPlaceholderText(tr("What was it for, what came out?"))
         self.note.setToolTip(hint("note-run"))
         self.star.setToolTip(hint("star-run"))
         self.star.setProperty("flat", True)
         self.facts.setWordWrap(True)
-        self.grid.set_empty_text("No samples yet")
+        self.grid.set_empty_text(tr("No samples yet"))
         self.set_low(False)
-        self.history.setAccessibleName("Step of training whose samples are shown")
-        self.history.setToolTip("Look at the samples over training; the noise is always the same")
+        self.history.setAccessibleName(tr("Step of training whose samples are shown"))
+        self.history.setToolTip(tr("Look at the samples over training; the noise is always the same"))
         self.history.valueChanged.connect(self._show_step)
         self.moment.setFont(tabular(self.moment.font()))
 
@@ -102,22 +103,22 @@ class RunCard(QWidget):
             widget.setEnabled(run is not None)
         entries = [found.entry for path in state.chosen if (found := state.summary(path)) is not None]
         many = len(entries) > 1
-        self.head.setText(f"The last of {len(entries)} chosen runs" if many else "Run")
+        self.head.setText(tr("The last of {count} chosen runs", count=len(entries)) if many else tr("Run"))
         self.tags.show_text(", ".join(common_tags(entries)))
-        self.tags.setPlaceholderText("Tags of all of them" if many else "Tags, between commas")
+        self.tags.setPlaceholderText(tr("Tags of all of them") if many else tr("Tags, between commas"))
         self._show_star(entries)
         self._show_run(run)
 
     def _show_star(self, entries: list[Entry]) -> None:
         starred = bool(entries) and all(entry.star for entry in entries)
         set_icon(self.star, "star-full" if starred else "star", "accent" if starred else "muted")
-        self.star.setAccessibleName("Take the star away" if starred else "Give it a star")
+        self.star.setAccessibleName(tr("Take the star away") if starred else tr("Give it a star"))
 
     def _show_run(self, run: RunSummary | None) -> None:
         if run is None:
             self.name.show_text("")
             self.note.show_text("")
-            self.facts.setText("Nothing is chosen.")
+            self.facts.setText(tr("Nothing is chosen."))
             self.grid.set_images(None)
             return
         self.name.show_text(run.name)
@@ -143,7 +144,7 @@ class RunCard(QWidget):
             self.moment.setText("")
             return
         step, path = self._previews[min(place, len(self._previews) - 1)]
-        self.moment.setText(f"step {step:,}")
+        self.moment.setText(tr("step {step:,}", step=step))
         self.grid.set_images(samples_in(path, self._side))
 
 

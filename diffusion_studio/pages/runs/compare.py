@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtWidgets import QCheckBox, QStackedWidget, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.labbook.settings import Setting, settings_of
 from diffusion_studio.pages.runs.beside import BesideRow, BesideTable
 from diffusion_studio.pages.runs.disk import DiskView
@@ -21,15 +22,15 @@ from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.plots import RUN_LOOKS, Line, LossPlot, Mark, RunCurve, XYPlot
 
 VIEWS = (
-    ("loss", "Loss", "The loss of every step, as it was minimised"),
-    ("errors", "Errors by t", "The newest error of ε̂ at every timestep"),
-    ("quality", "Quality", "How far the samples of the previews are from the training images"),
-    ("disk", "Disk", "What the chosen runs take on the disk, and what of it can go"),
-    ("settings", "Settings", "Every parameter, and where the chosen runs differ"),
+    ("loss", tr("Loss"), tr("The loss of every step, as it was minimised")),
+    ("errors", tr("Errors by t"), tr("The newest error of ε̂ at every timestep")),
+    ("quality", tr("Quality"), tr("How far the samples of the previews are from the training images")),
+    ("disk", tr("Disk"), tr("What the chosen runs take on the disk, and what of it can go")),
+    ("settings", tr("Settings"), tr("Every parameter, and where the chosen runs differ")),
 )
 AXES = (
-    ("t", "t/T", "The errors over t as a share of T: runs of another T can be compared"),
-    ("log_snr", "ln SNR", "The errors over the signal-to-noise ratio, so that schedules can be compared"),
+    ("t", "t/T", tr("The errors over t as a share of T: runs of another T can be compared")),
+    ("log_snr", "ln SNR", tr("The errors over the signal-to-noise ratio, so that schedules can be compared")),
 )
 
 
@@ -41,15 +42,15 @@ class CompareCard(Card):
         self._runs: tuple[RunRead, ...] = ()
         self.view, self.axis = Segmented(), Segmented()
         self.view.set_options(VIEWS)
-        self.view.setAccessibleName("What of the chosen runs is shown")
+        self.view.setAccessibleName(tr("What of the chosen runs is shown"))
         self.axis.set_options(AXES)
-        self.axis.setAccessibleName("Axis of the errors")
-        self.differences = QCheckBox("Only differences")
+        self.axis.setAccessibleName(tr("Axis of the errors"))
+        self.differences = QCheckBox(tr("Only differences"))
         self.differences.setChecked(True)
-        self.differences.setToolTip("Between the chosen runs; of a single one, from the defaults")
-        self.loss = LossPlot("Loss, as minimised")
-        self.errors, self.quality = XYPlot("Errors by timestep"), XYPlot("Quality of the samples")
-        self.settings = BesideTable("Settings of the chosen runs")
+        self.differences.setToolTip(tr("Between the chosen runs; of a single one, from the defaults"))
+        self.loss = LossPlot(tr("Loss, as minimised"))
+        self.errors, self.quality = XYPlot(tr("Errors by timestep")), XYPlot(tr("Quality of the samples"))
+        self.settings = BesideTable(tr("Settings of the chosen runs"))
         self.disk = DiskView()
         self.views = QStackedWidget()
         for view in (self.loss, self.errors, self.quality, self.disk, self.settings):
@@ -60,7 +61,7 @@ class CompareCard(Card):
             head.addWidget(widget)
         self.body.addLayout(head)
         self.body.addWidget(self.views, 1)
-        can_enlarge(self, "Chosen runs")
+        can_enlarge(self, tr("Chosen runs"))
         self._say_what_comes()
         self.view.changed.connect(self.show_view)
         self.axis.changed.connect(lambda _: self._show_errors())
@@ -68,9 +69,9 @@ class CompareCard(Card):
         self.show_view("loss")
 
     def _say_what_comes(self) -> None:
-        self.loss.set_empty_text("Of the chosen runs no loss is known.")
-        self.errors.set_empty_text("Of the chosen runs no error by timestep is known.")
-        self.quality.set_empty_text("Of the chosen runs no preview of 64 samples or more was measured.")
+        self.loss.set_empty_text(tr("Of the chosen runs no loss is known."))
+        self.errors.set_empty_text(tr("Of the chosen runs no error by timestep is known."))
+        self.quality.set_empty_text(tr("Of the chosen runs no preview of 64 samples or more was measured."))
 
     def show_view(self, key: str) -> None:
         """One of `VIEWS`."""
@@ -82,7 +83,7 @@ class CompareCard(Card):
     def show_runs(self, runs: tuple[RunRead, ...], chosen: int) -> None:
         """What these runs have told, of so many that are chosen."""
         self._runs = runs
-        self.note.setText(f"the first {MOST} of {chosen} chosen runs")
+        self.note.setText(tr("the first {most} of {chosen} chosen runs", most=MOST, chosen=chosen))
         self.note.setVisible(chosen > MOST)
         self._show_loss()
         self._show_errors()
@@ -98,7 +99,7 @@ class CompareCard(Card):
 
     def _show_errors(self) -> None:
         by_snr = self.axis.value == "log_snr"
-        self.errors.set_axes("ln SNR" if by_snr else "t/T", "error of ε̂ by timestep", y_log=True)
+        self.errors.set_axes("ln SNR" if by_snr else "t/T", tr("error of ε̂ by timestep"), y_log=True)
         lines = {}
         for run, (color, dash) in self._looks():
             if (told := run.errors) is not None:
@@ -108,7 +109,7 @@ class CompareCard(Card):
         self.errors.set_lines(lines)
 
     def _show_quality(self) -> None:
-        self.quality.set_axes("step", "Fréchet distance of the samples")
+        self.quality.set_axes(tr("step"), tr("Fréchet distance of the samples"))
         lines = {}
         for run, (color, dash) in self._looks():
             if run.quality:
@@ -121,8 +122,10 @@ class CompareCard(Card):
         settings = settings_of([run.config for run in self._runs]) if self._runs else ()
         rows = [_row(one, one.differs and not only) for one in settings if one.differs or not only]
         several = len(self._runs) > 1
-        alike = "The chosen runs have the same settings." if several else "All settings are the defaults."
-        self.settings.show_rows(_names(self._runs), rows, alike if self._runs else "Nothing is chosen.")
+        alike = (
+            tr("The chosen runs have the same settings.") if several else tr("All settings are the defaults.")
+        )
+        self.settings.show_rows(_names(self._runs), rows, alike if self._runs else tr("Nothing is chosen."))
 
     def _looks(self) -> Iterator[tuple[RunRead, Any]]:
         return zip(self._runs, RUN_LOOKS, strict=False)

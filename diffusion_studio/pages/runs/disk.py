@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.labbook.disk import OLDER, PARTS
 from diffusion_studio.pages.runs.beside import BesideRow, BesideTable
 from diffusion_studio.pages.runs.trash import megabytes
@@ -22,9 +23,9 @@ class DiskView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.table, self.free = BesideTable("Disk use of the chosen runs"), label("", "muted")
+        self.table, self.free = BesideTable(tr("Disk use of the chosen runs")), label("", "muted")
         self.drop = QPushButton()
-        self.drop.setToolTip("The newest checkpoint stays, so the run can be used and resumed as before")
+        self.drop.setToolTip(tr("The newest checkpoint stays, so the run can be used and resumed as before"))
         self._run: Path | None = None
         self._sure = False  # the next press deletes
         column, row = QVBoxLayout(self), FlowRow()
@@ -44,9 +45,11 @@ class DiskView(QWidget):
             for part in PARTS
             if any(run.disk[part] for run in runs)
         ]
-        total = BesideRow("in all", tuple(megabytes(sum(run.disk.values())) for run in runs), marked=True)
-        self.table.show_rows([run.name for run in runs], [*rows, total] if runs else [], "Nothing is chosen.")
-        self.free.setText(f"{runs[-1].free / 1e9:,.1f} GB are free" if runs else "")
+        total = BesideRow(tr("in all"), tuple(megabytes(sum(run.disk.values())) for run in runs), marked=True)
+        self.table.show_rows(
+            [run.name for run in runs], [*rows, total] if runs else [], tr("Nothing is chosen.")
+        )
+        self.free.setText(tr("{free:,.1f} GB are free", free=runs[-1].free / 1e9) if runs else "")
         alone = runs[0] if len(runs) == 1 and runs[0].disk[OLDER] else None
         self._run, self._size = (alone.path, alone.disk[OLDER]) if alone is not None else (None, 0)
         self.drop.setEnabled(self._run is not None)
@@ -54,8 +57,8 @@ class DiskView(QWidget):
 
     def _ask(self, sure: bool) -> None:
         self._sure = sure
-        really = f"Really delete {megabytes(self._size)} of checkpoints?"
-        self.drop.setText(really if sure else "Delete older checkpoints")
+        really = tr("Really delete {size} of checkpoints?", size=megabytes(self._size))
+        self.drop.setText(really if sure else tr("Delete older checkpoints"))
 
     def _drop(self) -> None:
         if self._sure and self._run is not None:

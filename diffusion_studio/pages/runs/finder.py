@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.pages.runs.table import COLUMNS
 from diffusion_studio.viewmodels.runs.order import Arrangement
 from diffusion_studio.widgets.actions.keys import hint
@@ -31,17 +32,17 @@ class Finder(QWidget):
         self.field, self.starred, self.order = FindField(), QToolButton(), QToolButton()
         self.open = QToolButton()
         self.open.setToolTip(hint("open-runs"))
-        self.open.setAccessibleName("Open runs elsewhere")
+        self.open.setAccessibleName(tr("Open runs elsewhere"))
         set_icon(self.open, "folder")
-        self.field.setPlaceholderText("Find: name, tag, note, kind, data")
-        self.field.setAccessibleName("Words to find runs by")
+        self.field.setPlaceholderText(tr("Find: name, tag, note, kind, data"))
+        self.field.setAccessibleName(tr("Words to find runs by"))
         self.field.setToolTip(hint("filter-runs"))
         self.field.setClearButtonEnabled(True)
         self.field.setMinimumWidth(_LEAST)
         self.field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.starred.setCheckable(True)
-        self.starred.setToolTip("Show only runs with a star")
-        self.starred.setAccessibleName("Only with a star")
+        self.starred.setToolTip(tr("Show only runs with a star"))
+        self.starred.setAccessibleName(tr("Only with a star"))
         set_icon(self.starred, "star")
         self._build_order()
         row = FlowRow(self)
@@ -55,13 +56,13 @@ class Finder(QWidget):
         menu, group = QMenu(self.order), QActionGroup(self.order)
         self._orders: dict[str, QAction] = {}
         for column in COLUMNS:
-            action = menu.addAction(column.title or "Star", partial(self.sort_requested.emit, column.by))
+            action = menu.addAction(column.title or tr("Star"), partial(self.sort_requested.emit, column.by))
             action.setCheckable(True)
             group.addAction(action)
             self._orders[column.by] = action
         self.order.setMenu(menu)
         self.order.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.order.setToolTip("By what the runs are sorted; chosen again, the other way round")
+        self.order.setToolTip(tr("By what the runs are sorted; chosen again, the other way round"))
 
     def begin(self) -> None:
         """Lets a person type what is looked for."""
@@ -75,5 +76,6 @@ class Finder(QWidget):
         set_icon(self.starred, "star-full" if order.starred else "star", "accent" if order.starred else None)
         self._orders[order.by].setChecked(True)
         title = self._orders[order.by].text()
-        self.order.setText(f"Sort: {title} {'↓' if order.descending else '↑'}")
-        self.order.setAccessibleName(f"Sorted by {title}, {'falling' if order.descending else 'rising'}")
+        arrow, way = ("↓", tr("falling")) if order.descending else ("↑", tr("rising"))
+        self.order.setText(tr("Sort: {title} {arrow}", title=title, arrow=arrow))
+        self.order.setAccessibleName(tr("Sorted by {title}, {way}", title=title, way=way))

@@ -8,6 +8,7 @@ from functools import partial
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
 from diffusion_studio.engine.runs.trash import Trashed
 from diffusion_studio.pages.runs.trash import in_words
@@ -16,9 +17,9 @@ from diffusion_studio.viewmodels.runs.summary import RunSummary
 from diffusion_studio.widgets.actions.keys import hint
 
 EXPORTS = (  # what, the ending of its name, filters
-    ("Model for diffusers …", "", "Folder (*)"),
-    ("Network as ONNX …", "onnx", "ONNX (*.onnx)"),
-    ("Film of its training …", "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng);;MP4 (*.mp4)"),
+    (tr("Model for diffusers …"), "", tr("Folder (*)")),
+    (tr("Network as ONNX …"), "onnx", "ONNX (*.onnx)"),
+    (tr("Film of its training …"), "gif", "GIF (*.gif);;WebP (*.webp);;APNG (*.apng);;MP4 (*.mp4)"),
 )
 
 
@@ -30,20 +31,21 @@ class RunFoot(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.sample, self.resume = QPushButton("Walk through its chain"), QPushButton("Resume training")
+        self.sample = QPushButton(tr("Walk through its chain"))
+        self.resume = QPushButton(tr("Resume training"))
         self.sample.setProperty("primary", True)
-        self.show_curves, self.again = QPushButton("Show its curves"), QPushButton("New run like it")
+        self.show_curves, self.again = QPushButton(tr("Show its curves")), QPushButton(tr("New run like it"))
         self.again.setToolTip(hint("run-again"))
-        self.queue = QPushButton("Queue")
-        self.queue.setToolTip("It trains when those before it have ended")
-        self.export, self.open_folder = QPushButton("Export"), QPushButton("Open its folder")
-        self.trash, self.leave = QPushButton("Move to trash"), QPushButton("Off the list")
+        self.queue = QPushButton(tr("Queue"))
+        self.queue.setToolTip(tr("It trains when those before it have ended"))
+        self.export, self.open_folder = QPushButton(tr("Export")), QPushButton(tr("Open its folder"))
+        self.trash, self.leave = QPushButton(tr("Move to trash")), QPushButton(tr("Off the list"))
         self.leave.setToolTip(hint("leave-run"))
-        self.show_queue = QPushButton("Queue")
+        self.show_queue = QPushButton(tr("Queue"))
         self.show_queue.setProperty("link", True)
         self.show_queue.setToolTip(hint("show-queue"))
         self.show_queue.hide()
-        self.show_trash = QPushButton("Trash")
+        self.show_trash = QPushButton(tr("Trash"))
         self.show_trash.setProperty("link", True)
         self.show_trash.setToolTip(hint("show-trash"))
         self.actions_of_run = (
@@ -59,8 +61,8 @@ class RunFoot(QWidget):
             menu.addAction(text, partial(self.export_requested.emit, number))
         self.export.setMenu(menu)
         later = QMenu(self.queue)
-        later.addAction("Go on with it later", partial(self.queue_requested.emit, False))
-        later.addAction("A new run like it later", partial(self.queue_requested.emit, True))
+        later.addAction(tr("Go on with it later"), partial(self.queue_requested.emit, False))
+        later.addAction(tr("A new run like it later"), partial(self.queue_requested.emit, True))
         self.queue.setMenu(later)
 
     def _lay_out(self) -> None:
@@ -84,7 +86,7 @@ class RunFoot(QWidget):
         if run is None:
             return
         sound, code = not run.problem, run.kind in BY_KIND
-        self.sample.setText("Look into its code" if code else "Walk through its chain")
+        self.sample.setText(tr("Look into its code") if code else tr("Walk through its chain"))
         self.sample.setEnabled(sound and run.step > 0)
         self.resume.setEnabled(sound)
         self.again.setEnabled(sound)
@@ -94,10 +96,10 @@ class RunFoot(QWidget):
 
     def say_queue(self, queue: QueueState) -> None:
         """How many trainings wait; nothing where none does."""
-        self.show_queue.setText(f"Queue: {queue.in_words()} …")
+        self.show_queue.setText(tr("Queue: {waiting} …", waiting=queue.in_words()))
         self.show_queue.setVisible(bool(queue.items))
 
     def say_trash(self, trash: Sequence[Trashed]) -> None:
         """How much lies in the trash; nothing where nothing does."""
-        self.show_trash.setText(f"Trash: {in_words(tuple(trash))} …")
+        self.show_trash.setText(tr("Trash: {contents} …", contents=in_words(tuple(trash))))
         self.show_trash.setVisible(bool(trash))

@@ -24,6 +24,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QIcon, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
+from diffusion_studio.core.words import number, tr, trc
 from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.pages.runs.trash import megabytes
 from diffusion_studio.viewmodels.runs.order import Arrangement, kind_in_words
@@ -44,11 +45,16 @@ class Column:
 
     by: str
     title: str
+    sorts: str  # the title within a sentence
     words: Callable[[RunSummary], str]
 
 
 def _loss(run: RunSummary) -> str:
-    return "" if math.isnan(run.loss) else f"{run.loss:.4f}"
+    return "" if math.isnan(run.loss) else number(run.loss, ".4f")
+
+
+def _trained(run: RunSummary) -> str:
+    return duration(run.seconds) if run.seconds else ""
 
 
 def _saved(run: RunSummary) -> str:
@@ -56,16 +62,16 @@ def _saved(run: RunSummary) -> str:
 
 
 COLUMNS = (
-    Column("star", "", lambda run: "★" if run.entry.star else ""),
-    Column("name", "Run", lambda run: run.name),
-    Column("tags", "Tags", lambda run: ", ".join(run.entry.tags)),
-    Column("kind", "Kind", kind_in_words),
-    Column("data", "Data", lambda run: run.data),
-    Column("step", "Step", lambda run: f"{run.step:,}"),
-    Column("loss", "Loss", _loss),
-    Column("trained", "Trained", lambda run: duration(run.seconds) if run.seconds else ""),
-    Column("size", "Size", lambda run: megabytes(run.size)),
-    Column("saved", "Saved", _saved),
+    Column("star", "", trc("sort by", "star"), lambda run: "★" if run.entry.star else ""),
+    Column("name", tr("Run"), trc("sort by", "run"), lambda run: run.name),
+    Column("tags", tr("Tags"), trc("sort by", "tags"), lambda run: ", ".join(run.entry.tags)),
+    Column("kind", tr("Kind"), trc("sort by", "kind"), kind_in_words),
+    Column("data", tr("Data"), trc("sort by", "data"), lambda run: run.data),
+    Column("step", tr("Step"), trc("sort by", "step"), lambda run: number(run.step, ",")),
+    Column("loss", tr("Loss"), trc("sort by", "loss"), _loss),
+    Column("trained", tr("Trained"), trc("sort by", "trained"), _trained),
+    Column("size", tr("Size"), trc("sort by", "size"), lambda run: megabytes(run.size)),
+    Column("saved", tr("Saved"), trc("sort by", "saved"), _saved),
 )
 BY = [column.by for column in COLUMNS]
 STAR, NAMED = BY.index("star"), BY.index("name")
@@ -84,7 +90,7 @@ class RunTable(QTableView):
         super().__init__(parent)
         self.rows = RunRows(self)
         self.setModel(self.rows)
-        self.setAccessibleName("Trainings")
+        self.setAccessibleName(tr("Trainings"))
         offer_copy(self)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -198,7 +204,7 @@ class RunRows(QAbstractTableModel):
             arrow = ("↓" if self._order.descending else "↑") if column.by == self._order.by else ""
             return f"{column.title} {arrow}".strip()
         if role == _Role.ToolTipRole:
-            return f"Sort by {column.title.casefold() or 'star'}; again for the other way round"
+            return tr("Sort by {column}; again for the other way round", column=column.sorts)
         return None
 
     def data(self, index: _Index, role: int = _Role.DisplayRole) -> Any:
@@ -206,14 +212,14 @@ class RunRows(QAbstractTableModel):
         if role == _Role.DisplayRole:
             return "" if column.by == "star" else column.words(run)
         if role == _Role.AccessibleTextRole and column.by == "star":
-            return "with a star" if run.entry.star else "without a star"
+            return tr("with a star") if run.entry.star else tr("without a star")
         if role == _Role.DecorationRole and column.by == "star":
             name, color = ("star-full", "accent") if run.entry.star else ("star", "faint")
             return pixmap(name, STAR_SIZE, color, self._widget.devicePixelRatioF())
         if role == _Role.DecorationRole and column.by == "name" and run.picture is not None:
             return _drawing(run.picture)
         if role == _Role.ToolTipRole:
-            star = "Give it a star, or take it away"
+            star = tr("Give it a star, or take it away")
             return star if column.by == "star" else tip(run.problem or run.entry.note or str(run.path))
         return None
 

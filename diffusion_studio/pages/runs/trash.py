@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import number, plural, tr
 from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.trash import Trashed
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
@@ -30,17 +31,17 @@ class TrashDialog(QDialog):
     def __init__(self, model: RunsViewModel, parent: QWidget) -> None:
         super().__init__(parent)
         self.model = model
-        self.setWindowTitle("Trash")
+        self.setWindowTitle(tr("Trash"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.about = label("", "muted")
         self.list = QTreeWidget()
-        self.list.setHeaderLabels(["Run", "Size"])
+        self.list.setHeaderLabels([tr("Run"), tr("Size")])
         self.list.setRootIsDecorated(False)
-        self.list.setAccessibleName("Runs in the trash")
+        self.list.setAccessibleName(tr("Runs in the trash"))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.header().setStretchLastSection(False)
         self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.back, self.delete, close = QPushButton("Put back"), QPushButton(), QPushButton("Close")
+        self.back, self.delete, close = QPushButton(tr("Put back")), QPushButton(), QPushButton(tr("Close"))
         self._sure = False  # the next press deletes
         row = QHBoxLayout()
         for button in (self.back, self.delete, close):
@@ -69,7 +70,7 @@ class TrashDialog(QDialog):
                 item.setData(0, _WHICH, run)
                 item.setToolTip(0, str(run.home))
                 self.list.addTopLevelItem(item)
-        self.about.setText(in_words(state.trash) or "The trash is empty.")
+        self.about.setText(in_words(state.trash) or tr("The trash is empty."))
         self._show_choice()
 
     def _all(self) -> list[Trashed]:
@@ -84,7 +85,7 @@ class TrashDialog(QDialog):
         chosen, all_of_it = self._chosen(), self._all()
         self.back.setEnabled(bool(chosen))
         self.delete.setEnabled(bool(all_of_it))
-        self.delete.setText("Delete for good" if chosen else "Empty the trash")
+        self.delete.setText(tr("Delete for good") if chosen else tr("Empty the trash"))
 
     def _put_back(self) -> None:
         for run in self._chosen():
@@ -97,14 +98,14 @@ class TrashDialog(QDialog):
             self._show_choice()
         else:
             self._sure = True
-            self.delete.setText(f"Really delete {in_words(doomed)}?")
+            self.delete.setText(tr("Really delete {runs}?", runs=in_words(doomed)))
 
 
 def in_words(trash: list[Trashed] | tuple[Trashed, ...]) -> str:
     """ "3 runs, 120.5 MB"; nothing for none."""
     count, size = len(trash), sum(run.size for run in trash)
-    return f"{count} run{'s' if count > 1 else ''}, {megabytes(size)}" if count else ""
+    return plural("{n} run, {size}", "{n} runs, {size}", count, size=megabytes(size)) if count else ""
 
 
 def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+    return f"{number(size / 1e6, ',.1f')} MB"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 
+from diffusion_studio.core.words import tr
+
 WHY = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "it may not be written",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_IOERR: "the disk does not answer rightly",
-    sqlite3.SQLITE_CORRUPT: "it is damaged",
-    sqlite3.SQLITE_NOTADB: "it is no database",
-    sqlite3.SQLITE_BUSY: "another program holds it",
-    sqlite3.SQLITE_LOCKED: "another program holds it",
-    sqlite3.SQLITE_ERROR: "a table in it has another form",
+    sqlite3.SQLITE_FULL: tr("the disk is full"),
+    sqlite3.SQLITE_READONLY: tr("it may not be written"),
+    sqlite3.SQLITE_CANTOPEN: tr("it cannot be opened"),
+    sqlite3.SQLITE_IOERR: tr("the disk does not answer rightly"),
+    sqlite3.SQLITE_CORRUPT: tr("it is damaged"),
+    sqlite3.SQLITE_NOTADB: tr("it is no database"),
+    sqlite3.SQLITE_BUSY: tr("another program holds it"),
+    sqlite3.SQLITE_LOCKED: tr("another program holds it"),
+    sqlite3.SQLITE_ERROR: tr("a table in it has another form"),
 }
 
 _PASSING = (
@@ -27,7 +29,7 @@ NO_PLACE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 def why_not(error: sqlite3.Error) -> str:
     """Why a database cannot be used, in words of ours, to be put into a sentence."""
     code = code_of(error)
-    return str(error) if code is None else WHY.get(code, "it is not as it was written")
+    return str(error) if code is None else WHY.get(code, tr("it is not as it was written"))
 
 
 def may_pass(error: sqlite3.Error) -> bool:

@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data import png
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import regular
@@ -92,7 +93,7 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     pixels, _ = _opened(path)
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     if pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
-        raise Refused(f"{path.name} is no picture of samples")
+        raise Refused(tr("{name} is no picture of samples", name=path.name))
     return pixels
 
 
@@ -114,7 +115,7 @@ def read_grid(path: Path, height: int, width: int) -> NDArray[np.uint8]:
         for c in range(columns)
     ]
     if not cells:
-        raise Refused(f"{path.name} is smaller than one image")
+        raise Refused(tr("{name} is smaller than one image", name=path.name))
     count = (read_settings(path) or {}).get("count")
     return np.stack(cells)[: count if isinstance(count, int) and count > 0 else None]
 
@@ -135,7 +136,7 @@ def _opened(path: Path) -> tuple[NDArray[np.uint8], dict[str, str]]:
     except OSError:
         raise
     except Exception as error:  # a damaged file makes the reader raise almost anything
-        raise Refused(f"{path.name} is damaged") from error
+        raise Refused(tr("{name} is damaged", name=path.name)) from error
 
 
 ANIMATIONS = (".gif", ".webp", ".apng", VIDEO)

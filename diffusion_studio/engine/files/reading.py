@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 MOST_JSON = 16 << 20  # bytes
 MOST_TENSORS = 64 << 30
@@ -27,10 +28,14 @@ def regular(path: Path, most: int) -> Path:
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, tr("it is no regular file"), str(path))
     if found.st_size > most:
-        sizes = f"{found.st_size / 1e6:,.0f} MB, more than the {most / 1e6:,.0f} MB that are read"
-        raise OSError(errno.EFBIG, f"it has {sizes}", str(path))
+        why = tr(
+            "it has {size:,.0f} MB, more than the {most:,.0f} MB that are read",
+            size=found.st_size / 1e6,
+            most=most / 1e6,
+        )
+        raise OSError(errno.EFBIG, why, str(path))
     return path
 
 
@@ -45,11 +50,11 @@ def inside(folder: Path, name: str) -> Path:
     try:
         leads_out = ".." in Path(name).parts or not path.resolve().is_relative_to(_home(folder))
     except RuntimeError:  # links that lead in a circle, before Python 3.13
-        raise OSError(errno.ELOOP, "its link leads in a circle", str(path)) from None
+        raise OSError(errno.ELOOP, tr("its link leads in a circle"), str(path)) from None
     except ValueError:
-        raise Refused("it is no name of a file") from None
+        raise Refused(tr("it is no name of a file")) from None
     if leads_out:
-        raise OSError(errno.EPERM, "it leads out of its folder", str(path))
+        raise OSError(errno.EPERM, tr("it leads out of its folder"), str(path))
     return path
 
 
@@ -77,9 +82,9 @@ def parsed(data: bytes) -> Any:
     try:
         return json.loads(data)
     except RecursionError:
-        raise Refused("its brackets are nested too deeply") from None
+        raise Refused(tr("its brackets are nested too deeply")) from None
     except ValueError:
-        raise Refused("it is not valid JSON") from None
+        raise Refused(tr("it is not valid JSON")) from None
 
 
 def json_inside(folder: Path, name: str, most: int = MOST_JSON) -> Any:

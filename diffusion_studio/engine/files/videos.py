@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 VIDEO = ".mp4"
-MISSING = (
+MISSING = tr(
     "An MP4 needs PyAV, which is not installed: pip install 'diffusion-studio[video]' adds it. GIF, WebP and "
     "APNG need nothing."
 )

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.core.words import number, tr
+
 Outcome = Literal["done", "stopped", "failed"]
 
 
@@ -55,7 +57,7 @@ class Progress(Event):
         """In words: "1,130 images/s", "4.6 images/s"; "" before the first step."""
         rate = self.images_per_second
         digits = 0 if rate >= 10 else 1 if rate >= 1 else 2
-        return f"{rate:,.{digits}f} images/s" if rate > 0 else ""
+        return tr("{rate} images/s", rate=number(rate, f",.{digits}f")) if rate > 0 else ""
 
     @property
     def fraction(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.machine.memory import TOO_MUCH, is_out_of_memory
 
@@ -21,8 +22,13 @@ def words_for(error: BaseException, too_much: str = TOO_MUCH) -> str:
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'A file'} cannot be used: {error.strerror}."
+        return tr(
+            "{file} cannot be used: {reason}.", file=error.filename or tr("A file"), reason=error.strerror
+        )
     if is_out_of_memory(error):
         return too_much
     log.error("A fault of the program", exc_info=error)
-    return f"Something went wrong in the program; what happened is in the log, in {places.log_dir()}."
+    return tr(
+        "Something went wrong in the program; what happened is in the log, in {folder}.",
+        folder=places.log_dir(),
+    )

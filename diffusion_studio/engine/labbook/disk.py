@@ -8,21 +8,22 @@ from pathlib import Path
 
 import filelock
 
+from diffusion_studio.core.words import tr, trc
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints, newest_sound
 from diffusion_studio.engine.runs.run import RunError, lock_of, size_of
 
-NEWEST, OLDER, REST = "newest checkpoint", "older checkpoints", "everything else"
-_FOLDERS = ("samples", "classifier", "code")
-_METRICS = ("metrics.sqlite", "metrics.jsonl")
-PARTS = (NEWEST, OLDER, "samples", "metrics", "classifier", "code", REST)
+NEWEST, OLDER, REST = tr("newest checkpoint"), tr("older checkpoints"), tr("everything else")
+METRICS, _METRICS = tr("metrics"), ("metrics.sqlite", "metrics.jsonl")
+_FOLDERS = {trc("on disk", "samples"): "samples", tr("classifier"): "classifier", tr("code"): "code"}
+PARTS = (NEWEST, OLDER, trc("on disk", "samples"), METRICS, tr("classifier"), tr("code"), REST)
 
 
 def disk_use(run: Path) -> dict[str, int]:
     """Bytes of each of `PARTS`; they sum to all that the run takes."""
     *older, newest = list_checkpoints(run / "checkpoints") or [run / "checkpoints" / "none"]
-    found = {name: _size([run / name]) for name in _FOLDERS}
+    found = {part: _size([run / name]) for part, name in _FOLDERS.items()}
     found |= {NEWEST: _size([newest]), OLDER: _size(older)}
-    found["metrics"] = sum(size_of(path) for name in _METRICS for path in run.glob(f"{name}*"))
+    found[METRICS] = sum(size_of(path) for name in _METRICS for path in run.glob(f"{name}*"))
     everything = _size([run])
     return {part: found.get(part, everything - sum(found.values())) for part in PARTS}
 
@@ -48,7 +49,7 @@ def drop_older(run: Path) -> int:
     folder = run / "checkpoints"
     newest, _ = newest_sound(folder)
     if newest is None:
-        raise RunError(f"{run.name} has no usable checkpoint, so none is deleted.")
+        raise RunError(tr("{run} has no usable checkpoint, so none is deleted.", run=run.name))
     older = [path for path in list_checkpoints(folder) if checkpoint_step(path) < checkpoint_step(newest)]
     before = _size(older)
     try:
@@ -56,9 +57,13 @@ def drop_older(run: Path) -> int:
             for path in older:
                 shutil.rmtree(path)
     except filelock.Timeout:
-        raise RunError(f"{run.name} is being trained; stop it first.") from None
+        raise RunError(tr("{run} is being trained; stop it first.", run=run.name)) from None
     except OSError as error:
         raise RunError(
-            f"A checkpoint of {run.name} could not be deleted: {error.strerror or error}."
+            tr(
+                "A checkpoint of {run} could not be deleted: {reason}.",
+                run=run.name,
+                reason=error.strerror or error,
+            )
         ) from None
     return before

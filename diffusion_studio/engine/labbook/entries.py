@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.run import RunError
@@ -38,9 +39,13 @@ def read_entry(run: Path) -> tuple[Entry, str]:
         return Entry(), ""
     except (OSError, Refused) as error:
         reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
-        return Entry(), f"What was written about it ({ENTRY}) cannot be read: {reason}."
+        return Entry(), tr(
+            "What was written about it ({file}) cannot be read: {reason}.", file=ENTRY, reason=reason
+        )
     if not isinstance(content, dict):
-        return Entry(), f"What was written about it ({ENTRY}) cannot be read: it is of another kind."
+        return Entry(), tr(
+            "What was written about it ({file}) cannot be read: it is of another kind.", file=ENTRY
+        )
     return _entry(content), ""
 
 
@@ -62,13 +67,15 @@ def write_entry(run: Path, entry: Entry) -> None:
         RunError: the run is gone, or its folder cannot be written.
     """
     if not run.is_dir():
-        raise RunError(f"{run} is not there any more, so nothing can be written about it.")
+        raise RunError(tr("{run} is not there any more, so nothing can be written about it.", run=run))
     try:
         if read_entry(run)[1]:
             (run / ENTRY).replace(run / BROKEN)
         write_atomically(run / ENTRY, to_json(asdict(entry)))
     except OSError as error:
-        raise RunError(f"Nothing can be written about {run.name}: {error.strerror or error}.") from None
+        raise RunError(
+            tr("Nothing can be written about {run}: {reason}.", run=run.name, reason=error.strerror or error)
+        ) from None
 
 
 def called(run: Path) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diffusion_studio.core.describe import Choice, Knob, get_value, knobs
-from diffusion_studio.engine.runs.command import number_text, text_of
+from diffusion_studio.core.words import number, tr
+from diffusion_studio.engine.runs.command import text_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def in_words(knob: Knob, value: object) -> str:
     if isinstance(value, str | int | float) and (word := knob.word(value) or labels.get(value)):
         return str(word)
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return tr("yes") if value else tr("no")
     if isinstance(value, float):
-        return number_text(value)
+        return number(value, "g" if float(f"{value:g}") == value else "")
     return text_of(knob, value)

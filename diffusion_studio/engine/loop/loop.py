@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -67,7 +68,7 @@ def finishing(training: Training) -> Iterator[events.Event]:
     try:
         finished = yield from training
     except Cancelled:
-        finished = events.Finished("stopped", "Stopped before the first step; nothing was written.")
+        finished = events.Finished("stopped", tr("Stopped before the first step; nothing was written."))
     except Exception as error:
         finished = events.Finished("failed", words_for(error), traceback.format_exc())
     yield finished
@@ -206,12 +207,18 @@ class _Loop:
         after_last_good = len(bad) if bad.all() else int(np.argmin(bad[::-1]))
         self._streak = self._streak + after_last_good if bad.all() else after_last_good
         yield from self._warn(
-            f"The loss was not a number; the step was skipped ({self.counters.skipped_steps} so far)."
+            tr(
+                "The loss was not a number; the step was skipped ({skipped} so far).",
+                skipped=self.counters.skipped_steps,
+            )
         )
         if self._streak >= SKIPS_BEFORE_PAUSE:
             self.control.pause()
-            times = f"The loss was not a number {self._streak} times in a row, so training was paused."
-            yield from self._pause(_joined(times, self._kept, "Try a smaller learning rate."))
+            said = tr(
+                "The loss was not a number {times} times in a row, so training was paused.",
+                times=self._streak,
+            )
+            yield from self._pause(_joined(said, self._kept, tr("Try a smaller learning rate.")))
 
     def _pause(self, reason: str = "") -> Telling:
         if not self.control.paused:  # resumed while it was saved
@@ -231,7 +238,7 @@ class _Loop:
     def _save_on_the_way(self, tolerated: int) -> Telling:
         trouble = yield from self._save(tolerated)
         if trouble:
-            yield from self._warn(f"{trouble} Training goes on.")
+            yield from self._warn(tr("{trouble} Training goes on.", trouble=trouble))
 
     def _save(self, tolerated: int, last: bool = False) -> Generator[events.Event, None, str]:
         """Tells what is left and puts this step on disk; why it is not there, as a sentence, or "".
@@ -246,7 +253,7 @@ class _Loop:
         if not self._others.look():
             if not last:
                 return ""  # its keeper says so, and it is saved when it can be
-            yield from self._warn(f"Step {step} is saved when its folder is there again.")
+            yield from self._warn(tr("Step {step} is saved when its folder is there again.", step=step))
             self._others.wait_for_place(LOOK_AGAIN)
         if step == keeper.step:
             return ""
@@ -254,20 +261,22 @@ class _Loop:
         content = self.task.state()
         learned = step == self._first or self._streak < step - self._first
         if not learned or self._streak > tolerated or not content.is_finite:
-            return _joined(f"Step {step} was not saved: {self._doubt}", keeper.kept)
+            return _joined(
+                tr("Step {step} was not saved: {reason}", step=step, reason=self._doubt), keeper.kept
+            )
         try:
             path = keeper.save(self.counters, content)
         except OSError as error:
-            why = f"Step {step} could not be saved: {error.strerror or error}."
-            return _joined(why, keeper.kept, "Free some disk space." if _is_full(error) else "")
+            why = tr("Step {step} could not be saved: {reason}.", step=step, reason=error.strerror or error)
+            return _joined(why, keeper.kept, tr("Free some disk space.") if _is_full(error) else "")
         yield from self._say(events.Saved(step, path))
         return ""
 
     @property
     def _doubt(self) -> str:
         if self._streak:
-            return "the loss was not a number, and the weights may not be sound."
-        return "its weights are not numbers."
+            return tr("the loss was not a number, and the weights may not be sound.")
+        return tr("its weights are not numbers.")
 
     @property
     def _kept(self) -> str:
@@ -307,7 +316,7 @@ class _Loop:
         if is_out_of_memory(error):
             parts, smaller = finer, 0 if finer else self.task.size // 2
         else:
-            message = f"Training stopped after step {step}. {message}"
+            message = tr("Training stopped after step {step}. {message}", step=step, message=message)
         if self._unsaved:
             message = _joined(message, self._kept)
         return events.Finished("failed", message, _traceback_of(error), step, parts, smaller)
@@ -315,12 +324,14 @@ class _Loop:
 
 def _too_large(size: int, parts: int) -> str:
     if parts:
-        advice = f"Try again with each step in {parts} parts, which needs less and learns the same."
+        advice = tr(
+            "Try again with each step in {parts} parts, which needs less and learns the same.", parts=parts
+        )
     elif size > 1:
-        advice = f"Try again with a batch of {size // 2}."
+        advice = tr("Try again with a batch of {size}.", size=size // 2)
     else:
-        advice = "Choose a smaller network or a lower resolution."
-    return f"There is not enough memory for a batch of {size} images. {advice}"
+        advice = tr("Choose a smaller network or a lower resolution.")
+    return tr("There is not enough memory for a batch of {size} images. {advice}", size=size, advice=advice)
 
 
 def _traceback_of(error: Exception) -> str:

@@ -15,6 +15,7 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.databases import may_pass, why_not
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.loop.keeper import LostError
@@ -63,7 +64,9 @@ class RunKeeper:
             return Metrics(self._run.metrics_path, self._start)
         except sqlite3.Error as error:
             why = why_not(error)
-            self._trouble = f"metrics.sqlite cannot be written: {why}. Curves of this part are not kept."
+            self._trouble = tr(
+                "metrics.sqlite cannot be written: {why}. Curves of this part are not kept.", why=why
+            )
             return None
 
     def _open_log(self) -> MetricsLog | None:
@@ -71,17 +74,19 @@ class RunKeeper:
         try:
             return MetricsLog(self._run.metrics_log_path, self._start, segment)
         except OSError as error:
-            self._trouble = self._trouble or f"metrics.jsonl cannot be written: {error.strerror or error}."
+            self._trouble = self._trouble or tr(
+                "metrics.jsonl cannot be written: {reason}.", reason=error.strerror or error
+            )
             return None
 
     @property
     def kept(self) -> str:
         if self.step < 0:
-            return "Nothing was saved before."
-        return f"The checkpoint of step {self.step} is kept."
+            return tr("Nothing was saved before.")
+        return tr("The checkpoint of step {step} is kept.", step=self.step)
 
     def farewell(self, step: int) -> str:
-        return f"Step {step}, everything is saved."
+        return tr("Step {step}, everything is saved.", step=step)
 
     @property
     def is_there(self) -> bool:
@@ -91,21 +96,32 @@ class RunKeeper:
             return False
 
     def check(self) -> bool:
-        folder = f"The folder {self._run.path}"
+        folder = self._run.path
         if self.is_there:
             if self._away:
-                self._away, self._trouble = 0.0, f"{folder} is there again."
+                self._away, self._trouble = 0.0, tr("The folder {folder} is there again.", folder=folder)
             return True
         now = time.perf_counter()
         if not self._away:
             self._away = now
-            self._trouble = f"{folder} is not there now. Training goes on, and is saved when it is back."
+            self._trouble = tr(
+                "The folder {folder} is not there now. Training goes on, and is saved when it is back.",
+                folder=folder,
+            )
         if now - self._away < MOST_AWAY and (self._log is None or not self._log.is_deleted):
             return False
-        last = f"The last step saved in it was {self.step}." if self.step >= 0 else "Nothing was saved in it."
+        last = (
+            tr("The last step saved in it was {step}.", step=self.step)
+            if self.step >= 0
+            else tr("Nothing was saved in it.")
+        )
         raise LostError(
-            f"The folder {self._run.path} was deleted or moved while it was trained, so the training was "
-            f"ended. {last}"
+            tr(
+                "The folder {folder} was deleted or moved while it was trained, so the training was "
+                "ended. {last}",
+                folder=folder,
+                last=last,
+            )
         )
 
     @property
@@ -190,7 +206,9 @@ class RunKeeper:
             self._troubled = False
         except sqlite3.Error as error:
             if not self._troubled:
-                self._trouble = f"The curves could not be written: {why_not(error)}. Training goes on."
+                self._trouble = tr(
+                    "The curves could not be written: {why}. Training goes on.", why=why_not(error)
+                )
             self._troubled = True
             self.metrics.open_again(error)
         self._written = time.perf_counter()
@@ -243,17 +261,19 @@ def kept_in(run: Run[Any], keep: int, counters: Counters) -> Iterator[RunKeeper]
         RunError: it is gone, is being trained by another, or went on meanwhile.
     """
     if not is_run(run.path):  # a lock would make the folder anew
-        raise RunError(f"{run.path} is not a run: it was deleted or moved.")
+        raise RunError(tr("{path} is not a run: it was deleted or moved.", path=run.path))
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(run.lock())
         except filelock.Timeout:
-            busy = f"{run.name} is already being trained by another window or command."
+            busy = tr("{run} is already being trained by another window or command.", run=run.name)
             raise RunError(busy) from None
         remove_leftovers(run.checkpoint_folder)
         saved, _ = newest_sound(run.checkpoint_folder, after=counters.step)
         if saved is not None:
-            raise RunError(f"{run.name} was trained to {saved.name} meanwhile; open it again.")
+            raise RunError(
+                tr("{run} was trained to {saved} meanwhile; open it again.", run=run.name, saved=saved.name)
+            )
         with contextlib.suppress(OSError):
             for wish in (STOP, PAUSE):  # they were meant for the training before
                 (run.path / wish).unlink(missing_ok=True)
@@ -284,5 +304,8 @@ def counters_of(content: CheckpointContent, checkpoint: Path) -> Counters:
         return Counters(**content.json[STATE]["counters"])
     except (KeyError, TypeError):
         raise CheckpointError(
-            f"{checkpoint / STATE} was written by another version and cannot be read."
+            tr(
+                "{path} was written by another version and cannot be read.",
+                path=checkpoint / STATE,
+            )
         ) from None

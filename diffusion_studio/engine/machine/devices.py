@@ -7,6 +7,7 @@ from typing import cast
 import torch
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import plural, tr
 from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.models.side_by_side import PROCESSORS
 from diffusion_studio.models.unet import Precision
@@ -29,7 +30,11 @@ def choose_device(choice: str = "auto") -> torch.device:
         return torch.device(present[0])
     if choice.removesuffix(":0") not in present:
         raise Refused(
-            f"This machine has no device {choice!r} that PyTorch can use. Available: {', '.join(present)}."
+            tr(
+                "This machine has no device {choice!r} that PyTorch can use. Available: {present}.",
+                choice=choice,
+                present=", ".join(present),
+            )
         )
     return torch.device(choice)
 
@@ -78,5 +83,5 @@ def device_name(device: torch.device) -> str:
         name = torch.cuda.get_device_name(device)
         return f"{name} · {device}" if device.index else name
     if device.type == "cpu":
-        return f"CPU · {PROCESSORS} thread{'s' if PROCESSORS > 1 else ''}"
-    return "Apple GPU"
+        return plural("CPU · {n} thread", "CPU · {n} threads", PROCESSORS)
+    return tr("Apple GPU")

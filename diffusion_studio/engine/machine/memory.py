@@ -6,9 +6,11 @@ import ctypes
 import sys
 from functools import cache
 
+from diffusion_studio.core.words import tr
+
 # M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD in bytes; M_ARENA_MAX
 _KEPT = ((-1, 1 << 29), (-2, 1 << 26), (-3, 1 << 25), (-8, 1))
-TOO_MUCH = "There is not enough memory for this. Ask for fewer images, or close other programs."
+TOO_MUCH = tr("There is not enough memory for this. Ask for fewer images, or close other programs.")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

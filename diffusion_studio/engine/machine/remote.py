@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 
 EXAMPLE = "ssh://someone@server/home/someone/runs/photos"
@@ -174,7 +175,14 @@ class Remote:
         if code == _VANISHED:
             return
         if code and (here := _HERE.search(said)) is not None:
-            raise Refused(f"{self.name} cannot be mirrored to {to}: {here['why'].lower()}.")
+            raise Refused(
+                tr(
+                    "{name} cannot be mirrored to {to}: {reason}.",
+                    name=self.name,
+                    to=to,
+                    reason=here["why"].lower(),
+                )
+            )
         if code:
             raise Refused(self._why(code, said))
 
@@ -182,41 +190,62 @@ class Remote:
         """Why it did not work, from how a program ended and what it said."""
         lowered = said.casefold()
         if _NO_FOLDER in said:
-            return f"There is no folder {self.path} on {self.host}."
+            return tr("There is no folder {path} on {host}.", path=self.path, host=self.host)
         if _NO_PROGRAM in said:
             missing = said.partition(_NO_PROGRAM)[2].split()[0]
-            return f"{missing} is not found on {self.host}: install it there, where ssh finds it."
+            return tr(
+                "{missing} is not found on {host}: install it there, where ssh finds it.",
+                missing=missing,
+                host=self.host,
+            )
         if "host key verification failed" in lowered or _REFUSED.search(lowered):
             return self._stranger(lowered)
         lines = [line for line in said.strip().splitlines() if not line.startswith(_NOISE)]
         apart = code in _APART
-        last = lines[-1].strip().removeprefix("ssh: ").rstrip(".") if lines else f"it ended with code {code}"
+        last = (
+            lines[-1].strip().removeprefix("ssh: ").rstrip(".")
+            if lines
+            else tr("it ended with code {code}", code=code)
+        )
         if apart:
-            return f"{self.host} cannot be reached: {last if lines else 'the connection ended'}."
-        return f"{self.host} says: {last}."
+            return tr(
+                "{host} cannot be reached: {reason}.",
+                host=self.host,
+                reason=last if lines else tr("the connection ended"),
+            )
+        return tr("{host} says: {last}.", host=self.host, last=last)
 
     def _stranger(self, said: str) -> str:
         """Why one of the two does not know the other."""
         port = f"-p {self.port} " if self.port else ""
-        login, give = f"“ssh {port}{self.host}”", f"“ssh-copy-id {port}{self.host}”"
+        login = tr("“ssh {port}{host}”", port=port, host=self.host)
+        give = tr("“ssh-copy-id {port}{host}”", port=port, host=self.host)
         if "identification has changed" in said:
-            return (
-                f"{self.host} shows another key than before: it was set up anew, or something stands between."
-                f" Find out which; {login} says how the old key is forgotten."
+            return tr(
+                "{host} shows another key than before: it was set up anew, or something stands "
+                "between. Find out which; {login} says how the old key is forgotten.",
+                host=self.host,
+                login=login,
             )
         if "host key verification failed" in said:
-            return (
-                f"{self.host} is not known here. Log in once with {login}, and look whether its key is right."
+            return tr(
+                "{host} is not known here. Log in once with {login}, and look whether its key is right.",
+                host=self.host,
+                login=login,
             )
         refused = _REFUSED.search(said)
         ways = (refused["ways"] or "") if refused else ""
         if "password" in ways or "keyboard" in ways:
-            return (
-                f"{self.host} asks for a password, and nothing can be asked meanwhile. Give it your key with "
-                f"{give}."
+            return tr(
+                "{host} asks for a password, and nothing can be asked meanwhile. Give it your key with "
+                "{give}.",
+                host=self.host,
+                give=give,
             )
-        return (
-            f"{self.host} takes none of your keys. Give it one with {give}, or name the right person there."
+        return tr(
+            "{host} takes none of your keys. Give it one with {give}, or name the right person there.",
+            host=self.host,
+            give=give,
         )
 
 
@@ -239,7 +268,9 @@ def _ran(words: Sequence[str], cancelled: Stop) -> tuple[int, str]:
             env=os.environ | {"LC_ALL": "C"},  # what they say is read
         )  # fmt: skip
     except OSError:
-        raise Refused(f"{words[0]} is not found on this machine; other machines are reached by it.") from None
+        raise Refused(
+            tr("{program} is not found on this machine; other machines are reached by it.", program=words[0])
+        ) from None
     with running:
         while True:
             try:

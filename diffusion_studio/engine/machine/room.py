@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 TRAINED = 20  # bytes of one weight while it is trained: itself, its gradient, its average, two moments
 
@@ -31,9 +32,13 @@ def check_count(count: int, device: torch.device) -> None:
     there = memory_of(device)
     if TRAINED * count > there:
         raise Refused(
-            f"The network would have {count / 1e9:.1f} billion weights and need {TRAINED * count / 1e9:,.0f} "
-            f"GB to be trained; there are {there / 1e9:,.0f} GB. Choose a smaller width, or fewer layers or "
-            "levels."
+            tr(
+                "The network would have {count:.1f} billion weights and need {needed:,.0f} GB to be "
+                "trained; there are {there:,.0f} GB. Choose a smaller width, or fewer layers or levels.",
+                count=count / 1e9,
+                needed=TRAINED * count / 1e9,
+                there=there / 1e9,
+            )
         )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.pictures import read_settings, save_grid
 from diffusion_studio.engine.files.reading import parsed, regular
@@ -116,7 +117,7 @@ def read_state(path: Path) -> dict[str, Any]:
             content = None
     state = content.get(MARK) if isinstance(content, dict) else None
     if not isinstance(state, dict):
-        raise Refused(f"{path.name} holds no state of the 2-D page.")
+        raise Refused(tr("{name} holds no state of the 2-D page.", name=path.name))
     return state
 
 

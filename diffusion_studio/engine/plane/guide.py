@@ -12,6 +12,7 @@ from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.guidance.guidance import GuidedDenoiser, constant
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr, trc
 from diffusion_studio.engine.plane.shapes import CLASSES
 from diffusion_studio.models.network import Network, NetworkDenoiser
 
@@ -20,14 +21,15 @@ class PlaneGuide(Choice):
     """A class, and how strongly the score is pushed towards it."""
 
     label: int = knob(
-        NO_LABEL, title="class", symbol="y", ge=-1, lt=CLASSES, words={-1: "none"},
-        help="The class that guidance leads to. The class of a mode is among its numbers: click the mode.",
+        NO_LABEL, title=tr("class"), symbol="y", ge=-1, lt=CLASSES, words={-1: trc("class", "none")},
+        help=tr("The class that guidance leads to. The class of a mode is among its numbers: click the "
+                "mode."),
     )  # fmt: skip
     gamma: float = knob(
-        1.0, title="guidance", symbol="γ", ge=-2, le=20,
-        help="0 is unconditional, 1 is the score of the class, above 1 is stronger, below 0 leads away. "
+        1.0, title=tr("guidance"), symbol="γ", ge=-2, le=20,
+        help=tr("0 is unconditional, 1 is the score of the class, above 1 is stronger, below 0 leads away. "
              "Ho & Salimans write w = γ − 1. The gradient of ln p(y|x) by the exact classifier and the "
-             "difference of the two exact scores are one and the same here.",
+             "difference of the two exact scores are one and the same here."),
         formula=r"s(x_t) + \gamma\,\nabla\log p(y|x_t) = (1-\gamma)\,s(x_t) + \gamma\,s(x_t, y)",
         source="Luo eq. 166, 170",
     )  # fmt: skip

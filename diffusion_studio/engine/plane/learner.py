@@ -16,6 +16,7 @@ from diffusion_studio.core.denoisers.denoiser import NO_LABEL, Denoiser
 from diffusion_studio.core.denoisers.mixture import MixtureDenoiser
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Event, Progress
 from diffusion_studio.engine.loop.descent import Descent
@@ -160,7 +161,7 @@ class PlaneTask:
             self._descent.restore(content.tensors[OPTIMIZER])
             self._generator.set_state(content.tensors[DRAWS]["generator"])
         except (KeyError, RuntimeError) as error:
-            raise CheckpointError("The checkpoint belongs to another network.") from error
+            raise CheckpointError(tr("The checkpoint belongs to another network.")) from error
 
 
 def _rate(share: float, step: int) -> float:

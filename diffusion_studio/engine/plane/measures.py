@@ -12,6 +12,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.tilted import Level, TiltedMixture
 from diffusion_studio.core.distances import effective_modes, energy_distance, sliced_wasserstein
 from diffusion_studio.core.steps.langevin import acceptance, langevin_step
+from diffusion_studio.core.words import tr
 
 COMPARED = 1000  # particles, and fresh exact samples, whose distance is measured
 DIRECTIONS = 16
@@ -85,9 +86,10 @@ def _exact(level: Level, count: int) -> tuple[Tensor, float, float]:
 def _groups(level: Level) -> tuple[tuple[str, ...], Tensor]:
     """Names of the bars, and to which of them each component belongs. (K,)"""
     if len(level.weights) <= MOST_BARS:
-        return tuple(f"mode {k + 1}" for k in range(len(level.weights))), torch.arange(len(level.weights))
+        count = len(level.weights)
+        return tuple(tr("mode {number}", number=k + 1) for k in range(count)), torch.arange(count)
     known = torch.unique(level.classes)
-    return tuple(f"class {int(y)}" for y in known), torch.searchsorted(known, level.classes)
+    return tuple(tr("class {label}", label=int(y)) for y in known), torch.searchsorted(known, level.classes)
 
 
 def _shares(shares: Tensor, groups: Tensor) -> tuple[float, ...]:

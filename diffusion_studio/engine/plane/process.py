@@ -28,6 +28,7 @@ from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.clipping import Unclipped
 from diffusion_studio.core.steps.inversion import inversion
 from diffusion_studio.core.steps.langevin import adjusted_step, langevin_step
+from diffusion_studio.core.words import tr
 
 _UP, _LEVEL, _TEST = 10_000, 100_000, 500_000  # separate counters for the noise of each kind of step
 
@@ -43,7 +44,7 @@ class State:
 class Process(Member):
     """A way to move. State k lies at the noise level `times[k]`."""
 
-    family: ClassVar[str] = "Ways to move"
+    family: ClassVar[str] = tr("Ways to move")
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:
         """The noise level of every state.
@@ -76,25 +77,31 @@ def forward_steps(
 class Langevin(Process):
     kind: Literal["langevin"] = "langevin"
     step: float = knob(
-        0.01, title="step", symbol="c", gt=0, le=1, scale="log",
-        help="How far one step goes. Short steps are slow; long ones widen the law and end in leaps.",
+        0.01, title=tr("step"), symbol="c", gt=0, le=1, scale="log",
+        help=tr("How far one step goes. Short steps are slow; long ones widen the law and end in leaps."),
         formula=r"x \leftarrow x + c\,\nabla\log p_t(x) + \sqrt{2c}\,\varepsilon", source="Luo eq. 158",
     )  # fmt: skip
     heat: float = knob(
-        1.0, title="noise", ge=0, le=1,
-        help="1 samples from p_t; 0 leaves the noise out, and every particle climbs to a mode.",
+        1.0, title=tr("noise"), ge=0, le=1,
+        help=tr("1 samples from p_t; 0 leaves the noise out, and every particle climbs to a mode."),
         source="Luo eq. 158",
     )  # fmt: skip
     adjusted: bool = knob(
-        False, title="Metropolis test",
-        help="Keep each step only with the probability that makes p_t invariant: the honest reference.",
+        False, title=tr("Metropolis test"),
+        help=tr("Keep each step only with the probability that makes p_t invariant: the honest reference."),
         source="Roberts & Tweedie 1996",
     )  # fmt: skip
     steps: int = knob(
-        600, title="steps", symbol="K", ge=1, le=5000, scale="log", help="Steps until the clock starts again."
+        600,
+        title=tr("steps"),
+        symbol="K",
+        ge=1,
+        le=5000,
+        scale="log",
+        help=tr("Steps until the clock starts again."),
     )
     title: ClassVar[str] = "Langevin"
-    summary: ClassVar[str] = "follows the score of one noise level, with noise."
+    summary: ClassVar[str] = tr("follows the score of one noise level, with noise.")
     formula: ClassVar[str] = r"x \leftarrow x + c\,\nabla\log p_t(x) + \sqrt{2c}\,\varepsilon"
     source: ClassVar[str] = "Luo eq. 158"
 
@@ -125,30 +132,31 @@ def _coins(seed: int, k: int, count: int) -> np.ndarray:
 
 class Reverse(Process):
     kind: Literal["reverse"] = "reverse"
-    sampler: AnySampler = knob(DDIM(), title="sampler", help="The rule of each reverse step.")
+    sampler: AnySampler = knob(DDIM(), title=tr("sampler"), help=tr("The rule of each reverse step."))
     steps: int = knob(
-        200, title="steps", symbol="S", ge=1, le=1000, scale="log",
-        help="Reverse steps from the noise to the data.", source="Stratos §3.3",
+        200, title=tr("steps"), symbol="S", ge=1, le=1000, scale="log",
+        help=tr("Reverse steps from the noise to the data."), source="Stratos §3.3",
     )  # fmt: skip
     spacing: AnySpacing = knob(
-        TrailingSpacing(), title="times", symbol="τ", help="Which of the T times the chain visits.",
+        TrailingSpacing(), title=tr("times"), symbol="τ", help=tr("Which of the T times the chain visits."),
         advanced=True,
     )  # fmt: skip
     climb: Literal["noise", "flow"] = knob(
-        "noise", title="way up", advanced=True, words={"noise": "fresh noise", "flow": "the flow"},
-        help="How particles that begin as data go up to the noise: by fresh noise, or along the "
-             "probability flow, which DDIM walks back (inversion).",
+        "noise", title=tr("way up"), advanced=True,
+        words={"noise": tr("fresh noise"), "flow": tr("the flow")},
+        help=tr("How particles that begin as data go up to the noise: by fresh noise, or along the "
+             "probability flow, which DDIM walks back (inversion)."),
         source="DDIM §4.3",
     )  # fmt: skip
-    title: ClassVar[str] = "reverse chain"
-    summary: ClassVar[str] = "walks from pure noise down to the data, one level after the other."
+    title: ClassVar[str] = tr("reverse chain")
+    summary: ClassVar[str] = tr("walks from pure noise down to the data, one level after the other.")
     formula: ClassVar[str] = r"x_T \to \dots \to x_t \to x_s \to \dots \to x_0"
     source: ClassVar[str] = "Stratos §3.3; Luo eq. 143"
 
     @model_validator(mode="after")
     def _no_learned_variance(self) -> Reverse:
         if self.sampler.uses_learned_variance:
-            raise Refused(NOT_LEARNED.format(name="The denoiser of the plane"))
+            raise Refused(NOT_LEARNED.format(name=tr("The denoiser of the plane")))
         return self
 
     def times(self, tables: Tables, t: int, up: bool) -> tuple[int, ...]:
@@ -185,11 +193,11 @@ class Reverse(Process):
 class Forward(Process):
     kind: Literal["forward"] = "forward"
     steps: int = knob(
-        200, title="steps", symbol="S", ge=1, le=1000, scale="log",
-        help="Steps from the data to the noise.", source="Luo eq. 69",
+        200, title=tr("steps"), symbol="S", ge=1, le=1000, scale="log",
+        help=tr("Steps from the data to the noise."), source="Luo eq. 69",
     )  # fmt: skip
-    title: ClassVar[str] = "forward noising"
-    summary: ClassVar[str] = "adds noise to exact samples until nothing of them is left."
+    title: ClassVar[str] = tr("forward noising")
+    summary: ClassVar[str] = tr("adds noise to exact samples until nothing of them is left.")
     formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon"
     source: ClassVar[str] = "Luo eq. 69"
 

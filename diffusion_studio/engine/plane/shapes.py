@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from diffusion_studio.core.denoisers.mixture import Mixture, covariance
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 MOST_MODES = 160  # components of a drawn or photographed density
 CLASSES = 8
@@ -22,27 +23,37 @@ REACH = 2.2  # half the width that shapes are fitted into
 class Mode(Choice):
     """One Gaussian: its place, its ellipse, how much of the whole it is, and its class."""
 
-    x: float = knob(0.0, title="place", symbol="x", ge=-10, le=10, help="The mean, from left to right.")
-    y: float = knob(0.0, title="place", symbol="y", ge=-10, le=10, help="The mean, from below upwards.")
+    x: float = knob(
+        0.0, title=tr("place"), symbol="x", ge=-10, le=10, help=tr("The mean, from left to right.")
+    )
+    y: float = knob(
+        0.0, title=tr("place"), symbol="y", ge=-10, le=10, help=tr("The mean, from below upwards.")
+    )
     sd_1: float = knob(
         0.3,
-        title="long spread",
+        title=tr("long spread"),
         ge=0.003,
         le=10,
         scale="log",
-        help="Standard deviation along the first axis.",
+        help=tr("Standard deviation along the first axis."),
     )
     sd_2: float = knob(
-        0.3, title="cross spread", ge=0.003, le=10, scale="log", help="Standard deviation across it."
+        0.3, title=tr("cross spread"), ge=0.003, le=10, scale="log", help=tr("Standard deviation across it.")
     )
     angle: float = knob(
-        0.0, title="turned by", unit="rad", ge=-10, le=10, advanced=True, help="Direction of the first axis."
+        0.0,
+        title=tr("turned by"),
+        unit="rad",
+        ge=-10,
+        le=10,
+        advanced=True,
+        help=tr("Direction of the first axis."),
     )
     weight: float = knob(
-        1.0, title="weight", symbol="π_k", gt=0, le=100, scale="log",
-        help="How much of the whole this mode is, in proportion to the others.", source="Luo eq. 159",
+        1.0, title=tr("weight"), symbol="π_k", gt=0, le=100, scale="log",
+        help=tr("How much of the whole this mode is, in proportion to the others."), source="Luo eq. 159",
     )  # fmt: skip
-    label: int = knob(0, title="class", symbol="y", ge=0, lt=CLASSES, help="The class of its points.")
+    label: int = knob(0, title=tr("class"), symbol="y", ge=0, lt=CLASSES, help=tr("The class of its points."))
 
 
 Modes = tuple[Mode, ...]
@@ -161,17 +172,24 @@ def _board() -> Modes:
 
 
 SHAPES = (
-    Shape("three", "three modes, 1 : 1 : 2", "Three Gaussians, one twice as heavy (Luo, figure 6).", _three),
-    Shape("two", "two far modes, 1 : 4", "Two Gaussians so far apart that no chain crosses.", _two),
-    Shape("ring", "ring of eight", "Eight equal Gaussians on a circle.", _ring),
-    Shape("grid", "grid of 25", "Twenty-five narrow Gaussians.", _grid),
-    Shape("inside", "one inside the other", "A narrow Gaussian in the middle of a wide one.", _inside),
-    Shape("single", "one Gaussian", "The case in which everything is known by hand.", _single),
-    Shape("moons", "moons", "Two half circles, each a strand of 24 Gaussians.", _moons),
-    Shape("circles", "circles", "Two rings, made of 60 Gaussians.", _circles),
-    Shape("roll", "swiss roll", "A spiral, made of 60 Gaussians.", _roll),
-    Shape("board", "checkerboard", "Eight squares, each of 16 Gaussians.", _board),
-    Shape("line", "a thin curve", "A wave only 0.01 wide: data on a manifold.", _line),
+    Shape(
+        "three",
+        tr("three modes, 1 : 1 : 2"),
+        tr("Three Gaussians, one twice as heavy (Luo, figure 6)."),
+        _three,
+    ),
+    Shape("two", tr("two far modes, 1 : 4"), tr("Two Gaussians so far apart that no chain crosses."), _two),
+    Shape("ring", tr("ring of eight"), tr("Eight equal Gaussians on a circle."), _ring),
+    Shape("grid", tr("grid of 25"), tr("Twenty-five narrow Gaussians."), _grid),
+    Shape(
+        "inside", tr("one inside the other"), tr("A narrow Gaussian in the middle of a wide one."), _inside
+    ),
+    Shape("single", tr("one Gaussian"), tr("The case in which everything is known by hand."), _single),
+    Shape("moons", tr("moons"), tr("Two half circles, each a strand of 24 Gaussians."), _moons),
+    Shape("circles", tr("circles"), tr("Two rings, made of 60 Gaussians."), _circles),
+    Shape("roll", tr("swiss roll"), tr("A spiral, made of 60 Gaussians."), _roll),
+    Shape("board", tr("checkerboard"), tr("Eight squares, each of 16 Gaussians."), _board),
+    Shape("line", tr("a thin curve"), tr("A wave only 0.01 wide: data on a manifold."), _line),
 )
 CUSTOM = "custom"
 
@@ -205,7 +223,7 @@ def modes_from_picture(ink: NDArray[np.float64]) -> Modes:
         Refused: the picture is empty.
     """
     if ink.size == 0 or float(ink.max()) <= 0:
-        raise Refused("There is nothing in this picture that is dark or coloured enough.")
+        raise Refused(tr("There is nothing in this picture that is dark or coloured enough."))
     height, width = ink.shape
     for cells in range(40, 3, -1):
         side = max(height, width) / cells

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import digest, digest_of, fsync_folder, to_json, write_synced
 from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, json_inside, read_inside, regular
 
@@ -117,17 +118,22 @@ def problem_with(path: Path) -> str:
     try:
         files = json_inside(path, MANIFEST)["files"]
         if not files:
-            return f"{path.name}/{MANIFEST} lists nothing."
+            return tr("{name}/{manifest} lists nothing.", name=path.name, manifest=MANIFEST)
         found = (
             _problem_of_file(path, name, entry["size"], entry["sha256"]) for name, entry in files.items()
         )
         return next(filter(None, found), "")
     except FileNotFoundError as error:
-        return f"{path.name} is incomplete: {error.strerror}."
+        return tr("{name} is incomplete: {reason}.", name=path.name, reason=error.strerror)
     except OSError as error:
-        return f"{path.name}/{MANIFEST} cannot be read: {error.strerror or error}."
+        return tr(
+            "{name}/{manifest} cannot be read: {reason}.",
+            name=path.name,
+            manifest=MANIFEST,
+            reason=error.strerror or error,
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
-        return f"{path.name}/{MANIFEST} cannot be read."
+        return tr("{name}/{manifest} cannot be read.", name=path.name, manifest=MANIFEST)
 
 
 def _problem_of_file(path: Path, name: str, size: int, sha256: str) -> str:
@@ -140,13 +146,26 @@ def _problem_of_file(path: Path, name: str, size: int, sha256: str) -> str:
         file = regular(inside(path, name), MOST_TENSORS)
         found = file.stat().st_size
         if found != size:
-            return f"{path.name}/{name} has {found} bytes instead of {size}."
+            return tr(
+                "{name}/{file} has {found} bytes instead of {size}.",
+                name=path.name,
+                file=name,
+                found=found,
+                size=size,
+            )
         if digest_of(file) != sha256:
-            return f"{path.name}/{name} was changed or damaged: its checksum is wrong."
+            return tr(
+                "{name}/{file} was changed or damaged: its checksum is wrong.", name=path.name, file=name
+            )
     except FileNotFoundError:
         raise
     except OSError as error:
-        return f"{path.name}/{name} cannot be read: {error.strerror or error}."
+        return tr(
+            "{name}/{file} cannot be read: {reason}.",
+            name=path.name,
+            file=name,
+            reason=error.strerror or error,
+        )
     return ""
 
 
@@ -212,7 +231,9 @@ def read_json(folder: Path, name: str) -> Any:
     except OSError as error:
         raise _unreadable(folder, name, error) from None
     except Refused as error:
-        raise CheckpointError(f"{folder / name} cannot be read: {error}.") from None
+        raise CheckpointError(
+            tr("{path} cannot be read: {reason}.", path=folder / name, reason=error)
+        ) from None
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
@@ -227,11 +248,13 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     except OSError as error:
         raise _unreadable(folder, name, error) from None
     except Exception as error:  # the library raises several kinds for damaged bytes
-        raise CheckpointError(f"{folder / name} is damaged.") from error
+        raise CheckpointError(tr("{path} is damaged.", path=folder / name)) from error
 
 
 def _unreadable(folder: Path, name: str, error: OSError) -> CheckpointError:
     path, reason = folder / name, error.strerror or error
     if isinstance(error, FileNotFoundError):
-        return CheckpointError(f"{path.name} is missing in {path.parent}: {reason}.")
-    return CheckpointError(f"{path} cannot be read: {reason}.")
+        return CheckpointError(
+            tr("{name} is missing in {folder}: {reason}.", name=path.name, folder=path.parent, reason=reason)
+        )
+    return CheckpointError(tr("{path} cannot be read: {reason}.", path=path, reason=reason))

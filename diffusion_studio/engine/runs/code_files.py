@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.importing import importing
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import to_json
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, checkpoint_step, read_json
 from diffusion_studio.engine.runs.fitness import check_numbers, check_shapes
@@ -61,8 +62,12 @@ def code_beside(model: Path, device: torch.device) -> Code | None:
         return None
     if not (model / place / CONFIG).is_file():
         raise CheckpointError(
-            f"{model.name} is a model of codes, and the autoencoder that belongs to it ({place.rstrip('/')}) "
-            "does not lie in its folder."
+            tr(
+                "{model} is a model of codes, and the autoencoder that belongs to it ({place}) does not lie "
+                "in its folder.",
+                model=model.name,
+                place=place.rstrip("/"),
+            )
         )
     return read_code(model, place, device, model.name)
 
@@ -85,7 +90,9 @@ def read_code(folder: Path, place: str, device: torch.device, name: str) -> Code
     channels = int(network.config.latent_channels)
     mean, spread = (_numbers(card.get(key), channels, folder) for key in ("mean", "spread"))
     if not bool((spread > 0).all()):
-        raise CheckpointError(f"The codes in {folder} have no spread, so that they cannot be standardised.")
+        raise CheckpointError(
+            tr("The codes in {folder} have no spread, so that they cannot be standardised.", folder=folder)
+        )
     return Code(
         network, mean.to(device), spread.to(device), _digest(network.state_dict()),
         str(card.get("name") or name or folder.name),
@@ -104,8 +111,12 @@ def _planned(config: Any, folder: Path) -> AutoencoderKL:
     kind = config.get("_class_name") if isinstance(config, dict) else None
     if kind != KIND:
         raise CheckpointError(
-            f"The autoencoder in {folder} is {kind or 'of no known kind'}; only {KIND} can be opened, whose "
-            "codes are numbers."
+            tr(
+                "The autoencoder in {folder} is {found}; only {kind} can be opened, whose codes are numbers.",
+                folder=folder,
+                found=kind or tr("of no known kind"),
+                kind=KIND,
+            )
         )
     check_numbers(config)
     try:
@@ -113,16 +124,25 @@ def _planned(config: Any, folder: Path) -> AutoencoderKL:
             network = AutoencoderKL(**plain(config))
     except Exception as error:  # the library raises whatever a wrong value leads to
         raise CheckpointError(
-            "The autoencoder's config is not valid: nothing can be built from it."
+            tr("The autoencoder's config is not valid: nothing can be built from it.")
         ) from error
     found = network.config
     if found.in_channels != found.out_channels or found.in_channels not in (1, 3):
         raise CheckpointError(
-            f"The autoencoder's pictures have {found.in_channels} channels and come back with "
-            f"{found.out_channels}; only grey (1) and colour (3) can be shown."
+            tr(
+                "The autoencoder's pictures have {in_channels} channels and come back with {out_channels}; "
+                "only grey (1) and colour (3) can be shown.",
+                in_channels=found.in_channels,
+                out_channels=found.out_channels,
+            )
         )
     if not isinstance(found.latent_channels, int) or not 1 <= found.latent_channels <= MOST_CHANNELS:
-        raise CheckpointError(f"The autoencoder's codes should have from 1 to {MOST_CHANNELS} channels.")
+        raise CheckpointError(
+            tr(
+                "The autoencoder's codes should have from 1 to {most} channels.",
+                most=MOST_CHANNELS,
+            )
+        )
     return network
 
 
@@ -143,7 +163,9 @@ def _numbers(values: Any, channels: int, folder: Path) -> Tensor:
     """One number for each channel of a code. (c, 1, 1)"""
     sound = isinstance(values, list) and len(values) == channels
     if not sound or not all(isinstance(each, int | float) and math.isfinite(each) for each in values):
-        raise CheckpointError(f"What standardises the codes in {folder} is not a number for each channel.")
+        raise CheckpointError(
+            tr("What standardises the codes in {folder} is not a number for each channel.", folder=folder)
+        )
     return torch.tensor(values, dtype=torch.float32)[:, None, None]
 
 

@@ -22,6 +22,7 @@ from diffusion_studio.core.process.forward import (
 from diffusion_studio.core.process.schedules import AnySchedule, CosineSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.models.unet import UNetSpec
 
@@ -33,21 +34,21 @@ class DiffusionSpec(Choice):
     """The forward process."""
 
     steps: int = knob(
-        1000, title="steps", symbol="T", ge=2, le=4000, scale="log",
-        help="Number of noising steps between an image and pure noise.", source="Ho et al. 2020, §4",
+        1000, title=tr("steps"), symbol="T", ge=2, le=4000, scale="log",
+        help=tr("Number of noising steps between an image and pure noise."), source="Ho et al. 2020, §4",
     )  # fmt: skip
     schedule: AnySchedule = knob(
-        CosineSchedule(), title="schedule", symbol="β", help="How fast noise is added."
+        CosineSchedule(), title=tr("schedule"), symbol="β", help=tr("How fast noise is added.")
     )
 
     forward: AnyForwardProcess = knob(
-        VariancePreserving(), title="process", symbol="x_t",
-        help="How image and noise are mixed: what the network is shown.",
+        VariancePreserving(), title=tr("process"), symbol="x_t",
+        help=tr("How image and noise are mixed: what the network is shown."),
     )  # fmt: skip
     zero_terminal: bool = knob(
-        False, title="zero SNR at T",
-        help="Stretch the schedule so that nothing of the image is left at T (zero terminal SNR). "
-             "Then ε says nothing at T, so the network must predict x₀ or v.",
+        False, title=tr("zero SNR at T"),
+        help=tr("Stretch the schedule so that nothing of the image is left at T (zero terminal SNR). "
+             "Then ε says nothing at T, so the network must predict x₀ or v."),
         formula=r"\mathrm{SNR}(T) = 0", source="Lin et al. 2024, algorithm 1",
     )  # fmt: skip
 
@@ -69,31 +70,33 @@ class ObjectiveSpec(Choice):
     """What is minimised. Loss, weight and density may be changed while training."""
 
     predict: PredictionKind = knob(
-        "v", title="predict", words={kind: reading.title for kind, reading in READINGS.items()},
-        help="What the network says about x_t. Each can be turned into the others; they differ in what is "
+        "v", title=tr("predict"), words={kind: reading.title for kind, reading in READINGS.items()},
+        help=tr("What the network says about x_t. Each can be turned into the others; they differ in what is "
              "easy to learn, and in what counts. Choosing one proposes its plain loss as the weight: "
-             "1 on its own error, and for the score 1 on that of ε. A weight that was chosen stays.",
+             "1 on its own error, and for the score 1 on that of ε. A weight that was chosen stays."),
         source="Luo eq. 115–151",
     )  # fmt: skip
     variance: ReverseVariance = knob(
-        "fixed", title="variance", symbol="σ²",
-        words={"fixed": "fixed", "hybrid": "learned, L_hybrid", "vlb": "learned, L_vlb"},
-        help="Learned: the network also says how much noise each reverse step adds, between β̃ and β. "
+        "fixed", title=tr("variance"), symbol="σ²",
+        words={"fixed": tr("fixed"), "hybrid": tr("learned, L_hybrid"), "vlb": tr("learned, L_vlb")},
+        help=tr("Learned: the network also says how much noise each reverse step adds, between β̃ and β. "
              "L_hybrid adds a thousandth of the bound for it; L_vlb minimises the bound itself, and λ_t "
-             "does not act.",
+             "does not act."),
         formula=r"\sigma_t^2 = e^{v\ln\beta_t + (1-v)\ln\tilde\beta_t}", source="iDDPM eq. 15, 16",
     )  # fmt: skip
-    loss: AnyLoss = knob(L2Loss(), title="loss", symbol="ρ", help="How an error counts.")
+    loss: AnyLoss = knob(L2Loss(), title=tr("loss"), symbol="ρ", help=tr("How an error counts."))
     weight: AnyWeight = knob(
         plain_weight("v"),
-        title="weight",
+        title=tr("weight"),
         symbol="λ",
-        help="How much the error of each t counts, on the ε error. The plain loss of x₀ is 1/SNR there, the "
-        "one of v 1/ᾱ; 1 for such a network asks for far more precision near the data, and learns late.",
+        help=tr(
+            "How much the error of each t counts, on the ε error. The plain loss of x₀ is 1/SNR there, the "
+            "one of v 1/ᾱ; 1 for such a network asks for far more precision near the data, and learns late."
+        ),
         source="Course eq. 2.10, algorithm 1",
     )
     density: AnyTimeDensity = knob(
-        UniformDensity(), title="draw t", symbol="p", help="How often each t is drawn."
+        UniformDensity(), title=tr("draw t"), symbol="p", help=tr("How often each t is drawn.")
     )
 
     def proposals(self, name: str, value: Any) -> Mapping[str, Any]:
@@ -118,92 +121,94 @@ class TrainingSpec(Choice):
     """How the network is trained."""
 
     steps: int = knob(
-        0, title="steps", ge=0, le=100_000_000, words={0: "no limit"},
-        help="Training ends after this many steps; 0 sets no limit.",
+        0, title=tr("steps"), ge=0, le=100_000_000, words={0: tr("no limit")},
+        help=tr("Training ends after this many steps; 0 sets no limit."),
     )  # fmt: skip
     seconds: float = knob(
-        0.0, title="time", unit="s", ge=0, le=10_000_000, words={0: "no limit"},
-        help="Training ends after this much training time; 0 sets no limit.",
+        0.0, title=tr("time"), unit="s", ge=0, le=10_000_000, words={0: tr("no limit")},
+        help=tr("Training ends after this much training time; 0 sets no limit."),
     )  # fmt: skip
     batch_size: int = knob(
-        0, title="batch size", symbol="B", ge=0, le=4096, words={0: "auto"},
-        help="Images in each step. Fewer need less memory and allow more steps; more give a calmer gradient. "
-             "0 chooses: 32 on a processor where the images are larger than 16 px, otherwise 128.",
+        0, title=tr("batch size"), symbol="B", ge=0, le=4096, words={0: tr("auto")},
+        help=tr("Images in each step. Fewer need less memory and allow more steps; more give a calmer "
+                "gradient. 0 chooses: 32 on a processor where the images are larger than 16 px, otherwise "
+                "128."),
     )  # fmt: skip
     parts: int = knob(
-        0, title="parts of a step", ge=0, le=MOST_PARTS, advanced=True, words={0: "auto"},
-        help="Into how many parts the images of a step are split. Each is worked on by a processor of its "
+        0, title=tr("parts of a step"), ge=0, le=MOST_PARTS, advanced=True, words={0: tr("auto")},
+        help=tr("Into how many parts the images of a step are split. Each is worked on by a processor of its "
              "own, and their gradients are added: the same step, but for rounding. 0 measures at the start "
              "what is faster: 1, every operation by all processors, or one for each processor, which keeps "
              "its share beside other programs. Once they slow a training down it goes on in parts. More "
-             "parts than processors need less memory: those without a processor wait for their turn.",
+             "parts than processors need less memory: those without a processor wait for their turn."),
         formula=r"\nabla L = \sum_p \tfrac{B_p}{B}\, \nabla L_p",
     )  # fmt: skip
     optimizer: Literal["auto", "muon", "adamw"] = knob(
-        "auto", title="optimizer", advanced=True, words={"muon": "Muon", "adamw": "AdamW"},
-        help="Muon turns the gradient of each matrix into a rotation, so that every direction is learned "
+        "auto", title=tr("optimizer"), advanced=True, words={"muon": "Muon", "adamw": "AdamW"},
+        help=tr("Muon turns the gradient of each matrix into a rotation, so that every direction is learned "
              "equally fast: about half the steps of AdamW. What is no matrix is moved by AdamW. "
-             "auto takes Muon for images larger than 16 px, whose steps take long enough.",
+             "auto takes Muon for images larger than 16 px, whose steps take long enough."),
         formula=r"\theta \leftarrow \theta - \eta\, U V^\top, \quad m = U S V^\top",
         source="Jordan et al. 2024",
     )  # fmt: skip
     learning_rate: float = knob(
-        3e-3, title="learning rate", gt=0, le=1, scale="log",
-        help="Step length of the optimizer. Too large and the loss jumps, too small and nothing happens; "
-             "wide networks need a smaller one.",
+        3e-3, title=tr("learning rate"), gt=0, le=1, scale="log",
+        help=tr("Step length of the optimizer. Too large and the loss jumps, too small and nothing happens; "
+             "wide networks need a smaller one."),
         source="Loshchilov & Hutter 2019",
     )  # fmt: skip
     ema_decay: float = knob(
-        0.999, title="EMA decay", ge=0, lt=1,
-        help="Samples come from a running average of the weights; closer to 1 averages over more steps.",
+        0.999, title=tr("EMA decay"), ge=0, lt=1,
+        help=tr("Samples come from a running average of the weights; closer to 1 averages over more steps."),
         formula=r"\bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta", source="Ho et al. 2020, appendix B",
     )  # fmt: skip
     label_dropout: float = knob(
-        0.1, title="drop label", symbol="p", ge=0, le=1,
-        help="How often a label is hidden, so that the network also learns without one; guidance needs both.",
+        0.1, title=tr("drop label"), symbol="p", ge=0, le=1,
+        help=tr("How often a label is hidden, so that the network also learns without one; guidance needs "
+                "both."),
         source="Ho & Salimans 2022, algorithm 1",
     )  # fmt: skip
     warmup: int = knob(
-        50, title="warm-up", ge=0, le=100_000, advanced=True,
-        help="The learning rate grows from 0 over the first steps.",
+        50, title=tr("warm-up"), ge=0, le=100_000, advanced=True,
+        help=tr("The learning rate grows from 0 over the first steps."),
     )  # fmt: skip
     decay_from: int = knob(
-        0, title="decay from", ge=0, le=10_000_000, advanced=True, words={0: "never"},
-        help="From this step on the learning rate falls like 1/√step, so that the weights come to rest.",
+        0, title=tr("decay from"), ge=0, le=10_000_000, advanced=True, words={0: tr("never")},
+        help=tr("From this step on the learning rate falls like 1/√step, so that the weights come to rest."),
         formula=r"\eta_k = \eta \big/ \sqrt{\max(k/k_0,\,1)}", source="EDM2 eq. 67",
     )  # fmt: skip
     weight_decay: float = knob(
-        0.0, title="weight decay", ge=0, le=1, advanced=True,
-        help="Pulls weights towards 0 a little at each step.", source="Loshchilov & Hutter 2019",
+        0.0, title=tr("weight decay"), ge=0, le=1, advanced=True,
+        help=tr("Pulls weights towards 0 a little at each step."), source="Loshchilov & Hutter 2019",
     )  # fmt: skip
     gradient_clip: float = knob(
-        1.0, title="gradient clip", ge=0, le=1000, advanced=True, words={0: "off"},
-        help="Longest gradient that is followed; longer ones are shortened. 0 never clips.",
+        1.0, title=tr("gradient clip"), ge=0, le=1000, advanced=True, words={0: tr("off")},
+        help=tr("Longest gradient that is followed; longer ones are shortened. 0 never clips."),
     )  # fmt: skip
     precision: Literal["auto", "fp32", "bf16"] = knob(
-        "auto", title="precision", advanced=True,
-        help="bf16 is faster where the processor has it and the images are not tiny; auto decides.",
+        "auto", title=tr("precision"), advanced=True,
+        help=tr("bf16 is faster where the processor has it and the images are not tiny; auto decides."),
     )  # fmt: skip
     checkpoint_every: int = knob(
-        1000, title="checkpoint after", ge=1, le=10_000_000, advanced=True,
-        help="Steps between checkpoints; what a crash can cost at most.",
+        1000, title=tr("checkpoint after"), ge=1, le=10_000_000, advanced=True,
+        help=tr("Steps between checkpoints; what a crash can cost at most."),
     )  # fmt: skip
     checkpoint_minutes: float = knob(
-        5.0, title="checkpoint time", unit="min", ge=0.1, le=1440, advanced=True,
-        help="Longest training time between checkpoints.",
+        5.0, title=tr("checkpoint time"), unit="min", ge=0.1, le=1440, advanced=True,
+        help=tr("Longest training time between checkpoints."),
     )  # fmt: skip
     keep_checkpoints: int = knob(
-        3, title="keep checkpoints", ge=1, le=1000, advanced=True,
-        help="Older checkpoints are deleted once a newer one is complete.",
+        3, title=tr("keep checkpoints"), ge=1, le=1000, advanced=True,
+        help=tr("Older checkpoints are deleted once a newer one is complete."),
     )  # fmt: skip
     preview_count: int = knob(
-        16, title="preview images", ge=0, le=100, advanced=True,
-        help="Images drawn from time to time while training, always from the same noise. 0 draws none; "
-             "from 64 on their quality is measured, beside that of real images and of noise.",
+        16, title=tr("preview images"), ge=0, le=100, advanced=True,
+        help=tr("Images drawn from time to time while training, always from the same noise. 0 draws none; "
+             "from 64 on their quality is measured, beside that of real images and of noise."),
     )  # fmt: skip
     preview_share: float = knob(
-        0.02, title="preview time", ge=0, le=0.5, advanced=True,
-        help="Largest share of the training time that previews may take.",
+        0.02, title=tr("preview time"), ge=0, le=0.5, advanced=True,
+        help=tr("Largest share of the training time that previews may take."),
     )  # fmt: skip
 
 
@@ -216,9 +221,9 @@ class TrainingConfig(Choice):
 
     kind: ClassVar[str] = ""
     seed: int = knob(
-        0, title="seed", ge=0, le=2**31 - 1,
-        help="Same seed, same data, same machine and as many parts of a step: the same training, number by "
-             "number.",
+        0, title=tr("seed"), ge=0, le=2**31 - 1,
+        help=tr("Same seed, same data, same machine and as many parts of a step: the same training, number "
+                "by number."),
     )  # fmt: skip
 
     @property
@@ -240,13 +245,17 @@ class RunConfig(TrainingConfig):
     @model_validator(mode="after")
     def _fitting(self) -> RunConfig:
         if self.diffusion.zero_terminal and not READINGS[self.objective.predict].holds_without_signal:
-            known = " or ".join(each.symbol for each in READINGS.values() if each.holds_without_signal)
+            known = tr(" or ").join(each.symbol for each in READINGS.values() if each.holds_without_signal)
             raise Refused(
-                f"Where the last state is pure noise, {READINGS[self.objective.predict].title} says nothing "
-                f"about the image: predict {known}, or leave “zero SNR at T” off"
+                tr(
+                    "Where the last state is pure noise, {title} says nothing about the image: predict "
+                    "{known}, or leave “zero SNR at T” off",
+                    title=READINGS[self.objective.predict].title,
+                    known=known,
+                )
             )
         if self.objective.variance != "fixed" and not self.objective.loss.is_squared:
-            raise Refused("A learned variance needs the L2 loss: the bound knows no other")
+            raise Refused(tr("A learned variance needs the L2 loss: the bound knows no other"))
         if self.diffusion.schedule.learns:
             self._check_learned()
         self.objective.weight_for(self.diffusion.tables())
@@ -260,8 +269,8 @@ class RunConfig(TrainingConfig):
         """A learned schedule is trained by the bound, in which λ_t does not act."""
         objective = self.objective
         if not objective.loss.is_squared:
-            raise Refused("A learned schedule is trained by the bound, which knows only the L2 loss")
+            raise Refused(tr("A learned schedule is trained by the bound, which knows only the L2 loss"))
         if objective.variance != "fixed" or self.diffusion.zero_terminal:
-            raise Refused("A learned schedule needs a fixed variance, and no stretching to pure noise")
+            raise Refused(tr("A learned schedule needs a fixed variance, and no stretching to pure noise"))
         if not self.diffusion.tables().preserves:
-            raise Refused("A learned schedule needs the process VP: its bound is written in ᾱ alone")
+            raise Refused(tr("A learned schedule needs the process VP: its bound is written in ᾱ alone"))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import filelock
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import fsync_folder, to_json, write_atomically
 from diffusion_studio.engine.runs.code_files import CARD, CODE, CONFIG, WEIGHTS
 from diffusion_studio.engine.runs.config import TrainingConfig
@@ -95,7 +96,13 @@ def create_run(
         else:
             _make_beside(path, files)
     except OSError as error:
-        raise RunError(f"The run folder {path} cannot be written: {error.strerror or error}.") from None
+        raise RunError(
+            tr(
+                "The run folder {path} cannot be written: {reason}.",
+                path=path,
+                reason=error.strerror or error,
+            )
+        ) from None
     return run
 
 
@@ -109,7 +116,7 @@ def _make_beside(path: Path, files: dict[str, bytes]) -> None:
         draft.rename(path)
     except OSError:
         if os.path.lexists(path):  # since the rename began
-            raise TakenError(f"{path} was made by another training meanwhile.") from None
+            raise TakenError(tr("{path} was made by another training meanwhile.", path=path)) from None
         raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -118,7 +125,7 @@ def _make_beside(path: Path, files: dict[str, bytes]) -> None:
 
 def _fill_existing(path: Path, files: dict[str, bytes]) -> None:
     if not path.is_dir():
-        raise RunError(f"{path} already exists and is not empty. Choose another folder.")
+        raise RunError(tr("{path} already exists and is not empty. Choose another folder.", path=path))
     _check_free(path)
     with _claimed(path):
         _check_free(path)  # another may have been faster
@@ -132,9 +139,9 @@ def _check_free(path: Path) -> None:
         RunError: it holds something else than what is left of a run that was never complete.
     """
     if is_run(path):
-        raise TakenError(f"{path} already holds a run. Resume it, or choose another folder.")
+        raise TakenError(tr("{path} already holds a run. Resume it, or choose another folder.", path=path))
     if not all(_is_leftover(entry) for entry in path.iterdir()):
-        raise RunError(f"{path} already exists and is not empty. Choose another folder.")
+        raise RunError(tr("{path} already exists and is not empty. Choose another folder.", path=path))
 
 
 def _is_leftover(entry: Path) -> bool:
@@ -152,7 +159,7 @@ def _claimed(path: Path) -> Iterator[None]:
         with lock_of(path):
             yield
     except filelock.Timeout:
-        raise TakenError(f"{path} is being made by another training.") from None
+        raise TakenError(tr("{path} is being made by another training.", path=path)) from None
 
 
 def _fill(folder: Path, files: dict[str, bytes]) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, parsed, regular
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
 
@@ -33,21 +34,33 @@ def check_numbers(config: dict[str, Any]) -> None:
         for value in values if isinstance(values, list) else [values]:
             if value is not None and (not _is_whole(value) or not 1 <= value <= most):
                 raise CheckpointError(
-                    f"The network's config is not valid: {name} is {_short(value)}; it should be a whole "
-                    f"number from 1 to {most}."
+                    tr(
+                        "The network's config is not valid: {name} is {value}; it should be a whole number "
+                        "from 1 to {most}.",
+                        name=name,
+                        value=_short(value),
+                        most=most,
+                    )
                 )
     widths = config.get("block_out_channels", [1])
     levels = len(widths) if isinstance(widths, list) else 0
     if not 1 <= levels <= _MOST_LEVELS or not all(_is_whole(w) and 1 <= w <= _WIDEST for w in widths):
         raise CheckpointError(
-            f"The network's config is not valid: block_out_channels should be up to {_MOST_LEVELS} whole "
-            f"numbers up to {_WIDEST}."
+            tr(
+                "The network's config is not valid: block_out_channels should be up to {most} whole "
+                "numbers up to {widest}.",
+                most=_MOST_LEVELS,
+                widest=_WIDEST,
+            )
         )
     shift = config.get("freq_shift", 0)
     if not isinstance(shift, int | float) or not math.isfinite(shift) or not 0 <= shift < widths[0] / 2:
         raise CheckpointError(
-            f"The network's config is not valid: freq_shift is {_short(shift)}; it should be at least 0 and "
-            "less than half of the first width."
+            tr(
+                "The network's config is not valid: freq_shift is {value}; it should be at least 0 and less "
+                "than half of the first width.",
+                value=_short(shift),
+            )
         )
 
 
@@ -71,14 +84,23 @@ def stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if length > min(_MOST_HEADER, path.stat().st_size):
-                raise Refused("its header is longer than the file")
+                raise Refused(tr("its header is longer than the file"))
             header = parsed(file.read(length))
         entries = {key: entry for key, entry in header.items() if key != "__metadata__"}
         return {key: tuple(int(side) for side in entry["shape"]) for key, entry in entries.items()}
     except OSError as error:
-        raise CheckpointError(f"{name} is missing in {folder}: {error.strerror or error}.") from None
+        raise CheckpointError(
+            tr(
+                "{name} is missing in {folder}: {reason}.",
+                name=name,
+                folder=folder,
+                reason=error.strerror or error,
+            )
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise CheckpointError(f"{folder / name} is damaged: it is not a safetensors file.") from None
+        raise CheckpointError(
+            tr("{path} is damaged: it is not a safetensors file.", path=folder / name)
+        ) from None
 
 
 def check_shapes(unet: UNet2DModel, stored: dict[str, tuple[int, ...]], folder: Path) -> None:
@@ -87,19 +109,23 @@ def check_shapes(unet: UNet2DModel, stored: dict[str, tuple[int, ...]], folder: 
     for name in wanted.keys() | stored.keys():
         if wanted.get(name) != stored.get(name):
             how = _difference(name, wanted.get(name), stored.get(name))
-            raise CheckpointError(f"The weights in {folder} do not fit their config: {how}.")
+            raise CheckpointError(
+                tr("The weights in {folder} do not fit their config: {how}.", folder=folder, how=how)
+            )
 
 
 def _difference(name: str, wanted: tuple[int, ...] | None, stored: tuple[int, ...] | None) -> str:
     if wanted is None:
-        return f"{name} belongs to no layer"
+        return tr("{name} belongs to no layer", name=name)
     if stored is None:
-        return f"{name} is missing"
-    return f"{name} has the shape {_by(stored)} instead of {_by(wanted)}"
+        return tr("{name} is missing", name=name)
+    return tr(
+        "{name} has the shape {found} instead of {wanted}", name=name, found=_by(stored), wanted=_by(wanted)
+    )
 
 
 def _by(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "of one number"
+    return " × ".join(map(str, shape)) or tr("of one number")
 
 
 def check_call(unet: UNet2DModel, sides: tuple[int, int]) -> None:
@@ -114,12 +140,20 @@ def check_call(unet: UNet2DModel, sides: tuple[int, int]) -> None:
         (found,) = unet(x, t, class_labels=t if classed else None, return_dict=False)
     except Exception as error:  # whatever a layer raises for what does not fit
         raise CheckpointError(
-            f"The network cannot be called: pictures of {_by(sides)} pixels do not go through its "
-            f"{len(unet.config.block_out_channels)} levels."
+            tr(
+                "The network cannot be called: pictures of {sides} pixels do not go through its {levels} "
+                "levels.",
+                sides=_by(sides),
+                levels=len(unet.config.block_out_channels),
+            )
         ) from error
     if found.shape[2:] != x.shape[2:]:
         raise CheckpointError(
-            f"The network turns pictures of {_by(sides)} pixels into {_by(tuple(found.shape[2:]))}."
+            tr(
+                "The network turns pictures of {sides} pixels into {made}.",
+                sides=_by(sides),
+                made=_by(tuple(found.shape[2:])),
+            )
         )
 
 
@@ -129,11 +163,20 @@ def check_finite(tensors: dict[str, Tensor], folder: Path) -> None:
         if tensor.dtype not in _WEIGHTS:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise CheckpointError(
-                f"The weights in {folder} are of the kind {kind} (first {name}), which only stands for "
-                "numbers; float32, float16, bfloat16 and float64 are read."
+                tr(
+                    "The weights in {folder} are of the kind {kind} (first {name}), which only stands for "
+                    "numbers; float32, float16, bfloat16 and float64 are read.",
+                    folder=folder,
+                    kind=kind,
+                    name=name,
+                )
             )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(
-                f"The weights in {folder} hold values that are not numbers (first {name}): the training that "
-                "made them failed."
+                tr(
+                    "The weights in {folder} hold values that are not numbers (first {name}): the training "
+                    "that made them failed.",
+                    folder=folder,
+                    name=name,
+                )
             )

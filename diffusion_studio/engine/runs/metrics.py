@@ -22,6 +22,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import printable
 from diffusion_studio.engine.files.databases import NO_PLACE, WHY, code_of, why_not
 from diffusion_studio.engine.files.reading import ANY_SIZE, inside, regular
@@ -34,7 +35,7 @@ V = TypeVar("V")
 WAIT, LAST_WAIT = 0.2, 15.0  # seconds for another program that holds the database: on the way, at both ends
 MOST_STEP = 10**12  # beyond it lies no training
 MOST_SEGMENTS = 1000  # starts of one training that are shown
-ODD_ROWS = "it has rows of another kind"
+ODD_ROWS = tr("it has rows of another kind")
 
 _VIEWS = (
     "SELECT 1 FROM sqlite_master WHERE type = 'view' AND "
@@ -208,7 +209,11 @@ class MetricsReader:
         """What could not be read of all that was asked for until now, as a sentence; or nothing."""
         if not self._reasons:
             return ""
-        return f"Not everything in {self._path} can be read ({'; '.join(self._reasons)})."
+        return tr(
+            "Not everything in {path} can be read ({reasons}).",
+            path=self._path,
+            reasons="; ".join(self._reasons),
+        )
 
     def _rows(self, query: str, *, of_newer: bool = False) -> list[Row]:
         """

@@ -16,6 +16,7 @@ import torch
 from diffusion_studio.core.denoisers.readings import PredictionKind
 from diffusion_studio.core.importing import importing
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import COLOURS
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json
 from diffusion_studio.engine.runs.code_files import code_beside
@@ -37,8 +38,8 @@ SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
 STUDIO = "studio.json"
 
 _EMBEDDINGS = {  # of a network that asks for more than a time and a class
-    "class_embed_type": "its classes are vectors that another network makes",
-    "time_embedding_type": "its time is that of a continuous process",
+    "class_embed_type": tr("its classes are vectors that another network makes"),
+    "time_embedding_type": tr("its time is that of a continuous process"),
 }
 _READ = (None, "positional", "learned", "timestep")
 MOST_CHANNELS = 4
@@ -133,17 +134,24 @@ def _notes(
     """What a person should know about how the folder was read."""
     found = []
     if files.scheduler is None:
-        found.append("No scheduler lies beside this network: linear β as in DDPM, T = 1000, is assumed.")
+        found.append(tr("No scheduler lies beside this network: linear β as in DDPM, T = 1000, is assumed."))
     elif files.scheduler[0] != files.folder:
-        found.append(f"Its scheduler is the one in {files.scheduler[0]}.")
+        found.append(tr("Its scheduler is the one in {scheduler}.", scheduler=files.scheduler[0]))
     if files.network.startswith("unet_ema/"):
-        found.append("Its averaged weights (unet_ema) are used.")
+        found.append(tr("Its averaged weights (unet_ema) are used."))
     if not (files.folder / STUDIO).is_file() and code is None:
         found.append(clipping_note(scheduler))
     if code is None and network.in_channels not in COLOURS:
-        found.append(f"The {network.in_channels} channels of its pictures are shown side by side, in grey.")
+        found.append(
+            tr(
+                "The {count} channels of its pictures are shown side by side, in grey.",
+                count=network.in_channels,
+            )
+        )
     if network.class_embed_type and not network.num_class_embeds:
-        found.append(f"Its classes are any numbers; those up to {NUMBERED - 1} can be asked for.")
+        found.append(
+            tr("Its classes are any numbers; those up to {most} can be asked for.", most=NUMBERED - 1)
+        )
     return tuple(filter(None, found))
 
 
@@ -161,7 +169,9 @@ def _class_names(folder: Path, unet: UNet2DModel) -> tuple[str, ...]:
     if isinstance(studio, dict) and not studio.get("classes"):
         names = []  # classes of the data that the network was not told
     if not isinstance(names, list) or len(names) + 1 != max(known, 1):
-        raise CheckpointError(f"{folder / STUDIO} does not fit the network of {known} classes.")
+        raise CheckpointError(
+            tr("{path} does not fit the network of {classes} classes.", path=folder / STUDIO, classes=known)
+        )
     return tuple(str(name) for name in names)
 
 
@@ -174,17 +184,33 @@ def _channels(unet: UNet2DModel, learned_variance: bool, code: Code | None, fold
     """
     taken, given = unet.config.in_channels, unet.config.out_channels
     if given != (2 * taken if learned_variance else taken):
-        raise CheckpointError(f"The network takes {taken} channels but gives {given}; they must be the same.")
+        raise CheckpointError(
+            tr(
+                "The network takes {taken} channels but gives {given}; they must be the same.",
+                taken=taken,
+                given=given,
+            )
+        )
     if code is not None and taken != code.channels:
         raise CheckpointError(
-            f"The network's codes have {taken} channels, but those of the autoencoder beside it have "
-            f"{code.channels}."
+            tr(
+                "The network's codes have {taken} channels, but those of the autoencoder beside it have "
+                "{channels}.",
+                taken=taken,
+                channels=code.channels,
+            )
         )
     if code is None and _of_codes(folder):
-        raise CheckpointError(f"The network in {folder} is one of codes, and the code is missing beside it.")
+        raise CheckpointError(
+            tr("The network in {folder} is one of codes, and the code is missing beside it.", folder=folder)
+        )
     if code is None and taken > MOST_CHANNELS:
         raise CheckpointError(
-            f"The network's pictures have {taken} channels; up to {MOST_CHANNELS} can be shown."
+            tr(
+                "The network's pictures have {taken} channels; up to {most} can be shown.",
+                taken=taken,
+                most=MOST_CHANNELS,
+            )
         )
     return int(taken)
 
@@ -214,17 +240,27 @@ def planned_unet(config: Any) -> UNet2DModel:
     if not isinstance(config, dict) or config.get("_class_name") != NETWORK:
         name = config.get("_class_name") if isinstance(config, dict) else None
         raise CheckpointError(
-            f"Only UNet2DModel networks can be opened; this folder holds {name or 'something else'}."
+            tr(
+                "Only UNet2DModel networks can be opened; this folder holds {found}.",
+                found=name or tr("something else"),
+            )
         )
     check_numbers(config)
     for name, reason in _EMBEDDINGS.items():
         if config.get(name) not in _READ:
-            raise CheckpointError(f"The network cannot be asked here: {reason} ({name} {config[name]!r}).")
+            raise CheckpointError(
+                tr(
+                    "The network cannot be asked here: {reason} ({name} {value!r}).",
+                    reason=reason,
+                    name=name,
+                    value=config[name],
+                )
+            )
     try:
         with quiet_diffusers(), torch.device("meta"):  # where torch 2.6 cannot be imported as a whole
             return UNet2DModel(**plain(config))
     except Exception as error:  # the library raises whatever a wrong value leads to
-        sentence = "The network's config is not valid: no network can be built from it."
+        sentence = tr("The network's config is not valid: no network can be built from it.")
         raise CheckpointError(sentence) from error
 
 
@@ -245,5 +281,7 @@ def sides_of(size: Any) -> tuple[int, int]:
     """
     sides = size if isinstance(size, list | tuple) else (size, size)
     if len(sides) != 2 or not all(isinstance(side, int) for side in sides):
-        raise CheckpointError(f"The network's config does not tell the size of its pictures: it is {size}.")
+        raise CheckpointError(
+            tr("The network's config does not tell the size of its pictures: it is {size}.", size=size)
+        )
     return int(sides[0]), int(sides[1])

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_tensors
 from diffusion_studio.engine.runs.fitness import check_finite, stored_shapes
 
@@ -46,10 +47,14 @@ def filled(planned: N, folder: Path, pieces: tuple[str, ...]) -> N:
     try:
         planned.load_state_dict(weights, assign=True)
     except RuntimeError as error:
-        raise CheckpointError(f"The weights in {folder} do not fit their config.") from error
+        raise CheckpointError(
+            tr("The weights in {folder} do not fit their config.", folder=folder)
+        ) from error
     left = [tensor for tensor in (*planned.parameters(), *planned.buffers()) if tensor.is_meta]
     if left:
-        raise CheckpointError(f"The weights in {folder} do not fit their config: some are missing.")
+        raise CheckpointError(
+            tr("The weights in {folder} do not fit their config: some are missing.", folder=folder)
+        )
     return planned
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json
 
 MODEL_INDEX = "model_index.json"
@@ -98,8 +99,12 @@ def weights_in(folder: Path, place: str) -> tuple[str, ...]:
             return tuple(f"{place}{name}" for name in _pieces(folder, index))
     for pickle in (found for name in _PICKLES for found in sorted((folder / place).glob(name))):
         raise CheckpointError(
-            f"The weights in {folder} are only there as {pickle.name}, a pickle, which can run code and is "
-            "never read. Save them as safetensors (save_pretrained does) and open the folder again."
+            tr(
+                "The weights in {folder} are only there as {pickle}, a pickle, which can run code and is "
+                "never read. Save them as safetensors (save_pretrained does) and open the folder again.",
+                folder=folder,
+                pickle=pickle.name,
+            )
         )
     return (f"{place}{_WEIGHTS}.safetensors",)
 
@@ -122,7 +127,7 @@ def _pieces(folder: Path, index: str) -> list[str]:
     content = read_json(folder, index)
     names = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(names, dict) or not names or not all(isinstance(n, str) for n in names.values()):
-        raise CheckpointError(f"{folder / index} does not say in which files the weights are.")
+        raise CheckpointError(tr("{path} does not say in which files the weights are.", path=folder / index))
     return sorted(set(names.values()))
 
 

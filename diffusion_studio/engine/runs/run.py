@@ -16,6 +16,7 @@ from typing_extensions import TypeVar
 import diffusion_studio
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.autoencoder_config import AEConfig, HVAEConfig, VAEConfig
@@ -75,10 +76,17 @@ class Run(Generic[C]):
             RunError: no run there, one of another kind, or its config cannot be read.
         """
         if not is_run(path):
-            raise RunError(f"{path} is not a run: it holds no config.json.")
+            raise RunError(tr("{path} is not a run: it holds no config.json.", path=path))
         config = read_config(path)
         if not isinstance(config, kind):
-            raise RunError(f"{path} holds a training of the kind {config.kind}, not {kind.kind}.")
+            raise RunError(
+                tr(
+                    "{path} holds a training of the kind {kind}, not {wanted}.",
+                    path=path,
+                    kind=config.kind,
+                    wanted=kind.kind,
+                )
+            )
         return Run(path, config)
 
     @classmethod
@@ -90,7 +98,9 @@ class Run(Generic[C]):
         """
         folder = owner_of(path)
         if folder is None:
-            raise RunError(f"{path.name} does not say which images it was trained on: it is of no run.")
+            raise RunError(
+                tr("{name} does not say which images it was trained on: it is of no run.", name=path.name)
+            )
         return cls.open(folder)
 
     def config_json(self) -> bytes:
@@ -182,8 +192,8 @@ class Run(Generic[C]):
                 return path, complaints
             if list_checkpoints(self.checkpoint_folder) == seen:  # no training saved and deleted meanwhile
                 break
-        reason = " ".join(complaints) or "Nothing was saved yet."
-        raise RunError(f"{self.name} has no usable checkpoint. {reason}")
+        reason = " ".join(complaints) or tr("Nothing was saved yet.")
+        raise RunError(tr("{name} has no usable checkpoint. {reason}", name=self.name, reason=reason))
 
     def read_newest(self, read: Callable[[Path], V]) -> tuple[V, tuple[str, ...]]:
         """What `read` finds in the newest sound checkpoint, and what `newest_checkpoint` says beside it.
@@ -253,12 +263,17 @@ def read_config(path: Path, name: str = CONFIG) -> TrainingConfig:
     file, content = path / name, _written(path, name)
     kinds, kind = kinds_of_training(), content.get("kind", RunConfig.kind)
     if content.get("schema", 0) > SCHEMA or kind not in kinds:
-        newer = f"was written by a newer Diffusion Studio ({content.get('app')}). Update the app."
-        raise RunError(f"{path if name == CONFIG else file} {newer}")
+        raise RunError(
+            tr(
+                "{path} was written by a newer Diffusion Studio ({version}). Update the app.",
+                path=path if name == CONFIG else file,
+                version=content.get("app"),
+            )
+        )
     try:
         return validated(kinds[kind], _completed(content["config"], kinds[kind]))
     except Refused as error:
-        raise RunError(f"{file} is not a valid config: {error}") from None
+        raise RunError(tr("{file} is not a valid config: {error}", file=file, error=error)) from None
 
 
 def kinds_of_training() -> dict[str, type[TrainingConfig]]:
@@ -295,11 +310,13 @@ def _written(path: Path, name: str = CONFIG) -> dict[str, Any]:
     try:
         content = json_inside(path, name)
     except OSError as error:
-        raise RunError(f"{file} cannot be read: {error.strerror or error}.") from None
+        raise RunError(
+            tr("{file} cannot be read: {reason}.", file=file, reason=error.strerror or error)
+        ) from None
     except Refused as error:
-        raise RunError(f"{file} cannot be read: {error}.") from None
+        raise RunError(tr("{file} cannot be read: {error}.", file=file, error=error)) from None
     if not isinstance(content, dict) or "config" not in content or not _is_marked(content):
-        raise RunError(f"{file} cannot be read: it is no config of a run.")
+        raise RunError(tr("{file} cannot be read: it is no config of a run.", file=file))
     return content
 
 

@@ -13,6 +13,7 @@ from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.process.schedules import CosineSchedule, with_zero_terminal_snr
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
 
 MOST_STEPS = 100_000
@@ -29,29 +30,29 @@ _KNOWN = {
     "DEISMultistepScheduler", "UniPCMultistepScheduler", "SASolverScheduler",
 }  # fmt: skip
 _OTHER_PROCESSES = {
-    "ScoreSdeVeScheduler": "its noise grows without end (the variance-exploding process)",
-    "KarrasVeScheduler": "its noise grows without end (the variance-exploding process)",
-    "ScoreSdeVpScheduler": "its time is continuous",
-    "EDMEulerScheduler": "it is scaled as in EDM",
-    "EDMDPMSolverMultistepScheduler": "it is scaled as in EDM",
-    "CosineDPMSolverMultistepScheduler": "it is scaled as in EDM",
-    "IPNDMScheduler": "it has a schedule of its own, whatever its config says",
-    "FlowMatchEulerDiscreteScheduler": "it is a flow on the straight path",
-    "FlowMatchHeunDiscreteScheduler": "it is a flow on the straight path",
-    "FlowMatchLCMScheduler": "it is a flow on the straight path",
-    "FlowMapEulerDiscreteScheduler": "it is a flow on the straight path",
-    "LTXEulerAncestralRFScheduler": "it is a flow on the straight path",
-    "SCMScheduler": "its path is an arc (TrigFlow)",
-    "CMStochasticIterativeScheduler": "it is a consistency model",
-    "LCMScheduler": "it is a consistency model",
-    "TCDScheduler": "it is a consistency model",
-    "VQDiffusionScheduler": "it is a diffusion of codes",
-    "AmusedScheduler": "it is a diffusion of codes",
-    "DDPMWuerstchenScheduler": "its time is continuous",
-    "CogVideoXDDIMScheduler": "it is for videos",
-    "CogVideoXDPMScheduler": "it is for videos",
-    "RePaintScheduler": "it fills in parts of pictures",
-    "UnCLIPScheduler": "it is conditioned on texts",
+    "ScoreSdeVeScheduler": tr("its noise grows without end (the variance-exploding process)"),
+    "KarrasVeScheduler": tr("its noise grows without end (the variance-exploding process)"),
+    "ScoreSdeVpScheduler": tr("its time is continuous"),
+    "EDMEulerScheduler": tr("it is scaled as in EDM"),
+    "EDMDPMSolverMultistepScheduler": tr("it is scaled as in EDM"),
+    "CosineDPMSolverMultistepScheduler": tr("it is scaled as in EDM"),
+    "IPNDMScheduler": tr("it has a schedule of its own, whatever its config says"),
+    "FlowMatchEulerDiscreteScheduler": tr("it is a flow on the straight path"),
+    "FlowMatchHeunDiscreteScheduler": tr("it is a flow on the straight path"),
+    "FlowMatchLCMScheduler": tr("it is a flow on the straight path"),
+    "FlowMapEulerDiscreteScheduler": tr("it is a flow on the straight path"),
+    "LTXEulerAncestralRFScheduler": tr("it is a flow on the straight path"),
+    "SCMScheduler": tr("its path is an arc (TrigFlow)"),
+    "CMStochasticIterativeScheduler": tr("it is a consistency model"),
+    "LCMScheduler": tr("it is a consistency model"),
+    "TCDScheduler": tr("it is a consistency model"),
+    "VQDiffusionScheduler": tr("it is a diffusion of codes"),
+    "AmusedScheduler": tr("it is a diffusion of codes"),
+    "DDPMWuerstchenScheduler": tr("its time is continuous"),
+    "CogVideoXDDIMScheduler": tr("it is for videos"),
+    "CogVideoXDPMScheduler": tr("it is for videos"),
+    "RePaintScheduler": tr("it fills in parts of pictures"),
+    "UnCLIPScheduler": tr("it is conditioned on texts"),
 }
 
 
@@ -62,15 +63,21 @@ def check_process(config: dict[str, Any]) -> None:
     if name not in _KNOWN or reason:
         because = f": {reason}" if reason else ""
         raise CheckpointError(
-            f"The model's scheduler is {name}{because}. Models of the variance-preserving process can be "
-            "opened, like those of DDPMScheduler and DDIMScheduler."
+            tr(
+                "The model's scheduler is {name}{because}. Models of the variance-preserving process can be "
+                "opened, like those of DDPMScheduler and DDIMScheduler.",
+                name=name,
+                because=because,
+            )
         )
     if config.get("use_flow_sigmas"):
         raise CheckpointError(
-            f"The model's scheduler is {name} of a flow on the straight path (use_flow_sigmas)."
+            tr("The model's scheduler is {name} of a flow on the straight path (use_flow_sigmas).", name=name)
         )
     if config.get("timestep_type", "discrete") != "discrete":
-        raise CheckpointError(f"The model's scheduler is {name} of continuous time (timestep_type).")
+        raise CheckpointError(
+            tr("The model's scheduler is {name} of continuous time (timestep_type).", name=name)
+        )
 
 
 def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
@@ -88,11 +95,11 @@ def read_scheduler(config: Any) -> tuple[Tables, PredictionKind]:
             betas = _without_signal(betas, kind)
         return Tables.from_betas(betas, scale), kind
     except (AttributeError, TypeError, OverflowError) as error:
-        raise CheckpointError("The scheduler's config is not understood.") from error
+        raise CheckpointError(tr("The scheduler's config is not understood.")) from error
     except CheckpointError:
         raise
     except Refused as error:
-        raise CheckpointError(f"The scheduler's config cannot be used: {error}") from None
+        raise CheckpointError(tr("The scheduler's config cannot be used: {error}", error=error)) from None
 
 
 def prediction_json(tables: Tables, kind: PredictionKind) -> dict[str, Any]:
@@ -107,11 +114,13 @@ def clipping_note(config: dict[str, Any]) -> str:
     """How its own sampling treats estimates, if it is another way than the usual one here; else nothing."""
     clips = config.get("clip_sample", config.get("_class_name", "DDPMScheduler") in _CLIPPING)
     if config.get("thresholding"):
-        return "Its own sampling has a dynamic threshold: for the same samples set “clip estimate” to it."
+        return tr("Its own sampling has a dynamic threshold: for the same samples set “clip estimate” to it.")
     if not clips:
-        return "Its own sampling clips no estimate: for the same samples set “clip estimate” to off."
+        return tr("Its own sampling clips no estimate: for the same samples set “clip estimate” to off.")
     limit = config.get("clip_sample_range", 1.0)
-    return "" if limit == 1 else f"Its own sampling clips estimates at ±{limit}, here it is ±1."
+    return (
+        "" if limit == 1 else tr("Its own sampling clips estimates at ±{limit}, here it is ±1.", limit=limit)
+    )
 
 
 def _prediction(config: dict[str, Any]) -> PredictionKind:
@@ -123,11 +132,13 @@ def _prediction(config: dict[str, Any]) -> PredictionKind:
         kind = kind.removeprefix(_SCALED)
     if kind == "flow_prediction":
         raise Refused(
-            "Its network predicts the velocity of the straight path, and was shown x_u = (1−u) x_0 + u ε; "
-            "the states of its scheduler are those of another process."
+            tr(
+                "Its network predicts the velocity of the straight path, and was shown x_u = (1−u) x_0 + u "
+                "ε; the states of its scheduler are those of another process."
+            )
         )
     if kind not in _PREDICTIONS:
-        raise Refused(f"The prediction {kind!r} is not known here.")
+        raise Refused(tr("The prediction {kind!r} is not known here.", kind=kind))
     return _PREDICTIONS[kind]
 
 
@@ -137,15 +148,18 @@ def _scale(config: dict[str, Any], steps: int) -> Tensor | None:
         return None
     found = [_number(SCALE, each) for each in config[SCALE]]
     if len(found) != steps + 1 or min(found) <= 0:
-        raise Refused(f"Its {SCALE} must hold {steps + 1} numbers above 0.")
+        raise Refused(tr("Its {scale} must hold {steps} numbers above 0.", scale=SCALE, steps=steps + 1))
     return torch.tensor(found, dtype=torch.float64)
 
 
 def _without_signal(betas: Tensor, kind: PredictionKind) -> Tensor:
     if not READINGS[kind].holds_without_signal:
         raise Refused(
-            "Its last step keeps nothing of the image (rescale_betas_zero_snr), where the prediction "
-            f"{READINGS[kind].prediction_type!r} says nothing."
+            tr(
+                "Its last step keeps nothing of the image (rescale_betas_zero_snr), where the prediction "
+                "{prediction_type!r} says nothing.",
+                prediction_type=READINGS[kind].prediction_type,
+            )
         )
     return with_zero_terminal_snr(betas)
 
@@ -153,15 +167,21 @@ def _without_signal(betas: Tensor, kind: PredictionKind) -> Tensor:
 def _betas(config: dict[str, Any]) -> Tensor:
     steps = int(_number("num_train_timesteps", config.get("num_train_timesteps", 1000)))
     if not 2 <= steps <= MOST_STEPS:
-        raise Refused(f"It has {steps} steps; from 2 to {MOST_STEPS} can be walked through.")
+        raise Refused(
+            tr(
+                "It has {steps} steps; from 2 to {most_steps} can be walked through.",
+                steps=steps,
+                most_steps=MOST_STEPS,
+            )
+        )
     listed = config.get("trained_betas")
     if listed is not None and len(listed) != steps:
-        raise Refused(f"It lists {len(listed)} variances for {steps} steps.")
+        raise Refused(tr("It lists {count} variances for {steps} steps.", count=len(listed), steps=steps))
     if listed is not None:
         return torch.tensor([_number("trained_betas", beta) for beta in listed], dtype=torch.float64)
     name = config.get("beta_schedule", "linear")
     if name not in _SCHEDULES:
-        raise Refused(f"The beta schedule {name!r} is not known here.")
+        raise Refused(tr("The beta schedule {name!r} is not known here.", name=name))
     first = _number("beta_start", config.get("beta_start", 1e-4))
     last = _number("beta_end", config.get("beta_end", 0.02))
     return _SCHEDULES[name](first, last, steps)
@@ -217,5 +237,5 @@ def _number(name: str, value: Any) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise Refused(f"Its {name} holds {value!r}, which is not a number.")
+        raise Refused(tr("Its {name} holds {value!r}, which is not a number.", name=name, value=value))
     return number

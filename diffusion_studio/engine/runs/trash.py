@@ -8,6 +8,7 @@ from pathlib import Path
 
 import filelock
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.run import RunError, is_run, lock_of, size_of
 
 TRASH = ".trash"
@@ -29,7 +30,7 @@ def move_to_trash(path: Path) -> Path:
         RunError: not a run, or in use.
     """
     if not is_run(path):
-        raise RunError(f"{path} is not a run.")
+        raise RunError(tr("{path} is not a run.", path=path))
     trash = path.parent / TRASH
     number, target = 1, trash / path.name
     while target.exists():
@@ -41,9 +42,11 @@ def move_to_trash(path: Path) -> Path:
         trash.mkdir(exist_ok=True)
         return Path(shutil.move(path, target))
     except filelock.Timeout:
-        raise RunError(f"{path.name} is being trained; stop it first.") from None
+        raise RunError(tr("{name} is being trained; stop it first.", name=path.name)) from None
     except OSError as error:
-        raise RunError(f"{path.name} could not be moved: {error.strerror or error}.") from None
+        raise RunError(
+            tr("{name} could not be moved: {reason}.", name=path.name, reason=error.strerror or error)
+        ) from None
 
 
 def put_back(trashed: Path, path: Path) -> None:
@@ -53,11 +56,17 @@ def put_back(trashed: Path, path: Path) -> None:
         RunError: something else lies there now, or it cannot be moved.
     """
     if path.exists():
-        raise RunError(f"{path} exists again; the run stays in {trashed}.")
+        raise RunError(tr("{path} exists again; the run stays in {trashed}.", path=path, trashed=trashed))
     try:
         shutil.move(trashed, path)
     except OSError as error:
-        raise RunError(f"{trashed.name} could not be put back: {error.strerror or error}.") from None
+        raise RunError(
+            tr(
+                "{trashed} could not be put back: {reason}.",
+                trashed=trashed.name,
+                reason=error.strerror or error,
+            )
+        ) from None
 
 
 def list_trash(folder: Path) -> list[Trashed]:
@@ -74,8 +83,14 @@ def delete_for_good(trashed: Path) -> None:
         RunError: it lies somewhere else, or cannot be deleted.
     """
     if trashed.parent.name != TRASH or not is_run(trashed):
-        raise RunError(f"{trashed} is not a run in the trash.")
+        raise RunError(tr("{trashed} is not a run in the trash.", trashed=trashed))
     try:
         shutil.rmtree(trashed)
     except OSError as error:
-        raise RunError(f"{trashed.name} could not be deleted: {error.strerror or error}.") from None
+        raise RunError(
+            tr(
+                "{trashed} could not be deleted: {reason}.",
+                trashed=trashed.name,
+                reason=error.strerror or error,
+            )
+        ) from None

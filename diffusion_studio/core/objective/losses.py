@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.describe import Member, OneOf, knob
-from diffusion_studio.core.words import tr
+from diffusion_studio.core.words import tr, trc
 
 
 class Loss(Member):
@@ -63,7 +63,10 @@ class HuberLoss(Loss):
 
     title: ClassVar[str] = "Huber"
     summary: ClassVar[str] = tr("squared for small errors, absolute for large ones.")
-    formula: ClassVar[str] = r"e^2 \;\text{or}\; 2\delta|e|-\delta^2 \;\text{where}\; |e|>\delta"
+    formula: ClassVar[str] = (
+        r"e^2 \;\text{" + trc("in a formula", "or") + r"}\; 2\delta|e|-\delta^2 \;\text{"
+        + trc("in a formula", "where") + r"}\; |e|>\delta"
+    )  # fmt: skip
     source: ClassVar[str] = "Huber 1964"
 
     def of(self, difference: Tensor) -> Tensor:

@@ -143,7 +143,7 @@ class CurveDensity(TimeDensity):
 
     title: ClassVar[str] = tr("by hand")
     summary: ClassVar[str] = tr("any curve: drag its points.")
-    formula: ClassVar[str] = r"p_t \propto \text{your curve}"
+    formula: ClassVar[str] = r"p_t \propto \text{" + tr("your curve") + "}"
     source: ClassVar[str] = tr("drawn by hand")
 
     @field_validator("points")

@@ -193,7 +193,7 @@ class SNRDifferenceWeight(Weight):
     summary: ClassVar[str] = tr("the bound written on the x₀ error: what the step loses of signal.")
     formula: ClassVar[str] = (
         r"\lambda_t = \tfrac12\left(\frac{\mathrm{SNR}(t-1)}{\mathrm{SNR}(t)}-1\right)"
-        r"\;\;\text{on } \varepsilon"
+        r"\;\;\text{" + trc("in a formula", "on") + r" } \varepsilon"
     )
     source: ClassVar[str] = "Luo eq. 110; VDM eq. 13"
 
@@ -211,7 +211,7 @@ class ScoreWeight(Weight):
     summary: ClassVar[str] = tr("the bound written on the score error, β²/(2σ²α) there.")
     formula: ClassVar[str] = (
         r"\lambda_t = \frac{\beta_t^2}{2\sigma_t^2\alpha_t}\cdot\frac{1}{1-\bar\alpha_t}"
-        r"\;\;\text{on } \varepsilon"
+        r"\;\;\text{" + trc("in a formula", "on") + r" } \varepsilon"
     )
     source: ClassVar[str] = "Luo eq. 148"
 
@@ -298,7 +298,7 @@ class CurveWeight(Weight):
 
     title: ClassVar[str] = tr("by hand")
     summary: ClassVar[str] = tr("any curve: drag its points.")
-    formula: ClassVar[str] = r"\lambda_t = \text{your curve}"
+    formula: ClassVar[str] = r"\lambda_t = \text{" + tr("your curve") + "}"
     source: ClassVar[str] = tr("drawn by hand")
 
     @field_validator("points")

@@ -68,6 +68,19 @@ def test_that_only_sentences_themselves_are_looked_up() -> None:
     assert [line for path in sorted(languages.PACKAGE.rglob("*.py")) for line in _unfindable(path)] == []
 
 
+def test_that_no_sentence_stands_inside_an_f_string() -> None:
+    """There it would not be found before Python 3.12."""
+    assert [line for path in sorted(languages.PACKAGE.rglob("*.py")) for line in _inside(path)] == []
+
+
+def _inside(path: Path) -> list[str]:
+    written = [
+        n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.JoinedStr)
+    ]
+    calls = [n for each in written for n in ast.walk(each) if isinstance(n, ast.Call)]
+    return [f"{path.name}:{call.lineno}" for call in calls if getattr(call.func, "id", "") in ASKED]
+
+
 def _unfindable(path: Path) -> list[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") in ASKED]

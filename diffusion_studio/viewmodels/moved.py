@@ -8,6 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.run import Run
@@ -16,8 +17,8 @@ from diffusion_studio.engine.training.run_data import point_to
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 
-CHOOSE = "Choose the folder …"  # the button of a notice that asks where images are
-WHERE = "Where are the images of this run?"
+CHOOSE = tr("Choose the folder …")  # the button of a notice that asks where images are
+WHERE = tr("Where are the images of this run?")
 
 
 class MovedImages(QObject):
@@ -43,8 +44,12 @@ class MovedImages(QObject):
         self.told.emit(
             Notice(
                 "error",
-                f"The images of {run.name} are not in {run.config.data.source} any more. If they were moved, "
-                "choose the folder where they are now.",
+                tr(
+                    "The images of {name} are not in {source} any more. If they were moved, choose the "
+                    "folder where they are now.",
+                    name=run.name,
+                    source=run.config.data.source,
+                ),
                 action=CHOOSE,
             )
         )
@@ -60,7 +65,12 @@ class MovedImages(QObject):
             point_to(path, folder, lambda: control.stopped)
             yield from ()
 
-        self.told.emit(Notice("info", f"Comparing the images in {folder} with those of {path.name} …"))
+        self.told.emit(
+            Notice(
+                "info",
+                tr("Comparing the images in {folder} with those of {name} …", folder=folder, name=path.name),
+            )
+        )
         self._slot.start(stream)
 
     def _on_event(self, event: events.Event) -> None:

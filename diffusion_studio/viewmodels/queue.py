@@ -9,6 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from diffusion_studio.core.words import plural, tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.viewmodels.remembered import Memory
@@ -39,7 +40,7 @@ class QueueState:
     def in_words(self) -> str:
         """ "3 trainings wait"; nothing for none."""
         count = len(self.items)
-        return f"{count} training{'s wait' if count > 1 else ' waits'}" if count else ""
+        return plural("{n} training waits", "{n} trainings wait", count) if count else ""
 
 
 class Queue(QObject):
@@ -57,12 +58,12 @@ class Queue(QObject):
 
     def add(self, config: RunConfig, title: str = "") -> None:
         """A new training with these settings, after those that wait already."""
-        name = title or f"New run on {Path(config.data.source).name}"
+        name = title or tr("New run on {name}", name=Path(config.data.source).name)
         self._put((*self.state.items, Queued(name, config)))
 
     def add_run(self, run: Path, name: str) -> None:
         """Going on with a run, after what waits already."""
-        self._put((*self.state.items, Queued(f"Go on with {name}", run=run)))
+        self._put((*self.state.items, Queued(tr("Go on with {name}", name=name), run=run)))
 
     def remove(self, places: Sequence[int]) -> None:
         """Takes trainings out of the queue; they can be put back while the window is open."""

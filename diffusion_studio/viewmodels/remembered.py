@@ -10,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.reading import MOST_JSON, parsed, regular
 
@@ -66,8 +67,14 @@ class Memory(QObject):
     def _tell_of(self, error: OSError | ValueError) -> None:
         if not self._refused:
             self._refused = True
-            reason = error.strerror if isinstance(error, OSError) else "a name in it is no text"
-            self.refused.emit(f"{self._path} cannot be written ({reason}): what is set is lost at the end.")
+            reason = error.strerror if isinstance(error, OSError) else tr("a name in it is no text")
+            self.refused.emit(
+                tr(
+                    "{path} cannot be written ({reason}): what is set is lost at the end.",
+                    path=self._path,
+                    reason=reason,
+                )
+            )
 
     def _put_into_words(self) -> None:
         while self._later:
@@ -88,9 +95,11 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         return {}, ""
     except (OSError, Refused) as error:
         reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
-        return {}, f"What the window remembered cannot be read ({reason}), so it begins afresh."
+        return {}, tr(
+            "What the window remembered cannot be read ({reason}), so it begins afresh.", reason=reason
+        )
     if not isinstance(values, dict):
-        return {}, "What the window remembered makes no sense, so it begins afresh."
+        return {}, tr("What the window remembered makes no sense, so it begins afresh.")
     return _renamed(values), ""
 
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.describe import Choice, knob, with_value
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.remembered import Memory
 
 
@@ -15,30 +16,39 @@ class Settings(Choice):
     """Everything that is set for the window and not for one page."""
 
     theme: Literal["system", "light", "dark"] = knob(
-        "system", title="colours", words={"system": "as the system is"}, help="Light or dark colours."
+        "system",
+        title=tr("colours"),
+        words={"system": tr("as the system is"), "light": tr("light"), "dark": tr("dark")},
+        help=tr("Light or dark colours."),
     )
     language: str = knob(
-        "system", title="language", help="Of everything in the window. It counts from the next start."
+        "system", title=tr("language"), help=tr("Of everything in the window. It counts from the next start.")
     )
     text_size: int = knob(
-        100, title="text size", unit="%", ge=80, le=200, help="Of all text, against that of the system."
+        100,
+        title=tr("text size"),
+        unit="%",
+        ge=80,
+        le=200,
+        help=tr("Of all text, against that of the system."),
     )
     motion: Literal["system", "full", "less"] = knob(
-        "system", title="motion", words={"system": "as the system says", "less": "less"},
-        help="Less motion: nothing plays by itself.",
+        "system", title=tr("motion"),
+        words={"system": tr("as the system says"), "full": tr("full"), "less": tr("less")},
+        help=tr("Less motion: nothing plays by itself."),
     )  # fmt: skip
-    device: str = knob("auto", title="computes on", help="What trainings and chains are computed on.")
+    device: str = knob("auto", title=tr("computes on"), help=tr("What trainings and chains are computed on."))
     threads: int = knob(
-        0, title="threads", ge=0, le=256, words={0: "auto"},
-        help="How many processors are used at once. It counts from the next start.",
+        0, title=tr("threads"), ge=0, le=256, words={0: tr("auto")},
+        help=tr("How many processors are used at once. It counts from the next start."),
     )  # fmt: skip
     notify: bool = knob(
-        True, title="tell of the end of work",
-        help="A message of the system when long work ends and the window is not in front.",
+        True, title=tr("tell of the end of work"),
+        help=tr("A message of the system when long work ends and the window is not in front."),
     )  # fmt: skip
-    sound: bool = knob(False, title="with a sound", help="A beep at the end of long work.")
+    sound: bool = knob(False, title=tr("with a sound"), help=tr("A beep at the end of long work."))
     runs: str = knob(
-        "", title="runs are kept in", help="The folder of trainings. It counts from the next start."
+        "", title=tr("runs are kept in"), help=tr("The folder of trainings. It counts from the next start.")
     )
 
 

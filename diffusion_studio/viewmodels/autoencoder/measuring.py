@@ -9,6 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.autoencoder.measures import (
     CodeReport,
@@ -89,7 +90,7 @@ class Measuring(QObject):
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             yield from _measured(model, images, control)
 
-        self._show(replace(self.state, doing="Measuring …"))
+        self._show(replace(self.state, doing=tr("Measuring …")))
         self._slot.start(stream)
 
     def measure_diffusion(self, runs: Path) -> None:
@@ -104,9 +105,9 @@ class Measuring(QObject):
                     if isinstance(found, AsHierarchy):
                         yield _Diffusion(found)
                     else:
-                        yield events.Preparing("Walking through the chain", *found)
+                        yield events.Preparing(tr("Walking through the chain"), *found)
 
-        self._show(replace(self.state, doing="Opening the newest diffusion run …"))
+        self._show(replace(self.state, doing=tr("Opening the newest diffusion run …")))
         self._slot.start(stream)
 
     def forget(self) -> None:
@@ -119,7 +120,8 @@ class Measuring(QObject):
     def _on_event(self, event: events.Event) -> None:
         match event:
             case events.Preparing(what=what, done=done, total=total):
-                self._show(replace(self.state, doing=f"{what}: {done} of {total}" if total else what))
+                how_far = tr("{what}: {done} of {total}", what=what, done=done, total=total)
+                self._show(replace(self.state, doing=how_far if total else what))
             case _Measured(report=report, gradients=gradients, scatter=spread, title=title):
                 found: dict[str, Any] = {"report": report, "gradients": gradients, "scatter": spread}
                 self._show(
@@ -127,7 +129,8 @@ class Measuring(QObject):
                 )
             case _Diffusion(found=run):
                 between = run.matching + run.prior
-                stage = Stage(f"diffusion: {run.name}", run.total, run.reconstruction, between, run.spread)
+                title = tr("diffusion: {name}", name=run.name)
+                stage = Stage(title, run.total, run.reconstruction, between, run.spread)
                 self._show(replace(self.state, diffusion=run, stages=_with(self.state.stages, stage)))
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._show(replace(self.state, doing=""))
@@ -152,7 +155,7 @@ def _measured(model: CodeModel, images: ImageSet, control: Control) -> Iterator[
             spread = scatter(model, some[0], DRAWS, 0) if isinstance(model.config, HVAEConfig) else None
             yield _Measured(found, gradients, spread, stage_title(model))
         else:
-            yield events.Preparing("Images measured", *found)
+            yield events.Preparing(tr("Images measured"), *found)
 
 
 def stage_title(model: CodeModel) -> str:
@@ -164,12 +167,12 @@ def stage_title(model: CodeModel) -> str:
     kept = [
         name
         for name, on in (
-            ("same dimension", spec.same_dimension), ("fixed encoder", spec.fixed_encoder),
-            ("N(0, I) at T", spec.standard_end),
+            (tr("same dimension"), spec.same_dimension), (tr("fixed encoder"), spec.fixed_encoder),
+            (tr("N(0, I) at T"), spec.standard_end),
         )
         if on
     ]  # fmt: skip
-    return f"hierarchy, T = {spec.levels}" + (f": {', '.join(kept)}" if kept else "")
+    return tr("hierarchy, T = {levels}", levels=spec.levels) + (f": {', '.join(kept)}" if kept else "")
 
 
 def _stage(title: str, report: CodeReport) -> Stage:

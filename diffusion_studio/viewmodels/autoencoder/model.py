@@ -10,6 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.jobs import events
@@ -28,7 +29,7 @@ from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
 from diffusion_studio.viewmodels.train.told import after_any
 
-BUSY = "A training is going on. Stop it to change data or parameters."
+BUSY = tr("A training is going on. Stop it to change data or parameters.")
 
 
 class AutoencoderViewModel(QObject):
@@ -193,13 +194,13 @@ class AutoencoderViewModel(QObject):
     def look_at(self, run: Run[AutoencoderConfig]) -> None:
         """Shows what it does, whatever the parameters are; not while something trains."""
         self._show_new(run.path)
-        self._update(phase="idle", detail="Opening …", saved_step=run.step, step=run.step)
+        self._update(phase="idle", detail=tr("Opening …"), saved_step=run.step, step=run.step)
         self.training.look(run.path)
 
     def _show_new(self, path: Path) -> None:
         self._update(
-            phase="preparing", run=path, step=0, fraction=0.0, detail="Building the network …", notice=None,
-            saved_step=0,
+            phase="preparing", run=path, step=0, fraction=0.0, detail=tr("Building the network …"),
+            notice=None, saved_step=0,
         )  # fmt: skip
         self.record.begin()
         self.latent.forget()
@@ -216,7 +217,7 @@ class AutoencoderViewModel(QObject):
         """Stops and saves."""
         if self.training.busy:
             self.training.stop()
-            self._update(phase="stopping", detail="Saving …")
+            self._update(phase="stopping", detail=tr("Saving …"))
 
     def _on_told(self, event: events.Event) -> None:
         state = after_any(self.state, event)

@@ -8,13 +8,14 @@ from typing import Literal
 
 from diffusion_studio.core.autoencoder.decoders import LearnedGaussianDecoder
 from diffusion_studio.core.describe import knobs
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig, VAEConfig
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.state import DataCardState, Phase
 
 View = Literal["learn", "code", "exact", "bridge"]
 LIVE = ("kl_weight",)  # may change while training
-RUNNING = "This training is running with this value. Stop it to change the value."
+RUNNING = tr("This training is running with this value. Stop it to change the value.")
 
 
 @dataclass(frozen=True)

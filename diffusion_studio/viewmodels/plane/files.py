@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.plane.chain import PlaneChain
@@ -36,7 +37,7 @@ def opened(path: Path) -> tuple[PlaneSpec, Look | None]:
     """
     spec, look = restored(read_state(path))
     if spec is None:
-        raise Refused(f"The state in {path.name} cannot be read by this version.")
+        raise Refused(tr("The state in {name} cannot be read by this version.", name=path.name))
     return spec, look
 
 
@@ -71,8 +72,10 @@ class PlaneFiles(QObject):
                     case _:
                         save_state(path, state)
             except OSError as error:
-                raise Refused(f"{path} could not be written: {error.strerror or error}.") from error
-            yield events.Finished("done", f"Saved {path}.", file=str(path))
+                raise Refused(
+                    tr("{path} could not be written: {reason}.", path=path, reason=error.strerror or error)
+                ) from error
+            yield events.Finished("done", tr("Saved {path}.", path=path), file=str(path))
 
         self._slot.start(stream)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from diffusion_studio.core.describe import Member, members, validated
 from diffusion_studio.core.process.spacing import LogSNRSpacing
 from diffusion_studio.core.samplers import Sampler
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.process import Langevin, Process, Reverse
 
 BUTTONS = {
-    "langevin": "Langevin", "annealed_langevin": "Annealed", "ddpm": "DDPM", "ddim": "DDIM",
-    "reverse_sde": "Reverse SDE", "heun": "Flow", "forward": "Forward",
+    "langevin": "Langevin", "annealed_langevin": tr("Annealed"), "ddpm": "DDPM", "ddim": "DDIM",
+    "reverse_sde": tr("Reverse SDE"), "heun": tr("Flow"), "forward": tr("Forward"),
 }  # fmt: skip
 """What stands on the buttons, by the kind of a process or of a reverse chain's sampler, in their order."""
 
@@ -63,5 +64,5 @@ def method_of(process: Process) -> str:
 def method_title(process: Process) -> str:
     """ "Langevin", "DDIM": what the curves are called."""
     if isinstance(process, Langevin):
-        return "adjusted Langevin" if process.adjusted else "Langevin"
+        return tr("adjusted Langevin") if process.adjusted else "Langevin"
     return type(process.sampler if isinstance(process, Reverse) else process).title

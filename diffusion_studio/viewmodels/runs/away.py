@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.evaluation.exported_run import export_run
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -64,7 +65,9 @@ class Trash(QObject):
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             freed = drop_older(run)
-            yield events.Finished("done", f"{freed / 1e6:,.1f} MB of older checkpoints were deleted.")
+            yield events.Finished(
+                "done", tr("{freed:,.1f} MB of older checkpoints were deleted.", freed=freed / 1e6)
+            )
 
         self._deleting.start(stream)
 
@@ -93,17 +96,25 @@ class Exports(QObject):
     def export(self, run: Path, target: Path) -> None:
         """Writes the run beside the window: as a folder, its network or its training, as the name says."""
         if self._slot.busy:
-            self.told.emit(Notice("info", "The export before is not finished yet."))
+            self.told.emit(Notice("info", tr("The export before is not finished yet.")))
             return
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             try:
                 notes = export_run(run, target)
             except OSError as error:
-                raise Refused(f"{target} could not be written: {error.strerror or error}.") from error
-            yield events.Finished("done", " ".join((f"Saved {target}.", *notes)), file=str(target))
+                raise Refused(
+                    tr(
+                        "{path} could not be written: {reason}.",
+                        path=target,
+                        reason=error.strerror or error,
+                    )
+                ) from error
+            yield events.Finished(
+                "done", " ".join((tr("Saved {path}.", path=target), *notes)), file=str(target)
+            )
 
-        self.told.emit(Notice("info", f"{called(run)} is being exported …"))
+        self.told.emit(Notice("info", tr("{name} is being exported …", name=called(run))))
         self._slot.start(stream)
 
     def _on_told(self, event: events.Event) -> None:

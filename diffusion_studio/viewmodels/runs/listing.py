@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.run import is_run, list_runs, owner_of
 from diffusion_studio.engine.runs.trash import Trashed, list_trash
@@ -13,7 +14,7 @@ from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.runs.summary import RunSummary, summary_of, unreadable
 
 ELSEWHERE = "labbook.elsewhere"  # in the window's memory
-GONE = "It is not there now. When its disk or folder is back, it can be used again."
+GONE = tr("It is not there now. When its disk or folder is back, it can be used again.")
 
 
 @dataclass(frozen=True, eq=False)

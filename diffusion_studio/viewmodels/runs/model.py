@@ -9,6 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.labbook.entries import Entry, called
@@ -88,7 +89,7 @@ class RunsViewModel(QObject):
         """Lists a run, or the runs of a folder, from anywhere on the disk, from now on."""
         place = place_of(path)
         if place is None:
-            self.tell(f"{path} is no run, and there is none right inside.")
+            self.tell(tr("{path} is no run, and there is none right inside.", path=path))
             return
         if self._runs_dir not in (place, place.parent):
             self._place((*self.state.elsewhere, place))
@@ -232,7 +233,9 @@ class RunsViewModel(QObject):
         name = called(path)
         if (step := self.bin.take(path)) is not None:
             self._remember(step)
-            self._tell(Notice("info", f"{name} was moved to the trash.", action="Put it back"))
+            self._tell(
+                Notice("info", tr("{name} was moved to the trash.", name=name), action=tr("Put it back"))
+            )
             self._trash_moved()
 
     def put_back(self) -> None:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.runs.summary import RunSummary
 
-KINDS = {"diffusion": "diffusion", "ae": "AE", "vae": "VAE", "hvae": "hierarchy"}
+KINDS = {"diffusion": tr("diffusion"), "ae": "AE", "vae": "VAE", "hvae": tr("hierarchy")}
 
 
 def kind_in_words(run: RunSummary) -> str:
     kind = KINDS.get(run.kind, run.kind)
-    return f"{kind} in a code" if run.in_a_code else kind
+    return tr("{kind} in a code", kind=kind) if run.in_a_code else kind
 
 
 _KEYS: dict[str, Callable[[RunSummary], Any]] = {

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.files.pictures import read_grid
 from diffusion_studio.engine.labbook.entries import Entry, read_entry
@@ -54,7 +55,7 @@ def summary_of(path: Path) -> RunSummary:
         problem = str(error)
     except Exception:
         log.exception("The run %s cannot be listed", path)
-        problem = "It cannot be read; what happened is in the log."
+        problem = tr("It cannot be read; what happened is in the log.")
     return unreadable(path, problem, entry)
 
 

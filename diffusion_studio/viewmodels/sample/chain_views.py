@@ -13,6 +13,7 @@ from diffusion_studio.core.guidance.guides import DrawnGuidance
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.core.steps.kernel import posterior_variance
 from diffusion_studio.core.steps.update import Update
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.data.imageset import channels_beside
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.records import place_of
@@ -20,7 +21,7 @@ from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.chains.views import View
 
 STRIP_COLUMNS, STRIP_ROWS = 12, 8
-NOT_ASKED = "Takes no part while γ = 1, and is not computed."
+NOT_ASKED = tr("Takes no part while γ = 1, and is not computed.")
 _COLD, _WARM = np.array([86, 180, 233], np.float32), np.array([230, 159, 0], np.float32)  # sky, orange
 _ZERO = np.array([44, 49, 58], np.float32)
 
@@ -159,7 +160,7 @@ def between(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.
 def sizes_of(difference: NDArray[np.float32]) -> tuple[str, ...]:
     """The root mean square of each, in words. (n, C, H, W)"""
     sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
-    return tuple(f"{size:.3f}" for size in sizes)
+    return tuple(number(size, ".3f") for size in sizes)
 
 
 def nearest_state(other: Trajectory, time: int) -> int:

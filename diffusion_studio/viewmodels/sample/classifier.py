@@ -11,6 +11,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.load import load
 from diffusion_studio.engine.chains.source import MEMORISING, memorised_data, memorising_source
 from diffusion_studio.engine.classifier.accuracy import (
@@ -121,7 +122,7 @@ class ClassifierModel(QObject):
             images = load(memorised_data(key), cache_dir(), None, lambda: control.stopped)
             source = memorising_source(images, DiffusionSpec().tables(), device)
             if source.classifier is None:
-                raise Refused("These images have no classes, so there is nothing to classify.")
+                raise Refused(tr("These images have no classes, so there is nothing to classify."))
             times = measured_times(source.tables.steps)
             numbers = np.flatnonzero(images.labels >= 0)
             found: list[float] = []
@@ -157,13 +158,13 @@ class ClassifierModel(QObject):
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             def reading(done: int, total: int) -> None:
-                post(events.Preparing("reading images", done, total))
+                post(events.Preparing(tr("reading images"), done, total))
 
             yield from train_classifier(run, spec, device, control, reading)
 
         self.losses.clear()
         self.losses_changed.emit(self.losses)
-        self._set(ClassifierState(run, phase="preparing", detail="Reading images …"))
+        self._set(ClassifierState(run, phase="preparing", detail=tr("Reading images …")))
         self._training.start(stream)
 
     def train_again(self) -> None:
@@ -180,12 +181,12 @@ class ClassifierModel(QObject):
         """Stops and saves."""
         if self._training.busy:
             self._training.stop()
-            self._update(phase="stopping", detail="Saving …")
+            self._update(phase="stopping", detail=tr("Saving …"))
 
     def _on_training(self, event: events.Event) -> None:
         match event:
             case events.Preparing(what=what, done=done, total=total):
-                how_far = f", {done} of {total}" if total else ""
+                how_far = tr(", {done} of {total}", done=done, total=total) if total else ""
                 self._update(detail=f"{what[:1].upper()}{what[1:]}{how_far} …")
             case events.Progress():
                 self.losses.add(event.first_loss_step, event.losses)

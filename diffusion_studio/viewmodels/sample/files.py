@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 
 from diffusion_studio.core.describe import validated, with_value
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.command import command_of
 from diffusion_studio.engine.chains.export import ExportKind, save_trajectory
@@ -64,12 +65,15 @@ class SampleFiles(QObject):
             tree = settings.get("tree")
             found = validated(ChainTree, tree or {"spec": settings["sample"]})
         except Refused:
-            self._notices.say(Notice("error", "These settings are of another version."))
+            self._notices.say(Notice("error", tr("These settings are of another version.")))
             return
         source = str(settings.get("source", ""))
         known = self._choices.has(source)
         if source and not known:
-            text = f"{settings.get('model', 'The model')} is not here; the other settings are used."
+            text = tr(
+                "{model} is not here; the other settings are used.",
+                model=settings.get("model", tr("The model")),
+            )
             self._notices.waiting = Notice("info", text)
             self._notices.say(self._notices.waiting)
         if str(settings.get("view")) in VIEWS:
@@ -89,7 +93,7 @@ class SampleFiles(QObject):
         """Writes what is seen, beside the window; the file's name says how."""
         record = self._chains.record
         if record is None or self._slot.busy:
-            what = "The export before is not finished yet." if record else "There is no chain yet."
+            what = tr("The export before is not finished yet.") if record else tr("There is no chain yet.")
             self._notices.say(Notice("info", what))
             return
         view, position = self._pictures.state.view, self._player.state.position
@@ -144,7 +148,9 @@ def exporting(
         try:
             save_trajectory(path, record, view, position, settings, kind)
         except OSError as error:
-            raise Refused(f"{path} could not be written: {error.strerror or error}.") from error
-        yield events.Finished("done", f"Saved {path}.", file=str(path))
+            raise Refused(
+                tr("{path} could not be written: {reason}.", path=path, reason=error.strerror or error)
+            ) from error
+        yield events.Finished("done", tr("Saved {path}.", path=path), file=str(path))
 
     return stream

@@ -9,6 +9,7 @@ from weakref import ref
 
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.source import training_images
@@ -83,7 +84,7 @@ class TradeModel(QObject):
         self._sweeps.drop()
         self.state = TradeState()
         if not chain.class_names:
-            self._update(message="Guidance needs classes, and this model knows none.")
+            self._update(message=tr("Guidance needs classes, and this model knows none."))
             return
         self.changed.emit(self.state)
 

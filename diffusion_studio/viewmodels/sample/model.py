@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.jobs import events
@@ -120,7 +121,7 @@ class SampleViewModel(QObject):
 
     def _on_unreadable(self, sentence: str) -> None:
         """Saved chains cannot be read; those that begin in their place say so."""
-        kept = "They stay in its folder, and new ones begin."
+        kept = tr("They stay in its folder, and new ones begin.")
         self.notices.waiting = Notice("warning", f"{sentence} {kept}")
 
     # --- what is told -----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.words import number
 from diffusion_studio.data.decode import Frame, decode
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.imageset import ImageSet, to_uint8
@@ -72,10 +73,10 @@ class NearestModel(QObject):
             cells, captions = [], []
             for row in range(len(samples)):
                 cells += [to_uint8(samples[row]), to_uint8(memory[row])]
-                captions += ["", f"{apart[row]:.3f}"]
+                captions += ["", number(apart[row], ".3f")]
                 for index, distance in zip(neighbours.indices[row], neighbours.distances[row], strict=True):
                     cells.append(images.images[index])
-                    captions.append(f"{distance:.3f}")
+                    captions.append(number(distance, ".3f"))
             grid = np.ascontiguousarray(np.stack(cells).transpose(0, 2, 3, 1))
             columns = len(cells) // len(samples)
             yield NearestFound(grid, tuple(captions), columns, float(neighbours.distances.min()))

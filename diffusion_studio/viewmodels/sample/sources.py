@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.chains.source import MEMORISING, Source, open_named
 from diffusion_studio.engine.classifier.files import version_of
@@ -28,7 +29,9 @@ class SourceChoice:
 
 
 def memorising_choice(data_source: str) -> SourceChoice:
-    return SourceChoice(f"{MEMORISING}{data_source}", f"{Path(data_source).name} · memorising (exact)")
+    return SourceChoice(
+        f"{MEMORISING}{data_source}", tr("{name} · memorising (exact)", name=Path(data_source).name)
+    )
 
 
 def is_there(key: str) -> bool:
@@ -59,10 +62,13 @@ def _choices_of_run(path: Path) -> list[SourceChoice]:
         return []
     name = called(path)
     older = [
-        SourceChoice(str(checkpoint), f"{name} · step {checkpoint_step(checkpoint):,}")
+        SourceChoice(
+            str(checkpoint),
+            tr("{name} · step {step:,}", name=name, step=checkpoint_step(checkpoint)),
+        )
         for checkpoint in reversed(checkpoints[:-1])
     ]
-    return [SourceChoice(str(path), f"{name} · newest"), *older]
+    return [SourceChoice(str(path), tr("{name} · newest", name=name)), *older]
 
 
 class SourceCache:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.views import View
@@ -126,8 +127,10 @@ class SampleState:
         """How far the chain has come that is computed; "" where none is."""
         chains, steps = self.chains, max(len(self.chains.facts.times) - 1, 0)
         if self.opens_another:
-            return f"Opening {self.source} …"
+            return tr("Opening {source} …", source=self.source)
         if not steps or chains.complete:
             return ""
-        done = f"{max(chains.ready - 1, 0)} of {steps}"
-        return f"computing {done}" if chains.busy else f"stopped at {done}"
+        done = max(chains.ready - 1, 0)
+        if chains.busy:
+            return tr("computing {done} of {steps}", done=done, steps=steps)
+        return tr("stopped at {done} of {steps}", done=done, steps=steps)

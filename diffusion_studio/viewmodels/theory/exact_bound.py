@@ -9,6 +9,7 @@ import torch
 
 from diffusion_studio.core.denoisers.exact import MemorisingDenoiser
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import to_model_range
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.chains.source import MEMORISING, training_images
@@ -19,7 +20,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 
 EXACT = f"{MEMORISING}{DIGITS}"  # in the place of a run's path
-NAME = "digits · memorising (exact)"
+NAME = tr("digits · memorising (exact)")
 IMAGES, DRAWS = 64, 2
 
 
@@ -39,4 +40,4 @@ def evaluate_exact(tables: Tables, control: Control, images: int = IMAGES) -> It
             beside = yardsticks(known.images, known.images[numbers], np.arange(known.count))
             yield Evaluated(Evaluation(NAME, 0, held_out=False, elbo=found, yardsticks=beside))
         else:
-            yield events.Preparing("measuring the bound", *found)
+            yield events.Preparing(tr("measuring the bound"), *found)

@@ -20,6 +20,7 @@ from diffusion_studio.core.process.forward import AnyForwardProcess, VariancePre
 from diffusion_studio.core.process.schedules import AnySchedule, LinearSchedule, Schedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec, evaluate, read_evaluation
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -44,29 +45,32 @@ class TheorySpec(Choice):
     """What the curves are drawn for."""
 
     steps: int = knob(
-        1000, title="steps", symbol="T", ge=10, le=4000, scale="log",
-        help="Number of noising steps between an image and pure noise.", source="Ho et al. 2020, §4",
+        1000, title=tr("steps"), symbol="T", ge=10, le=4000, scale="log",
+        help=tr("Number of noising steps between an image and pure noise."), source="Ho et al. 2020, §4",
     )  # fmt: skip
     schedule: AnySchedule = knob(
-        LinearSchedule(), title="schedule", symbol="β",
-        help="The schedule of the weights; drawn wider than the others.",
+        LinearSchedule(), title=tr("schedule"), symbol="β",
+        help=tr("The schedule of the weights; drawn wider than the others."),
     )  # fmt: skip
     forward: AnyForwardProcess = knob(
-        VariancePreserving(), title="process", symbol="x_t", help="How image and noise are mixed."
+        VariancePreserving(), title=tr("process"), symbol="x_t", help=tr("How image and noise are mixed.")
     )
     zero_terminal: bool = knob(
-        False, title="zero SNR at T",
-        help="Stretch the schedule so that nothing of the image is left at T.",
+        False, title=tr("zero SNR at T"),
+        help=tr("Stretch the schedule so that nothing of the image is left at T."),
         formula=r"\mathrm{SNR}(T) = 0", source="Lin et al. 2024, algorithm 1",
     )  # fmt: skip
     error: PredictionKind = knob(
-        "eps", title="weight on",
-        words={kind: f"{reading.symbol} error" for kind, reading in READINGS.items()},
-        help="The same weights, turned exactly to the error of another prediction.",
+        "eps", title=tr("weight on"),
+        words={kind: tr("{symbol} error", symbol=reading.symbol) for kind, reading in READINGS.items()},
+        help=tr("The same weights, turned exactly to the error of another prediction."),
         source="Course eq. 2.10; Luo eq. 148",
     )  # fmt: skip
     axis: Literal["t", "log_snr"] = knob(
-        "t", title="axis", words={"t": "t", "log_snr": "log SNR"}, help="What the curves are drawn over."
+        "t",
+        title=tr("axis"),
+        words={"t": "t", "log_snr": "log SNR"},
+        help=tr("What the curves are drawn over."),
     )
 
     def tables(self, schedule: Schedule | None = None) -> Tables:
@@ -202,7 +206,7 @@ class TheoryViewModel(QObject):
                 yield event
             yield events.Finished("stopped" if stopped else "done")
 
-        self._update(phase="running", fraction=0.0, detail="Opening …", notice=None)
+        self._update(phase="running", fraction=0.0, detail=tr("Opening …"), notice=None)
         self._job.start(stream)
 
     def show_exact(self) -> None:
@@ -232,13 +236,16 @@ class TheoryViewModel(QObject):
     def stop(self) -> None:
         if self._job.busy:
             self._job.stop()
-            self._update(phase="stopping", detail="Stopping …")
+            self._update(phase="stopping", detail=tr("Stopping …"))
 
     def _on_event(self, event: events.Event) -> None:
         match event:
             case events.Preparing(what=what, done=done, total=total) if self.state.phase == "running":
                 share = done / total if total else 0.0
-                self._update(fraction=share, detail=f"{what}, t = {done:,} of {total:,}")
+                self._update(
+                    fraction=share,
+                    detail=tr("{what}, t = {done:,} of {total:,}", what=what, done=done, total=total),
+                )
             case Evaluated(evaluation=evaluation, notes=notes):
                 notice = Notice("info", " ".join(notes)) if notes else None
                 self._update(evaluation=self._kept(plain(evaluation)), notice=notice)
@@ -305,7 +312,7 @@ def schedule_curves(spec: TheorySpec) -> Mapping[str, tuple[NamedCurve, ...]]:
         schedule = spec.schedule if chosen else validated(cls, {})
         tables = spec.tables(schedule)
         t = _thinned(tables.steps)
-        name = f"{cls.title}, at its start" if cls.learns else cls.title
+        name = tr("{title}, at its start", title=cls.title) if cls.learns else cls.title
         for quantity in QUANTITIES:
             values = getattr(tables, quantity).numpy()[t]
             found[quantity].append(NamedCurve(kind, name, t.astype(np.float64), values, chosen))
@@ -315,7 +322,7 @@ def schedule_curves(spec: TheorySpec) -> Mapping[str, tuple[NamedCurve, ...]]:
 def learned_curves(spec: TheorySpec, learned: LearnedCurve) -> Mapping[str, NamedCurve]:
     """The same of a schedule that a run has learned, cut into the T steps of the others."""
     tables = learned.with_steps(spec.steps)
-    t, name = _thinned(tables.steps), f"ω of {learned.run}"
+    t, name = _thinned(tables.steps), tr("ω of {run}", run=learned.run)
     values = {quantity: getattr(tables, quantity).numpy()[t] for quantity in QUANTITIES}
     return {quantity: NamedCurve("", name, t.astype(np.float64), y) for quantity, y in values.items()}
 

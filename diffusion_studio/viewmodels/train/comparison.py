@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, RunError, list_runs
@@ -39,7 +40,7 @@ def log_snr_at(tables: Tables, t: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=4)
 def _fixed_tables(steps: int) -> dict[str, Tables]:
-    chosen = {"cosine": CosineSchedule(), "linear β": LinearSchedule()}
+    chosen = {tr("cosine"): CosineSchedule(), tr("linear β"): LinearSchedule()}
     return {name: Tables.from_betas(schedule.betas(steps)) for name, schedule in chosen.items()}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr, trc
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.files.pictures import read_grid
 from diffusion_studio.engine.files.places import cache_dir
@@ -42,20 +43,18 @@ from diffusion_studio.viewmodels.notice import Notice
 Doing = Callable[[Remote, Stop], None]
 Line = dict[str, Any]
 EVERY = 1.0  # seconds between two looks
-WISHES: dict[Wish, str] = {"stop": "save and to end", "pause": "save and to rest", "go on": "go on"}
+WISHES: dict[Wish, str] = {
+    "stop": trc("was asked to", "save and to end"),
+    "pause": trc("was asked to", "save and to rest"),
+    "go on": trc("was asked to", "go on"),
+}
 QUIET = 20  # looks without anything new, after which it is asked whether it is trained at all
 NOTHING: Line = {"kind": "waiting"}
 EVERY_THERE = 3.0  # the same on another machine
 LEFT_OUT = (
-    "checkpoints",
-    "classifier",
-    "tensorboard",
-    "code",
-    "metrics.sqlite*",
-    LOCK,
-    PAUSE,
-    STOP,
-)  # of a mirror
+    "checkpoints", "classifier", "tensorboard", "code", "metrics.sqlite*", LOCK, PAUSE, STOP,
+)  # fmt: skip
+"""Of a mirror."""
 WISHES_THERE: dict[Wish, Doing] = {
     "stop": lambda there, stop: there.touch(STOP, stop),
     "pause": lambda there, stop: there.touch(PAUSE, stop),
@@ -135,7 +134,7 @@ class Following(QObject):
             remote.mirror(place, LEFT_OUT, lambda: control.stopped)
             yield Arrived(place)
 
-        self.said.emit(Notice("info", f"Asking {remote.host} for {remote.name} …"))
+        self.said.emit(Notice("info", tr("Asking {host} for {name} …", host=remote.host, name=remote.name)))
         self._asking.start(stream)
 
     def stop(self) -> None:
@@ -154,20 +153,24 @@ class Following(QObject):
     def ask(self, wish: Wish) -> None:
         """Asks the process that trains it for something, and says so."""
         if self.run is None:
-            self.said.emit(Notice("info", "No other process trains the run that is shown."))
+            self.said.emit(Notice("info", tr("No other process trains the run that is shown.")))
             return
         remote = self.remote(self.run)
         if remote is not None:
-            sentence = f"The process on {remote.host} was asked to {WISHES[wish]}."
+            sentence = tr("The process on {host} was asked to {wish}.", host=remote.host, wish=WISHES[wish])
             self._ask_there(remote, WISHES_THERE[wish], sentence)
             return
         try:
             ask(self.run, wish)
         except OSError as error:
-            why = f"{self.run} cannot be written, so nobody can be asked: {error.strerror or error}."
+            why = tr(
+                "{run} cannot be written, so nobody can be asked: {reason}.",
+                run=self.run,
+                reason=error.strerror or error,
+            )
             self.said.emit(Notice("warning", why))
         else:
-            self.said.emit(Notice("info", f"The other process was asked to {WISHES[wish]}."))
+            self.said.emit(Notice("info", tr("The other process was asked to {wish}.", wish=WISHES[wish])))
 
     def begin_there(self, run: Path) -> None:
         """Lets the training of a run on another machine go on there."""
@@ -178,7 +181,7 @@ class Following(QObject):
             self.said.emit(Notice("warning", str(error)))
             return
         words = ["train", source, "--resume", "--quiet"]
-        sentence = f"{remote.name} was begun again on {remote.host}."
+        sentence = tr("{name} was begun again on {host}.", name=remote.name, host=remote.host)
         self._ask_there(remote, lambda there, stop: there.begin(words, METRICS_LOG, stop), sentence)
 
     def _ask_there(self, remote: Remote, do: Doing, sentence: str) -> None:
@@ -193,7 +196,8 @@ class Following(QObject):
     def _on_answer(self, event: events.Event) -> None:
         match event:
             case Arrived(run=run):
-                self.said.emit(Notice("info", f"{run.name} on {self._mirrors[run].host} is followed."))
+                host = self._mirrors[run].host
+                self.said.emit(Notice("info", tr("{name} on {host} is followed.", name=run.name, host=host)))
                 self.arrived.emit(run)
             case events.Finished(outcome="failed", message=message):
                 self.said.emit(Notice("warning", message))
@@ -242,9 +246,9 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
         control.rest(EVERY if remote is None else EVERY_THERE)
         before, apart = apart, _apart(run.path) if remote is None else _mirrored(remote, run.path, control)
         if apart and apart != before:
-            yield events.Warned(f"{apart} It is tried again.", seen.step)
+            yield events.Warned(tr("{problem} It is tried again.", problem=apart), seen.step)
         elif before and not apart:
-            yield Reached(f"{f'The folder {run.path}' if remote is None else remote.host} is reached again.")
+            yield Reached(_reached(run.path, remote))
         lines = tail.new()
 
 
@@ -253,7 +257,14 @@ def _apart(folder: Path) -> str:
     with contextlib.suppress(OSError):
         if is_run(folder):
             return ""
-    return f"The folder {folder} is not there now."
+    return tr("The folder {folder} is not there now.", folder=folder)
+
+
+def _reached(folder: Path, remote: Remote | None) -> str:
+    """That the folder of a run, or the machine on which it lies, can be looked at again."""
+    if remote is None:
+        return tr("The folder {folder} is reached again.", folder=folder)
+    return tr("{host} is reached again.", host=remote.host)
 
 
 def _mirrored(remote: Remote, to: Path, control: Control) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
@@ -18,19 +19,19 @@ from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.overview import Overview, overview
 from diffusion_studio.viewmodels.train.state import DataCardState, data_card
 
-STOPPED = "Reading was stopped. Undo brings the images before back."
+STOPPED = tr("Reading was stopped. Undo brings the images before back.")
 
 
 def reading_told(post: Post) -> Callable[[int, int], None]:
     """Tells of (done, total) images that are read; before their number is known, of files that are found."""
     return lambda done, total: post(
-        events.Preparing("reading images" if total else "looking for images", done, total)
+        events.Preparing(tr("reading images") if total else tr("looking for images"), done, total)
     )
 
 
 def encoding_told(post: Post) -> Callable[[int, int], None]:
     """Tells of (done, total) images that are encoded."""
-    return lambda done, total: post(events.Preparing("encoding images", done, total))
+    return lambda done, total: post(events.Preparing(tr("encoding images"), done, total))
 
 
 @dataclass(frozen=True, eq=False)

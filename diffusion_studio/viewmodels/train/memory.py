@@ -8,6 +8,7 @@ from typing import Any
 
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.viewmodels.remembered import Memory
@@ -24,7 +25,7 @@ def remember_source(memory: Memory, source: str) -> None:
 def recent_sources(memory: Memory) -> list[tuple[str, str]]:
     """(source, name) of what a click opens: the built-in digits, and recent folders that are still there."""
     folders = [each for each in _known(memory) if each != DIGITS and Path(each).is_dir()]
-    return [(DIGITS, "Built-in digits"), *((folder, folder) for folder in folders)]
+    return [(DIGITS, tr("Built-in digits")), *((folder, folder) for folder in folders)]
 
 
 def _known(memory: Memory) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.describe import with_value
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.creation import NewRun
@@ -137,7 +138,7 @@ class TrainViewModel(QObject):
 
     def _refused_while_busy(self) -> bool:
         if self.state.busy:
-            self.tell(Notice("info", "A training is going on. Stop it to change data or parameters."))
+            self.tell(Notice("info", tr("A training is going on. Stop it to change data or parameters.")))
         return self.state.busy
 
     # --- training -------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ class TrainViewModel(QObject):
         self._update(
             forecast=None,
             phase="preparing", run=path, run_steps=config.diffusion.steps, step=0, fraction=0.0,
-            detail="Building the network …", notice=None, saved_step=0, marks=(),
+            detail=tr("Building the network …"), notice=None, saved_step=0, marks=(),
         )  # fmt: skip
         self.following.stop()
         self.record.begin(config)
@@ -207,7 +208,7 @@ class TrainViewModel(QObject):
         """Stops and saves."""
         if self.training.busy:
             self.training.stop()
-            self._update(phase="stopping", detail="Saving …")
+            self._update(phase="stopping", detail=tr("Saving …"))
 
     def _on_told(self, event: events.Event) -> None:
         state = after(self.state, event)
@@ -226,12 +227,12 @@ class TrainViewModel(QObject):
     def show_run(self, path: Path) -> None:
         """Shows the curves and samples of a run on disk without going on with it."""
         if self.state.busy:
-            self.tell(Notice("info", "A training is going on; its curves are shown until it ends."))
+            self.tell(Notice("info", tr("A training is going on; its curves are shown until it ends.")))
             return
         try:
             run = Run.open(path)
         except RunError as error:
-            self.tell(Notice("warning", f"{error} It is not shown."))
+            self.tell(Notice("warning", tr("{problem} It is not shown.", problem=error)))
             return
         self._show(shown_run(self.state, run))
         self._show_record(run)
@@ -242,7 +243,7 @@ class TrainViewModel(QObject):
         self._update(marks=tuple(run.metrics.marks()))
         self.record.restore(run)
         if run.metrics.problem:
-            self.tell(Notice("warning", f"{run.metrics.problem} What can be is shown."))
+            self.tell(Notice("warning", tr("{problem} What can be is shown.", problem=run.metrics.problem)))
 
     # --- the rest -------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.core.words import number, plural, tr, trc
 from diffusion_studio.data.imageset import ImageSet, Skipped
 
 PICTURES = 60  # shown, evenly from the whole set
@@ -30,10 +31,9 @@ class LeftOut:
     @property
     def words(self) -> str:
         """ "2,183 other files ignored", "1 file: It is empty." """
-        files = "1 file" if self.count == 1 else f"{self.count:,} files"
         if self.reason == NO_IMAGE:
-            return "1 other file ignored" if self.count == 1 else f"{self.count:,} other files ignored"
-        return f"{files}: {self.reason}"
+            return plural("{n} other file ignored", "{n:,} other files ignored", self.count)
+        return plural("{n} file: {reason}", "{n:,} files: {reason}", self.count, reason=self.reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Overview:
 def overview(images: ImageSet) -> Overview:
     """All of it; images are looked at few at a time."""
     numbers = np.unique(np.linspace(0, images.count - 1, PICTURES).astype(np.int64))
-    names = [images.label_name(number) or "" for number in numbers.tolist()]
+    names = [images.label_name(place) or "" for place in numbers.tolist()]
     counts = np.bincount(images.labels[images.labels >= 0], minlength=images.classes)
     classes = tuple(zip(images.class_names, counts.tolist(), strict=True))
     return Overview(
@@ -65,19 +65,27 @@ def overview(images: ImageSet) -> Overview:
 
 
 def _facts(images: ImageSet, classes: tuple[tuple[str, int], ...]) -> list[tuple[str, str]]:
-    colour = "grey" if images.channels == 1 else "colour"
+    colour = tr("grey") if images.channels == 1 else tr("colour")
     side = images.resolution
-    facts = [("images", f"{images.count:,}"), ("shape here", f"{side}×{side}, {colour}")]
+    facts = [(tr("images"), number(images.count, ",")), (tr("shape here"), f"{side}×{side}, {colour}")]
     if len(images.sizes):
-        facts.append(("in the files", native_sizes(images.sizes)))
+        facts.append((tr("in the files"), native_sizes(images.sizes)))
     if images.conditional_possible:
-        facts.append(("balance", balance([count for _, count in classes])))
+        facts.append((tr("balance"), balance([count for _, count in classes])))
     if images.unlabelled and images.conditional_possible:
-        facts.append(("without a class", f"{images.unlabelled:,}"))
+        facts.append((tr("without a class"), number(images.unlabelled, ",")))
     found, looked_at = near_duplicates(images.images), min(images.count, LOOKED_AT)
-    among = "" if looked_at == images.count else f" among {looked_at:,}"
-    facts.append(("near-duplicates", f"{found:,}{among}" if found else f"none{among}"))
-    return facts
+    among = 0 if looked_at == images.count else looked_at
+    return [*facts, (tr("near-duplicates"), _how_many(found, among))]
+
+
+def _how_many(found: int, among: int) -> str:
+    """ "3", or "3 among 20,000" where not all were looked at."""
+    if not among:
+        return number(found, ",") if found else trc("near-duplicates", "none")
+    if found:
+        return tr("{found:,} among {among:,}", found=found, among=among)
+    return tr("none among {among:,}", among=among)
 
 
 def native_sizes(sizes: NDArray[np.int32]) -> str:
@@ -88,17 +96,22 @@ def native_sizes(sizes: NDArray[np.int32]) -> str:
     """
     kinds, counts = np.unique(sizes, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    told = [f"{counts[k]:,} of {kinds[k, 0]}×{kinds[k, 1]}" for k in order[:SIZES]]
+    told = [
+        tr("{count:,} of {width}×{height}", count=int(counts[k]), width=kinds[k, 0], height=kinds[k, 1])
+        for k in order[:SIZES]
+    ]
     more = len(order) - len(told)
-    return ", ".join([*told, f"{more:,} more sizes"] if more else told)
+    return ", ".join([*told, tr("{more:,} more sizes", more=more)] if more else told)
 
 
 def balance(counts: Sequence[int]) -> str:
     """How far the numbers of images of the classes lie apart."""
     least, most = min(counts), max(counts)
     if least == 0:
-        return f"a class without an image; {most:,} in the largest"
-    return f"{least:,} to {most:,} images of a class" if least < most else f"{most:,} images of each class"
+        return tr("a class without an image; {most:,} in the largest", most=most)
+    if least < most:
+        return tr("{least:,} to {most:,} images of a class", least=least, most=most)
+    return tr("{most:,} images of each class", most=most)
 
 
 def near_duplicates(images: NDArray[np.uint8]) -> int:
@@ -112,12 +125,12 @@ def near_duplicates(images: NDArray[np.uint8]) -> int:
     found = 0
     for start in range(0, len(chosen), 1024):
         some = chosen[start : start + 1024]
-        for number, key in zip(some.tolist(), _slopes(images[some]), strict=True):
+        for place, key in zip(some.tolist(), _slopes(images[some]), strict=True):
             alike = seen.setdefault(key, [])
-            if any(_distance(images[number], images[other]) < ALIKE for other in alike[-8:]):
+            if any(_distance(images[place], images[other]) < ALIKE for other in alike[-8:]):
                 found += 1
             else:
-                alike.append(number)
+                alike.append(place)
     return found
 
 
@@ -143,5 +156,5 @@ def left_out(skipped: Sequence[Skipped]) -> tuple[LeftOut, ...]:
     if len(groups) <= REASONS:
         return tuple(groups)
     rest = groups[REASONS - 1 :]
-    others = LeftOut("For other reasons.", sum(each.count for each in rest), rest[0].example)
+    others = LeftOut(tr("For other reasons."), sum(each.count for each in rest), rest[0].example)
     return (*groups[: REASONS - 1], others)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs.events import Event, Progress
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run
@@ -81,7 +82,7 @@ class RunRecord(QObject):
         moment = self.timesteps.at(index)
         if moment is None:
             return None
-        name = f"step {moment.step:,}"
+        name = tr("step {step:,}", step=moment.step)
         return Comparison(name, moment, self._tables.steps, self.log_snr(moment.t))
 
     def _tell(self) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.core.describe import get_value, knobs
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.words import duration
@@ -104,9 +105,10 @@ def _without_live(config: RunConfig) -> RunConfig:
 
 def shown_run(state: TrainState, run: Run) -> TrainState:
     """With a run on disk that nobody goes on with."""
+    trained = tr("trained for {duration}", duration=duration(run.trained_seconds))
     return replace(
         state, run=run.path, run_steps=run.config.diffusion.steps, step=run.step, fraction=0.0,
-        saved_step=run.step, detail=f"step {run.step:,} · trained for {duration(run.trained_seconds)}",
+        saved_step=run.step, detail=f"{step_text(run.step)} · {trained}",
     )  # fmt: skip
 
 
@@ -114,13 +116,13 @@ def fixed_reasons(state: TrainState) -> dict[str, str]:
     """Why parameters cannot change now, by path."""
     if not state.busy:
         return {}
-    reason = "This training is running with this value. Stop it to change the value."
+    reason = tr("This training is running with this value. Stop it to change the value.")
     return {k.path: reason for k in knobs(state.config) if not k.path.startswith(LIVE)}
 
 
 def data_card(images: ImageSet) -> DataCardState:
     numbers = np.linspace(0, images.count - 1, min(images.count, THUMBNAILS)).astype(np.int64)
-    colour = "grey" if images.channels == 1 else "colour"
+    colour = tr("grey") if images.channels == 1 else tr("colour")
     return DataCardState(
         images.name, images.count, images.class_names if images.conditional_possible else (),
         f"{images.resolution}×{images.resolution} {colour}",
@@ -132,7 +134,16 @@ def data_card(images: ImageSet) -> DataCardState:
 
 def progress_text(event: events.Progress) -> str:
     """ "step 657 of 3,000 · 1,130 images/s · 3 min 32 s left"."""
-    total = f" of {event.total_steps:,}" if event.total_steps else ""
-    left = event.seconds_left
-    ending = f"{duration(left)} left" if left is not None else f"{duration(event.seconds)} so far"
-    return " · ".join(part for part in (f"step {event.step:,}{total}", event.speed, ending) if part)
+    left, step = event.seconds_left, step_text(event.step, event.total_steps)
+    if left is not None:
+        ending = tr("{duration} left", duration=duration(left))
+    else:
+        ending = tr("{duration} so far", duration=duration(event.seconds))
+    return " · ".join(part for part in (step, event.speed, ending) if part)
+
+
+def step_text(step: int, total: int = 0) -> str:
+    """ "step 657", or "step 657 of 3,000" where it is known how many there will be."""
+    return (
+        tr("step {step:,} of {total:,}", step=step, total=total) if total else tr("step {step:,}", step=step)
+    )

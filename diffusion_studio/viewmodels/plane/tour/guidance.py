@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from diffusion_studio.core.samplers import DDIM, DDPM
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.plane.guide import PlaneGuide
 from diffusion_studio.engine.plane.process import Langevin, Process, Reverse
 from diffusion_studio.viewmodels.plane.tour.card import STILL, Action, setting
@@ -23,25 +24,29 @@ def _towards(
 
 
 COST = TourCard(
-    "Guidance costs variety",
-    "The score is pushed towards one class: s + γ ∇ ln p(y|x). At γ = 1 the particles are exact "
-    "samples of the class. With larger γ they crowd together, away from the other classes: look at "
-    "the spread. Point at the plane to see the three arrows.",
+    tr("Guidance costs variety"),
+    tr(
+        "The score is pushed towards one class: s + γ ∇ ln p(y|x). At γ = 1 the particles are exact "
+        "samples of the class. With larger γ they crowd together, away from the other classes: look at "
+        "the spread. Point at the plane to see the three arrows."
+    ),
     "Luo eq. 166; Ho & Salimans 2022, §4",
-    tuple(_towards(f"γ = {gamma:g}", gamma, Reverse(sampler=DDIM())) for gamma in (0, 1, 4, 12)),
+    tuple(_towards(f"γ = {number(gamma, 'g')}", gamma, Reverse(sampler=DDIM())) for gamma in (0, 1, 4, 12)),
 )
 
 END = TourCard(
-    "Where guided chains end",
-    "One reads that guidance samples p(x) p(y|x)^γ: the purple lines. It does not. The arrows at "
-    "each t belong to such a product, but these densities are not noised versions of one another, "
-    "so the chain drifts off. Langevin steps at t = 0 alone do end there.",
+    tr("Where guided chains end"),
+    tr(
+        "One reads that guidance samples p(x) p(y|x)^γ: the purple lines. It does not. The arrows at "
+        "each t belong to such a product, but these densities are not noised versions of one another, "
+        "so the chain drifts off. Langevin steps at t = 0 alone do end there."
+    ),
     "Du et al. 2023, §3; Bradley & Nakkiran 2024",
     (
-        _towards("A guided chain, γ = 4", 4, Reverse(sampler=DDPM())),
-        _towards("Langevin at t = 0, γ = 4", 4, Langevin(adjusted=True), "point", start_y=-0.9),
+        _towards(tr("A guided chain, γ = 4"), 4, Reverse(sampler=DDPM())),
+        _towards(tr("Langevin at t = 0, γ = 4"), 4, Langevin(adjusted=True), "point", start_y=-0.9),
         _towards(
-            "A learned chain, γ = 4",
+            tr("A learned chain, γ = 4"),
             4,
             Reverse(sampler=DDPM()),
             learns=True,

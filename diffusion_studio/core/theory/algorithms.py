@@ -8,6 +8,7 @@ from typing import Literal
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.samplers import DDPM, AnnealedLangevin, Sampler
+from diffusion_studio.core.words import tr, trc
 
 Stage = Literal["input", "begin", "loop", "step", "end"]
 """When a line is at work: before all, at the first state, in every round, within one, at the end."""
@@ -40,8 +41,8 @@ class Algorithm:
 
 
 _ASK = r"\quantity{eps}{\hat\varepsilon} = \varepsilon_\theta(x_t, t)"
-_START = CodeLine("Sample", r"x_T \sim \mathcal N(0, I)", "begin")
-_RETURN = CodeLine("Output", r"\quantity{x0}{x_0}", "end")
+_START = CodeLine(trc("algorithm", "Sample"), r"x_T \sim \mathcal N(0, I)", "begin")
+_RETURN = CodeLine(trc("algorithm", "Output"), r"\quantity{x0}{x_0}", "end")
 
 
 def training_by(kind: PredictionKind) -> Algorithm:
@@ -49,57 +50,61 @@ def training_by(kind: PredictionKind) -> Algorithm:
     reading = READINGS[kind]
     number = 1 if kind == "x_0" else 2
     return Algorithm(
-        f"Training by predicting {reading.symbol}",
+        tr("Training by predicting {symbol}", symbol=reading.symbol),
         f"Course algorithm {number}",
         (
-            CodeLine("Input: data, T, schedule", r"\{\alpha_t\}_{t=1}^T", "input"),
-            CodeLine("Initialise", r"\theta", "input"),
-            CodeLine("while not converged do", "", "loop"),
-            CodeLine("Sample a batch", r"\quantity{x0}{x_0}^{(i)}"),
-            CodeLine("Sample times", r"t^{(i)} \sim \mathrm{Unif}\{1,\dots,T\}"),
-            CodeLine("Sample noises", r"\quantity{eps}{\varepsilon}^{(i)} \sim \mathcal N(0, I)"),
+            CodeLine(tr("Input: data, T, schedule"), r"\{\alpha_t\}_{t=1}^T", "input"),
+            CodeLine(trc("algorithm", "Initialise"), r"\theta", "input"),
+            CodeLine(tr("while not converged do"), "", "loop"),
+            CodeLine(tr("Sample a batch"), r"\quantity{x0}{x_0}^{(i)}"),
+            CodeLine(tr("Sample times"), r"t^{(i)} \sim \mathrm{Unif}\{1,\dots,T\}"),
+            CodeLine(tr("Sample noises"), r"\quantity{eps}{\varepsilon}^{(i)} \sim \mathcal N(0, I)"),
             CodeLine(
-                "Compute",
+                trc("algorithm", "Compute"),
                 r"x_t \leftarrow \sqrt{\bar\alpha_t}\,\quantity{x0}{x_0} + \sqrt{1-\bar\alpha_t}\,"
                 r"\quantity{eps}{\varepsilon}",
             ),
-            CodeLine("Update θ by", rf"\frac1B\sum_i\nabla_\theta\|{reading.hat}-{reading.latex}\|^2"),
-            CodeLine("end while", "", "loop"),
-            CodeLine("Output: the trained network", "", "end"),
+            CodeLine(tr("Update θ by"), rf"\frac1B\sum_i\nabla_\theta\|{reading.hat}-{reading.latex}\|^2"),
+            CodeLine(tr("end while"), "", "loop"),
+            CodeLine(tr("Output: the trained network"), "", "end"),
         ),
     )
 
 
 DDPM_SAMPLING = Algorithm(
-    "Sampling in DDPM", "Course algorithm 3",
+    tr("Sampling in DDPM"), "Course algorithm 3",
     (
-        CodeLine("Input: network,", r"\alpha_t,\ \sigma_t^2", "input"),
+        CodeLine(tr("Input: network,"), r"\alpha_t,\ \sigma_t^2", "input"),
         _START,
-        CodeLine("for", r"t = T, T-1, \dots, 1 \text{ do}", "loop"),
+        CodeLine(trc("algorithm", "for"), tr(r"t = T, T-1, \dots, 1 \text{ do}"), "loop"),
         CodeLine(
-            "Mean",
+            trc("algorithm", "Mean"),
             r"\mu = \frac{1}{\sqrt{\alpha_t}}\left(x_t - \frac{1-\alpha_t}{\sqrt{1-\bar\alpha_t}}\,"
             r"\quantity{eps}{\varepsilon_\theta(x_t,t)}\right)",
         ),
-        CodeLine("Sample", r"\quantity{noise}{z} \sim \mathcal N(0, I),\quad z = 0 \text{ if } t = 1"),
-        CodeLine("Set", r"x_{t-1} \leftarrow \mu + \sigma_t\,\quantity{noise}{z}"),
-        CodeLine("end for", "", "loop"),
+        CodeLine(
+            trc("algorithm", "Sample"),
+            tr(r"\quantity{noise}{z} \sim \mathcal N(0, I),\quad z = 0 \text{ if } t = 1"),
+        ),
+        CodeLine(trc("algorithm", "Set"), r"x_{t-1} \leftarrow \mu + \sigma_t\,\quantity{noise}{z}"),
+        CodeLine(tr("end for"), "", "loop"),
         _RETURN,
     ),
 )  # fmt: skip
 
 ANNEALED = Algorithm(
-    "Annealed Langevin dynamics", "Luo after eq. 161",
+    tr("Annealed Langevin dynamics"), tr("Luo after eq. 161"),
     (
-        CodeLine("Sample from the prior", r"x \sim p", "begin"),
-        CodeLine("for", r"t = T, T-1, \dots, 1 \text{ do}", "loop"),
+        CodeLine(tr("Sample from the prior"), r"x \sim p", "begin"),
+        CodeLine(trc("algorithm", "for"), tr(r"t = T, T-1, \dots, 1 \text{ do}"), "loop"),
         CodeLine(
-            "Repeat", r"x \leftarrow x + c_t\,\quantity{score}{s_\theta(x,t)} + \sqrt{2c_t}\,"
+            trc("algorithm", "Repeat"),
+            r"x \leftarrow x + c_t\,\quantity{score}{s_\theta(x,t)} + \sqrt{2c_t}\,"
             r"\quantity{noise}{\varepsilon}",
         ),
-        CodeLine("Shrink the step", r"c_{t-1} < c_t"),
-        CodeLine("end for: begin where this level ended", "", "loop"),
-        CodeLine("Output", "x", "end"),
+        CodeLine(tr("Shrink the step"), r"c_{t-1} < c_t"),
+        CodeLine(tr("end for: begin where this level ended"), "", "loop"),
+        CodeLine(trc("algorithm", "Output"), "x", "end"),
     ),
 )  # fmt: skip
 
@@ -111,42 +116,43 @@ def _over_times(title: str, source: str, rule: str) -> Algorithm:
         source,
         (
             _START,
-            CodeLine("for l = m … 1 do", r"t, s \leftarrow \tau_l, \tau_{l-1}", "loop"),
-            CodeLine("Ask the network", _ASK),
-            CodeLine("Set", rule),
-            CodeLine("end for", "", "loop"),
+            CodeLine(tr("for l = m … 1 do"), r"t, s \leftarrow \tau_l, \tau_{l-1}", "loop"),
+            CodeLine(tr("Ask the network"), _ASK),
+            CodeLine(trc("algorithm", "Set"), rule),
+            CodeLine(tr("end for"), "", "loop"),
             _RETURN,
         ),
     )
 
 
 DDIM_SAMPLING = _over_times(
-    "Generation in DDIM", "Stratos §3.3",
+    tr("Generation in DDIM"), "Stratos §3.3",
     r"x_s \leftarrow \sqrt{\bar\alpha_s}\,\frac{x_t-\sqrt{1-\bar\alpha_t}\,\quantity{eps}{\hat\varepsilon}}"
     r"{\sqrt{\bar\alpha_t}} + \sqrt{1-\bar\alpha_s-\sigma_t^2}\,\quantity{eps}{\hat\varepsilon}"
     r" + \sigma_t\,\quantity{noise}{z}",
 )  # fmt: skip
 
 LANGEVIN = Algorithm(
-    "Langevin dynamics", "Luo eq. 158",
+    tr("Langevin dynamics"), "Luo eq. 158",
     (
-        CodeLine("Sample from any prior", r"x_0 \sim \pi", "begin"),
-        CodeLine("for", r"i = 0, 1, \dots, K \text{ do}", "loop"),
+        CodeLine(tr("Sample from any prior"), r"x_0 \sim \pi", "begin"),
+        CodeLine(trc("algorithm", "for"), tr(r"i = 0, 1, \dots, K \text{ do}"), "loop"),
         CodeLine(
-            "Set", r"x_{i+1} \leftarrow x_i + c\,\nabla\log p(x_i) + \sqrt{2c}\,\quantity{noise}{\varepsilon}"
+            trc("algorithm", "Set"),
+            r"x_{i+1} \leftarrow x_i + c\,\nabla\log p(x_i) + \sqrt{2c}\,\quantity{noise}{\varepsilon}"
         ),
-        CodeLine("end for", "", "loop"),
-        CodeLine("Output", "x_K", "end"),
+        CodeLine(tr("end for"), "", "loop"),
+        CodeLine(trc("algorithm", "Output"), "x_K", "end"),
     ),
 )  # fmt: skip
 
 DDPM_GENERATION = Algorithm(
-    "Generation in DDPM", "Stratos §2.4",
+    tr("Generation in DDPM"), "Stratos §2.4",
     (
         _START,
-        CodeLine("for", r"t = T, \dots, 1 \text{ do}", "loop"),
+        CodeLine(trc("algorithm", "for"), tr(r"t = T, \dots, 1 \text{ do}"), "loop"),
         CodeLine(
-            "Sample",
+            trc("algorithm", "Sample"),
             r"x_{t-1} \sim \mathcal N\left(\frac{1}{\sqrt{1-\beta_t}}\left(x_t - \frac{\beta_t}"
             r"{\sqrt{1-\bar\alpha_t}}\,\quantity{eps}{\varepsilon_\theta(x_t,t)}\right),"
             r"\ \sigma_t^2 I\right)",
@@ -169,7 +175,9 @@ def sampling_by(sampler: Sampler) -> Algorithm:
         return ANNEALED
     if sampler.kind in ("ddim", "sigma"):
         return DDIM_SAMPLING
-    return _over_times(f"A chain by {sampler.title}", sampler.source, _coloured(sampler.formula))
+    return _over_times(
+        tr("A chain by {title}", title=sampler.title), sampler.source, _coloured(sampler.formula)
+    )
 
 
 _COLOURED = {

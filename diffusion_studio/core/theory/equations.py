@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import Choice, Member, every_knob, families, knobs, members
+from diffusion_studio.core.words import tr
 
 
 @dataclass(frozen=True)
@@ -22,112 +23,115 @@ class Equation:
     value: str = ""  # that the parameter must have
 
 
+_FORWARD, _PREDICTIONS = tr("Forward process"), tr("Predictions")
+_BOUND, _GUIDANCE = tr("The bound"), tr("Guidance")
+
 _FIXED = (
     Equation(
-        "Forward process", "Noise in one step",
+        _FORWARD, tr("Noise in one step"),
         r"q(x_t|x_{t-1}) = \mathcal{N}(\sqrt{1-\beta_t}\,x_{t-1},\,\beta_t I)",
         "Stratos eq. 7; Luo eq. 31; Course eq. 2.4; Kuppa eq. 2.1", "train", "diffusion.schedule.kind",
     ),
     Equation(
-        "Forward process", "Noise at once",
+        _FORWARD, tr("Noise at once"),
         r"x_t = \sqrt{\bar\alpha_t}\,\quantity{x0}{x_0} + \sqrt{1-\bar\alpha_t}\,\quantity{eps}{\varepsilon}",
         "Stratos eq. 8; Luo eq. 69; Course eq. 2.5; Kuppa eq. 2.4", "train", "diffusion.steps",
     ),
     Equation(
-        "Forward process", "Signal-to-noise ratio",
+        _FORWARD, tr("Signal-to-noise ratio"),
         r"\mathrm{SNR}(t) = \frac{\bar\alpha_t}{1-\bar\alpha_t}", "Luo eq. 109", "theory", "schedules",
     ),
     Equation(
-        "Forward process", "Zero terminal SNR",
+        _FORWARD, tr("Zero terminal SNR"),
         r"\sqrt{\bar\alpha_t}' = (\sqrt{\bar\alpha_t}-\sqrt{\bar\alpha_T})"
         r"\frac{\sqrt{\bar\alpha_1}}{\sqrt{\bar\alpha_1}-\sqrt{\bar\alpha_T}}",
         "Lin et al. 2024, algorithm 1", "train", "diffusion.zero_terminal",
     ),
     *(
-        Equation("Predictions", each.title, each.formula, each.source, "train", "objective.predict", kind)
+        Equation(_PREDICTIONS, each.title, each.formula, each.source, "train", "objective.predict", kind)
         for kind, each in READINGS.items()
     ),
     Equation(
-        "Predictions", "Their errors are tied",
+        _PREDICTIONS, tr("Their errors are tied"),
         " = ".join(rf"{each.factor}\|{each.latex}-{each.hat}\|^2" for each in READINGS.values()),
         "Course eq. 2.10; Luo eq. 99, 130, 148", "theory", "weights",
     ),
     Equation(
-        "The bound", "Three terms",
+        _BOUND, tr("Three terms"),
         r"-\log p(x_0) \leq L_0 + \sum_{t=2}^{T} L_{t-1} + L_T",
         "Stratos eq. 1; Luo eq. 58; Course proposition 2.3; Kuppa eq. 2.19, 2.20", "theory", "elbo",
     ),
     Equation(
-        "The bound", "Reconstruction",
+        _BOUND, tr("Reconstruction"),
         r"L_0 = -\mathbb{E}_{q(x_1|x_0)}\log p(x_0|x_1)",
         "Stratos eq. 1; Luo eq. 58; Course proposition 2.3; Kuppa eq. 2.19; Ho et al. 2020, eq. 13", "theory",
         "elbo",
     ),
     Equation(
-        "The bound", "Denoising matching",
+        _BOUND, tr("Denoising matching"),
         r"L_{t-1} = \mathbb{E}\,D_{\mathrm{KL}}(q(x_{t-1}|x_t,x_0)\,\|\,p(x_{t-1}|x_t))",
         "Stratos eq. 1; Luo eq. 58; Course proposition 2.3; Kuppa eq. 2.20", "theory", "elbo",
     ),
     Equation(
-        "The bound", "Prior matching",
+        _BOUND, tr("Prior matching"),
         r"L_T = D_{\mathrm{KL}}(q(x_T|x_0)\,\|\,\mathcal{N}(0,I))",
         "Stratos eq. 1; Luo eq. 58; Course proposition 2.3; Kuppa eq. 2.19", "theory", "elbo",
     ),
     Equation(
-        "The bound", "Over triples",
+        _BOUND, tr("Over triples"),
         r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
         "Luo eq. 44", "theory", "elbo",
     ),
     Equation(
-        "The bound", "Of any chain",
+        _BOUND, tr("Of any chain"),
         r"L_{s|t} = \mathbb{E}\,D_{\mathrm{KL}}(q_\lambda(x_s|x_t,x_0)\,\|\,p(x_s|x_t))",
         "DDIM eq. 11; Bao et al. 2022", "theory", "elbo",
     ),
     Equation(
-        "The bound", "The best reverse variance",
+        _BOUND, tr("The best reverse variance"),
         r"\sigma_*^2 = \lambda^2 + \left(\sqrt{\bar\alpha_s} - \sqrt{1-\bar\alpha_s-\lambda^2}\,"
         r"\sqrt{\frac{\bar\alpha_t}{1-\bar\alpha_t}}\right)^2 \frac{\mathbb{E}\|x_0-\hat x_0\|^2}{d}",
         "Bao et al. 2022, theorem 1", "theory", "elbo",
     ),
     Equation(
-        "The bound", "Posterior variance",
+        _BOUND, tr("Posterior variance"),
         r"\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t",
         "Stratos eq. 13; Luo eq. 85; Course lemma 2.5, remark 2.8", "theory", "schedules",
     ),
     Equation(
-        "The bound", "Learned variance",
+        _BOUND, tr("Learned variance"),
         r"\sigma_t^2 = \exp(v\ln\beta_t+(1-v)\ln\tilde\beta_t)", "iDDPM eq. 15", "train",
         "objective.variance",
     ),
     Equation(
-        "The bound", "Learned variance, in a step",
+        _BOUND, tr("Learned variance, in a step"),
         r"x_s = \mu_{\tilde\beta}(x_t, \quantity{x0}{\hat x_0})"
         r" + \sqrt{\tilde\beta_t}\,(\beta_{t|s}/\tilde\beta_t)^{v/2}\,\quantity{noise}{z}",
         "iDDPM eq. 15", "sample", "sampler.kind", "ddpm",
     ),
     Equation(
-        "The bound", "Hybrid loss",
+        _BOUND, tr("Hybrid loss"),
         r"L_{\mathrm{hybrid}} = L_{\mathrm{simple}} + 0.001\,L_{\mathrm{vlb}}", "iDDPM eq. 16", "train",
         "objective.variance",
     ),
     Equation(
-        "Guidance", "Classifier-free",
+        _GUIDANCE, tr("Classifier-free"),
         r"\quantity{eps}{\hat\varepsilon} = \quantity{guidance}{\gamma}\,\hat\varepsilon(x_t,y)"
         r" + (1-\quantity{guidance}{\gamma})\,\hat\varepsilon(x_t,\varnothing)",
         "Luo eq. 170", "sample", "guidance",
     ),
     Equation(
-        "Guidance", "By a classifier",
+        _GUIDANCE, tr("By a classifier"),
         r"\nabla\log p(x_t) + \quantity{guidance}{\gamma}\,\nabla\log p(y|x_t)", "Luo eq. 166", "sample",
         "guide.kind",
     ),
     Equation(
-        "Guidance", "What it samples",
+        _GUIDANCE, tr("What it samples"),
         r"\nabla\log\left[p(x_t)\,p(y|x_t)^{\quantity{guidance}{\gamma}}\right]",
-        "Luo eq. 166, 170, corrected", "plane", "guide.gamma",
+        tr("Luo eq. 166, 170, corrected"), "plane", "guide.gamma",
     ),
     Equation(
-        "Guidance", "Asked for a class", r"p(x_{0:T}|y) = p(x_T)\prod_{t=1}^{T}p_\theta(x_{t-1}|x_t,y)",
+        _GUIDANCE, tr("Asked for a class"), r"p(x_{0:T}|y) = p(x_T)\prod_{t=1}^{T}p_\theta(x_{t-1}|x_t,y)",
         "Luo eq. 162", "train", "training.label_dropout",
     ),
 )  # fmt: skip
@@ -164,5 +168,5 @@ def _of_parameters(choices: Mapping[str, Choice], known: set[str]) -> list[Equat
             if knob.formula and knob.source and knob.type != "family" and knob.formula not in known:
                 known.add(knob.formula)
                 path = knob.path if knob.path in shown else f"{knob.path.rpartition('.')[0]}.kind"
-                found.append(Equation("Parameters", knob.title, knob.formula, knob.source, page, path))
+                found.append(Equation(tr("Parameters"), knob.title, knob.formula, knob.source, page, path))
     return found

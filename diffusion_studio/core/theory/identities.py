@@ -26,6 +26,7 @@ from diffusion_studio.core.process.spacing import TrailingSpacing
 from diffusion_studio.core.process.tables import Tables, diffuse
 from diffusion_studio.core.samplers import DDIM, DDPM, Euler, EulerAncestral, FlowEuler, Sampler
 from diffusion_studio.core.steps.clipping import Unclipped
+from diffusion_studio.core.words import tr
 
 STEPS, STD = 1000, 0.5
 
@@ -71,7 +72,7 @@ def _ends(tables: Tables, one: Sampler, other: Sampler) -> tuple[Compared, ...]:
         *_, last = reverse_chain(_bent(tables), sampler, times, x, noise.step, clip=Unclipped())
         return float(last.x_s)
 
-    return tuple(Compared(f"x_0 after {n} steps", end(one, n), end(other, n)) for n in (2, 10, 50))
+    return tuple(Compared(tr("x_0 after {n} steps", n=n), end(one, n), end(other, n)) for n in (2, 10, 50))
 
 
 def _own_ends(process: ForwardProcess) -> tuple[Compared, ...]:
@@ -87,7 +88,7 @@ def _own_ends(process: ForwardProcess) -> tuple[Compared, ...]:
         for t, s in itertools.pairwise(times):
             x0_hat = denoiser(x / math.hypot(a[t], b[t]), t).x0_hat
             x = a[s] * x0_hat + b[s] * (x - a[t] * x0_hat) / b[t]
-        found.append(Compared(f"x_0 after {steps} steps", float(x), float(last.x_s)))
+        found.append(Compared(tr("x_0 after {n} steps", n=steps), float(x), float(last.x_s)))
     return tuple(found)
 
 
@@ -101,7 +102,7 @@ def _velocities() -> tuple[Compared, ...]:
         rise = tables.path_time_at(t + 1) - tables.path_time_at(t - 1)
         alpha_bar = torch.tensor(tables.alpha_bar_at(t)).double()
         reading = READINGS["velocity"].target(x_0, noise, alpha_bar.sqrt(), (1 - alpha_bar).sqrt())
-        found.append(Compared(f"at t = {t}", float(places[1] - places[0]) / rise, float(reading)))
+        found.append(Compared(tr("at t = {t}", t=t), float(places[1] - places[0]) / rise, float(reading)))
     return tuple(found)
 
 
@@ -115,7 +116,7 @@ def _denoised() -> tuple[Compared, ...]:
         answer = torch.tanh(3 * x / width)  # F of c_in x, with c_in = 1/width
         d = DATA_STD**2 / width**2 * x + level * DATA_STD / width * answer
         read = Prediction("edm", answer, x * alpha_bar**0.5, alpha_bar).x0_hat
-        found.append(Compared(f"at t = {t}", float(d), float(read)))
+        found.append(Compared(tr("at t = {t}", t=t), float(d), float(read)))
     return tuple(found)
 
 
@@ -136,81 +137,97 @@ def _variances() -> tuple[Compared, ...]:
             best_variance(tables, t, s, 0.0, STD**2 * (1 - alpha_bar) / whole),
             best_variance_by_score(tables, t, s, 0.0, score),
         )
-        found.append(Compared(f"σ*² from t = {t} to s = {s}", *pair))
+        found.append(Compared(tr("σ*² from t = {t} to s = {s}", t=t, s=s), *pair))
     return tuple(found)
 
 
 IDENTITIES = (
     Identity(
-        "flow", "Flow matching's Euler is DDIM", "Lipman et al. 2023, eq. 22; DDIM eq. 12",
+        "flow", tr("Flow matching's Euler is DDIM"), "Lipman et al. 2023, eq. 22; DDIM eq. 12",
         r"\frac{x_s}{m_s} = \frac{x_t}{m_t} + (u_s-u_t)\,(\hat\varepsilon-\hat x_0)",
         r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s}\,\hat\varepsilon",
-        ("Euler in u", "DDIM, η = 0"),
-        "With m = √ᾱ + √(1−ᾱ) and u = √(1−ᾱ)/m the state x_t/m lies on the straight path (1−u) x_0 + u ε. "
-        "Both replace x_0 and ε by their estimates at t and go on along the line through them, so they meet "
-        "at s. A rectified flow is a diffusion model whose levels are spaced evenly in u.",
+        (tr("Euler in u"), "DDIM, η = 0"),
+        tr(
+            "With m = √ᾱ + √(1−ᾱ) and u = √(1−ᾱ)/m the state x_t/m lies on the straight path (1−u) x_0 + u "
+            "ε. Both replace x_0 and ε by their estimates at t and go on along the line through them, so "
+            "they meet at s. A rectified flow is a diffusion model whose levels are spaced evenly in u."
+        ),
         lambda: _ends(_straight(), FlowEuler(), DDIM()),
     ),
     Identity(
-        "velocity", "The velocity is a reading of the denoiser",
+        "velocity", tr("The velocity is a reading of the denoiser"),
         "Lipman et al. 2023, eq. 23; Liu et al. 2023, eq. 1",
-        r"\frac{d}{du}\,\frac{x_t}{m_t}", r"\varepsilon - x_0", ("slope of the path", "ε − x_0"),
-        "A network that is trained on the velocity says as much as one that is trained on ε, x_0, the score "
-        "or v: each follows from each by numbers that depend on t alone. What differs is how the plain loss "
-        "weighs the times.",
+        r"\frac{d}{du}\,\frac{x_t}{m_t}", r"\varepsilon - x_0", (tr("slope of the path"), "ε − x_0"),
+        tr(
+            "A network that is trained on the velocity says as much as one that is trained on ε, x_0, the "
+            "score or v: each follows from each by numbers that depend on t alone. What differs is how the "
+            "plain loss weighs the times."
+        ),
         _velocities,
     ),
     Identity(
-        "euler", "Euler along the probability flow is DDIM", "EDM algorithm 1; DDIM eq. 12",
+        "euler", tr("Euler along the probability flow is DDIM"), "EDM algorithm 1; DDIM eq. 12",
         r"\frac{x_s}{\sqrt{\bar\alpha_s}} = \frac{x_t}{\sqrt{\bar\alpha_t}}"
         r" + (\varsigma_s-\varsigma_t)\,\hat\varepsilon",
         r"x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s}\,\hat\varepsilon",
-        ("Euler in ς", "DDIM, η = 0"),
-        "Divided by √ᾱ the states are x_0 + ς ε, on which ε is the slope. The variance-exploding picture is "
-        "the same process in other coordinates.",
+        (tr("Euler in ς"), "DDIM, η = 0"),
+        tr(
+            "Divided by √ᾱ the states are x_0 + ς ε, on which ε is the slope. The variance-exploding picture "
+            "is the same process in other coordinates."
+        ),
         lambda: _ends(Tables.from_betas(LinearSchedule().betas(STEPS)), Euler(), DDIM()),
     ),
     *(
         Identity(
-            process.kind, f"{process.title} is VP in other coordinates", process.source,
+            process.kind, tr("{title} is VP in other coordinates", title=process.title), process.source,
             process.formula,
             r"\frac{x_t}{\sqrt{a_t^2+b_t^2}} = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon,"
             r"\quad \frac{\bar\alpha_t}{1-\bar\alpha_t} = \frac{a_t^2}{b_t^2}",
-            (f"Euler in {process.title}", "DDIM in VP"),
-            "With a_t the share of the image and b_t that of the noise, the state divided by √(a² + b²) "
-            "preserves the variance and has the same SNR. A network is shown another size of x_t; the chain "
-            "is the same.",
+            (tr("Euler in {title}", title=process.title), tr("DDIM in VP")),
+            tr(
+                "With a_t the share of the image and b_t that of the noise, the state divided by √(a² + b²) "
+                "preserves the variance and has the same SNR. A network is shown another size of x_t; the "
+                "chain is the same."
+            ),
             functools.partial(_own_ends, process),
         )
         for process in (VarianceExploding(), SubVariancePreserving())
     ),
     Identity(
-        "edm", "EDM's denoiser is a reading of its network", "EDM eq. 7, table 1",
+        "edm", tr("EDM's denoiser is a reading of its network"), "EDM eq. 7, table 1",
         r"D = \frac{\sigma_d^2}{\varsigma^2+\sigma_d^2}\,x + \frac{\varsigma\,\sigma_d}"
         r"{\sqrt{\varsigma^2+\sigma_d^2}}\,F\left(\frac{x}{\sqrt{\varsigma^2+\sigma_d^2}}\right),"
         r"\quad x = \frac{x_t}{\sqrt{\bar\alpha_t}}",
-        READINGS["edm"].formula, ("D", "x₀ read from F"),
-        "EDM's network answers with numbers of unit variance, whatever the noise: near the data F is the "
-        "noise, far from it the image. Its preconditioning is one more reading of a denoiser, over ς in the "
-        "paper and over ᾱ here.",
+        READINGS["edm"].formula, ("D", tr("x₀ read from F")),
+        tr(
+            "EDM's network answers with numbers of unit variance, whatever the noise: near the data F is the "
+            "noise, far from it the image. Its preconditioning is one more reading of a denoiser, over ς in "
+            "the paper and over ᾱ here."
+        ),
         _denoised,
     ),
     Identity(
-        "ancestral", "Euler ancestral is DDPM", "k-diffusion; Ho et al. 2020, eq. 7",
+        "ancestral", tr("Euler ancestral is DDPM"), "k-diffusion; Ho et al. 2020, eq. 7",
         r"\varsigma_{up}^2 = \varsigma_s^2\,\frac{\varsigma_t^2-\varsigma_s^2}{\varsigma_t^2}",
-        r"\tilde\beta = \frac{1-\bar\alpha_s}{1-\bar\alpha_t}\,\beta_{t|s}", ("Euler ancestral", "DDPM"),
-        "The noise that goes up again is that of the posterior, √ᾱ_s ς_up = √β̃, so that with the same "
-        "fresh noise both take the same steps.",
+        r"\tilde\beta = \frac{1-\bar\alpha_s}{1-\bar\alpha_t}\,\beta_{t|s}", (tr("Euler ancestral"), "DDPM"),
+        tr(
+            "The noise that goes up again is that of the posterior, √ᾱ_s ς_up = √β̃, so that with the same "
+            "fresh noise both take the same steps."
+        ),
         lambda: _ends(Tables.from_betas(LinearSchedule().betas(STEPS)), EulerAncestral(), DDPM()),
     ),
     Identity(
-        "variance", "The best reverse variance, by the error and by the score", "Bao et al. 2022, theorem 1",
+        "variance", tr("The best reverse variance, by the error and by the score"),
+        "Bao et al. 2022, theorem 1",
         r"\sigma_*^2 = \lambda^2 + g^2\,\frac{\mathbb{E}\|x_0-\hat x_0\|^2}{d}",
         r"\sigma_*^2 = \lambda^2 + \frac{1-\bar\alpha_t}{\bar\alpha_t}\,g^2"
-        r"\left(1-(1-\bar\alpha_t)\frac{\mathbb{E}\|s\|^2}{d}\right)", ("by the error", "by the score"),
-        "What an exact denoiser misses of x_0 is (1−ᾱ_t)/ᾱ_t times what its score lacks to that of pure "
-        "noise; g is how far the mean of the step moves with x_0. The first form holds for any network. The "
-        "numbers: data N(0, 0.25), λ = 0.",
+        r"\left(1-(1-\bar\alpha_t)\frac{\mathbb{E}\|s\|^2}{d}\right)",
+        (tr("by the error"), tr("by the score")),
+        tr(
+            "What an exact denoiser misses of x_0 is (1−ᾱ_t)/ᾱ_t times what its score lacks to that of pure "
+            "noise; g is how far the mean of the step moves with x_0. The first form holds for any network. "
+            "The numbers: data N(0, 0.25), λ = 0."
+        ),
         _variances,
     ),
 )  # fmt: skip

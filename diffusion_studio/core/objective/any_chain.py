@@ -100,12 +100,13 @@ def first_variance(tables: Tables, times: Sequence[int], rule: ChainRule, errors
     """σ² of the step that ends in the image, for L_0.
 
     The best is the error there. For the others, as in published figures, that of the step before with
-    variance λ²: theirs would be 0 or far too small at the image.
+    variance λ²: theirs would be 0 or far too small at the image. Where that step is finer than the last one,
+    as between geometric levels, half of the noise that the last one takes away.
     """
     last = times[-2]
     if rule.choice == "best" or len(times) < 3:
         return errors(last)
-    return rule.variance(tables, times[-3], last)
+    return max(rule.variance(tables, times[-3], last), (1 - tables.alpha_bar_at(last)) / 2)
 
 
 def matching_nats(tables: Tables, times: Sequence[int], rule: ChainRule, errors: Errors) -> float:

@@ -42,10 +42,12 @@ def weight_on(tables: Tables, weight: Tensor, kind: PredictionKind) -> Tensor:
 def reverse_variance(tables: Tables, variance: Variance = "posterior") -> Tensor:
     """σ_t² of the reverse step t → t−1: β̃_t or β_t; index 0 is 0. float64 (T+1,)
 
-    β̃_1 = 0, so at t = 1 it is β̃_2, as iDDPM clips it; there for β too, as in the code of iDDPM.
+    β̃_1 = 0, so at t = 1 it is β̃_2, as iDDPM clips it; there for β too, as in the code of iDDPM. Where the
+    second step is finer than the first, as between geometric levels, β̃_2 says nothing about the first: half
+    of β_1 is the least, which β̃_2 is under every schedule of growing β.
     """
     found = (tables.beta if variance == "forward" else tables.beta_tilde).clone()
-    found[1] = tables.beta_tilde[2]
+    found[1] = torch.maximum(tables.beta_tilde[2], tables.beta[1] / 2)
     return found
 
 
@@ -112,7 +114,7 @@ def _variance_knob() -> Variance:
     value: Variance = knob(
         "posterior", title=tr("reverse variance"), symbol="σ²", words=_VARIANCE_WORDS,
         help=tr("Variance of the reverse step that the bound is about. At t = 1 the posterior variance is 0; "
-                "β̃₂ stands in for it, and for β₁ as well, as in published figures."),
+                "β̃₂ stands in for it, and for β₁ as well, as in published figures; β₁/2 where that is more."),
         source="iDDPM §3.1",
     )  # fmt: skip
     return value

@@ -21,7 +21,7 @@ from diffusion_studio.core.objective.any_chain import (
     matching_nats,
 )
 from diffusion_studio.core.objective.elbo import matching_term
-from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule
+from diffusion_studio.core.process.schedules import CosineSchedule, GeometricSchedule, LinearSchedule
 from diffusion_studio.core.process.spacing import TrailingSpacing
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
@@ -29,6 +29,7 @@ from diffusion_studio.core.steps.kernel import posterior_variance, reverse_kerne
 
 LINEAR = Tables.from_betas(LinearSchedule().betas(1000))
 COSINE = Tables.from_betas(CosineSchedule().betas(200))
+GEOMETRIC = Tables.from_betas(GeometricSchedule().betas(1000))
 STD = 0.6
 ETAS = [
     RULES[0],
@@ -92,17 +93,28 @@ def joint_bound(tables, times, rule):
 @pytest.mark.parametrize(
     "times", [(1000, 0), (1000, 400, 0), (1000, 700, 300, 50, 1, 0), (1000, 999, 2, 1, 0)]
 )
-def test_that_the_bound_is_that_of_the_joint_gaussians(rule, times):
+@pytest.mark.parametrize("tables", [LINEAR, GEOMETRIC], ids=["linear", "geometric"])
+def test_that_the_bound_is_that_of_the_joint_gaussians(tables, rule, times):
 
     def errors(t):
-        return left(LINEAR, t)
+        return left(tables, t)
 
-    sigma2 = first_variance(LINEAR, times, rule, errors)
-    first = 0.5 * (left(LINEAR, times[-2]) / sigma2 + math.log(2 * math.pi * sigma2))
-    last = LINEAR.alpha_bar_at(times[0])
+    sigma2 = first_variance(tables, times, rule, errors)
+    first = 0.5 * (left(tables, times[-2]) / sigma2 + math.log(2 * math.pi * sigma2))
+    last = tables.alpha_bar_at(times[0])
     prior = 0.5 * (last * STD**2 - last - math.log(1 - last))
-    found = prior + first + matching_nats(LINEAR, times, rule, errors)
-    assert found == pytest.approx(joint_bound(LINEAR, times, rule), abs=1e-9)
+    found = prior + first + matching_nats(tables, times, rule, errors)
+    assert found == pytest.approx(joint_bound(tables, times, rule), abs=1e-9)
+
+
+@pytest.mark.parametrize("steps", [10, 100, 1000])
+def test_that_the_last_step_between_geometric_levels_costs_no_more_than_under_other_schedules(steps):
+    """At most ½ (1 − ln 2) over the best, however fine the step before it is."""
+    times = TrailingSpacing().times(GEOMETRIC, steps)
+    error = left(GEOMETRIC, times[-2])
+    for rule in RULES[1:3]:
+        ratio = error / first_variance(GEOMETRIC, times, rule, lambda t: left(GEOMETRIC, t))
+        assert 0.5 * (ratio - 1 - math.log(ratio)) <= 0.5 * (1 - math.log(2)) + 1e-9
 
 
 def test_that_every_step_of_the_ancestral_chain_is_the_term_of_the_bound():

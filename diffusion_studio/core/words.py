@@ -23,11 +23,13 @@ class Language:
         code: its code in ISO 639, "de".
         words: its catalogues.
         marks: the character for the decimal point, and the one between groups of three digits.
+        meant: the English of what was said so far without values.
     """
 
     code: str = "en"
     words: NullTranslations = field(default_factory=NullTranslations)
     marks: tuple[str, str] = (".", ",")
+    meant: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 _spoken = [Language()]
@@ -48,12 +50,12 @@ def tr(text: str, /, **values: Any) -> str:
 
     A text without values is taken as it is: its braces are braces.
     """
-    return _filled(_spoken[0].words.gettext(text) if text else text, values)
+    return _said(_spoken[0].words.gettext(text) if text else text, text, values)
 
 
 def trc(context: str, text: str, /, **values: Any) -> str:
     """As `tr`, for a word that other languages translate by what it means here: `trc("verb", "Run")`."""
-    return _filled(_spoken[0].words.pgettext(context, text), values)
+    return _said(_spoken[0].words.pgettext(context, text), text, values)
 
 
 def plural(one: str, many: str, n: int, /, **values: Any) -> str:
@@ -61,9 +63,20 @@ def plural(one: str, many: str, n: int, /, **values: Any) -> str:
     return _filled(_spoken[0].words.ngettext(one, many, n), {"n": n, **values})
 
 
+def english(said: str) -> str:
+    """What stands in the code for what `tr` or `trc` gave without values: for files that others read."""
+    return _spoken[0].meant.get(said, said)
+
+
 def number(value: Real | float, spec: str = "") -> str:
     """`format(value, spec)` with the decimal mark of the language, for a number on its own."""
     return _marked(format(value, spec))
+
+
+def _said(said: str, text: str, values: dict[str, Any]) -> str:
+    if not values:
+        _spoken[0].meant.setdefault(said, text)
+    return _filled(said, values)
 
 
 def _filled(text: str, values: dict[str, Any]) -> str:

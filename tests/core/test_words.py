@@ -6,7 +6,7 @@ from gettext import NullTranslations
 import numpy as np
 import pytest
 
-from diffusion_studio.core.words import Language, number, plural, speak, spoken, tr, trc
+from diffusion_studio.core.words import Language, english, number, plural, speak, spoken, tr, trc
 
 
 class Backwards(NullTranslations):
@@ -46,3 +46,12 @@ def test_that_a_language_brings_its_words_and_its_decimal_mark(foreign: None) ->
     assert [plural("{n} run", "{n} runs", n) for n in (1, 2)] == ["<1 run>", "<2 runs>"]
     assert number(1234.5, ",.1f") == "1.234,5"
     assert tr("{n:.{digits}f} of {seed!r}", n=0.5, digits=3, seed="x.y") == "<0,500 of 'x.y'>"
+
+
+def test_that_what_was_said_is_known_in_english(foreign: None) -> None:
+    assert [english(tr("cosine")), english(trc("noise", "levels")), english(tr(""))] == [
+        "cosine",
+        "levels",
+        "",
+    ]
+    assert english("never said") == "never said"

@@ -62,7 +62,7 @@ def _strictly_decreasing(positions: list[float], total: int) -> list[int]:
 
 class TrailingSpacing(Spacing):
     kind: Literal["trailing"] = "trailing"
-    title: ClassVar[str] = "trailing"
+    title: ClassVar[str] = tr("trailing")
     summary: ClassVar[str] = tr("even steps that always begin at T; the sound choice for few steps.")
     formula: ClassVar[str] = r"\tau_i = \mathrm{round}(i\,T/S)"
     source: ClassVar[str] = "Lin et al. 2024, table 2"
@@ -75,7 +75,7 @@ class TrailingSpacing(Spacing):
 class LeadingSpacing(Spacing):
     kind: Literal["leading"] = "leading"
     begins_at_noise: ClassVar[bool] = False
-    title: ClassVar[str] = "leading"
+    title: ClassVar[str] = tr("leading")
     summary: ClassVar[str] = tr("even steps that end at t = 1 and begin below T, as in the first DDIM code.")
     formula: ClassVar[str] = r"\tau_i = 1 + (i-1)\lfloor T/S \rfloor"
     source: ClassVar[str] = "Lin et al. 2024, table 2"
@@ -86,7 +86,7 @@ class LeadingSpacing(Spacing):
 
 class LinspaceSpacing(Spacing):
     kind: Literal["linspace"] = "linspace"
-    title: ClassVar[str] = "linspace"
+    title: ClassVar[str] = tr("linspace")
     summary: ClassVar[str] = tr("even steps from T down to t = 1, both included.")
     formula: ClassVar[str] = r"\tau_i = 1 + \frac{i-1}{S-1}(T-1)"
     source: ClassVar[str] = "Lin et al. 2024, table 2"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import diffusion_studio
+from diffusion_studio.core.words import english
 from diffusion_studio.engine.runs.config import RunConfig
 
 _UNCONDITIONAL = """\
@@ -142,10 +143,10 @@ def _data(facts: ModelFacts) -> str:
 
 def _training(config: RunConfig) -> str:
     chosen = {
-        "forward process": f"{config.diffusion.schedule.title}, T = {config.diffusion.steps}",
+        "forward process": f"{english(config.diffusion.schedule.title)}, T = {config.diffusion.steps}",
         "predicts": config.objective.predict, "variance": config.objective.variance,
-        "loss": config.objective.loss.title, "weight": config.objective.weight.title,
-        "density of t": config.objective.density.title, "batch size": config.training.batch_size,
+        "loss": english(config.objective.loss.title), "weight": english(config.objective.weight.title),
+        "density of t": english(config.objective.density.title), "batch size": config.training.batch_size,
         "learning rate": config.training.learning_rate, "EMA decay": config.training.ema_decay,
         "seed": config.seed,
     }  # fmt: skip

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, HVAEConfig, VAEConfig
 from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState, Stage
 from diffusion_studio.viewmodels.autoencoder.state import RUNNING, CodeState
@@ -25,11 +26,11 @@ from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.look.theme import label, tabular
 
 SWITCHES = (
-    ("Same dimension", "Every level has as many numbers as the image (Luo eq. 30)"),
-    ("Fixed encoder", "Each level is the one below, shrunk and noised (Luo eq. 31)"),
-    ("N(0, I) at T", "Nothing of the image is left at the last level (Luo eq. 33)"),
+    (tr("Same dimension"), tr("Every level has as many numbers as the image (Luo eq. 30)")),
+    (tr("Fixed encoder"), tr("Each level is the one below, shrunk and noised (Luo eq. 31)")),
+    (tr("N(0, I) at T"), tr("Nothing of the image is left at the last level (Luo eq. 33)")),
 )
-HEADS = ("Measured by one routine", "Bound", "Image", "Levels", "Scatter")
+HEADS = (tr("Measured by one routine"), tr("Bound"), tr("Image"), tr("Levels"), tr("Scatter"))
 
 
 class BridgeView(QWidget):
@@ -42,23 +43,23 @@ class BridgeView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.diagram, self.switches = ChainDiagram(), [QCheckBox(title) for title, _ in SWITCHES]
-        for number, (switch, (_, tip)) in enumerate(zip(self.switches, SWITCHES, strict=True)):
+        for place, (switch, (_, tip)) in enumerate(zip(self.switches, SWITCHES, strict=True)):
             switch.setToolTip(tip)
-            switch.clicked.connect(lambda on, number=number: self.restricted.emit(number + bool(on)))
+            switch.clicked.connect(lambda on, place=place: self.restricted.emit(place + bool(on)))
         self.hint, self.facts = label("", "muted"), label("", "small")
         for words in (self.hint, self.facts):
             words.setWordWrap(True)
         self.facts.setFont(tabular(self.facts.font()))
-        self.measure, self.diffusion = QPushButton("Measure"), QPushButton("Measure my diffusion run")
-        self.measure.setToolTip("Both decompositions of the bound of what was trained here")
-        self.diffusion.setToolTip("The newest diffusion run, by the same routine")
+        self.measure, self.diffusion = QPushButton(tr("Measure")), QPushButton(tr("Measure my diffusion run"))
+        self.measure.setToolTip(tr("Both decompositions of the bound of what was trained here"))
+        self.diffusion.setToolTip(tr("The newest diffusion run, by the same routine"))
         self.table = _table()
         self._build()
         self.measure.clicked.connect(self.measure_requested)
         self.diffusion.clicked.connect(self.diffusion_requested)
 
     def _build(self) -> None:
-        chains, bound = Card("Both chains"), Card("The bound, bits per dimension")
+        chains, bound = Card(tr("Both chains")), Card(tr("The bound, bits per dimension"))
         for switch in self.switches:
             chains.add_header_widget(switch)
         chains.body.addWidget(self.diagram)
@@ -78,10 +79,10 @@ class BridgeView(QWidget):
         config = state.config
         self.diagram.set_chains(chains_of(config, _pixels(state)))
         held = config.hierarchy.restrictions if isinstance(config, HVAEConfig) else 0
-        for number, switch in enumerate(self.switches):
-            switch.setChecked(number < held)
+        for place, switch in enumerate(self.switches):
+            switch.setChecked(place < held)
             switch.setEnabled(not state.busy)
-            switch.setToolTip(RUNNING if state.busy else SWITCHES[number][1])
+            switch.setToolTip(RUNNING if state.busy else SWITCHES[place][1])
         self.hint.setText(hint(config))
 
     def show_measured(self, found: MeasuredState) -> None:
@@ -95,16 +96,16 @@ class BridgeView(QWidget):
 def hint(config: AutoencoderConfig) -> str:
     """What the next step is."""
     if not isinstance(config, HVAEConfig):
-        return "Choose the kind Hierarchy to begin: an autoencoder has one level."
+        return tr("Choose the kind Hierarchy to begin: an autoencoder has one level.")
     spec = config.hierarchy
     if spec.standard_end:
-        return "This is a diffusion model: only the way back is learned (Luo eq. 58)."
+        return tr("This is a diffusion model: only the way back is learned (Luo eq. 58).")
     if spec.fixed_encoder:
-        return (
+        return tr(
             "The encoder learns nothing any more, but something of the image is left at T: N(0, I) is no fit."
         )
     if spec.same_dimension:
-        return "All levels are as large as the image; the encoder is still learned."
+        return tr("All levels are as large as the image; the encoder is still learned.")
     return (
         "A Markovian hierarchy. Dashed is learned, solid is fixed: three switches make it a diffusion model."
     )
@@ -124,18 +125,24 @@ def scatter_words(found: MeasuredState) -> str:
     lines = []
     if found.scatter is not None:
         parts = (
-            ("as it stands (Luo eq. 28)", found.scatter.plain),
-            ("over triples (eq. 44)", found.scatter.triples),
-            ("by posteriors (eq. 58)", found.scatter.posterior),
+            (tr("as it stands (Luo eq. 28)"), found.scatter.plain),
+            (tr("over triples (eq. 44)"), found.scatter.triples),
+            (tr("by posteriors (eq. 58)"), found.scatter.posterior),
         )  # fmt: skip
-        words = " · ".join(f"{name} {mean:.2f}, scatter {spread:.2f}" for name, (mean, spread) in parts)
-        lines.append(f"One image, ELBO in nats: {words}.")
+        words = " · ".join(
+            tr("{name} {mean:.2f}, scatter {spread:.2f}", name=name, mean=mean, spread=spread)
+            for name, (mean, spread) in parts
+        )
+        lines.append(tr("One image, ELBO in nats: {words}.", words=words))
     run = found.diffusion
     if run is not None:
         lines.append(
-            f"{run.name}: T = {run.levels}; {run.images} images, one draw each: by posteriors "
-            f"{run.total:.3f} ± {run.spread:.3f}, over triples {run.triples:.3f} ± {run.triples_spread:.3f} "
-            "bits/dim."
+            tr(
+                "{run.name}: T = {run.levels}; {run.images} images, one draw each: by posteriors "
+                "{run.total:.3f} ± {run.spread:.3f}, over triples {run.triples:.3f} ± "
+                "{run.triples_spread:.3f} bits/dim.",
+                run=run,
+            )
         )
     return "\n".join(lines)
 
@@ -148,7 +155,7 @@ def _pixels(state: CodeState) -> int:
 def _table() -> QTableWidget:
     table = QTableWidget(0, len(HEADS))
     table.setHorizontalHeaderLabels(list(HEADS))
-    table.setAccessibleName("The bound of each stage")
+    table.setAccessibleName(tr("The bound of each stage"))
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
     table.setShowGrid(False)
@@ -166,6 +173,6 @@ def _table() -> QTableWidget:
 def _fill(table: QTableWidget, stages: Sequence[Stage]) -> None:
     table.setRowCount(len(stages))
     for row, stage in enumerate(stages):
-        numbers = (stage.total, stage.reconstruction, stage.between, stage.spread)
-        for column, text in enumerate((stage.title, *(f"{number:.3f}" for number in numbers))):
+        figures = (stage.total, stage.reconstruction, stage.between, stage.spread)
+        for column, text in enumerate((stage.title, *(number(figure, ".3f") for figure in figures))):
             table.setItem(row, column, QTableWidgetItem(text))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.autoencoder.events import Looked
 from diffusion_studio.engine.files.pictures import mosaic
 from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
@@ -33,27 +34,27 @@ class CodeView(QSplitter):
         self._codes, self._labels = np.empty((0, 0), np.float32), np.empty(0, np.int64)
         self._ways = 0  # how many ways were asked for
         self._drawn = ((0, 1), 3.0)  # axes and reach of the points
-        self.plane, self.shown = CodePlane(), Segmented("What is drawn in the plane of codes")
+        self.plane, self.shown = CodePlane(), Segmented(tr("What is drawn in the plane of codes"))
         self.shown.set_options([
-            ("points", "Codes", "Where the encoder puts images"),
-            ("map", "Map", "What each place of the plane decodes to"),
+            ("points", tr("Codes"), tr("Where the encoder puts images")),
+            ("map", tr("Map"), tr("What each place of the plane decodes to")),
         ])  # fmt: skip
         self.shown.set_value("points")
         self.axes = (QuietCombo(), QuietCombo())
-        self.picture = ImageGrid("Decoded here", selectable=False)
-        self.way = ImageGrid("From one to another", selectable=False)
-        self.picture.set_empty_text("Train first; then move over the plane.")
+        self.picture = ImageGrid(tr("Decoded here"), selectable=False)
+        self.way = ImageGrid(tr("From one to another"), selectable=False)
+        self.picture.set_empty_text(tr("Train first; then move over the plane."))
         self.way.set_columns(WAY)
-        self.way.set_empty_text("Decoded codes between those of two images.")
-        self.another = QPushButton("Another way")
+        self.way.set_empty_text(tr("Decoded codes between those of two images."))
+        self.another = QPushButton(tr("Another way"))
         self.sliders = _Sliders()
         self._build()
         self._connect()
 
     def _build(self) -> None:
-        card = Card("Plane of codes")
-        for number, combo in enumerate(self.axes):
-            combo.setAccessibleName(("Latent to the right", "Latent upwards")[number])
+        card = Card(tr("Plane of codes"))
+        for place, combo in enumerate(self.axes):
+            combo.setAccessibleName((tr("Latent to the right"), tr("Latent upwards"))[place])
             card.add_header_widget(combo)
             combo.hide()  # until there is a choice
         card.add_header_widget(self.shown)
@@ -63,7 +64,8 @@ class CodeView(QSplitter):
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        here, latents, way = Card("Decoded here"), Card("Single latents"), Card("From one to another")
+        here, latents = Card(tr("Decoded here")), Card(tr("Single latents"))
+        way = Card(tr("From one to another"))
         self.picture.setMinimumHeight(96)
         here.body.addWidget(self.picture)
         latents.body.addWidget(self.sliders)
@@ -113,10 +115,10 @@ class CodeView(QSplitter):
         self._travel(another=first)
 
     def _show_axes(self, size: int) -> None:
-        for number, combo in enumerate(self.axes):
+        for place, combo in enumerate(self.axes):
             combo.clear()
             combo.addItems([f"z {k + 1}" for k in range(size)])
-            combo.setCurrentIndex(min(number, size - 1))
+            combo.setCurrentIndex(min(place, size - 1))
             combo.setVisible(size > 2)
         self.sliders.set_count(min(size, MOST_SLIDERS))
 
@@ -183,23 +185,23 @@ class _Sliders(QScrollArea):
         for holder, _, _ in self._rows:
             holder.hide()
             holder.deleteLater()
-        self._rows = [self._row(number) for number in range(count)]
+        self._rows = [self._row(latent) for latent in range(count)]
 
-    def _row(self, number: int) -> tuple[QWidget, ThinSlider, QLabel]:
+    def _row(self, latent: int) -> tuple[QWidget, ThinSlider, QLabel]:
         holder = QWidget()
         row = QHBoxLayout(holder)
         row.setContentsMargins(0, 0, 0, 0)
-        slider, value = ThinSlider(), label("0.00", "muted")
+        slider, value = ThinSlider(), label(number(0.0, ".2f"), "muted")
         slider.setRange(-3 * _FINE, 3 * _FINE)
-        slider.setAccessibleName(f"Latent {number + 1}")
-        slider.valueChanged.connect(lambda at: self.moved.emit(number, at / _FINE))
-        slider.reset_requested.connect(lambda: self.moved.emit(number, 0.0))
+        slider.setAccessibleName(tr("Latent {n}", n=latent + 1))
+        slider.valueChanged.connect(lambda at: self.moved.emit(latent, at / _FINE))
+        slider.reset_requested.connect(lambda: self.moved.emit(latent, 0.0))
         value.setFont(tabular(value.font()))
         value.setMinimumWidth(44)
-        row.addWidget(label(f"z {number + 1}", "muted"))
+        row.addWidget(label(f"z {latent + 1}", "muted"))
         row.addWidget(slider, 1)
         row.addWidget(value)
-        self._column.insertWidget(number, holder)
+        self._column.insertWidget(latent, holder)
         return holder, slider, value
 
     def show_code(self, code: NDArray[np.float32], reach: float) -> None:
@@ -210,4 +212,4 @@ class _Sliders(QScrollArea):
             slider.setRange(-most, most)
             slider.setValue(round(at * _FINE))
             slider.blockSignals(False)
-            value.setText(f"{at:.2f}".replace("-", "−"))
+            value.setText(number(at, ".2f").replace("-", "−"))

@@ -8,6 +8,7 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.autoencoder.exact import ExactCase, LearnedLinear, bits
 from diffusion_studio.viewmodels.autoencoder.exact import ExactState
 from diffusion_studio.widgets.forms.slider import ThinSlider
@@ -29,32 +30,32 @@ class ExactView(QSplitter):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
-        self.plot = XYPlot("Eigenvalues", max_hz=30.0)
-        self.plot.set_axes("principal component", "variance", y_log=True)
-        self.plot.set_empty_text("The eigenvalues of the images appear here.")
-        self.slider, self.value = ThinSlider(), label("σ² = 0.05", "muted")
+        self.plot = XYPlot(tr("Eigenvalues"), max_hz=30.0)
+        self.plot.set_axes(tr("principal component"), tr("variance"), y_log=True)
+        self.plot.set_empty_text(tr("The eigenvalues of the images appear here."))
+        self.slider, self.value = ThinSlider(), label(f"σ² = {number(0.05)}", "muted")
         self.slider.setRange(round(_LOW * _FINE), round(_HIGH * _FINE))
-        self.slider.setAccessibleName("Decoder variance")
+        self.slider.setAccessibleName(tr("Decoder variance"))
         self.slider.setToolTip(
-            "Drag σ² across the eigenvalues: a latent whose eigenvalue lies below it collapses"
+            tr("Drag σ² across the eigenvalues: a latent whose eigenvalue lies below it collapses")
         )
         self.slider.setValue(round(math.log10(0.05) * _FINE))
         self.value.setFont(tabular(self.value.font()))
         self.facts, self.learned = label(), label("", "muted")
         for words in (self.facts, self.learned):
             words.setWordWrap(True)
-        self.exact = ImageGrid("Principal components", selectable=False)
-        self.spanned = ImageGrid("What was learned", selectable=False)
-        self.spanned.set_empty_text("Train a linear network to see what its decoder spans.")
-        self.turn = QPushButton("Turn the code")
-        self.turn.setToolTip("z → A z and D → D ∘ A⁻¹ with a random matrix A")
+        self.exact = ImageGrid(tr("Principal components"), selectable=False)
+        self.spanned = ImageGrid(tr("What was learned"), selectable=False)
+        self.spanned.set_empty_text(tr("Train a linear network to see what its decoder spans."))
+        self.turn = QPushButton(tr("Turn the code"))
+        self.turn.setToolTip(tr("z → A z and D → D ∘ A⁻¹ with a random matrix A"))
         self._build()
         self.slider.valueChanged.connect(lambda at: self.variance_chosen.emit(10 ** (at / _FINE)))
         self.slider.reset_requested.connect(lambda: self.variance_chosen.emit(0.05))
         self.turn.clicked.connect(self.turn_requested)
 
     def _build(self) -> None:
-        curves = Card("Probabilistic PCA")
+        curves = Card(tr("Probabilistic PCA"))
         curves.body.addWidget(self.plot, 1)
         row = QHBoxLayout()
         row.addWidget(label("σ²"))
@@ -66,7 +67,7 @@ class ExactView(QSplitter):
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        self.exact_card, self.learned_card = Card("Principal components"), Card("What was learned")
+        self.exact_card, self.learned_card = Card(tr("Principal components")), Card(tr("What was learned"))
         self.exact_card.body.addWidget(self.exact)
         self.learned_card.add_header_widget(self.turn)
         self.learned_card.body.addWidget(self.spanned, 1)
@@ -86,7 +87,7 @@ class ExactView(QSplitter):
         self._place_slider(state.variance)
         if not state.possible:
             self.plot.set_lines({})
-            self.plot.set_empty_text("These images are too large for it: at most 1,024 numbers each.")
+            self.plot.set_empty_text(tr("These images are too large for it: at most 1,024 numbers each."))
             self.facts.setText("")
             return
         case = state.case
@@ -97,26 +98,13 @@ class ExactView(QSplitter):
         self.spanned.set_images(None if found is None else found.pictures)
         self.learned.setVisible(found is not None)
         if found is not None:
-            turned = (
-                f" After turning the code by a random matrix: {found.turned_error:.4f}."
-                if state.turns
-                else ""
-            )
-            best = f", the best is {case.discarded:.4f}" if case is not None else ""
-            own = ""
-            if case is not None and not math.isnan(found.log_p):
-                known = bits(-found.log_p, case.dims)
-                own = f" Its own log p(x): {known:.3f} bits/dim, σ² = {found.variance:.4g}."
-            self.learned.setText(
-                f"At most {found.angle:.2f}° from the principal components. Squared error "
-                f"{found.error:.4f}{best}.{own}{turned}"
-            )
+            self.learned.setText(_what_was_learned(found, case, turned=state.turns > 0))
 
     def _place_slider(self, variance: float) -> None:
         self.slider.blockSignals(True)
         self.slider.setValue(round(math.log10(variance) * _FINE))
         self.slider.blockSignals(False)
-        self.value.setText(f"{variance:.4g}")
+        self.value.setText(number(variance, ".4g"))
 
     def _show_case(self, case: ExactCase, learned: LearnedLinear | None) -> None:
         values = np.where(case.values > _LEAST, case.values, np.nan)
@@ -125,21 +113,45 @@ class ExactView(QSplitter):
         active = kept & (numbers <= case.active)
         level = np.full(case.dims, case.variance)
         lines = {
-            "active": Line(numbers[active], values[active], "x0", dots=True),
-            "collapsed": Line(numbers[kept & ~active], values[kept & ~active], "weight", dots=True),
-            "left out": Line(numbers[~kept], values[~kept], "xt", dots=True),
+            tr("active"): Line(numbers[active], values[active], "x0", dots=True),
+            tr("collapsed"): Line(numbers[kept & ~active], values[kept & ~active], "weight", dots=True),
+            tr("left out"): Line(numbers[~kept], values[~kept], "xt", dots=True),
             "σ²": Line(numbers, level, "eps"),
         }  # fmt: skip
         if learned is not None and len(learned.values):
             dashed = Qt.PenStyle.DashLine
             places = np.arange(1, len(learned.values) + 1, dtype=np.float64)
-            lines["learned"] = Line(places, learned.values, "guidance", dashed)
-            lines["learned σ²"] = Line(numbers, np.full(case.dims, learned.variance), "noise", dashed)
+            lines[tr("learned")] = Line(places, learned.values, "guidance", dashed)
+            lines[tr("learned σ²")] = Line(numbers, np.full(case.dims, learned.variance), "noise", dashed)
         self.plot.set_lines(lines)
         self.exact.set_images(case.pictures)
-        self.exact_card.set_title("Principal components", f"{100 * case.share:.1f} % of the variance")
+        share = tr("{share:.1f} % of the variance", share=100 * case.share)
+        self.exact_card.set_title(tr("Principal components"), share)
         self.facts.setText(
-            f"k = {case.size}: {case.active} active. ELBO = log p(x): "
-            f"{bits(-case.log_p, case.dims):.3f} bits/dim; best with σ² = {case.best:.4g}: "
-            f"{bits(-case.best_log_p, case.dims):.3f}. An autoencoder leaves out {case.discarded:.4f}."
+            tr(
+                "k = {case.size}: {case.active} active. ELBO = log p(x): {now:.3f} bits/dim; "
+                "best with σ² = {case.best:.4g}: {best:.3f}. "
+                "An autoencoder leaves out {case.discarded:.4f}.",
+                case=case,
+                now=bits(-case.log_p, case.dims),
+                best=bits(-case.best_log_p, case.dims),
+            )
         )
+
+
+def _what_was_learned(found: LearnedLinear, case: ExactCase | None, *, turned: bool) -> str:
+    """How near it comes to what is known."""
+    said = [
+        tr("At most {found.angle:.2f}° from the principal components.", found=found),
+        tr("Squared error {found.error:.4f}.", found=found)
+        if case is None
+        else tr("Squared error {found.error:.4f}, the best is {best:.4f}.", found=found, best=case.discarded),
+    ]
+    if case is not None and not math.isnan(found.log_p):
+        own = bits(-found.log_p, case.dims)
+        said.append(
+            tr("Its own log p(x): {own:.3f} bits/dim, σ² = {found.variance:.4g}.", own=own, found=found)
+        )
+    if turned:
+        said.append(tr("After turning the code by a random matrix: {found.turned_error:.4f}.", found=found))
+    return " ".join(said)

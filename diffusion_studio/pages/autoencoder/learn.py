@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton, QSplitter, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.autoencoder.events import Looked
 from diffusion_studio.engine.autoencoder.measures import ACTIVE
 from diffusion_studio.engine.runs.autoencoder_config import HVAEConfig
@@ -27,34 +28,34 @@ class LearnView(QSplitter):
     def __init__(self, record: CodeRecord, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._record = record
-        self.terms = XYPlot("Both terms", max_hz=6.0)
-        self.terms.set_axes("step", "nats per image")
-        self.terms.set_empty_text("Both terms appear here as it learns.")
+        self.terms = XYPlot(tr("Both terms"), max_hz=6.0)
+        self.terms.set_axes(tr("step"), tr("nats per image"))
+        self.terms.set_empty_text(tr("Both terms appear here as it learns."))
         self.bars = LatentBars()
-        self.bars.set_empty_text("What each latent carries. A plain autoencoder has no KL.")
-        self.measure, self.facts = QPushButton("Measure"), label("", "small")
-        self.measure.setToolTip("The bound in bits per dimension, and its gap to log p(x)")
+        self.bars.set_empty_text(tr("What each latent carries. A plain autoencoder has no KL."))
+        self.measure, self.facts = QPushButton(tr("Measure")), label("", "small")
+        self.measure.setToolTip(tr("The bound in bits per dimension, and its gap to log p(x)"))
         self.facts.setFont(tabular(self.facts.font()))
         self.facts.setWordWrap(True)
         self.facts.setVisible(False)
-        self.pairs = ImageGrid("Originals, and what comes back", selectable=False)
-        self.samples = ImageGrid("Decoded from N(0, I)", selectable=False)
+        self.pairs = ImageGrid(tr("Originals, and what comes back"), selectable=False)
+        self.samples = ImageGrid(tr("Decoded from N(0, I)"), selectable=False)
         for grid in (self.pairs, self.samples):
             grid.set_columns(COLUMNS)
-        self.pairs.set_empty_text("Train, and every second row is what comes back of the row above.")
-        self.samples.set_empty_text("Codes drawn from N(0, I), decoded.")
+        self.pairs.set_empty_text(tr("Train, and every second row is what comes back of the row above."))
+        self.samples.set_empty_text(tr("Codes drawn from N(0, I), decoded."))
         self._build()
         record.terms_changed.connect(self.show_terms)
 
     def _build(self) -> None:
-        self.curves, self.latents = Card(), Card("KL by latent")
+        self.curves, self.latents = Card(), Card(tr("KL by latent"))
         self.curves.body.addWidget(self.terms)
         self.latents.add_header_widget(self.measure)
         self.latents.body.addWidget(self.bars, 1)
         self.latents.body.addWidget(self.facts)
         self.pairs_card, self.samples_card = (
-            Card("Originals, and what comes back"),
-            Card("Decoded from N(0, I)"),
+            Card(tr("Originals, and what comes back")),
+            Card(tr("Decoded from N(0, I)")),
         )
         self.pairs_card.body.addWidget(self.pairs)
         self.samples_card.body.addWidget(self.samples)
@@ -82,8 +83,8 @@ class LearnView(QSplitter):
             self.bars.set_values((), ACTIVE)
             return
         plain = not np.any(kl)
-        self.terms.set_axes("step", "squared error" if plain else "nats per image", y_log=plain)
-        lines = {"reconstruction": Line(steps, reconstruction, "x0", Qt.PenStyle.DashLine)}
+        self.terms.set_axes(tr("step"), tr("squared error") if plain else tr("nats per image"), y_log=plain)
+        lines = {tr("reconstruction"): Line(steps, reconstruction, "x0", Qt.PenStyle.DashLine)}
         if not plain:
             lines["KL"] = Line(steps, kl, "weight", Qt.PenStyle.DashLine)
         self.terms.set_lines(lines)
@@ -96,9 +97,9 @@ class LearnView(QSplitter):
         names = [f"z{n + 1}" for n in range(len(seen.kl))] if levels else []
         self.bars.set_values(seen.kl.tolist(), ACTIVE, names)
         active = int((seen.kl > ACTIVE).sum())
-        detail = f"{active} of {len(seen.kl)} active" if len(seen.kl) else ""
-        self.latents.set_title("KL by level" if levels else "KL by latent", detail)
-        self.samples_card.set_title("Decoded from N(0, I)", f"step {seen.step:,}")
+        detail = tr("{active} of {count} active", active=active, count=len(seen.kl)) if len(seen.kl) else ""
+        self.latents.set_title(tr("KL by level") if levels else tr("KL by latent"), detail)
+        self.samples_card.set_title(tr("Decoded from N(0, I)"), tr("step {step:,}", step=seen.step))
 
     def show_measured(self, found: MeasuredState) -> None:
         """What was measured when it was asked for."""
@@ -113,14 +114,25 @@ def words(found: MeasuredState) -> str:
     if report is None:
         return ""
     if report.total != report.total:
-        return f"Squared error per pixel {report.squared_error:.4f}. It has no bound: it is no model of p(x)."
+        return tr(
+            "Squared error per pixel {report.squared_error:.4f}. It has no bound: it is no model of p(x).",
+            report=report,
+        )
     lines = [
-        f"Bound {report.total:.3f} ± {report.total_error:.3f} bits/dim · −log p by {report.draws} weighted "
-        f"draws {report.weighted:.3f} · gap {report.gap:.3f}",
+        tr(
+            "Bound {r.total:.3f} ± {r.total_error:.3f} bits/dim · −log p by {r.draws} weighted "
+            "draws {r.weighted:.3f} · gap {r.gap:.3f}",
+            r=report,
+        ),
     ]
     if found.gradients is not None:
         through, score = found.gradients
-        lines.append(f"Variance of one gradient: through the draw {through:.3g}, score function {score:.3g}")
+        lines.append(
+            tr(
+                "Variance of one gradient: through the draw {through:.3g}, score function {score:.3g}",
+                through=through, score=score,
+            )
+        )  # fmt: skip
     return "\n".join(lines).replace("-", "−")
 
 

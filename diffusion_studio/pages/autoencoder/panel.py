@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.pages.page import titled
 from diffusion_studio.viewmodels.autoencoder.state import CodeState, fixed_reasons
 from diffusion_studio.widgets.forms.form import Form
@@ -14,18 +15,18 @@ from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.cards import DataCard, SkippedDialog
 
 KINDS = (
-    ("ae", "AE", "A plain autoencoder: the squared error alone"),
-    ("vae", "VAE", "A variational autoencoder: both terms of the ELBO"),
-    ("hvae", "Hierarchy", "A Markov chain of latents; a diffusion model is one of them"),
+    ("ae", "AE", tr("A plain autoencoder: the squared error alone")),
+    ("vae", "VAE", tr("A variational autoencoder: both terms of the ELBO")),
+    ("hvae", tr("Hierarchy"), tr("A Markov chain of latents; a diffusion model is one of them")),
 )
 SECTIONS = (
-    ("Balance", ["kl_weight"]),
-    ("Code", ["code"]),
-    ("Levels", ["hierarchy"]),
-    ("Decoder", ["decoder", "draws"]),
-    ("Training", ["training", "seed"]),
+    (tr("Balance"), ["kl_weight"]),
+    (tr("Code"), ["code"]),
+    (tr("Levels"), ["hierarchy"]),
+    (tr("Decoder"), ["decoder", "draws"]),
+    (tr("Training"), ["training", "seed"]),
     (
-        "Images",
+        tr("Images"),
         ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip", "data.held_out"],
     ),
 )
@@ -41,15 +42,15 @@ class CodePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.data_card, self.skipped = DataCard(), SkippedDialog(self)
-        self.kinds = Segmented("Kind of autoencoder", stretch=True)
+        self.kinds = Segmented(tr("Kind of autoencoder"), stretch=True)
         self.kinds.set_options(list(KINDS))
         self.form = Form(SECTIONS)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
-        column.addLayout(titled("Kind", self.kinds))
+        column.addLayout(titled(tr("Kind"), self.kinds))
         column.addWidget(self.form)
-        column.addLayout(titled("Data", self.data_card))
+        column.addLayout(titled(tr("Data"), self.data_card))
         self.data_card.skipped_requested.connect(self.skipped.open)
         self.kinds.changed.connect(self.kind_chosen)
         self.form.edited.connect(self.edited)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QToolButton, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.chains.export import ExportKind
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.widgets.actions.keys import hint
@@ -15,10 +16,10 @@ from diffusion_studio.widgets.look.icons import set_icon
 
 _ANIMATED = "GIF (*.gif);;WebP (*.webp);;APNG (*.apng);;MP4 (*.mp4)"
 EXPORTS: list[tuple[str, str, str, ExportKind]] = [
-    ("Picture of this step …", "png", "PNG (*.png)", "state"),
-    ("Strip of the chain …", "png", "PNG (*.png)", "strip"),
-    ("Animation of the chain …", "gif", _ANIMATED, "state"),
-    ("Every number …", "npz", "NumPy (*.npz)", "state"),
+    (tr("Picture of this step …"), "png", "PNG (*.png)", "state"),
+    (tr("Strip of the chain …"), "png", "PNG (*.png)", "strip"),
+    (tr("Animation of the chain …"), "gif", _ANIMATED, "state"),
+    (tr("Every number …"), "npz", "NumPy (*.npz)", "state"),
 ]
 
 
@@ -38,7 +39,7 @@ class SampleActions(QObject):
 
     def _build_branching(self) -> None:
         self.branch_button, self.compare_button = QToolButton(), QToolButton()
-        self.branch_button.setText("Branch")
+        self.branch_button.setText(tr("Branch"))
         self.branch_button.setToolTip(hint("branch"))
         set_icon(self.branch_button, "branch")
         self.compare_button.setText("A/B")
@@ -54,7 +55,7 @@ class SampleActions(QObject):
 
     def _build_export(self) -> None:
         self.export_button = QToolButton()
-        self.export_button.setText("Export")
+        self.export_button.setText(tr("Export"))
         self.export_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         set_icon(self.export_button, "export")
         self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -63,7 +64,7 @@ class SampleActions(QObject):
             menu.addAction(text).setData(number)
         menu.triggered.connect(self._choose_export)
         menu.addSeparator()
-        menu.addAction("Copy the command line", self.copy_command)
+        menu.addAction(tr("Copy the command line"), self.copy_command)
         self.export_button.setMenu(menu)
 
     # --- what the person does ---------------------------------------------------------------------------
@@ -76,7 +77,8 @@ class SampleActions(QObject):
     def ask_for_export(self, suffix: str, filters: str, kind: ExportKind) -> None:
         """Asks where to write."""
         place = self._last or Path.home()
-        dialog = QFileDialog(self._page, "Export", str(place / f"{self._proposed(kind)}.{suffix}"), filters)
+        proposed = str(place / f"{self._proposed(kind)}.{suffix}")
+        dialog = QFileDialog(self._page, tr("Export"), proposed, filters)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(suffix)
         dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[1].rstrip(")")))
@@ -104,8 +106,8 @@ class SampleActions(QObject):
         if track == 0:
             return
         dialog = QInputDialog(self._page)
-        dialog.setWindowTitle("Name of the branch")
-        dialog.setLabelText("Name (empty: what it changes)")
+        dialog.setWindowTitle(tr("Name of the branch"))
+        dialog.setLabelText(tr("Name (empty: what it changes)"))
         dialog.setTextValue(self.model.tree.value.branches[track - 1].name)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.textValueSelected.connect(lambda name: self.model.tree.rename(track, name))
@@ -122,15 +124,15 @@ class SampleActions(QObject):
         menu, tree = self.compare_menu, self.model.tree.value
         labels = tree.labels
         menu.clear()
-        menu.addAction("New chain B with the same start and noise", self.model.compare_new)
+        menu.addAction(tr("New chain B with the same start and noise"), self.model.compare_new)
         others = [track for track in tree.tracks if track != tree.active]
         if others:
             menu.addSeparator()
         for track in others:
-            action = menu.addAction(f"Compare with: {labels[track]}")
+            action = menu.addAction(tr("Compare with: {chain}", chain=labels[track]))
             action.setCheckable(True)
             action.setChecked(track == tree.compared)
             action.triggered.connect(lambda _=False, track=track: self.model.tree.compare(track))
         if tree.compared >= 0:
             menu.addSeparator()
-            menu.addAction("End the comparison", lambda: self.model.tree.compare(-1))
+            menu.addAction(tr("End the comparison"), lambda: self.model.tree.compare(-1))

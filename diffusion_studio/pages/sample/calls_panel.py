@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.evaluation.few_calls import CALLS, REFERENCE, RULES, FewCalls
 from diffusion_studio.engine.evaluation.text import calls_sentence
 from diffusion_studio.viewmodels.sample.side_models import CALLS_SAMPLES, CallsState
@@ -27,22 +28,32 @@ class CallsPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._found: FewCalls | None = None
-        self.plot = XYPlot("As good in fewer calls?")
-        self.plot.set_axes("calls of the network", "Fréchet distance", x_log=True, y_log=True)
-        self.plot.set_empty_text(f"How few calls are as good as {REFERENCE} DDIM steps? Not measured yet.")
+        self.plot = XYPlot(tr("As good in fewer calls?"))
+        self.plot.set_axes(tr("calls of the network"), tr("Fréchet distance"), x_log=True, y_log=True)
+        self.plot.set_empty_text(
+            tr("How few calls are as good as {reference} DDIM steps? Not measured yet.", reference=REFERENCE)
+        )
         self.plot.setToolTip(
-            "Fréchet distance between samples and the training images: smaller is nearer.\n"
-            f"The level line is that of {REFERENCE} DDIM steps. Rules are tried with "
-            f"{', '.join(map(str, CALLS[:-1]))} and {CALLS[-1]} calls, until one is as good."
+            tr(
+                "Fréchet distance between samples and the training images: smaller is nearer.\n"
+                "The level line is that of {reference} DDIM steps. Rules are tried with {calls} and {most} "
+                "calls, until one is as good.",
+                reference=REFERENCE,
+                calls=", ".join(map(str, CALLS[:-1])),
+                most=CALLS[-1],
+            )
         )
         self.plot.setMinimumHeight(PLOT)
         self.words = label("", "muted")
         self.words.setWordWrap(True)
-        self.take = QPushButton("Use it")
-        self.take.setToolTip("Takes the sampler, its times and its number of steps for the chain on show.")
+        self.take = QPushButton(tr("Use it"))
+        self.take.setToolTip(
+            tr("Takes the sampler, its times and its number of steps for the chain on show.")
+        )
         self.take.clicked.connect(self._take)
         self.foot = MeasureRow(
-            f"Makes {CALLS_SAMPLES} samples with each rule in the background and measures them", self.take
+            tr("Makes {n} samples with each rule in the background and measures them", n=CALLS_SAMPLES),
+            self.take,
         )
         self.foot.measure_requested.connect(self.measure_requested)
         self.foot.stop_requested.connect(self.stop_requested)
@@ -74,7 +85,7 @@ def _lines(found: FewCalls) -> dict[str, Line]:
     """The reference from the fewest calls to its own, and what each rule measured."""
     reference = found.reference
     level = Line([float(CALLS[0]), float(reference.steps)], [reference.frechet] * 2, "eps")
-    lines = {f"{reference.rule}, {reference.steps} steps": level}
+    lines = {tr("{rule}, {steps} steps", rule=reference.rule, steps=reference.steps): level}
     for rule, color in zip(RULES, COLORS, strict=True):
         fares = [fare for fare in found.fares if fare.rule == rule.name]
         if fares:
@@ -88,6 +99,8 @@ def _words(state: CallsState) -> str:
         return state.message
     found = state.found
     if found.best is None and not state.complete:
-        return "Stopped before any rule was as good."
-    scatter = f"Of {found.count} samples each; that of as many real images scatters by ± {found.spread:.3f}."
+        return tr("Stopped before any rule was as good.")
+    scatter = tr(
+        "Of {f.count} samples each; that of as many real images scatters by ± {f.spread:.3f}.", f=found
+    )
     return f"{calls_sentence(found)} {scatter}"

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.classifier.accuracy import AccuracyCurve
 from diffusion_studio.viewmodels.sample.classifier import ClassifierState
 from diffusion_studio.viewmodels.train.series import LossSeries
@@ -23,21 +24,21 @@ from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots import LossPlot, RunCurve
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
-LEARNED = (
+LEARNED = tr(
     "It sees a noisy image xₜ and its t, and says which class it shows. Its gradient leads a chain to a "
     "class, even of a model that never saw a label; where noise hides the class it can only guess, and "
     "leads nowhere."
 )
-EXACT = (
+EXACT = tr(
     "Nothing to train here: which image xₜ came from is known exactly, and so is its class. No classifier "
     "of these images can know more; where even this one guesses, the class is not decided yet."
 )
-USE = "It leads the chain where the guide is “by a classifier”."
+USE = tr("It leads the chain where the guide is “by a classifier”.")
 PLOT_HZ = 4.0  # drawing takes time from the training
 TIMES = [
-    ("30", "30 s", "Enough for small images"),
+    ("30", "30 s", tr("Enough for small images")),
     ("120", "2 min", ""),
-    ("600", "10 min", "For large images"),
+    ("600", "10 min", tr("For large images")),
 ]
 
 
@@ -54,12 +55,12 @@ class ClassifierPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
         column.addWidget(self._build_training())
-        self.accuracy = XYPlot("Accuracy over t", max_hz=PLOT_HZ)
-        self.accuracy.set_axes("t", "accuracy")
+        self.accuracy = XYPlot(tr("Accuracy over t"), max_hz=PLOT_HZ)
+        self.accuracy.set_axes("t", tr("accuracy"))
         self.accuracy.setToolTip(
-            "On images that it never learned from: how often the likeliest class is right"
+            tr("On images that it never learned from: how often the likeliest class is right")
         )
-        self.loss = LossPlot("Cross-entropy", decay=0.95, max_hz=PLOT_HZ)
+        self.loss = LossPlot(tr("Cross-entropy"), decay=0.95, max_hz=PLOT_HZ)
         self._accuracy_card, self._loss_card = RemainderCard(), RemainderCard()
         for card, plot, share in ((self._accuracy_card, self.accuracy, 3), (self._loss_card, self.loss, 2)):
             card.body.addWidget(plot)
@@ -70,17 +71,17 @@ class ClassifierPanel(QWidget):
         self.show_losses(LossSeries())
 
     def _build_training(self) -> Card:
-        card = Card("Classifier of noisy images")
+        card = Card(tr("Classifier of noisy images"))
         card.setToolTip(LEARNED)
         card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self.card, self.words, self.knowledge = card, label(LEARNED, "muted"), label("")
         self.notice, self.detail = label("", "muted"), ElidedLabel("", "small")
         for text in (self.words, self.knowledge, self.notice):
             text.setWordWrap(True)
-        self.button = QPushButton("Train a classifier")
+        self.button = QPushButton(tr("Train a classifier"))
         self.button.setProperty("primary", True)
-        self.pause, self.halt = QPushButton("Pause"), QPushButton("Stop && save")
-        self.seconds = Segmented("Training time")
+        self.pause, self.halt = QPushButton(tr("Pause")), QPushButton(tr("Stop && save"))
+        self.seconds = Segmented(tr("Training time"))
         self.seconds.set_options(TIMES)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -105,18 +106,18 @@ class ClassifierPanel(QWidget):
         self._say(self.words, "" if busy else EXACT if state.exact else USE if state.trained else LEARNED)
         self._say(self.knowledge, state.knowledge.replace(" %", "\u00a0%"))
         self._say(self.notice, state.notice)
-        self.button.setText("Train it again" if state.trained else "Train a classifier")
+        self.button.setText(tr("Train it again") if state.trained else tr("Train a classifier"))
         idle: tuple[QWidget, ...] = (self.button, self.seconds)
         for widget in idle:
             widget.setVisible(not busy and not state.exact and state.run is not None)
         for widget in (self.pause, self.halt, self.bar):
             widget.setVisible(busy)
         self._say(self.detail, state.detail if busy else "")
-        self.pause.setText("Resume" if state.phase == "paused" else "Pause")
+        self.pause.setText(tr("Resume") if state.phase == "paused" else tr("Pause"))
         self.pause.setEnabled(state.phase in ("running", "paused"))
         self.halt.setEnabled(state.phase != "stopping")
         self.bar.setValue(round(1000 * state.fraction))
-        self.card.set_title("Classifier of noisy images", state.run.name if state.run and busy else "")
+        self.card.set_title(tr("Classifier of noisy images"), state.run.name if state.run and busy else "")
         drawn = (state.curve, state.classes, state.exact)
         if drawn != self._drawn:  # progress is told many times a second
             self._drawn = drawn
@@ -138,10 +139,11 @@ class ClassifierPanel(QWidget):
             return
         dash = Qt.PenStyle.SolidLine if exact else Qt.PenStyle.DashLine
         chance = [1 / classes] * 2
+        name = tr("exact posterior") if exact else tr("classifier")
         self.accuracy.set_lines(
             {
-                "exact posterior" if exact else "classifier": Line(curve.t, curve.accuracy, "guidance", dash),
-                "guessing": Line([curve.t[0], max(curve.t[-1], 2)], chance, "muted", Qt.PenStyle.DotLine),
+                name: Line(curve.t, curve.accuracy, "guidance", dash),
+                tr("guessing"): Line([curve.t[0], max(curve.t[-1], 2)], chance, "muted", Qt.PenStyle.DotLine),
             }
         )
 

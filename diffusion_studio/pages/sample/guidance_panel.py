@@ -7,6 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.viewmodels.sample.guidance_trade import SAMPLES, TradeState
 from diffusion_studio.widgets.chain.measure_row import MeasureRow
 from diffusion_studio.widgets.frame.cards import Card
@@ -14,7 +15,7 @@ from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
 ROOM, LEAST, PLOT = 240, 180, 249  # pixels: for the strip, for a strip in a low window, for the plot
-ADHERENCE, RECALL, DIVERSITY, LIKENESS = "obeys", "recall", "variety", "likeness"
+ADHERENCE, RECALL, DIVERSITY, LIKENESS = tr("obeys"), tr("recall"), tr("variety"), tr("likeness")
 
 
 class GuidancePanel(QWidget):
@@ -29,23 +30,29 @@ class GuidancePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        self.strip = ImageGrid("Each class with each γ", centre=True)
+        self.strip = ImageGrid(tr("Each class with each γ"), centre=True)
         self.strip.selected.connect(self._choose)
         self.strip.setToolTip(
-            "One noise, led to each class (rows) with each γ (columns). A click takes that γ."
+            tr("One noise, led to each class (rows) with each γ (columns). A click takes that γ.")
         )
-        self.plot = XYPlot("What guidance trades")
-        self.plot.set_axes("γ", "share")
-        self.plot.set_empty_text(f"How do {SAMPLES} samples for each γ fare? Not measured yet.")
+        self.plot = XYPlot(tr("What guidance trades"))
+        self.plot.set_axes("γ", tr("share"))
+        self.plot.set_empty_text(
+            tr("How do {samples} samples for each γ fare? Not measured yet.", samples=SAMPLES)
+        )
         self.plot.setToolTip(
-            "obeys: share in which a classifier of clean images sees the class asked for\n"
-            "recall: share of the real images that have a sample near by\n"
-            "variety: mean distance of two samples of one class, 1 for real images\n"
-            "likeness: Fréchet distance between real images ÷ that of the samples; 1 is as good as real"
+            tr(
+                "obeys: share in which a classifier of clean images sees the class asked for\n"
+                "recall: share of the real images that have a sample near by\n"
+                "variety: mean distance of two samples of one class, 1 for real images\n"
+                "likeness: Fréchet distance between real images ÷ that of the samples; 1 is as good as real"
+            )
         )
         below = Card()
         below.body.addWidget(self.plot, 1)
-        self.foot = MeasureRow(f"Makes {SAMPLES} samples for each γ in the background and measures them")
+        self.foot = MeasureRow(
+            tr("Makes {samples} samples for each γ in the background and measures them", samples=SAMPLES)
+        )
         self.foot.measure_requested.connect(self.measure_requested)
         self.foot.stop_requested.connect(self.stop_requested)
         below.body.addWidget(self.foot)
@@ -63,21 +70,19 @@ class GuidancePanel(QWidget):
         self._gammas = () if strip is None else strip.gammas
         if strip is None:
             self.strip.set_images(None)
-            self.strip.set_empty_text(state.message or "One noise is led to every class …")
+            self.strip.set_empty_text(state.message or tr("One noise is led to every class …"))
         else:
             self.strip.set_columns(len(strip.gammas))
-            titles = [f"{gamma:g}" for gamma in strip.gammas]
+            titles = [number(gamma, "g") for gamma in strip.gammas]
             self.strip.set_column_titles([f"γ={titles[0]}", *titles[1:]])
             self.strip.set_images(np.ascontiguousarray(strip.images))
-            self.strip.set_tooltips(
-                [f"{name}, γ = {gamma:g}" for name in strip.classes for gamma in strip.gammas]
-            )
+            self.strip.set_tooltips([f"{name}, γ = {title}" for name in strip.classes for title in titles])
         self._show_trades(state)
         words = ""
         if state.message and strip is not None:
             words = state.message
         elif state.trades:
-            words = f"the judge is right about {state.judge:.1%} of real images"
+            words = tr("the judge is right about {judge:.1%} of real images", judge=state.judge)
         self.foot.show_progress(state.measuring, state.share, words, can_measure=strip is not None)
 
     def _show_trades(self, state: TradeState) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.viewmodels.sample.state import SampleState
 from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.forms.segmented import Segmented
@@ -15,18 +16,23 @@ VIEWS = (
     ("forward", "q"), ("guidance", "γ"),
 )  # fmt: skip
 WORDS = {
-    "x0_hat": "estimate of the image", "x_t": "state of the chain", "eps_hat": "estimate of the noise",
-    "score": "score", "noise": "fresh noise of this step", "change": "what this step changes",
-    "forward": "forward process", "guidance": "what guidance adds",
+    "x0_hat": tr("estimate of the image"), "x_t": tr("state of the chain"),
+    "eps_hat": tr("estimate of the noise"), "score": tr("score"),
+    "noise": tr("fresh noise of this step"), "change": tr("what this step changes"),
+    "forward": tr("forward process"), "guidance": tr("what guidance adds"),
 }  # fmt: skip
 QUANTITIES = {
     "x0_hat": "x0", "x_t": "xt", "eps_hat": "eps", "score": "score", "noise": "noise", "forward": "xt",
     "guidance": "guidance",
 }  # fmt: skip
 LAYOUTS = [
-    ("grid", "Grid", "Every sample at this step"),
-    ("strip", "Strip", "The whole chain of the first samples, from noise to image"),
-    ("guided", "With | without γ", "x̂_0 with guidance and without it, side by side, and their difference"),
+    ("grid", tr("Grid"), tr("Every sample at this step")),
+    ("strip", tr("Strip"), tr("The whole chain of the first samples, from noise to image")),
+    (
+        "guided",
+        tr("With | without γ"),
+        tr("x̂_0 with guidance and without it, side by side, and their difference"),
+    ),
 ]
 SOON = 5  # looks: what is complete by then is not worth a word
 
@@ -41,7 +47,8 @@ class SampleHead(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.views, self.layouts = Segmented("Quantity that is shown"), Segmented("Layout of the pictures")
+        self.views = Segmented(tr("Quantity that is shown"))
+        self.layouts = Segmented(tr("Layout of the pictures"))
         self.about = ElidedLabel("", "muted")
         self.views.set_options([(key, symbol, hint(f"view-{key}")) for key, symbol in VIEWS])
         self.views.set_quantities(QUANTITIES)
@@ -54,10 +61,10 @@ class SampleHead(QWidget):
         row.addWidget(self.about, 1)
         self.about.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.about.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.halt = QPushButton("Stop")
+        self.halt = QPushButton(tr("Stop"))
         self.halt.setProperty("link", True)
-        self.halt.setToolTip("Ends the computing; what there is by now stays")
-        self.resume = QPushButton("Go on")
+        self.halt.setToolTip(tr("Ends the computing; what there is by now stays"))
+        self.resume = QPushButton(tr("Go on"))
         self.resume.setProperty("link", True)
         self.halt.clicked.connect(self.stop_requested)
         self.resume.clicked.connect(self.resume_requested)
@@ -85,9 +92,10 @@ def _about(state: SampleState, slow: bool) -> str:
     if not steps:
         return ""
     calls = state.spec.sampler.calls(steps)
-    cost = f" · {calls} calls" if calls != steps else ""
-    kept = " on disk" if facts.on_disk else ""
+    cost = tr(" · {calls} calls", calls=calls) if calls != steps else ""
+    kept = tr(" on disk") if facts.on_disk else ""
     doing = state.chains.doing or (state.progress if slow or not state.chains.busy else "")
-    what = doing or f"{state.parameters.tree.spec.count} chains · {steps} steps{cost}"
+    count = state.parameters.tree.spec.count
+    what = doing or tr("{count} chains · {steps} steps{cost}", count=count, steps=steps, cost=cost)
     what = what if doing else f"{WORDS[state.pictures.view]} · {what}"
-    return f"{what} · {facts.megabytes:.1f} MB{kept}"
+    return f"{what} · {number(facts.megabytes, '.1f')} MB{kept}"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr, trc
 from diffusion_studio.pages.page import titled
 from diffusion_studio.viewmodels.sample.state import SampleState
 from diffusion_studio.widgets.forms.controls import QuietCombo
@@ -18,9 +19,9 @@ from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import label, tip
 
 SECTIONS = (
-    ("Sampler", ["sampler", "steps", "spacing", "clip"]),
-    ("Guidance", ["guidance", "guide", "curve"]),
-    ("Start", ["seed", "count", "start"]),
+    (tr("Sampler"), ["sampler", "steps", "spacing", "clip"]),
+    (tr("Guidance"), ["guidance", "guide", "curve"]),
+    (trc("noun", "Start"), ["seed", "count", "start"]),
 )
 
 
@@ -39,7 +40,7 @@ class SamplePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
-        column.addLayout(titled("Denoiser", self._chosen, self.class_row))
+        column.addLayout(titled(tr("Denoiser"), self._chosen, self.class_row))
         column.addWidget(self.form)
         column.addWidget(self.images)
         self.form.edited.connect(self.edited)
@@ -51,20 +52,20 @@ class SamplePanel(QWidget):
 
     def _build_denoiser(self) -> None:
         self.sources = QuietCombo()
-        self.sources.setAccessibleName("Denoiser")
+        self.sources.setAccessibleName(tr("Denoiser"))
         self.sources.setToolTip(
-            "The model whose chain is shown: a trained run, or the exact denoiser of a data set"
+            tr("The model whose chain is shown: a trained run, or the exact denoiser of a data set")
         )
         self.browse = QToolButton()
         set_icon(self.browse, "folder")
-        self.browse.setToolTip("Open a run or a model folder from elsewhere")
-        self.browse.setAccessibleName("Open a run or a model folder")
+        self.browse.setToolTip(tr("Open a run or a model folder from elsewhere"))
+        self.browse.setAccessibleName(tr("Open a run or a model folder"))
         self.labels = QuietCombo()
-        self.labels.setAccessibleName("Class")
-        self.labels.setToolTip("The class that is asked for (Luo eq. 162)")
+        self.labels.setAccessibleName(tr("Class"))
+        self.labels.setToolTip(tr("The class that is asked for (Luo eq. 162)"))
         self._chosen, self.class_row = QWidget(), QWidget()
         _row(self._chosen, self.sources, self.browse)
-        _row(self.class_row, label("class  y", "muted"), self.labels)
+        _row(self.class_row, label(tr("class  y"), "muted"), self.labels)
 
     # --- what the person does ---------------------------------------------------------------------------
 
@@ -109,19 +110,19 @@ class SamplePanel(QWidget):
 
     def _show_classes(self, names: tuple[str, ...]) -> None:
         self.labels.clear()
-        self.labels.addItem("all in turn", -1)
-        for number, name in enumerate(names):
-            self.labels.addItem(name, number)
-        self.labels.addItem("none (∅)", -2)
+        self.labels.addItem(tr("all in turn"), -1)
+        for place, name in enumerate(names):
+            self.labels.addItem(name, place)
+        self.labels.addItem(tr("none (∅)"), -2)
         self.class_row.setVisible(bool(names))
         classes = list(enumerate(names))
-        for path, none in (("guide.negative", "no class (∅)"), ("guide.second", "none")):
+        for path, none in (("guide.negative", tr("no class (∅)")), ("guide.second", tr("none"))):
             self.form.set_options(path, [(-1, none), *classes] if classes else [])
 
     def _show_parameters(self, state: SampleState) -> None:
         spec = state.spec
         self.form.set_choice(spec)
-        self.form.set_note("guidance", f"w = γ − 1 = {spec.guidance - 1:g} for Ho & Salimans")
+        self.form.set_note("guidance", tr("w = γ − 1 = {w:g} for Ho & Salimans", w=spec.guidance - 1))
         self.images.setVisible(spec.start.is_given)
         self.images.set_files(spec.start.files)
         self.labels.setCurrentIndex(max(self.labels.findData(spec.label), 0))
@@ -131,16 +132,16 @@ class SamplePanel(QWidget):
         """Greys what cannot be changed now, and says why."""
         spec, reasons = state.spec, dict[str, str]()
         if not state.chains.facts.class_names and spec.guide.needs == "labels":
-            words = "This model was trained without labels; this kind of guidance needs them."
+            words = tr("This model was trained without labels; this kind of guidance needs them.")
             reasons |= dict.fromkeys(
                 ("guidance", "curve", "guide.negative", "guide.second", "guide.share"), words
             )
         if state.parameters.tree.active:
-            reasons |= dict.fromkeys(("start", "count"), "A branch begins where it leaves its parent.")
+            reasons |= dict.fromkeys(("start", "count"), tr("A branch begins where it leaves its parent."))
         if state.chains.facts.code:
-            reasons["clip"] = "The chain runs in a code, which has no range that an estimate could leave."
+            reasons["clip"] = tr("The chain runs in a code, which has no range that an estimate could leave.")
         if spec.spacing.kind == "explicit":
-            reasons["steps"] = "The list of times says how many steps there are."
+            reasons["steps"] = tr("The list of times says how many steps there are.")
         self.form.set_disabled_reasons(reasons)
 
     def show_thumbnails(self, pixels: dict[str, NDArray[Any]], errors: dict[str, str]) -> None:

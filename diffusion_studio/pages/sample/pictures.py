@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.sample.chain_views import STRIP_ROWS, Frame, Strip
 from diffusion_studio.viewmodels.sample.state import PicturesState, SampleState
 from diffusion_studio.widgets.frame.enlarge import can_enlarge
@@ -24,13 +25,13 @@ class SamplePictures(QStackedWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.grid = ImageGrid("Samples")
-        self.grid.set_empty_text("The chain is being computed …")
+        self.grid = ImageGrid(tr("Samples"))
+        self.grid.set_empty_text(tr("The chain is being computed …"))
         self.grid.selected.connect(self._choose)
         self.addWidget(self.grid)
         self.addWidget(self._build_two())
         self.addWidget(self._build_strip())
-        can_enlarge(self, "Pictures of the chain")
+        can_enlarge(self, tr("Pictures of the chain"))
         self.veil = Veil(self)
         self._looks = 0  # in a row at pictures of chains that are not on show any more
         self._columns: tuple[int, ...] = ()
@@ -58,18 +59,22 @@ class SamplePictures(QStackedWidget):
             layout.addWidget(grid, row + 1, column, 1, 1 if place < 2 else 2)
             layout.setRowStretch(row + 1, 1)
             grid.selected.connect(self._choose)
-        self.difference.setToolTip("Blue: less in A than in B; orange: more. The largest one is brightest.")
+        self.difference.setToolTip(
+            tr("Blue: less in A than in B; orange: more. The largest one is brightest.")
+        )
         return holder
 
     def _build_strip(self) -> QWidget:
         holder = QWidget()
         layout = QVBoxLayout(holder)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.strip = ImageGrid("The chain, from noise to image", centre=True)
-        self.strip.set_empty_text("The chain is being computed …")
+        self.strip = ImageGrid(tr("The chain, from noise to image"), centre=True)
+        self.strip.set_empty_text(tr("The chain is being computed …"))
         self.strip.selected.connect(self._choose_state)
         layout.addWidget(self.strip, 1)
-        caption = QLabel(f"rows: samples (the first {STRIP_ROWS} at most) · columns: t, from noise to image")
+        caption = QLabel(
+            tr("rows: samples (the first {n} at most) · columns: t, from noise to image", n=STRIP_ROWS)
+        )
         caption.setProperty("role", "muted")
         caption.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         caption.setWordWrap(True)
@@ -108,7 +113,7 @@ class SamplePictures(QStackedWidget):
             self.difference.set_images(frame.difference)
             self.difference.set_captions(list(frame.distances))
             mean = sum(map(float, frame.distances)) / max(len(frame.distances), 1)
-            self.apart.setText(f"root mean square {mean:.3f}" if frame.distances else "")
+            self.apart.setText(tr("root mean square {mean:.3f}", mean=mean) if frame.distances else "")
         if not frame.rough or self.currentIndex() != STRIP:
             self._turn(frame.other is not None)
 
@@ -122,7 +127,7 @@ class SamplePictures(QStackedWidget):
         """What the two frames and their difference are."""
         tree, names = state.parameters.tree, [track.label for track in state.chains.tracks]
         if state.pictures.layout == "guided":
-            titles = ("with guidance", "without, γ = 0", "what it changes")
+            titles = (tr("with guidance"), tr("without, γ = 0"), tr("what it changes"))
         elif 0 <= tree.compared < len(names) and tree.active < len(names):
             titles = (f"A · {names[tree.active]}", f"B · {names[tree.compared]}", "A − B")
         else:

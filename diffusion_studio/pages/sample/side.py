@@ -8,6 +8,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr, trc
 from diffusion_studio.pages.sample.calls_panel import CallsPanel
 from diffusion_studio.pages.sample.classifier_panel import ClassifierPanel
 from diffusion_studio.pages.sample.guidance_panel import GuidancePanel
@@ -31,12 +32,20 @@ _HIGH = 180  # pixels that a grid of small pictures takes at least
 GUIDANCE = "‖ε̂(y) − ε̂(∅)‖"
 CURVES, BY_HAND = "curves", "by hand"
 TABS = [
-    (CURVES, "Curves", "ᾱ, σ, SNR, the size of ε̂ and the way to the image, over the chain"),
-    (BY_HAND, "By hand", "Draw the noise of each step, the visited times, and guidance over the chain"),
-    (NEAREST, "Memory", "The training images nearest to each sample: learned, or remembered?"),
-    (TRADE, "Guidance", "One noise under every γ, and what guidance trades"),
-    (CLASSIFIER, "Classifier", "A classifier of noisy images: where does it stop knowing?"),
-    (CALLS, "Calls", "How few calls of the network are as good as fifty steps?"),
+    (CURVES, tr("Curves"), tr("ᾱ, σ, SNR, the size of ε̂ and the way to the image, over the chain")),
+    (
+        BY_HAND,
+        tr("By hand"),
+        tr("Draw the noise of each step, the visited times, and guidance over the chain"),
+    ),
+    (
+        NEAREST,
+        trc("what is remembered", "Memory"),
+        tr("The training images nearest to each sample: learned, or remembered?"),
+    ),
+    (TRADE, tr("Guidance"), tr("One noise under every γ, and what guidance trades")),
+    (CLASSIFIER, tr("Classifier"), tr("A classifier of noisy images: where does it stop knowing?")),
+    (CALLS, tr("Calls"), tr("How few calls of the network are as good as fifty steps?")),
 ]
 
 
@@ -53,7 +62,7 @@ class SampleSide(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.tabs = Segmented("What is looked at beside the pictures", stretch=True)
+        self.tabs = Segmented(tr("What is looked at beside the pictures"), stretch=True)
         self.tabs.set_options(TABS)
         self.stack = QStackedWidget()
         self.stack.addWidget(self._build_curves())
@@ -84,18 +93,18 @@ class SampleSide(QWidget):
     # --- widgets ----------------------------------------------------------------------------------------
 
     def _build_curves(self) -> FillColumn:
-        self.schedule_plot = ChainPlot("Schedule")
+        self.schedule_plot = ChainPlot(tr("Schedule"))
         self.snr_plot = ChainPlot("log SNR")
-        self.eps_plot = ChainPlot("Size of ε̂ per pixel")
-        self.distance_plot = ChainPlot("When is the image decided?")
-        self.apart_plot = ChainPlot("A and B apart")
-        self.error_plot = XYPlot("Image back from its noise")
-        self.error_plot.set_axes("steps S", "root mean square", x_log=True, y_log=True)
-        self.error_plot.set_empty_text("The image is inverted and brought back …")
+        self.eps_plot = ChainPlot(tr("Size of ε̂ per pixel"))
+        self.distance_plot = ChainPlot(tr("When is the image decided?"))
+        self.apart_plot = ChainPlot(tr("A and B apart"))
+        self.error_plot = XYPlot(tr("Image back from its noise"))
+        self.error_plot.set_axes(tr("steps S"), tr("root mean square"), x_log=True, y_log=True)
+        self.error_plot.set_empty_text(tr("The image is inverted and brought back …"))
         for plot in self.chain_plots:
-            plot.set_empty_text("This curve appears with the chain.")
-        self.distance_plot.set_empty_text("Known when the chain has come to its image.")
-        self.apart_plot.set_empty_text("Known when both chains have come to their images.")
+            plot.set_empty_text(tr("This curve appears with the chain."))
+        self.distance_plot.set_empty_text(tr("Known when the chain has come to its image."))
+        self.apart_plot.set_empty_text(tr("Known when both chains have come to their images."))
         self.schedule_plot.set_limits((0.0, 1.0))
         self._cards = {plot: _card(plot) for plot in (*self.chain_plots, self.error_plot)}
         for plot in self.chain_plots:
@@ -127,14 +136,16 @@ class SampleSide(QWidget):
         self.gamma_editor.points_edited.connect(self.gammas_edited)
         for editor in (self.sigma_editor, self.tau_editor, self.gamma_editor):
             editor.edit_finished.connect(self.edit_finished)
-        hint = ElidedLabel("Drag a dot. Double-click adds one, right-click or Delete removes it.", "muted")
+        hint = ElidedLabel(
+            tr("Drag a dot. Double-click adds one, right-click or Delete removes it."), "muted"
+        )
         self._gamma_card = _card(self.gamma_editor)
         return _column(_card(self.sigma_editor), _card(self.tau_editor), self._gamma_card, hint)
 
     def _build_nearest(self) -> QWidget:
-        self.nearest = ImageGrid("Nearest training images", selectable=False)
+        self.nearest = ImageGrid(tr("Nearest training images"), selectable=False)
         self.nearest.setMinimumHeight(_HIGH)
-        self.nearest.set_empty_text("Looking through the training images …")
+        self.nearest.set_empty_text(tr("Looking through the training images …"))
         self.nearest_words = label("", "muted")
         self.nearest_words.setWordWrap(True)
         card = Card()
@@ -168,8 +179,8 @@ class SampleSide(QWidget):
     def show_curves(self, curves: ChainCurves, learned: bool) -> None:
         """Learned curves are dashed, exact ones solid."""
         schedule = {
-            "ᾱ": Curve(curves.alpha_bar, "x0", label="ᾱ  image left"),
-            "σ": Curve(curves.sigma, "eps", curves.sigma_learned, "σ  noise added"),
+            "ᾱ": Curve(curves.alpha_bar, "x0", label=tr("ᾱ  image left")),
+            "σ": Curve(curves.sigma, "eps", curves.sigma_learned, tr("σ  noise added")),
         }
         largest = float(np.nanmax(curves.sigma)) if np.isfinite(curves.sigma).any() else 0.0
         self.schedule_plot.set_limits((0.0, max(1.0, largest)))
@@ -180,10 +191,10 @@ class SampleSide(QWidget):
         if curves.guidance_norm is not None:
             sizes[GUIDANCE] = Curve(curves.guidance_norm, "guidance", learned, GUIDANCE)
         self.eps_plot.set_curves(curves.times, sizes)
-        distance = Curve(curves.distance, "x0", learned, "to the last x̂_0")
+        distance = Curve(curves.distance, "x0", learned, tr("to the last x̂_0"))
         self.distance_plot.set_curves(curves.times, {"distance": distance})
         if curves.apart is not None:
-            apart = Curve(curves.apart, "guidance", learned, "root mean square of x_t")
+            apart = Curve(curves.apart, "guidance", learned, tr("root mean square of x_t"))
             known = np.isfinite(curves.apart)
             if known.any():
                 self.apart_plot.set_curves(np.asarray(curves.times), {"apart": apart})
@@ -205,20 +216,23 @@ class SampleSide(QWidget):
     def show_errors(self, errors: Sequence[ErrorFound]) -> None:
         if errors:
             line = Line([e.steps for e in errors], [e.error for e in errors], "x0", dots=True)
-            self.error_plot.set_lines({"error of the way back": line})
+            self.error_plot.set_lines({tr("error of the way back"): line})
         else:
             self.error_plot.set_lines({})
 
     def show_nearest(self, found: NearestFound) -> None:
         self.nearest.set_columns(found.columns)
-        titles = ["here", "exact", *("123456"[: found.columns - 2])]
+        titles = [tr("here"), tr("exact"), *("123456"[: found.columns - 2])]
         self.nearest.set_column_titles(titles)
         self.nearest.set_images(found.images)
         self.nearest.set_captions(list(found.captions))
         self.nearest_words.setText(
-            "here: the estimate of the image · exact: what a network that only remembers the training images "
-            "would see in the same state · 1 2 3: the nearest training images. Numbers: root mean square "
-            f"difference per pixel to “here”; the smallest is {found.closest:.3f}."
+            tr(
+                "here: the estimate of the image · exact: what a network that only remembers the training "
+                "images would see in the same state · 1 2 3: the nearest training images. "
+                "Numbers: root mean square difference per pixel to “here”; the smallest is {d:.3f}.",
+                d=found.closest,
+            )
         )
 
     def show_nearest_failure(self, sentence: str) -> None:

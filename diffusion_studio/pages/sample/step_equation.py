@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from diffusion_studio.core.guidance.guides import Guide
 from diffusion_studio.core.steps.update import SYMBOLS, Quantity, Update
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.viewmodels.sample.chain_views import StepNumbers
 from diffusion_studio.widgets.equations.equation import Term
@@ -20,24 +21,25 @@ class Meaning:
 
 
 MEANINGS: dict[Quantity, Meaning] = {
-    "x_t": Meaning("xt", "The present state of the chain"),
-    "x0_hat": Meaning("x0", "The estimate of the image at this step"),
-    "eps_hat": Meaning("eps", "The estimate of the noise at this step"),
-    "x0_next": Meaning("x0", "The estimate of the image further down within this step"),
-    "x0_before": Meaning("x0", "The estimate of the image at the step before"),
-    "x0_before_2": Meaning("x0", "The estimate of the image two steps before"),
-    "eps_next": Meaning("eps", "The estimate of the noise at the end of an Euler step"),
-    "eps_middle": Meaning("eps", "The mean of two estimates of the noise in the middle of the step"),
-    "eps_before": Meaning("eps", "The estimate of the noise at the step before"),
-    "eps_before_2": Meaning("eps", "The estimate of the noise two steps before"),
-    "eps_before_3": Meaning("eps", "The estimate of the noise three steps before"),
-    "noise": Meaning("noise", "Fresh noise of this step"),
-    "class_gradient": Meaning("guidance", "Where the class becomes more likely, says the classifier"),
+    "x_t": Meaning("xt", tr("The present state of the chain")),
+    "x0_hat": Meaning("x0", tr("The estimate of the image at this step")),
+    "eps_hat": Meaning("eps", tr("The estimate of the noise at this step")),
+    "x0_next": Meaning("x0", tr("The estimate of the image further down within this step")),
+    "x0_before": Meaning("x0", tr("The estimate of the image at the step before")),
+    "x0_before_2": Meaning("x0", tr("The estimate of the image two steps before")),
+    "eps_next": Meaning("eps", tr("The estimate of the noise at the end of an Euler step")),
+    "eps_middle": Meaning("eps", tr("The mean of two estimates of the noise in the middle of the step")),
+    "eps_before": Meaning("eps", tr("The estimate of the noise at the step before")),
+    "eps_before_2": Meaning("eps", tr("The estimate of the noise two steps before")),
+    "eps_before_3": Meaning("eps", tr("The estimate of the noise three steps before")),
+    "noise": Meaning("noise", tr("Fresh noise of this step")),
+    "class_gradient": Meaning("guidance", tr("Where the class becomes more likely, says the classifier")),
     "learned_noise": Meaning(
-        "noise", "Fresh noise of this step, wider in each pixel as the network says: v is 0 at β̃ and 1 at β"
+        "noise",
+        tr("Fresh noise of this step, wider in each pixel as the network says: v is 0 at β̃ and 1 at β"),
     ),
     "learned_gradient": Meaning(
-        "guidance", "What the classifier adds to the mean, times the variance of each pixel"
+        "guidance", tr("What the classifier adds to the mean, times the variance of each pixel")
     ),
 }
 
@@ -55,33 +57,35 @@ _GUIDANCE = ("guidance", "guide.kind", "curve.kind", "guide.form")
 _GUIDE_CURVE = "‖ε̂(y) − ε̂(∅)‖"
 _SIGMA = ("sampler.eta", "sampler.variance", "sampler.points", "sampler.size", "sampler.ratio")
 ACTS = {
-    "x_s": Acts(words="the next state: x_t one step on"),
-    "x_t": Acts(("seed",), (), "the state: view x_t (T)"),
-    "x0_hat": Acts(("clip.kind", "guidance"), ("ᾱ",), "the image: view x̂₀ (X), curve ᾱ"),
-    "x0_next": Acts(("guidance",), (), "the image, estimated further down within the step"),
-    "x0_before": Acts(("steps",), (), "the image one step before"),
-    "x0_before_2": Acts(("steps",), (), "the image two steps before"),
-    "eps_hat": Acts(("guidance", *_SIGMA), ("‖ε̂‖",), "the noise: view ε̂ (E), curve ‖ε̂‖"),
-    "eps_next": Acts(("guidance",), ("‖ε̂‖",), "ε̂ after a first Euler step"),
-    "eps_middle": Acts(("guidance",), ("‖ε̂‖",), "ε̂ in the middle of the step, the mean of two"),
-    "eps_before": Acts(("steps",), ("‖ε̂‖",), "the noise one step before"),
-    "eps_before_2": Acts(("steps",), ("‖ε̂‖",), "the noise two steps before"),
-    "eps_before_3": Acts(("steps",), ("‖ε̂‖",), "the noise three steps before"),
-    "noise": Acts(("seed", *_SIGMA), ("σ",), "fresh noise: view z (N), curve σ"),
-    "class_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient: view γ (G)"),
-    "unguided": Acts(("guide.negative", "guide.step"), (), "ε̂ without the class"),
-    "direction": Acts(_GUIDANCE, (_GUIDE_CURVE,), "what guidance adds: view γ (G)"),
+    "x_s": Acts(words=tr("the next state: x_t one step on")),
+    "x_t": Acts(("seed",), (), tr("the state: view x_t (T)")),
+    "x0_hat": Acts(("clip.kind", "guidance"), ("ᾱ",), tr("the image: view x̂₀ (X), curve ᾱ")),
+    "x0_next": Acts(("guidance",), (), tr("the image, estimated further down within the step")),
+    "x0_before": Acts(("steps",), (), tr("the image one step before")),
+    "x0_before_2": Acts(("steps",), (), tr("the image two steps before")),
+    "eps_hat": Acts(("guidance", *_SIGMA), ("‖ε̂‖",), tr("the noise: view ε̂ (E), curve ‖ε̂‖")),
+    "eps_next": Acts(("guidance",), ("‖ε̂‖",), tr("ε̂ after a first Euler step")),
+    "eps_middle": Acts(("guidance",), ("‖ε̂‖",), tr("ε̂ in the middle of the step, the mean of two")),
+    "eps_before": Acts(("steps",), ("‖ε̂‖",), tr("the noise one step before")),
+    "eps_before_2": Acts(("steps",), ("‖ε̂‖",), tr("the noise two steps before")),
+    "eps_before_3": Acts(("steps",), ("‖ε̂‖",), tr("the noise three steps before")),
+    "noise": Acts(("seed", *_SIGMA), ("σ",), tr("fresh noise: view z (N), curve σ")),
+    "class_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), tr("the classifier's gradient: view γ (G)")),
+    "unguided": Acts(("guide.negative", "guide.step"), (), tr("ε̂ without the class")),
+    "direction": Acts(_GUIDANCE, (_GUIDE_CURVE,), tr("what guidance adds: view γ (G)")),
     "learned_noise": Acts(
-        ("seed", "sampler.variance"), ("σ",), "fresh noise, its size learned: view z (N), curve σ"
+        ("seed", "sampler.variance"), ("σ",), tr("fresh noise, its size learned: view z (N), curve σ")
     ),
-    "learned_gradient": Acts(_GUIDANCE, (_GUIDE_CURVE,), "the classifier's gradient, times σ²: view γ (G)"),
+    "learned_gradient": Acts(
+        _GUIDANCE, (_GUIDE_CURVE,), tr("the classifier's gradient, times σ²: view γ (G)")
+    ),
 }
 
 
 def equation_of(step: StepNumbers | None, spec: SampleSpec) -> tuple[list[Term], list[Term], str]:
     """Formula, numbers and caption of a step of the chain `spec`; None: there is none left."""
     if step is None:
-        return [Term("x_0", "x0")], [], "the finished image"
+        return [Term("x_0", "x0")], [], tr("the finished image")
     formula, numbers = step_equation(step.update, step.s)
     if step.gamma is not None:
         formula, numbers = with_guidance(formula, numbers, spec.guide, step.gamma)
@@ -90,14 +94,14 @@ def equation_of(step: StepNumbers | None, spec: SampleSpec) -> tuple[list[Term],
 
 def step_equation(update: Update, s: int) -> tuple[list[Term], list[Term]]:
     """The formula of the step down to s, and the line with its numbers."""
-    state = Term("x_s", "xt", "The next state", "x_s")
+    state = Term("x_s", "xt", tr("The next state"), "x_s")
     formula, numbers = [state, Term("=")], [Term(text=f"x{_subscript(s)} =")]
     _add(update, formula, numbers)
     if update.inner is not None and update.when != "probe" and update.repeats:
         inner_formula, inner_numbers = [Term(r"x \leftarrow")], [Term(text="x ←")]
         _add(update.inner, inner_formula, inner_numbers)
         times = Term(text=f"{update.repeats} ×", color_key="muted")
-        then = Term(text="then", color_key="muted")
+        then = Term(text=tr("then"), color_key="muted")
         parts = [(formula, numbers), ([times, *inner_formula], [times, *inner_numbers])]
         first, second = parts if update.when == "after" else reversed(parts)
         return [*first[0], then, *second[0]], [*first[1], then, *second[1]]
@@ -111,11 +115,11 @@ def with_guidance(
     if guide.parts is None:
         return formula, numbers
     unguided, direction = guide.parts
-    whereas = Term(text="with", color_key="muted")
-    eps = Term(r"\hat\varepsilon", "eps", "The guided estimate of the noise", "eps_hat")
-    plain = Term(unguided, "eps", "The estimate of the noise at γ = 0", "unguided")
-    push = Term(direction, "guidance", "What guidance adds for each unit of γ", "direction")
-    strength = Term(r"\gamma_t", "guidance", f"{gamma:.4g}", "direction")
+    whereas = Term(text=tr("with"), color_key="muted")
+    eps = Term(r"\hat\varepsilon", "eps", tr("The guided estimate of the noise"), "eps_hat")
+    plain = Term(unguided, "eps", tr("The estimate of the noise at γ = 0"), "unguided")
+    push = Term(direction, "guidance", tr("What guidance adds for each unit of γ"), "direction")
+    strength = Term(r"\gamma_t", "guidance", number(gamma, ".4g"), "direction")
     return (
         [*formula, whereas, eps, Term("="), plain, Term("+"), strength, push],
         [*numbers, whereas, eps, Term("="), plain, Term(text=f"+ {_number(gamma)}"), push],
@@ -131,7 +135,7 @@ def _add(update: Update, formula: list[Term], numbers: list[Term]) -> None:
         if place or sign == "-":
             formula.append(Term(sign))
         if latex:
-            formula.append(Term(latex, tooltip=f"{abs(term.value):.4g}", name=term.quantity))
+            formula.append(Term(latex, tooltip=number(abs(term.value), ".4g"), name=term.quantity))
         formula.append(Term(SYMBOLS[term.quantity], meaning.color, meaning.tooltip, term.quantity))
         lead = ("− " if minus else "") if not place else ("− " if minus else "+ ")
         numbers.append(Term(text=f"{lead}{_number(abs(term.value))}"))
@@ -146,8 +150,8 @@ def _signed(latex: str, minus: bool) -> tuple[str, str]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3f}" if 0.001 <= value < 100 or value == 0 else f"{value:.2e}"
+    return number(value, ".3f" if 0.001 <= value < 100 or value == 0 else ".2e")
 
 
-def _subscript(number: int) -> str:
-    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+def _subscript(t: int) -> str:
+    return str(t).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

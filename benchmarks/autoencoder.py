@@ -101,7 +101,7 @@ def measure_window(app: App) -> None:
     app.show()
     studio = built(app)
     studio.show_page("autoencoder")
-    model = studio.code_page.model
+    model = studio.codes
     wait(lambda: model.state.data is not None)
     model.edit("training.seconds", 0.0)
     model.settle()

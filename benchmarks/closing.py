@@ -105,8 +105,8 @@ def window(plan: Plan, note: Path) -> int:
             match plan.moment:
                 case "autoencoder":
                     studio.show_page("autoencoder")
-                    studio.code_page.model.changed.connect(self.count)
-                    studio.code_page.model.start()
+                    studio.codes.changed.connect(self.count)
+                    studio.codes.start()
                 case "chains":
                     studio.show_page("sample")
                     studio.sampling.changed.connect(self.count)

@@ -96,7 +96,7 @@ def window(seconds: float, note: Path) -> int:
 
         def do_more(self, turn: int, studio: Studio) -> None:
             """What else a window does, each now and then; whatever is at work already goes on."""
-            sampling, code = studio.sampling, studio.code_page.model
+            sampling, code = studio.sampling, studio.codes
             if turn % 10 == 4:
                 studio.sample_page.side.show_tab(TABS[turn // 10 % len(TABS)][0])
             if turn % 40 == 8:

@@ -119,6 +119,14 @@ class App(QObject):
         self.studio = Studio(self.shell, self.memory, self._path, self._crashed)
         self.ready.emit()
 
+    def build_ahead(self) -> None:
+        """Builds the pages that nobody has asked for yet, beside what a person does."""
+        from diffusion_studio.pages.pages import Ahead
+
+        if self.studio is not None:
+            ahead = Ahead(self.studio.pages, self.studio)
+            self.shell.closing.connect(ahead.stop)
+
     def close(self) -> None:
         """Closes the window as a person does, once."""
         if isValid(self.shell):
@@ -174,6 +182,7 @@ def _open(arguments: list[str], crashed: str) -> int:
     _introduce(application)
     theme()
     app = App(arguments[0] if arguments else "", crashed)
+    app.ready.connect(app.build_ahead)
     with _Signals(app.close):
         app.show()
         return application.exec()

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from PySide6.QtCore import QObject
 
+from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.crash import BEFORE
 from diffusion_studio.engine.files.states import STATE
 from diffusion_studio.engine.machine.devices import available_devices, named_devices
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND
-from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline, kind_named
 from diffusion_studio.engine.runs.run import is_run, kind_of
 from diffusion_studio.pages.autoencoder.page import AutoencoderPage
@@ -22,7 +22,9 @@ from diffusion_studio.pages.bell import Bell
 from diffusion_studio.pages.commands import Commands
 from diffusion_studio.pages.entries import FIRST_PAGE, PAGES
 from diffusion_studio.pages.page import Desk, Page
+from diffusion_studio.pages.pages import Pages
 from diffusion_studio.pages.plane.page import PlanePage
+from diffusion_studio.pages.remembering import Remembering
 from diffusion_studio.pages.run_ways import RunWays
 from diffusion_studio.pages.runs.page import RunsPage
 from diffusion_studio.pages.sample.page import SamplePage
@@ -30,23 +32,29 @@ from diffusion_studio.pages.shell import Shell
 from diffusion_studio.pages.states import States
 from diffusion_studio.pages.theory.page import TheoryPage
 from diffusion_studio.pages.train.page import TrainPage
+from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
 from diffusion_studio.viewmodels.notice import Notice
-from diffusion_studio.viewmodels.plane.memory import to_remember
+from diffusion_studio.viewmodels.page_model import PageModel
+from diffusion_studio.viewmodels.plane.model import PlaneViewModel
 from diffusion_studio.viewmodels.queue import Queue
 from diffusion_studio.viewmodels.remembered import Memory
-from diffusion_studio.viewmodels.sample import saved
-from diffusion_studio.viewmodels.sample.state import SampleParameters, SampleState
+from diffusion_studio.viewmodels.runs.model import RunsViewModel
+from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.viewmodels.settings import Settings, SettingsModel
-from diffusion_studio.viewmodels.train.memory import remember_source
+from diffusion_studio.viewmodels.theory.model import TheoryViewModel
+from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.widgets.look.theme import theme
 
-P = TypeVar("P", bound=Page)
+M = TypeVar("M", bound=PageModel)
+TITLES = {entry.key: entry.title for entry in PAGES}
 CRASHED = "The program ended abruptly the last time. What it was doing is kept here, for a report."
 
 
 class Studio(QObject):
-    """Builds the pages, restores their state and passes on what one has to tell another.
+    """Makes the view-models, restores their state and passes on what one page has to tell another.
+
+    A page is built when it is first shown, or asked for in `pages`.
 
     Args:
         memory: what the window remembers; its theme and its place on the screen stand already.
@@ -57,48 +65,47 @@ class Studio(QObject):
         super().__init__(shell)  # and goes with it
         work_alone()  # this is the window's thread: helpers belong to training and sampling
         self.shell, self.memory = shell, memory
-        self._remembered: tuple[RunConfig, Path | None] | None = None
-        self._remembered_sample: SampleParameters | None = None
+        self._data: DataSpec | None = None  # of the Train page
         self.settings = SettingsModel(self.memory, self)
         self._computes_on = self._usable(self.settings.state.device)
         desk = Desk(self._runs_dir(), self.memory, self, self._computes_on)
         shell.rail.set_devices([("auto", "Automatic"), *named_devices()], desk.device)
         self.bell = Bell(shell, self.settings)
-        self.pages: dict[str, Page] = {entry.key: entry.module().build(desk) for entry in PAGES}
-        for (key, page), entry in zip(self.pages.items(), PAGES, strict=True):
-            page.setAccessibleName(entry.title)
-            shell.add_page(key, page)
-            page.header_changed.connect(self._show_header)
-            page.header_changed.connect(partial(self._follow_work, key))
-            page.go_requested.connect(self._go)
-        self.train_page, self.sample_page = self._page(TrainPage), self._page(SamplePage)
-        self.plane_page, self.theory_page = self._page(PlanePage), self._page(TheoryPage)
-        self.runs_page, self.code_page = self._page(RunsPage), self._page(AutoencoderPage)
-        self.training, self.sampling = self.train_page.model, self.sample_page.model
-        self.plane, self.theory = self.plane_page.model, self.theory_page.model
-        self.runs = self.runs_page.model
-        tours = {key: page.tour for key, page in self.pages.items() if page.tour is not None}
+        self.models: dict[str, PageModel] = {entry.key: entry.module().model(desk) for entry in PAGES}
+        self.training, self.sampling = self._model(TrainViewModel), self._model(SampleViewModel)
+        self.plane, self.codes = self._model(PlaneViewModel), self._model(AutoencoderViewModel)
+        self.theory, self.runs = self._model(TheoryViewModel), self._model(RunsViewModel)
+        self.pages = Pages(desk, self.models, self._tie)
         self.queue = Queue(self.training, self.memory, self)
         self.ways = RunWays(
-            self.runs_page, self.train_page, self.sample_page, self.code_page, self.queue, self.show_page
-        )  # fmt: skip
-        self.states = States(
-            shell, self.train_page, self.sample_page, self.plane_page, self.code_page, self.show_page
+            self.runs, self.training, self.sampling, self.codes, self.queue, shell, self.show_page
         )
+        self.states = States(shell, self.training, self.sampling, self.plane, self.codes, self.show_page)
         self.commands = Commands(
-            shell, self.train_page, self.sample_page, desk.runs, self.settings, tours, self.states,
-            self.show_page, self.open_path,
+            shell, self.pages, self.sampling, desk.runs, self.settings, self.states, self.show_page,
+            self.open_path,
         )  # fmt: skip
+        self.remembering = Remembering(
+            shell, self.memory, self.pages, self.training, self.sampling, self.plane
+        )
         self._connect()
-        self._restore()
+        self._apply(self.settings.state)
         self._begin(path)
         if crashed:
             file = places.log_dir() / BEFORE
             self.shell.tell(Notice("warning", f"{CRASHED} ({file})", crashed, action="Show the log"))
 
-    def _page(self, kind: type[P]) -> P:
-        """One of the pages that the others are tied to."""
-        return next(page for page in self.pages.values() if isinstance(page, kind))
+    def _model(self, kind: type[M]) -> M:
+        """One of the view-models that the others are tied to."""
+        return next(model for model in self.models.values() if isinstance(model, kind))
+
+    def _tie(self, page: Page) -> None:
+        """A page is there now: it stands in the window as it was left, and is heard."""
+        self.remembering.restore(page.key)
+        self.shell.add_page(page.key, page)
+        page.header_changed.connect(self._show_header)
+        page.go_requested.connect(self._go)
+        self.ways.tie(page)
 
     @staticmethod
     def _usable(device: str) -> str:
@@ -118,27 +125,50 @@ class Studio(QObject):
         if (device := self._usable(settings.device)) != self._computes_on:
             self._computes_on = device
             self.shell.rail.show_device(device)
-            for page in self.pages.values():
-                page.use_device(device)
+            for model in self.models.values():
+                model.use_device(device)
 
     def _connect(self) -> None:
         shell = self.shell
         shell.rail.device_requested.connect(partial(self.settings.edit, "device"))
         shell.page_requested.connect(self.show_page)
         shell.paths_dropped.connect(self.open_dropped)
-        shell.moved.connect(self._remember_window)
         shell.banner.action_triggered.connect(self.commands.show_log)
         shell.header.undo_requested.connect(lambda: self._current().undo())
         shell.header.redo_requested.connect(lambda: self._current().redo())
         shell.rail.theme_requested.connect(partial(self.settings.edit, "theme"))
         self.settings.changed.connect(self._apply)
         self.memory.refused.connect(lambda sentence: shell.tell(Notice("warning", sentence)))
-        self.training.changed.connect(self._remember_training)
-        self.training.images.loaded.connect(self._remember_images)
+        self.training.changed.connect(self._pass_data_on)
         self.training.saved.connect(self.sampling.model_saved)
-        self.sampling.changed.connect(self._remember_sampling)
-        self.plane.changed.connect(lambda state: self.memory.set("plane", to_remember(state)))
-        self.train_page.sample_requested.connect(self._sample_trained)
+        for key, model in self.models.items():
+            model.changed.connect(partial(self._follow_work, key))
+
+    # --- the pages, by their classes ----------------------------------------------------------------------
+
+    @property
+    def train_page(self) -> TrainPage:
+        return self.pages.of(TrainPage)
+
+    @property
+    def sample_page(self) -> SamplePage:
+        return self.pages.of(SamplePage)
+
+    @property
+    def plane_page(self) -> PlanePage:
+        return self.pages.of(PlanePage)
+
+    @property
+    def code_page(self) -> AutoencoderPage:
+        return self.pages.of(AutoencoderPage)
+
+    @property
+    def theory_page(self) -> TheoryPage:
+        return self.pages.of(TheoryPage)
+
+    @property
+    def runs_page(self) -> RunsPage:
+        return self.pages.of(RunsPage)
 
     # --- from one page to another -------------------------------------------------------------------------
 
@@ -160,7 +190,7 @@ class Studio(QObject):
         files = [Path(path) for path in paths if Path(path).is_file()]
         if len(files) == 1 and self.states.open(files[0]):
             return
-        if files and self._current() is self.sample_page and not _is_state(files[0]):
+        if files and self.shell.rail.current == "sample" and not _is_state(files[0]):
             self.sampling.files.open_images(files)
         elif files and _is_state(files[0]):
             self.states.refuse(files[0])
@@ -190,38 +220,27 @@ class Studio(QObject):
         self.show_page(key)
         self.pages[key].reveal(path)
 
-    def _sample_trained(self) -> None:
-        if self.training.state.run is not None:
-            self.ways.sample(self.training.state.run)
-
     def _current(self) -> Page:
         page = self.shell.current_page
-        return page if isinstance(page, Page) else self.train_page
+        return page if isinstance(page, Page) else self.pages[FIRST_PAGE]
 
     def _show_header(self) -> None:
         page, header = self._current(), self.shell.header
-        header.set_title(next(entry.title for entry in PAGES if entry.key == page.key))
+        header.set_title(TITLES[page.key])
         header.set_chips(page.chips())
         header.set_undo(page.can_undo)
         header.set_redo(page.can_redo)
         self.shell.actions_of_window.refresh()
 
-    def _follow_work(self, key: str) -> None:
-        title = next(entry.title for entry in PAGES if entry.key == key)
-        self.bell.follow(key, title, self.pages[key].work())
+    def _follow_work(self, key: str, _state: object) -> None:
+        self.bell.follow(key, TITLES[key], self.models[key].work())
 
-    # --- memory -------------------------------------------------------------------------------------------
-
-    def _restore(self) -> None:
-        self._apply(self.settings.state)
-        for key, page in self.pages.items():
-            state = self.memory.get(f"layout.{key}")
-            if isinstance(state, dict):
-                page.restore_layout(state)
+    # --- beginning and end --------------------------------------------------------------------------------
 
     def _begin(self, path: str) -> None:
         if self.memory.problem:
             self.shell.tell(Notice("warning", self.memory.problem))
+        self.training.load_data()
         run = self.memory.get("run")
         if isinstance(run, str) and is_run(Path(run)):
             self.training.show_run(Path(run))
@@ -230,7 +249,6 @@ class Studio(QObject):
         self.sampling.pictures.set_layout(str(layout))
         if isinstance(time, float):
             self.sampling.player.stand_at(time)
-        self.training.load_data()
         self.sampling.choices.refresh(self.training.config.data.source)
         page = self.memory.get("page")
         self.show_page(page if isinstance(page, str) and page in self.pages else FIRST_PAGE)
@@ -238,49 +256,20 @@ class Studio(QObject):
             self.open_path(path)
         self.sampling.compute()
 
-    def _remember_training(self, state: TrainState) -> None:
-        if (state.config, state.run) == self._remembered:  # most changes are progress
-            return
-        if self._remembered is not None and self._remembered[0].data != state.config.data:
-            self.code_page.model.follow(state.config.data)
-        self._remembered = (state.config, state.run)
-        self._remember_config()
-        if state.run is not None:
-            self.memory.set("run", str(state.run))
-
-    def _remember_config(self) -> None:
-        """With the images that could be opened last."""
-        config = self.training.config
-        data = self.training.images.kept(config.data)
-        self.memory.set("config", config.model_copy(update={"data": data}).model_dump(mode="json"))
-
-    def _remember_images(self) -> None:
-        """They could be opened."""
-        self._remember_config()
-        remember_source(self.memory, self.training.config.data.source)
-
-    def _remember_sampling(self, state: SampleState) -> None:
-        if state.parameters is not self._remembered_sample:
-            self._remembered_sample = state.parameters
-            self.memory.set_later("sample", partial(saved.to_remember, state.parameters))
-        self.memory.set("view", state.pictures.view)
-        self.memory.set("layout", state.pictures.layout)
-        self.memory.set("time", state.player.place)
-
-    def _remember_window(self) -> None:
-        self.memory.set("geometry", bytes(self.shell.saveGeometry().toBase64().data()).decode())
-
-    def _remember_layouts(self) -> None:
-        for key, page in self.pages.items():
-            self.memory.set(f"layout.{key}", page.layout_state())
+    def _pass_data_on(self, state: TrainState) -> None:
+        """Images that are chosen on the Train page are those of the Autoencoder page too."""
+        before, self._data = self._data, state.config.data
+        if before is not None and before != self._data:
+            self.codes.follow(self._data)
 
     def shutdown(self) -> None:
         """Stops every job, waits for its thread and writes the memory."""
         self.queue.hold()
-        self._remember_window()
-        self._remember_layouts()
-        for page in self.pages.values():  # the first one's last checkpoint is told to the others
-            page.shutdown()
+        self.remembering.keep_layouts()
+        for page in self.pages.there.values():
+            page.settle()
+        for model in self.models.values():  # the first one's last checkpoint is told to the others
+            model.shutdown()
         self.memory.flush()
         work_with_all()
 

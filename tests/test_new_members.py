@@ -65,13 +65,18 @@ PAGE = '''"""A page with nothing on it."""
 from __future__ import annotations
 
 from diffusion_studio.pages.page import Desk, Page
+from diffusion_studio.viewmodels.page_model import PageModel
 
 
 class BlankPage(Page):
     key = "blank"
 
 
-def build(desk: Desk) -> BlankPage:
+def model(desk: Desk) -> PageModel:
+    return PageModel(desk.owner)
+
+
+def build(desk: Desk, model: PageModel) -> BlankPage:
     return BlankPage()
 '''
 ICON = (

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
-from diffusion_studio.pages.page import Work
 from diffusion_studio.pages.shell import Shell
+from diffusion_studio.viewmodels.page_model import Work
 from diffusion_studio.viewmodels.settings import SettingsModel
 
 LONG = 20.0  # seconds of work whose end somebody waits for elsewhere

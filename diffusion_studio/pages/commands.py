@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from diffusion_studio.engine.machine.devices import named_devices
 from diffusion_studio.engine.machine.doctor import about
 from diffusion_studio.engine.runs.run import list_runs
 from diffusion_studio.pages.entries import PAGES
+from diffusion_studio.pages.pages import Pages
 from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.settings import SettingsDialog
 from diffusion_studio.pages.shell import Shell
@@ -25,8 +26,8 @@ from diffusion_studio.pages.states import States
 from diffusion_studio.pages.train.page import TrainPage
 from diffusion_studio.viewmodels.finding import Entry, fitting
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.viewmodels.settings import SettingsModel
-from diffusion_studio.viewmodels.tours.tour import Tour
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.actions.keys import key_text
 from diffusion_studio.widgets.actions.sheet import KeySheet, sections
@@ -49,15 +50,13 @@ class Commands(QObject):
     """The window's own actions.
 
     Args:
-        tours: by the keys of their pages.
         show_page: brings a page into sight, by its key.
         open_path: opens a run, a model folder, or images.
     """
 
     def __init__(
-        self, shell: Shell, train: TrainPage, sample: SamplePage, runs: Path, settings: SettingsModel,
-        tours: Mapping[str, Tour], states: States, show_page: Callable[[str], None],
-        open_path: Callable[[str], None],
+        self, shell: Shell, pages: Pages, sampling: SampleViewModel, runs: Path, settings: SettingsModel,
+        states: States, show_page: Callable[[str], None], open_path: Callable[[str], None],
     ) -> None:  # fmt: skip
         super().__init__(shell)
         self.palette = Palette(shell)
@@ -65,8 +64,9 @@ class Commands(QObject):
         self.palette.chosen.connect(self._take)
         self._entries: tuple[Entry, ...] = ()  # everything, while the palette is open
         self._fitting: list[Entry] = []
-        self._shell, self._train, self._sample = shell, train, sample
-        self._runs, self._settings, self._tours = runs, settings, tours
+        self._shell, self._pages, self._sampling = shell, pages, sampling
+        self._runs, self._settings = runs, settings
+        self._tours = {entry.key: cards for entry in PAGES if (cards := entry.cards())}
         self._show_page, self._open_path, self._states = show_page, open_path, states
         shell.set_acts(self._acts())
         self.hint = Hint(*HINT)
@@ -96,11 +96,11 @@ class Commands(QObject):
 
     def _open_images(self) -> None:
         self._show_page("train")
-        self._train.choose_folder()
+        self._pages.of(TrainPage).choose_folder()
 
     def _open_model(self) -> None:
         self._show_page("sample")
-        self._sample.choose_folder()
+        self._pages.of(SamplePage).choose_folder()
 
     def _show_hint(self) -> None:
         self.hint.show()
@@ -113,7 +113,9 @@ class Commands(QObject):
     def take_tour(self, key: str, number: int | None = None) -> None:
         """Shows a card of the tour of a page, by default the one where it stands."""
         self._show_page(key)
-        self._tours[key].begin(number)
+        tour = self._pages[key].tour
+        assert tour is not None
+        tour.begin(number)
 
     # --- the palette ------------------------------------------------------------------------------------
 
@@ -135,13 +137,13 @@ class Commands(QObject):
             yield Entry(called(run), "Run", partial(self._open_path, str(run)))
         for kind, sampler in members(Sampler).items():
             yield Entry(sampler.title, "Sampler", partial(self._sample_with, kind))
-        for key, tour in self._tours.items():
-            for number, card in enumerate(tour.cards):
+        for key, cards in self._tours.items():
+            for number, card in enumerate(cards):
                 yield Entry(card.title, "Tour", partial(self.take_tour, key, number))
 
     def _sample_with(self, kind: str) -> None:
         self._show_page("sample")
-        tree = self._sample.model.tree
+        tree = self._sampling.tree
         tree.edit("sampler.kind", kind)
         tree.settle()
 

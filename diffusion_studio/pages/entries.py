@@ -1,8 +1,9 @@
 """The pages of the window, in the order of the rail and of the keys Ctrl+1, Ctrl+2, …; imports nothing heavy.
 
-A page is its folder and one line here: `pages/KEY/page.py` has a function `build`, which makes the page from
-what all of them share (`Desk`), and `pages/KEY/icon.svg` stands on the rail. If there is a `viewmodels/KEY`,
-its `model.py` is imported beside the window before the page is built.
+A page is its folder and one line here. In `pages/KEY/page.py` a function `model` makes the view-model from
+what all of them share (`Desk`) when the window opens, and a function `build` makes the page of it when it is
+first shown; `CARDS` are those of its tour, if it has one. `pages/KEY/icon.svg` stands on the rail. If there
+is a `viewmodels/KEY`, its `model.py` is imported beside the window before.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ import importlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from diffusion_studio.viewmodels.tours.tour import Titled, TourCard
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,10 @@ class Entry:
     def module(self) -> ModuleType:
         """Its `page.py`, imported."""
         return importlib.import_module(f"diffusion_studio.pages.{self.key}.page")
+
+    def cards(self) -> tuple[TourCard[Titled], ...]:
+        """Those of its tour; none without one."""
+        return tuple(getattr(self.module(), "CARDS", ()))
 
     def preload(self) -> None:
         """Imports what is heavy in it; may run on any thread."""

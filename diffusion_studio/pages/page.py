@@ -41,15 +41,6 @@ class Desk:
     device: str = "auto"  # that they compute on
 
 
-@dataclass(frozen=True)
-class Work:
-    """Long work of a page, that goes on or has ended."""
-
-    share: float  # that is done
-    words: str  # what, and how far
-    ended: bool = False
-
-
 class Page(Teller):
     """One page: picture in the middle, parameters on the right.
 
@@ -92,16 +83,9 @@ class Page(Teller):
             "enlarge": Act(lambda: toggle_on(self)),
         }
 
-    def use_device(self, name: str) -> None:
-        """Computes on another device from now on, by its name or "auto"."""
-
     def chips(self) -> list[tuple[str, str]]:
         """(name, value) pairs for the header."""
         return []
-
-    def work(self) -> Work | None:
-        """What the page works at; told anew with `header_changed`."""
-        return None
 
     def undo(self) -> None:
         """Takes back the last change of a parameter."""
@@ -124,8 +108,8 @@ class Page(Teller):
     def come_into_sight(self, run: Path | None) -> None:
         """The page is shown now; `run` is the one that is open on the Train page."""
 
-    def shutdown(self) -> None:
-        """Stops every job of the page and waits for its thread."""
+    def settle(self) -> None:
+        """Takes what is typed by half: the window closes."""
 
     def reveal(self, path: str) -> None:
         """Brings the parameter at `path` into sight and gives it the focus."""

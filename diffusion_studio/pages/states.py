@@ -14,14 +14,14 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.states import state_in, write_state
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.pages.autoencoder.page import AutoencoderPage
 from diffusion_studio.pages.page import Page
-from diffusion_studio.pages.plane.page import PlanePage
-from diffusion_studio.pages.sample.page import SamplePage
 from diffusion_studio.pages.shell import Shell
-from diffusion_studio.pages.train.page import TrainPage
+from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.plane.memory import to_remember
+from diffusion_studio.viewmodels.plane.model import PlaneViewModel
+from diffusion_studio.viewmodels.sample.model import SampleViewModel
+from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.widgets.frame.saved import tell_failed, tell_saved
 
 KEPT = ("train", "sample", "plane", "autoencoder")  # pages that have a state
@@ -36,12 +36,11 @@ class States:
     """
 
     def __init__(
-        self, shell: Shell, train: TrainPage, sample: SamplePage, plane: PlanePage, code: AutoencoderPage,
-        show_page: Callable[[str], None],
+        self, shell: Shell, train: TrainViewModel, sample: SampleViewModel, plane: PlaneViewModel,
+        code: AutoencoderViewModel, show_page: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._shell, self._show_page = shell, show_page
-        self._train, self._sample = train.model, sample.model
-        self._plane, self._code = plane.model, code.model
+        self._train, self._sample, self._plane, self._code = train, sample, plane, code
 
     # --- out --------------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from diffusion_studio.engine.labbook.entries import called
-from diffusion_studio.pages.page import Work
 from diffusion_studio.widgets.actions.action_set import Act
 
 
@@ -30,14 +29,6 @@ def acts_of(model: Trains) -> dict[str, Act]:
         "pause": Act(lambda: _toggle(model), lambda: model.state.phase in ("running", "paused")),
         "stop": Act(model.stop, lambda: model.state.busy and model.state.phase != "stopping"),
     }
-
-
-def work_of(model: Trains, name: str) -> Work | None:
-    """The training that goes on, or that has ended; `name` is what its run is called."""
-    state = model.state
-    if state.run is None:
-        return None
-    return Work(state.fraction, f"{name}: {state.detail}", ended=not state.busy)
 
 
 def chips_of(model: Trains, name: str, waiting: int = 0) -> list[tuple[str, str]]:

@@ -216,8 +216,8 @@ def test_that_the_theme_changes_and_is_remembered(open_app):
 def test_that_a_device_is_for_every_page_and_remembered(open_app, monkeypatch):
     app = open_app()
     heard = []
-    for key, page in app.studio.pages.items():
-        monkeypatch.setattr(page, "use_device", lambda name, key=key: heard.append((key, name)))
+    for key, model in app.studio.models.items():
+        monkeypatch.setattr(model, "use_device", lambda name, key=key: heard.append((key, name)))
     app.shell.rail.device_requested.emit("cpu")
     assert heard == [(entry.key, "cpu") for entry in PAGES]
     app.close()
@@ -227,7 +227,7 @@ def test_that_a_device_is_for_every_page_and_remembered(open_app, monkeypatch):
 def test_that_every_part_that_trains_or_measures_takes_the_device(open_app):
     """The one that was remembered at the start, and the one that is chosen in the rail from then on."""
     app = open_app(computed=False)
-    train, codes = (app.studio.pages[key].model for key in ("train", "autoencoder"))
+    train, codes = app.studio.training, app.studio.codes
     parts = (train.training, codes.training, codes.measuring)
     assert [part._device for part in parts] == ["auto"] * 3
     app.shell.rail.device_requested.emit("cpu")

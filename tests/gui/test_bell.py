@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtWidgets import QApplication
 
 from diffusion_studio.pages.bell import LONG, Bell
-from diffusion_studio.pages.page import Work
 from diffusion_studio.pages.shell import Shell
+from diffusion_studio.viewmodels.page_model import Work
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.settings import SettingsModel
 
-GOING, ENDED = Work(0.5, "half"), Work(1.0, "all of it", ended=True)
+RUN = Path("mine")
+GOING, ENDED = Work(0.5, RUN, "half"), Work(1.0, RUN, "all of it", ended=True)
 
 
 class Clock:
@@ -58,7 +60,7 @@ def test_that_the_end_of_long_work_is_told_once(bell, rung, clock, seconds, ring
     clock.now = seconds
     for work in (GOING, ENDED, ENDED, None):
         bell.follow("train", "Train", work)
-    assert rung == ([("Train", "all of it")] if rings else [])
+    assert rung == ([("Train", "mine: all of it")] if rings else [])
 
 
 def test_that_nothing_is_told_to_who_has_the_window_in_front(qtbot, bell, rung, clock, monkeypatch):

@@ -60,6 +60,7 @@ def test_that_odd_files_of_the_remembered_run_cost_nothing_but_themselves(kind, 
     assert studio.training.state.run == run
     assert studio.sampling.state.chains.facts.model == "mine"
     assert "metrics.sqlite can be read" in studio.train_page.banner.text
+    assert not studio.train_page.banner.isHidden()
     for key in studio.pages:
         studio.show_page(key)
     studio.shutdown()
@@ -73,6 +74,7 @@ def test_that_a_remembered_run_that_cannot_be_opened_is_told_of(content, open_ap
     studio = open_app().studio
     assert studio.training.state.run is None
     assert "config.json" in studio.train_page.banner.text
+    assert not studio.train_page.banner.isHidden()
     assert studio.sampling.state.chains.facts.model == "Digits"
 
 

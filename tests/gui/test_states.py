@@ -19,7 +19,7 @@ from support.window import drop, settle
 
 def kept(studio) -> tuple:
     """What each page's state must bring back."""
-    code = studio.code_page.model
+    code = studio.codes
     return studio.training.config, studio.sampling.tree.value, studio.plane.state.spec, code.config
 
 
@@ -35,12 +35,12 @@ def test_that_pages_are_saved_and_come_back_from_files_and_pictures(qtbot, open_
         studio.training.config,
         studio.sampling.tree.value,
         studio.plane.state.spec,
-        studio.code_page.model.config,
+        studio.codes.config,
     )
     studio.training.edit("seed", 9)
     studio.sampling.tree.edit("sampler.kind", "ddpm")
     studio.plane.edit("seed", 9)
-    studio.code_page.model.edit("seed", 9)
+    studio.codes.edit("seed", 9)
     for page, file in files.items():
         studio.show_page("runs")
         assert drop(app.shell, file)
@@ -49,7 +49,7 @@ def test_that_pages_are_saved_and_come_back_from_files_and_pictures(qtbot, open_
         studio.training.config,
         studio.sampling.tree.value,
         studio.plane.state.spec,
-        studio.code_page.model.config,
+        studio.codes.config,
     )
     assert after == before
     settle(qtbot, app)

@@ -29,7 +29,7 @@ def stages(studio: Studio) -> Iterator[str]:
         yield "landscape" if relief else "plane"
     studio.show_page("autoencoder")
     for view in ("code", "exact", "bridge", "learn"):
-        studio.code_page.model.show(view)
+        studio.codes.show(view)
         yield f"autoencoder, {view}"
     studio.show_page("theory")
     for part, *_ in PARTS:

@@ -221,12 +221,12 @@ class Walk:
 
     @property
     def trains(self) -> bool:
-        return self.studio.training.state.busy or self.studio.code_page.model.state.busy
+        return self.studio.training.state.busy or self.studio.codes.state.busy
 
     @property
     def busy(self) -> bool:
         """Whether something is at work that ends by itself."""
-        training, code = self.studio.training.state, self.studio.code_page.model.state
+        training, code = self.studio.training.state, self.studio.codes.state
         reading = training.reading is not None or code.reading is not None
         listing = self.studio.runs.state.listed is False and self.window.rail.current == "runs"
         return listing or reading or self.trains or self.studio.sampling.state.chains.busy
@@ -284,7 +284,7 @@ def _value_of(control: QComboBox | QAbstractSlider) -> int:
 def shortened(studio: Studio) -> None:
     """All that can be begun is small."""
     _shorten(studio.sampling.tree, steps=4, count=4)
-    _shorten(studio.code_page.model, **{"training.steps": 2, "training.seconds": 0.0})
+    _shorten(studio.codes, **{"training.steps": 2, "training.seconds": 0.0})
     _shorten(studio.plane.editor, count=100)
 
 
@@ -300,7 +300,7 @@ def parts_of(studio: Studio, page: str) -> list[Callable[[], object]]:
         show = studio.sample_page.side.show_tab
         return [partial(show, key) for key, *_ in TABS]
     if page == "autoencoder":
-        model = studio.code_page.model
+        model = studio.codes
         return [partial(model.show, view) for view in ("learn", "code", "exact", "bridge")]
     if page == "theory":
         return [partial(studio.theory_page.show_part, key) for key, *_ in PARTS]
@@ -313,7 +313,7 @@ def value_of(studio: Studio, page: str) -> Any:
         "train": lambda: studio.training.config,
         "sample": lambda: studio.sampling.tree.parameters,
         "plane": lambda: studio.plane.editor.value,
-        "autoencoder": lambda: studio.code_page.model.editor.value,
+        "autoencoder": lambda: studio.codes.editor.value,
         "theory": lambda: studio.theory.state.spec,
         "runs": lambda: [(run.path, run.entry) for run in studio.runs.state.runs],
     }[page]()

@@ -20,12 +20,12 @@ from diffusion_studio.pages.autoencoder.panel import CodePanel
 from diffusion_studio.pages.page import (
     Desk,
     Page,
-    Work,
     Workspace,
     ask_for_folder,
     restored_sizes,
     show_notice,
 )
+from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState
 from diffusion_studio.viewmodels.autoencoder.memory import remembered, to_remember
 from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
 from diffusion_studio.viewmodels.autoencoder.state import CodeState, first_config, may_become
@@ -63,6 +63,10 @@ class AutoencoderPage(Page):
         self._build()
         self._connect()
         self._render(model.state)
+        self.learn.show_terms()
+        self._show_looked()
+        self.exact.show_state(model.exact.state)
+        self._show_measured(model.measuring.state)
 
     # --- widgets ----------------------------------------------------------------------------------------
 
@@ -101,8 +105,7 @@ class AutoencoderPage(Page):
         model.changed.connect(self._render)
         model.record.looked.connect(lambda _: self._show_looked())
         model.exact.changed.connect(self.exact.show_state)
-        model.measuring.changed.connect(self.learn.show_measured)
-        model.measuring.changed.connect(self.bridge.show_measured)
+        model.measuring.changed.connect(self._show_measured)
         self.choice.changed.connect(model.show)
         panel.kind_chosen.connect(model.choose_kind)
         panel.edited.connect(model.edit)
@@ -191,6 +194,10 @@ class AutoencoderPage(Page):
         elif seen is not None and view == "code":
             self.code.show_looked(seen)
 
+    def _show_measured(self, found: MeasuredState) -> None:
+        self.learn.show_measured(found)
+        self.bridge.show_measured(found)
+
     def _render_data(self, state: CodeState) -> None:
         self.panel.show_data(state)
         ready = state.data is not None and state.reading is None
@@ -225,9 +232,6 @@ class AutoencoderPage(Page):
     def come_into_sight(self, run: Path | None) -> None:
         self._show_name()
 
-    def work(self) -> Work | None:
-        return training.work_of(self.model, self._name)
-
     @property
     def can_undo(self) -> bool:
         return super().can_undo and may_become(self.model.state, self.model.editor.before)
@@ -236,22 +240,11 @@ class AutoencoderPage(Page):
     def can_redo(self) -> bool:
         return super().can_redo and may_become(self.model.state, self.model.editor.after)
 
-    def open_run(self, path: Path) -> None:
-        """Shows what an autoencoder's run does."""
-        self.model.open_run(path)
-
     def reveal(self, path: str) -> None:
         """Brings a parameter into sight; a kind that lacks it makes way for one that has it."""
         if path not in self.panel.form.paths:
             self.model.choose_kind("hvae" if path.startswith("hierarchy") else "vae")
         super().reveal(path)
-
-    def shutdown(self) -> None:
-        self.model.shutdown()
-
-    def use_device(self, name: str) -> None:
-        self.model.training.use_device(name)
-        self.model.measuring.use_device(name)
 
     def layout_state(self) -> dict[str, Any]:
         return {"workspace": self.workspace.sizes(), "view": self.model.state.view}
@@ -266,8 +259,8 @@ def _bridge_of(state: CodeState) -> tuple[Any, ...]:
     return state.config, state.busy, state.data
 
 
-def build(desk: Desk) -> AutoencoderPage:
-    """The page with its view-model."""
+def model(desk: Desk) -> AutoencoderViewModel:
+    """What is behind the page."""
     model = AutoencoderViewModel(
         desk.runs, remembered(desk.memory.get("autoencoder")), desk.device, desk.owner
     )
@@ -277,6 +270,11 @@ def build(desk: Desk) -> AutoencoderPage:
         return to_remember(model.config.model_copy(update={"data": data}))
 
     model.changed.connect(lambda _: desk.memory.set_later("autoencoder", kept))
+    return model
+
+
+def build(desk: Desk, model: AutoencoderViewModel) -> AutoencoderPage:
+    """The page of its view-model."""
     page = AutoencoderPage(model)
     page.add_tour(Tour(CARDS, TouredCodes(model), open=True), desk.memory, page.workspace.panel)
     return page

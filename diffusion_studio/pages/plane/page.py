@@ -239,9 +239,6 @@ class PlanePage(Page):
         state = self.model.state
         return [("score", state.look.field), ("particles", f"{state.spec.count:,}".replace(",", "\u2009"))]
 
-    def shutdown(self) -> None:
-        self.model.shutdown()
-
     def layout_state(self) -> dict[str, Any]:
         return {"workspace": self.workspace.sizes(), "columns": self.columns.sizes(), "zoom": self.plane.zoom}
 
@@ -265,9 +262,13 @@ def _header_of(state: PlaneState) -> tuple[Any, ...]:
     return state.can_undo, state.can_redo, state.look.field, state.spec.count
 
 
-def build(desk: Desk) -> PlanePage:
-    """The page with its view-model."""
-    model = PlaneViewModel(*restored(desk.memory.get("plane")), parent=desk.owner)
+def model(desk: Desk) -> PlaneViewModel:
+    """What is behind the page."""
+    return PlaneViewModel(*restored(desk.memory.get("plane")), parent=desk.owner)
+
+
+def build(desk: Desk, model: PlaneViewModel) -> PlanePage:
+    """The page of its view-model."""
     page = PlanePage(model)
     page.add_tour(Tour(CARDS, TouredPlane(model), open=True), desk.memory, page.cards.column, -1)
     return page

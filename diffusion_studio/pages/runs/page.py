@@ -242,9 +242,8 @@ class RunsPage(Page):
     def come_into_sight(self, run: Path | None) -> None:
         self.model.refresh()
 
-    def shutdown(self) -> None:
+    def settle(self) -> None:
         self.card.settle()
-        self.model.shutdown()
 
     def layout_state(self) -> dict[str, Any]:
         compare = self.compare
@@ -276,6 +275,11 @@ def _write_in(field: QWidget) -> None:
         field.selectAll()
 
 
-def build(desk: Desk) -> RunsPage:
-    """The page with its view-model."""
-    return RunsPage(RunsViewModel(desk.runs, desk.memory, desk.owner))
+def model(desk: Desk) -> RunsViewModel:
+    """What is behind the page."""
+    return RunsViewModel(desk.runs, desk.memory, desk.owner)
+
+
+def build(desk: Desk, model: RunsViewModel) -> RunsPage:
+    """The page of its view-model."""
+    return RunsPage(model)

@@ -276,14 +276,8 @@ class SamplePage(Page):
 
     # --- header and memory ------------------------------------------------------------------------------
 
-    def use_device(self, name: str) -> None:
-        self.model.use_device(name)
-
     def chips(self) -> list[tuple[str, str]]:
         return _chips(self.model.state)
-
-    def shutdown(self) -> None:
-        self.model.shutdown()
 
     def layout_state(self) -> dict[str, Any]:
         sizes = {"workspace": self.workspace.sizes(), "columns": self.columns.sizes()}
@@ -305,9 +299,14 @@ def _chips(state: SampleState) -> list[tuple[str, str]]:
     return [(name, value) for name, value in chips if value]
 
 
-def build(desk: Desk) -> SamplePage:
-    """The page with its view-model."""
+def model(desk: Desk) -> SampleViewModel:
+    """What is behind the page."""
     parameters = saved.restored(desk.memory.get("sample"))
-    page = SamplePage(SampleViewModel(desk.runs, parameters, desk.device, desk.owner))
-    page.add_tour(Tour(CARDS, TouredSample(page.model, page.side)), desk.memory, page.workspace.panel)
+    return SampleViewModel(desk.runs, parameters, desk.device, desk.owner)
+
+
+def build(desk: Desk, model: SampleViewModel) -> SamplePage:
+    """The page of its view-model."""
+    page = SamplePage(model)
+    page.add_tour(Tour(CARDS, TouredSample(model, page.side)), desk.memory, page.workspace.panel)
     return page

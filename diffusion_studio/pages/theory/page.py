@@ -249,17 +249,11 @@ class TheoryPage(Page):
 
     # --- header and memory ------------------------------------------------------------------------------
 
-    def use_device(self, name: str) -> None:
-        self.model.use_device(name)
-
     def chips(self) -> list[tuple[str, str]]:
         return [("T", f"{self.model.state.spec.steps:,}")] if self.part in self.forms else []
 
     def come_into_sight(self, run: Path | None) -> None:
         self.model.refresh(run)
-
-    def shutdown(self) -> None:
-        self.model.shutdown()
 
     def layout_state(self) -> dict[str, Any]:
         return {"workspace": self.workspace.sizes(), "part": self.part}
@@ -315,8 +309,13 @@ def _weight_lines(curves: tuple[NamedCurve, ...]) -> dict[str, Line]:
     return lines
 
 
-def build(desk: Desk) -> TheoryPage:
-    """The page with its view-model."""
-    page = TheoryPage(TheoryViewModel(desk.runs, desk.device, desk.owner))
+def model(desk: Desk) -> TheoryViewModel:
+    """What is behind the page."""
+    return TheoryViewModel(desk.runs, desk.device, desk.owner)
+
+
+def build(desk: Desk, model: TheoryViewModel) -> TheoryPage:
+    """The page of its view-model."""
+    page = TheoryPage(model)
     page.add_tour(Tour(CARDS, TouredTheory(page)), desk.memory, page.workspace.panel)
     return page

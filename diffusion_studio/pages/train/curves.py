@@ -51,6 +51,11 @@ class TrainCurves(QSplitter):
             self._show_losses()
             self.timesteps.set_history(self._record.timesteps.steps, state.marks)
 
+    def show_all(self) -> None:
+        """What the record holds already."""
+        self._show_losses()
+        self._show_timesteps()
+
     def _show_losses(self) -> None:
         losses, state = self._record.losses, self._state
         starts = [Mark(float(losses.steps[i]), "resumed") for i in losses.segments[1:]]

@@ -23,7 +23,6 @@ from diffusion_studio.pages import training
 from diffusion_studio.pages.page import (
     Desk,
     Page,
-    Work,
     Workspace,
     ask_for_folder,
     restored_sizes,
@@ -78,6 +77,8 @@ class TrainPage(Page):
         self._build()
         self._connect()
         self._render(model.state)
+        self.curves.show_all()
+        self._show_previews()
 
     # --- widgets ----------------------------------------------------------------------------------------
 
@@ -267,10 +268,6 @@ class TrainPage(Page):
         state = self.model.state
         self.panel.offer_codes(list_codes(self.model.runs_dir, state.config.data.source), state.config)
 
-    def use_device(self, name: str) -> None:
-        self.model.training.use_device(name)
-        self.model.outlook.use_device(name)
-
     def chips(self) -> list[tuple[str, str]]:
         return training.chips_of(self.model, self._name, self._waiting)
 
@@ -279,9 +276,6 @@ class TrainPage(Page):
         self._waiting = len(queue.items)
         self.header_changed.emit()
 
-    def work(self) -> Work | None:
-        return training.work_of(self.model, self._name)
-
     @property
     def can_undo(self) -> bool:
         return super().can_undo and may_become(self.model.state, self.model.editor.before)
@@ -289,9 +283,6 @@ class TrainPage(Page):
     @property
     def can_redo(self) -> bool:
         return super().can_redo and may_become(self.model.state, self.model.editor.after)
-
-    def shutdown(self) -> None:
-        self.model.shutdown()
 
     def layout_state(self) -> dict[str, Any]:
         panel = self.curves.timesteps
@@ -333,12 +324,17 @@ def _tie_presets(page: TrainPage, own: OwnPresets) -> None:
     button.show_names(own.names)
 
 
-def build(desk: Desk) -> TrainPage:
-    """The page with its view-model."""
+def model(desk: Desk) -> TrainViewModel:
+    """What is behind the page."""
     config = remembered_config(desk.memory.get("config"))
-    page = TrainPage(TrainViewModel(desk.runs, config, desk.device, desk.owner))
-    _tie_presets(page, OwnPresets(page.model, desk.memory, page))
+    return TrainViewModel(desk.runs, config, desk.device, desk.owner)
+
+
+def build(desk: Desk, model: TrainViewModel) -> TrainPage:
+    """The page of its view-model."""
+    page = TrainPage(model)
+    _tie_presets(page, OwnPresets(model, desk.memory, page))
     page.panel.data_card.offer(partial(recent_sources, desk.memory))
-    page.panel.data_card.source_requested.connect(page.model.open_data)
-    page.add_tour(Tour(CARDS, TouredTraining(page.model)), desk.memory, page.workspace.panel)
+    page.panel.data_card.source_requested.connect(model.open_data)
+    page.add_tour(Tour(CARDS, TouredTraining(model)), desk.memory, page.workspace.panel)
     return page

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
@@ -26,20 +26,22 @@ from diffusion_studio.viewmodels.autoencoder.training import CodeTraining
 from diffusion_studio.viewmodels.editor import Edited, Editor
 from diffusion_studio.viewmodels.moved import MovedImages
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.page_model import TrainingModel
 from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
 from diffusion_studio.viewmodels.train.told import after_any
 
 BUSY = tr("A training is going on. Stop it to change data or parameters.")
 
 
-class AutoencoderViewModel(QObject):
+class AutoencoderViewModel(TrainingModel):
     """The state behind the page. All methods are called on the window's thread.
 
     Its parts are free to be asked: `latent` decodes places of the code, `exact` keeps the linear case,
     `measuring` measures when it is asked to, `record` keeps what the training told.
     """
 
-    changed = Signal(object)  # CodeState
+    state: CodeState
+    training: CodeTraining
 
     def __init__(
         self, runs_dir: Path, config: AutoencoderConfig | None = None, device: str = "auto",
@@ -207,18 +209,6 @@ class AutoencoderViewModel(QObject):
         self.measuring.forget()
         self.exact.set_model(None)
 
-    def pause(self) -> None:
-        self.training.pause()
-
-    def resume(self) -> None:
-        self.training.resume()
-
-    def stop(self) -> None:
-        """Stops and saves."""
-        if self.training.busy:
-            self.training.stop()
-            self._update(phase="stopping", detail=tr("Saving …"))
-
     def _on_told(self, event: events.Event) -> None:
         state = after_any(self.state, event)
         if isinstance(event, events.Finished) and state.run is not None and not is_run(state.run):
@@ -241,11 +231,11 @@ class AutoencoderViewModel(QObject):
         if newest is not None and self._set is not None and newest.model.shape == _shape_of(self._set):
             self.measuring.measure(newest.model, self._set)
 
-    # --- notices and the end ----------------------------------------------------------------------------
+    # --- devices and the end ----------------------------------------------------------------------------
 
-    def dismiss_notice(self) -> None:
-        if self.state.notice is not None:
-            self._update(notice=None)
+    def use_device(self, name: str) -> None:
+        self.training.use_device(name)
+        self.measuring.use_device(name)
 
     def shutdown(self) -> None:
         """Stops every job and waits for its thread."""
@@ -255,10 +245,6 @@ class AutoencoderViewModel(QObject):
 
     def _fail(self, message: str, traceback: str) -> None:
         self.tell(Notice("error", message, traceback))
-
-    def tell(self, notice: Notice | None) -> None:
-        """Says it on the page; None takes away what was said."""
-        self._update(notice=notice)
 
     def _update(self, **values: Any) -> None:
         self._show(replace(self.state, **values))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.plane.chain import PlaneChain
@@ -18,6 +18,7 @@ from diffusion_studio.engine.plane.process import Langevin, Process
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.viewmodels.editor import Edited, Editor
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.page_model import PageModel
 from diffusion_studio.viewmodels.plane.files import PlaneFiles, opened
 from diffusion_studio.viewmodels.plane.frames import Draft, start_labels
 from diffusion_studio.viewmodels.plane.learning import PlaneLearner
@@ -31,14 +32,12 @@ from diffusion_studio.viewmodels.plane.scene import PlaneScene
 from diffusion_studio.viewmodels.plane.state import LearningState, Look, PlaneState
 
 
-class PlaneViewModel(QObject):
+class PlaneViewModel(PageModel):
     """The state behind the 2-D page. All methods are called on the window's thread.
 
     Its parts are free to be asked: `editor` and `modes` change the parameters, `player` moves along the
     chain, `scene` tells what is drawn, `meter` what is measured, `pointer` what lies under the pointer.
     """
-
-    changed = Signal(object)  # PlaneState
 
     def __init__(
         self, spec: PlaneSpec | None = None, look: Look | None = None, parent: QObject | None = None

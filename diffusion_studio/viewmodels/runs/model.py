@@ -15,6 +15,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.labbook.entries import Entry, called
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.page_model import PageModel
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.runs.away import Exports, Trash
 from diffusion_studio.viewmodels.runs.comparison import Comparing
@@ -34,14 +35,13 @@ from diffusion_studio.viewmodels.runs.writing import Writing
 ARRANGEMENT = "labbook.order"  # in the window's memory
 
 
-class RunsViewModel(QObject):
+class RunsViewModel(PageModel):
     """The state behind the Runs page.
 
     Its parts are free to be asked: `comparing` reads what the chosen runs have told, `bin` deletes what lies
     in the trash, `exports` writes runs for others.
     """
 
-    changed = Signal(object)  # RunsState
     trash_changed = Signal()
     written = Signal()  # something about a run, which may be called otherwise now
 

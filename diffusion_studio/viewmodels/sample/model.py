@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
@@ -18,6 +18,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.machine.devices import choose_device, device_name
 from diffusion_studio.engine.runs.run import owner_of
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.page_model import PageModel
 from diffusion_studio.viewmodels.sample.beside import Beside
 from diffusion_studio.viewmodels.sample.chains import Chains, ImagesRefused, Told, TracksBegun
 from diffusion_studio.viewmodels.sample.choices import Choices
@@ -31,7 +32,7 @@ from diffusion_studio.viewmodels.sample.state import SampleParameters, SampleSta
 from diffusion_studio.viewmodels.sample.tree import TreeModel
 
 
-class SampleViewModel(QObject):
+class SampleViewModel(PageModel):
     """Ties the parts together, and tells of all of them in one frozen state.
 
     An edit is told when it is made, when its chains begin (with a first picture), and when they are complete.
@@ -39,8 +40,6 @@ class SampleViewModel(QObject):
 
     All methods, those of the parts too, are called on the window's thread.
     """
-
-    changed = Signal(object)  # SampleState
 
     def __init__(
         self, runs_dir: Path, parameters: SampleParameters | None = None, device: str = "auto",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Choice, knob, members, validated, with_value
@@ -33,6 +33,7 @@ from diffusion_studio.viewmodels.editor import spoken
 from diffusion_studio.viewmodels.history import History
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.page_model import PageModel
 from diffusion_studio.viewmodels.theory.exact_bound import EXACT, evaluate_exact
 
 Phase = Literal["idle", "running", "stopping"]
@@ -107,10 +108,8 @@ class TheoryState:
     can_redo: bool = False
 
 
-class TheoryViewModel(QObject):
+class TheoryViewModel(PageModel):
     """The state behind the Theory page. All methods are called on the window's thread."""
-
-    changed = Signal(object)  # TheoryState
 
     def __init__(self, runs_dir: Path, device: str = "auto", parent: QObject | None = None) -> None:
         super().__init__(parent)

@@ -21,6 +21,7 @@ from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.editor import Edited, Editor
 from diffusion_studio.viewmodels.moved import MovedImages
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.page_model import TrainingModel
 from diffusion_studio.viewmodels.train.following import Following, told_by_any
 from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
 from diffusion_studio.viewmodels.train.outlook import Outlook
@@ -30,14 +31,15 @@ from diffusion_studio.viewmodels.train.told import after
 from diffusion_studio.viewmodels.train.training import Training
 
 
-class TrainViewModel(QObject):
+class TrainViewModel(TrainingModel):
     """The state behind the Train page. All methods are called on the window's thread.
 
     Its parts are free to be asked: `editor` changes the config, `images` reads what it names, `training`
     trains, `record` keeps what that told, `moved` asks where images are that are gone.
     """
 
-    changed = Signal(object)  # TrainState
+    state: TrainState
+    training: Training
     saved = Signal(object)  # Path of the run that has a new checkpoint
 
     def __init__(
@@ -198,18 +200,6 @@ class TrainViewModel(QObject):
         if was_busy:
             self._begin()  # what goes on is saved, and makes way
 
-    def pause(self) -> None:
-        self.training.pause()
-
-    def resume(self) -> None:
-        self.training.resume()
-
-    def stop(self) -> None:
-        """Stops and saves."""
-        if self.training.busy:
-            self.training.stop()
-            self._update(phase="stopping", detail=tr("Saving …"))
-
     def _on_told(self, event: events.Event) -> None:
         state = after(self.state, event)
         if isinstance(event, events.Finished) and state.run is not None and not is_run(state.run):
@@ -260,19 +250,15 @@ class TrainViewModel(QObject):
             self.settle()
             self.start()
 
-    def dismiss_notice(self) -> None:
-        if self.state.notice is not None:
-            self._update(notice=None)
+    def use_device(self, name: str) -> None:
+        self.training.use_device(name)
+        self.outlook.use_device(name)
 
     def shutdown(self) -> None:
         """Stops everything and waits; the last checkpoint is saved."""
         self.training.stop()  # before waiting for the others
         for part in (self.outlook, self.images, self.moved, self.following, self.training):
             part.shutdown()
-
-    def tell(self, notice: Notice | None) -> None:
-        """Says it on the page."""
-        self._update(notice=notice)
 
     def _update(self, **values: Any) -> None:
         self._show(replace(self.state, **values))

@@ -43,7 +43,8 @@ def page(qtbot, folder, tmp_path):
         made.activateWindow()
     made.come_into_sight(None)
     yield listed(qtbot, made, folder)
-    made.shutdown()
+    made.settle()
+    made.model.shutdown()
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ def test_that_a_new_run_begins_with_its_settings_under_its_new_name_everywhere(q
     dialog.close()
     click(qtbot, page.foot.show_curves)
     assert ("run", "the first") in studio.train_page.chips()
-    assert studio.train_page.work().words.startswith("the first: ")
+    assert studio.training.work().words.startswith("the first: ")
     studio.show_page("runs")
     click(qtbot, page.foot.again)
     assert app.shell.current_page is studio.train_page

@@ -1,0 +1,47 @@
+"""A page is built when it is first asked for; what is behind it is there from the start."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from diffusion_studio.engine.files import places
+from diffusion_studio.pages.entries import PAGES
+from diffusion_studio.widgets.actions.table import TOURED
+from support.tiny import begin, finish, tiny_config
+
+
+@pytest.fixture
+def run() -> Any:
+    path = places.runs_dir() / "mine"
+    finish(begin(path, tiny_config(steps=3)))
+    return path
+
+
+def test_that_only_the_page_that_is_shown_is_built_until_the_others_are_built_ahead(
+    qtbot: Any, open_app: Any, run: Any
+) -> None:
+    """Work of the others is told, and what they hold is there when they are."""
+    left = {"run": str(run), "layout.runs": {"axis": "log_snr"}}
+    places.settings_dir().mkdir(parents=True)
+    (places.settings_dir() / "window.json").write_text(json.dumps(left))
+    app = open_app()
+    studio, shown = app.studio, app.shell.current_page
+    assert list(studio.pages.there) == ["sample"]
+    studio.training._show(replace(studio.training.state, phase="running", fraction=0.5))
+    assert "50%" in app.shell.rail.button("train").accessibleDescription()
+    studio.training._show(replace(studio.training.state, phase="idle", fraction=1.0))
+    studio.remembering.keep_layouts()
+    assert studio.memory.get("layout.runs") == {"axis": "log_snr"}
+    app.build_ahead()
+    qtbot.waitUntil(lambda: len(studio.pages.there) == len(PAGES))
+    assert app.shell.current_page is shown
+    assert studio.runs_page.compare.axis.value == "log_snr"
+    assert len(studio.train_page.curves.loss._runs[0].steps) == 3
+
+
+def test_that_the_cards_of_a_tour_are_known_before_its_page_is() -> None:
+    assert [entry.key for entry in PAGES if entry.cards()] == list(TOURED)

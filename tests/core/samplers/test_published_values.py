@@ -35,7 +35,7 @@ from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.denoisers.denoiser import FunctionDenoiser
 from diffusion_studio.core.process.noise import drawn_noise, given_noise
 from diffusion_studio.core.process.schedules import LinearSchedule
-from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.process.tables import Tables, diffuse
 from diffusion_studio.core.samplers import (
     DDIM,
     DDPM,
@@ -52,7 +52,7 @@ from diffusion_studio.core.samplers import (
     SASolver,
     UniPC,
 )
-from diffusion_studio.core.steps.clipping import Unclipped
+from diffusion_studio.core.steps.clipping import Clip, Unclipped
 from support.brownian import BrownianTree
 
 pytestmark = [  # diffusers'
@@ -140,6 +140,29 @@ def test_edm_euler():
     denoiser = FunctionDenoiser(tables, answer, "edm")
     *_, last = reverse_chain(denoiser, Euler(), range(10, -1, -1), start, clip=OFF)
     assert float(last.x_s.abs().sum()) == pytest.approx(34.1855, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "first_beta", "end", "total"),
+    [("eps", 1e-4, 0, 172.0067), ("v", 1e-4, 0, 52.5302), ("eps", 0.01, 0, 149.8295),
+     ("eps", 0.01, 1, 149.0784)],
+)  # fmt: skip
+def test_ddim(kind, first_beta, end, total):
+    """Unless `set_alpha_to_one`, its last step goes from the lowest level to itself: here to one as low."""
+    levels = Tables.from_betas(LinearSchedule(beta_first=first_beta).betas(1000)).alpha_bar[1:]
+    tables = Tables.from_alpha_bar(torch.cat([levels[:1] * (1 + 1e-10), levels]))
+    denoiser = FunctionDenoiser(tables, lambda x, t: network(x, t - 2), kind)
+    *_, last = reverse_chain(denoiser, DDIM(), (*range(902, 0, -100), end), SAMPLE, clip=Clip(rederive=False))
+    assert float(last.x_s.abs().sum()) == pytest.approx(total, abs=1e-2)
+
+
+def test_ddim_from_a_noisy_image():
+    tables = Tables.from_betas(LinearSchedule().betas(1000))
+    given = torch.arange(767, -1, -1, dtype=torch.float64).view(3, 8, 8, 4).permute(3, 0, 1, 2) / 768
+    start = diffuse(SAMPLE, given, tables.alpha_bar_at(101))
+    denoiser = FunctionDenoiser(tables, lambda x, t: network(x, t - 1))
+    *_, last = reverse_chain(denoiser, DDIM(), (101, 1, 0), start, clip=Clip(rederive=False))
+    assert float(last.x_s.abs().sum()) == pytest.approx(354.5418, abs=1e-2)
 
 
 @pytest.mark.parametrize(("kind", "value"), [("eps", 258.9606), ("v", 202.0296)])

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8
 
-VERSION = 5  # of the layout and of the way images are decoded
+VERSION = 6  # of the layout and of the way images are decoded
 CAPACITY = 5 * 2**30  # bytes kept in all
 IN_MEMORY = 2**30  # bytes up to which a set is read into memory
 MOST_INDEX = 2**30  # bytes: names of some millions of images
@@ -83,7 +83,9 @@ def _assemble(path: Path, index: dict[str, Any], name: str, source: str) -> Imag
         labels=labels,
         class_names=class_names,
         files=tuple(map(str, index["files"])),
-        skipped=tuple(Skipped(str(file), str(reason)) for file, reason in index["skipped"]),
+        skipped=tuple(
+            Skipped(str(file), str(reason), bool(other)) for file, reason, other in index["skipped"]
+        ),
         name=name,
         source=source,
         sizes=np.array(index["sizes"], dtype=np.int32).reshape(count, 2),
@@ -170,7 +172,7 @@ def _index(images: ImageSet) -> dict[str, Any]:
         "labels": images.labels.tolist(),
         "files": list(images.files),
         "sizes": images.sizes.tolist(),
-        "skipped": [[s.file, s.reason] for s in images.skipped],
+        "skipped": [[s.file, s.reason, s.other] for s in images.skipped],
         "how": images.how,
         "notes": list(images.notes),
         "apart": images.apart,
@@ -289,7 +291,7 @@ def _decoded(said: dict[str, Any]) -> Decoded:
     """Raises ValueError, KeyError or TypeError where it is no such note."""
     files = [str(file) for file in said["files"]]
     sizes = [(int(width), int(height)) for width, height in said["sizes"]]
-    skipped = [Skipped(str(entry["file"]), str(entry["reason"])) for entry in said["skipped"]]
+    skipped = [Skipped(str(e["file"]), str(e["reason"]), bool(e["other"])) for e in said["skipped"]]
     if len(files) != len(sizes):
         raise ValueError("the note is damaged")
     return Decoded(files, sizes, skipped, bool(said["grey"]), int(said["dark"]), int(said["brightest"]))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data import jpeg, png, tiff
 from diffusion_studio.data.colours import nclx
 from diffusion_studio.data.colours.profiles import in_srgb
@@ -99,7 +100,13 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1_000_000:
         megapixels = round(width * height / 1e6)
-        raise BadImage(f"The picture has {megapixels} megapixels; the limit is {MAX_MEGAPIXELS}.")
+        raise BadImage(
+            tr(
+                "The picture has {megapixels} megapixels; the limit is {most}.",
+                megapixels=megapixels,
+                most=MAX_MEGAPIXELS,
+            )
+        )
     # JPEG: let the decoder itself shrink, to no less than twice the size that is wanted.
     image.draft("", (2 * frame.size[0], 2 * frame.size[1]))
     large = image.width * image.height > _LARGE_PIXELS
@@ -249,18 +256,21 @@ def _explain(error: Exception) -> str:
     """A sentence for whatever the reader of a format raised."""
     lowered = str(error).lower()  # never shown: it speaks of the reader's depths
     if isinstance(error, MemoryError):
-        return "There is not enough memory to open it."
+        return tr("There is not enough memory to open it.")
     if isinstance(error, OSError) and error.strerror:
-        return f"The file cannot be read: {error.strerror.lower()}."
+        return tr("The file cannot be read: {why}.", why=error.strerror.lower())
     if isinstance(error, EOFError) or "truncated" in lowered or "end of file" in lowered:
         return png.CUT_OFF
     if "cannot load this image" in lowered:  # the header ended without a word of any pixels
-        return "The file is cut off: it ends before its pixels."
+        return tr("The file is cut off: it ends before its pixels.")
     if "checksum" in lowered:
         return png.WRONG_CHECKSUM
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"The picture has too many pixels; the limit is {MAX_MEGAPIXELS} megapixels."
-    return "The picture is damaged: what it says of itself makes no sense."
+        return tr(
+            "The picture has too many pixels; the limit is {most} megapixels.",
+            most=MAX_MEGAPIXELS,
+        )
+    return tr("The picture is damaged: what it says of itself makes no sense.")
 
 
 # --- the size of a whole folder ----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.decode import Frame, fit_to
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.data.spec import DIGITS, DataSpec
@@ -33,8 +34,8 @@ def digits(spec: DataSpec) -> ImageSet:
         class_names=tuple(str(digit) for digit in range(10)),
         files=tuple(f"digits/{number:04d}" for number in range(len(images))),
         skipped=(),
-        name="Digits",
+        name=tr("Digits"),
         source=DIGITS,
         sizes=np.full((len(images), 2), 8, np.int32),
-        how="Each digit is a class.",
+        how=tr("Each digit is a class."),
     )

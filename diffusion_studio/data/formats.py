@@ -17,6 +17,7 @@ from PIL import (
     features,
 )
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import BadImage, NotAnImage
 
 Format = Literal["PNG", "JPEG", "WebP", "BMP", "GIF", "TIFF", "AVIF"]
@@ -46,7 +47,6 @@ _READERS: dict[Format, Callable[[BinaryIO], ImageFile.ImageFile]] = {
 }
 
 _READ = "PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF"
-_UNKNOWN = f"It is not an image: its content is not one of {_READ}."
 
 _AVIF_BRANDS = {b"avif", b"avis"}
 _OTHER_BRANDS = {
@@ -62,7 +62,7 @@ _OTHER_SIGNATURES = (
     (b"\x76\x2f\x31\x01", "OpenEXR"),
     (b"#?RADIANCE", "Radiance HDR"),
     (b"DDS ", "DDS"),
-    (b"\0\0\x01\0", "icon"),
+    (b"\0\0\x01\0", tr("icon")),
     (b"qoif", "QOI"),
     (b"<svg", "SVG"),
     (b"%PDF", "PDF"),
@@ -79,7 +79,7 @@ def format_of(head: bytes) -> Format:
         NotAnImage: a kind that is not read, by its name where it is known.
     """
     if not head:
-        raise BadImage("The file is empty.")
+        raise BadImage(tr("The file is empty."))
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name
@@ -101,7 +101,11 @@ def _other(head: bytes, brand: bytes) -> str:
 
 
 def _refusal(name: str) -> str:
-    return f"It is a picture of the kind {name}; the kinds that are read are {_READ}." if name else _UNKNOWN
+    if not name:
+        return tr("It is not an image: its content is not one of {kinds}.", kinds=_READ)
+    return tr(
+        "It is a picture of the kind {name}; the kinds that are read are {kinds}.", name=name, kinds=_READ
+    )
 
 
 def opened(name: Format, file: BinaryIO) -> ImageFile.ImageFile:
@@ -111,6 +115,11 @@ def opened(name: Format, file: BinaryIO) -> ImageFile.ImageFile:
         BadImage: this installation lacks what the format needs.
     """
     if name in ("AVIF", "WebP") and not features.check(name.lower()):
-        raise BadImage(f"It is a picture of the kind {name}, which this installation of Pillow cannot read.")
+        raise BadImage(
+            tr(
+                "It is a picture of the kind {name}, which this installation of Pillow cannot read.",
+                name=name,
+            )
+        )
     file.seek(0)
     return _READERS[name](file)

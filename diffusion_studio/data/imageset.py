@@ -27,6 +27,7 @@ class Skipped:
 
     file: str
     reason: str
+    other: bool = False  # it does not even look like an image
 
 
 def _no_sizes() -> NDArray[np.int32]:

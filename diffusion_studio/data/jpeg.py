@@ -7,15 +7,16 @@ from typing import BinaryIO
 
 from PIL import Image, JpegImagePlugin
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import BadImage
 
 _SCAN = 0xDA
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers that begin a frame
 _OTHERS = {
-    0xC3: "lossless JPEG",
-    0xC7: "lossless JPEG",
-    0xCB: "lossless JPEG",
-    0xCF: "lossless JPEG",
+    0xC3: tr("lossless JPEG"),
+    0xC7: tr("lossless JPEG"),
+    0xCB: tr("lossless JPEG"),
+    0xCF: tr("lossless JPEG"),
     0xF7: "JPEG-LS",
 }
 _END = b"\xff\xd9"
@@ -38,9 +39,10 @@ def check(file: BinaryIO) -> None:
         if len(marker) < 2 or len(head) < 3 or marker[0] != 0xFF or marker[1] == _SCAN:
             return  # whatever is wrong, the decoder says
         if marker[1] in _FRAMES:
-            kind = _OTHERS.get(marker[1], "" if head[2] == 8 else f"JPEG of {head[2]} bits a sample")
+            deep = tr("JPEG of {bits} bits a sample", bits=head[2])
+            kind = _OTHERS.get(marker[1], "" if head[2] == 8 else deep)
             if kind:
-                raise BadImage(f"It is a picture of the kind {kind}, which is not read.")
+                raise BadImage(tr("It is a picture of the kind {kind}, which is not read.", kind=kind))
             return
         file.seek(max(int.from_bytes(head[:2], "big") - 3, 0), 1)
 

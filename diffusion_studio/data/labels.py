@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.core.words import plural, tr
 from diffusion_studio.data.imageset import Skipped, printable
 from diffusion_studio.data.layout import Layout, Part, classes_by_folder, listed
 from diffusion_studio.data.metadata import read_metadata
@@ -40,12 +41,12 @@ def labels_for(root: Path, metadata: Sequence[FoundFile], files: Sequence[str], 
     """
     found = read_metadata(root, metadata, files)
     if found.named:
-        how = f"Classes come from {listed(found.used)}."
+        how = tr("Classes come from {files}.", files=listed(found.used))
         notes = (*found.notes, *_without(files, found.named), *_alone(found.named))
         return Labelling(found.named, how, notes, found.report)
     plain = {file: layout.plain[file] for file in files if file in layout.plain}
     named, notes = classes_by_folder(plain, layout.files("train"))
-    how = "Classes come from the names of the folders." if named else "There are no classes."
+    how = tr("Classes come from the names of the folders.") if named else tr("There are no classes.")
     return Labelling(named, how, (*found.notes, *notes), found.report)
 
 
@@ -54,18 +55,22 @@ def _without(files: Sequence[str], named: dict[str, str]) -> list[str]:
     missing = [file for file in files if file not in named]
     if not missing:
         return []
-    have = "has no label" if len(missing) == 1 else "have no label"
-    return [f"{len(missing)} of {len(files)} pictures {have} there, first {printable(missing[0])}."]
+    sentence = plural(
+        "{n} of {all} pictures has no label there, first {name}.",
+        "{n} of {all} pictures have no label there, first {name}.",
+        len(missing),
+        all=len(files),
+        name=printable(missing[0]),
+    )
+    return [sentence]
 
 
 def _alone(named: dict[str, str]) -> list[str]:
     """A sentence where all labels are the same."""
     names = {*named.values()}
-    return (
-        [f"All labels are “{printable(*names)}”: one class alone tells nothing apart."]
-        if len(names) == 1
-        else []
-    )
+    if len(names) != 1:
+        return []
+    return [tr("All labels are “{name}”: one class alone tells nothing apart.", name=printable(*names))]
 
 
 def lost_classes(layout: Layout, named: dict[str, str], names: Sequence[str]) -> Iterator[str]:
@@ -76,8 +81,9 @@ def lost_classes(layout: Layout, named: dict[str, str], names: Sequence[str]) ->
     """
     kept, trained = _classes(layout, "apart", named), _classes(layout, "train", named)
     for name in sorted_names((kept | trained) - {*names}):
-        why = "none of its pictures can be read" if name in trained else "all its pictures are kept apart"
-        yield f"The class “{printable(name)}” is not trained on: {why}."
+        unread, apart = tr("none of its pictures can be read"), tr("all its pictures are kept apart")
+        why = unread if name in trained else apart
+        yield tr("The class “{name}” is not trained on: {why}.", name=printable(name), why=why)
 
 
 def _classes(layout: Layout, part: Part, named: dict[str, str]) -> set[str]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from diffusion_studio.core.words import plural, tr
+
 Part = Literal["train", "apart"]
 
 _TRAIN = {"train", "training", "trn"}
@@ -102,22 +104,29 @@ def _split_notes(part: dict[str, Part], splits: Counter[str], beside: Counter[st
     apart = sum(own == "apart" for own in part.values())
     if splits:
         used, kept = ([name for name in splits if _split(name) == own] for own in ("train", "apart"))
-        yield (
-            f"The folders {listed([*used, *kept])} are splits, not classes: {listed(used)} is trained on, "
-            f"{_pictures(apart)} in {listed(kept)} kept apart."
-        )
+        yield tr(
+            "The folders {all} are splits, not classes: {used} is trained on, {pictures} in {kept} kept "
+            "apart.",
+            all=listed([*used, *kept]), used=listed(used), pictures=_pictures(apart), kept=listed(kept),
+        )  # fmt: skip
     for name, count in beside.items():
-        yield f"{name} lies beside the splits and is not used ({_pictures(count)})."
+        yield tr(
+            "{name} lies beside the splits and is not used ({pictures}).",
+            name=name,
+            pictures=_pictures(count),
+        )
 
 
 def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
+    return plural("{n} picture", "{n} pictures", count)
 
 
 def listed(names: Sequence[str]) -> str:
     """ "a, b and c", shortened where there are many."""
-    shown = list(names) if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    shown = list(names) if len(names) <= 6 else [*names[:5], tr("{count} more", count=len(names) - 5)]
+    if len(shown) == 1:
+        return shown[0]
+    return tr("{names} and {last}", names=", ".join(shown[:-1]), last=shown[-1])
 
 
 def classes_by_folder(
@@ -151,10 +160,12 @@ def _like_splits(names: Iterable[str]) -> Iterable[str]:
     """A sentence where folders that are taken for classes may have been meant for splits."""
     alike = sorted(name for name in names if _split(name) is not None)
     if alike:
-        verb, kind = ("is", "a class") if len(alike) == 1 else ("are", "classes")
-        yield (
-            f"{listed(alike)} {verb} taken for {kind}: splits need one folder to train on, called train, and "
-            "one to keep apart beside it."
+        taken = plural(
+            "{names} is taken for a class", "{names} are taken for classes", len(alike), names=listed(alike)
+        )
+        yield tr(
+            "{taken}: splits need one folder to train on, called train, and one to keep apart beside it.",
+            taken=taken,
         )
 
 
@@ -164,10 +175,11 @@ def _are_few(strays: int, total: int, smallest: int) -> bool:
 
 def _stray_notes(strays: Sequence[str]) -> Iterable[str]:
     if strays:
-        verb = "lies" if len(strays) == 1 else "lie"
-        has = "has" if len(strays) == 1 else "have"
-        yield (
-            f"{_pictures(len(strays))} {verb} beside the class folders and {has} no class, first {strays[0]}."
+        yield plural(
+            "{n} picture lies beside the class folders and has no class, first {name}.",
+            "{n} pictures lie beside the class folders and have no class, first {name}.",
+            len(strays),
+            name=strays[0],
         )
 
 
@@ -180,8 +192,10 @@ def twins(names: Iterable[str]) -> tuple[str, ...]:
             folded = str(float(folded))
         groups.setdefault(folded, []).append(name)
     return tuple(
-        f"The classes {listed([f'“{name}”' for name in group])} are told apart, though their names are "
-        "almost the same."
+        tr(
+            "The classes {names} are told apart, though their names are almost the same.",
+            names=listed([tr("“{name}”", name=name) for name in group]),
+        )
         for group in groups.values()
         if len(group) > 1
     )

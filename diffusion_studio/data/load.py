@@ -20,6 +20,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from diffusion_studio.core.words import plural, tr
 from diffusion_studio.data import cache
 from diffusion_studio.data.cache import NOTE, Decoded, keep_note, taken_up
 from diffusion_studio.data.decode import Frame, Picture, decode, native_side
@@ -131,7 +132,7 @@ def _absolute(source: str) -> Path:
     try:
         return Path(source).expanduser().absolute()
     except (OSError, RuntimeError) as error:
-        raise DataError(f"The folder {source} cannot be found.") from error
+        raise DataError(tr("The folder {source} cannot be found.", source=source)) from error
 
 
 def cache_key(spec: DataSpec, listing: Listing, part: Part = "train") -> str:
@@ -140,7 +141,7 @@ def cache_key(spec: DataSpec, listing: Listing, part: Part = "train") -> str:
         [cache.VERSION, spec.side, spec.channels, spec.fit, spec.background, os.path.realpath(listing.root)],
         [[f.path, f.size, f.mtime_ns] for f in (*listing.files, *listing.metadata)],
         listing.folders_named_like_images,
-        [[s.file, s.reason] for s in listing.skipped],
+        [s.file for s in listing.skipped],
         [part, listing.passed_over, listing.empty],
     ]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
@@ -226,7 +227,7 @@ class _Build:
         """Add folders and special files to the report. Raises DataError if there is no picture at all."""
         for folder in self.listing.folders_named_like_images:
             if not any(file.startswith(f"{folder}/") for file in decoded.files):
-                decoded.skipped.append(Skipped(folder, "It is a folder, not an image."))
+                decoded.skipped.append(Skipped(folder, tr("It is a folder, not an image.")))
         decoded.skipped += self.listing.skipped
         if not decoded.files:
             raise DataError(_nothing_readable(self.listing.root, _sorted(decoded.skipped)))
@@ -266,7 +267,11 @@ def _unread_tables(listing: Listing, found: Labelling) -> Iterator[str]:
     """A table beside pictures without labels perhaps holds them."""
     tables = [f.path for f in listing.files if _TABLE.search(f.path)]
     if tables and not found.named:
-        yield f"{listed(tables)} is not read: labels stand in {' or '.join(METADATA)}."
+        one, other = METADATA
+        yield tr(
+            "{tables} is not read: labels stand in {one} or {other}.",
+            tables=listed(tables), one=one, other=other,
+        )  # fmt: skip
 
 
 def _at_odds(images: UInt8, labels: NDArray[np.int64], decoded: Decoded) -> Iterator[str]:
@@ -275,28 +280,37 @@ def _at_odds(images: UInt8, labels: NDArray[np.int64], decoded: Decoded) -> Iter
     again = np.flatnonzero(labels != labels[first])
     if len(again):
         one, other = (printable(decoded.files[number]) for number in (again[0], first[again[0]]))
-        are = "1 picture has" if len(again) == 1 else f"{len(again)} pictures have"
-        yield f"{are} the same pixels as one of another class, first {one} as {other}."
+        yield plural(
+            "{n} picture has the same pixels as one of another class, first {one} as {other}.",
+            "{n} pictures have the same pixels as one of another class, first {one} as {other}.",
+            len(again), one=one, other=other,
+        )  # fmt: skip
 
 
 def _seen(decoded: Decoded, listing: Listing) -> Iterator[str]:
     """What a person should know of the pictures themselves, and of folders that were left out."""
     count = len(decoded.files)
     if decoded.dark:
-        some = "The picture is" if count == decoded.dark == 1 else f"{decoded.dark} of {count} pictures are"
-        yield (
-            f"{some} nearly black: perhaps 12-bit data in 16-bit files, which use a sixteenth of the range. "
-            "Stretch them before they are trained on."
+        some = tr("{dark} of {count} pictures are nearly black", dark=decoded.dark, count=count)
+        yield tr(
+            "{what}: perhaps 12-bit data in 16-bit files, which use a sixteenth of the range. Stretch them "
+            "before they are trained on.",
+            what=tr("The picture is nearly black") if count == decoded.dark == 1 else some,
         )
     elif count and decoded.brightest <= NEARLY_BLACK:
-        yield f"All pictures are nearly black: their brightest value is {decoded.brightest} of 255."
+        yield tr(
+            "All pictures are nearly black: their brightest value is {brightest} of 255.",
+            brightest=decoded.brightest,
+        )
     if listing.empty:
-        verb = "is" if len(listing.empty) == 1 else "are"
-        yield f"{listed([printable(name) for name in listing.empty])} {verb} empty."
+        names = listed([printable(name) for name in listing.empty])
+        yield plural("{names} is empty.", "{names} are empty.", len(listing.empty), names=names)
     kinds = sorted({path.rpartition("/")[2] for path in listing.passed_over})
     if kinds:
-        number = len(listing.passed_over)
-        yield f"Passed over: {listed(kinds)} ({'1 folder' if number == 1 else f'{number} folders'})."
+        number, names = len(listing.passed_over), listed(kinds)
+        yield plural(
+            "Passed over: {names} ({n} folder).", "Passed over: {names} ({n} folders).", number, names=names
+        )
 
 
 def _attempt(path: Path, frame: Frame) -> Picture | BadImage:
@@ -309,7 +323,7 @@ def _attempt(path: Path, frame: Frame) -> Picture | BadImage:
 def _record(decoded: Decoded, name: str, outcome: Picture | BadImage, sink: BinaryIO) -> None:
     if isinstance(outcome, BadImage):
         plain = isinstance(outcome, NotAnImage) and not looks_like_image(name)
-        decoded.skipped.append(Skipped(name, "It is not an image." if plain else outcome.reason))
+        decoded.skipped.append(Skipped(name, tr("It is not an image.") if plain else outcome.reason, plain))
         return
     pixels = outcome.pixels  # (H, W, C)
     sink.write(pixels.transpose(2, 0, 1).tobytes())
@@ -353,10 +367,13 @@ def _sorted(skipped: list[Skipped]) -> list[Skipped]:
 
 def _nothing_readable(root: Path, skipped: list[Skipped]) -> str:
     if not skipped:
-        return f"There is no image in the folder {root}: it is empty."
+        return tr("There is no image in the folder {root}: it is empty.", root=root)
     first = skipped[0]
-    count = "1 file was" if len(skipped) == 1 else f"{len(skipped)} files were"
-    return (
-        f"There is no readable image in the folder {root}: {count} skipped, "
-        f"first {printable(first.file)}: {first.reason}"
+    return plural(
+        "There is no readable image in the folder {root}: {n} file was skipped, first {file}: {reason}",
+        "There is no readable image in the folder {root}: {n} files were skipped, first {file}: {reason}",
+        len(skipped),
+        root=root,
+        file=printable(first.file),
+        reason=first.reason,
     )

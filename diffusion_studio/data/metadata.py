@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import plural, tr, trc
 from diffusion_studio.data.imageset import Skipped, printable
 from diffusion_studio.data.scan import FoundFile
 
@@ -60,7 +61,9 @@ def read_metadata(root: Path, metadata: Sequence[FoundFile], files: Sequence[str
     for file in metadata:
         folder = posixpath.dirname(file.path)
         if folder in folders:
-            found.complaints.append(Skipped(file.path, f"Not used: the labels come from {folders[folder]}."))
+            found.complaints.append(
+                Skipped(file.path, tr("Not used: the labels come from {file}.", file=folders[folder]))
+            )
             continue
         if _take(found, root, file.path, folder, files):
             folders[folder] = file.path
@@ -73,7 +76,7 @@ def _take(found: Metadata, root: Path, path: str, folder: str, files: Sequence[s
     try:
         rows, odd = _read(root / path)
     except Refused as error:
-        found.complaints.append(Skipped(path, f"Its labels were not used: {error}."))
+        found.complaints.append(Skipped(path, tr("Its labels were not used: {reason}.", reason=error)))
         return False
     names = _Names(root, folder, files)
     labels, missing, twice = names.matched(rows)
@@ -132,23 +135,36 @@ def _contradictions(clashes: dict[str, tuple[str, str]]) -> list[str]:
     if not clashes:
         return []
     name, (first, last) = next(iter(clashes.items()))
-    number = "1 picture stands" if len(clashes) == 1 else f"{len(clashes)} pictures stand"
-    return [
-        f"{number} there with different labels, first {printable(name)} with “{first}” and “{last}”; "
-        "the last one counts."
-    ]
+    sentence = plural(
+        "{n} picture stands there with different labels, first {name} with “{first}” and “{last}”; the last "
+        "one counts.",
+        "{n} pictures stand there with different labels, first {name} with “{first}” and “{last}”; the last "
+        "one counts.",
+        len(clashes),
+        name=printable(name),
+        first=first,
+        last=last,
+    )
+    return [sentence]
 
 
 def _nothing(rows: Sequence[Row], missing: Sequence[str], names: _Names) -> str:
     if not rows:
-        return "Its labels were not used: it has no rows."
+        return tr("Its labels were not used: it has no rows.")
     if not missing:
-        return "Its labels were not used: it gives none of the images here a label."
-    return f"Its labels were not used: none of its rows names an image here{_example(missing, names)}."
+        return tr("Its labels were not used: it gives none of the images here a label.")
+    return tr(
+        "Its labels were not used: none of its rows names an image here{example}.",
+        example=_example(missing, names),
+    )
 
 
 def _some(missing: Sequence[str], names: _Names) -> str:
-    return f"Some of its rows name no image here ({len(missing)} in all, first {_quoted(missing[0])})."
+    return tr(
+        "Some of its rows name no image here ({count} in all, first {name}).",
+        count=len(missing),
+        name=_quoted(missing[0]),
+    )
 
 
 def _example(missing: Sequence[str], names: _Names) -> str:
@@ -158,7 +174,11 @@ def _example(missing: Sequence[str], names: _Names) -> str:
     wanted = posixpath.basename(missing[0].replace("\\", "/"))
     alike = (name for name in names.files if posixpath.basename(name) == wanted)
     there = next(alike, next(iter(names.files)))
-    return f"; it says {_quoted(missing[0])} where an image is called {_quoted(there)}"
+    return tr(
+        "; it says {said} where an image is called {name}",
+        said=_quoted(missing[0]),
+        name=_quoted(there),
+    )
 
 
 def _quoted(name: str) -> str:
@@ -175,20 +195,20 @@ def _read(path: Path) -> tuple[list[Row], list[str]]:
         lines = io.StringIO(_text(path), newline="")
         return (list(_json_rows(lines)), []) if path.suffix.lower() == ".jsonl" else _csv_rows(lines)
     except OSError as error:
-        raise Refused((error.strerror or "it cannot be read").lower()) from error
+        raise Refused((error.strerror or tr("it cannot be read")).lower()) from error
     except UnicodeError:
-        raise Refused("it is not UTF-8 text") from None
+        raise Refused(tr("it is not UTF-8 text")) from None
 
 
 def _text(path: Path) -> str:
     if path.stat().st_size > MOST_BYTES:
-        raise Refused(f"it is larger than {MOST_BYTES >> 20} MiB")
+        raise Refused(tr("it is larger than {most} MiB", most=MOST_BYTES >> 20))
     data = path.read_bytes()
     if data.startswith(_PACKED):
-        raise Refused("it is a packed file, perhaps a spreadsheet, and no text")
+        raise Refused(tr("it is a packed file, perhaps a spreadsheet, and no text"))
     text = data.decode(next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8-sig"))
     if "\0" in text:
-        raise Refused("it holds null characters, so it is no text in UTF-8")
+        raise Refused(tr("it holds null characters, so it is no text in UTF-8"))
     return text
 
 
@@ -209,8 +229,14 @@ def _csv_rows(lines: io.StringIO) -> tuple[list[Row], list[str]]:
             if any(row[len(names) :]):
                 long.append(found[-1][0])
     except csv.Error:
-        where = f"line {rows.line_num + 1}, or a quote that was opened before it and is not closed"
-        raise Refused(f"it is no table that can be read: see {where}") from None
+        line = rows.line_num + 1
+        raise Refused(
+            tr(
+                "it is no table that can be read: see line {line}, or a quote that was opened before it and "
+                "is not closed",
+                line=line,
+            )
+        ) from None
     return found, [*_twice(names), *_too_long(long)]
 
 
@@ -229,7 +255,7 @@ def _head(lines: io.StringIO) -> tuple[str, str]:
 def _twice(names: Sequence[str]) -> list[str]:
     """A sentence for each of the two columns that is there more than once."""
     return [
-        f"{names.count(name)} columns are called {name}; the last one counts."
+        tr("{count} columns are called {name}; the last one counts.", count=names.count(name), name=name)
         for name in (_FILE, _LABEL)
         if names.count(name) > 1
     ]
@@ -238,16 +264,26 @@ def _twice(names: Sequence[str]) -> list[str]:
 def _too_long(names: Sequence[str]) -> list[str]:
     if not names:
         return []
-    rows = "1 row has" if len(names) == 1 else f"{len(names)} rows have"
+    rows = plural(
+        "{n} row has more columns than its header", "{n} rows have more columns than its header", len(names)
+    )
     return [
-        f"{rows} more columns than its header, first {printable(names[0])}: a label with a comma in it "
-        "stands in quotes."
+        tr(
+            "{rows}, first {name}: a label with a comma in it stands in quotes.",
+            rows=rows,
+            name=printable(names[0]),
+        )
     ]
 
 
 def _wrong_columns(names: Iterable[str]) -> str:
-    here = ", ".join(_quoted(name.strip()) for name in names) or "none"
-    return f"it lacks the column {_FILE} or the column {_LABEL}; its columns are {here}"
+    here = ", ".join(_quoted(name.strip()) for name in names) or trc("columns", "none")
+    return tr(
+        "it lacks the column {file} or the column {label}; its columns are {here}",
+        file=_FILE,
+        label=_LABEL,
+        here=here,
+    )
 
 
 def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
@@ -256,19 +292,34 @@ def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
             try:
                 row = json.loads(line)
             except ValueError:
-                raise Refused(f"line {number} is not JSON") from None
+                raise Refused(tr("line {number} is not JSON", number=number)) from None
             except RecursionError:
-                raise Refused("it is nested too deeply") from None
+                raise Refused(tr("it is nested too deeply")) from None
             if not isinstance(row, dict):
-                raise Refused(f'line {number} is none of the form {{"{_FILE}": "a.png", "{_LABEL}": "cat"}}')
+                raise Refused(
+                    tr(
+                        'line {number} is none of the form {{"{file}": "a.png", "{label}": "cat"}}',
+                        number=number,
+                        file=_FILE,
+                        label=_LABEL,
+                    )
+                )
             if _FILE not in row or _LABEL not in row:
-                raise Refused(f"line {number} lacks {_FILE} or {_LABEL}; {_keys(row)}")
+                raise Refused(
+                    tr(
+                        "line {number} lacks {file} or {label}; {keys}",
+                        number=number,
+                        file=_FILE,
+                        label=_LABEL,
+                        keys=_keys(row),
+                    )
+                )
             yield str(row[_FILE]), _label_text(row[_LABEL])
 
 
 def _label_text(label: Any) -> str:
     if isinstance(label, dict | list):
-        raise Refused("a label is not a text or a number")
+        raise Refused(tr("a label is not a text or a number"))
     if label is None or label != label:  # NaN, which pandas writes for what is missing
         return ""
     if isinstance(label, bool):
@@ -277,4 +328,4 @@ def _label_text(label: Any) -> str:
 
 
 def _keys(row: dict[str, Any]) -> str:
-    return f"it has {', '.join(map(_quoted, row)) or 'nothing'}"
+    return tr("it has {keys}", keys=", ".join(map(_quoted, row)) or trc("keys", "nothing"))

@@ -11,13 +11,14 @@ import imagecodecs
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.colours.space import Space, by_codes, by_gamma
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.samples import Alpha, Colours, Samples
 
-CUT_OFF = "The file is cut off: its end is missing."
-WRONG_CHECKSUM = "A checksum inside the file is wrong: the file is damaged."
-_NONSENSE = "The picture is damaged: its header makes no sense."
+CUT_OFF = tr("The file is cut off: its end is missing.")
+WRONG_CHECKSUM = tr("A checksum inside the file is wrong: the file is damaged.")
+_NONSENSE = tr("The picture is damaged: its header makes no sense.")
 _SIGNATURE = 8  # bytes
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by colour type
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -76,7 +77,7 @@ def check(file: BinaryIO) -> Header:
     if len(first) != 13:
         raise BadImage(_NONSENSE)
     if any(each.missing for each in rows if each.begun):
-        raise BadImage("The picture is damaged: some of its rows are missing.")
+        raise BadImage(tr("The picture is damaged: some of its rows are missing."))
     return Header(
         first[8], first[9], found.get(b"tRNS", b""), b"acTL" in found, _space(found), _codes(found) != ()
     )
@@ -91,7 +92,7 @@ def _codes(found: dict[bytes, bytes]) -> tuple[int, ...]:
 def _space(found: dict[bytes, bytes]) -> Space | None:
     """By the first of cICP, iCCP, sRGB, gAMA with cHRM that is there (PNG 3rd ed. §4.3)."""
     if codes := _codes(found):
-        return by_codes(codes[0], codes[1], "a PNG")
+        return by_codes(codes[0], codes[1], tr("a PNG"))
     if b"iCCP" in found or b"sRGB" in found:
         return None
     return by_gamma(found.get(b"gAMA", b""), found.get(b"cHRM", b""))
@@ -129,7 +130,7 @@ class _Rows:
                 self.missing = max(self.missing - len(found), 0)
                 data = self._stream.unconsumed_tail
         except zlib.error:
-            raise BadImage("The picture is damaged: its pixels cannot be unpacked.") from None
+            raise BadImage(tr("The picture is damaged: its pixels cannot be unpacked.")) from None
 
 
 def _checked(file: BinaryIO, kind: bytes, length: int, rows: list[_Rows]) -> bytes:

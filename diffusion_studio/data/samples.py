@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.colours.profiles import shares_in_srgb
 from diffusion_studio.data.colours.space import Space
 from diffusion_studio.data.errors import BadImage
@@ -73,7 +74,7 @@ class Samples:
     def _composite(self, colour: Shares, opacity: Shares, background: tuple[int, int, int]) -> Shares:
         """(H, W, 3)"""
         if self.colours == 4:
-            raise BadImage("It is a CMYK picture with transparency, a kind that is not read.")
+            raise BadImage(tr("It is a CMYK picture with transparency, a kind that is not read."))
         below = np.array(background, np.float32) / 255
         seen = colour * opacity if self.alpha == "straight" else colour
         found: Shares = seen + (1 - np.clip(opacity, 0, 1)) * below
@@ -91,7 +92,7 @@ def _unit(values: NDArray[Any], white: int) -> Shares:
         return shares
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():  # one NaN makes both of them NaN
-        raise BadImage("The picture holds values that are not finite numbers.")
+        raise BadImage(tr("The picture holds values that are not finite numbers."))
     least, most = _OVERSHOOT
     if low >= -least and high <= most:
         clipped: Shares = np.clip(values, 0, 1).astype(np.float32)
@@ -100,8 +101,12 @@ def _unit(values: NDArray[Any], white: int) -> Shares:
         as_bytes: Shares = (values / 255).astype(np.float32)
         return as_bytes
     raise BadImage(
-        f"Its values are floating-point numbers from {low:.4g} to {high:.4g}; only 0 to 1 or 0 to 255 say "
-        "what is black and what is white."
+        tr(
+            "Its values are floating-point numbers from {low:.4g} to {high:.4g}; only 0 to 1 or 0 to 255 "
+            "say what is black and what is white.",
+            low=low,
+            high=high,
+        )
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled, DataError
 from diffusion_studio.data.imageset import Skipped
 
@@ -90,11 +91,11 @@ def _check_folder(root: Path) -> None:
     try:
         is_folder = stat.S_ISDIR(root.stat().st_mode)
     except FileNotFoundError:
-        raise DataError(f"There is no folder {root}.") from None
+        raise DataError(tr("There is no folder {root}.", root=root)) from None
     except OSError as error:
-        raise DataError(f"The folder {root} cannot be read: {_why(error)}.") from error
+        raise DataError(tr("The folder {root} cannot be read: {why}.", root=root, why=_why(error))) from error
     if not is_folder:
-        raise DataError(f"{root} is a file; choose the folder that holds the images.")
+        raise DataError(tr("{root} is a file; choose the folder that holds the images.", root=root))
 
 
 class _Walk:
@@ -119,8 +120,10 @@ class _Walk:
                 self._enter(folder)
             except OSError as error:
                 if not folder:
-                    raise DataError(f"The folder {self.root} cannot be read: {_why(error)}.") from error
-                self.skipped.append(Skipped(folder, f"The folder cannot be read: {_why(error)}."))
+                    raise DataError(
+                        tr("The folder {root} cannot be read: {why}.", root=self.root, why=_why(error))
+                    ) from error
+                self.skipped.append(Skipped(folder, tr("The folder cannot be read: {why}.", why=_why(error))))
 
     def _enter(self, folder: str) -> None:
         path = self.root / folder
@@ -132,7 +135,9 @@ class _Walk:
             entries = [entry for entry in found if not entry.name.startswith(".")]
         names = {entry.name for entry in entries}
         if not folder and names >= _OF_A_RUN[-1]:
-            raise DataError(f"{self.root} is a run, not a folder of images; --resume goes on with a run.")
+            raise DataError(
+                tr("{root} is a run, not a folder of images; --resume goes on with a run.", root=self.root)
+            )
         if folder and any(names >= signs for signs in _OF_A_RUN):
             self.passed_over.append(folder)
             return
@@ -152,9 +157,9 @@ class _Walk:
         try:
             status = entry.stat()
         except FileNotFoundError:
-            self.skipped.append(Skipped(path, "It is a link to something that does not exist."))
+            self.skipped.append(Skipped(path, tr("It is a link to something that does not exist.")))
         except OSError as error:
-            self.skipped.append(Skipped(path, f"It cannot be read: {_why(error)}."))
+            self.skipped.append(Skipped(path, tr("It cannot be read: {why}.", why=_why(error))))
         else:
             self._sort_in(entry, path, status)
 
@@ -168,7 +173,7 @@ class _Walk:
         elif stat.S_ISREG(status.st_mode):
             self.files.append(FoundFile(path, status.st_size, status.st_mtime_ns))
         else:
-            self.skipped.append(Skipped(path, "It is not a regular file."))
+            self.skipped.append(Skipped(path, tr("It is not a regular file.")))
 
     def listing(self) -> Listing:
         files = sorted(self.files, key=lambda f: f.path)

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, field_validator
 
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 
 DIGITS = "digits"
 
@@ -25,49 +26,62 @@ class DataSpec(Choice):
 
     source: str = knob(
         DIGITS,
-        title="images",
-        help="A folder of images, or the word digits for the 1797 built-in handwritten digits "
-        "(a folder of that name is written ./digits). Sub-folders become classes.",
+        title=tr("images"),
+        help=tr(
+            "A folder of images, or the word digits for the 1797 built-in handwritten digits "
+            "(a folder of that name is written ./digits). Sub-folders become classes."
+        ),
     )
     resolution: int = knob(
         0,
-        title="resolution",
+        title=tr("resolution"),
         multiple=4,
-        words={0: "auto"},
+        words={0: tr("auto")},
         unit="px",
-        help="Height and width of every image, a multiple of 4 from 4 to 512. "
-        "0 takes the size that most of the pictures have, at most 64.",
+        help=tr(
+            "Height and width of every image, a multiple of 4 from 4 to 512. "
+            "0 takes the size that most of the pictures have, at most 64."
+        ),
         ge=0,
         le=512,
     )
     channels: Annotated[Literal[0, 1, 3], BeforeValidator(_as_number)] = knob(
         0,
-        title="colours",
-        words={0: "auto", 1: "grey", 3: "colour"},
-        help="1 for grey, 3 for colour. 0 chooses: grey if every image is grey, otherwise colour.",
+        title=tr("colours"),
+        words={0: tr("auto"), 1: tr("grey"), 3: tr("colour")},
+        help=tr("1 for grey, 3 for colour. 0 chooses: grey if every image is grey, otherwise colour."),
     )
     fit: Fit = knob(
         "crop",
-        title="fit",
-        help="How an image that is not square becomes square: crop keeps the centre, "
-        "pad adds background, stretch changes the proportions.",
+        title=tr("fit"),
+        words={"crop": tr("crop"), "pad": tr("pad"), "stretch": tr("stretch")},
+        help=tr(
+            "How an image that is not square becomes square: crop keeps the centre, "
+            "pad adds background, stretch changes the proportions."
+        ),
     )
     background: str = knob(
         "#ffffff",
-        title="background",
-        help="The colour behind transparent pixels and around padded images, as #rrggbb or a colour name.",
+        title=tr("background"),
+        help=tr(
+            "The colour behind transparent pixels and around padded images, as #rrggbb or a colour name."
+        ),
     )
     flip: bool = knob(
         False,
-        title="random mirroring",
-        help="Mirror every image left to right with probability one half while training. "
-        "Doubles the variety; wrong for digits and letters.",
+        title=tr("random mirroring"),
+        help=tr(
+            "Mirror every image left to right with probability one half while training. "
+            "Doubles the variety; wrong for digits and letters."
+        ),
     )
 
     held_out: float = knob(
         0.0,
-        title="keep apart",
-        help="Share of the images that is never trained on, so that the bound can be measured on new ones.",
+        title=tr("keep apart"),
+        help=tr(
+            "Share of the images that is never trained on, so that the bound can be measured on new ones."
+        ),
         ge=0,
         le=0.5,
         advanced=True,
@@ -77,14 +91,14 @@ class DataSpec(Choice):
     @classmethod
     def _named(cls, source: str) -> str:
         if not source.strip() or "\0" in source:
-            raise Refused("name a folder of images, or digits")
+            raise Refused(tr("name a folder of images, or digits"))
         return source
 
     @field_validator("resolution")
     @classmethod
     def _multiple_of_four(cls, resolution: int) -> int:
         if resolution % 4:
-            raise Refused("the resolution should be a multiple of 4 from 4 to 512, or 0 to choose")
+            raise Refused(tr("the resolution should be a multiple of 4 from 4 to 512, or 0 to choose"))
         return resolution
 
     @field_validator("background")
@@ -94,9 +108,9 @@ class DataSpec(Choice):
         try:
             colour = ImageColor.getrgb(background.strip())
         except ValueError:
-            raise Refused("the background should be a colour like #ffffff or white") from None
+            raise Refused(tr("the background should be a colour like #ffffff or white")) from None
         if len(colour) != 3:
-            raise Refused("the background should be opaque, a colour like #ffffff")
+            raise Refused(tr("the background should be opaque, a colour like #ffffff"))
         return "#{:02x}{:02x}{:02x}".format(*colour)
 
     @property

@@ -15,6 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.colours.profiles import in_srgb
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.png import CUT_OFF
@@ -77,7 +78,7 @@ def _check_whole(page: tifffile.TiffPage, size: int) -> None:
     """
     places = [*zip(page.dataoffsets, page.databytecounts, strict=False)]
     if len(places) < math.prod(page.chunked) or any(not start for start, _ in places):
-        raise BadImage("The picture is damaged: some of its rows are missing.")
+        raise BadImage(tr("The picture is damaged: some of its rows are missing."))
     if any(start + count > size for start, count in places):
         raise BadImage(CUT_OFF)
 
@@ -104,46 +105,83 @@ def _is_plain(page: tifffile.TiffPage) -> bool:
 def _palette(page: tifffile.TiffPage) -> NDArray[np.uint16]:
     """(colours, 3)"""
     if page.colormap is None:
-        raise BadImage("The picture is damaged: its palette is missing.")
+        raise BadImage(tr("The picture is damaged: its palette is missing."))
     return np.moveaxis(page.colormap, 0, -1)
 
 
 def _check_plain(page: tifffile.TiffPage, kind: str) -> None:
     """Raises BadImage, naming the kind, where Pillow does not read it."""
     if page.compression not in _BY_PILLOW:
-        raise BadImage(f"It is {kind} compressed by {_name(page.compression)}, a kind that is not read.")
+        raise BadImage(
+            tr(
+                "It is {kind} compressed by {method}, a kind that is not read.",
+                kind=kind,
+                method=_name(page.compression),
+            )
+        )
     most = _COLOURS.get(int(page.photometric), 3) + 1
     if page.samplesperpixel > most or (page.photometric == _CMYK and page.samplesperpixel > _CMYK_SAMPLES):
-        raise BadImage(f"It is {kind} of {page.samplesperpixel} channels, a kind that is not read.")
+        raise BadImage(
+            tr(
+                "It is {kind} of {channels} channels, a kind that is not read.",
+                kind=kind,
+                channels=page.samplesperpixel,
+            )
+        )
 
 
 def _kind(page: tifffile.TiffPage) -> str:
     """ "a TIFF of 16-bit signed integers"."""
     bits = "/".join(str(n) for n in dict.fromkeys(_bits(page)))
-    what = {_UNSIGNED: "integers", _SIGNED: "signed integers", _FLOAT: "floating-point numbers"}
-    return f"a TIFF of {bits}-bit {what.get(page.sampleformat, 'numbers of another kind')}"
+    what = {_UNSIGNED: tr("integers"), _SIGNED: tr("signed integers"), _FLOAT: tr("floating-point numbers")}
+    numbers = what.get(page.sampleformat, tr("numbers of another kind"))
+    return tr("a TIFF of {bits}-bit {numbers}", bits=bits, numbers=numbers)
 
 
 def _check(page: tifffile.TiffPage, kind: str, most_pixels: int) -> None:
     """Raises BadImage, naming the kind, when the page is not read."""
     if page.imagewidth * page.imagelength > most_pixels:
         megapixels = round(page.imagewidth * page.imagelength / 1e6)
-        raise BadImage(f"The picture has {megapixels} megapixels; the limit is {most_pixels // 1_000_000}.")
+        raise BadImage(
+            tr(
+                "The picture has {megapixels} megapixels; the limit is {most}.",
+                megapixels=megapixels,
+                most=most_pixels // 1_000_000,
+            )
+        )
     if page.sampleformat not in (_UNSIGNED, _FLOAT):
-        raise BadImage(f"It is {kind}; what is black and what is white in them is not known.")
+        raise BadImage(tr("It is {kind}; what is black and what is white in them is not known.", kind=kind))
     if len(set(_bits(page))) > 1:
-        raise BadImage(f"It is {kind}, a kind that is not read.")
+        raise BadImage(tr("It is {kind}, a kind that is not read.", kind=kind))
     if page.photometric not in _COLOURS and (page.photometric != _PALETTE or page.samplesperpixel > 1):
-        raise BadImage(f"It is {kind} in {_name(page.photometric)} colours, a kind that is not read.")
+        raise BadImage(
+            tr(
+                "It is {kind} in {colours} colours, a kind that is not read.",
+                kind=kind,
+                colours=_name(page.photometric),
+            )
+        )
     if page.compression not in _COMPRESSIONS:
-        raise BadImage(f"It is {kind} compressed by {_name(page.compression)}, a kind that is not read.")
+        raise BadImage(
+            tr(
+                "It is {kind} compressed by {method}, a kind that is not read.",
+                kind=kind,
+                method=_name(page.compression),
+            )
+        )
     most = _COLOURS.get(int(page.photometric), 1) + 1  # one more, which may be alpha
     if page.samplesperpixel > most:
-        raise BadImage(f"It is {kind} of {page.samplesperpixel} channels, a kind that is not read.")
+        raise BadImage(
+            tr(
+                "It is {kind} of {channels} channels, a kind that is not read.",
+                kind=kind,
+                channels=page.samplesperpixel,
+            )
+        )
     if page.axes not in ("YX", "YXS", "SYX") or page.dtype is None:
-        raise BadImage(f"It is {kind} of more than one plane, a kind that is not read.")
+        raise BadImage(tr("It is {kind} of more than one plane, a kind that is not read.", kind=kind))
     if page.size * page.dtype.itemsize > MOST_BYTES:
-        raise BadImage(f"It is {kind} of too many samples to be unpacked.")
+        raise BadImage(tr("It is {kind} of too many samples to be unpacked.", kind=kind))
 
 
 def _name(value: Any) -> str:
@@ -161,7 +199,13 @@ def _samples(page: tifffile.TiffPage, kind: str, profile: bytes | None) -> Sampl
     values = values.reshape(*values.shape[:2], -1)  # (H, W, S)
     colours = _COLOURS[int(page.photometric)]
     if values.shape[2] < colours:
-        raise BadImage(f"It is {kind} of {values.shape[2]} channels, a kind that is not read.")
+        raise BadImage(
+            tr(
+                "It is {kind} of {channels} channels, a kind that is not read.",
+                kind=kind,
+                channels=values.shape[2],
+            )
+        )
     channels, alpha = list(range(colours)), None
     for number, extra in enumerate(page.extrasamples[: values.shape[2] - colours]):
         if int(extra) in _ALPHA and alpha is None:

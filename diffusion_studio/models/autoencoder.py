@@ -15,6 +15,7 @@ from diffusion_studio.core.autoencoder.chains import Encoder, GaussianChain, Lin
 from diffusion_studio.core.autoencoder.gaussians import Normal
 from diffusion_studio.core.autoencoder.hierarchy import Hierarchy, LogLikelihood
 from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.words import tr
 from diffusion_studio.models.kl_autoencoder import KLEncoder, build_kl
 
 Architecture = Literal["linear", "mlp", "conv", "kl"]
@@ -33,28 +34,32 @@ class CodeSpec(Choice):
     """The network between an image and its code."""
 
     size: int = knob(
-        16, title="code size", symbol="k", ge=1, le=1024, scale="log",
-        help="Numbers that an image is pressed into. Fewer than its pixels, or nothing is learned.",
+        16, title=tr("code size"), symbol="k", ge=1, le=1024, scale="log",
+        help=tr("Numbers that an image is pressed into. Fewer than its pixels, or nothing is learned."),
         source="Course §1.1",
     )  # fmt: skip
     network: Architecture = knob(
-        "mlp", title="network", words={"mlp": "MLP", "conv": "convolutional", "kl": "AutoencoderKL"},
-        help="Linear: one matrix each way, whose best is the principal components. MLP: two hidden layers. "
-             "Convolutional: for larger pictures. AutoencoderKL: of diffusers; its code is a small picture.",
+        "mlp", title=tr("network"), words={"mlp": "MLP", "conv": tr("convolutional"), "kl": "AutoencoderKL"},
+        help=tr(
+            "Linear: one matrix each way, whose best is the principal components. MLP: two hidden layers. "
+            "Convolutional: for larger pictures. AutoencoderKL: of diffusers; its code is a small picture."
+        ),
         source="Course §1.1",
     )  # fmt: skip
     width: int = knob(
-        256, title="width", ge=4, le=2048, scale="log", advanced=True,
-        help="Units of each hidden layer; a quarter of them are the channels of the convolutional network, "
-             "an eighth those of AutoencoderKL.",
+        256, title=tr("width"), ge=4, le=2048, scale="log", advanced=True,
+        help=tr(
+            "Units of each hidden layer; a quarter of them are the channels of the convolutional network, "
+            "an eighth those of AutoencoderKL."
+        ),
     )  # fmt: skip
     factor: Annotated[Factor, BeforeValidator(as_number)] = knob(
-        4, title="factor", symbol="f", advanced=True,
-        help="AutoencoderKL: how many pixels of the image, each way, come into one of the code.",
+        4, title=tr("factor"), symbol="f", advanced=True,
+        help=tr("AutoencoderKL: how many pixels of the image, each way, come into one of the code."),
     )  # fmt: skip
     channels: int = knob(
-        4, title="code channels", symbol="c", ge=1, le=32, advanced=True,
-        help="AutoencoderKL: numbers in each place of the code. Its size k is c (H/f) (W/f).",
+        4, title=tr("code channels"), symbol="c", ge=1, le=32, advanced=True,
+        help=tr("AutoencoderKL: numbers in each place of the code. Its size k is c (H/f) (W/f)."),
     )  # fmt: skip
 
     def resolved(self, shape: Shape) -> CodeSpec:
@@ -79,27 +84,31 @@ class HierarchySpec(Choice):
     """How many levels of latents there are, and the three restrictions that make it a diffusion model."""
 
     levels: int = knob(
-        2, title="levels", symbol="T", ge=1, le=8,
-        help="Latents z₁ … z_T, each decoded from the one above it. One level is the VAE.",
+        2, title=tr("levels"), symbol="T", ge=1, le=8,
+        help=tr("Latents z₁ … z_T, each decoded from the one above it. One level is the VAE."),
         source="Luo eq. 23",
     )  # fmt: skip
     sizes: tuple[int, ...] = knob(
-        (), title="sizes",
-        help="Numbers in each level, from z₁ up. Empty: the code size, halved at each level.",
+        (), title=tr("sizes"),
+        help=tr("Numbers in each level, from z₁ up. Empty: the code size, halved at each level."),
     )  # fmt: skip
     same_dimension: bool = knob(
-        False, title="same dimension",
-        help="First restriction: every level has as many numbers as the image.",
+        False, title=tr("same dimension"),
+        help=tr("First restriction: every level has as many numbers as the image."),
         formula=r"\dim z_t = \dim x", source="Luo eq. 30",
     )  # fmt: skip
     fixed_encoder: bool = knob(
-        False, title="fixed encoder",
-        help="Second restriction: the encoder learns nothing; a level is the one below, shrunk and noised.",
+        False, title=tr("fixed encoder"),
+        help=tr(
+            "Second restriction: the encoder learns nothing; a level is the one below, shrunk and noised."
+        ),
         formula=r"q(x_t|x_{t-1}) = \mathcal{N}(\sqrt{\alpha_t}\,x_{t-1},\,\beta_t I)", source="Luo eq. 31",
     )  # fmt: skip
     standard_end: bool = knob(
-        False, title="N(0, I) at T",
-        help="Third restriction: the noise grows until nothing of the image is left, so that p(z_T) fits.",
+        False, title=tr("N(0, I) at T"),
+        help=tr(
+            "Third restriction: the noise grows until nothing of the image is left, so that p(z_T) fits."
+        ),
         formula=r"q(x_T|x_0) \approx \mathcal{N}(0, I)", source="Luo eq. 33",
     )  # fmt: skip
 

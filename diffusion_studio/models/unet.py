@@ -14,6 +14,7 @@ from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.importing import importing
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr, trc
 from diffusion_studio.models.company import asked
 from diffusion_studio.models.network import Output
 
@@ -28,35 +29,39 @@ class UNetSpec(Choice):
     """The size of the U-Net; 0 and empty mean: chosen from the resolution and the device."""
 
     code: str = knob(
-        "", title="learns in", words={"": "pixels"},
-        help="Diffusion in a code: a run of train-autoencoder with code.network=kl, or a folder with an "
+        "", title=tr("learns in"), words={"": tr("pixels")},
+        help=tr("Diffusion in a code: a run of train-autoencoder with code.network=kl, or a folder with an "
              "AutoencoderKL of diffusers. The images are encoded once, the network learns their codes, and "
-             "its samples are decoded. Empty: it learns the pixels.",
+             "its samples are decoded. Empty: it learns the pixels."),
         source="Rombach et al. 2022",
     )  # fmt: skip
     conditional: bool = knob(
-        True, title="use labels", symbol="y",
-        help="Tell the network the class of each image, when the data has classes; then you can ask for one.",
+        True, title=tr("use labels"), symbol="y",
+        help=tr(
+            "Tell the network the class of each image, when the data has classes; then you can ask for one."
+        ),
         source="Luo eq. 167–170",
     )  # fmt: skip
     width: int = knob(
-        0, title="width", unit="ch", ge=0, le=512, multiple=8, words={0: "auto"},
-        help="Channels of the first level; 0 chooses from the resolution and the device.",
+        0, title=tr("width"), unit="ch", ge=0, le=512, multiple=8, words={0: tr("auto")},
+        help=tr("Channels of the first level; 0 chooses from the resolution and the device."),
         source="Ho et al. 2020, appendix B",
     )  # fmt: skip
     multipliers: tuple[int, ...] = knob(
-        (), title="levels", advanced=True, words={(): "auto"},
-        help="Width of each level as a multiple of the first; each level halves the image. Empty chooses.",
+        (), title=tr("levels"), advanced=True, words={(): tr("auto")},
+        help=tr(
+            "Width of each level as a multiple of the first; each level halves the image. Empty chooses."
+        ),
         source="Ho et al. 2020, appendix B",
     )  # fmt: skip
     layers: int = knob(
-        0, title="blocks per level", ge=0, le=4, advanced=True, words={0: "auto"},
-        help="Residual blocks in each level; 0 chooses.", source="Ho et al. 2020, appendix B",
+        0, title=tr("blocks per level"), ge=0, le=4, advanced=True, words={0: tr("auto")},
+        help=tr("Residual blocks in each level; 0 chooses."), source="Ho et al. 2020, appendix B",
     )  # fmt: skip
     attention: int = knob(
-        -1, title="attention up to", unit="px", ge=-1, le=64, advanced=True,
-        words={-1: "auto", 0: "none"},
-        help="Self-attention on feature maps of at most this size; 0 for none, −1 chooses.",
+        -1, title=tr("attention up to"), unit="px", ge=-1, le=64, advanced=True,
+        words={-1: tr("auto"), 0: trc("attention", "none")},
+        help=tr("Self-attention on feature maps of at most this size; 0 for none, −1 chooses."),
         source="Ho et al. 2020, appendix B",
     )  # fmt: skip
 
@@ -82,18 +87,30 @@ class UNetSpec(Choice):
         levels = len(self.multipliers)
         if not 1 <= levels <= MOST_LEVELS or not all(1 <= m <= MOST_MULTIPLE for m in self.multipliers):
             raise Refused(
-                f"A network has from 1 to {MOST_LEVELS} levels, each a multiple of at least 1 and at most "
-                f"{MOST_MULTIPLE}."
+                tr(
+                    "A network has from 1 to {most} levels, each a multiple of at least 1 and at most "
+                    "{multiple}.",
+                    most=MOST_LEVELS,
+                    multiple=MOST_MULTIPLE,
+                )
             )
         if resolution < 1 or resolution % 2 ** (levels - 1):
             raise Refused(
-                f"A network of {levels} levels halves the image {levels - 1} times, so the resolution must "
-                f"be a multiple of {2 ** (levels - 1)}; it is {resolution}."
+                tr(
+                    "A network of {levels} levels halves the image {times} times, so the resolution must be "
+                    "a multiple of {multiple}; it is {resolution}.",
+                    levels=levels,
+                    times=levels - 1,
+                    multiple=2 ** (levels - 1),
+                    resolution=resolution,
+                )
             )
         if self.width < 8 or self.width % 8:
-            raise Refused(f"The width of the network must be a multiple of 8; it is {self.width}.")
+            raise Refused(
+                tr("The width of the network must be a multiple of 8; it is {width}.", width=self.width)
+            )
         if not self.layers:
-            raise Refused("A network has at least one block in each level.")
+            raise Refused(tr("A network has at least one block in each level."))
 
 
 def _levels(resolution: int, fast_device: bool) -> tuple[int, ...]:
@@ -225,7 +242,7 @@ class UNet:
             return codes
         asked = torch.full(x_t.shape[:1], NO_LABEL, device=x_t.device) if labels is None else labels
         if not self._knows_none and bool((asked == NO_LABEL).any()):
-            raise Refused("This network knows no image without a class: ask for one, with guidance 1.")
+            raise Refused(tr("This network knows no image without a class: ask for one, with guidance 1."))
         codes = torch.where(asked == NO_LABEL, self.classes, asked).to(x_t.device)
         if inferring:
             self._known = labels, codes

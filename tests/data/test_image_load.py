@@ -19,7 +19,7 @@ from diffusion_studio.data import cache
 from diffusion_studio.data import load as loading
 from diffusion_studio.data.cache import NOTE
 from diffusion_studio.data.errors import Cancelled, DataError
-from diffusion_studio.data.imageset import ImageSet, fingerprint_of
+from diffusion_studio.data.imageset import ImageSet, Skipped, fingerprint_of
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
 from support.image_folders import add_broken_files, build_mixed_folder, crops
@@ -258,7 +258,7 @@ def test_that_other_files_are_listed_and_a_folder_with_images_is_not(photos: Pat
     (photos / "notes.txt").write_text("hello")
     (photos / "a").rename(photos / "a.png")
     found = load(spec_of(photos), store)
-    assert [(s.file, s.reason) for s in found.skipped] == [("notes.txt", "It is not an image.")]
+    assert found.skipped == (Skipped("notes.txt", "It is not an image.", other=True),)
     assert found.class_names == ("a.png", "b")
 
 

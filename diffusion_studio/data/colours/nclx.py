@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.colours.space import Space, by_codes
 
 _BOX = b"colrnclx"
@@ -23,5 +24,5 @@ def space(file: BinaryIO) -> Space | None:
     if place < 0 or len(head) < place + len(_BOX) + 4:
         return None
     primaries, transfer = struct.unpack_from(">HH", head, place + len(_BOX))
-    found = by_codes(primaries, transfer, "an AVIF")
+    found = by_codes(primaries, transfer, tr("an AVIF"))
     return None if b"colrprof" in head or b"colrrICC" in head else found

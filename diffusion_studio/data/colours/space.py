@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import BadImage
 
 Shares = NDArray[np.floating[Any]]  # of full intensity
@@ -105,7 +106,11 @@ def by_codes(primaries: int, transfer: int, kind: str) -> Space | None:
     """
     if transfer in _WITHOUT_WHITE:
         raise BadImage(
-            f"It is {kind} of high dynamic range ({_WITHOUT_WHITE[transfer]}), a kind that is not read."
+            tr(
+                "It is {kind} of high dynamic range ({transfer}), a kind that is not read.",
+                kind=kind,
+                transfer=_WITHOUT_WHITE[transfer],
+            )
         )
     return _sensible(Space(_GAMMAS.get(transfer, 0.0), _PRIMARIES.get(primaries, _SRGB)))
 

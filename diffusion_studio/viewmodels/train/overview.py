@@ -16,7 +16,6 @@ PICTURES = 60  # shown, evenly from the whole set
 LOOKED_AT = 20_000  # images at most that are compared with each other
 ALIKE = 6.0  # grey levels, root mean square, below which two images are near-duplicates
 SIDE = 8  # of the small picture by whose slopes candidates are found
-NO_IMAGE = "It is not an image."  # the reason of files that do not even look like one
 SIZES, REASONS = 4, 6  # native sizes and reasons at most that are told one by one
 
 
@@ -27,11 +26,12 @@ class LeftOut:
     reason: str
     count: int
     example: str
+    other: bool = False  # they do not even look like images
 
     @property
     def words(self) -> str:
         """ "2,183 other files ignored", "1 file: It is empty." """
-        if self.reason == NO_IMAGE:
+        if self.other:
             return plural("{n} other file ignored", "{n:,} other files ignored", self.count)
         return plural("{n} file: {reason}", "{n:,} files: {reason}", self.count, reason=self.reason)
 
@@ -150,9 +150,9 @@ def _distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 def left_out(skipped: Sequence[Skipped]) -> tuple[LeftOut, ...]:
     """Files by the reason why they were not used, the most frequent first; the rarest stand together."""
-    counts = Counter(each.reason for each in skipped)
+    counts = Counter((each.reason, each.other) for each in skipped)
     examples = {each.reason: each.file for each in reversed(skipped)}
-    groups = [LeftOut(reason, count, examples[reason]) for reason, count in counts.most_common()]
+    groups = [LeftOut(reason, n, examples[reason], other) for (reason, other), n in counts.most_common()]
     if len(groups) <= REASONS:
         return tuple(groups)
     rest = groups[REASONS - 1 :]

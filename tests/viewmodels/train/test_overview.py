@@ -55,10 +55,10 @@ def test_that_the_balance_of_classes_is_told():
 
 
 def test_that_files_are_grouped_by_the_reason_why_they_were_left_out():
-    skipped = [Skipped(f"{k}.txt", "It is not an image.") for k in range(2183)]
+    skipped = [Skipped(f"{k}.txt", "It is not an image.", other=True) for k in range(2183)]
     skipped += [Skipped("b.png", "It is empty."), Skipped("c.png", "It is empty.")]
     assert left_out(skipped) == (
-        LeftOut("It is not an image.", 2183, "0.txt"), LeftOut("It is empty.", 2, "b.png"),
+        LeftOut("It is not an image.", 2183, "0.txt", other=True), LeftOut("It is empty.", 2, "b.png"),
     )  # fmt: skip
     assert [group.words for group in left_out(skipped)] == [
         "2,183 other files ignored", "2 files: It is empty.",

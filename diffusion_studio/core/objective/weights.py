@@ -168,7 +168,7 @@ class DDIMWeight(_DDIM):
         r"\lambda_t = \frac{(\sqrt{\bar\alpha_{t-1}}-c\sqrt{\bar\alpha_t})^2(1-\bar\alpha_t)}"
         r"{2\sigma_t^2\bar\alpha_t},\quad c=\sqrt{\frac{1-\bar\alpha_{t-1}-\sigma_t^2}{1-\bar\alpha_t}}"
     )
-    source: ClassVar[str] = "Stratos eq. 25, corrected"
+    source: ClassVar[str] = tr("Stratos eq. 25, corrected")
 
     def on_eps(self, tables: Tables) -> Tensor:
         return ddim_elbo_weight(tables, self._variance(tables))
@@ -182,7 +182,7 @@ class PrintedDDIMWeight(_DDIM):
         "Stratos' equation 25 with its slip: at η = 1 it is one more than the weight of DDPM."
     )
     formula: ClassVar[str] = r"\lambda_t = \frac{\beta_t+(1-\beta_t)\sigma_t^2}{2\sigma_t^2(1-\beta_t)}"
-    source: ClassVar[str] = "Stratos eq. 25, as printed"
+    source: ClassVar[str] = tr("Stratos eq. 25, as printed")
 
     def on_eps(self, tables: Tables) -> Tensor:
         return printed_ddim_weight(tables, self._variance(tables))

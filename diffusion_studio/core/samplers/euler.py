@@ -31,7 +31,7 @@ class Euler(Sampler):
         r"x_s = \sqrt{\bar\alpha_s/\bar\alpha_t}\,x_t"
         r" + \sqrt{\bar\alpha_s}\,(\varsigma_s-\varsigma_t)\,\hat\varepsilon"
     )
-    source: ClassVar[str] = "EDM algorithm 1 without lines 6–8"
+    source: ClassVar[str] = tr("EDM algorithm 1 without lines 6–8")
 
     @property
     def is_deterministic(self) -> bool:

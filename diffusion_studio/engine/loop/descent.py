@@ -26,7 +26,8 @@ Gradient = tuple[Tensor | None, ...]
 class Descent:
     """Moves the weights of a network against their gradient, and their running average after them.
 
-    A gradient that is not finite changes nothing; whether it is, is read on the device alone.
+    A gradient that is not finite changes nothing; whether it is, is read on the device alone, if that is not
+    the processor itself.
 
     Args:
         network: its weights are the start.
@@ -39,6 +40,7 @@ class Descent:
         self.weights: list[Tensor] = list(network.parameters())
         self._averages: list[Tensor] = list(average.parameters())
         import_optimizers()
+        self._is_near = self.weights[0].device.type == "cpu"  # where reading a number costs nothing
         self._complete = self.weights[0].device.type in ("cpu", "cuda")
         inner = [w for name, w in network.named_parameters() if muon and _is_inner(name, w)]
         self._matrices = {id(w) for w in inner}  # those that Muon moves
@@ -84,12 +86,18 @@ class Descent:
             kept: how much of the running average is kept.
             clip: longest gradient that is followed; longer ones are shortened.
         """
-        norm = torch.nn.utils.clip_grad_norm_(self.weights, clip, foreach=self._complete)
+        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients, foreach=self._complete)
+        if self._is_near and not torch.isfinite(norm):
+            return
+        if not self._is_near or norm > clip:  # dividing by one would go through all of them once more
+            torch.nn.utils.clip_grads_with_norm_(self.weights, clip, norm, foreach=self._complete)
         sound = torch.isfinite(norm).float()  # 0 or 1
         before = [] if self._complete else [(moved, moved.clone()) for moved in self._moving()]
-        _move(self.optimizer, rate, weight_decay, 1 - sound)
+        skipped = None if self._is_near else 1 - sound
+        _move(self.optimizer, rate, weight_decay, skipped)
         if self._muon is not None:
-            _move(self._muon, rate * _FASTER, weight_decay, 1 - sound)
+            _move(self._muon, rate * _FASTER, weight_decay, skipped)
         with torch.no_grad():
             for moved, old in before:  # the optimizer of Apple's GPUs skips nothing
                 moved.copy_(torch.where(sound > 0, moved, old))
@@ -146,10 +154,16 @@ def _is_inner(name: str, weight: Tensor) -> bool:
     return weight.ndim > 1 and not any(part in name for part in _APART)
 
 
-def _move(optimizer: torch.optim.Optimizer, rate: float, weight_decay: float, skipped: Tensor) -> None:
+def _move(optimizer: torch.optim.Optimizer, rate: float, weight_decay: float, skipped: Tensor | None) -> None:
+    """A step of one optimizer.
+
+    Args:
+        skipped: 1 where nothing is to change; None: known to be 0.
+    """
     for group in optimizer.param_groups:
         group["lr"], group["weight_decay"] = rate, weight_decay
-    optimizer.found_inf = skipped  # type: ignore[attr-defined]  # nothing changes where this is 1
+    if skipped is not None:
+        optimizer.found_inf = skipped  # type: ignore[attr-defined]
     optimizer.step()
 
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QStackedWidget, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import number, plural, tr
 from diffusion_studio.engine.evaluation.measured_bound import VARIANCES
 from diffusion_studio.engine.evaluation.yardsticks import RAW, Yardsticks
 from diffusion_studio.viewmodels.theory.exact_bound import EXACT, NAME
@@ -29,29 +30,36 @@ BOUND = (
     r"\sum \mathbb{E}\,\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
 )
 
-_HEADS = ("", "bound", "one draw scatters by")
+_VARIANCES = VARIANCES | {"learned": tr("learned")}
+_HEADS = ("", tr("bound"), tr("one draw scatters by"))
 _NO_RUN = (
-    "No run yet",
-    "Train a model, and this page tells how many bits a pixel costs under it. Or begin with the exact "
-    "denoiser of the built-in digits, under the schedule that is chosen under Schedules.",
-    "Measure the bound",
+    tr("No run yet"),
+    tr(
+        "Train a model, and this page tells how many bits a pixel costs under it. Or begin with the exact "
+        "denoiser of the built-in digits, under the schedule that is chosen under Schedules."
+    ),
+    tr("Measure the bound"),
 )
 _NOT_MEASURED = (
-    "Not measured yet",
-    "How many bits does a pixel cost under this model? Every image is sent through every timestep, and the "
-    "terms of the bound are summed.",
-    "Measure the bound",
+    tr("Not measured yet"),
+    tr(
+        "How many bits does a pixel cost under this model? Every image is sent through every timestep, and "
+        "the terms of the bound are summed."
+    ),
+    tr("Measure the bound"),
 )
 _BEING_MEASURED = (
-    "Being measured",
-    "Every image is sent through every timestep. The terms of the bound appear here when all are known; how "
-    "far it has come stands above, and Stop ends it.",
+    tr("Being measured"),
+    tr(
+        "Every image is sent through every timestep. The terms of the bound appear here when all are known; "
+        "how far it has come stands above, and Stop ends it."
+    ),
 )
 
 
 _VIEWS = (
-    ("terms", "Terms", "Every term of the bound, over t"),
-    ("steps", "Fewer steps", "What fewer steps cost in bits: the bound of shorter chains"),
+    ("terms", tr("Terms"), tr("Every term of the bound, over t")),
+    ("steps", tr("Fewer steps"), tr("What fewer steps cost in bits: the bound of shorter chains")),
 )
 _CHAINS = (
     ("weight", Qt.PenStyle.SolidLine), ("x0", Qt.PenStyle.DashLine), ("eps", Qt.PenStyle.DotLine),
@@ -95,11 +103,11 @@ class LearnedView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        self.runs = RunChoice("Run whose learned schedule is drawn")
+        self.runs = RunChoice(tr("Run whose learned schedule is drawn"))
         self.runs.run_chosen.connect(self.run_chosen)
         self.words = label("", "muted")
         self.words.setWordWrap(True)
-        for widget in (label("Learned by a run", "section"), self.runs, self.words):
+        for widget in (label(tr("Learned by a run"), "section"), self.runs, self.words):
             column.addWidget(widget)
 
     def show_state(self, state: TheoryState) -> None:
@@ -111,9 +119,12 @@ class LearnedView(QWidget):
 def _learned_words(state: TheoryState) -> str:
     learned = state.learned
     if learned is None:
-        return "Train with the schedule “learned” to see its ω(t), dashed, among the others."
-    cut = "" if learned.tables.steps == state.spec.steps else f", cut into {state.spec.steps:,} steps"
-    return f"ω(t) at step {learned.step:,}, T = {learned.tables.steps:,}{cut}: the dashed line."
+        return tr("Train with the schedule “learned” to see its ω(t), dashed, among the others.")
+    own, asked = learned.tables.steps, state.spec.steps
+    cut = "" if own == asked else tr(", cut into {steps:,} steps", steps=asked)
+    return tr(
+        "ω(t) at step {step:,}, T = {own:,}{cut}: the dashed line.", step=learned.step, own=own, cut=cut
+    )
 
 
 class BoundView(QWidget):
@@ -128,20 +139,20 @@ class BoundView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        self.runs = RunChoice("Run whose bound is shown", (EXACT, NAME))
+        self.runs = RunChoice(tr("Run whose bound is shown"), (EXACT, NAME))
         self.runs.setMinimumWidth(220)
         self.runs.run_chosen.connect(self.run_chosen)
-        self.head = MeasureRow("Send held-out images through every timestep and sum the terms", self.runs)
+        self.head = MeasureRow(tr("Send held-out images through every timestep and sum the terms"), self.runs)
         self.head.measure_requested.connect(self.measure_requested)
         self.head.stop_requested.connect(self.stop_requested)
         column.addWidget(self.head)
-        self.plot = XYPlot("Terms of the bound over t")
-        self.plot.set_axes("t", "bits per dimension and step", x_log=True, y_log=True)
+        self.plot = XYPlot(tr("Terms of the bound over t"))
+        self.plot.set_axes("t", tr("bits per dimension and step"), x_log=True, y_log=True)
         self.empty = EmptyState()
         self.empty.primary_requested.connect(self.measure_requested)
-        self.costs = XYPlot("The bound by the number of steps")
-        self.costs.set_axes("S", "bits per dimension", x_log=True)
-        self.views = Segmented("What is drawn of the bound")
+        self.costs = XYPlot(tr("The bound by the number of steps"))
+        self.costs.set_axes("S", tr("bits per dimension"), x_log=True)
+        self.views = Segmented(tr("What is drawn of the bound"))
         self.views.set_options(_VIEWS)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.plot)
@@ -153,7 +164,7 @@ class BoundView(QWidget):
         self.card.body.addWidget(self.stack)
         column.addWidget(self.empty, 1)
         column.addWidget(self.card, 1)
-        self.sums = Card("In bits per dimension")
+        self.sums = Card(tr("In bits per dimension"))
         self._grid, self._rows = QGridLayout(), 0
         self._grid.setHorizontalSpacing(24)
         self._grid.setColumnStretch(2, 1)
@@ -202,11 +213,11 @@ class BoundView(QWidget):
         t = np.arange(1, len(terms) + 1, dtype=np.float64)
         learned = evaluation.get("run") != NAME
         dash = Qt.PenStyle.DashLine if learned else Qt.PenStyle.SolidLine
-        lines = {"term of the step t → t−1": Line(t, terms, "weight", dash)}
+        lines = {tr("term of the step t → t−1"): Line(t, terms, "weight", dash)}
         if np.isfinite(error).all():
             dots = Qt.PenStyle.DotLine
-            lines["+ 2 standard errors"] = Line(t, terms + 2 * error, "muted", dots)
-            lines["− 2 standard errors"] = Line(t, np.maximum(terms - 2 * error, 1e-9), "muted", dots)
+            lines[tr("+ 2 standard errors")] = Line(t, terms + 2 * error, "muted", dots)
+            lines[tr("− 2 standard errors")] = Line(t, np.maximum(terms - 2 * error, 1e-9), "muted", dots)
         self.plot.set_lines(lines)
         self.costs.set_lines(_cost_lines(elbo.get("chains") or ()))
         self._show_sums(evaluation, elbo)
@@ -217,31 +228,17 @@ class BoundView(QWidget):
             widget = item.widget() if item is not None else None
             if widget is not None:
                 widget.deleteLater()
-        split = "held-out" if evaluation.get("held_out") else "training"
-        step = "" if evaluation.get("run") == NAME else f"step {evaluation.get('step', 0):,} · "
-        draws = "1 draw" if elbo["draws"] == 1 else f"{elbo['draws']} draws"
-        told = ", class told" if elbo.get("conditional") else ""
-        self.sums.set_title(
-            "In bits per dimension",
-            f"{step}{elbo['images']} {split} images, {draws}{told} · σ² = {VARIANCES[elbo['variance']]}",
-        )
+        self.sums.set_title(tr("In bits per dimension"), _measured_on(evaluation, elbo))
         one = _with(elbo["total"], elbo["total_error"]), _number(elbo["draw_spread"])
         two = _with(elbo["chain_total"], elbo["chain_error"]), _number(elbo["chain_draw_spread"])
         self._rows = 0
         self._add_row(_HEADS, "muted")
-        self._add_row(("Luo eq. 58: three terms", *one), latex=BOUND[0])
-        self._add_row(("Luo eq. 44: triples", *two), latex=BOUND[1])
-        names = ("reconstruction", "matching", "prior", "other_total")
-        other = f"the bound with σ² = {VARIANCES[elbo['other_variance']]} instead"
-        words = ("reconstruction L₀", "matching Σ L", "prior", other)
-        parts = [f"{word} {_number(elbo[name])}" for name, word in zip(names, words, strict=True)]
+        self._add_row((tr("Luo eq. 58: three terms"), *one), latex=BOUND[0])
+        self._add_row((tr("Luo eq. 44: triples"), *two), latex=BOUND[1])
         beside, flow = evaluation.get("yardsticks"), evaluation.get("flow")
-        for line in (
-            parts,
-            [] if flow is None else _flow(flow),
-            [] if beside is None else _yardsticks(beside),
-        ):
-            self._add_line(line)
+        self._add_line(_parts(elbo))
+        self._add_line([] if flow is None else _flow(flow))
+        self._add_line([] if beside is None else _yardsticks(beside))
 
     def _add_row(self, cells: tuple[str, ...], role: Role | None = None, latex: str = "") -> None:
         """Numbers beside what they are, and below them the formula that says how."""
@@ -276,24 +273,53 @@ def _cost_lines(chains: Sequence[Mapping[str, Any]]) -> dict[str, Line]:
     }
 
 
+def _measured_on(evaluation: Mapping[str, Any], elbo: Mapping[str, Any]) -> str:
+    """The images, and how often each was drawn from."""
+    n, held_out = elbo["images"], evaluation.get("held_out")
+    images = tr("{n} held-out images", n=n) if held_out else tr("{n} training images", n=n)
+    step = (
+        "" if evaluation.get("run") == NAME else tr("step {step:,}", step=evaluation.get("step", 0)) + " · "
+    )
+    draws = plural("{n} draw", "{n} draws", elbo["draws"])
+    told = tr(", class told") if elbo.get("conditional") else ""
+    return f"{step}{images}, {draws}{told} · σ² = {_VARIANCES[elbo['variance']]}"
+
+
+def _parts(elbo: Mapping[str, Any]) -> list[str]:
+    """What the bound is the sum of, and the other one."""
+    return [
+        tr("reconstruction L₀ {bits}", bits=_number(elbo["reconstruction"])),
+        tr("matching Σ L {bits}", bits=_number(elbo["matching"])),
+        tr("prior {bits}", bits=_number(elbo["prior"])),
+        tr(
+            "the bound with σ² = {variance} instead {bits}",
+            variance=_VARIANCES[elbo["other_variance"]],
+            bits=_number(elbo["other_total"]),
+        ),
+    ]
+
+
 def _flow(found: Mapping[str, Any]) -> list[str]:
     """−log p along the probability flow of the same network."""
-    size = f"{found['images']} images, {found['tolerance']:g} in each step"
-    return [f"along the flow {_with(found['bits'], found['error'])}", size]
+    bits, tolerance = _with(found["bits"], found["error"]), found["tolerance"]
+    size = tr("{n} images, {tolerance:g} in each step", n=found["images"], tolerance=tolerance)
+    return [tr("along the flow {bits}", bits=bits), size]
 
 
 def _yardsticks(found: Mapping[str, Any]) -> list[str]:
     """What the same images cost without a network."""
     y = Yardsticks(**found)
-    fit = "normal distribution" if y.together else "normal distribution of each pixel"
+    fit = tr("normal distribution") if y.together else tr("normal distribution of each pixel")
     return [
-        f"Yardsticks: raw bytes {RAW:g}", f"the {y.levels} levels that occur {_number(y.raw)}",
-        f"histogram of each pixel {_number(y.histogram)}", f"{fit} {_number(y.gaussian)}",
-    ]  # fmt: skip
+        tr("Yardsticks: raw bytes {bits:g}", bits=RAW),
+        tr("the {n} levels that occur {bits}", n=y.levels, bits=_number(y.raw)),
+        tr("histogram of each pixel {bits}", bits=_number(y.histogram)),
+        f"{fit} {_number(y.gaussian)}",
+    ]
 
 
 def _number(value: float) -> str:
-    return "–" if value is None or not np.isfinite(value) else f"{value:.4f}"
+    return "–" if value is None or not np.isfinite(value) else number(value, ".4f")
 
 
 def _with(value: float, error: float) -> str:

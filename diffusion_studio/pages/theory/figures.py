@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QPushButton
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.tables import Tables, diffuse
 from diffusion_studio.core.theory.figures import Figure
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.imageset import to_model_range, to_uint8
 from diffusion_studio.data.spec import DataSpec
@@ -31,7 +32,7 @@ class FiguresView(Scrolled):
     go_requested = Signal(str, str)  # page, path
 
     def __init__(self, figures: Sequence[Figure], tables: Tables) -> None:
-        super().__init__("Figures")
+        super().__init__(tr("Figures"))
         self._drawn: list[tuple[Figure, ChainFigure]] = []
         for figure in figures:
             self.column.addWidget(self._card(figure))
@@ -48,7 +49,7 @@ class FiguresView(Scrolled):
         words.setWordWrap(True)
         card.body.addWidget(words)
         if figure.page:
-            button = QPushButton(f"Show on {PAGES[figure.page]}")
+            button = QPushButton(tr("Show on {page}", page=PAGES[figure.page]))
             path = ACTS_AT[figure.page]
             button.clicked.connect(lambda: self.go_requested.emit(figure.page, path))
             card.body.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)

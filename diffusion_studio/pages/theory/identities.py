@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from diffusion_studio.core.theory.identities import Identity
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.pages.theory.parts import Scrolled, one_side, shown_number
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.flow import FlowRow
@@ -36,21 +37,22 @@ def _table(identity: Identity) -> QGridLayout:
     grid = QGridLayout()
     grid.setHorizontalSpacing(24)
     grid.setVerticalSpacing(4)
-    for column, head in enumerate(("", *identity.names, "apart by")):
+    for column, head in enumerate(("", *identity.names, tr("apart by"))):
         grid.addWidget(_cell(head, column > 0, "muted"), 0, column)
     for row, line in enumerate(identity.numbers(), start=1):
-        cells = (line.what, f"{line.one:.9f}", f"{line.other:.9f}", shown_number(abs(line.one - line.other)))
+        both = number(line.one, ".9f"), number(line.other, ".9f")
+        cells = (line.what, *both, shown_number(abs(line.one - line.other)))
         for column, text in enumerate(cells):
             grid.addWidget(_cell(text, column > 0), row, column)
     grid.setColumnStretch(4, 1)
     return grid
 
 
-def _cell(text: str, number: bool, role: Role | None = None) -> QWidget:
+def _cell(text: str, right: bool, role: Role | None = None) -> QWidget:
     cell = rich_label(subscripted(text), role)
     cell.setWordWrap(True)
     cell.setFont(tabular(cell.font()))
-    if number:
+    if right:
         cell.setAlignment(Qt.AlignmentFlag.AlignRight)
     return cell
 
@@ -59,10 +61,12 @@ class IdentitiesView(Scrolled):
     """All identities, one card below the other; filled when first shown."""
 
     def __init__(self, identities: Sequence[Identity]) -> None:
-        super().__init__("Identities")
+        super().__init__(tr("Identities"))
         intro = label(
-            "Diffusion, scores and flows are one thing in different coordinates: what goes by two names, "
-            "and the numbers of both, computed here in double precision."
+            tr(
+                "Diffusion, scores and flows are one thing in different coordinates: what goes by two names, "
+                "and the numbers of both, computed here in double precision."
+            )
         )
         intro.setWordWrap(True)
         self.column.addWidget(intro)

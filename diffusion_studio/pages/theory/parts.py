@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from diffusion_studio.core.theory.algorithms import Algorithm
 from diffusion_studio.core.theory.equations import Equation
 from diffusion_studio.core.theory.erratum import Deciding, Erratum
+from diffusion_studio.core.words import number, tr, trc
 from diffusion_studio.pages.page import show_algorithm
 from diffusion_studio.widgets.equations.algorithm import AlgorithmBox
 from diffusion_studio.widgets.equations.equation import EquationView
@@ -30,7 +31,8 @@ from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscri
 WIDEST = 1100  # px; wider lines are hard to read
 _SIDE, _WORDS = 260, 150  # px: of one version of an equation at least, and of the words beside one
 PAGES = {
-    "train": "Train", "sample": "Sample", "plane": "2-D", "autoencoder": "Autoencoder", "theory": "Theory",
+    "train": trc("page", "Train"), "sample": trc("page", "Sample"), "plane": trc("page", "2-D"),
+    "autoencoder": trc("page", "Autoencoder"), "theory": trc("page", "Theory"),
 }  # fmt: skip
 
 
@@ -58,7 +60,7 @@ class Scrolled(QScrollArea):
 def shown_number(value: float) -> str:
     """Four digits, or a power of ten where they do not tell."""
     value += 0.0  # no minus before 0
-    return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
+    return number(value, ".4g" if 1e-3 <= abs(value) < 1e5 or value == 0 else ".3e")
 
 
 class ErratumCard(Card):
@@ -69,7 +71,7 @@ class ErratumCard(Card):
         self._title.setTextFormat(Qt.TextFormat.RichText)
         self.set_title(subscripted(erratum.title), erratum.place)
         sides = FlowRow(spacing=24)
-        for name, latex in (("as printed", erratum.printed), ("corrected", erratum.corrected)):
+        for name, latex in ((tr("as printed"), erratum.printed), (tr("corrected"), erratum.corrected)):
             sides.addWidget(one_side(label(name, "section"), latex))
         self.body.addLayout(sides)
         words = rich_label(subscripted(erratum.why))
@@ -82,7 +84,7 @@ class ErratumCard(Card):
         grid = QGridLayout()
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(4)
-        for column, head in enumerate(("", "as printed", "corrected", truth)):
+        for column, head in enumerate(("", tr("as printed"), tr("corrected"), truth)):
             grid.addWidget(self._cell(head, column > 0, "muted"), 0, column)
         for row, line in enumerate(numbers, start=1):
             cells = (line.what, *(shown_number(v) for v in (line.printed, line.corrected, line.truth)))
@@ -93,14 +95,14 @@ class ErratumCard(Card):
         grid.setColumnStretch(4, 1)
         return grid
 
-    def _cell(self, text: str, number: bool, role: Role | None, struck: bool = False) -> QWidget:
+    def _cell(self, text: str, right: bool, role: Role | None, struck: bool = False) -> QWidget:
         text = subscripted(text)
         cell = rich_label(text, role)
         cell.setWordWrap(True)
         font = tabular(cell.font())
         font.setStrikeOut(struck)
         cell.setFont(font)
-        if number:
+        if right:
             cell.setAlignment(Qt.AlignmentFlag.AlignRight)
         return cell
 
@@ -124,10 +126,12 @@ class ErrataView(Scrolled):
     """All errata, one card below the other; filled when first shown."""
 
     def __init__(self, errata: Sequence[Erratum]) -> None:
-        super().__init__("Errata")
+        super().__init__(tr("Errata"))
         intro = label(
-            "Where the references err: as printed against corrected, with the numbers that decide it, "
-            "computed here. The linear schedule with T = 1000, unless another T is named."
+            tr(
+                "Where the references err: as printed against corrected, with the numbers that decide it, "
+                "computed here. The linear schedule with T = 1000, unless another T is named."
+            )
         )
         intro.setWordWrap(True)
         self.column.addWidget(intro)
@@ -142,11 +146,11 @@ class EquationsView(Scrolled):
     go_requested = Signal(str, str)  # page, path of the parameter
 
     def __init__(self, equations: Sequence[Equation]) -> None:
-        super().__init__("Equations")
+        super().__init__(tr("Equations"))
         for group, members in groupby(equations, key=lambda e: e.group):
             card = Card(group)
-            for number, equation in enumerate(members):
-                if number:
+            for place, equation in enumerate(members):
+                if place:
                     card.body.addWidget(_rule())
                 card.body.addLayout(self._row(equation))
             self.column.addWidget(card)
@@ -164,8 +168,8 @@ class EquationsView(Scrolled):
         words.addStretch(1)
         view = EquationView()
         view.set_equation(equation.latex)
-        button = QPushButton(f"Show on {PAGES[equation.page]}")
-        button.setAccessibleName(f"Show where it acts: {equation.title}")
+        button = QPushButton(tr("Show on {page}", page=PAGES[equation.page]))
+        button.setAccessibleName(tr("Show where it acts: {title}", title=equation.title))
         button.clicked.connect(lambda _=False, e=equation: self.go_requested.emit(e.page, e.path))
         row.addLayout(words)
         row.addWidget(view, 1)
@@ -177,7 +181,7 @@ class AlgorithmsView(Scrolled):
     """The algorithms of the texts as boxes; on the Train and Sample pages they stand beside what runs."""
 
     def __init__(self, algorithms: Sequence[Algorithm]) -> None:
-        super().__init__("Algorithms")
+        super().__init__(tr("Algorithms"))
         for algorithm in algorithms:
             card, box = Card(), AlgorithmBox()
             show_algorithm(box, algorithm)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from diffusion_studio.core.describe import with_values
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.theory.model import TheorySpec
 from diffusion_studio.viewmodels.tours.theory import Part
@@ -12,7 +13,7 @@ from diffusion_studio.viewmodels.tours.theory import Part
 if TYPE_CHECKING:
     from diffusion_studio.pages.theory.page import TheoryPage
 
-BUSY = "The bound of a run is being measured. Stop it to go on with the tour."
+BUSY = tr("The bound of a run is being measured. Stop it to go on with the tour.")
 
 
 class Kept(NamedTuple):

@@ -6,14 +6,15 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from diffusion_studio.core.describe import Choice, get_value
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.editors.curve_editor import CurveEditor
 from diffusion_studio.widgets.look.theme import label
 
 # path: (title, colour, floor, whether it falls)
 BY_HAND: dict[str, tuple[str, str, float | None, bool]] = {
-    "objective.weight.points": ("Weight by hand", "weight", 0.0, False),
-    "objective.density.points": ("Density of t by hand", "xt", 0.0, False),
-    "diffusion.schedule.points": ("ln SNR by hand", "text", None, True),
+    "objective.weight.points": (tr("Weight by hand"), "weight", 0.0, False),
+    "objective.density.points": (tr("Density of t by hand"), "xt", 0.0, False),
+    "diffusion.schedule.points": (tr("ln SNR by hand"), "text", None, True),
 }
 
 
@@ -30,9 +31,9 @@ class CurveByHand(QWidget):
         self.editor.edited.connect(lambda points: self.edited.emit(path, points))
         self.editor.settled.connect(self.settled)
         ends = QHBoxLayout()
-        ends.addWidget(label("t = 1 image", "muted"))
+        ends.addWidget(label(tr("t = 1 image"), "muted"))
         ends.addStretch(1)
-        ends.addWidget(label("T noise", "muted"))
+        ends.addWidget(label(tr("T noise"), "muted"))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)

@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSplitter, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.engine.training.timestep_errors import standard_error
 from diffusion_studio.pages.train.parts import framed, overlays
@@ -25,13 +26,16 @@ class TrainCurves(QSplitter):
     def __init__(self, record: RunRecord, state: TrainState, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Vertical, parent)
         self._record, self._state = record, state
-        self.loss = LossPlot("Loss, as minimised", max_hz=PLOT_HZ)
+        self.loss = LossPlot(tr("Loss, as minimised"), max_hz=PLOT_HZ)
         self.timesteps = TimestepPanel(max_hz=PLOT_HZ)
-        self.loss.set_empty_text("The loss of every step appears here as it trains.")
+        self.loss.set_empty_text(tr("The loss of every step appears here as it trains."))
         self.timesteps.plot.set_empty_text(
-            "Here will be the error at every timestep, once a few hundred images were noised and denoised."
+            tr(
+                "Here will be the error at every timestep, "
+                "once a few hundred images were noised and denoised."
+            )
         )
-        self.schedule = XYPlot("Learned noise schedule", max_hz=PLOT_HZ)
+        self.schedule = XYPlot(tr("Learned noise schedule"), max_hz=PLOT_HZ)
         self.schedule.set_axes("t", "ln SNR, −ω(t)")
         self.schedule_card = framed(self.schedule)
         for plot in (framed(self.loss), framed(self.timesteps), self.schedule_card):
@@ -58,7 +62,7 @@ class TrainCurves(QSplitter):
 
     def _show_losses(self) -> None:
         losses, state = self._record.losses, self._state
-        starts = [Mark(float(losses.steps[i]), "resumed") for i in losses.segments[1:]]
+        starts = [Mark(float(losses.steps[i]), tr("resumed")) for i in losses.segments[1:]]
         self.loss.set_marks([*starts, *(Mark(float(step), text) for step, text in state.marks)])
         restarts = tuple(float(step) for step, _ in state.marks)
         name = state.run.name if state.run else ""
@@ -91,7 +95,7 @@ class TrainCurves(QSplitter):
             return
         others = fixed_schedules(self._state.run_steps, event.t)
         solid, dots = Qt.PenStyle.SolidLine, Qt.PenStyle.DotLine
-        lines = {"learned": Line(event.t, log_snr, "score", Qt.PenStyle.DashLine)}
+        lines = {tr("learned"): Line(event.t, log_snr, "score", Qt.PenStyle.DashLine)}
         for (name, values), dash in zip(others.items(), (solid, dots), strict=True):
             lines[name] = Line(event.t, values, "muted", dash)
         self.schedule.set_lines(lines)

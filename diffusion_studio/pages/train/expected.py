@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs.words import length
 from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.widgets.look.theme import GRID, label
@@ -18,13 +19,13 @@ class ExpectedRow(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setAccessibleName("What to expect")
+        self.setAccessibleName(tr("What to expect"))
         self._text = label(role="muted")
         self._text.setWordWrap(True)
         self.longer, self.smaller = QPushButton(), QPushButton()
         self.longer.clicked.connect(self.longer_requested)
         self.smaller.clicked.connect(self.smaller_requested)
-        self.smaller.setToolTip("Pictures of a quarter of the area take about a quarter of the time")
+        self.smaller.setToolTip(tr("Pictures of a quarter of the area take about a quarter of the time"))
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 0, 14, 0)
         row.setSpacing(GRID)
@@ -49,6 +50,6 @@ class ExpectedRow(QFrame):
             self._text.setProperty("role", "strong" if expected.too_short else "muted")
             self._text.style().polish(self._text)
         self.longer.setVisible(expected.too_short)
-        self.longer.setText(f"Train {length(expected.long_enough)}")
+        self.longer.setText(tr("Train {length}", length=length(expected.long_enough)))
         self.smaller.setVisible(expected.too_short and state.smaller_resolution > 0)
-        self.smaller.setText(f"Use {state.smaller_resolution} px")
+        self.smaller.setText(tr("Use {side} px", side=state.smaller_resolution))

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QColorDialog, QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.viewmodels.train.overview import LeftOut, Overview
 from diffusion_studio.viewmodels.train.state import TrainState, fixed_reasons
 from diffusion_studio.widgets.forms.form import Form
@@ -31,11 +32,11 @@ class ImagesView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.pictures = ImageGrid("Images as the network will see them", selectable=False)
-        self.form = Form((("As the network sees them", list(SHAPE)),))
+        self.pictures = ImageGrid(tr("Images as the network will see them"), selectable=False)
+        self.form = Form(((tr("As the network sees them"), list(SHAPE)),))
         self.form.edited.connect(self.edited)
         self.form.edit_finished.connect(self.settled)
-        self.colour = QPushButton("Choose the background …")
+        self.colour = QPushButton(tr("Choose the background …"))
         self.colour.clicked.connect(self._choose_colour)
         self._background = "#ffffff"
         self._build_facts()
@@ -50,16 +51,16 @@ class ImagesView(QWidget):
         row.addWidget(side, 2)
 
     def _build_facts(self) -> None:
-        self.facts, self._fact_rows = Card("What there is"), QGridLayout()
+        self.facts, self._fact_rows = Card(tr("What there is")), QGridLayout()
         self._fact_rows.setHorizontalSpacing(12)
         self._fact_rows.setColumnStretch(1, 1)
         self.facts.body.addLayout(self._fact_rows)
-        self.classes, self.bars = Card("Classes"), OccupancyBars()
-        self.bars.setAccessibleName("Classes")
+        self.classes, self.bars = Card(tr("Classes")), OccupancyBars()
+        self.bars.setAccessibleName(tr("Classes"))
         self.classes.body.addWidget(self.bars)
-        self.left_out, self._reasons = Card("Left out"), QVBoxLayout()
+        self.left_out, self._reasons = Card(tr("Left out")), QVBoxLayout()
         self.left_out.body.addLayout(self._reasons)
-        self.files = QPushButton("Show the files …")
+        self.files = QPushButton(tr("Show the files …"))
         self.files.setProperty("link", True)
         self.files.clicked.connect(self.skipped_requested)
         self.left_out.body.addWidget(self.files, 0, Qt.AlignmentFlag.AlignLeft)
@@ -80,7 +81,7 @@ class ImagesView(QWidget):
     def _choose_colour(self) -> None:
         dialog = QColorDialog(QColor(self._background), self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle("Background")
+        dialog.setWindowTitle(tr("Background"))
         dialog.colorSelected.connect(self._take_colour)
         dialog.open()
 
@@ -106,7 +107,7 @@ class ImagesView(QWidget):
     def _show_overview(self, state: TrainState) -> None:
         found = state.overview
         self.pictures.set_empty_text(
-            "The images are being read …" if state.reading is not None else "There are no images yet."
+            tr("The images are being read …") if state.reading is not None else tr("There are no images yet.")
         )
         self.pictures.set_images(None if found is None else found.pictures)
         self.pictures.set_captions(() if found is None else found.captions)
@@ -132,15 +133,17 @@ class ImagesView(QWidget):
         most = sorted(found.classes, key=lambda each: -each[1])[:CLASSES]
         total = sum(count for _, count in found.classes) or 1
         more = len(found.classes) - len(most)
-        self.classes.set_title(f"{len(found.classes)} classes", f"{more} more" if more else "")
+        classes = tr("{n} classes", n=len(found.classes))
+        self.classes.set_title(classes, tr("{n} more", n=more) if more else "")
         shares = BarSeries("", [count / total for _, count in most], "x0")
-        self.bars.set_bars([f"{_short(name)}  {count:,}" for name, count in most], [shares])
+        self.bars.set_bars([f"{_short(name)}  {number(count, ',')}" for name, count in most], [shares])
 
     def _show_left_out(self, groups: tuple[LeftOut, ...]) -> None:
         _clear(self._reasons)
         self.files.setVisible(bool(groups))
         total = sum(group.count for group in groups)
-        self.left_out.set_title("Left out", f"{total:,} files" if total else "nothing")
+        files = tr("{total:,} files", total=total) if total else tr("nothing")
+        self.left_out.set_title(tr("Left out"), files)
         for group in groups:
             words = label(group.words)
             words.setWordWrap(True)

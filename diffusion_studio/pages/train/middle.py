@@ -5,12 +5,17 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.widgets.forms.segmented import Segmented
 
 CHOICES = (
-    ("images", "Images", "The images as the network will see them, and what there is to know of them"),
-    ("training", "Training", "Losses, errors by timestep and samples"),
+    (
+        "images",
+        tr("Images"),
+        tr("The images as the network will see them, and what there is to know of them"),
+    ),
+    ("training", tr("Training"), tr("Losses, errors by timestep and samples")),
 )
 
 
@@ -27,7 +32,7 @@ class TrainMiddle(QWidget):
         super().__init__(parent)
         self._images, self._empty, self._live = images, empty, live
         self._trained = False
-        self.choice, self.stack = Segmented("What is seen in the middle"), QStackedWidget()
+        self.choice, self.stack = Segmented(tr("What is seen in the middle")), QStackedWidget()
         self.choice.set_options(CHOICES)
         for widget in (empty, live, images):
             self.stack.addWidget(widget)

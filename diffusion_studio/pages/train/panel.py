@@ -9,6 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from diffusion_studio.core.describe import knobs
+from diffusion_studio.core.words import plural, tr
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.training.presets import PRESETS, nearest_preset
 from diffusion_studio.pages.page import titled
@@ -21,19 +22,19 @@ from diffusion_studio.widgets.frame.cards import DataCard, SkippedDialog
 from diffusion_studio.widgets.look.theme import label
 
 SECTIONS = (
-    ("Length", ["training.seconds", "training.steps"]),
-    ("Objective", ["objective"]),
-    ("Noise schedule", ["diffusion"]),
-    ("Network", ["model"]),
-    ("Optimizer", ["training", "seed"]),
+    (tr("Length"), ["training.seconds", "training.steps"]),
+    (tr("Objective"), ["objective"]),
+    (tr("Noise schedule"), ["diffusion"]),
+    (tr("Network"), ["model"]),
+    (tr("Optimizer"), ["training", "seed"]),
     (
-        "Images",
+        tr("Images"),
         ["data.resolution", "data.channels", "data.fit", "data.background", "data.flip", "data.held_out"],
     ),
 )
 
 FEW = 3  # changes with which a preset is still that preset
-NO_CODE = (
+NO_CODE = tr(
     "For larger pictures there is diffusion in a code: train an AutoencoderKL of these images first, on the "
     "Autoencoder page, and choose it here."
 )
@@ -51,7 +52,7 @@ class TrainPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.data_card, self.skipped = DataCard(), SkippedDialog(self)
-        self.presets = Segmented("Preset", stretch=True)
+        self.presets = Segmented(tr("Preset"), stretch=True)
         self.presets.set_options([(p.key, p.title, p.help) for p in PRESETS])
         self.own = OwnPresetsButton()
         self.curves = {path: CurveByHand(path, *look) for path, look in BY_HAND.items()}
@@ -61,8 +62,8 @@ class TrainPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
-        column.addLayout(titled("Data", self.data_card))
-        column.addLayout(titled("Preset", self.presets, self._build_changes(), self.own))
+        column.addLayout(titled(tr("Data"), self.data_card))
+        column.addLayout(titled(tr("Preset"), self.presets, self._build_changes(), self.own))
         for curve in self.curves.values():
             column.addWidget(curve)
         column.addWidget(self.form)
@@ -82,7 +83,7 @@ class TrainPanel(QWidget):
     def _build_changes(self) -> QWidget:
         """The line that says how far the parameters have left a preset, with the way back."""
         self.changes, line = label("", "muted"), QWidget()
-        self.reset = QPushButton("Reset")
+        self.reset = QPushButton(tr("Reset"))
         self.reset.setProperty("link", True)
         self.reset.clicked.connect(self._go_back_to_preset)
         row = QHBoxLayout(line)
@@ -101,11 +102,11 @@ class TrainPanel(QWidget):
         preset, paths = nearest_preset(config)
         self._nearest = preset.key
         self.presets.set_value(preset.key if len(paths) <= FEW else "")
-        count = "1 change" if len(paths) == 1 else f"{len(paths)} changes"
+        count = plural("{n} change", "{n} changes", len(paths))
         self.changes.setText(f"{preset.title}, {count}")
         titles = [knob.title for knob in knobs(config) if knob.path in paths]
-        self.changes.setToolTip(f"Changed: {', '.join(titles)}")
-        self.reset.setToolTip(f"Back to the values of “{preset.title}”")
+        self.changes.setToolTip(tr("Changed: {titles}", titles=", ".join(titles)))
+        self.reset.setToolTip(tr("Back to the values of “{title}”", title=preset.title))
         self._changes_line.setVisible(bool(paths))
 
     def show_config(self, state: TrainState) -> None:
@@ -128,7 +129,7 @@ class TrainPanel(QWidget):
         """Offers pixels, and the codes that there are; one that was chosen elsewhere stays."""
         chosen = config.model.code
         codes = {**({chosen: Path(chosen).name} if chosen else {}), **self._codes}
-        self.form.set_options("model.code", [("", "pixels"), *codes.items()])
+        self.form.set_options("model.code", [("", tr("pixels")), *codes.items()])
         self.form.set_choice(config)
         self.form.set_note("model.code", "" if codes else NO_CODE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.viewmodels.train.state import TrainState
@@ -24,11 +25,14 @@ def caption(state: TrainState) -> str:
     """The weight in words, with its value in the middle."""
     objective, tables = state.config.objective, state.config.diffusion.tables()
     if objective.variance == "vlb":
-        return "the bound itself, term by term · iDDPM eq. 4"
+        return tr("the bound itself, term by term · iDDPM eq. 4")
     weight = type(objective.weight)
     t = max(tables.steps * 28 // 100, 1)
     value = float(objective.weight.on_eps(tables)[t])
-    return f"λ: {weight.title} · λ at t = {t} is {value:.3g} on the ε error · {weight.source}"
+    return tr(
+        "λ: {weight.title} · λ at t = {t} is {value:.3g} on the ε error · {weight.source}",
+        weight=weight, t=t, value=value,
+    )  # fmt: skip
 
 
 def overlays(event: TimestepErrors) -> dict[str, Overlay]:
@@ -37,9 +41,9 @@ def overlays(event: TimestepErrors) -> dict[str, Overlay]:
     if event.weight is not None:
         found["λ_t"] = Overlay(event.weight, "weight")
     if event.density is not None:
-        found["density of t"] = Overlay(event.density, "xt", height=0.5)
+        found[tr("density of t")] = Overlay(event.density, "xt", height=0.5)
     if event.share is not None:
-        found["share of the loss"] = Overlay(event.share, "sky", bars=True)
+        found[tr("share of the loss")] = Overlay(event.share, "sky", bars=True)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.pages.train.parts import measures
 from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
 from diffusion_studio.widgets.forms.slider import ThinSlider
@@ -12,8 +13,8 @@ from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots.quality_view import QualityView
 
-COMING = "The first samples appear here after a few seconds of training."
-NONE = "This run ended before it drew samples. Resume it, and they appear here."
+COMING = tr("The first samples appear here after a few seconds of training.")
+NONE = tr("This run ended before it drew samples. Resume it, and they appear here.")
 Marks = tuple[tuple[int, str], ...]  # (step, what was changed)
 
 
@@ -21,19 +22,19 @@ class SamplesCard(Card):
     """Shows the newest samples, or those that the slider goes back to."""
 
     def __init__(self, previews: PreviewHistory, parent: QWidget | None = None) -> None:
-        super().__init__("Samples", parent)
+        super().__init__(tr("Samples"), parent)
         self._previews = previews
-        self.grid = ImageGrid("Samples of the training")
+        self.grid = ImageGrid(tr("Samples of the training"))
         self.grid.set_empty_text(COMING)
         self.history = ThinSlider()
         self.history.setRange(0, 0)
-        self.history.setAccessibleName("Step of training whose samples are shown")
-        self.history.setToolTip("Look back at earlier samples; the noise is always the same")
+        self.history.setAccessibleName(tr("Step of training whose samples are shown"))
+        self.history.setToolTip(tr("Look back at earlier samples; the noise is always the same"))
         self.history.valueChanged.connect(self._show)
         ends = QHBoxLayout()
-        ends.addWidget(label("first", "muted"))
+        ends.addWidget(label(tr("first"), "muted"))
         ends.addWidget(self.history, 1)
-        ends.addWidget(label("now", "muted"))
+        ends.addWidget(label(tr("now"), "muted"))
         self.quality = QualityView()
         self.quality.show_measures(None)
         self.body.addWidget(self.grid, 1)
@@ -60,11 +61,11 @@ class SamplesCard(Card):
         previews = self._previews
         if not 0 <= index < len(previews):
             self.grid.set_images(None)
-            self.set_title("Samples")
+            self.set_title(tr("Samples"))
             self.quality.show_measures(None)
             return
         step = previews.step(index)
         measured = previews.quality.get(step)
         self.quality.show_measures(None if measured is None else measures(step, measured))
         self.grid.set_images(previews.images(index))
-        self.set_title("Samples", f"EMA · DDIM 20 · step {step:,}")
+        self.set_title(tr("Samples"), tr("EMA · DDIM 20 · step {step:,}", step=step))

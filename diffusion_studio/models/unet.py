@@ -29,7 +29,7 @@ class UNetSpec(Choice):
     """The size of the U-Net; 0 and empty mean: chosen from the resolution and the device."""
 
     code: str = knob(
-        "", title=tr("learns in"), words={"": tr("pixels")},
+        "", title=tr("learns in"), words={"": trc("learns in", "pixels")},
         help=tr("Diffusion in a code: a run of train-autoencoder with code.network=kl, or a folder with an "
              "AutoencoderKL of diffusers. The images are encoded once, the network learns their codes, and "
              "its samples are decoded. Empty: it learns the pixels."),

@@ -1,6 +1,7 @@
 """How smoothly the plane moves, how fast it learns, how much memory it keeps.
 
-    python -m benchmarks.plane [frames] [large] [drag] [train] [score] [memory] [exact]
+    python -m benchmarks.plane [frames] [large] [drag] [train] [score] [energy]
+                               [memory] [exact]
 
 frames  10,000 particles, the exact score of eight modes, field and contours drawn: frames a second, and the
         time between two paints. One step a frame; Langevin (a still field), DDPM (a new one every frame).
@@ -8,6 +9,8 @@ large   the same with 100,000 particles.
 drag    from a mode or γ being moved to the field, contours and arrows being painted.
 train   how often the learned field is redrawn while the network trains, playing beside it.
 score   20 seconds of training on each preset mixture: E‖ŝ−s‖² as a share of E‖s‖², under p_t, over all t.
+energy  a minute (PLANE_SECONDS sets another number) of training of an energy on each shape, or on those that
+        PLANE_SHAPES names ("line roll"): how far it is from −log p in nats, at five noise levels.
 memory  minutes of play with everything on, guidance in turns too (default 10; PLANE_MINUTES sets another
         number): resident memory, warnings, and how late a timer of 10 ms comes.
 exact   the largest errors of score, posterior, likelihood and Langevin's variance.
@@ -194,6 +197,32 @@ def measure_score() -> None:
     table(("20 s of training", "steps", "score error", "≤ 5 %"), rows)
 
 
+def measure_energy() -> None:
+    import torch
+
+    from diffusion_studio.core.describe import with_values
+    from diffusion_studio.engine.jobs.control import Control
+    from diffusion_studio.engine.machine.helper_threads import work_alone
+    from diffusion_studio.engine.plane.field import Window, learned_view
+    from diffusion_studio.engine.plane.learner import Learned, learn
+    from diffusion_studio.engine.plane.shapes import SHAPES
+    from diffusion_studio.engine.plane.spec import PlaneSpec
+
+    times, rows, seconds = (1, 10, 50, 200, 600), [], os.environ.get("PLANE_SECONDS", "60")
+    asked = os.environ.get("PLANE_SHAPES", " ".join(shape.key for shape in SHAPES)).split()
+    work_alone()  # as in the window
+    for shape in (shape for shape in SHAPES if shape.key in asked):
+        spec = PlaneSpec(shape=shape.key, modes=shape.make())
+        spec = with_values(spec, [("learning.gives", "energy"), ("learning.seconds", seconds)])
+        *_, last = (event for event in learn(spec, Control()) if isinstance(event, Learned))
+        levels = ((t, spec.denoiser().level(t, torch.float32)) for t in times)
+        found = [learned_view(level, last.denoiser, t, Window(), 24).apart for t, level in levels]
+        nats = [f"{value:.3f}" for value in found]
+        rows.append((shape.title, last.step, *nats, against(max(found), 0.1)))
+        print(*rows[-1], flush=True)
+    table((f"{seconds} s of training", "steps", *(f"t = {t}" for t in times), "≤ 0.1 nats"), rows)
+
+
 def lateness_row(title: str, late: list[float]) -> tuple[object, ...]:
     """How late the beats of a timer came, in seconds."""
     times = (f"{1000 * x:.1f}" for x in (median(late), share_within(late, 99), max(late)))
@@ -317,6 +346,7 @@ CHOICES = {
     "drag": measure_drag,
     "train": measure_training,
     "score": measure_score,
+    "energy": measure_energy,
     "memory": measure_memory,
     "exact": measure_exactness,
 }

@@ -22,12 +22,12 @@ class Spy:
         self.heard: list[str] = []
         self.watched = [model, *model.findChildren(QObject)]
         for thing in self.watched:
-            if type(thing).__module__.startswith("diffusion_studio.") and not isinstance(thing, Job | Slot):
+            if not isinstance(thing, Job | Slot):
                 self._listen(thing)
 
     def _listen(self, thing: QObject) -> None:
-        names = [name for name, value in vars(type(thing)).items() if isinstance(value, Signal)]
-        for name in names:
+        own = (cls for cls in type(thing).__mro__ if cls.__module__.startswith("diffusion_studio."))
+        for name in {name for cls in own for name, value in vars(cls).items() if isinstance(value, Signal)}:
             told = f"{type(thing).__name__}.{name}"
             getattr(thing, name).connect(lambda *_, told=told: self.heard.append(told))
 

@@ -56,7 +56,7 @@ class Restart(Sampler):
         source="Xu et al. 2023, §3.1",
     )  # fmt: skip
     steps: int = knob(
-        3, title=tr("steps of a restart"), symbol="N", ge=1, le=50,
+        3, title=tr("steps each"), symbol="N", ge=1, le=50,
         help=tr("Heun steps of each way down again, spaced as EDM's levels; each calls the network twice."),
         source="Xu et al. 2023, §3.1; EDM eq. 5",
     )  # fmt: skip

@@ -18,7 +18,7 @@ from diffusion_studio.widgets.look.theme import label, theme
 
 _QUANTITIES = (("x̂", "x0"), ("x_0", "x0"), ("x_t", "xt"), ("λ", "weight"), ("γ", "guidance"), ("ŝ", "score"),
                ("ε", "eps"), ("σ", "eps"), ("η", "eps"))  # fmt: skip
-_SUBSCRIPT = re.compile(r"_(\{[^}]*\}|\w)")
+_SUBSCRIPT = re.compile(r"_(\{[^}]*\}|\w+)")
 
 
 def quantity_of(symbol: str) -> str | None:

@@ -7,6 +7,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from diffusion_studio.core.describe import Choice, Member, OneOf, get_value, knob, knobs, with_value
+from diffusion_studio.widgets.forms.field import symbol_html
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.look.theme import theme
 
@@ -264,6 +265,11 @@ def test_that_a_tooltip_carries_formula_range_default_and_source(page):
     rate = page.form.field("rate").tooltip_html()
     assert all(s in rate for s in ("learning rate", "Step size.", "above 0", "Default 2e-3.", "somebody"))
     assert "data:image/png;base64," in page.form.field("shape.kind").tooltip_html()
+
+
+def test_that_a_word_below_a_symbol_is_whole():
+    found = {symbol: symbol_html(symbol) for symbol in ("ς_min", "x_{t+1}", "γ_t/γ")}
+    assert found == {"ς_min": "ς<sub>min</sub>", "x_{t+1}": "x<sub>t+1</sub>", "γ_t/γ": "γ<sub>t</sub>/γ"}
 
 
 def test_that_a_long_name_gives_way_before_its_symbol(page):

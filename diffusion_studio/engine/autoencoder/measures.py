@@ -17,6 +17,7 @@ from diffusion_studio.core.autoencoder.gradients import gradients
 from diffusion_studio.core.autoencoder.hierarchy import by_posterior, over_triples, plain
 from diffusion_studio.core.autoencoder.weighted import importance_weighted
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.autoencoder.bound import bound_terms
 from diffusion_studio.engine.autoencoder.model import CodeModel
 from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
@@ -149,7 +150,7 @@ def scatter(model: CodeModel, image: NDArray[np.uint8], draws: int, seed: int) -
     """
     network = model.network
     if not isinstance(network, HierarchyNetwork):
-        raise Refused("Only a hierarchy has several ways to write its bound; train one of the kind hvae.")
+        raise Refused(tr("Only a hierarchy has several ways to write its bound; train one of the kind hvae."))
     generator = torch.Generator().manual_seed(seed)
 
     def noise(t: int, q: Normal) -> Tensor:

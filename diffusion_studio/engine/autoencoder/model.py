@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.core.autoencoder.decoders import Decoder
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import to_model_range, to_uint8
 from diffusion_studio.engine.autoencoder.build import build_network, decoder_of
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
@@ -115,11 +116,13 @@ def open_model(path: Path, device: torch.device) -> CodeModel:
     checkpoint, complaints = run.newest_checkpoint()
     data = run.config.data
     if not data.channels or not data.resolution:
-        raise RunError(f"{run.name} does not say what shape its images have.")
+        raise RunError(tr("{run} does not say what shape its images have.", run=run.name))
     network = build_network(run.config, (data.channels, data.resolution, data.resolution))
     try:
         network.load_state_dict(read_tensors(checkpoint, AVERAGE))
     except RuntimeError as error:
-        raise CheckpointError(f"{checkpoint} belongs to another network.") from error
+        raise CheckpointError(
+            tr("{checkpoint} belongs to another network.", checkpoint=checkpoint)
+        ) from error
     network = network.to(device).eval().requires_grad_(False)
     return CodeModel(run.config, network, checkpoint_step(checkpoint), run.name, complaints)

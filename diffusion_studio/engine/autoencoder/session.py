@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from diffusion_studio.core.describe import get_value
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.data.load import load
@@ -95,7 +96,7 @@ def resumed_session(
     try:
         checkpoint, complaints = run.newest_checkpoint()
     except RunError as error:
-        session.notes += (f"{error} Training begins again at step 0.",)
+        session.notes += (tr("{error} Training begins again at step 0.", error=error),)
         return session
     session.notes += complaints
     session.counters = resume(task, checkpoint)
@@ -110,12 +111,23 @@ def _reconfigured(run: Run[AutoencoderConfig], config: AutoencoderConfig | None)
     if config is None or config == run.config:
         return run
     if config.kind != run.config.kind:
-        raise RunError(f"{run.name} is of the kind {run.config.kind}, not {config.kind}: start a new run.")
+        raise RunError(
+            tr(
+                "{run} is of the kind {kind}, not {wanted}: start a new run.",
+                run=run.name,
+                kind=run.config.kind,
+                wanted=config.kind,
+            )
+        )
     here = with_images_at(run, config.data.source)  # checked when they are read
     for name in FIXED:
         if name in type(config).model_fields and get_value(config, name) != get_value(here.config, name):
             raise RunError(
-                f"The {name} of {run.name} cannot change after its first step; start a new run for that."
+                tr(
+                    "The {name} of {run} cannot change after its first step; start a new run for that.",
+                    name=name,
+                    run=run.name,
+                )
             )
     return Run(run.path, config)
 
@@ -152,7 +164,10 @@ def _kept_weight(session: CodeSession, event: WeightChanged) -> Iterator[events.
     try:
         session.run.write_config()
     except OSError as error:
-        why = f"The changed weight could not be written: {error.strerror or error}. Training goes on."
+        why = tr(
+            "The changed weight could not be written: {reason}. Training goes on.",
+            reason=error.strerror or error,
+        )
         yield events.Warned(why, event.step)
 
 
@@ -163,7 +178,9 @@ def _kept_picture(session: CodeSession, seen: Looked) -> Iterator[events.Event]:
     try:
         save_grid(path, seen.samples, settings)
     except OSError as error:
-        yield events.Warned(f"The samples could not be saved: {error.strerror or error}.", seen.step)
+        yield events.Warned(
+            tr("The samples could not be saved: {reason}.", reason=error.strerror or error), seen.step
+        )
 
 
 def limits_of(spec: FitSpec) -> Limits:

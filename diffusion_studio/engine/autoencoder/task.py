@@ -14,6 +14,7 @@ from torch import Tensor
 
 from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.devices import sent
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.autoencoder.bound import BoundTerms, bound_terms, squared_error
 from diffusion_studio.engine.autoencoder.build import build_network, decoder_of
@@ -154,7 +155,7 @@ class AutoencoderTask:
             self.average.load_state_dict(dict(content.tensors[AVERAGE]))
             self._descent.restore(content.tensors[OPTIMIZER])
         except (KeyError, RuntimeError) as error:
-            raise CheckpointError("The checkpoint belongs to another network.") from error
+            raise CheckpointError(tr("The checkpoint belongs to another network.")) from error
 
 
 def learning_share(number: int, share: float) -> float:

@@ -22,12 +22,13 @@ from diffusion_studio.core.samplers.ddpm import NOT_LEARNED
 from diffusion_studio.core.steps.clipping import Clipping, Unclipped
 from diffusion_studio.core.steps.inversion import InversionStep
 from diffusion_studio.core.steps.update import Update
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.chains.first_state import exhausted, images_of
 from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS, SampleSpec
 from diffusion_studio.engine.chains.source import Source, earlier_checkpoint, opened_once
 
 PIXELS_AT_ONCE = 256 * 32 * 32  # of a batch that goes through the network
-NOT_NUMBERS = (
+NOT_NUMBERS = tr(
     "The chain of {name} ran into values that are not numbers at t = {t}: its weights are damaged, or its "
     "steps are too large for the sampler."
 )
@@ -109,8 +110,10 @@ class Chain:
             self._earlier()
         if self.shift is not None and not any(update.sigma for update in self.updates):
             raise Refused(
-                "Guidance that moves the mean of a step acts through the noise of the step, and this sampler "
-                "adds none. Let it act on ε̂, or choose a sampler that adds noise."
+                tr(
+                    "Guidance that moves the mean of a step acts through the noise of the step, and this "
+                    "sampler adds none. Let it act on ε̂, or choose a sampler that adds noise."
+                )
             )
 
     def check(self) -> None:
@@ -139,12 +142,22 @@ class Chain:
         classes, spec = len(self.class_names), self.spec
         if not classes:
             if spec.label >= 0:
-                raise Refused(f"{self.source.name} was trained without labels, so no class can be asked for.")
+                raise Refused(
+                    tr(
+                        "{source} was trained without labels, so no class can be asked for.",
+                        source=self.source.name,
+                    )
+                )
             return None
         for asked in (spec.label, *spec.guide.other_classes):
             if asked >= classes:
                 raise Refused(
-                    f"{self.source.name} has the classes 0 … {classes - 1}; there is no class {asked}."
+                    tr(
+                        "{source} has the classes 0 … {last}; there is no class {asked}.",
+                        source=self.source.name,
+                        last=classes - 1,
+                        asked=asked,
+                    )
                 )
         if spec.guidance == 0 and spec.curve.kind == "constant" and not spec.guide.other_classes:
             return None
@@ -218,8 +231,11 @@ class Chain:
     def _aids(self) -> Aids:
         if self.spec.guide.needs == "classifier" and self.source.classifier is None:
             raise Refused(
-                f"{self.source.name} has no classifier of noisy images yet; train one first, under "
-                "Classifier on the Sample page or with diffusion-studio train-classifier RUN."
+                tr(
+                    "{source} has no classifier of noisy images yet; train one first, under Classifier on "
+                    "the Sample page or with diffusion-studio train-classifier RUN.",
+                    source=self.source.name,
+                )
             )
         return Aids(self.source.classifier)
 

@@ -12,6 +12,7 @@ from pydantic import model_validator
 
 from diffusion_studio.core.describe import Choice, Knob, get_value, knob, knobs, validated
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import NoiseStart
 from diffusion_studio.engine.files.files import write_atomically
@@ -26,9 +27,9 @@ MOST_BRANCHES = 256
 class Branch(Choice):
     """A chain that leaves another one at a state, with anything changed from there on."""
 
-    name: str = knob("", title="name", help="Empty: what it changes.")
-    parent: int = knob(0, title="parent", help="The track it leaves.", ge=0)
-    time: int = knob(1, title="time", help="t of the state at which it leaves.", ge=1)
+    name: str = knob("", title=tr("name"), help=tr("Empty: what it changes."))
+    parent: int = knob(0, title=tr("parent"), help=tr("The track it leaves."), ge=0)
+    time: int = knob(1, title=tr("time"), help=tr("t of the state at which it leaves."), ge=1)
     spec: SampleSpec = SampleSpec()
 
 
@@ -37,17 +38,17 @@ class ChainTree(Choice):
 
     spec: SampleSpec = SampleSpec()
     branches: tuple[Branch, ...] = knob(
-        (), title="branches", help="In the order of their making.", max_length=MOST_BRANCHES
+        (), title=tr("branches"), help=tr("In the order of their making."), max_length=MOST_BRANCHES
     )
-    active: int = knob(0, title="shown", help="The track that is shown and edited.", ge=0)
-    compared: int = knob(-1, title="compared", help="The track it is compared with; −1 none.", ge=-1)
+    active: int = knob(0, title=tr("shown"), help=tr("The track that is shown and edited."), ge=0)
+    compared: int = knob(-1, title=tr("compared"), help=tr("The track it is compared with; −1 none."), ge=-1)
 
     @model_validator(mode="after")
     def _possible(self) -> ChainTree:
         if any(branch.parent > number for number, branch in enumerate(self.branches)):
-            raise Refused("a branch must leave a track that stands before it")
+            raise Refused(tr("a branch must leave a track that stands before it"))
         if max(self.active, self.compared) > len(self.branches):
-            raise Refused("there is no such track")
+            raise Refused(tr("there is no such track"))
         return self
 
     @property
@@ -75,7 +76,7 @@ class ChainTree(Choice):
         """Of each track the name that was given to it, or what it changes; no two are called the same."""
         said = [self._said_of(track) for track in self.tracks]
         return tuple(
-            label if said.index(label) == track else f"{label} · branch {track}"
+            label if said.index(label) == track else tr("{label} · branch {track}", label=label, track=track)
             for track, label in enumerate(said)
         )
 
@@ -85,9 +86,13 @@ class ChainTree(Choice):
 
     def _said_of(self, track: int) -> str:
         if track == 0:
-            return "main chain"
+            return tr("main chain")
         branch = self.branches[track - 1]
-        return branch.name or changes(self.spec_of(branch.parent), branch.spec) or f"branch {track}"
+        return (
+            branch.name
+            or changes(self.spec_of(branch.parent), branch.spec)
+            or tr("branch {track}", track=track)
+        )
 
     def with_spec(self, spec: SampleSpec) -> ChainTree:
         """Another spec for the track that is shown."""
@@ -114,7 +119,10 @@ class ChainTree(Choice):
         """
         if len(self.branches) >= MOST_BRANCHES:
             raise Refused(
-                f"A chain can have {MOST_BRANCHES} branches; delete one that is not needed any more."
+                tr(
+                    "A chain can have {most} branches; delete one that is not needed any more.",
+                    most=MOST_BRANCHES,
+                )
             )
         parent = self.active
         while parent and time > self.branches[parent - 1].time:
@@ -128,14 +136,14 @@ class ChainTree(Choice):
         if track == 0:
             return self
         gone = {track}
-        for number in range(track + 1, len(self.branches) + 1):
-            if self.parent_of(number) in gone:
-                gone.add(number)
-        left = [number for number in self.tracks if number not in gone]
-        place = {number: k for k, number in enumerate(left)}
+        for other in range(track + 1, len(self.branches) + 1):
+            if self.parent_of(other) in gone:
+                gone.add(other)
+        left = [other for other in self.tracks if other not in gone]
+        place = {other: k for k, other in enumerate(left)}
         branches = tuple(
-            self.branches[number - 1].model_copy(update={"parent": place[self.parent_of(number)]})
-            for number in left[1:]
+            self.branches[other - 1].model_copy(update={"parent": place[self.parent_of(other)]})
+            for other in left[1:]
         )
         shown = self.active
         while shown in gone:
@@ -188,9 +196,9 @@ def changes(before: SampleSpec, after: SampleSpec) -> str:
 def _said(knob: Knob, value: Any) -> str:
     """ "η = 0.5", or "zero SNR at T off"."""
     if isinstance(value, bool):
-        return f"{knob.title} {'on' if value else 'off'}"
+        return f"{knob.title} {tr('on') if value else tr('off')}"
     words = dict(knob.options).get(value) if knob.options else None
-    text = words or (f"{value:.3g}" if isinstance(value, float) else str(value))
+    text = words or (number(value, ".3g") if isinstance(value, float) else str(value))
     return f"{knob.symbol or knob.title} = {text}"
 
 
@@ -202,7 +210,7 @@ def save_tree(run: Path, tree: ChainTree) -> None:
     """
     data = json.dumps(tree.model_dump(mode="json"), indent=1).encode()
     if len(data) > MOST_BYTES:
-        raise OSError(errno.EFBIG, "the chains begin at too many images to be kept", str(run / FILE))
+        raise OSError(errno.EFBIG, tr("the chains begin at too many images to be kept"), str(run / FILE))
     write_atomically(run / FILE, data)
 
 
@@ -218,7 +226,13 @@ def load_tree(run: Path) -> ChainTree | None:
         return None
     except (OSError, Refused) as error:
         reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
-        raise Refused(f"The chains saved with {run.name} cannot be read: {reason.rstrip('.')}.") from None
+        raise Refused(
+            tr(
+                "The chains saved with {run} cannot be read: {reason}.",
+                run=run.name,
+                reason=reason.rstrip("."),
+            )
+        ) from None
 
 
 def set_aside(run: Path) -> None:

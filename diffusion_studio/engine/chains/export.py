@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import printable, to_pictures
 from diffusion_studio.engine.chains.chain import NOT_NUMBERS, Chain
 from diffusion_studio.engine.chains.trajectory import Trajectory
@@ -88,8 +89,13 @@ def _check_kept(chain: Chain) -> None:
     needed, free = 4 * states * math.prod(chain.source.shape(chain.spec.count)), free_memory()
     if needed > free:
         raise Refused(
-            f"To keep every state of {chain.spec.count:,} images takes {needed / 1e9:,.1f} GB, and "
-            f"{free / 1e9:,.1f} GB are free. Ask for fewer images or fewer steps."
+            tr(
+                "To keep every state of {count:,} images takes {needed:,.1f} GB, and {free:,.1f} GB "
+                "are free. Ask for fewer images or fewer steps.",
+                count=chain.spec.count,
+                needed=needed / 1e9,
+                free=free / 1e9,
+            )
         )
 
 
@@ -107,7 +113,14 @@ def _numpy(x: torch.Tensor) -> NDArray[np.float32]:
 def check_suffix(path: Path) -> None:
     """Raises Refused, with a sentence, for a file that would be of a kind that cannot be written."""
     if path.suffix.lower() not in SUFFIXES:
-        raise Refused(f"{path} should end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+        raise Refused(
+            tr(
+                "{path} should end in {suffixes} or {last}.",
+                path=path,
+                suffixes=", ".join(SUFFIXES[:-1]),
+                last=SUFFIXES[-1],
+            )
+        )
     if path.suffix.lower() == VIDEO:
         check_video()
 
@@ -142,7 +155,7 @@ def save_trajectory(
     """
     check_suffix(path)
     if trajectory.ready < 2:
-        raise Refused("The chain is not computed yet; wait for its first steps.")
+        raise Refused(tr("The chain is not computed yet; wait for its first steps."))
     path.parent.mkdir(parents=True, exist_ok=True)
     states = range(trajectory.ready)
     match path.suffix.lower():

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.steps.inversion import InversionStep, inversion
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.decode import Frame, decode
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.imageset import COLOURS, to_model_range
@@ -32,17 +33,27 @@ def read_images(files: Sequence[str], sides: tuple[int, int], channels: int) -> 
         Refused: a file that cannot be read, with its name and the reason; channels that no picture has.
     """
     if channels not in COLOURS:
-        raise Refused(f"No image can be brought to the {channels} channels of this model.")
+        raise Refused(
+            tr("No image can be brought to the {channels} channels of this model.", channels=channels)
+        )
     frame = Frame(sides[0], channels, width=sides[1])
     found = []
     for file in files:
         path = Path(file)
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            raise Refused(f"{path.name} cannot be used: It is no regular file. Choose another image.")
+            raise Refused(
+                tr("{name} cannot be used: It is no regular file. Choose another image.", name=path.name)
+            )
         try:
             found.append(decode(path, frame).pixels.transpose(2, 0, 1))
         except BadImage as error:
-            raise Refused(f"{path.name} cannot be used: {error.reason} Choose another image.") from None
+            raise Refused(
+                tr(
+                    "{name} cannot be used: {reason} Choose another image.",
+                    name=path.name,
+                    reason=error.reason,
+                )
+            ) from None
     return torch.from_numpy(to_model_range(np.stack(found)))
 
 
@@ -54,7 +65,7 @@ def images_of(chain: Chain, count: int) -> Tensor:
     """
     files = chain.spec.start.files
     if not files:
-        raise Refused("Choose an image first: the chain is to begin at one.")
+        raise Refused(tr("Choose an image first: the chain is to begin at one."))
     source = chain.source
     found = source.states(read_images(files, source.sides, source.channels).to(chain.device))
     return found[torch.arange(count, device=chain.device) % len(found)]

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import to_pictures
 from diffusion_studio.engine.chains.chain import Chain, Origin
 from diffusion_studio.engine.chains.chain_tree import ChainTree
@@ -120,7 +121,9 @@ def check(source: Source, tree: ChainTree, device: torch.device) -> None:
         except Refused as error:
             if track == tree.active:
                 raise
-            raise Refused(f"In “{tree.label_of(track)}”: {error}") from None
+            raise Refused(
+                tr("In “{track}”: {error}", track=tree.label_of(track), error=error)
+            ) from None
         known.append(_Planned(chain, parent, leaves))
 
 

@@ -18,6 +18,7 @@ from diffusion_studio.core.devices import finest
 from diffusion_studio.core.guidance.guidance import Classifier
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet, UInt8, to_model_range
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
@@ -114,14 +115,21 @@ def open_source(path: Path, device: torch.device) -> Source:
         return replace(source, notes=(*complaints, *source.notes))
     if not is_pipeline(path):
         if not path.exists():
-            raise Refused(f"There is nothing at {path}.")
+            raise Refused(tr("There is nothing at {path}.", path=path))
         named = kind_named(path)
         if named:
             raise Refused(
-                f"{path} is of the kind {named}; models whose network is a UNet2DModel can be opened."
+                tr(
+                    "{path} is of the kind {named}; models whose network is a UNet2DModel can be opened.",
+                    path=path,
+                    named=named,
+                )
             )
         raise Refused(
-            f"{path} is neither a run nor a model folder (with unet/ and scheduler/, or a network alone)."
+            tr(
+                "{path} is neither a run nor a model folder (with unet/ and scheduler/, or a network alone).",
+                path=path,
+            )
         )
     if checkpoint_step(path) < 0:
         return _from_model(path, device)
@@ -164,7 +172,10 @@ def memorised_data(name: str) -> DataSpec:
     source = name.removeprefix(MEMORISING)
     if not source.strip():
         raise Refused(
-            f"{MEMORISING} needs the images behind it, a folder or the word digits: {MEMORISING}digits."
+            tr(
+                "{memorising} needs the images behind it, a folder or the word digits: {memorising}digits.",
+                memorising=MEMORISING,
+            )
         )
     return validated(DataSpec, {"source": source})
 
@@ -234,8 +245,17 @@ def earlier_checkpoint(source: Source, step: int) -> Path:
     earlier = [path for path in kept if checkpoint_step(path) < source.step]
     found = [path for path in earlier if checkpoint_step(path) <= step] if step else earlier[:1]
     if not found:
-        before = f" at or before step {step}" if step else ""
-        raise Refused(f"{source.name} keeps no checkpoint{before} that is earlier than the one in use.")
+        if not step:
+            raise Refused(
+                tr("{source} keeps no checkpoint that is earlier than the one in use.", source=source.name)
+            )
+        raise Refused(
+            tr(
+                "{source} keeps no checkpoint at or before step {step} that is earlier than the one in use.",
+                source=source.name,
+                step=step,
+            )
+        )
     return found[-1]
 
 

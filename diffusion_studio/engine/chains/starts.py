@@ -12,6 +12,7 @@ from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.process.tables import diffuse
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.steps.inversion import InversionStep, slerp
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.chains.first_state import images_of, inverted
 
 if TYPE_CHECKING:
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def _images(help: str) -> tuple[str, ...]:
-    found: tuple[str, ...] = knob((), title="images", help=help)
+    found: tuple[str, ...] = knob((), title=tr("images"), help=help)
     return found
 
 
 def _rounds() -> int:
     found: int = knob(
-        1, title="further calls", ge=0, le=20, advanced=True,
-        help="Calls of the network in each step up, beyond the first, that make it the exact inverse of "
-             "DDIM's step down. With one the image comes back within a grey level, with none within a few.",
+        1, title=tr("further calls"), ge=0, le=20, advanced=True,
+        help=tr("Calls of the network in each step up, beyond the first, that make it the exact inverse of "
+             "DDIM's step down. With one the image comes back within a grey level, with none within a few."),
         source="Pan et al. 2023",
     )  # fmt: skip
     return found
@@ -35,9 +36,9 @@ def _rounds() -> int:
 
 def _height() -> float:
     found: float = knob(
-        0.95, title="carried up to", symbol="t/T", gt=0, le=1,
-        help="How far up the image is carried. At T hardly anything of it is left, and the way back divides "
-             "by √ᾱ: every error of the network grows with it.",
+        0.95, title=tr("carried up to"), symbol="t/T", gt=0, le=1,
+        help=tr("How far up the image is carried. At T hardly anything of it is left, and the way back "
+                "divides by √ᾱ: every error of the network grows with it."),
     )  # fmt: skip
     return found
 
@@ -45,7 +46,7 @@ def _height() -> float:
 class Start(Member):
     """A rule for the first state of the chain."""
 
-    family: ClassVar[str] = "First states"
+    family: ClassVar[str] = tr("First states")
 
     @property
     def height(self) -> float:
@@ -71,8 +72,8 @@ class Start(Member):
 
 class NoiseStart(Start):
     kind: Literal["noise"] = "noise"
-    title: ClassVar[str] = "noise"
-    summary: ClassVar[str] = "every chain begins at its own noise."
+    title: ClassVar[str] = tr("noise")
+    summary: ClassVar[str] = tr("every chain begins at its own noise.")
     formula: ClassVar[str] = r"x_T \sim \mathcal N(0, I)"
     source: ClassVar[str] = "Stratos §2.4; Luo eq. 33; Course algorithm 3"
 
@@ -98,18 +99,18 @@ class ImageStart(Start):
 
     def check(self) -> None:
         if not self.images:
-            raise Refused("Choose an image first: the chain is to begin at one.")
+            raise Refused(tr("Choose an image first: the chain is to begin at one."))
 
 
 class NoisedStart(ImageStart):
     kind: Literal["noised"] = "noised"
-    images: tuple[str, ...] = _images("The images that are noised.")
+    images: tuple[str, ...] = _images(tr("The images that are noised."))
     share: float = knob(
-        0.5, title="noised to", symbol="t/T", gt=0, le=1,
-        help="How far the images are noised before they are denoised again; 1 leaves nothing of them.",
+        0.5, title=tr("noised to"), symbol="t/T", gt=0, le=1,
+        help=tr("How far the images are noised before they are denoised again; 1 leaves nothing of them."),
     )  # fmt: skip
-    title: ClassVar[str] = "image, noised"
-    summary: ClassVar[str] = "an image is noised to t and denoised again: how much of it survives?"
+    title: ClassVar[str] = tr("image, noised")
+    summary: ClassVar[str] = tr("an image is noised to t and denoised again: how much of it survives?")
     formula: ClassVar[str] = r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon"
     source: ClassVar[str] = "Stratos eq. 8; Meng et al. 2022"
 
@@ -121,11 +122,11 @@ class NoisedStart(ImageStart):
 
 class InvertedStart(ImageStart):
     kind: Literal["inverted"] = "inverted"
-    images: tuple[str, ...] = _images("The images that are carried to their noise.")
+    images: tuple[str, ...] = _images(tr("The images that are carried to their noise."))
     share: float = _height()
     rounds: int = _rounds()
-    title: ClassVar[str] = "image, inverted"
-    summary: ClassVar[str] = (
+    title: ClassVar[str] = tr("image, inverted")
+    summary: ClassVar[str] = tr(
         "DDIM run upwards finds the noise that an image comes from. The network is asked at s, where a step "
         "begins; diffusers' DDIMInverseScheduler asks it at t."
     )
@@ -140,11 +141,11 @@ class InvertedStart(ImageStart):
 
 class InterpolatedStart(ImageStart):
     kind: Literal["interpolated"] = "interpolated"
-    images: tuple[str, ...] = _images("Two images; the chains begin between their noises.")
+    images: tuple[str, ...] = _images(tr("Two images; the chains begin between their noises."))
     share: float = _height()
     rounds: int = _rounds()
-    title: ClassVar[str] = "two images"
-    summary: ClassVar[str] = "two images are inverted; the chains begin on the arc between their noises."
+    title: ClassVar[str] = tr("two images")
+    summary: ClassVar[str] = tr("two images are inverted; the chains begin on the arc between their noises.")
     formula: ClassVar[str] = (
         r"x_T = \frac{\sin((1-u)\theta)}{\sin\theta}x^{(1)} + \frac{\sin(u\theta)}{\sin\theta}x^{(2)}"
     )
@@ -153,7 +154,7 @@ class InterpolatedStart(ImageStart):
     def check(self) -> None:
         super().check()
         if len(self.images) != 2:
-            raise Refused("Choose two images to go from one to the other.")
+            raise Refused(tr("Choose two images to go from one to the other."))
 
     def first(self, chain: Chain) -> Generator[InversionStep, None, Tensor]:
         self.check()

@@ -16,6 +16,7 @@ from torch import Tensor
 from diffusion_studio.core.chain import ChainStep
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.chains.chain import NOT_NUMBERS, Chain
 
 MEMORY_CAP = 1 << 30  # bytes; what is larger lies in a nameless temporary file
@@ -124,8 +125,13 @@ def _on_disk(shapes: Sequence[tuple[int, ...]]) -> list[NDArray[np.float16]]:
     free = shutil.disk_usage(folder).free
     if sum(sizes) > free:
         raise Refused(
-            f"Keeping every step of this chain takes {sum(sizes) / 1e9:,.1f} GB, but {folder} has only "
-            f"{free / 1e9:,.1f} GB left. Choose fewer images or fewer steps."
+            tr(
+                "Keeping every step of this chain takes {needed:,.1f} GB, but {folder} has only "
+                "{free:,.1f} GB left. Choose fewer images or fewer steps.",
+                needed=sum(sizes) / 1e9,
+                folder=folder,
+                free=free / 1e9,
+            )
         )
     with tempfile.TemporaryFile(prefix="diffusion-studio-") as file:  # the mapping outlives it
         starts = itertools.accumulate(sizes, initial=0)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffusion_studio.core.chain import ChainStep
 from diffusion_studio.core.samplers.base import Past
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.decoded import DecodedStates
 from diffusion_studio.engine.chains.states import MEMORY_CAP, States
@@ -161,7 +162,7 @@ class Trajectory:
             except StopIteration as end:
                 x: Tensor = end.value
                 return x
-            yield SamplingProgress(0, self.steps, f"inverting: t = {step.t}")
+            yield SamplingProgress(0, self.steps, tr("inverting: t = {t}", t=step.t))
 
     def _record(self, step: ChainStep) -> None:
         self.states.record(step)

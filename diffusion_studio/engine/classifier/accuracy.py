@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from diffusion_studio.core.guidance.guidance import Classifier
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.tables import Tables, diffuse
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet, to_model_range
 
 TIMES = 21  # at which it is measured
@@ -42,11 +43,19 @@ class AccuracyCurve(BaseModel):
 def accuracy_sentence(curve: AccuracyCurve, classes: int) -> str:
     """What an accuracy over t says, for a person."""
     first, last, until = curve.accuracy[0], curve.accuracy[-1], curve.known_until(classes)
-    sentence = (
-        f"Right in {100 * first:.1f} % at t = {curve.t[0]}, in {100 * last:.1f} % at t = {curve.t[-1]} "
-        f"(guessing: {100 / classes:.1f} %)"
+    sentence = tr(
+        "Right in {first:.1f} % at t = {t}, in {last:.1f} % at t = {end} (guessing: {guessed:.1f} %)",
+        first=100 * first,
+        t=curve.t[0],
+        last=100 * last,
+        end=curve.t[-1],
+        guessed=100 / classes,
     )
-    return f"{sentence}; halfway to guessing at t ≈ {until:.0f}." if until else f"{sentence}."
+    return (
+        tr("{sentence}; halfway to guessing at t ≈ {until:.0f}.", sentence=sentence, until=until)
+        if until
+        else f"{sentence}."
+    )
 
 
 def measured_times(steps: int, count: int = TIMES) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet, printable
 from diffusion_studio.engine.classifier.files import ClassifierError, tables_of
 from diffusion_studio.engine.runs.run import Run
@@ -40,8 +41,11 @@ def classifier_data(
     """
     if run.config.model.code:
         raise ClassifierError(
-            f"{run.name} is a diffusion in a code, and a classifier of noisy images reads pixels: its "
-            "classes can be asked of the network itself, with guidance."
+            tr(
+                "{run} is a diffusion in a code, and a classifier of noisy images reads pixels: its "
+                "classes can be asked of the network itself, with guidance.",
+                run=run.name,
+            )
         )
     tables = tables_of(run)
     data = load_run_data(run, reading, cancelled)
@@ -50,11 +54,17 @@ def classifier_data(
     if not len(data.apart):
         numbers = split(images.count, APART, run.config.seed)
         notes += (
-            f"{run.name} keeps no images apart, so {100 * APART:.0f} % are kept apart from the classifier.",
+            tr(
+                "{run} keeps no images apart, so {share:.0f} % are kept apart from the classifier.",
+                run=run.name,
+                share=100 * APART,
+            ),
         )
     trained, apart = (some[images.labels[some] >= 0] for some in numbers)
     if len(np.unique(images.labels[trained])) < 2:
-        raise ClassifierError(f"{images.name} has too few images with labels to train a classifier on.")
+        raise ClassifierError(
+            tr("{images} has too few images with labels to train a classifier on.", images=images.name)
+        )
     return ClassifierData(images, tables, trained, apart if len(apart) else trained, len(apart) > 0, notes)
 
 
@@ -62,16 +72,28 @@ def _check_classes(run: Run, images: ImageSet) -> None:
     """Raises ClassifierError when the images cannot be told apart by classes, or not by those of the run."""
     if not images.classes:
         raise ClassifierError(
-            f"The images of {images.name} have no labels, so there is nothing to classify. Classes come from "
-            "sub-folders, or from metadata.csv or metadata.jsonl."
+            tr(
+                "The images of {images} have no labels, so there is nothing to classify. Classes come "
+                "from sub-folders, or from metadata.csv or metadata.jsonl.",
+                images=images.name,
+            )
         )
     if images.classes < 2:
         raise ClassifierError(
-            f"The images of {images.name} have only one class; a classifier needs two at least."
+            tr(
+                "The images of {images} have only one class; a classifier needs two at least.",
+                images=images.name,
+            )
         )
     now = tuple(printable(name) for name in images.class_names)
     if run.manifest and run.class_names != now:
         raise ClassifierError(
-            f"{run.name} began with the classes {some_names(run.class_names)}, but {images.source} now has "
-            f"{some_names(now)}. Put the folder back as it was, or start a new run."
+            tr(
+                "{run} began with the classes {known}, but {source} now has {now}. Put "
+                "the folder back as it was, or start a new run.",
+                run=run.name,
+                known=some_names(run.class_names),
+                source=images.source,
+                now=some_names(now),
+            )
         )

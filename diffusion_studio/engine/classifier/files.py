@@ -17,6 +17,7 @@ from torch import Tensor
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.classifier.accuracy import AccuracyCurve
 from diffusion_studio.engine.files.files import (
     digest,
@@ -129,8 +130,12 @@ def read_card(run: Path) -> ClassifierCard | None:
     version = content.get("version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise ClassifierError(
-            f"The classifier of {run.name} was written by a newer Diffusion Studio "
-            f"({content.get('app')}). Update the app."
+            tr(
+                "The classifier of {run} was written by a newer Diffusion Studio ({version}). Update the "
+                "app.",
+                run=run.name,
+                version=content.get("app"),
+            )
         )
     try:
         return validated(ClassifierCard, content)
@@ -170,20 +175,35 @@ def load_classifier(run: Run, device: torch.device, tables: Tables | None = None
 def check_fit(card: ClassifierCard, run: Run, tables: Tables) -> None:
     """Raises ClassifierError when a classifier cannot guide the chains of a run."""
     data = run.config.data
-    again = f"Train it again: diffusion-studio train-classifier {run.path}."
+    again = tr("Train it again: diffusion-studio train-classifier {path}.", path=run.path)
     if (card.resolution, card.channels) != (data.side, data.channels):
         sides = f"{card.resolution}×{card.resolution}×{card.channels}"
         raise ClassifierError(
-            f"The classifier of {run.name} is one of another data set: it takes images of {sides}, and the "
-            f"run makes {data.side}×{data.side}×{data.channels}. {again}"
+            tr(
+                "The classifier of {run} is one of another data set: it takes images of {sides}, and "
+                "the run makes {side}×{side}×{channels}. {again}",
+                run=run.name,
+                sides=sides,
+                side=data.side,
+                channels=data.channels,
+                again=again,
+            )
         )
     known = run.manifest.get("fingerprint", card.data)
     if run.manifest and (card.class_names != run.class_names or card.data != known):
-        raise ClassifierError(f"The classifier of {run.name} is one of another data set. {again}")
+        raise ClassifierError(
+            tr("The classifier of {run} is one of another data set. {again}", run=run.name, again=again)
+        )
     ours, theirs = fingerprint(tables), card.alpha_bar
     alike = len(ours) == len(theirs) and all(abs(a - b) <= 1e-6 for a, b in zip(ours, theirs, strict=True))
     if card.steps != tables.steps or not alike:
-        raise ClassifierError(f"The classifier of {run.name} was trained for another noise schedule. {again}")
+        raise ClassifierError(
+            tr(
+                "The classifier of {run} was trained for another noise schedule. {again}",
+                run=run.name,
+                again=again,
+            )
+        )
 
 
 def _network(run: Path, card: ClassifierCard) -> NoisyClassifier:
@@ -195,7 +215,7 @@ def _network(run: Path, card: ClassifierCard) -> NoisyClassifier:
     path = run / FOLDER / Path(card.weights).name
     try:
         if digest_of(regular(inside(path.parent, path.name), MOST_TENSORS)) != card.sha256:
-            raise _damaged(run, f"{path.name} was changed: its checksum is wrong.")
+            raise _damaged(run, tr("{name} was changed: its checksum is wrong.", name=path.name))
         tensors = read_tensors(path.parent, path.name)
         network = NoisyClassifier(card.resolution, card.channels, len(card.class_names), card.width)
         network.load_state_dict(tensors)
@@ -204,12 +224,17 @@ def _network(run: Path, card: ClassifierCard) -> NoisyClassifier:
     except CheckpointError as error:
         raise _damaged(run, str(error)) from None
     except RuntimeError:
-        raise _damaged(run, f"the weights in {path.name} do not fit.") from None
+        raise _damaged(run, tr("the weights in {name} do not fit.", name=path.name)) from None
     return network
 
 
 def _damaged(run: Path, what: str) -> ClassifierError:
     return ClassifierError(
-        f"The classifier of {run.name} is damaged ({what.rstrip('.')}); train it again: "
-        f"diffusion-studio train-classifier {run}."
+        tr(
+            "The classifier of {run} is damaged ({reason}); train it again: diffusion-studio "
+            "train-classifier {path}.",
+            run=run.name,
+            reason=what.rstrip("."),
+            path=run,
+        )
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diffusion_studio.core.describe import validated
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.classifier.files import CARD, FOLDER, ClassifierCard, save_classifier, version_of
 from diffusion_studio.engine.classifier.learner import AVERAGE
 from diffusion_studio.engine.jobs.events import Event
@@ -26,13 +27,13 @@ class ClassifierKeeper:
     @property
     def kept(self) -> str:
         if self.step:
-            return f"The classifier of step {self.step} is kept."
-        return "The classifier from before is kept." if self._before else "Nothing was saved before."
+            return tr("The classifier of step {step} is kept.", step=self.step)
+        return tr("The classifier from before is kept.") if self._before else tr("Nothing was saved before.")
 
     def farewell(self, step: int) -> str:
         if not step:
-            return "Stopped before the first step; nothing was written."
-        return f"The classifier of {self._run.name} is saved, after step {step}."
+            return tr("Stopped before the first step; nothing was written.")
+        return tr("The classifier of {run} is saved, after step {step}.", run=self._run.name, step=step)
 
     @property
     def is_there(self) -> bool:
@@ -41,8 +42,12 @@ class ClassifierKeeper:
     def check(self) -> bool:
         if not self.is_there:
             raise LostError(
-                f"The folder {self._run.path} was deleted or moved while its classifier was trained, so the "
-                f"training was ended. {self.kept}"
+                tr(
+                    "The folder {folder} was deleted or moved while its classifier was trained, so the "
+                    "training was ended. {kept}",
+                    folder=self._run.path,
+                    kept=self.kept,
+                )
             )
         return True
 

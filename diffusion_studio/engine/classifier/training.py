@@ -15,6 +15,7 @@ from torch import Tensor
 
 import diffusion_studio
 from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import printable
 from diffusion_studio.engine.classifier.accuracy import IMAGES, AccuracyCurve, accuracies, measured_times
 from diffusion_studio.engine.classifier.data import ClassifierData, classifier_data
@@ -38,40 +39,45 @@ MEASURE_FIRST = 2.0  # seconds of training before accuracy is measured for the f
 LIVE_IMAGES = 250  # that it is measured on while training
 MEASURE_SHARE = 0.05  # of the time, at most, that measuring takes
 SAVE_EVERY = 15.0  # seconds
-MEASURING = "measuring accuracy"
+MEASURING = tr("measuring accuracy")
 
 
 class ClassifierSpec(Choice):
     """How a classifier of noisy images is trained."""
 
     steps: int = knob(
-        0, title="steps", ge=0, le=10_000_000, words={0: "no limit"},
-        help="Training ends after this many steps; 0 sets no limit.",
+        0, title=tr("steps"), ge=0, le=10_000_000, words={0: tr("no limit")},
+        help=tr("Training ends after this many steps; 0 sets no limit."),
     )  # fmt: skip
     seconds: float = knob(
-        30.0, title="time", unit="s", ge=0, le=1_000_000, words={0: "no limit"},
-        help="Training ends after this much training time; 0 sets no limit.",
+        30.0, title=tr("time"), unit="s", ge=0, le=1_000_000, words={0: tr("no limit")},
+        help=tr("Training ends after this much training time; 0 sets no limit."),
     )  # fmt: skip
     batch_size: int = knob(
-        128, title="batch size", symbol="B", ge=1, le=4096, scale="log",
-        help="Images in each step, each at its own t.",
+        128, title=tr("batch size"), symbol="B", ge=1, le=4096, scale="log",
+        help=tr("Images in each step, each at its own t."),
     )  # fmt: skip
     learning_rate: float = knob(
-        3e-3, title="learning rate", gt=0, le=1, scale="log",
-        help="Step length of the optimizer; it grows over the first 50 steps.",
+        3e-3, title=tr("learning rate"), gt=0, le=1, scale="log",
+        help=tr("Step length of the optimizer; it grows over the first 50 steps."),
         source="Loshchilov & Hutter 2019",
     )  # fmt: skip
     weight_decay: float = knob(
-        0.05, title="weight decay", ge=0, le=10, advanced=True,
-        help="Pulls weights towards 0 a little at each step, so that few images are not learned by heart.",
+        0.05, title=tr("weight decay"), ge=0, le=10, advanced=True,
+        help=tr("Pulls weights towards 0 a little at each step, so that few images are not learned by "
+                "heart."),
         source="Dhariwal & Nichol 2021, table 12",
     )  # fmt: skip
     width: int = knob(
-        0, title="width", unit="ch", ge=0, le=512, multiple=8, advanced=True, words={0: "auto"},
-        help="Channels of the first level, a multiple of 8; 0 chooses by the device.",
+        0, title=tr("width"), unit="ch", ge=0, le=512, multiple=8, advanced=True, words={0: tr("auto")},
+        help=tr("Channels of the first level, a multiple of 8; 0 chooses by the device."),
     )  # fmt: skip
     seed: int = knob(
-        0, title="seed", ge=0, le=2**31 - 1, help="Same seed, same steps, same machine: the same classifier."
+        0,
+        title=tr("seed"),
+        ge=0,
+        le=2**31 - 1,
+        help=tr("Same seed, same steps, same machine: the same classifier."),
     )
 
 
@@ -119,7 +125,9 @@ def _held(run: Run) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        busy = f"A classifier of {run.name} is already being trained by another window or command."
+        busy = tr(
+            "A classifier of {run} is already being trained by another window or command.", run=run.name
+        )
         raise RunError(busy) from None
     try:
         yield
@@ -136,7 +144,7 @@ class ClassifierTask:
         self._width = spec.width or (64 if is_fast(device) else 32)
         if self._width % 8:
             raise ClassifierError(
-                f"The width of the classifier must be a multiple of 8; it is {self._width}."
+                tr("The width of the classifier must be a multiple of 8; it is {width}.", width=self._width)
             )
         build = partial(NoisyClassifier, images.resolution, images.channels, images.classes, self._width)
         check_room(build, device)
@@ -206,7 +214,7 @@ class ClassifierTask:
         try:
             self.learner.restore(content.tensors)
         except (KeyError, RuntimeError) as error:
-            raise CheckpointError("The checkpoint belongs to another classifier.") from error
+            raise CheckpointError(tr("The checkpoint belongs to another classifier.")) from error
 
     def _card(self) -> ClassifierCard:
         """What is known about the classifier as it stands, but for how far its training has come."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from diffusion_studio.core.devices import sent
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, to_model_range
 from diffusion_studio.engine.files.places import cache_dir
@@ -97,12 +98,17 @@ def find_code(name: str, device: torch.device) -> FoundCode:
     if is_run(path):
         return _of_run(path, device)
     if not path.exists():
-        raise Refused(f"There is no code at {path}: name a run of train-autoencoder, or a folder.")
+        raise Refused(
+            tr("There is no code at {path}: name a run of train-autoencoder, or a folder.", path=path)
+        )
     place = code_place(path) if path.is_dir() else None
     if place is None:
         raise Refused(
-            f"{path} is no code: it is neither a run of train-autoencoder nor a folder that holds an "
-            "AutoencoderKL of diffusers."
+            tr(
+                "{path} is no code: it is neither a run of train-autoencoder nor a folder that holds "
+                "an AutoencoderKL of diffusers.",
+                path=path,
+            )
         )
     return FoundCode(read_code(path, place, device, path.name))
 
@@ -112,15 +118,26 @@ def _of_run(path: Path, device: torch.device) -> FoundCode:
     run = Run.open_as(path, TrainingConfig)
     if isinstance(run.config, RunConfig):
         if not (path / CODE).is_dir():
-            raise RunError(f"{run.name} is a diffusion model of pixels, not an autoencoder: it has no code.")
+            raise RunError(
+                tr("{run} is a diffusion model of pixels, not an autoencoder: it has no code.", run=run.name)
+            )
         return FoundCode(read_code(path / CODE, "", device, run.name), run)
     if not isinstance(run.config, AutoencoderConfig):
-        raise RunError(f"{run.name} is a training of the kind {run.config.kind}, not an autoencoder.")
+        raise RunError(
+            tr(
+                "{run} is a training of the kind {kind}, not an autoencoder.",
+                run=run.name,
+                kind=run.config.kind,
+            )
+        )
     checkpoint, notes = run.newest_checkpoint()
     if run.config.code.network != "kl":
         raise RunError(
-            f"The code of {run.name} is a list of numbers that have no places in the image. Diffusion needs "
-            "one that is a small picture: train the autoencoder with --set code.network=kl."
+            tr(
+                "The code of {run} is a list of numbers that have no places in the image. Diffusion "
+                "needs one that is a small picture: train the autoencoder with --set code.network=kl.",
+                run=run.name,
+            )
         )
     return FoundCode(read_code(checkpoint, "vae/", device, run.name), run, notes)
 
@@ -143,25 +160,43 @@ def check_fits(found: FoundCode, images: ImageSet) -> None:
     """Raises Refused, with a sentence, where these images cannot be trained on in this code."""
     code, run = found.code, found.run
     if code.picture_channels != images.channels:
-        colours = {1: "grey", 3: "colour"}
         raise Refused(
-            f"The code {code.name} is one of {colours[code.picture_channels]} images, and these are "
-            f"{colours[images.channels]}: set data.channels to {code.picture_channels}, or choose another "
-            "code."
+            tr(
+                "The code {code} is one of grey images, and these are colour: set data.channels to 1, or "
+                "choose another code.",
+                code=code.name,
+            )
+            if code.picture_channels == 1
+            else tr(
+                "The code {code} is one of colour images, and these are grey: set data.channels to 3, or "
+                "choose another code.",
+                code=code.name,
+            )
         )
     if images.resolution % code.factor or images.resolution < 2 * code.factor:
         raise Refused(
-            f"The factor of the code {code.name} is {code.factor}, which does not divide the resolution "
-            f"{images.resolution} into at least 2 × 2 places: choose a multiple of {code.factor} from "
-            f"{2 * code.factor} on, or another code."
+            tr(
+                "The factor of the code {code} is {factor}, which does not divide the resolution "
+                "{resolution} into at least 2 × 2 places: choose a multiple of {factor} from {least} "
+                "on, or another code.",
+                code=code.name,
+                factor=code.factor,
+                resolution=images.resolution,
+                least=2 * code.factor,
+            )
         )
     if run is None or not run.manifest or run.manifest.get("fingerprint") == images.fingerprint:
         return
     learned_from = str(run.config.data.source)
     if not is_same_place(learned_from, images.source):
         raise Refused(
-            f"The code {code.name} was learned from the images in {learned_from}, not from those in "
-            f"{images.source}: train an autoencoder on these."
+            tr(
+                "The code {code} was learned from the images in {learned_from}, not from those in "
+                "{source}: train an autoencoder on these.",
+                code=code.name,
+                learned_from=learned_from,
+                source=images.source,
+            )
         )
 
 
@@ -182,9 +217,11 @@ def standardising(code: Code, raw: Encoded, numbers: NDArray[np.int64]) -> Code:
     mean = sums / count
     spread = np.sqrt(np.maximum(squares / count - mean**2, 0))
     if not np.isfinite(spread).all():
-        raise Refused(f"The code {code.name} is damaged: its codes of these images are not numbers.")
+        raise Refused(
+            tr("The code {code} is damaged: its codes of these images are not numbers.", code=code.name)
+        )
     if not (spread > LEAST_SPREAD).any():
-        raise Refused(f"The code {code.name} is empty: it is the same for all images.")
+        raise Refused(tr("The code {code} is empty: it is the same for all images.", code=code.name))
     spread = np.where(spread > LEAST_SPREAD, spread, 1.0)  # a channel that nothing is written to
     of = (torch.tensor(v, dtype=torch.float32, device=code.device)[:, None, None] for v in (mean, spread))
     mean_now, spread_now = of

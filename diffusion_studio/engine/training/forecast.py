@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.words import roughly
 from diffusion_studio.engine.loop.task import Limits
@@ -61,16 +62,26 @@ class Forecast(events.Event):
     @property
     def sentence(self) -> str:
         """What to expect."""
-        shapes = f"about {self.shapes_step:,}, {roughly(self.shapes_seconds)}"
+        shapes = tr("about {steps:,}, {time}", steps=self.shapes_step, time=roughly(self.shapes_seconds))
         end = roughly(self.last_seconds)
         if self.too_short:
             side = f"{self.resolution}×{self.resolution}"
-            return (
-                f"Too short to see something: about {self.last_step:,} steps in {end} here, and first shapes "
-                f"at {side} usually take {shapes}."
+            return tr(
+                "Too short to see something: about {steps:,} steps in {end} here, and first shapes "
+                "at {side} usually take {shapes}.",
+                steps=self.last_step,
+                end=end,
+                side=side,
+                shapes=shapes,
             )
-        steps = f"About {self.last_step:,} steps in {end}; f" if self.last_step else "F"
-        return f"{steps}irst shapes usually after {shapes}."
+        if not self.last_step:
+            return tr("First shapes usually after {shapes}.", shapes=shapes)
+        return tr(
+            "About {steps:,} steps in {end}; first shapes usually after {shapes}.",
+            steps=self.last_step,
+            end=end,
+            shapes=shapes,
+        )
 
     @property
     def long_enough(self) -> float:

@@ -15,6 +15,7 @@ from torch import Tensor
 from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.denoisers.coordinates import Coordinates
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.loop.descent import Descent, Gradient
 from diffusion_studio.engine.machine.devices import training_format
 from diffusion_studio.engine.machine.ranks import ALONE
@@ -209,7 +210,7 @@ class Learner:
                 self.schedule.restore(state.optimizer)
                 self._behind = True
         except (RuntimeError, KeyError) as error:
-            raise CheckpointError("The checkpoint belongs to another network.") from error
+            raise CheckpointError(tr("The checkpoint belongs to another network.")) from error
 
 
 def faster_parts(learner: Learner, shape: tuple[int, int, int], size: int, heed: Callable[[], None]) -> int:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet, fingerprint_of, printable
 from diffusion_studio.data.spec import DIGITS, DataSpec
 from diffusion_studio.engine.runs.config import TrainingConfig
@@ -67,18 +68,36 @@ def check_same(run: Run[Any], images: ImageSet) -> None:
         return
     labels = {str(entry.get("file")): entry.get("label") for entry in listed_images(run)}
     if not labels or not isinstance(known, str):
-        sentence = f"whether {images.source} holds its images cannot be told"
-        raise RunError(f"The data.json of {run.name} cannot be read, so {sentence}.")
+        raise RunError(
+            tr(
+                "The data.json of {run} cannot be read, so whether {source} holds its images cannot be told.",
+                run=run.name,
+                source=images.source,
+            )
+        )
     place = {printable(file): number for number, file in enumerate(images.files)}
     found = {file: images.label_name(place[file]) for file in labels if file in place}
     missing = [file for file in labels if file not in found]
     changed = [file for file, name in found.items() if labels[file] != (name and printable(name))]
-    refusal = f"{images.source} does not hold the images that {run.name} was trained on"
-    for files, what in ((missing, "are not there"), (changed, "have another class")):
+    refusal = tr(
+        "{source} does not hold the images that {run} was trained on", source=images.source, run=run.name
+    )
+    for files, what in ((missing, tr("are not there")), (changed, tr("have another class"))):
         if files:
-            raise RunError(f"{refusal}: {len(files)} of {len(labels)} {what}, first {files[0]}.")
+            raise RunError(
+                tr(
+                    "{refusal}: {count} of {all} {what}, first {file}.",
+                    refusal=refusal,
+                    count=len(files),
+                    all=len(labels),
+                    what=what,
+                    file=files[0],
+                )
+            )
     if known != _fingerprint(run, images, [place[file] for file in labels]):
-        raise RunError(f"{refusal}: files of these names are there, but their pixels are others.")
+        raise RunError(
+            tr("{refusal}: files of these names are there, but their pixels are others.", refusal=refusal)
+        )
 
 
 def _fingerprint(run: Run[Any], images: ImageSet, numbers: list[int]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffusion_studio.core.describe import get_value, with_value
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.config import RunConfig
 
 
@@ -34,17 +35,17 @@ class Preset:
 
 PRESETS = (
     Preset(
-        "minute", "In a minute", "See something in a minute: a small network that learns fast.",
+        "minute", tr("In a minute"), tr("See something in a minute: a small network that learns fast."),
         {"training.seconds": 60.0, "training.steps": 0, "training.batch_size": 0,
          "training.optimizer": "auto", "training.learning_rate": 3e-3, "training.ema_decay": 0.995},
     ),
     Preset(
-        "balanced", "Balanced", "Ten minutes: calmer steps and a longer average.",
+        "balanced", tr("Balanced"), tr("Ten minutes: calmer steps and a longer average."),
         {"training.seconds": 600.0, "training.steps": 0, "training.batch_size": 0,
          "training.optimizer": "auto", "training.learning_rate": 1e-3, "training.ema_decay": 0.999},
     ),
     Preset(
-        "best", "Best", "An hour: small steps and a long average, for the best images.",
+        "best", tr("Best"), tr("An hour: small steps and a long average, for the best images."),
         {"training.seconds": 3600.0, "training.steps": 0, "training.batch_size": 0,
          "training.optimizer": "auto", "training.learning_rate": 5e-4, "training.ema_decay": 0.9995},
     ),

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 import diffusion_studio
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import DataError
 from diffusion_studio.data.imageset import ImageSet, first_alike, printable
 from diffusion_studio.data.load import load
@@ -92,7 +93,13 @@ def load_run_data(
     images = _with_classes_of(run, now)
     trained, apart = _split_of(run, images)
     if not len(trained):
-        raise RunError(f"None of the images that {run.name} trains on lies in {images.source} any more.")
+        raise RunError(
+            tr(
+                "None of the images that {run} trains on lies in {source} any more.",
+                run=run.name,
+                source=images.source,
+            )
+        )
     return RunData(images, trained, apart, _changes(run, now))
 
 
@@ -147,7 +154,7 @@ def point_to(path: Path, folder: str, cancelled: Callable[[], bool] | None = Non
         with run.lock():
             run.update_config()
     except filelock.Timeout:
-        raise RunError(f"{run.name} is being trained; stop it first.") from None
+        raise RunError(tr("{run} is being trained; stop it first.", run=run.name)) from None
 
 
 def _loaded(
@@ -160,8 +167,12 @@ def _loaded(
         if source == DIGITS or Path(source).is_dir():
             raise
         raise DataError(
-            f"{error} If the images of {run.name} were moved, --data on the command line says where they "
-            "are, or “Choose the folder …” in the window."
+            tr(
+                "{error} If the images of {run} were moved, --data on the command line says where they "
+                "are, or “Choose the folder …” in the window.",
+                error=error,
+                run=run.name,
+            )
         ) from None
 
 
@@ -173,8 +184,14 @@ def _with_classes_of(run: Run[Any], images: ImageSet) -> ImageSet:
         return images
     if set(now) != set(known):
         raise RunError(
-            f"{run.name} was trained on the classes {some_names(known)}, but {images.source} now has "
-            f"{some_names(now)}. Put the folder back as it was, or start a new run."
+            tr(
+                "{run} was trained on the classes {known}, but {source} now has {now}. "
+                "Put the folder back as it was, or start a new run.",
+                run=run.name,
+                known=some_names(known),
+                source=images.source,
+                now=some_names(now),
+            )
         )
     raw = {printable(name): name for name in images.class_names}
     return images.with_classes(tuple(raw[name] for name in known))
@@ -204,11 +221,14 @@ def _changes(run: Run[Any], images: ImageSet) -> tuple[str, ...]:
         return ()
     before = {str(entry.get("file")) for entry in listed_images(run)}
     now = {printable(file) for file in images.files}
-    counts = {"added": len(now - before), "gone": len(before - now)}
-    what = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "pixels or labels"
-    return (f"The images in {images.source} changed since this run began ({what}).",)
+    added, gone = len(now - before), len(before - now)
+    told = (tr("{n} added", n=added) if added else "", tr("{n} gone", n=gone) if gone else "")
+    what = ", ".join(filter(None, told)) or tr("pixels or labels")
+    return (
+        tr("The images in {source} changed since this run began ({what}).", source=images.source, what=what),
+    )
 
 
 def some_names(names: tuple[str, ...]) -> str:
     """Names in a sentence; how many when they are too many to read."""
-    return ", ".join(names) if 0 < len(names) <= 12 else f"of {len(names)} folders"
+    return ", ".join(names) if 0 < len(names) <= 12 else tr("of {count} folders", count=len(names))

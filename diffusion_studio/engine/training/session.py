@@ -13,6 +13,7 @@ from torch import Tensor
 from diffusion_studio.core.describe import get_value
 from diffusion_studio.core.process.schedules import LearnedSchedule
 from diffusion_studio.core.process.tables import Tables
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, printable
 from diffusion_studio.data.load import load
@@ -108,7 +109,7 @@ class Session:
             raw, ema, optimizer = (dict(tensors[name]) for name in (RAW, model_io.UNET_WEIGHTS, OPTIMIZER))
             self.averages.restore(content.json[STATE]["timestep_errors"])
         except (KeyError, TypeError):
-            raise CheckpointError("The checkpoint was written by another version.") from None
+            raise CheckpointError(tr("The checkpoint was written by another version.")) from None
         self.learner.restore(LearnerState(raw, ema, optimizer))
         if self.batches.history is not None and DENSITY in tensors:
             self.batches.history.restore(tensors[DENSITY])
@@ -353,7 +354,7 @@ def resumed_session(
     try:
         checkpoint, complaints = run.newest_checkpoint()
     except RunError as error:
-        session.notes += (f"{error} Training begins again at step 0.",)
+        session.notes += (tr("{error} Training begins again at step 0.", error=error),)
     else:
         session.notes += complaints
         session.counters = resume(session, checkpoint)
@@ -369,6 +370,10 @@ def _reconfigured(run: Run, config: RunConfig | None) -> Run:
         if get_value(config, name) != get_value(here.config, name):
             what = name.rpartition(".")[2]
             raise RunError(
-                f"The {what} of {run.name} cannot change after its first step; start a new run for that."
+                tr(
+                    "The {name} of {run} cannot change after its first step; start a new run for that.",
+                    name=what,
+                    run=run.name,
+                )
             )
     return Run(run.path, config)  # written once the training holds the run's lock

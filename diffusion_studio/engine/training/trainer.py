@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.core.describe import get_value
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.loop import Training, finishing, trained
@@ -162,8 +163,10 @@ class ImageTask:
         parts = parts_for(self.size, self.session.learner.device)
         if self.session.may_split and parts > 1 and rate < SLOWER * self._fastest:
             self.session.set_parts(parts)
-            self._keeper.note(progress.step, "parts", f"batches in {parts} parts, beside other programs")
-            yield from self._written("number of parts")
+            self._keeper.note(
+                progress.step, "parts", f"batches in {parts} parts, beside other programs"
+            )
+            yield from self._written(tr("number of parts"))
 
     # --- another objective ----------------------------------------------------------------------------
 
@@ -171,7 +174,7 @@ class ImageTask:
         """Goes on with another objective, or to another limit."""
         if isinstance(wish, Limits):
             self.session.set_length(wish.steps, wish.seconds)
-            yield from self._written("length")
+            yield from self._written(tr("length"))
         else:
             yield from self._minimise(wish)
 
@@ -182,10 +185,12 @@ class ImageTask:
             return
         for name in ("predict", "variance"):
             if get_value(objective, name) != get_value(before, name):
-                yield events.Warned(f"The {name} of a run cannot change after its first step.", step)
+                yield events.Warned(
+                    tr("The {name} of a run cannot change after its first step.", name=name), step
+                )
                 return
         self.session.set_objective(objective)
-        yield from self._written("objective")
+        yield from self._written(tr("objective"))
         yield self._mark(before)
 
     def _written(self, what: str) -> Iterator[events.Event]:
@@ -194,8 +199,12 @@ class ImageTask:
             self._keeper.check()
             self.session.run.write_config()
         except OSError as error:
-            sentence = f"The changed {what} could not be written: {error.strerror or error}."
-            yield events.Warned(f"{sentence} Training goes on.", self.session.counters.step)
+            sentence = tr(
+                "The changed {what} could not be written: {reason}. Training goes on.",
+                what=what,
+                reason=error.strerror or error,
+            )
+            yield events.Warned(sentence, self.session.counters.step)
 
     def _mark(self, before: ObjectiveSpec) -> ObjectiveChanged:
         """Notes at this step what is different about the objective."""
@@ -219,7 +228,9 @@ class ImageTask:
             preview = self._previewer.draw(counters, self._control)
         except OSError as error:
             reason = error.strerror or error
-            yield events.Warned(f"A preview could not be saved: {reason}. Training goes on.", counters.step)
+            yield events.Warned(
+                tr("A preview could not be saved: {reason}. Training goes on.", reason=reason), counters.step
+            )
             return
         if preview is None:
             return

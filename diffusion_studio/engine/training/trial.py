@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
@@ -41,8 +42,14 @@ class Trial(events.Event):
     def sentence(self) -> str:
         """What to expect, and of what."""
         memory = self.memory
-        room = f"{memory / 1e9:.1f} GB" if memory >= 5e7 else f"{memory / 1e6:.0f} MB"
-        return f"{self.weights:,} weights, {room} of memory. {self.forecast.sentence}"
+        gigabytes, megabytes = number(memory / 1e9, ".1f"), number(memory / 1e6, ".0f")
+        room = f"{gigabytes} GB" if memory >= 5e7 else f"{megabytes} MB"
+        return tr(
+            "{weights:,} weights, {room} of memory. {forecast}",
+            weights=self.weights,
+            room=room,
+            forecast=self.forecast.sentence,
+        )
 
 
 def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: Callable[[], bool]) -> Trial:

@@ -121,9 +121,7 @@ def check(source: Source, tree: ChainTree, device: torch.device) -> None:
         except Refused as error:
             if track == tree.active:
                 raise
-            raise Refused(
-                tr("In “{track}”: {error}", track=tree.label_of(track), error=error)
-            ) from None
+            raise Refused(tr("In “{track}”: {error}", track=tree.label_of(track), error=error)) from None
         known.append(_Planned(chain, parent, leaves))
 
 

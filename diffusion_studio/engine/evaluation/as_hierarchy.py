@@ -16,6 +16,7 @@ from diffusion_studio.core.autoencoder.hierarchy import by_posterior, over_tripl
 from diffusion_studio.core.objective.elbo import discretised_term
 from diffusion_studio.core.objective.weights import reverse_variance
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.run_data import load_run_data
@@ -47,7 +48,9 @@ def as_hierarchy(
     """
     run = Run.open(path)
     if run.config.model.code:
-        raise Refused(f"{run.name} is a diffusion in a code: its bound is one of codes, not of pixels.")
+        raise Refused(
+            tr("{run} is a diffusion in a code: its bound is one of codes, not of pixels.", run=run.name)
+        )
     checkpoint, _ = run.newest_checkpoint()
     data, denoiser = load_run_data(run), load_model(checkpoint, device).denoiser
     tables, shape = denoiser.tables, data.images.images.shape[1:]

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.autoencoder.measures import CodeReport, measure
 from diffusion_studio.engine.autoencoder.model import CodeModel, open_model
@@ -75,7 +76,7 @@ def evaluate_code(
     if spec.elbo:
         if not len(data.apart):
             notes += (
-                "This run keeps no images apart, so the bound is measured on images it was trained on.",
+                tr("This run keeps no images apart, so the bound is measured on images it was trained on."),
             )
         for found in _bound(model, data, spec):
             if control.stopped:
@@ -83,9 +84,9 @@ def evaluate_code(
             if isinstance(found, CodeReport):
                 report, beside = found, _beside(found, data, spec)
             else:
-                yield events.Preparing("measuring the bound", *found)
+                yield events.Preparing(tr("measuring the bound"), *found)
     if spec.quality:
-        yield events.Preparing("drawing samples", 0, 0)
+        yield events.Preparing(tr("drawing samples"), 0, 0)
         quality = _quality(model, data, spec)
     done = CodeEvaluation(run.name, run.config.kind, model.step, len(data.apart) > 0, report, quality, beside)
     write_atomically(run.path / FILE, to_json(done.to_dict()))
@@ -116,8 +117,12 @@ def _quality(model: CodeModel, data: RunData, spec: EvaluationSpec) -> Quality:
         raise Refused(FEW_SAMPLES.format(count=spec.samples))
     if len(data.trained) < FEWEST_COMPARED:
         raise Refused(
-            f"{model.name} has {len(data.trained)} images to compare samples with; at least "
-            f"{FEWEST_COMPARED} are needed."
+            tr(
+                "{model} has {count} images to compare samples with; at least {fewest} are needed.",
+                model=model.name,
+                count=len(data.trained),
+                fewest=FEWEST_COMPARED,
+            )
         )
     samples = model.samples(spec.samples, spec.seed).transpose(0, 3, 1, 2)
     return QualitySpace(data.images.images, data.trained).measure(samples)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, digests, to_uint8
 from diffusion_studio.data.load import load
@@ -41,7 +42,7 @@ from diffusion_studio.engine.training.run_data import RunData, load_run_data
 log = logging.getLogger(__name__)
 FEWEST_MEASURED = 2  # images of the bound
 FEWEST_COMPARED = 4  # images that samples are compared with
-FEW_SAMPLES = f"{{count}} samples say too little of the quality; draw at least {FEWEST}."
+FEW_SAMPLES = tr("{{count}} samples say too little of the quality; draw at least {fewest}.", fewest=FEWEST)
 FILE = "evaluation.json"  # in the run folder
 
 
@@ -114,11 +115,13 @@ def evaluate(
     notes += (*without_bound, *data.notes, *_seen_before(data, images))
     _check_enough(run, spec, len(numbers), len(data.trained))
     if not held_out and spec.needs_density:
-        notes += ("This run keeps no images apart, so the bound is measured on images it was trained on.",)
+        notes += (
+            tr("This run keeps no images apart, so the bound is measured on images it was trained on."),
+        )
     done = Evaluation(run.name, step, held_out)
     chosen = _even(numbers, spec.images)
     if model is not None and spec.flow:
-        yield events.Preparing("following the flow", 0, 0)
+        yield events.Preparing(tr("following the flow"), 0, 0)
         along = measure_flow(
             model.denoiser, images, chosen, spec.tolerance, 1, spec.seed, device, lambda: control.stopped
         )
@@ -133,7 +136,7 @@ def evaluate(
                 beside = yardsticks(data.images.images, images.images[chosen], data.trained)
                 done = replace(done, elbo=found, yardsticks=beside)
             else:
-                yield events.Preparing("measuring the bound", *found)
+                yield events.Preparing(tr("measuring the bound"), *found)
     if source is not None:
         try:
             done = yield from _drawn(done, source, data, spec, device, control)
@@ -151,12 +154,13 @@ def _possible(run: Run, spec: EvaluationSpec) -> tuple[EvaluationSpec, tuple[str
     """
     if not run.config.model.code or not spec.needs_density:
         return spec, ()
-    sentence = (
-        f"{run.name} is a diffusion in a code: its bound is one of codes, not of pixels, and no number of "
-        "bits for each pixel follows from it, so that it is not measured."
+    sentence = tr(
+        "{run} is a diffusion in a code: its bound is one of codes, not of pixels, and no "
+        "number of bits for each pixel follows from it, so that it is not measured.",
+        run=run.name,
     )
     if not spec.draws_samples:
-        raise Refused(f"{sentence} Measure the quality of its samples instead.")
+        raise Refused(tr("{sentence} Measure the quality of its samples instead.", sentence=sentence))
     return replace(spec, elbo=False, flow=False), (sentence,)
 
 
@@ -194,22 +198,35 @@ def _seen_before(data: RunData, images: ImageSet) -> Iterator[str]:
     trained = set(digests(data.images.images))
     known = sum(each in trained for each in digests(images.images))
     if known:
-        yield f"{known} of the {images.count} images that are kept apart are trained on as well."
+        yield tr(
+            "{known} of the {count} images that are kept apart are trained on as well.",
+            known=known,
+            count=images.count,
+        )
 
 
 def _check_enough(run: Run, spec: EvaluationSpec, measured: int, compared: int) -> None:
     """Raises Refused where so few images say nothing."""
     if spec.needs_density and measured < FEWEST_MEASURED:
         raise Refused(
-            f"{run.name} has {measured} image to measure the bound on; at least {FEWEST_MEASURED} are needed "
-            "to tell how sure the figure is."
+            tr(
+                "{run} has {measured} image to measure the bound on; at least {fewest} are "
+                "needed to tell how sure the figure is.",
+                run=run.name,
+                measured=measured,
+                fewest=FEWEST_MEASURED,
+            )
         )
     if spec.draws_samples and spec.samples < FEWEST:
         raise Refused(FEW_SAMPLES.format(count=spec.samples))
     if spec.draws_samples and compared < FEWEST_COMPARED:
         raise Refused(
-            f"{run.name} has {compared} images to compare samples with; at least {FEWEST_COMPARED} are "
-            "needed."
+            tr(
+                "{run} has {compared} images to compare samples with; at least {fewest} are needed.",
+                run=run.name,
+                compared=compared,
+                fewest=FEWEST_COMPARED,
+            )
         )
 
 
@@ -232,7 +249,7 @@ def _drawn(
     asked = validated(SampleSpec, {"steps": steps, "count": spec.samples, "seed": spec.seed})
     chain = Chain(source, asked, device)
     if spec.quality:
-        yield events.Preparing("drawing samples", 0, 0)
+        yield events.Preparing(tr("drawing samples"), 0, 0)
         samples = run_chain(chain, False, None, control)
         if samples is None:
             raise Cancelled
@@ -251,7 +268,7 @@ def _calls(
         if control.stopped:
             raise Cancelled
         found = told or found
-        yield events.Preparing("counting calls", min(done, most), most)
+        yield events.Preparing(tr("counting calls"), min(done, most), most)
     return found
 
 
@@ -284,7 +301,7 @@ class _Kept(BaseModel):
     @model_validator(mode="after")
     def _whole(self) -> _Kept:
         if self.elbo is not None and len(self.elbo.terms) != len(self.elbo.term_errors):
-            raise Refused("not every term has its error")
+            raise Refused(tr("not every term has its error"))
         return self
 
 
@@ -300,5 +317,11 @@ def read_evaluation(run: Run) -> dict[str, Any] | None:
         return None
     except (OSError, Refused) as error:
         reason = str(error.strerror or error) if isinstance(error, OSError) else str(error)
-        raise Refused(f"What was measured of {run.name} cannot be read: {reason.rstrip('.')}.") from None
+        raise Refused(
+            tr(
+                "What was measured of {run} cannot be read: {reason}.",
+                run=run.name,
+                reason=reason.rstrip("."),
+            )
+        ) from None
     return Evaluation(**{name: getattr(kept, name) for name in type(kept).model_fields}).to_dict()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.pictures import read_pixels, save_animation
 from diffusion_studio.engine.files.videos import VIDEO, check_video
 from diffusion_studio.engine.runs.config import TrainingConfig
@@ -38,9 +39,9 @@ def export_film(path: Path, file: Path) -> tuple[str, ...]:
         try:
             frames.append(read_pixels(drawn[number]))
         except (OSError, Refused):
-            notes.append(f"{drawn[number].name} cannot be read, so it is left out.")
+            notes.append(tr("{name} cannot be read, so it is left out.", name=drawn[number].name))
     if not frames:
-        raise Refused(f"{run.name} has no samples from which its training could be shown.")
+        raise Refused(tr("{run} has no samples from which its training could be shown.", run=run.name))
     file.parent.mkdir(parents=True, exist_ok=True)
     save_animation(file, of_one_size(frames), {"run": run.name, "steps": run.step}, MILLISECONDS)
     return tuple(notes)

@@ -11,6 +11,7 @@ import torch
 
 from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.evaluation.evaluation import read_evaluation
 from diffusion_studio.engine.evaluation.model_card import ModelFacts, model_card
 from diffusion_studio.engine.files.files import to_json, write_synced
@@ -38,12 +39,20 @@ def _check_known(run: Run[RunConfig]) -> None:
     reading, diffusion = READINGS[run.config.objective.predict], run.config.diffusion
     if not diffusion.tables().preserves:
         raise Refused(
-            f"{run.name} is shown x_t as the process {diffusion.forward.title} has it, and the pipeline of "
-            "diffusers samples VP alone."
+            tr(
+                "{run} is shown x_t as the process {process} has it, and the pipeline of diffusers "
+                "samples VP alone.",
+                run=run.name,
+                process=diffusion.forward.title,
+            )
         )
     if not reading.in_diffusers:
         raise Refused(
-            f"{run.name} predicts the {reading.symbol}, for which diffusers has no name: it cannot sample it."
+            tr(
+                "{run} predicts the {symbol}, for which diffusers has no name: it cannot sample it.",
+                run=run.name,
+                symbol=reading.symbol,
+            )
         )
 
 
@@ -83,9 +92,11 @@ def _check_place(folder: Path) -> None:
         return
     above = next(parent for parent in folder.parents if parent.exists())
     if not above.is_dir():
-        raise Refused(f"{above} is a file, so there can be no folder {folder}.")
+        raise Refused(tr("{path} is a file, so there can be no folder {folder}.", path=above, folder=folder))
     if folder.exists():
-        raise Refused(f"{folder} is there already, and not an empty folder; name another one.")
+        raise Refused(
+            tr("{folder} is there already, and not an empty folder; name another one.", folder=folder)
+        )
 
 
 def _content(run: Run[Any], checkpoint: Path, folder: Path) -> Iterator[tuple[str, bytes]]:

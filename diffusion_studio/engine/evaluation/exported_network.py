@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.runs.model_io import LoadedModel, load_model
 from diffusion_studio.engine.runs.scheduler_config import prediction_json
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
 ONNX = ".onnx"
-MISSING = (
+MISSING = tr(
     "ONNX needs packages that are not installed: pip install 'diffusion-studio[onnx]' adds them. A model "
     "folder needs nothing."
 )
@@ -76,7 +77,12 @@ def export_network(checkpoint: Path, file: Path) -> float:
     data = _described(_converted(network, _inputs(model, 2)), _facts(model))
     apart = max(_apart(network, data, _inputs(model, count)) for count in (1, 3))
     if apart > CLOSE:
-        raise Refused(f"The ONNX of this network differs from torch by {apart:.1e}, so it was not written.")
+        raise Refused(
+            tr(
+                "The ONNX of this network differs from torch by {apart:.1e}, so it was not written.",
+                apart=apart,
+            )
+        )
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, data)
     return apart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.evaluation.exported_film import export_film
 from diffusion_studio.engine.evaluation.exported_model import export_model
 from diffusion_studio.engine.evaluation.exported_network import ONNX, check_onnx, export_network
@@ -33,6 +34,9 @@ def export_run(path: Path, target: Path) -> tuple[str, ...]:
             check_onnx()
             checkpoint, notes = Run.open(path).newest_checkpoint()
             apart = export_network(checkpoint, target)
-            return (*notes, f"Run by onnxruntime, it differs from torch by {apart:.0e} at most.")
+            return (
+                *notes,
+                tr("Run by onnxruntime, it differs from torch by {apart:.0e} at most.", apart=apart),
+            )
         case _:
             return export_model(path, target)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from diffusion_studio.core.process.spacing import LogSNRSpacing, Spacing, TrailingSpacing
 from diffusion_studio.core.samplers import DDIM, DPMSolver2M, Sampler
 from diffusion_studio.core.samplers.multistep.unipc import UniPC
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS
@@ -30,16 +31,17 @@ CALLS = (3, 4, 5, 6, 8, 10, 12, 15, 20, 25)  # tried, one after the other
 class Rule:
     """A way down that asks the network once in each step."""
 
-    name: str
+    name: str  # in files
+    title: str  # for a person
     sampler: Sampler
     spacing: Spacing
 
 
 RULES = (
-    Rule("DDIM", DDIM(), TrailingSpacing()),
-    Rule("DPM++ (2M)", DPMSolver2M(), TrailingSpacing()),
-    Rule("DPM++ (2M), even in log SNR", DPMSolver2M(), LogSNRSpacing()),
-    Rule("UniPC, even in log SNR", UniPC(), LogSNRSpacing()),
+    Rule("DDIM", "DDIM", DDIM(), TrailingSpacing()),
+    Rule("DPM++ (2M)", "DPM++ (2M)", DPMSolver2M(), TrailingSpacing()),
+    Rule("DPM++ (2M), even in log SNR", tr("DPM++ (2M), even in log SNR"), DPMSolver2M(), LogSNRSpacing()),
+    Rule("UniPC, even in log SNR", tr("UniPC, even in log SNR"), UniPC(), LogSNRSpacing()),
 )
 
 
@@ -79,6 +81,12 @@ class FewCalls:
 def rule_of(fare: Fare) -> Rule | None:
     """The rule of that name; None where none has it any more."""
     return next((rule for rule in RULES if rule.name == fare.rule), None)
+
+
+def title_of(fare: Fare) -> str:
+    """What its rule is called for a person."""
+    rule = rule_of(fare)
+    return fare.rule if rule is None else rule.title
 
 
 def few_calls(chain: Chain, space: QualitySpace, count: int) -> Iterator[FewCalls | None]:

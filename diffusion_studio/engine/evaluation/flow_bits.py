@@ -17,6 +17,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.steps.clipping import Clip
 from diffusion_studio.core.steps.flow import Estimate, estimated_field, flow_log_likelihood
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.models.network import Network, NetworkDenoiser
 
@@ -78,8 +79,14 @@ def measure_flow(
     lost = int(nats.isnan().sum())
     if lost and not stopped():
         raise Refused(
-            f"The flow of {lost} of {len(x)} images could not be followed within {tolerance:g} in "
-            f"{MOST_STEPS:,} steps; ask for a larger tolerance."
+            tr(
+                "The flow of {lost} of {count} images could not be followed within {tolerance:g} in "
+                "{most:,} steps; ask for a larger tolerance.",
+                lost=lost,
+                count=len(x),
+                tolerance=tolerance,
+                most=MOST_STEPS,
+            )
         )
     dims = x.shape[1]
     whole = nats + dims / 2 * math.log(tables.alpha_bar_at(1)) + dims * math.log(BIN)

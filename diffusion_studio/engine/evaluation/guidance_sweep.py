@@ -15,6 +15,7 @@ from torch import Tensor
 from diffusion_studio.core.chain import reverse_chain
 from diffusion_studio.core.guidance.guidance import Strength
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet, to_pictures, to_uint8
 from diffusion_studio.engine.chains.chain import Chain, inferred
 from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, NO_CLASS
@@ -60,7 +61,7 @@ class Judge:
     def __init__(self, images: ImageSet) -> None:
         known = np.flatnonzero(images.labels >= 0)
         if len(np.unique(images.labels[known])) < 2:
-            raise Refused(f"{images.name} has no two classes to tell apart.")
+            raise Refused(tr("{images} has no two classes to tell apart.", images=images.name))
         random = np.random.default_rng(0)
         known = random.permutation(known)[: FITTED + FITTED // 4]
         tested, fitted = np.split(np.arange(len(known)), [len(known) // 5])
@@ -162,7 +163,9 @@ def sweep(
 
 def _classes(chain: Chain) -> list[int]:
     if not chain.class_names:
-        raise Refused(f"{chain.source.name} was trained without labels; guidance needs them.")
+        raise Refused(
+            tr("{source} was trained without labels; guidance needs them.", source=chain.source.name)
+        )
     return list(range(len(chain.class_names)))
 
 

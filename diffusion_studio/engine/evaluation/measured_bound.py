@@ -26,6 +26,7 @@ from diffusion_studio.core.objective.elbo import (
 from diffusion_studio.core.objective.weights import reverse_variance
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.tables import Tables, diffuse
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.evaluation.chain_costs import ChainCost, ChainCosts
 
@@ -33,7 +34,7 @@ _PIXELS_AT_ONCE = 128 * 32 * 32  # of the images that go through the network tog
 _POSTERIOR, _LEARNED, _FORWARD = "posterior", "learned", "forward"  # kinds of the variance
 SERIES = 3  # noises of one triple: x_{t−2}, x_{t−1}, x_t
 
-VARIANCES = {"posterior": "β̃", "learned": "learned", "forward": "β"}
+VARIANCES = {"posterior": "β̃", "learned": tr("learned"), "forward": "β"}
 """What the kinds of the variance are called."""
 
 

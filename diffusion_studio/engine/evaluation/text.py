@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.evaluation.chain_costs import ChainCost
 from diffusion_studio.engine.evaluation.evaluation import Evaluation
-from diffusion_studio.engine.evaluation.few_calls import FewCalls
+from diffusion_studio.engine.evaluation.few_calls import FewCalls, title_of
 from diffusion_studio.engine.evaluation.flow_bits import FlowReport
 from diffusion_studio.engine.evaluation.measured_bound import VARIANCES, BoundReport
 from diffusion_studio.engine.evaluation.yardsticks import RAW, Yardsticks
@@ -107,7 +108,12 @@ def calls_lines(calls: FewCalls) -> list[str]:
 
 def calls_sentence(calls: FewCalls) -> str:
     """What is found: the fewest calls that are as good, or that none are."""
-    wanted = f"{calls.reference.steps} steps of {calls.reference.rule}"
+    wanted = tr("{steps} steps of {rule}", steps=calls.reference.steps, rule=title_of(calls.reference))
     if calls.best is None:
-        return f"Nothing measured with fewer calls is as good as {wanted}."
-    return f"As good as {wanted} in {calls.best.steps} calls: {calls.best.rule}."
+        return tr("Nothing measured with fewer calls is as good as {wanted}.", wanted=wanted)
+    return tr(
+        "As good as {wanted} in {steps} calls: {rule}.",
+        wanted=wanted,
+        steps=calls.best.steps,
+        rule=title_of(calls.best),
+    )

@@ -77,7 +77,13 @@ class Remote:
         found = _ADDRESS.fullmatch(address.strip())
         path = unquote(found["path"]).rstrip("/") if found else ""
         if found is None or not path or "\0" in path or "\n" in path:
-            raise Refused(f"{address} is no address of a run: it looks like {EXAMPLE}.")
+            raise Refused(
+                tr(
+                    "{address} is no address of a run: it looks like {example}.",
+                    address=address,
+                    example=EXAMPLE,
+                )
+            )
         return cls(found["host"], int(found["port"] or 0), path.removeprefix("/~/"))
 
     @property

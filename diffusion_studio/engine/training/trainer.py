@@ -163,9 +163,7 @@ class ImageTask:
         parts = parts_for(self.size, self.session.learner.device)
         if self.session.may_split and parts > 1 and rate < SLOWER * self._fastest:
             self.session.set_parts(parts)
-            self._keeper.note(
-                progress.step, "parts", f"batches in {parts} parts, beside other programs"
-            )
+            self._keeper.note(progress.step, "parts", f"batches in {parts} parts, beside other programs")
             yield from self._written(tr("number of parts"))
 
     # --- another objective ----------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def _lines(found: FewCalls) -> dict[str, Line]:
         fares = [fare for fare in found.fares if fare.rule == rule.name]
         if fares:
             x, y = [float(fare.steps) for fare in fares], [fare.frechet for fare in fares]
-            lines[rule.name] = Line(x, y, color, dots=True)
+            lines[rule.title] = Line(x, y, color, dots=True)
     return lines
 
 

@@ -196,7 +196,8 @@ def changes(before: SampleSpec, after: SampleSpec) -> str:
 def _said(knob: Knob, value: Any) -> str:
     """ "η = 0.5", or "zero SNR at T off"."""
     if isinstance(value, bool):
-        return f"{knob.title} {tr('on') if value else tr('off')}"
+        state = tr("on") if value else tr("off")
+        return f"{knob.title} {state}"
     words = dict(knob.options).get(value) if knob.options else None
     text = words or (number(value, ".3g") if isinstance(value, float) else str(value))
     return f"{knob.symbol or knob.title} = {text}"

@@ -9,6 +9,11 @@ from diffusion_studio.core.describe import Choice, Knob, get_value, knobs
 from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.runs.command import text_of
 
+_PARTS = {
+    "data": tr("data"), "model": tr("model"), "diffusion": tr("diffusion"), "objective": tr("objective"),
+    "training": tr("training"), "code": tr("code"), "hierarchy": tr("hierarchy"),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -51,7 +56,7 @@ def _setting(knob: Knob, configs: Sequence[Choice], known: Sequence[dict[str, Kn
     values = [None if pair is None else pair[1] for pair in held]
     others = values if len(values) > 1 else [knob.default]
     return Setting(
-        knob.path, f"{part}: {knob.title}" if part else knob.title, knob.symbol, knob.help,
+        knob.path, f"{_PARTS.get(part, part)}: {knob.title}" if part else knob.title, knob.symbol, knob.help,
         tuple("" if pair is None else in_words(*pair) for pair in held),
         any(value != values[0] for value in others),
     )  # fmt: skip

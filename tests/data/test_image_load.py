@@ -20,7 +20,8 @@ from diffusion_studio.data import load as loading
 from diffusion_studio.data.cache import NOTE
 from diffusion_studio.data.errors import Cancelled, DataError
 from diffusion_studio.data.imageset import ImageSet, Skipped, fingerprint_of
-from diffusion_studio.data.load import load
+from diffusion_studio.data.load import cache_key, load
+from diffusion_studio.data.scan import Listing
 from diffusion_studio.data.spec import DataSpec
 from support.image_folders import add_broken_files, build_mixed_folder, crops
 
@@ -428,3 +429,12 @@ def test_that_digits_come_in_every_shape() -> None:
 
 def test_that_the_cache_lies_in_the_users_own_folder() -> None:
     assert loading.default_cache_dir().parts[-2:] == ("diffusion-studio", "images")
+
+
+def test_that_a_folder_is_known_again_whatever_the_words_for_what_was_left_out(tmp_path: Path) -> None:
+    """They are those of the language that was spoken when it was read."""
+    listed = [
+        Listing(tmp_path, (), (), (), (Skipped("gone.png", reason),))
+        for reason in ("It is not a regular file.", "Es ist keine gewöhnliche Datei.")
+    ]
+    assert len({cache_key(spec_of(tmp_path), listing) for listing in listed}) == 1

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication
 from shiboken6 import isValid
 
 from diffusion_studio import __version__
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.crash import crash_kept
 from diffusion_studio.engine.files.log import WINDOW, kept_log
@@ -106,8 +107,12 @@ class App(QObject):
         self._failed = True
         named = f": {library}" if library else ""
         self.shell.say(
-            f"Diffusion Studio could not load a library it needs{named}.\n\nRun “diffusion-studio doctor” "
-            f"in a terminal; it says what is missing. The log is in {places.log_dir()}."
+            tr(
+                "Diffusion Studio could not load a library it needs{named}.\n\nRun “diffusion-studio doctor” "
+                "in a terminal; it says what is missing. The log is in {folder}.",
+                named=named,
+                folder=places.log_dir(),
+            )
         )
 
     def _fill(self) -> None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from PySide6.QtCore import QObject
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.crash import BEFORE
@@ -48,7 +49,7 @@ from diffusion_studio.widgets.look.theme import theme
 
 M = TypeVar("M", bound=PageModel)
 TITLES = {entry.key: entry.title for entry in PAGES}
-CRASHED = "The program ended abruptly the last time. What it was doing is kept here, for a report."
+CRASHED = tr("The program ended abruptly the last time. What it was doing is kept here, for a report.")
 
 
 class Studio(QObject):
@@ -69,7 +70,7 @@ class Studio(QObject):
         self.settings = SettingsModel(self.memory, self)
         self._computes_on = self._usable(self.settings.state.device)
         desk = Desk(self._runs_dir(), self.memory, self, self._computes_on)
-        shell.rail.set_devices([("auto", "Automatic"), *named_devices()], desk.device)
+        shell.rail.set_devices([("auto", tr("Automatic")), *named_devices()], desk.device)
         self.bell = Bell(shell, self.settings)
         self.models: dict[str, PageModel] = {entry.key: entry.module().model(desk) for entry in PAGES}
         self.training, self.sampling = self._model(TrainViewModel), self._model(SampleViewModel)
@@ -93,7 +94,7 @@ class Studio(QObject):
         self._begin(path)
         if crashed:
             file = places.log_dir() / BEFORE
-            self.shell.tell(Notice("warning", f"{CRASHED} ({file})", crashed, action="Show the log"))
+            self.shell.tell(Notice("warning", f"{CRASHED} ({file})", crashed, action=tr("Show the log")))
 
     def _model(self, kind: type[M]) -> M:
         """One of the view-models that the others are tied to."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.viewmodels.page_model import Work
 from diffusion_studio.viewmodels.settings import SettingsModel
@@ -53,7 +54,7 @@ class Bell(QObject):
             self._tray = self._tray or QSystemTrayIcon(QApplication.windowIcon(), self)
             self._tray.messageClicked.connect(self._shell.activateWindow)
             self._tray.show()
-            self._tray.showMessage(f"{title} has ended", words, QApplication.windowIcon())
+            self._tray.showMessage(tr("{title} has ended", title=title), words, QApplication.windowIcon())
 
     def _be_silent(self) -> None:
         if self._tray is not None:

@@ -11,6 +11,7 @@ from PySide6.QtGui import QDesktopServices
 
 from diffusion_studio.core.describe import members
 from diffusion_studio.core.samplers import Sampler
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.log import WINDOW, last_of
 from diffusion_studio.engine.labbook.entries import called
@@ -36,13 +37,13 @@ from diffusion_studio.widgets.frame.hint import Hint
 from diffusion_studio.widgets.frame.palette import Palette
 from diffusion_studio.widgets.look.theme import MODES
 
-ABOUT = (
+ABOUT = tr(
     "A laboratory for diffusion models: train on your own images, see which timesteps the loss comes from, "
     "and walk through the reverse chain."
 )
 HINT = (
-    "New here? Take the tour",
-    "Cards that set this page and say what to look at; Help has a tour of every page",
+    tr("New here? Take the tour"),
+    tr("Cards that set this page and say what to look at; Help has a tour of every page"),
 )
 
 
@@ -134,12 +135,12 @@ class Commands(QObject):
                 keys = key_text(action.keys[0]) if action.keys else ""
                 yield Entry(action.title, menu, partial(actions.do, action.name), keys, action.what)
         for run in list_runs(self._runs):
-            yield Entry(called(run), "Run", partial(self._open_path, str(run)))
+            yield Entry(called(run), tr("Run"), partial(self._open_path, str(run)))
         for kind, sampler in members(Sampler).items():
-            yield Entry(sampler.title, "Sampler", partial(self._sample_with, kind))
+            yield Entry(sampler.title, tr("Sampler"), partial(self._sample_with, kind))
         for key, cards in self._tours.items():
             for number, card in enumerate(cards):
-                yield Entry(card.title, "Tour", partial(self.take_tour, key, number))
+                yield Entry(card.title, tr("Tour"), partial(self.take_tour, key, number))
 
     def _sample_with(self, kind: str) -> None:
         self._show_page("sample")
@@ -164,22 +165,22 @@ class Commands(QObject):
 
     def show_settings(self) -> None:
         """Opens the dialog of what is set for the window."""
-        devices = [("auto", "automatic"), *named_devices()]
+        devices = [("auto", tr("automatic")), *named_devices()]
         SettingsDialog(self._settings, devices, self._shell).open()
 
     def show_log(self) -> None:
         """Opens what was logged last."""
         file = places.log_dir() / WINDOW
-        text = last_of(WINDOW) or "Nothing was logged: all went as it was meant to."
-        dialog = TextDialog("Log", str(file), text, self._shell)
-        dialog.add_button("Open its folder").clicked.connect(partial(self._show_folder, file.parent))
+        text = last_of(WINDOW) or tr("Nothing was logged: all went as it was meant to.")
+        dialog = TextDialog(tr("Log"), str(file), text, self._shell)
+        dialog.add_button(tr("Open its folder")).clicked.connect(partial(self._show_folder, file.parent))
         dialog.open()
 
     def show_about(self) -> None:
         """Opens versions, devices and folders."""
         facts = [(finding.name, finding.value) for finding in about()]
-        dialog = FactsDialog("About", "Diffusion Studio", ABOUT, facts, self._shell)
-        dialog.add_button("Show the log").clicked.connect(self.show_log)
+        dialog = FactsDialog(tr("About"), "Diffusion Studio", ABOUT, facts, self._shell)
+        dialog.add_button(tr("Show the log")).clicked.connect(self.show_log)
         dialog.open()
 
     def _show_folder(self, path: Path) -> None:
@@ -187,7 +188,8 @@ class Commands(QObject):
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            self._shell.tell(Notice("error", f"The folder {path} cannot be made: {error.strerror}."))
+            why = tr("The folder {path} cannot be made: {why}.", path=path, why=error.strerror)
+            self._shell.tell(Notice("error", why))
             return
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))):
-            self._shell.tell(Notice("info", f"No program for folders was found; it is {path}."))
+            self._shell.tell(Notice("info", tr("No program for folders was found; it is {path}.", path=path)))

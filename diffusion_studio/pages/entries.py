@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from diffusion_studio.core.words import trc
+
 if TYPE_CHECKING:
     from diffusion_studio.viewmodels.tours.tour import Titled, TourCard
 
@@ -47,10 +49,10 @@ class Entry:
 
 FIRST_PAGE = "sample"  # it already shows a chain before anything was trained
 PAGES = (
-    Entry("train", "Train"),
-    Entry("sample", "Sample"),
-    Entry("plane", "2-D"),
-    Entry("autoencoder", "Autoencoder"),
-    Entry("theory", "Theory"),
-    Entry("runs", "Runs"),
+    Entry("train", trc("page", "Train")),
+    Entry("sample", trc("page", "Sample")),
+    Entry("plane", trc("page", "2-D")),
+    Entry("autoencoder", trc("page", "Autoencoder")),
+    Entry("theory", trc("page", "Theory")),
+    Entry("runs", trc("page", "Runs")),
 )

@@ -12,6 +12,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QSplitter, QVBoxLayout, QWidget
 
 from diffusion_studio.core.theory.algorithms import Algorithm
+from diffusion_studio.core.words import tr
 from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.history import Undoable
 from diffusion_studio.viewmodels.notice import Notice
@@ -58,7 +59,7 @@ class Page(Teller):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # a click beside the fields brings the focus back
         self._undoable = undoable
         enlarge_over(self)
-        self.file_saved.connect(lambda path: self._say("info", f"Saved {path}.", path))
+        self.file_saved.connect(lambda path: self._say("info", tr("Saved {path}.", path=path), path))
         self.file_failed.connect(lambda sentence: self._say("error", sentence))
 
     def _say(self, kind: Kind, text: str, file: str = "") -> None:

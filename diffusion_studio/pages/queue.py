@@ -14,16 +14,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.queue import Queue, QueueState
 from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import GRID, label
 
-EMPTY = (
+EMPTY = tr(
     "Nothing waits. “Into the queue” on the Train page puts the parameters there into it, “Queue” on the "
     "Runs page a run, to go on with or to begin one like it."
 )
-WAITS = "They begin one after the other when you start the queue."
-GOES = "The next one begins when the training of now has ended. Stopping that one holds the queue."
+WAITS = tr("They begin one after the other when you start the queue.")
+GOES = tr("The next one begins when the training of now has ended. Stopping that one holds the queue.")
 
 
 class QueueDialog(QDialog):
@@ -32,17 +33,17 @@ class QueueDialog(QDialog):
     def __init__(self, queue: Queue, parent: QWidget) -> None:
         super().__init__(parent)
         self.queue = queue
-        self.setWindowTitle("Queue")
+        self.setWindowTitle(tr("Queue"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.about = label("", "muted")
         self.about.setWordWrap(True)
         self.list = QListWidget()
-        self.list.setAccessibleName("Trainings in the queue")
+        self.list.setAccessibleName(tr("Trainings in the queue"))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.earlier, self.later = QPushButton("Earlier"), QPushButton("Later")
-        self.remove, self.back = QPushButton("Take out"), QPushButton("Put back")
-        self.back.setToolTip("Undoes the last taking out")
-        self.start, close = QPushButton(), QPushButton("Close")
+        self.earlier, self.later = QPushButton(tr("Earlier")), QPushButton(tr("Later"))
+        self.remove, self.back = QPushButton(tr("Take out")), QPushButton(tr("Put back"))
+        self.back.setToolTip(tr("Undoes the last taking out"))
+        self.start, close = QPushButton(), QPushButton(tr("Close"))
         self.start.setProperty("primary", True)
         row = FlowRow()
         for button in (self.start, self.earlier, self.later, self.remove, self.back, close):
@@ -85,7 +86,7 @@ class QueueDialog(QDialog):
             self.list.clear()
             self.list.addItems(titles)
         self.about.setText((GOES if state.going else WAITS) if titles else EMPTY)
-        self.start.setText("Hold the queue" if state.going else "Start the queue")
+        self.start.setText(tr("Hold the queue") if state.going else tr("Start the queue"))
         self.start.setEnabled(bool(titles))
         self.back.setEnabled(bool(state.taken))
         self._show_choice()

@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
@@ -112,7 +113,7 @@ class RunWays(QObject):
             self._runs.tell(str(error))
             return
         if anew:
-            self._queue.add(config, f"New run like {called(path)}")
+            self._queue.add(config, tr("New run like {run}", run=called(path)))
         else:
             self._queue.add_run(path, called(path))
 
@@ -133,7 +134,7 @@ class RunWays(QObject):
             return
         code, train = self._code, self._train
         if (code if isinstance(config, AutoencoderConfig) else train).state.busy:
-            self._runs.tell("A training is going on, with settings of its own. Stop it first.")
+            self._runs.tell(tr("A training is going on, with settings of its own. Stop it first."))
         elif isinstance(config, AutoencoderConfig):
             code.editor.set(config)
             self._show_page("autoencoder")

@@ -24,10 +24,10 @@ from diffusion_studio.widgets.look.language import LANGUAGES
 from diffusion_studio.widgets.look.theme import GRID
 
 SECTIONS = (
-    ("Look", ["theme", "language", "text_size", "motion"]),
-    ("Computing", ["device", "threads"]),
-    ("End of work", ["notify", "sound"]),
-    ("Folders", ["runs"]),
+    (tr("Look"), ["theme", "language", "text_size", "motion"]),
+    (tr("Computing"), ["device", "threads"]),
+    (tr("End of work"), ["notify", "sound"]),
+    (tr("Folders"), ["runs"]),
 )
 
 
@@ -37,16 +37,18 @@ class SettingsDialog(QDialog):
     def __init__(self, model: SettingsModel, devices: Sequence[tuple[str, str]], parent: QWidget) -> None:
         super().__init__(parent)
         self.model = model
-        self.setWindowTitle("Settings")
+        self.setWindowTitle(tr("Settings"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.form = Form(SECTIONS)
         self.form.set_options("device", devices)
         self.form.set_options("language", [("system", tr("as the system is")), *LANGUAGES.items()])
-        self.folder = QPushButton("Keep them in another folder …")
+        self.folder = QPushButton(tr("Keep them in another folder …"))
         self.folder.clicked.connect(self._choose_folder)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self.reset = self.buttons.addButton("Everything to default", QDialogButtonBox.ButtonRole.ActionRole)
-        self.hint = self.buttons.addButton("Show hints again", QDialogButtonBox.ButtonRole.ActionRole)
+        self.reset = self.buttons.addButton(
+            tr("Everything to default"), QDialogButtonBox.ButtonRole.ActionRole
+        )
+        self.hint = self.buttons.addButton(tr("Show hints again"), QDialogButtonBox.ButtonRole.ActionRole)
         for button in (self.folder, self.reset, self.hint):
             button.setAutoDefault(False)
         self.reset.clicked.connect(model.reset)
@@ -66,7 +68,7 @@ class SettingsDialog(QDialog):
         column.addWidget(self.folder, 0, Qt.AlignmentFlag.AlignLeft)
         column.addStretch(1)
         area = QScrollArea()
-        area.setAccessibleName("Settings")
+        area.setAccessibleName(tr("Settings"))
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -86,7 +88,7 @@ class SettingsDialog(QDialog):
         self.form.set_options("runs", [usual, *chosen])
         self.form.set_choice(settings)
         for path in ("language", "threads", "runs"):
-            self.form.set_note(path, "From the next start.")
+            self.form.set_note(path, tr("From the next start."))
 
     def _choose_folder(self) -> None:
-        ask_for_folder(self, "Keep runs in", lambda path: self.model.edit("runs", path))
+        ask_for_folder(self, tr("Keep runs in"), lambda path: self.model.edit("runs", path))

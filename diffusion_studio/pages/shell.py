@@ -16,6 +16,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.widgets.actions import menus
 from diffusion_studio.widgets.actions.action_set import Act, ActionSet, Acts
@@ -50,7 +51,7 @@ class Shell(QMainWindow):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.rail, self.header = Rail(), Header()
         self.stack = QStackedWidget()
-        self._waiting = label("Opening …", "muted")
+        self._waiting = label(tr("Opening …"), "muted")
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.stack.addWidget(self._waiting)
         self._pages: dict[str, QWidget] = {}

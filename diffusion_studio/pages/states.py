@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.states import state_in, write_state
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig
 from diffusion_studio.engine.runs.config import RunConfig
@@ -25,7 +26,7 @@ from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.widgets.frame.saved import tell_failed, tell_saved
 
 KEPT = ("train", "sample", "plane", "autoencoder")  # pages that have a state
-FILES = "States and pictures (*.json *.png)"
+FILES = tr("States and pictures (*.json *.png)")
 
 
 class States:
@@ -64,7 +65,7 @@ class States:
     def ask_to_save(self) -> None:
         """Asks where the state of the shown page is to be written."""
         name = Path.home() / f"{self._shell.rail.current}.json"
-        dialog = QFileDialog(self._shell, "Save the state of this page", str(name), "State (*.json)")
+        dialog = QFileDialog(self._shell, tr("Save the state of this page"), str(name), tr("State (*.json)"))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -79,7 +80,8 @@ class States:
         try:
             write_state(path, state)
         except OSError as error:
-            tell_failed(page, f"{path} could not be written: {error.strerror or error}.")
+            why = error.strerror or error
+            tell_failed(page, tr("{path} could not be written: {why}.", path=path, why=why))
         else:
             tell_saved(page, path)
 
@@ -87,7 +89,7 @@ class States:
 
     def ask(self) -> None:
         """Asks for a state, or a picture with one inside."""
-        dialog = QFileDialog(self._shell, "Open a state", str(Path.home()), FILES)
+        dialog = QFileDialog(self._shell, tr("Open a state"), str(Path.home()), FILES)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self._take)
@@ -114,7 +116,8 @@ class States:
 
     def refuse(self, path: Path) -> None:
         """Says that a file holds no state."""
-        self._shell.tell(Notice("error", f"{path.name} holds no state of a page that this version knows."))
+        none = tr("{file} holds no state of a page that this version knows.", file=path.name)
+        self._shell.tell(Notice("error", none))
 
     def _open_config(self, state: dict[str, Any]) -> bool:
         """The parameters of a training: of a state, a preview, or the config.json of a run."""
@@ -125,7 +128,7 @@ class States:
             return False
         code = isinstance(config, AutoencoderConfig)
         if (self._code if code else self._train).state.busy:
-            self._shell.tell(Notice("info", "A training is going on, with parameters of its own."))
+            self._shell.tell(Notice("info", tr("A training is going on, with parameters of its own.")))
         elif isinstance(config, AutoencoderConfig):
             self._code.editor.set(config)
         elif isinstance(config, RunConfig):

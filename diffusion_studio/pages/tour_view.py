@@ -16,20 +16,24 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.tours.tour import Titled, Tour, TourCard, TourState
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import label, rich_label, subscripted
 
 LETTERS = 40  # of the actions in one line
-ENDS = {False: "End the tour", True: "End the tour: the page becomes what it was before"}  # by what was tried
+ENDS = {  # by whether something was tried
+    False: tr("End the tour"),
+    True: tr("End the tour: the page becomes what it was before"),
+}
 
 
 class TourView(Card):
     """One card of the tour, with its neighbours a click away; a line while the tour is folded."""
 
     def __init__(self, tour: Tour, parent: QWidget | None = None) -> None:
-        super().__init__("Tour", parent)
+        super().__init__(tr("Tour"), parent)
         self.tour = tour
         self._number = -1
         self._title.setWordWrap(True)
@@ -42,13 +46,13 @@ class TourView(Card):
         self._show(tour.state)
 
     def _build_head(self) -> None:
-        self.take = QPushButton("Begin")
+        self.take = QPushButton(tr("Begin"))
         self.take.setProperty("link", True)
         self.take.setCursor(Qt.CursorShape.PointingHandCursor)
         self.take.clicked.connect(lambda: self.tour.begin())
         self.add_header_widget(self.take)
-        self.before = self._button("step-back", "Card before", lambda: self.tour.go(self._number - 1))
-        self.after = self._button("step-forward", "Next card", lambda: self.tour.go(self._number + 1))
+        self.before = self._button("step-back", tr("Card before"), lambda: self.tour.go(self._number - 1))
+        self.after = self._button("step-forward", tr("Next card"), lambda: self.tour.go(self._number + 1))
         self.leave = self._button("close", ENDS[False], self.tour.end)
 
     def _button(self, icon: str, name: str, do: Callable[[], None]) -> QToolButton:
@@ -95,13 +99,14 @@ class TourView(Card):
         self.leave.setToolTip(ENDS[state.tried])
         if not state.open:
             self._number = -1
-            self.set_title("Tour", f"{len(cards)} cards")
+            self.set_title(tr("Tour"), tr("{n} cards", n=len(cards)))
         elif state.number != self._number:
             self._number = state.number
             self._show_card(cards[state.number])
 
     def _show_card(self, card: TourCard[Titled]) -> None:
-        self.set_title(card.title, f"{self._number + 1} of {len(self.tour.cards)}")
+        place = tr("{n} of {count}", n=self._number + 1, count=len(self.tour.cards))
+        self.set_title(card.title, place)
         self._text.setText(subscripted(card.text))
         self._source.setText(card.source)
         while self._actions.count():

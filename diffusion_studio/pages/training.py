@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.widgets.actions.action_set import Act
 
@@ -33,9 +34,11 @@ def acts_of(model: Trains) -> dict[str, Act]:
 
 def chips_of(model: Trains, name: str, waiting: int = 0) -> list[tuple[str, str]]:
     """What the head of the page says of the run `name`, and of the trainings that wait."""
-    saved = f"step {model.state.saved_step:,}" if model.state.saved_step else ""
+    step = model.state.saved_step
+    saved = tr("step {step:,}", step=step) if step else ""
     queue = str(waiting) if waiting else ""
-    chips = [("run", name), ("queue", queue), ("device", model.state.device), ("saved", saved)]
+    device = model.state.device
+    chips = [(tr("run"), name), (tr("queue"), queue), (tr("device"), device), (tr("saved"), saved)]
     return [(title, value) for title, value in chips if value]
 
 

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QWidget
 
+from diffusion_studio.core.words import tr, trc
 from diffusion_studio.pages import training
 from diffusion_studio.pages.autoencoder.bridge import BridgeView
 from diffusion_studio.pages.autoencoder.code import CodeView
@@ -42,10 +43,10 @@ from diffusion_studio.widgets.look.theme import label
 
 PROGRESS_HZ = 8.0
 VIEWS = (
-    ("learn", "Learning", "Both terms, latents, reconstructions, samples"),
-    ("code", "Code", "The plane of codes, and what each place decodes to"),
-    ("exact", "Exact case", "Principal components and probabilistic PCA"),
-    ("bridge", "Bridge", "From a hierarchy to a diffusion model"),
+    ("learn", tr("Learning"), tr("Both terms, latents, reconstructions, samples")),
+    ("code", tr("Code"), tr("The plane of codes, and what each place decodes to")),
+    ("exact", tr("Exact case"), tr("Principal components and probabilistic PCA")),
+    ("bridge", tr("Bridge"), tr("From a hierarchy to a diffusion model")),
 )
 
 
@@ -75,19 +76,16 @@ class AutoencoderPage(Page):
         outer = QHBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.workspace)
-        self.banner, self.views, self.choice = (
-            Banner(),
-            QStackedWidget(),
-            Segmented("What is shown of the autoencoder"),
-        )
+        self.banner, self.views = Banner(), QStackedWidget()
+        self.choice = Segmented(tr("What is shown of the autoencoder"))
         self.choice.set_options(list(VIEWS))
         self.learn, self.code = LearnView(self.model.record), CodeView(self.model.latent)
         self.exact, self.bridge = ExactView(), BridgeView()
         self._by_key = {"learn": self.learn, "code": self.code, "exact": self.exact, "bridge": self.bridge}
         for view in self._by_key.values():
             self.views.addWidget(view)
-        self.progress, self.again = ProgressCard(), QPushButton("Resume")
-        self.again.setToolTip("Go on with the run that is shown")
+        self.progress, self.again = ProgressCard(), QPushButton(tr("Resume"))
+        self.again.setToolTip(tr("Go on with the run that is shown"))
         self.progress.add_action_widget(self.again)
         area = self.workspace.area
         self.workspace.lay_over(self.banner)
@@ -97,7 +95,7 @@ class AutoencoderPage(Page):
         self.panel, self.equation = CodePanel(), EquationView()
         self.workspace.panel.addWidget(self.panel)
         self.workspace.panel.addStretch(1)
-        self.workspace.foot.addWidget(label("Minimised here", "section"))
+        self.workspace.foot.addWidget(label(tr("Minimised here"), "section"))
         self.workspace.foot.addWidget(self.equation)
 
     def _connect(self) -> None:
@@ -142,7 +140,7 @@ class AutoencoderPage(Page):
 
     def choose_folder(self) -> None:
         """Asks for a folder of images."""
-        ask_for_folder(self, "Open a folder of images", self.model.open_data)
+        ask_for_folder(self, tr("Open a folder of images"), self.model.open_data)
 
     def _choose_images(self) -> None:
         """Asks where the images of a run are now."""
@@ -201,7 +199,7 @@ class AutoencoderPage(Page):
     def _render_data(self, state: CodeState) -> None:
         self.panel.show_data(state)
         ready = state.data is not None and state.reading is None
-        self.progress.set_start_enabled(ready, "" if ready else "There are no images yet.")
+        self.progress.set_start_enabled(ready, "" if ready else tr("There are no images yet."))
         self.code.set_class_names(state.data.class_names if state.data is not None else ())
 
     def _render_phase(self, state: CodeState) -> None:
@@ -211,7 +209,8 @@ class AutoencoderPage(Page):
 
     def _show_name(self) -> None:
         self._name = training.name_of(self.model)
-        self.progress.set_title(self._name or "Nothing trained yet", "Train anew" if self._name else "Train")
+        begin = tr("Train anew") if self._name else trc("verb", "Train")
+        self.progress.set_title(self._name or tr("Nothing trained yet"), begin)
 
     def _render_progress(self, before: CodeState | None, state: CodeState) -> None:
         """The line and the bar, now and then while only they move; painting takes time from the training."""

@@ -16,6 +16,7 @@ from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.icons import set_icon
 
 FIELDS = (("exact", tr("Exact")), ("learned", tr("Learned")), ("error", tr("Error")))
+IN_WORDS = {"exact": tr("exact"), "learned": tr("learned"), "error": tr("error")}
 
 
 class PlaneBar(QWidget):

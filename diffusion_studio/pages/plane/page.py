@@ -11,11 +11,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.plane import timeline
-from diffusion_studio.pages.plane.bar import FIELDS, PlaneBar
+from diffusion_studio.pages.plane.bar import FIELDS, IN_WORDS, PlaneBar
 from diffusion_studio.pages.plane.cards import PlaneCards, facts
 from diffusion_studio.pages.plane.exporter import PlaneExporter
 from diffusion_studio.pages.plane.guidance import end_words
@@ -84,7 +85,7 @@ class PlanePage(Page):
         self.workspace.panel.addStretch(1)
         equation = EquationView()
         self.step = StepEquation(equation)
-        self.workspace.foot.addWidget(label("This step", "section"))
+        self.workspace.foot.addWidget(label(tr("This step"), "section"))
         self.workspace.foot.addWidget(equation)
 
     def _connect(self) -> None:
@@ -230,14 +231,15 @@ class PlanePage(Page):
         self._show_guidance(self.model.state)
         if found.now.last is not None:
             state = self.model.state
-            where = f"{state.spec.title}, t = {state.t}, {state.spec.count} particles. "
-            self.plane.setAccessibleDescription(where + facts(found.now.last))
+            where = tr("{spec.title}, t = {t}, {spec.count} particles.", spec=state.spec, t=state.t)
+            self.plane.setAccessibleDescription(f"{where} {facts(found.now.last)}")
 
     # --- header and memory ------------------------------------------------------------------------------
 
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state
-        return [("score", state.look.field), ("particles", f"{state.spec.count:,}".replace(",", "\u2009"))]
+        count = f"{state.spec.count:,}".replace(",", "\u2009")
+        return [(tr("score"), IN_WORDS[state.look.field]), (tr("particles"), count)]
 
     def layout_state(self) -> dict[str, Any]:
         return {"workspace": self.workspace.sizes(), "columns": self.columns.sizes(), "zoom": self.plane.zoom}

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.labbook.entries import file_name
 from diffusion_studio.pages.page import (
     LOW,
@@ -41,7 +42,7 @@ from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.empty import EmptyState
 
-OPEN = "Open a run, or a folder of runs"
+OPEN = tr("Open a run, or a folder of runs")
 
 
 class RunsPage(Page):
@@ -74,13 +75,13 @@ class RunsPage(Page):
         outer.addWidget(self.workspace)
         self.banner, self.empty, self.nothing_fits = Banner(), EmptyState(), EmptyState()
         self.empty.set_content(
-            "pages/runs/icon", "No training yet",
-            "Every training that you start is kept here, with its curves and samples.", "Train a model",
-            "Open runs elsewhere …",
+            "pages/runs/icon", tr("No training yet"),
+            tr("Every training that you start is kept here, with its curves and samples."),
+            tr("Train a model"), tr("Open runs elsewhere …"),
         )  # fmt: skip
         self.nothing_fits.set_content(
-            "pages/runs/icon", "No run fits",
-            "Of no run all these words stand in its name, tags, note, kind or data.", "Show all runs",
+            "pages/runs/icon", tr("No run fits"),
+            tr("Of no run all these words stand in its name, tags, note, kind or data."), tr("Show all runs"),
         )  # fmt: skip
         self.finder, self.table, self.views = Finder(), RunTable(), QStackedWidget()
         for view in (self.empty, self.table, self.nothing_fits):
@@ -192,7 +193,7 @@ class RunsPage(Page):
         if run is None:
             return
         name = f"{file_name(run)}.{suffix}" if suffix else f"{file_name(run)}-model"
-        dialog = QFileDialog(self, "Export", str(Path.home() / name), filters)
+        dialog = QFileDialog(self, tr("Export"), str(Path.home() / name), filters)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(suffix)
         dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text.split("*.")[-1].rstrip(")")))
@@ -264,9 +265,11 @@ class RunsPage(Page):
         state = self.model.state
         if not state.runs:
             return []
-        shown = f"{len(state.shown)} of " if state.arrangement.leaves_out else ""
+        shown, there = len(state.shown), len(state.runs)
+        some = tr("{shown} of {there}", shown=shown, there=there)
+        count = some if state.arrangement.leaves_out else str(there)
         total = sum(run.size for run in state.runs)
-        return [("runs", f"{shown}{len(state.runs)}"), ("on disk", megabytes(total))]
+        return [(tr("runs"), count), (tr("on disk"), megabytes(total))]
 
 
 def _write_in(field: QWidget) -> None:

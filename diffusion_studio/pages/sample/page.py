@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.pages.page import (
     Desk,
@@ -90,9 +91,9 @@ class SamplePage(Page):
         area.addWidget(self.transport)
         self.panel, self.equation, self.algorithm = SamplePanel(), EquationView(), FollowedAlgorithm()
         self.workspace.panel.addWidget(self.panel)
-        self.workspace.panel.addLayout(titled("Algorithm", self.algorithm))
+        self.workspace.panel.addLayout(titled(tr("Algorithm"), self.algorithm))
         self.workspace.panel.addStretch(1)
-        self.workspace.foot.addWidget(label("This step", "section"))
+        self.workspace.foot.addWidget(label(tr("This step"), "section"))
         self.workspace.foot.addWidget(self.equation)
 
     def _connect(self) -> None:
@@ -172,7 +173,7 @@ class SamplePage(Page):
 
     def choose_folder(self) -> None:
         """Asks for a run or a model folder."""
-        ask_for_folder(self, "Open a run or a model folder", self._open_folder)
+        ask_for_folder(self, tr("Open a run or a model folder"), self._open_folder)
 
     def _choose_images(self) -> None:
         """Asks where the images of the run on show are now."""
@@ -292,9 +293,9 @@ class SamplePage(Page):
 def _chips(state: SampleState) -> list[tuple[str, str]]:
     facts = state.chains.facts
     chips = [
-        ("model", facts.model), ("step", f"{facts.model_step:,}" if facts.model_step else ""),
-        ("variance", "learned" if facts.learns_variance else ""), ("code", facts.code),
-        ("device", state.device),
+        (tr("model"), facts.model), (tr("step"), number(facts.model_step, ",") if facts.model_step else ""),
+        (tr("variance"), tr("learned") if facts.learns_variance else ""), (tr("code"), facts.code),
+        (tr("device"), state.device),
     ]  # fmt: skip
     return [(name, value) for name, value in chips if value]
 

@@ -17,6 +17,7 @@ from diffusion_studio.core.theory.algorithms import ALGORITHMS
 from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.core.theory.figures import FIGURES
 from diffusion_studio.core.theory.identities import IDENTITIES
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
 from diffusion_studio.pages.theory.bound import BoundView, LearnedView
 from diffusion_studio.pages.theory.figures import FiguresView
@@ -45,14 +46,14 @@ from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots import Line, XYPlot
 
 PARTS = (
-    ("schedules", "Schedules", "Every noise schedule under any process"),
-    ("weights", "Weights", "Every λ_t on one axis"),
-    ("elbo", "Bound", "The ELBO of a run, term by term"),
-    ("algorithms", "Algorithms", "The boxes of the texts"),
-    ("figures", "Figures", "What the texts draw"),
-    ("identities", "Identities", "What goes by two names, with the numbers of both"),
-    ("errata", "Errata", "Where the references err"),
-    ("equations", "Equations", "All of them, with source and place"),
+    ("schedules", tr("Schedules"), tr("Every noise schedule under any process")),
+    ("weights", tr("Weights"), tr("Every λ_t on one axis")),
+    ("elbo", tr("Bound"), tr("The ELBO of a run, term by term")),
+    ("algorithms", tr("Algorithms"), tr("The boxes of the texts")),
+    ("figures", tr("Figures"), tr("What the texts draw")),
+    ("identities", tr("Identities"), tr("What goes by two names, with the numbers of both")),
+    ("errata", tr("Errata"), tr("Where the references err")),
+    ("equations", tr("Equations"), tr("All of them, with source and place")),
 )
 _COLOURS = (
     "sky",
@@ -70,17 +71,17 @@ _COLOURS = (
 _WIDE, _THIN = 2.4, 1.2  # of a line, px
 _DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DashDotLine)
 _PLOTS = (
-    ("beta", "β_t, added in each step", True),
-    ("alpha_bar", "ᾱ_t, signal that is left", False),
+    ("beta", tr("β_t, added in each step"), True),
+    ("alpha_bar", tr("ᾱ_t, signal that is left"), False),
     ("log_snr", "ln SNR(t)", False),
-    ("beta_tilde", "β̃_t, posterior variance", True),
-    ("signal", "a_t, image in x_t = a x₀ + b ε", False),
-    ("noise", "b_t, noise in x_t", True),
+    ("beta_tilde", tr("β̃_t, posterior variance"), True),
+    ("signal", tr("a_t, image in x_t = a x₀ + b ε"), False),
+    ("noise", tr("b_t, noise in x_t"), True),
 )
 _SCHEDULE = ["steps", "schedule", "forward", "zero_terminal"]
 _SECTIONS = {
-    "schedules": (("Schedule", _SCHEDULE),),
-    "weights": (("Weights", ["error", "axis"]), ("Schedule", _SCHEDULE)),
+    "schedules": ((tr("Schedule"), _SCHEDULE),),
+    "weights": ((tr("Weights"), ["error", "axis"]), (tr("Schedule"), _SCHEDULE)),
 }
 
 
@@ -107,7 +108,7 @@ class TheoryPage(Page):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.workspace)
         self.banner = Banner()
-        self.parts = Segmented("Part of the theory")
+        self.parts = Segmented(tr("Part of the theory"))
         self.parts.set_options(PARTS)
         head = QHBoxLayout()
         head.addWidget(self.parts)
@@ -133,7 +134,7 @@ class TheoryPage(Page):
         return FillColumn(self.schedules_view)
 
     def _build_weights(self) -> QWidget:
-        self.weights = XYPlot("Weights over t")
+        self.weights = XYPlot(tr("Weights over t"))
         card = Card()
         card.body.addWidget(self.weights)
         return card
@@ -152,7 +153,7 @@ class TheoryPage(Page):
         self.workspace.panel.addWidget(self.words)
         self.workspace.panel.addStretch(1)
         self.equation = EquationView()
-        self.workspace.foot.addWidget(label("Chosen schedule and process", "section"))
+        self.workspace.foot.addWidget(label(tr("Chosen schedule and process"), "section"))
         self.workspace.foot.addWidget(self.equation)
         self.process = EquationView()
         self.workspace.foot.addWidget(self.process)
@@ -238,7 +239,9 @@ class TheoryPage(Page):
             {key: _schedule_lines(curves[key], learned.get(key)) for key in self.schedules}
         )
         x = "log SNR" if spec.axis == "log_snr" else "t"
-        self.weights.set_axes(x, f"λ on the {READINGS[spec.error].symbol} error", y_log=True)
+        self.weights.set_axes(
+            x, tr("λ on the {symbol} error", symbol=READINGS[spec.error].symbol), y_log=True
+        )
         self.weights.set_lines(_weight_lines(weight_curves(spec)))
         schedule, process = type(spec.schedule), type(spec.forward)
         figures = self._views.get("figures")
@@ -250,7 +253,7 @@ class TheoryPage(Page):
     # --- header and memory ------------------------------------------------------------------------------
 
     def chips(self) -> list[tuple[str, str]]:
-        return [("T", f"{self.model.state.spec.steps:,}")] if self.part in self.forms else []
+        return [("T", number(self.model.state.spec.steps, ","))] if self.part in self.forms else []
 
     def come_into_sight(self, run: Path | None) -> None:
         self.model.refresh(run)
@@ -270,19 +273,27 @@ def _drawn(state: TheoryState) -> tuple[Any, ...]:
 
 
 _WORDS = {
-    "elbo": "The bound says how many bits a pixel costs when the model is used to send images: the lower, "
-    "the better. Most of it comes from the first steps, where the last details are decided. “Fewer steps” "
-    "shows what a shorter chain costs, with three reverse variances and with less noise. Keep images "
-    "apart (Train, Images, Advanced) to measure it on ones that were never trained on.",
-    "errata": "A slip of a sign or a root is easily copied from text to code. Each card computes both "
-    "versions, and beside them what both must equal.",
-    "identities": "The same thing by two names: each card computes both, from one start and one noise.",
-    "algorithms": "The boxes of the texts. The one that is at work stands under the parameters of the Train "
-    "and the Sample page, with its running lines marked.",
-    "figures": "What the texts draw of their chains: orange the encoder q, green and dashed the decoder p, "
-    "which is learned. Thick arrows are the two that a term of the bound compares. The noised "
-    "digit follows the schedule that is chosen under Schedules.",
-    "equations": "Every formula at work in this program. The button goes to the parameter it belongs to.",
+    "elbo": tr(
+        "The bound says how many bits a pixel costs when the model is used to send images: the lower, "
+        "the better. Most of it comes from the first steps, where the last details are decided. "
+        "“Fewer steps” shows what a shorter chain costs, with three reverse variances and with less noise. "
+        "Keep images apart (Train, Images, Advanced) to measure it on ones that were never trained on."
+    ),
+    "errata": tr(
+        "A slip of a sign or a root is easily copied from text to code. Each card computes both "
+        "versions, and beside them what both must equal."
+    ),
+    "identities": tr("The same thing by two names: each card computes both, from one start and one noise."),
+    "algorithms": tr(
+        "The boxes of the texts. The one that is at work stands under the parameters of the Train "
+        "and the Sample page, with its running lines marked."
+    ),
+    "figures": tr(
+        "What the texts draw of their chains: orange the encoder q, green and dashed the decoder p, "
+        "which is learned. Thick arrows are the two that a term of the bound compares. The noised "
+        "digit follows the schedule that is chosen under Schedules."
+    ),
+    "equations": tr("Every formula at work in this program. The button goes to the parameter it belongs to."),
 }
 
 
@@ -303,9 +314,9 @@ def _weight_lines(curves: tuple[NamedCurve, ...]) -> dict[str, Line]:
     order = list(members(Weight))
     lines = {}
     for curve in curves:
-        number = order.index(curve.key)
-        dash = _DASHES[number % len(_DASHES)]
-        lines[curve.name] = Line(curve.x, curve.y, _COLOURS[number % len(_COLOURS)], dash)
+        place = order.index(curve.key)
+        dash = _DASHES[place % len(_DASHES)]
+        lines[curve.name] = Line(curve.x, curve.y, _COLOURS[place % len(_COLOURS)], dash)
     return lines
 
 

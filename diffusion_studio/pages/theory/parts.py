@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 from diffusion_studio.core.theory.algorithms import Algorithm
 from diffusion_studio.core.theory.equations import Equation
 from diffusion_studio.core.theory.erratum import Deciding, Erratum
-from diffusion_studio.core.words import number, tr, trc
+from diffusion_studio.core.words import number, tr
+from diffusion_studio.pages import entries
 from diffusion_studio.pages.page import show_algorithm
 from diffusion_studio.widgets.equations.algorithm import AlgorithmBox
 from diffusion_studio.widgets.equations.equation import EquationView
@@ -30,10 +31,7 @@ from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscri
 
 WIDEST = 1100  # px; wider lines are hard to read
 _SIDE, _WORDS = 260, 150  # px: of one version of an equation at least, and of the words beside one
-PAGES = {
-    "train": trc("page", "Train"), "sample": trc("page", "Sample"), "plane": trc("page", "2-D"),
-    "autoencoder": trc("page", "Autoencoder"), "theory": trc("page", "Theory"),
-}  # fmt: skip
+PAGES = {entry.key: entry.title for entry in entries.PAGES}
 
 
 class Scrolled(QScrollArea):

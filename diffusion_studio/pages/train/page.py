@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.core.theory.algorithms import Stage, training_by
+from diffusion_studio.core.words import tr, trc
 from diffusion_studio.engine.runs.command import training_command
 from diffusion_studio.engine.training.codes import list_codes
 from diffusion_studio.pages import training
@@ -98,9 +99,9 @@ class TrainPage(Page):
         self.panel, self.equation = TrainPanel(), EquationView()
         self.algorithm = AlgorithmBox()
         self.workspace.panel.addWidget(self.panel)
-        self.workspace.panel.addLayout(titled("Algorithm", self.algorithm))
+        self.workspace.panel.addLayout(titled(tr("Algorithm"), self.algorithm))
         self.workspace.panel.addStretch(1)
-        self.workspace.foot.addWidget(label("Minimised here", "section"))
+        self.workspace.foot.addWidget(label(tr("Minimised here"), "section"))
         self.workspace.foot.addWidget(self.equation)
 
     def _build_live(self) -> QWidget:
@@ -118,9 +119,9 @@ class TrainPage(Page):
 
     def _build_progress(self) -> QWidget:
         self.progress = ProgressCard()
-        self.again, self.sample_now = QPushButton("Resume"), QPushButton("Sample")
-        self.again.setToolTip("Go on with the run that is shown")
-        self.sample_now.setToolTip("Walk through the reverse chain of this model")
+        self.again, self.sample_now = QPushButton(tr("Resume")), QPushButton(trc("verb", "Sample"))
+        self.again.setToolTip(tr("Go on with the run that is shown"))
+        self.sample_now.setToolTip(tr("Walk through the reverse chain of this model"))
         self.progress.add_action_widget(self.again)
         self.progress.add_action_widget(self.sample_now)
         self.more = More(self.model.following, self.copy_command)
@@ -166,7 +167,7 @@ class TrainPage(Page):
 
     def choose_folder(self) -> None:
         """Asks for a folder of images."""
-        ask_for_folder(self, "Open a folder of images", self.model.open_data)
+        ask_for_folder(self, tr("Open a folder of images"), self.model.open_data)
 
     def copy_command(self) -> None:
         """Puts the command line that begins a training with these parameters on the clipboard."""
@@ -200,7 +201,7 @@ class TrainPage(Page):
             self.panel.show_data(state)
             self._offer_codes()
             ready = state.data is not None and state.reading is None
-            self.progress.set_start_enabled(ready, "" if ready else "There are no images yet.")
+            self.progress.set_start_enabled(ready, "" if ready else tr("There are no images yet."))
         self.images.show_state(before, state)
         self.views.show_state(before, state)
         self.curves.show_state(state)
@@ -230,9 +231,8 @@ class TrainPage(Page):
 
     def _show_name(self) -> None:
         self._name = training.name_of(self.model)
-        self.progress.set_title(
-            self._name or "Nothing trained yet", "Start a new run" if self._name else "Start"
-        )
+        begin = tr("Start a new run") if self._name else trc("verb", "Start")
+        self.progress.set_title(self._name or tr("Nothing trained yet"), begin)
 
     def _render_progress(self, before: TrainState | None, state: TrainState) -> None:
         """The line and the bar, now and then while only they move; painting takes time from the training."""
@@ -306,10 +306,12 @@ class TrainPage(Page):
 def _empty_state() -> EmptyState:
     view = EmptyState()
     view.set_content(
-        "pages/train/icon", "Train a model from scratch",
-        "Drop a folder of images anywhere on the window, or begin with the built-in handwritten digits. "
-        "You will see the loss, which timesteps it comes from, and samples as they sharpen.",
-        "Train on these images", "Open a folder …",
+        "pages/train/icon", tr("Train a model from scratch"),
+        tr(
+            "Drop a folder of images anywhere on the window, or begin with the built-in handwritten digits. "
+            "You will see the loss, which timesteps it comes from, and samples as they sharpen."
+        ),
+        tr("Train on these images"), tr("Open a folder …"),
     )  # fmt: skip
     return view
 

@@ -73,6 +73,11 @@ def number(value: Real | float, spec: str = "") -> str:
     return _marked(format(value, spec))
 
 
+def between() -> str:
+    """What stands between numbers in a row: a semicolon where a comma is their decimal mark."""
+    return "; " if _spoken[0].marks[0] == "," else ", "
+
+
 def _said(said: str, text: str, values: dict[str, Any]) -> str:
     if not values:
         _spoken[0].meant.setdefault(said, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QProgressBar, QPushButton, QSizePolicy, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.flow import FlowRow
 
@@ -22,7 +23,7 @@ class MeasureRow(QWidget):
 
     def __init__(self, what: str, first: QWidget | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.button, self.halt = QPushButton("Measure"), QPushButton("Stop")
+        self.button, self.halt = QPushButton(tr("Measure")), QPushButton(tr("Stop"))
         self.button.setToolTip(what)
         for button in (self.button, self.halt):
             button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)

@@ -7,6 +7,7 @@ from typing import Protocol
 from PySide6.QtCore import QLineF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.chain.timeline_plan import MARGIN, TimelinePlan
 from diffusion_studio.widgets.look.theme import theme
 
@@ -26,7 +27,8 @@ class TimeRuler:
     def paint(self, painter: QPainter, plan: TimelinePlan) -> None:
         times = plan.track.times
         first, last = (times[0], times[-1]) if times else ("T", 0)
-        _paint_ends(painter, plan.span, (f"noise   t = {first}", f"t = {last}   image"))
+        ends = tr("noise   t = {first}", first=first), tr("t = {last}   image", last=last)
+        _paint_ends(painter, plan.span, ends)
         spacing = plan.span / max(1, plan.track.last)
         every = next((n for n in _ROUND if n * spacing >= 4), 1000)
         major = every * (5 if every in (2, 20, 200) else 10)

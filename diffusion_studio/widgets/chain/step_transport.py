@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.chain.ruler import StepRuler
 from diffusion_studio.widgets.chain.transport import Transport
 
@@ -28,7 +29,7 @@ class StepTransport(Transport):
 
     def _show_where(self) -> None:
         k = self._timeline.position
-        words = [f"step {k} of {self._timeline.last}"] if self._levels else []
+        words = [tr("step {k} of {last}", k=k, last=self._timeline.last)] if self._levels else []
         words += [f"t = {self._levels[k]}"] if k < len(self._levels) else []
         words += [self._note] if self._note else []
         self._where.setText(" · ".join(words))

@@ -17,6 +17,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QMenu, QSizePolicy, QToolTip, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.chain.ruler import Ruler, TimeRuler
 from diffusion_studio.widgets.chain.timeline_lanes import LanePainter
 from diffusion_studio.widgets.chain.timeline_marks import paint_letters, paint_playhead
@@ -48,7 +49,7 @@ class Timeline(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumWidth(160)
-        self.setAccessibleName("Timeline")
+        self.setAccessibleName(tr("Timeline"))
         theme().changed.connect(self.update)
 
     # --- what is shown ----------------------------------------------------------------------------------
@@ -182,8 +183,8 @@ class Timeline(QWidget):
             return
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Rename …\tF2", lambda: self.rename_requested.emit(lane))
-        delete = menu.addAction("Delete\tDel", lambda: self.delete_requested.emit(lane))
+        menu.addAction(tr("Rename …\tF2"), lambda: self.rename_requested.emit(lane))
+        delete = menu.addAction(tr("Delete\tDel"), lambda: self.delete_requested.emit(lane))
         delete.setEnabled(lane > 0)  # the main chain stays
         menu.popup(event.globalPos())
 
@@ -222,9 +223,10 @@ class Timeline(QWidget):
 
     def _about(self, lane: int) -> str:
         track = self.plan.tracks[lane]
-        words = [track.label or ("main chain" if lane == 0 else f"track {lane}")]
-        words += [f"leaves at t = {track.leaves}"] if lane else []
-        words.append(f"{track.ready + 1} of {len(track.times)} states computed")
+        words = [track.label or (tr("main chain") if lane == 0 else tr("track {number}", number=lane))]
+        words += [tr("leaves at t = {t}", t=track.leaves)] if lane else []
+        done, total = track.ready + 1, len(track.times)
+        words.append(tr("{done} of {total} states computed", done=done, total=total))
         return lowered(" · ".join(words))
 
     # --- painting ---------------------------------------------------------------------------------------

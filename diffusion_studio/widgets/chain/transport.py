@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QFrame, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.actions.keys import hint
 from diffusion_studio.widgets.chain.button_row import ButtonRow
@@ -42,7 +43,7 @@ class Transport(QFrame):
     def __init__(self, parent: QWidget | None = None, ruler: Ruler | None = None) -> None:
         super().__init__(parent)
         self.setProperty("card", True)
-        self.setAccessibleName("Transport")
+        self.setAccessibleName(tr("Transport"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._note = ""
         self._factor = 0  # of the last J or L; 0 when paused
@@ -53,9 +54,9 @@ class Transport(QFrame):
         self._timeline.delete_requested.connect(self.delete_requested)
         self._where = ElidedLabel(role="muted")
         self._where.setFont(tabular(self._where.font()))
-        self._play = self._button("play", hint("play", "Play"), self.play_toggled.emit)
+        self._play = self._button("play", hint("play", tr("Play")), self.play_toggled.emit)
         self._play.setProperty("primary", True)
-        self._loop = self._button("loop", "Play again from the noise at the end", lambda: None)
+        self._loop = self._button("loop", tr("Play again from the noise at the end"), lambda: None)
         self._loop.setCheckable(True)
         self._loop.toggled.connect(self.loop_toggled)
         self._speed = _SpeedButton(self)
@@ -104,7 +105,7 @@ class Transport(QFrame):
         if not playing:
             self._factor = 0
         set_icon(self._play, "pause" if playing else "play", "on_accent", 20)
-        what = hint("play", "Pause" if playing else "Play")
+        what = hint("play", tr("Pause") if playing else tr("Play"))
         self._play.setToolTip(what)
         self._play.setAccessibleName(what)
 
@@ -149,7 +150,7 @@ class Transport(QFrame):
 
     def _show_where(self) -> None:
         times, k = self._timeline.times, self._timeline.position
-        words = [f"step {k} of {self._timeline.last}"] if times else []
+        words = [tr("step {k} of {last}", k=k, last=self._timeline.last)] if times else []
         if times:
             words.append(f"t = {times[k]} → {times[k + 1]}" if k + 1 < len(times) else f"t = {times[k]}")
         words += [self._note] if self._note else []
@@ -161,11 +162,11 @@ class Transport(QFrame):
     def _build(self) -> None:
         back, on = (partial(self.step_requested.emit, by) for by in (-1, 1))
         moves = (
-            self._button("first", hint("to-first", "To the noise"), self.home.emit),
-            self._button("step-back", hint("step-back", "One step back"), back),
+            self._button("first", hint("to-first", tr("To the noise")), self.home.emit),
+            self._button("step-back", hint("step-back", tr("One step back")), back),
             self._play,
-            self._button("step-forward", hint("step-on", "One step on"), on),
-            self._button("last", hint("to-last", "To the image"), self.end.emit),
+            self._button("step-forward", hint("step-on", tr("One step on")), on),
+            self._button("last", hint("to-last", tr("To the image")), self.end.emit),
         )
         self._row = ButtonRow(moves, self._where, (self._loop, self._speed))
         column = QVBoxLayout(self)
@@ -194,7 +195,7 @@ class _SpeedButton(QToolButton):
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setFixedHeight(32)
         self.setMinimumWidth(48)
-        self.setToolTip("Speed of playing")
+        self.setToolTip(tr("Speed of playing"))
         self._menu = QMenu(self)
         self._group = QActionGroup(self)
         self._actions = {speed: self._action(speed) for speed in SPEEDS}
@@ -205,11 +206,11 @@ class _SpeedButton(QToolButton):
         if speed not in self._actions:
             raise ValueError(f"no speed {speed!r}")
         self._actions[speed].setChecked(True)
-        self.setText(f"{speed:g}×")
-        self.setAccessibleName(f"Speed {speed:g}")
+        self.setText(_times(speed))
+        self.setAccessibleName(tr("Speed {speed:g}", speed=speed))
 
     def _action(self, speed: float) -> QAction:
-        action = self._menu.addAction(f"{speed:g}×")
+        action = self._menu.addAction(_times(speed))
         action.setCheckable(True)
         action.triggered.connect(lambda: self._choose(speed))
         return self._group.addAction(action)
@@ -217,3 +218,7 @@ class _SpeedButton(QToolButton):
     def _choose(self, speed: float) -> None:
         self.show_speed(speed)
         self.chosen.emit(speed)
+
+
+def _times(speed: float) -> str:
+    return f"{number(speed, 'g')}×"

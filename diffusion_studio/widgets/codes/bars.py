@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from diffusion_studio.core.words import between, number, tr
 from diffusion_studio.widgets.look.theme import tabular, theme
 
 _LEAST, _FOOT, _HEAD = 90, 16, 16  # pixels
@@ -21,9 +22,9 @@ class LatentBars(QWidget):
         super().__init__(parent)
         self._values: tuple[float, ...] = ()
         self._limit = 0.0
-        self._empty = "No latents yet."
+        self._empty = tr("No latents yet.")
         self._names: tuple[str, ...] = ()
-        self.setAccessibleName("KL of each latent")
+        self.setAccessibleName(tr("KL of each latent"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme().changed.connect(self.update)
 
@@ -44,8 +45,11 @@ class LatentBars(QWidget):
         if not self._values:
             return self._empty
         active = sum(value > self._limit for value in self._values)
-        numbers = ", ".join(f"{value:.2f}" for value in self._values[:32])
-        return f"{active} of {len(self._values)} are active. {numbers} nats"
+        numbers = between().join(number(value, ".2f") for value in self._values[:32])
+        total = len(self._values)
+        return tr(
+            "{active} of {total} are active. {numbers} nats", active=active, total=total, numbers=numbers
+        )
 
     def sizeHint(self) -> QSize:
         return QSize(220, _LEAST + 20)
@@ -68,17 +72,17 @@ class LatentBars(QWidget):
         step = min(self.width() / len(self._values), _WIDEST)
         top, room = max(*self._values, 1e-3), self.height() - _FOOT - _HEAD
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for number, value in enumerate(self._values):
+        for place, value in enumerate(self._values):
             height = max(2.0, room * value / top)
-            bar = QRectF(number * step + 1, _HEAD + room - height, max(step - 2, 1), height)
+            bar = QRectF(place * step + 1, _HEAD + room - height, max(step - 2, 1), height)
             color = palette.quantity["x0"] if value > self._limit else palette.faint
             painter.fillRect(bar, QColor(color))
             if step >= 22:
-                self._label(painter, number, value, bar, step)
+                self._label(painter, place, value, bar, step)
 
-    def _label(self, painter: QPainter, number: int, value: float, bar: QRectF, step: float) -> None:
+    def _label(self, painter: QPainter, place: int, value: float, bar: QRectF, step: float) -> None:
         centred = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom
-        over = QRectF(number * step, bar.top() - _HEAD, step, _HEAD)
-        painter.drawText(over, centred, f"{value:.1f}")
-        name = self._names[number] if number < len(self._names) else str(number + 1)
-        painter.drawText(QRectF(number * step, self.height() - _FOOT, step, _FOOT), centred, name)
+        over = QRectF(place * step, bar.top() - _HEAD, step, _HEAD)
+        painter.drawText(over, centred, number(value, ".1f"))
+        name = self._names[place] if place < len(self._names) else str(place + 1)
+        painter.drawText(QRectF(place * step, self.height() - _FOOT, step, _FOOT), centred, name)

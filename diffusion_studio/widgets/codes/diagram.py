@@ -9,6 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.theme import theme
 
 _HIGH = 130  # pixels
@@ -38,7 +39,7 @@ class ChainDiagram(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._chains = Chains()
-        self.setAccessibleName("Both chains")
+        self.setAccessibleName(tr("Both chains"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumHeight(_HIGH)
         theme().changed.connect(self.update)
@@ -54,9 +55,12 @@ class ChainDiagram(QWidget):
         """The picture in words."""
         chains = self._chains
         sizes = " → ".join(str(dim) for dim in chains.dims)
-        up = "a fixed encoder that adds noise" if chains.fixed else "a learned encoder"
-        end = ", ending at N(0, I)" if chains.standard else ""
-        return f"Levels of {sizes} numbers, up by {up}{end}, down by a learned decoder."
+        up = tr("a fixed encoder that adds noise") if chains.fixed else tr("a learned encoder")
+        end = tr(", ending at N(0, I)") if chains.standard else ""
+        return tr(
+            "Levels of {sizes} numbers, up by {up}{end}, down by a learned decoder.",
+            sizes=sizes, up=up, end=end,
+        )  # fmt: skip
 
     def sizeHint(self) -> QSize:
         return QSize(420, _HIGH)

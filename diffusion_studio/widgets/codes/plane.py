@@ -21,6 +21,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.theme import theme
 
 Shown = Literal["points", "map"]
@@ -50,7 +51,7 @@ class CodePlane(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setProperty("keepsArrows", True)
         self.setCursor(Qt.CursorShape.CrossCursor)
-        self.setAccessibleName("Plane of codes")
+        self.setAccessibleName(tr("Plane of codes"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme().changed.connect(self._repaint)
 
@@ -60,7 +61,14 @@ class CodePlane(QWidget):
         """The codes of images (n, 2), each with the name of its class or ""."""
         self._points, self._names, self._reach = points, tuple(names), reach
         classes = len(set(names) - {""})
-        self.setAccessibleDescription(f"{len(points)} codes of {max(classes, 1)} classes, up to ±{reach:.1f}")
+        self.setAccessibleDescription(
+            tr(
+                "{count} codes of {classes} classes, up to ±{reach:.1f}",
+                count=len(points),
+                classes=max(classes, 1),
+                reach=reach,
+            )
+        )
         self._repaint()
 
     def set_map(self, picture: NDArray[np.uint8]) -> None:

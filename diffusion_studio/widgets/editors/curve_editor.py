@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from diffusion_studio.core.words import between, tr
 from diffusion_studio.widgets.frame.enlarge import can_enlarge
 from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.legend import color_of
@@ -40,7 +41,7 @@ class CurveEditor(QWidget):
         self._chosen = 0
         self.setAccessibleName(name)
         can_enlarge(self, name)
-        self.setToolTip("Drag a point up or down; double click for twice as many points")
+        self.setToolTip(tr("Drag a point up or down; double click for twice as many points"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         theme().changed.connect(self.update)
@@ -60,7 +61,7 @@ class CurveEditor(QWidget):
             room = 0.25 * (high - low) or 0.5 * abs(high) or 1.0
             self._range = (low - room if self._floor is None else self._floor, high + room)
         self._chosen = min(self._chosen, len(self._points) - 1)
-        self.setAccessibleDescription(", ".join(tick_text(p) for p in self._points))
+        self.setAccessibleDescription(between().join(tick_text(p) for p in self._points))
         self.update()
 
     # geometry

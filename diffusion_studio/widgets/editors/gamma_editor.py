@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.editors.ceiling import CeilingPlot
 from diffusion_studio.widgets.editors.sigma_points import Ceiling
 from diffusion_studio.widgets.plots.chain import Curve
@@ -21,7 +22,7 @@ class GammaEditor(CeilingPlot):
     """γ_t at the visited times; points to drag where it is drawn by hand."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Guidance over the chain", "γ", "guidance", 0.1, parent)
+        super().__init__(tr("Guidance over the chain"), "γ", "guidance", 0.1, parent)
 
     def set_steps(self, times: Sequence[int], gamma: ArrayLike) -> None:
         """γ_t of the steps between the decreasing `times` (S+1,). (S,)
@@ -38,4 +39,4 @@ class GammaEditor(CeilingPlot):
         self.set_curves(np.asarray(times, np.float64), {GAMMA: curve})
 
     def _entries(self) -> list[LegendEntry]:
-        return [LegendEntry("γ_t", "guidance", sample=True), LegendEntry("strength of guidance", "muted")]
+        return [LegendEntry("γ_t", "guidance", sample=True), LegendEntry(tr("strength of guidance"), "muted")]

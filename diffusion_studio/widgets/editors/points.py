@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.editors.dots import Dots
 from diffusion_studio.widgets.editors.sigma_points import Points
 from diffusion_studio.widgets.plots.canvas import Reading
@@ -116,7 +117,7 @@ class PointPlot(ChainPlot):
     def _chosen(self) -> str:
         if self._points is None or self._selected is None:
             return ""
-        return f" Chosen is the point at {self._words(self._selected)}."
+        return " " + tr("Chosen is the point at {place}.", place=self._words(self._selected))
 
     def _words(self, i: int) -> str:
         assert self._points is not None

@@ -11,6 +11,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QKeyEvent, QPainter
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.editors.ceiling import CeilingPlot
 from diffusion_studio.widgets.editors.dots import scene_places
 from diffusion_studio.widgets.editors.sigma_points import Ceiling, curve
@@ -32,7 +33,7 @@ class SigmaEditor(CeilingPlot):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._named: dict[str, Floats] = {}
-        super().__init__("Noise of each step", "σ", "eps", 0.005, parent)
+        super().__init__(tr("Noise of each step"), "σ", "eps", 0.005, parent)
         self._zone = _zone_item()
         self._line = pg.PlotCurveItem()
         self._steps = pg.ScatterPlotItem(size=4, pen=None, pxMode=True)
@@ -88,19 +89,21 @@ class SigmaEditor(CeilingPlot):
 
     def describe(self) -> str:
         if not len(self._ceiling.times):
-            return "No steps yet."
+            return tr("No steps yet.")
         sigma = np.asarray(self._curves[SIGMA].values, np.float64)[:-1]
         share = float(np.nanmax(sigma)) if np.isfinite(sigma).any() else 0.0
-        text = f"{super().describe()} σ is at most {tick_text(share)}."
         if self._points is None:
-            return text + " It follows a rule; Enter draws it by hand."
-        return text + f" It is drawn by hand with {len(self._points)} points."
+            whence = tr("It follows a rule; Enter draws it by hand.")
+        else:
+            whence = tr("It is drawn by hand with {count} points.", count=len(self._points))
+        most = tr("σ is at most {share}.", share=tick_text(share))
+        return f"{super().describe()} {most} {whence}"
 
     def _entries(self) -> list[LegendEntry]:
         return [
             LegendEntry("σ_t", "eps", sample=True),
             LegendEntry("σ² > 1−ᾱ_s:", "weight", sample=True, block=True),
-            LegendEntry("no kernel keeps the marginals", "weight"),
+            LegendEntry(tr("no kernel keeps the marginals"), "weight"),
         ]
 
     # drawing

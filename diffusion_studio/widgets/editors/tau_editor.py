@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import plural, tr
 from diffusion_studio.widgets.editors.points import PointPlot
 from diffusion_studio.widgets.editors.sigma_points import Points
 from diffusion_studio.widgets.plots.canvas import Reading
@@ -68,7 +69,7 @@ class TauEditor(PointPlot):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._schedule = OnSchedule(np.array([1.0, 0.0]))
-        super().__init__("Times of the chain", "x0", 0.0, self._schedule, parent)
+        super().__init__(tr("Times of the chain"), "x0", 0.0, self._schedule, parent)
         self.points_edited.connect(self._say_times)
         self._end = pg.ScatterPlotItem(size=7, pen=None, pxMode=True)
         self.canvas.addItem(self._end, ignoreBounds=True)
@@ -104,11 +105,12 @@ class TauEditor(PointPlot):
     def describe(self) -> str:
         times = self._times()
         if not times:
-            return "No times yet."
-        text = f"{len(times)} steps from t = {times[-1]} to 0."
+            return tr("No times yet.")
+        text = tr("{count} steps from t = {first} to 0.", count=len(times), first=times[-1])
         gaps = np.diff([0, *times])
         if len(gaps) > 1:
-            text += f" They are between {gaps.min()} and {gaps.max()} long."
+            least, most = gaps.min(), gaps.max()
+            text += " " + tr("They are between {least} and {most} long.", least=least, most=most)
         return text
 
     def as_table(self) -> Table:
@@ -125,15 +127,14 @@ class TauEditor(PointPlot):
         return Reading(float(t), f"t = {t}\n√ᾱ  {tick_text(y)}", ((y, "x0"),))
 
     def _entries(self) -> list[LegendEntry]:
-        count = len(self._points or ())
-        steps = f"τ  {count} step{'s' if count != 1 else ''}"
+        steps = plural("τ  {n} step", "τ  {n} steps", len(self._points or ()))
         return [LegendEntry("√ᾱ_t", "x0", Qt.PenStyle.SolidLine, True), LegendEntry(steps)]
 
     # drawing
 
     def _draw(self) -> None:
         self.canvas.view.invertX(True)
-        self.canvas.bottom.set_ends("noise  t = {}", "{}  image")
+        self.canvas.bottom.set_ends(tr("noise  t = {}"), tr("{}  image"))
         t = np.arange(self._schedule.last + 1, dtype=np.float64)
         self._curve("schedule", t, self._schedule.image_left, "x0", z=2)
         self._set_range((0.0, max(t[-1], 1.0)), (-0.04, 1.06))

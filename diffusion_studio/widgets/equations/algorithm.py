@@ -9,6 +9,7 @@ from PySide6.QtCore import QRect
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.look.theme import label, tabular, theme
 
@@ -41,7 +42,7 @@ class AlgorithmBox(QWidget):
         self._column.setSpacing(2)
         self._column.addWidget(self._title)
         self._column.addWidget(self._source)
-        self.setAccessibleName("Algorithm")
+        self.setAccessibleName(tr("Algorithm"))
 
     def set_algorithm(self, title: str, source: str, rows: Sequence[Row]) -> None:
         """Show these lines, numbered from 1; none of them is marked."""

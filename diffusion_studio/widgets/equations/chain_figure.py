@@ -11,6 +11,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.theme import theme
 
 _HIGH, _NODE = 150, 44  # pixels
@@ -38,7 +39,7 @@ class ChainFigure(QWidget):
         self._pictures: list[QImage] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumHeight(_HIGH)
-        self.setAccessibleName("Figure")
+        self.setAccessibleName(tr("Figure"))
         theme().changed.connect(self.update)
 
     def set_figure(
@@ -52,7 +53,10 @@ class ChainFigure(QWidget):
         self._nodes, self._ways = tuple(nodes), tuple(ways)
         self._pictures = [_image(each) for each in pictures]
         self.setAccessibleDescription(
-            "; ".join(f"{nodes[way.begin]} → {nodes[way.end]} by {way.words}" for way in ways)
+            "; ".join(
+                tr("{begin} → {end} by {words}", begin=nodes[way.begin], end=nodes[way.end], words=way.words)
+                for way in ways
+            )
         )
         self.update()
 

@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QMouseEvent,
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.equations.formula import (
     begins_relation,
     begins_statement,
@@ -134,7 +135,7 @@ class EquationView(QWidget):
                 self._held = 0.0
             self._subject = subject
             self._formula, self._numbers, self._caption = state
-            self.setAccessibleName("Equation")
+            self.setAccessibleName(tr("Equation"))
             self.setAccessibleDescription(self._spoken())
             self._refresh()
 

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.saved import show_in_folder
 from diffusion_studio.widgets.look.icons import pixmap, set_icon
 from diffusion_studio.widgets.look.theme import GRID, label, theme
@@ -23,6 +24,7 @@ from diffusion_studio.widgets.look.theme import GRID, label, theme
 Kind = Literal["info", "warning", "error"]
 
 _MOST_LINES = 9  # of the details, without scrolling
+_KINDS = {"info": tr("info"), "warning": tr("warning"), "error": tr("error")}
 _TINTS = {"info": "accent", "warning": "warning", "error": "danger"}
 
 
@@ -41,21 +43,21 @@ class Banner(QFrame):
         self._action = QPushButton(self)
         self._action.clicked.connect(self.action_triggered)
         self._file = ""
-        self._folder = QPushButton("Show in folder", self)
-        self._folder.setToolTip("Opens the folder in which the file lies")
+        self._folder = QPushButton(tr("Show in folder"), self)
+        self._folder.setToolTip(tr("Opens the folder in which the file lies"))
         self._folder.clicked.connect(lambda: show_in_folder(self._file))
-        self._toggle = QPushButton("Details", self)
+        self._toggle = QPushButton(tr("Details"), self)
         self._toggle.setCheckable(True)
         self._toggle.toggled.connect(self._show_details)
         self._close = QToolButton(self)
-        self._close.setAccessibleName("Close the message")
-        self._close.setToolTip("Close")
+        self._close.setAccessibleName(tr("Close the message"))
+        self._close.setToolTip(tr("Close"))
         self._close.clicked.connect(self.dismiss)
         set_icon(self._close, "close", "muted", 16)
         self._log = QPlainTextEdit(self)
         self._log.setReadOnly(True)
         self._log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self._log.setAccessibleName("Details")
+        self._log.setAccessibleName(tr("Details"))
         self._log.hide()
         self._build()
         self.hide()
@@ -88,7 +90,7 @@ class Banner(QFrame):
         self._log.setFixedHeight(lines * self._log.fontMetrics().lineSpacing() + 3 * GRID)
         self._toggle.setChecked(False)
         self._toggle.setVisible(bool(details))
-        self.setAccessibleName(f"{kind}: {text}")
+        self.setAccessibleName(f"{_KINDS[kind]}: {text}")
         self.show()
         QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Event.Alert))
 
@@ -99,7 +101,7 @@ class Banner(QFrame):
 
     def _show_details(self, shown: bool) -> None:
         self._log.setVisible(shown)
-        self._toggle.setText("Hide details" if shown else "Details")
+        self._toggle.setText(tr("Hide details") if shown else tr("Details"))
         self.details_toggled.emit(shown)
 
     def _build(self) -> None:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import plural, tr
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
 from diffusion_studio.widgets.frame.flow import FlowRow
@@ -93,7 +94,7 @@ class RemainderCard(Card):
         return QSize(190, self._least).expandedTo(super().minimumSizeHint())
 
 
-READING = "Reading images …"
+START, READING = tr("Start"), tr("Reading images …")
 
 
 class DataCard(QFrame):
@@ -107,23 +108,23 @@ class DataCard(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("card", True)
-        self.setAccessibleName("Data")
+        self.setAccessibleName(tr("Data"))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        self._strip = ImageGrid("Images of the data", self, centre=False, selectable=False)
+        self._strip = ImageGrid(tr("Images of the data"), self, centre=False, selectable=False)
         self._strip.setFixedHeight(_STRIP)
         self._name, self._facts, self._notes = label(role="strong"), label(role="muted"), label(role="muted")
         for words in (self._facts, self._notes):
             words.setWordWrap(True)
         self._skipped = label(role="muted")
-        self._show = _link("Show…", self.skipped_requested)
-        self._open = _button("Open folder…", self.open_requested, "folder")
-        self._recent, self._offered = QPushButton("Recent"), QMenu(self)
-        self._recent.setToolTip("The built-in digits, and folders that were opened before")
+        self._show = _link(tr("Show…"), self.skipped_requested)
+        self._open = _button(tr("Open folder…"), self.open_requested, "folder")
+        self._recent, self._offered = QPushButton(tr("Recent")), QMenu(self)
+        self._recent.setToolTip(tr("The built-in digits, and folders that were opened before"))
         self._recent.setMenu(self._offered)
         self._recent.hide()
         self._bar = _bar(self)
         self._doing = label(role="small")
-        self._cancel = _link("Cancel", self.cancel_requested)
+        self._cancel = _link(tr("Cancel"), self.cancel_requested)
         self._way = QStackedWidget()  # to open a folder, or how far the reading of one is
         self._build()
         self.set_notes("", ())
@@ -133,8 +134,8 @@ class DataCard(QFrame):
     def set_data(self, name: str, count: int, classes: int, size: str, thumbnails: Images | None) -> None:
         """What the data set is: `size` such as "8×8 grey", `thumbnails` uint8 (N, H, W, C)."""
         self._name.setText(name)
-        facts = [f"{grouped(count)} images" if count != 1 else "1 image"]
-        facts += [f"{classes} classes"] if classes > 1 else []
+        facts = [plural("1 image", "{count} images", count, count=grouped(count))]
+        facts += [tr("{classes} classes", classes=classes)] if classes > 1 else []
         self._facts.setText(" · ".join([*facts, size] if size else facts))
         self._strip.set_images(None if thumbnails is None else thumbnails[:_SHOWN])
         self._strip.setVisible(thumbnails is not None and len(thumbnails) > 0)
@@ -158,14 +159,14 @@ class DataCard(QFrame):
 
     def set_skipped(self, count: int) -> None:
         """How many files were left out; the button that lists them stands beside it."""
-        self._skipped.setText(f"{grouped(count)} skipped" if count else "none skipped")
+        self._skipped.setText(tr("{count} skipped", count=grouped(count)) if count else tr("none skipped"))
         self._show.setVisible(count > 0)
 
     def set_progress(self, done: int, total: int) -> None:
         """A folder is read, or gone through while `total` is 0; nothing else can be opened meanwhile."""
         _show_share(self._bar, done, total)
-        looking = f"Looking through the folder: {grouped(done)} files …" if done else READING
-        self._doing.setText(READING if total else looking)
+        looking = tr("Looking through the folder: {done} files …", done=grouped(done))
+        self._doing.setText(READING if total or not done else looking)
         self._set_busy(True)
 
     def set_idle(self) -> None:
@@ -217,10 +218,10 @@ class ProgressCard(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._title, self._detail = ElidedLabel(role="strong"), ElidedLabel(role="muted")
         self._detail.setFont(tabular(self._detail.font()))
-        self._start = _button("Start", self.start_requested, primary=True)
-        self._pause = _button("Pause", self.pause_requested)
-        self._resume = _button("Resume", self.resume_requested, primary=True)
-        self._stop = _button("Stop && save", self.stop_requested)
+        self._start = _button(tr("Start"), self.start_requested, primary=True)
+        self._pause = _button(tr("Pause"), self.pause_requested)
+        self._resume = _button(tr("Resume"), self.resume_requested, primary=True)
+        self._stop = _button(tr("Stop && save"), self.stop_requested)
         self._bar = _bar(self)
         self._slot = _row()
         self._state: WorkState = "idle"
@@ -229,10 +230,8 @@ class ProgressCard(QFrame):
         for text in (self._title, self._detail):
             text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             words.addWidget(text)
-        head = _row()
-        head.addLayout(words, 1)
-        for button in (self._start, self._pause, self._resume):
-            head.addWidget(button)
+        head = _row(self._start, self._pause, self._resume)
+        head.insertLayout(0, words, 1)
         head.addLayout(self._slot)
         head.addWidget(self._stop)
         column = QVBoxLayout(self)
@@ -255,9 +254,9 @@ class ProgressCard(QFrame):
         self._stop.setVisible(state != "idle")
         self._pause.setEnabled(state == "running")
         self._stop.setEnabled(state != "stopping")
-        self._stop.setText("Saving…" if state == "stopping" else "Stop && save")
+        self._stop.setText(tr("Saving…") if state == "stopping" else tr("Stop && save"))
 
-    def set_title(self, title: str, start: str = "Start") -> None:
+    def set_title(self, title: str, start: str = START) -> None:
         """What the work is; `start` is the word on the button that begins it."""
         self._title.setText(title)
         self._start.setText(start)
@@ -285,7 +284,7 @@ class SkippedDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Skipped files")
+        self.setWindowTitle(tr("Skipped files"))
         self.resize(640, 400)
         self._model = _Rows(self)
         self._table = QTableView(self)
@@ -293,12 +292,12 @@ class SkippedDialog(QDialog):
         self._table.setShowGrid(False)
         self._table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self._table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self._table.setAccessibleName("Skipped files")
+        self._table.setAccessibleName(tr("Skipped files"))
         offer_copy(self._table)
         self._table.verticalHeader().hide()
         self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self._table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        close = QPushButton("Close", self)
+        close = QPushButton(tr("Close"), self)
         close.clicked.connect(self.close)
         foot = QHBoxLayout()
         foot.addStretch(1)
@@ -315,7 +314,7 @@ class SkippedDialog(QDialog):
     def set_rows(self, rows: Sequence[tuple[str, str]]) -> None:
         """Show `rows` of file and reason."""
         self._model.set_rows(rows)
-        self.setWindowTitle(f"{grouped(len(rows))} skipped files")
+        self.setWindowTitle(tr("{count} skipped files", count=grouped(len(rows))))
 
     def open(self) -> None:
         """Show the table beside the window; unlike Qt's own `open` it blocks nothing."""
@@ -325,7 +324,7 @@ class SkippedDialog(QDialog):
 
 
 class _Rows(QAbstractTableModel):
-    _HEADS = ("File", "Reason")
+    _HEADS = (tr("File"), tr("Reason"))
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -390,7 +389,7 @@ def _link(text: str, signal: object) -> QPushButton:
 def _bar(parent: QWidget) -> QProgressBar:
     bar = QProgressBar(parent)
     bar.setTextVisible(False)
-    bar.setAccessibleName("Progress")
+    bar.setAccessibleName(tr("Progress"))
     return bar
 
 

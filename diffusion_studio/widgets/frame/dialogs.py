@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.scrolling import ScrollColumn
 from diffusion_studio.widgets.look.theme import GRID, label
 
@@ -32,7 +33,7 @@ class TextualDialog(QDialog):
         self.column.setSpacing(2 * GRID)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         self.buttons.rejected.connect(self.reject)
-        self.add_button("Copy").clicked.connect(self.copy)
+        self.add_button(tr("Copy")).clicked.connect(self.copy)
 
     def add_button(self, text: str) -> QPushButton:
         """A button beside Close."""

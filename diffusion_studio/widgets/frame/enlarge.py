@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.scrolling import Holder
 from diffusion_studio.widgets.look.icons import set_icon
@@ -27,7 +28,7 @@ _PAGE = "enlargesWithin"  # the property of what it is enlarged over
 
 def can_enlarge(widget: QWidget, name: str = "") -> None:
     """Lets a person see `widget` over the whole page."""
-    widget.setProperty(_MARK, name or widget.accessibleName() or "enlarged")
+    widget.setProperty(_MARK, name or widget.accessibleName() or tr("enlarged"))
 
 
 def enlarge_over(page: QWidget) -> None:
@@ -91,14 +92,14 @@ class Enlarged(QWidget):
         name = ElidedLabel(str(part.property(_MARK)), "title")
         close = QToolButton()
         close.setProperty("flat", True)
-        close.setToolTip("Back to its place (F11 or Esc)")
-        close.setAccessibleName("Back to its place")
+        close.setToolTip(tr("Back to its place (F11 or Esc)"))
+        close.setAccessibleName(tr("Back to its place"))
         set_icon(close, "close", "muted", 16)
         close.clicked.connect(self.put_back)
         head = QHBoxLayout()
         head.setSpacing(GRID)
         head.addWidget(name, 1)
-        head.addWidget(label("F11 or Esc puts it back", "muted"))
+        head.addWidget(label(tr("F11 or Esc puts it back"), "muted"))
         head.addWidget(close)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(16, 12, 16, 16)

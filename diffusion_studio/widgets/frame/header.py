@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import GRID, label, tabular
@@ -31,8 +32,10 @@ class Header(QWidget):
         self._chips: list[_Chip] = []
         self._chip_row = _row(GRID)
         self._slot = _row(GRID)
-        self._undo = self._step_button("undo", "Undo", QKeySequence.StandardKey.Undo, self.undo_requested)
-        self._redo = self._step_button("redo", "Redo", QKeySequence.StandardKey.Redo, self.redo_requested)
+        self._undo = self._step_button("undo", QKeySequence.StandardKey.Undo, self.undo_requested)
+        self._redo = self._step_button("redo", QKeySequence.StandardKey.Redo, self.redo_requested)
+        self.set_undo(False)
+        self.set_redo(False)
         row = QHBoxLayout(self)
         row.setContentsMargins(20, 0, 20, 0)
         row.setSpacing(2 * GRID)
@@ -67,27 +70,26 @@ class Header(QWidget):
 
     def set_undo(self, enabled: bool, text: str = "") -> None:
         """Whether something can be undone, and what: "stochasticity η"."""
-        self._set_step(self._undo, "Undo", enabled, text)
+        what = tr("Undo {what}", what=text) if text else tr("Undo")
+        _show_step(self._undo, what, enabled, tr("Nothing to undo"))
 
     def set_redo(self, enabled: bool, text: str = "") -> None:
-        self._set_step(self._redo, "Redo", enabled, text)
+        what = tr("Redo {what}", what=text) if text else tr("Redo")
+        _show_step(self._redo, what, enabled, tr("Nothing to redo"))
 
-    def _step_button(
-        self, icon: str, verb: str, key: QKeySequence.StandardKey, signal: SignalInstance
-    ) -> QToolButton:
+    def _step_button(self, icon: str, key: QKeySequence.StandardKey, signal: SignalInstance) -> QToolButton:
         button = QToolButton(self)
         button.setProperty("flat", True)
         button.setProperty("keys", QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText))
         button.clicked.connect(signal)
         set_icon(button, icon)
-        self._set_step(button, verb, False, "")
         return button
 
-    def _set_step(self, button: QToolButton, verb: str, enabled: bool, text: str) -> None:
-        button.setEnabled(enabled)
-        what = f"{verb} {text}".strip()
-        button.setAccessibleName(what)
-        button.setToolTip(f"{what} ({button.property('keys')})" if enabled else f"Nothing to {verb.lower()}")
+
+def _show_step(button: QToolButton, what: str, enabled: bool, nothing: str) -> None:
+    button.setEnabled(enabled)
+    button.setAccessibleName(what)
+    button.setToolTip(f"{what} ({button.property('keys')})" if enabled else nothing)
 
 
 class _Chip(QFrame):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.icons import set_icon
 
 
@@ -21,8 +22,8 @@ class Hint(QWidget):
         self.words.setCursor(Qt.CursorShape.PointingHandCursor)
         self.words.clicked.connect(self._follow)
         self.close_button.setProperty("flat", True)
-        self.close_button.setToolTip("Put the hint away")
-        self.close_button.setAccessibleName("Put the hint away")
+        self.close_button.setToolTip(tr("Put the hint away"))
+        self.close_button.setAccessibleName(tr("Put the hint away"))
         set_icon(self.close_button, "close", "muted", 16)
         self.close_button.clicked.connect(self.hide)
         row = QHBoxLayout(self)

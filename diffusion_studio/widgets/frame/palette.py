@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.theme import GRID, theme
 
 Row = tuple[str, str, str]  # title, kind, keys
@@ -39,10 +40,10 @@ class Palette(QFrame):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self.setProperty("finder", True)
-        self.setAccessibleName("Find anything")
+        self.setAccessibleName(tr("Find anything"))
         self.line = QLineEdit()
-        self.line.setPlaceholderText("Find an action, a page, a run, a tour …")
-        self.line.setAccessibleName("What to find")
+        self.line.setPlaceholderText(tr("Find an action, a page, a run, a tour …"))
+        self.line.setAccessibleName(tr("What to find"))
         self.line.textChanged.connect(self._ask)
         self._model = QStandardItemModel(self)
         self.list = QListView()
@@ -50,7 +51,7 @@ class Palette(QFrame):
         self.list.setItemDelegate(_Delegate(self.list))
         self.list.setUniformItemSizes(True)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.list.setAccessibleName("What was found")
+        self.list.setAccessibleName(tr("What was found"))
         self.list.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
         self.list.clicked.connect(self._take)
         column = QVBoxLayout(self)

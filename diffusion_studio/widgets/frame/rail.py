@@ -10,10 +10,15 @@ from PySide6.QtGui import QAction, QActionGroup, QColor, QKeyEvent, QPainter, QP
 from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from diffusion_studio import __version__
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import GRID, theme
 
-_MODES = (("light", "Light", "sun"), ("dark", "Dark", "moon"), ("system", "Follow the system", "system"))
+_MODES = (
+    ("light", tr("Light"), tr("Colours: light"), "sun"),
+    ("dark", tr("Dark"), tr("Colours: dark"), "moon"),
+    ("system", tr("Follow the system"), tr("Colours: follow the system"), "system"),
+)  # key, in the menu, in the tooltip, icon
 _FEWEST_DEVICES = 2  # "automatic" and the processor: there is nothing to choose
 _STEPS = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
 
@@ -30,7 +35,7 @@ class Rail(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setProperty("panel", True)
         self.setProperty("edge", "right")
-        self.setAccessibleName("Pages")
+        self.setAccessibleName(tr("Pages"))
         self._items: dict[str, _Item] = {}
         self._current = ""
         self._theme_button, self._device_button = _ThemeButton(self), _DeviceButton(self)
@@ -139,7 +144,9 @@ class _Item(QToolButton):
     def set_share(self, share: float | None) -> None:
         if share != self._share:
             self._share = share
-            self.setAccessibleDescription("" if share is None else f"at work, {share:.0%} done")
+            self.setAccessibleDescription(
+                "" if share is None else tr("at work, {share:.0%} done", share=share)
+            )
             self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -203,7 +210,7 @@ class _DeviceButton(_ChoiceButton):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         set_icon(self, "processor", "muted", 18)
-        self.setAccessibleName("Computes on")
+        self.setAccessibleName(tr("Computes on"))
         self.requested.connect(self.show_device)
         self.hide()
 
@@ -213,7 +220,7 @@ class _DeviceButton(_ChoiceButton):
         self.setVisible(len(devices) > _FEWEST_DEVICES)
 
     def show_device(self, name: str) -> None:
-        self.mark(name, "Computes on")
+        self.mark(name, tr("Computes on"))
 
 
 class _ThemeButton(_ChoiceButton):
@@ -221,15 +228,15 @@ class _ThemeButton(_ChoiceButton):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.set_choices((mode, text) for mode, text, _ in _MODES)
+        self.set_choices((mode, text) for mode, text, _, _ in _MODES)
         self._menu.addSeparator()
         self._menu.addAction(f"Diffusion Studio {__version__}").setEnabled(False)
         theme().changed.connect(self._show_mode)
         self._show_mode()
 
     def _show_mode(self) -> None:
-        mode, text, icon_name = next(entry for entry in _MODES if entry[0] == theme().mode)
+        mode, _, said, icon_name = next(entry for entry in _MODES if entry[0] == theme().mode)
         set_icon(self, icon_name, "muted", 18)
         self._actions[mode].setChecked(True)
-        self.setToolTip(f"Colours: {text.lower()}")
-        self.setAccessibleName(f"Colours: {text.lower()}")
+        self.setToolTip(said)
+        self.setAccessibleName(said)

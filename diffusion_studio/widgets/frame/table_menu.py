@@ -6,10 +6,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QTableView
 
+from diffusion_studio.core.words import tr
+
 
 def offer_copy(table: QTableView) -> None:
     """A right click or Ctrl+C copies the chosen rows, or the whole table with its heads."""
-    rows, whole = QAction("Copy the chosen rows", table), QAction("Copy the table", table)
+    rows, whole = QAction(tr("Copy the chosen rows"), table), QAction(tr("Copy the table"), table)
     rows.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
     rows.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
     rows.triggered.connect(lambda: _copy(table, chosen=True))

@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from diffusion_studio.core.words import plural, tr
 from diffusion_studio.widgets.look.icons import pixmap, set_icon
 from diffusion_studio.widgets.look.theme import GRID, label, theme
 
@@ -48,16 +49,16 @@ class ImageDrop(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAcceptDrops(True)
-        self.setAccessibleName("Images")
+        self.setAccessibleName(tr("Images"))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._hovering = False  # files, over this widget
         self.thumbs = Thumbnails(self)
         self.thumbs.remove_requested.connect(self.remove)
-        self.button = QPushButton("Choose images …")
+        self.button = QPushButton(tr("Choose images …"))
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.button.clicked.connect(self.choose)
         set_icon(self.button, "image", size=16)
-        self._hint = label("or drop them here", "muted")
+        self._hint = label(tr("or drop them here"), "muted")
         row = QHBoxLayout()
         row.setSpacing(GRID)
         row.addWidget(self.button)
@@ -85,7 +86,9 @@ class ImageDrop(QWidget):
 
         A null picture is broken too. A file in neither is still being read.
         """
-        broken = {path: "It cannot be read as an image." for path, image in images.items() if image.isNull()}
+        broken = {
+            path: tr("It cannot be read as an image.") for path, image in images.items() if image.isNull()
+        }
         self.thumbs.set_images(images, {**broken, **(errors or {})})
         self._describe()
 
@@ -99,9 +102,10 @@ class ImageDrop(QWidget):
 
     def choose(self) -> None:
         """Ask for files."""
-        dialog = QFileDialog(self, "Choose images")
+        dialog = QFileDialog(self, tr("Choose images"))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
-        dialog.setNameFilter(f"Images ({' '.join('*' + suffix for suffix in SUFFIXES)})")
+        endings = " ".join("*" + suffix for suffix in SUFFIXES)
+        dialog.setNameFilter(tr("Images ({endings})", endings=endings))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.filesSelected.connect(self.add)
         dialog.open()
@@ -114,9 +118,9 @@ class ImageDrop(QWidget):
 
     def _describe(self) -> None:
         files, broken = self.files, len(self.thumbs.broken)
-        words = f"{len(files)} images" if len(files) != 1 else "1 image"
-        words += f", {broken} cannot be read" if broken else ""
-        self.setAccessibleDescription(words if files else "No images")
+        words = plural("1 image", "{n} images", len(files))
+        words += tr(", {broken} cannot be read", broken=broken) if broken else ""
+        self.setAccessibleDescription(words if files else tr("No images"))
 
     # dropping
 
@@ -160,7 +164,7 @@ class Thumbnails(QWidget):
         self._chosen: int | None = None
         self.setProperty("keepsArrows", True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("Chosen images")
+        self.setAccessibleName(tr("Chosen images"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(_SIDE)
         theme().changed.connect(self.update)
@@ -242,7 +246,7 @@ class Thumbnails(QWidget):
 
     def _describe(self) -> None:
         chosen = [self._words(self.files[self._chosen])] if self._chosen is not None else []
-        self.setAccessibleDescription("; ".join([*chosen, f"{len(self.files)} in all"]))
+        self.setAccessibleDescription("; ".join([*chosen, tr("{count} in all", count=len(self.files))]))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

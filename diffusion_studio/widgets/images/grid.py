@@ -22,6 +22,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
 from diffusion_studio.widgets.images.grid_menu import open_menu
 from diffusion_studio.widgets.images.grid_plan import GridMarks, GridPlan, paint_marks, planned
@@ -43,6 +44,9 @@ _IN_LINES = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
 _STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
 
+PICTURES = tr("Pictures")
+
+
 class ImageGrid(QWidget):
     """A grid of pictures with a selection; the arrow keys move it once Tab has brought the focus here.
 
@@ -55,7 +59,7 @@ class ImageGrid(QWidget):
 
     def __init__(
         self,
-        name: str = "Pictures",
+        name: str = PICTURES,
         parent: QWidget | None = None,
         *,
         centre: bool = True,
@@ -289,6 +293,6 @@ class ImageGrid(QWidget):
     def _describe(self) -> None:
         text = self._empty_text
         if self._words is not None:
-            count, height, width = self._words.shape
-            text = f"{count} pictures of {width} by {height} pixels"
+            n, h, w = self._words.shape
+            text = tr("{count} pictures of {width} by {height} pixels", count=n, width=w, height=h)
         self.setAccessibleDescription(text)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.enlarge import toggle
 from diffusion_studio.widgets.frame.saved import tell_failed, tell_saved
 
@@ -42,23 +43,23 @@ def open_menu(
     """
     menu = QMenu(owner)
     menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    menu.addAction("Enlarge\tF11", lambda: toggle(owner))
+    menu.addAction(tr("Enlarge\tF11"), lambda: toggle(owner))
     clipboard = QGuiApplication.clipboard()
     if one is not None:
         menu.addSeparator()
-        menu.addAction("Copy this picture", lambda: clipboard.setImage(enlarged(one())))
-        menu.addAction("Save this picture …", partial(_ask, owner, one, failed))
+        menu.addAction(tr("Copy this picture"), lambda: clipboard.setImage(enlarged(one())))
+        menu.addAction(tr("Save this picture …"), partial(_ask, owner, one, failed))
     if all_of_them is not None:
         menu.addSeparator()
-        menu.addAction("Copy all pictures", lambda: clipboard.setImage(all_of_them()))
-        menu.addAction("Save all pictures …", partial(_ask, owner, all_of_them, failed))
+        menu.addAction(tr("Copy all pictures"), lambda: clipboard.setImage(all_of_them()))
+        menu.addAction(tr("Save all pictures …"), partial(_ask, owner, all_of_them, failed))
     menu.popup(at)
     return menu
 
 
 def _ask(owner: QWidget, make: Callable[[], QImage], failed: Callable[[str], object]) -> None:
     """Asks where to write."""
-    dialog = QFileDialog(owner, "Save", str(Path.home() / "pictures.png"), "PNG (*.png)")
+    dialog = QFileDialog(owner, tr("Save"), str(Path.home() / "pictures.png"), "PNG (*.png)")
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix("png")
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -70,6 +71,6 @@ def _write(owner: QWidget, make: Callable[[], QImage], failed: Callable[[str], o
     if save_image(make(), path):
         tell_saved(owner, path)
         return
-    sentence = f"{Path(path).name} was not written: the file cannot be written there."
+    sentence = tr("{name} was not written: the file cannot be written there.", name=Path(path).name)
     failed(sentence)
     tell_failed(owner, sentence)

@@ -13,6 +13,7 @@ from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.field import FieldView, Window
 from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plane.arrows import Arrow
@@ -45,7 +46,7 @@ class PlaneView(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
-        self.setAccessibleName("The plane")
+        self.setAccessibleName(tr("The plane"))
         self.drawing, self.camera = Drawing(), Camera(width=self.width(), height=self.height())
         self.paint_milliseconds = 0.0  # of the last paint
         self._canvas, self.hand = Canvas(), Hand(self)

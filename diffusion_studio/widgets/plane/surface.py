@@ -11,6 +11,7 @@ from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.field import FieldView
 from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plane.paint import age_color, class_color
@@ -32,7 +33,7 @@ class SurfaceView(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setProperty("keepsArrows", True)
-        self.setAccessibleName("The density as a landscape")
+        self.setAccessibleName(tr("The density as a landscape"))
         self.turn, self.tilt, self.zoom = math.radians(-60), math.radians(38), 1.0
         self._field: FieldView | None = None
         self._heights: Floats = np.zeros((2, 2))

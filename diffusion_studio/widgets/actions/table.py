@@ -234,7 +234,7 @@ FOCUS = (
     FocusKeys(tr("On a choice of words"), "widgets/forms/segmented", (
         (("Left", "Up"), tr("The one before")), (("Right", "Down"), tr("The next one")),
     )),
-    FocusKeys(tr("In a field of numbers"), "widgets/forms/controls", (
+    FocusKeys(tr("In a field of numbers"), "widgets/forms/value_edit", (
         (("Up", "Down"), tr("One step more or less; ten with Shift")), (("PgUp", "PgDown"), tr("Ten steps")),
         (("Esc",), tr("The value that stood there")),
     )),

@@ -115,7 +115,7 @@ class TauEditor(PointPlot):
 
     def as_table(self) -> Table:
         rows = [(i, int(t), float(self._schedule.image_left[int(t)])) for i, t in enumerate(self._raw_x)]
-        return ["step", "t", "√ᾱ"], rows
+        return [tr("step"), "t", "√ᾱ"], rows
 
     def _words(self, i: int) -> str:
         t = self._times()[i]

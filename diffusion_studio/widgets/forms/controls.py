@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QFontMetrics, QKeyEvent, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QHBoxLayout,
-    QLineEdit,
     QSizePolicy,
     QStyle,
     QStyleOptionComboBox,
@@ -20,20 +19,24 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.core.describe import Knob
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.forms.numbers import (
     Number,
     SliderScale,
     format_number,
     format_numbers,
+    format_points,
     parse_number,
     parse_numbers,
+    plain_points,
     stepped,
 )
 from diffusion_studio.widgets.forms.slider import ThinSlider
+from diffusion_studio.widgets.forms.value_edit import ValueEdit
 from diffusion_studio.widgets.look.theme import tabular, theme
 
 VALUE_WIDTH = 66
-_STEPS = {Qt.Key.Key_Up: 1, Qt.Key.Key_Down: -1, Qt.Key.Key_PageUp: 10, Qt.Key.Key_PageDown: -10}
+_AROUND = 22  # pixels of a field beside its text
 
 
 class Control(QWidget):
@@ -78,74 +81,6 @@ class Control(QWidget):
         row.addWidget(widget, stretch)
 
 
-class ValueEdit(QLineEdit):
-    """A line of text with its unit; arrow keys step, Escape and leaving take back what was not entered."""
-
-    stepped = Signal(int)
-    entered = Signal(str)  # Enter, or leaving the field after a change
-    abandoned = Signal()
-
-    def __init__(self, unit: str = "") -> None:
-        super().__init__()
-        self._unit = unit
-        self._shown = ""
-        self.setTextMargins(0, 0, self.unit_width(), 0)
-        self.returnPressed.connect(self._enter)
-
-    def unit_width(self) -> int:
-        """The room that the unit takes."""
-        return QFontMetrics(self.font()).horizontalAdvance(self._unit) + 4 if self._unit else 0
-
-    def show_text(self, text: str) -> None:
-        """Show `text` as what stands, replacing what is being typed."""
-        self._shown = text
-        if text != self.text():
-            self.setText(text)
-            self.setCursorPosition(0)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        key = Qt.Key(event.key())
-        if key in _STEPS:
-            self.stepped.emit(
-                _STEPS[key] * (10 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1)
-            )
-        elif key == Qt.Key.Key_Escape and self.text() != self._shown:
-            self._abandon()
-        else:
-            super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        if event.reason() != Qt.FocusReason.MouseFocusReason:
-            self.selectAll()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        if event.reason() == Qt.FocusReason.PopupFocusReason or self.text() == self._shown:
-            return
-        self._enter()
-        if self.text() != self._shown:
-            self._abandon()
-
-    def _enter(self) -> None:
-        if self.text() != self._shown:
-            self.entered.emit(self.text())
-
-    def _abandon(self) -> None:
-        self.show_text(self._shown)
-        self.abandoned.emit()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        super().paintEvent(event)
-        if self._unit and not self.text()[:1].isalpha():
-            painter = QPainter(self)
-            palette = theme().palette
-            painter.setPen(QColor(palette.muted if self.isEnabled() else palette.faint))
-            right = QRect(self.rect()).adjusted(0, 0, -9, 0)
-            painter.drawText(right, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._unit)
-            painter.end()
-
-
 class NumberControl(Control):
     """A thin slider, where both bounds are known, and a value field."""
 
@@ -156,7 +91,7 @@ class NumberControl(Control):
         self.edit = ValueEdit(knob.unit)
         self.edit.setFont(tabular(self.edit.font()))
         self.edit.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.edit.setFixedWidth(VALUE_WIDTH + self.edit.unit_width())
+        self.edit.setFixedWidth(self._room() + self.edit.unit_width())
         self.edit.entered.connect(self._on_entered)
         self.edit.abandoned.connect(lambda: self.complained.emit(""))
         self.edit.stepped.connect(self._on_stepped)
@@ -175,6 +110,12 @@ class NumberControl(Control):
         slider.settled.connect(self.settled)
         slider.reset_requested.connect(self.reset_requested)
         self._add(slider, 1)
+
+    def _room(self) -> int:
+        """Pixels for a number, or for the longest of the words that stand for one."""
+        metrics = QFontMetrics(self.edit.font())
+        longest = max((metrics.horizontalAdvance(word) for _, word in self.knob.words), default=0)
+        return max(VALUE_WIDTH, longest + _AROUND)
 
     def _text(self, value: Number) -> str:
         return self.knob.word(value) or format_number(value)
@@ -360,20 +301,23 @@ class NumbersControl(TextControl):
     def __init__(self, knob: Knob) -> None:
         super().__init__(knob)
         self.edit.setFont(tabular(self.edit.font()))
-        self.edit.setPlaceholderText(knob.word(()) or "numbers, with commas")
+        self.edit.setPlaceholderText(knob.word(()) or tr("numbers, with commas"))
 
     def _text(self, value: Any) -> str:
         return format_numbers(tuple(value or ()))
 
     def _read(self, text: str) -> tuple[Number, ...]:
-        return () if text.strip().lower() == self.knob.word(()) else parse_numbers(text)
+        return () if text.strip().lower() == self.knob.word(()).lower() else parse_numbers(text)
 
 
 class PointsControl(TextControl):
     """The points of a curve, "t:value", with commas between."""
 
     def _text(self, value: Any) -> str:
-        return value if isinstance(value, str) else ", ".join(f"{x:g}:{y:g}" for x, y in value or ())
+        return value if isinstance(value, str) else format_points(value or ())
+
+    def _read(self, text: str) -> str:
+        return plain_points(text)
 
 
 _CONTROLS: dict[str, type[Control]] = {

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QMouseEvent, 
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QToolTip, QWidget
 
 from diffusion_studio.core.describe import Knob
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.equations.formula import formula_html
 from diffusion_studio.widgets.forms.controls import Control, NumberControl, control_for
 from diffusion_studio.widgets.forms.numbers import bounds_sentence, format_number, format_numbers
@@ -225,7 +226,7 @@ class Field(QWidget):
 
     def _facts(self) -> str:
         knob = self.knob
-        facts = [f"Default {self._words(knob.default)}."]
+        facts = [tr("Default {value}.", value=self._words(knob.default))]
         if knob.type in ("int", "float") and (knob.low is not None or knob.high is not None):
             facts.insert(0, bounds_sentence(knob))
         if knob.source:
@@ -237,8 +238,8 @@ class Field(QWidget):
         if value in labels:
             return str(labels[value])
         if isinstance(value, bool):
-            return "on" if value else "off"
+            return tr("on") if value else tr("off")
         if isinstance(value, tuple):
-            return format_numbers(value) or "none"
+            return format_numbers(value) or tr("none")
         unit = f" {self.knob.unit}" if self.knob.unit else ""
         return f"{format_number(value)}{unit}" if isinstance(value, int | float) else str(value)

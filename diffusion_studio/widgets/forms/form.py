@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from diffusion_studio.core.describe import Choice, Knob, get_value, knobs
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.forms.field import Field
 from diffusion_studio.widgets.look.theme import label, theme
 
@@ -24,7 +25,7 @@ class Fold(QAbstractButton):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setCheckable(True)
-        self.setText("Advanced")
+        self.setText(tr("Advanced"))
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
@@ -76,7 +77,9 @@ class Section(QWidget):
             self._column.addWidget(widget)
         self._fields = [*plain, *advanced]
         self.fold.setVisible(bool(advanced))
-        self.fold.setAccessibleName(f"Advanced parameters of {self.title.text() or 'this form'}")
+        title = self.title.text()
+        of_this = tr("Advanced parameters of {section}", section=title) if title else ""
+        self.fold.setAccessibleName(of_this or tr("Advanced parameters of this form"))
         self._show_folded()
         self.setVisible(bool(fields))
 

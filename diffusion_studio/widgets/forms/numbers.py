@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from diffusion_studio.core.describe import Knob
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import between, number, spoken, tr
 
 Number = int | float
 
@@ -23,21 +26,16 @@ def parse_number(text: str, knob: Knob) -> Number:
         Refused: with a sentence for a person.
     """
     for known, word in knob.words:
-        if text.strip().lower() == word:
+        if text.strip().lower() == word.lower():
             meant: Number = known
             return meant
-    plain = text.strip().replace("−", "-").removesuffix(knob.unit).translate(_SPACES)
-    try:
-        value = float(plain)
-    except ValueError:
-        hint = f" Write {plain.replace(',', '.')}." if "," in plain else ""
-        raise Refused(f"“{text.strip()}” is not a number.{hint}") from None
+    value = _read(text, text.strip().replace("−", "-").removesuffix(knob.unit).translate(_SPACES))
     if not math.isfinite(value):
-        raise Refused("The number must be finite.")
-    number: Number = _whole(value, knob.multiple) if knob.type == "int" else value
-    if not within(number, knob):
+        raise Refused(tr("The number must be finite."))
+    found: Number = _whole(value, knob.multiple) if knob.type == "int" else value
+    if not within(found, knob):
         raise Refused(bounds_sentence(knob))
-    return number
+    return found
 
 
 def _whole(value: float, multiple: int) -> int:
@@ -46,6 +44,42 @@ def _whole(value: float, multiple: int) -> int:
 
 
 _SPACES = dict.fromkeys(map(ord, "\u0020\u00a0\u2009\u202f"))
+_PERHAPS_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}[.]\d{3}")  # 1.000: a thousand, or one
+
+
+def _read(text: str, plain: str) -> float:
+    """The number `plain`, its decimal mark that of the language or a point; `text` is what was typed.
+
+    A mark between groups of digits is never read, and what may be one is refused.
+    """
+    point, group = spoken().marks
+    try:
+        value = float(plain.replace(point, "."))
+    except ValueError:
+        raise Refused(_no_number(text.strip(), plain)) from None
+    if group == "." and _PERHAPS_GROUPED.fullmatch(plain):
+        whole, broken = plain.replace(".", ""), plain.replace(".", point)
+        sentence = tr("“{text}” can be read in two ways. Write {whole} or {broken}.",
+                      text=text.strip(), whole=whole, broken=broken)  # fmt: skip
+        raise Refused(sentence)
+    return value
+
+
+def _no_number(text: str, plain: str) -> str:
+    """That it is none, and what was perhaps meant by a mark between groups."""
+    point, group = spoken().marks
+    if group not in plain:
+        return tr("“{text}” is not a number.", text=text)
+    meant = plain.replace(group, point if point not in plain and plain.count(group) == 1 else "")
+    return tr("“{text}” is not a number. Write {meant}.", text=text, meant=meant)
+
+
+def _parts(text: str) -> list[str]:
+    """What stands between spaces, semicolons and commas that are no decimal marks."""
+    return [part for part in re.split(_BETWEEN[spoken().marks[0] == ","], text) if part]
+
+
+_BETWEEN = {False: r"[,;\s]+", True: r"(?:[;\s]|,(?!\d))+"}  # by whether a comma is the decimal mark
 
 
 def parse_numbers(text: str) -> tuple[Number, ...]:
@@ -54,8 +88,7 @@ def parse_numbers(text: str) -> tuple[Number, ...]:
     Raises:
         Refused: with a sentence for a person.
     """
-    words = text.replace(",", " ").replace(";", " ").replace("−", "-").split()
-    return tuple(_plain(word) for word in words)
+    return tuple(_plain(word) for word in _parts(text.replace("−", "-")))
 
 
 def _plain(word: str) -> Number:
@@ -64,12 +97,31 @@ def _plain(word: str) -> Number:
     except ValueError:
         pass
     try:
-        value = float(word)
-    except ValueError:
-        raise Refused(f"“{word}” is not a number; write numbers with commas between.") from None
+        value = _read(word, word)
+    except Refused:
+        if _PERHAPS_GROUPED.fullmatch(word):
+            raise
+        raise Refused(tr("“{word}” is not a number; write numbers with commas between.", word=word)) from None
     if not math.isfinite(value):
-        raise Refused("Every number must be finite.")
+        raise Refused(tr("Every number must be finite."))
     return value
+
+
+def format_points(points: Iterable[tuple[float, float]]) -> str:
+    """The points of a curve: "0:0.5, 1:2"."""
+    return between().join(f"{number(x, 'g')}:{number(y, 'g')}" for x, y in points)
+
+
+def plain_points(text: str) -> str:
+    """Points as a person wrote them, as every language writes them in files: "0:0.5, 1:2".
+
+    Raises:
+        Refused: with a sentence for a person.
+    """
+    if spoken().marks[0] == ".":
+        return text
+    pairs = (part.split(":") for part in _parts(text.replace("−", "-")))
+    return ", ".join(":".join(f"{_plain(side):.12g}" for side in pair) for pair in pairs)
 
 
 def format_number(value: Number) -> str:
@@ -78,16 +130,16 @@ def format_number(value: Number) -> str:
         return str(value)
     if value == 0:
         return "0"
+    plain = number(value, ".12g")
     if 1e-2 <= abs(value) < 1e6:
-        return f"{value:.12g}"
+        return plain
     mantissa, exponent = f"{value:.11e}".split("e")
-    mantissa = mantissa.rstrip("0").rstrip(".")
-    short = f"{mantissa}e{int(exponent)}"
-    return min(f"{value:.12g}", short, key=len) if abs(value) >= 1e-3 else short
+    short = f"{number(float(mantissa), '.12g')}e{int(exponent)}"
+    return min(plain, short, key=len) if abs(value) >= 1e-3 else short
 
 
 def format_numbers(values: tuple[Number, ...]) -> str:
-    return ", ".join(format_number(value) for value in values)
+    return between().join(format_number(value) for value in values)
 
 
 def within(value: Number, knob: Knob) -> bool:
@@ -99,15 +151,23 @@ def within(value: Number, knob: Knob) -> bool:
 
 def bounds_sentence(knob: Knob) -> str:
     """The allowed values as a sentence."""
+    limits = _limits(knob)
+    if knob.type == "int":
+        return tr("Must be a whole number {limits}.", limits=limits) if limits else tr("Any whole number.")
+    return tr("Must be {limits}.", limits=limits) if limits else tr("Any number.")
+
+
+def _limits(knob: Knob) -> str:
+    """Both bounds, one, or ""."""
     unit = f" {knob.unit}" if knob.unit else ""
-    whole = "a whole number " if knob.type == "int" else ""
-    low, high = (format_number(_tidy(b)) + unit if b is not None else "" for b in (knob.low, knob.high))
-    above = f"above {low}" if knob.open_low else f"at least {low}"
-    below = f"below {high}" if knob.open_high else f"at most {high}"
+    low, high = (format_number(_tidy(b)) if b is not None else "" for b in (knob.low, knob.high))
     if low and high and not knob.open_low and not knob.open_high:
-        return f"Must be {whole}from {low.removesuffix(unit) if unit else low} to {high}."
-    limits = " and ".join(part for part, bound in ((above, low), (below, high)) if bound)
-    return f"Must be {whole}{limits}." if limits else f"Any {'whole ' if whole else ''}number."
+        return tr("from {low} to {high}", low=low, high=high + unit)
+    above = tr("above {low}", low=low + unit) if knob.open_low else tr("at least {low}", low=low + unit)
+    below = tr("below {high}", high=high + unit) if knob.open_high else tr("at most {high}", high=high + unit)
+    if low and high:
+        return tr("{above} and {below}", above=above, below=below)
+    return above if low else below if high else ""
 
 
 def _tidy(bound: float) -> Number:
@@ -132,8 +192,8 @@ def stepped(value: Number, steps: float, knob: Knob) -> Number:
         moved = max(moved, knob.low)
     if knob.high is not None:
         moved = min(moved, knob.high)
-    number: Number = _whole(moved, knob.multiple) if knob.type == "int" else moved
-    return number if within(number, knob) else value
+    found: Number = _whole(moved, knob.multiple) if knob.type == "int" else moved
+    return found if within(found, knob) else value
 
 
 @dataclass(frozen=True)

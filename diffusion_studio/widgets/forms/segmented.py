@@ -21,6 +21,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.theme import theme
 
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑₖₙₛₜᵢ₊₋₌", "0123456789aeknsti+−=", strict=True))
@@ -306,9 +307,9 @@ class Segmented(QWidget):
         return rects
 
     def _describe(self) -> None:
-        chosen = next((option.label for option in self._options if option.key == self._value), "none")
+        chosen = next((option.label for option in self._options if option.key == self._value), tr("none"))
         offered = ", ".join(option.label for option in self._options)
-        self.setAccessibleDescription(f"{chosen} chosen of {offered}")
+        self.setAccessibleDescription(tr("{chosen} chosen of {offered}", chosen=chosen, offered=offered))
         self.update()
 
 

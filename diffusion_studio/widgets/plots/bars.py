@@ -9,6 +9,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.theme import tabular, theme
 from diffusion_studio.widgets.plots.legend import color_of, ink_of
 
@@ -31,7 +32,7 @@ class OccupancyBars(QWidget):
         super().__init__(parent)
         self._names: Sequence[str] = ()
         self._series: Sequence[BarSeries] = ()
-        self.setAccessibleName("Mode occupancy")
+        self.setAccessibleName(tr("Mode occupancy"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         theme().changed.connect(self.update)
 

@@ -10,6 +10,7 @@ from PySide6.QtCore import QElapsedTimer, QEvent, QObject, QPointF, QSize, Qt, Q
 from PySide6.QtGui import QColor, QFocusEvent, QMouseEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
 from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import theme
@@ -33,7 +34,7 @@ class BasePlot(ExportingWidget):
         can_enlarge(self, name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.max_hz = max_hz
-        self._empty_text = "Nothing has been measured yet."
+        self._empty_text = tr("Nothing has been measured yet.")
         self.legend = LegendLine()
         self.canvas = Canvas()
         self.header = FlowRow()

@@ -12,6 +12,7 @@ from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
@@ -47,7 +48,7 @@ class ChainPlot(BasePlot):
         self._sought: int | None = None
         self._limits: tuple[float, float] | None = None
         self._marked: frozenset[str] = frozenset()
-        super().__init__(title or "Curves over the chain", max_hz, parent)
+        super().__init__(title or tr("Curves over the chain"), max_hz, parent)
         self._here = pg.InfiniteLine(angle=90, movable=False)
         self._here.setZValue(10)
         self._here.hide()
@@ -92,14 +93,17 @@ class ChainPlot(BasePlot):
             y = np.asarray(curve.values, np.float64)
             known = y[np.isfinite(y)]
             if len(known):
-                ends = f"from {known[0]:.3g} at the noise to {known[-1]:.3g} at the image"
-                sentences.append(f"{curve.label or name} goes {ends}.")
-        return " ".join(sentences) or "No curve yet."
+                goes = tr(
+                    "{name} goes from {first:.3g} at the noise to {last:.3g} at the image.",
+                    name=curve.label or name, first=known[0], last=known[-1],
+                )  # fmt: skip
+                sentences.append(goes)
+        return " ".join(sentences) or tr("No curve yet.")
 
     def as_table(self) -> Table:
         columns = [self._raw_x.tolist()]
         columns += [np.asarray(c.values, np.float64).tolist() for c in self._curves.values()]
-        headers = ["step", self._x_name, *self._curves]
+        headers = [tr("step"), self._x_name, *self._curves]
         rows = [(i, *values) for i, values in enumerate(zip(*columns, strict=True))]
         return headers, rows
 
@@ -121,7 +125,7 @@ class ChainPlot(BasePlot):
         x = self._x
         falling = len(x) > 1 and x[0] > x[-1]
         self.canvas.view.invertX(bool(falling))
-        self.canvas.bottom.set_ends(f"noise  {self._x_name} = {{}}", "{}  image")
+        self.canvas.bottom.set_ends(tr("noise  {name} = {{}}", name=self._x_name), tr("{}  image"))
         known: list[Floats] = []
         for name, curve in self._curves.items():
             y = np.asarray(curve.values, np.float64)

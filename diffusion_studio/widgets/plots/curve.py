@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
 from diffusion_studio.widgets.plots.legend import LegendEntry
@@ -77,13 +78,16 @@ class XYPlot(BasePlot):
             known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
             if len(known):
                 (a, b), low = known[[0, -1]], known[np.argmin(y[known])]
-                sentences.append(
-                    f"{name} goes from {y[a]:.3g} at {self._x_title} = {x[a]:g} to {y[b]:.3g} at {x[b]:g}, "
-                    f"lowest {y[low]:.3g} at {x[low]:g}."
-                )
-        return " ".join(
-            [f"{self._y_title} over {self._x_title}.", *sentences] if sentences else ["No curve."]
-        )
+                goes = tr(
+                    "{name} goes from {first:.3g} at {x} = {start:g} to {last:.3g} at {end:g}, "
+                    "lowest {least:.3g} at {place:g}.",
+                    name=name, first=y[a], x=self._x_title, start=x[a], last=y[b], end=x[b],
+                    least=y[low], place=x[low],
+                )  # fmt: skip
+                sentences.append(goes)
+        if not sentences:
+            return tr("No curve.")
+        return " ".join([tr("{y} over {x}.", y=self._y_title, x=self._x_title), *sentences])
 
     def as_table(self) -> Table:
         """One row for each x of any line; what a line does not know there is NaN."""

@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QImage, QI
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.enlarge import toggle
 from diffusion_studio.widgets.frame.saved import tell_failed, tell_saved
 from diffusion_studio.widgets.look.theme import theme
@@ -44,15 +45,15 @@ class ExportingWidget(QWidget):
     def _make_menu(self) -> QMenu:
         """The menu of the right button and of the menu key."""
         menu = QMenu(self)
-        menu.addAction("Enlarge\tF11", partial(toggle, self))
-        menu.addAction("Reset view", self.reset_view)
-        menu.addAction("Show as table", self.show_table)
+        menu.addAction(tr("Enlarge\tF11"), partial(toggle, self))
+        menu.addAction(tr("Reset view"), self.reset_view)
+        menu.addAction(tr("Show as table"), self.show_table)
         menu.addSeparator()
-        menu.addAction("Copy the picture", self.copy_picture)
-        menu.addAction("Copy the table", self.copy_table)
+        menu.addAction(tr("Copy the picture"), self.copy_picture)
+        menu.addAction(tr("Copy the table"), self.copy_table)
         menu.addSeparator()
         for kind in ("SVG", "PNG", "CSV"):
-            menu.addAction(f"Export {kind}…", partial(self._ask_and_export, kind))
+            menu.addAction(tr("Export {kind}…", kind=kind), partial(self._ask_and_export, kind))
         return menu
 
     def show_table(self) -> TableDialog:
@@ -70,7 +71,7 @@ class ExportingWidget(QWidget):
         QGuiApplication.clipboard().setText(table_text(self.as_table(), "\t"))
 
     def _ask_and_export(self, kind: str) -> None:
-        dialog = QFileDialog(self, f"Export {kind}", "", f"{kind} (*.{kind.lower()})")
+        dialog = QFileDialog(self, tr("Export {kind}", kind=kind), "", f"{kind} (*.{kind.lower()})")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(kind.lower())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -83,11 +84,11 @@ class ExportingWidget(QWidget):
         write = writers.get(Path(path).suffix.lower())
         try:
             if write is None:
-                raise OSError("the name must end in .svg, .png or .csv")
+                raise OSError(tr("the name must end in .svg, .png or .csv"))
             write(path)
         except OSError as error:
             reason = error.strerror or str(error)
-            sentence = f"{Path(path).name} was not written: {reason}."
+            sentence = tr("{name} was not written: {reason}.", name=Path(path).name, reason=reason)
             self.export_failed.emit(sentence)
             tell_failed(self, sentence)
         else:
@@ -119,7 +120,7 @@ class ExportingWidget(QWidget):
             OSError: the file cannot be written.
         """
         if not QImageWriter(str(path), b"png").write(self._image(ratio)):
-            raise OSError("the file cannot be written")
+            raise OSError(tr("the file cannot be written"))
 
     def _image(self, ratio: float) -> QImage:
         image = QImage(self.size() * ratio, QImage.Format.Format_RGB32)

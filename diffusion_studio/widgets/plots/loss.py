@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
 from diffusion_studio.widgets.plots.legend import LegendEntry
@@ -18,6 +19,7 @@ from diffusion_studio.widgets.plots.math import Floats, band, debiased_average, 
 from diffusion_studio.widgets.plots.table import Table
 
 MOST_RUNS = 4
+LOSS = tr("Loss ‖ε − ε̂‖²")
 PART = 12  # the running average looks back over one part in so many of the steps before
 MOST_LINES = 6  # of words beside marks, one below the other
 RUN_LOOKS = (
@@ -96,7 +98,7 @@ class LossPlot(BasePlot):
 
     def __init__(
         self,
-        title: str = "Loss ‖ε − ε̂‖²",
+        title: str = LOSS,
         decay: float = 0.98,
         max_hz: float = 10.0,
         parent: QWidget | None = None,
@@ -105,8 +107,8 @@ class LossPlot(BasePlot):
         self._runs: tuple[RunCurve, ...] = ()
         self._known: dict[RunCurve, list[Branch]] = {}
         self._marks: tuple[Mark, ...] = ()
-        super().__init__("Loss over the steps of training", max_hz, parent)
-        self.canvas.bottom.set_ends("step {}", "{}")
+        super().__init__(tr("Loss over the steps of training"), max_hz, parent)
+        self.canvas.bottom.set_ends(tr("step {}"), "{}")
 
     def set_runs(self, runs: Sequence[RunCurve]) -> None:
         """Show these runs, at most four of them."""
@@ -139,17 +141,16 @@ class LossPlot(BasePlot):
         sentences = [
             self._describe(run, found) for run, found in zip(self._runs, self._branches, strict=True)
         ]
-        return " ".join(s for s in sentences if s) or "No losses yet."
+        return " ".join(s for s in sentences if s) or tr("No losses yet.")
 
     def _describe(self, run: RunCurve, found: list[Branch]) -> str:
         known = [b for b in found if np.isfinite(b.mean).any()]
         if not known:
             return ""
         first, last = (b.mean[np.isfinite(b.mean)][i] for b, i in ((known[0], 0), (known[-1], -1)))
-        verb = "falls" if last < first else "rises" if last > first else "stays"
-        who = f"Loss of {run.name}" if len(self._runs) > 1 else "Loss"
+        who = tr("Loss of {run}", run=run.name) if len(self._runs) > 1 else tr("Loss")
         start, end = (tick_text(float(v)) for v in (known[0].steps[0], known[-1].steps[-1]))
-        return f"{who} {verb} from {first:.3g} at step {start} to {last:.3g} at step {end}."
+        return _course(loss=who, first=first, start=start, last=last, end=end)
 
     def as_table(self) -> Table:
         rows: list[tuple[object, ...]] = []
@@ -157,10 +158,10 @@ class LossPlot(BasePlot):
             for branch in found:
                 columns = (branch.steps.tolist(), branch.raw.tolist(), branch.mean.tolist())
                 rows += [(run.name, int(s), r, m) for s, r, m in zip(*columns, strict=True)]
-        return ["run", "step", "loss", "debiased mean"], rows
+        return [tr("run"), tr("step"), tr("loss"), tr("debiased mean")], rows
 
     def _entries(self) -> list[LegendEntry]:
-        entries = [LegendEntry(self._title), LegendEntry("band = raw, line = debiased mean", "muted")]
+        entries = [LegendEntry(self._title), LegendEntry(tr("band = raw, line = debiased mean"), "muted")]
         if len(self._runs) > 1:
             looks = zip(self._runs, RUN_LOOKS, strict=False)
             entries += [LegendEntry(run.name, key, dash, True) for run, (key, dash) in looks]
@@ -251,7 +252,19 @@ class LossPlot(BasePlot):
             i = int(np.abs(branch.steps - x).argmin())
             step = float(branch.steps[i])
             name = f"{run.name}  " if len(self._runs) > 1 else ""
-            words.append(f"{name}{branch.mean[i]:.3g}  (raw {branch.raw[i]:.3g})")
+            told = tr("{mean:.3g}  (raw {raw:.3g})", mean=branch.mean[i], raw=branch.raw[i])
+            words.append(f"{name}{told}")
             if np.isfinite(y := float(self._y(branch.mean[i : i + 1])[0])):
                 dots.append((y, key))
-        return Reading(step, "\n".join([f"step {tick_text(step)}", *words]), tuple(dots)) if words else None
+        place = tr("step {step}", step=tick_text(step))
+        return Reading(step, "\n".join([place, *words]), tuple(dots)) if words else None
+
+
+def _course(first: float, last: float, **said: str) -> str:
+    """How a loss went, in a sentence."""
+    values = {"first": first, "last": last, **said}
+    if last < first:
+        return tr("{loss} falls from {first:.3g} at step {start} to {last:.3g} at step {end}.", **values)
+    if last > first:
+        return tr("{loss} rises from {first:.3g} at step {start} to {last:.3g} at step {end}.", **values)
+    return tr("{loss} stays from {first:.3g} at step {start} to {last:.3g} at step {end}.", **values)

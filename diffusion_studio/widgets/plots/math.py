@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diffusion_studio.core.words import number
+
 Floats = NDArray[np.float64]
 
 _BLOCK = 64
@@ -126,11 +128,11 @@ def tick_text(value: float, most: float = 1e7) -> str:
     size = abs(value)
     if size and (size < 1e-3 or size >= most):
         mantissa, exponent = f"{value:.1e}".split("e")
-        text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+        text = f"{number(float(mantissa), 'g')}e{int(exponent)}"
     elif size >= 10000:
         text = f"{value:,.0f}".replace(",", "\u2009")
     else:
-        text = f"{value:.4g}" if size < 1000 else f"{value:.6g}"
+        text = number(value, ".4g" if size < 1000 else ".6g")
     return text.replace("-", "−") if text.startswith("-") else text
 
 
@@ -140,7 +142,7 @@ def power_text(value: float) -> str:
         return tick_text(float(f"{value:.3g}"))
     mantissa, exponent = f"{value:.1e}".split("e")
     raised = str(int(exponent)).translate(_RAISED)
-    return f"{mantissa.removesuffix('.0')} · 10{raised}".replace("-", "−")
+    return f"{number(float(mantissa), 'g')} · 10{raised}".replace("-", "−")
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plots.legend import LegendEntry
 from diffusion_studio.widgets.plots.loss import LossPlot, Mark, RunCurve
@@ -35,8 +36,8 @@ class DistancePlot(LossPlot):
     """The Fréchet distance of the previews over training, beside the one of real images."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Fréchet distance", decay=0.0, max_hz=4, parent=parent)
-        self.setAccessibleName("Fréchet distance over the steps of training")
+        super().__init__(tr("Fréchet distance"), decay=0.0, max_hz=4, parent=parent)
+        self.setAccessibleName(tr("Fréchet distance over the steps of training"))
 
     def _area(self, *_: object, **__: object) -> None:
         """No band: each value is one preview."""
@@ -44,8 +45,8 @@ class DistancePlot(LossPlot):
     def _entries(self) -> list[LegendEntry]:
         dash = Qt.PenStyle.DashLine
         return [
-            LegendEntry(self._title), LegendEntry("samples", "eps", sample=True),
-            LegendEntry("real images", "sky", dash, True),
+            LegendEntry(self._title), LegendEntry(tr("samples"), "eps", sample=True),
+            LegendEntry(tr("real images"), "sky", dash, True),
         ]  # fmt: skip
 
 
@@ -66,9 +67,11 @@ class QualityView(QWidget):
         grid.setColumnStretch(0, 1)
         self._head = label("", "muted")
         grid.addWidget(self._head, 0, 2, Qt.AlignmentFlag.AlignRight)
-        grid.addWidget(label("noise", "muted"), 0, 3, Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(label(tr("noise"), "muted"), 0, 3, Qt.AlignmentFlag.AlignRight)
         self._cells = []
-        for row, name in enumerate(("Fréchet distance", "precision", "recall", "nearest training image"), 1):
+        for row, name in enumerate(
+            (tr("Fréchet distance"), tr("precision"), tr("recall"), tr("nearest training image")), 1
+        ):
             cells = label(), label("", "muted"), label("", "muted")
             for cell in cells:
                 cell.setFont(tabular(cell.font()))
@@ -84,8 +87,8 @@ class QualityView(QWidget):
         steps = [m.step for m in history]
         self.plot.set_marks([Mark(float(step), "") for step, _ in marks])
         self.plot.set_runs([
-            RunCurve("samples", steps, [m.frechet for m in history]),
-            RunCurve("real images", steps, [m.real_frechet for m in history]),
+            RunCurve(tr("samples"), steps, [m.frechet for m in history]),
+            RunCurve(tr("real images"), steps, [m.real_frechet for m in history]),
         ] if steps else [])  # fmt: skip
 
     def show_measures(self, m: Measures | None) -> None:
@@ -93,18 +96,25 @@ class QualityView(QWidget):
         self.setVisible(m is not None)
         if m is None:
             return
-        self._head.setText(f"{m.count} real")
+        self._head.setText(tr("{count} real", count=m.count))
         self._head.setToolTip(
-            f"The same measures for {m.count} real images against the others. With so few, every number is "
-            "rough: compare it with this column and that of noise, the two ends of the scale, not with "
-            "figures from elsewhere."
+            tr(
+                "The same measures for {count} real images against the others. With so few, every number is "
+                "rough: compare it with this column and that of noise, the two ends of the scale, not with "
+                "figures from elsewhere.",
+                count=m.count,
+            )
         )
         rows = (
-            (f"{m.frechet:.2f}", f"{m.real_frechet:.2f} ± {m.real_spread:.2f}"),
-            (f"{m.precision:.2f}", f"{m.real_precision:.2f}"),
-            (f"{m.recall:.2f}", f"{m.real_recall:.2f}"),
-            (f"{m.nearest:.2f}", f"{m.real_nearest:.2f}"),
+            (_short(m.frechet), f"{_short(m.real_frechet)} ± {_short(m.real_spread)}"),
+            (_short(m.precision), _short(m.real_precision)),
+            (_short(m.recall), _short(m.real_recall)),
+            (_short(m.nearest), _short(m.real_nearest)),
         )
         for cells, texts, noise in zip(self._cells, rows, m.noise, strict=True):
-            for cell, text in zip(cells, (*texts, f"{noise:.2f}"), strict=True):
+            for cell, text in zip(cells, (*texts, _short(noise)), strict=True):
                 cell.setText(text)
+
+
+def _short(value: float) -> str:
+    return number(value, ".2f")

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
@@ -58,11 +59,14 @@ class SeriesPlot(BasePlot):
         for series in self._series:
             y = np.asarray(series.y, np.float64)
             if len(y):
-                parts.append(f"{series.title} goes from {y[0]:.3g} to {y[-1]:.3g}.")
-        return " ".join(parts) or "No measurement yet."
+                goes = tr(
+                    "{name} goes from {first:.3g} to {last:.3g}.", name=series.title, first=y[0], last=y[-1]
+                )
+                parts.append(goes)
+        return " ".join(parts) or tr("No measurement yet.")
 
     def as_table(self) -> Table:
-        headers, rows = ["curve", "step", self._title], []
+        headers, rows = [tr("curve"), tr("step"), self._title], []
         for s in self._series:
             rows += [
                 (s.title, float(x), float(y)) for x, y in zip(np.asarray(s.x), np.asarray(s.y), strict=True)
@@ -90,7 +94,7 @@ class SeriesPlot(BasePlot):
 
     def _draw(self) -> None:
         self.canvas.left.set_log(self._log)
-        self.canvas.bottom.set_ends("step {}", "{}")
+        self.canvas.bottom.set_ends(tr("step {}"), "{}")
         found = []
         for number, series in enumerate(self._series):
             y = self._heights(series)
@@ -111,4 +115,4 @@ class SeriesPlot(BasePlot):
                 i = int(np.abs(places - x).argmin())
                 words.append(f"{series.title}  {tick_text(float(np.asarray(series.y)[i]))}")
                 dots.append((float(self._heights(series)[i]), series.color_key))
-        return Reading(x, "\n".join([f"step {x:.0f}", *words]), tuple(dots)) if words else None
+        return Reading(x, "\n".join([tr("step {x:.0f}", x=x), *words]), tuple(dots)) if words else None

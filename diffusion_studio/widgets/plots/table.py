@@ -13,6 +13,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTableView, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import english, number, tr
 from diffusion_studio.widgets.look.theme import tabular
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -20,11 +21,11 @@ Table = tuple[list[str], list[tuple[Any, ...]]]
 
 
 def table_text(table: Table, separator: str = ",") -> str:
-    """The table as text, one row a line; what is missing stays empty."""
+    """The table as text for other programs, one row a line, in English; what is missing stays empty."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=separator, lineterminator="\n")
     headers, rows = table
-    writer.writerow(headers)
+    writer.writerow([english(header) for header in headers])
     writer.writerows([_cell(value) for value in row] for row in rows)
     return out.getvalue()
 
@@ -36,7 +37,7 @@ def write_csv(path: Path | str, table: Table) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(float(value))
-    return str(value)
+    return english(value) if isinstance(value, str) else str(value)
 
 
 class TableModel(QAbstractTableModel):
@@ -60,7 +61,7 @@ class TableModel(QAbstractTableModel):
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         value = self._rows[index.row()][index.column()]
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
+        return number(value, ".6g") if isinstance(value, float) else str(value)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -85,7 +86,7 @@ class TableDialog(QDialog):
         view.setShowGrid(False)
         view.setAccessibleName(title)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
+        copy = buttons.addButton(tr("Copy"), QDialogButtonBox.ButtonRole.ActionRole)
         copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
         copy.clicked.connect(self.copy)
         buttons.rejected.connect(self.reject)

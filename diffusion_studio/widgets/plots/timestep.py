@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
 from diffusion_studio.widgets.plots.legend import LegendEntry
@@ -21,7 +22,12 @@ from diffusion_studio.widgets.plots.table import Table
 Axis = Literal["t", "step", "log_snr"]
 _APART = 4  # pixels of a bar from which a gap can be seen beside it
 _DECADES = 4.0  # a logarithmic axis shows at most so much below the greatest value
-_ENDS = {"t": ("t = {} image", "{} noise"), "log_snr": ("image  log SNR {}", "{} noise")}
+_ENDS = {
+    "t": (tr("t = {} image"), tr("{} noise")),
+    "log_snr": (tr("image  log SNR {}"), tr("{} noise")),
+    "step": (tr("step {} noise"), tr("{} image")),
+}
+BY_TIMESTEP, ERROR = tr("By timestep"), tr("error")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +45,7 @@ class Overlay:
         """Its greatest value in words: the axis of the plot is that of the error."""
         values = np.asarray(self.values, np.float64)
         finite = values[np.isfinite(values)]
-        return f" (largest {power_text(float(finite.max()))})" if len(finite) else ""
+        return tr(" (largest {peak})", peak=power_text(float(finite.max()))) if len(finite) else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +75,8 @@ class TimestepPlot(BasePlot):
 
     def __init__(
         self,
-        title: str = "By timestep",
-        name: str = "error",
+        title: str = BY_TIMESTEP,
+        name: str = ERROR,
         max_hz: float = 10.0,
         parent: QWidget | None = None,
     ) -> None:
@@ -83,7 +89,7 @@ class TimestepPlot(BasePlot):
         self._log = False
         self._axis: Axis = "t"
         self._log_snr: Floats | None = None
-        super().__init__("Error by timestep", max_hz, parent)
+        super().__init__(tr("Error by timestep"), max_hz, parent)
 
     def set_data(
         self, t: ArrayLike, error: ArrayLike, count: ArrayLike,
@@ -126,20 +132,22 @@ class TimestepPlot(BasePlot):
         error = self._measured()
         known = np.flatnonzero(np.isfinite(error))
         if not len(known):
-            return "No error measured yet."
+            return tr("No error measured yet.")
         first, last = known[0], known[-1]
         worst = known[int(np.argmax(error[known]))]
-        return (
-            f"The {self._name} is {error[first]:.3g} at t = {self._t[first]:g} and {error[last]:.3g} at "
-            f"t = {self._t[last]:g}; it is greatest, {error[worst]:.3g}, at t = {self._t[worst]:g}."
-        )
+        return tr(
+            "The {error} is {first:.3g} at t = {begin:g} and {last:.3g} at t = {end:g}; "
+            "it is greatest, {most:.3g}, at t = {worst:g}.",
+            error=self._name, first=error[first], begin=self._t[first], last=error[last], end=self._t[last],
+            most=error[worst], worst=self._t[worst],
+        )  # fmt: skip
 
     def as_table(self) -> Table:
-        headers, columns = ["t", self._name, "count"], [self._t, self._measured(), self._count]
+        headers, columns = ["t", self._name, tr("count")], [self._t, self._measured(), self._count]
         if self._log_snr is not None and len(self._log_snr) == len(self._t):
             headers, columns = [*headers, "log SNR"], [*columns, self._log_snr]
         if self._low is not None and self._high is not None:
-            headers, columns = [*headers, "low", "high"], [*columns, self._low, self._high]
+            headers, columns = [*headers, tr("low"), tr("high")], [*columns, self._low, self._high]
         for name, overlay in self._overlays.items():
             headers, columns = [*headers, name], [*columns, np.asarray(overlay.values, np.float64)]
         return headers, list(zip(*(column.tolist() for column in columns), strict=True))
@@ -184,8 +192,8 @@ class TimestepPlot(BasePlot):
         by_snr = self._axis == "log_snr" and self._log_snr is not None
         self.canvas.view.invertX(by_snr)  # the image stays on the left
         self.canvas.left.set_log(self._log)
-        step = ("step {} noise", "{} image")
-        self.canvas.bottom.set_ends(*(step if self._axis == "step" else _ENDS["log_snr" if by_snr else "t"]))
+        ends = "step" if self._axis == "step" else "log_snr" if by_snr else "t"
+        self.canvas.bottom.set_ends(*_ENDS[ends])
         top = self._top(error)
         low = self._low_end(error, top)
         for name, overlay in self._overlays.items():
@@ -253,10 +261,10 @@ class TimestepPlot(BasePlot):
             return None
         places, error = self._x(), self._measured()
         i = int(np.abs(places - x).argmin())
-        value = tick_text(float(error[i])) if np.isfinite(error[i]) else "not drawn yet"
+        value = tick_text(float(error[i])) if np.isfinite(error[i]) else tr("not drawn yet")
         band = "" if self._high is None else f" ± {tick_text(float(self._high[i] - error[i]))}"
         words = [self._where(i), f"{self._name} {value}{band if np.isfinite(error[i]) else ''}"]
-        words.append(f"count {tick_text(float(self._count[i]))}")
+        words.append(tr("count {count}", count=tick_text(float(self._count[i]))))
         for name, overlay in self._overlays.items():
             values = np.asarray(overlay.values, np.float64)
             if i < len(values):
@@ -267,7 +275,7 @@ class TimestepPlot(BasePlot):
         return Reading(float(places[i]), "\n".join(words), dots)
 
     def _where(self, i: int) -> str:
-        words = f"t = {self._t[i]:g}"
+        words = f"t = {number(self._t[i], 'g')}"
         if self._log_snr is not None and len(self._log_snr) == len(self._t):
             words += f"   log SNR {tick_text(float(self._log_snr[i]))}"
         return words

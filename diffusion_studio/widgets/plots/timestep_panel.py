@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.forms.slider import ThinSlider
 from diffusion_studio.widgets.frame.flow import FlowRow
@@ -15,12 +16,13 @@ from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plots.timestep import Axis, TimestepPlot
 
 AXES = (
-    ("t", "t", "Timestep, image on the left"),
-    ("step", "step", "Reverse step, from noise to image"),
-    ("log_snr", "log SNR", "Signal-to-noise ratio, ln"),
+    ("t", "t", tr("Timestep, image on the left")),
+    ("step", tr("step"), tr("Reverse step, from noise to image")),
+    ("log_snr", "log SNR", tr("Signal-to-noise ratio, ln")),
 )
-HEIGHTS = (("linear", "lin", "Linear heights"), ("log", "log", "Logarithmic heights"))
+HEIGHTS = (("linear", "lin", tr("Linear heights")), ("log", "log", tr("Logarithmic heights")))
 FROZEN, NOTHING = "freeze", ""
+_LOOK_BACK = tr("Look back at the errors of earlier steps")
 
 
 class TimestepPanel(QWidget):
@@ -34,12 +36,13 @@ class TimestepPanel(QWidget):
     def __init__(self, max_hz: float = 10.0, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.plot = TimestepPlot(max_hz=max_hz)
-        self.axis, self.heights = Segmented("Axis of the timesteps"), Segmented("Scale of the heights")
+        self.axis = Segmented(tr("Axis of the timesteps"))
+        self.heights = Segmented(tr("Scale of the heights"))
         self.axis.set_options(AXES)
         self.heights.set_options(HEIGHTS)
         self.compare = QToolButton()
-        self.compare.setText("Compare")
-        self.compare.setToolTip("Hold this moment, or lay another run over it")
+        self.compare.setText(tr("Compare"))
+        self.compare.setToolTip(tr("Hold this moment, or lay another run over it"))
         self.compare.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.compare.setMenu(QMenu(self.compare))
         self.compare.menu().aboutToShow.connect(self.choices_requested)
@@ -57,15 +60,15 @@ class TimestepPanel(QWidget):
 
     def _build_history(self) -> FlowRow:
         self.history = ThinSlider()
-        self.history.setAccessibleName("Step of training whose errors are shown")
-        self.history.setToolTip("Look back at the errors of earlier steps")
+        self.history.setAccessibleName(tr("Step of training whose errors are shown"))
+        self.history.setToolTip(_LOOK_BACK)
         self.history.valueChanged.connect(self._move)
         self.moment = label("", "muted")
         self.moment.setFont(tabular(self.moment.font()))
         self.history.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         row = FlowRow()
         for widget in (
-            label("first", "muted"), self.history, label("now", "muted"), self.moment, self.compare,
+            label(tr("first"), "muted"), self.history, label(tr("now"), "muted"), self.moment, self.compare,
         ):  # fmt: skip
             row.addWidget(widget)
         return row
@@ -76,7 +79,7 @@ class TimestepPanel(QWidget):
         """What can be compared with: (key, name) of other runs."""
         menu = self.compare.menu()
         menu.clear()
-        for key, name in ((FROZEN, "Hold this moment"), *choices, (NOTHING, "Compare with nothing")):
+        for key, name in ((FROZEN, tr("Hold this moment")), *choices, (NOTHING, tr("Compare with nothing"))):
             if key == NOTHING or (choices and key == choices[0][0]):
                 menu.addSeparator()
             action = QAction(name, menu)
@@ -124,7 +127,10 @@ class TimestepPanel(QWidget):
             return
         step = self._steps[min(self.history.value(), len(self._steps) - 1)]
         changed = [(at, text) for at, text in self._marks if at <= step]
-        since = f" · from step {changed[-1][0]:,}: {changed[-1][1]}" if changed else ""
-        self.moment.setText(f"step {step:,}")
-        self.moment.setToolTip(f"step {step:,}{since}")
-        self.history.setToolTip(f"Look back at the errors of earlier steps{since}")
+        since = ""
+        if changed:
+            since = tr(" · from step {step:,}: {change}", step=changed[-1][0], change=changed[-1][1])
+        shown = tr("step {step:,}", step=step)
+        self.moment.setText(shown)
+        self.moment.setToolTip(f"{shown}{since}")
+        self.history.setToolTip(f"{_LOOK_BACK}{since}")

@@ -20,5 +20,5 @@ from diffusion_studio.viewmodels.train.told import after
 )
 def test_that_what_comes_before_a_training_begins_with_a_capital_and_keeps_its_others(done, total, said):
     """Some languages have capitals inside a sentence."""
-    state = after(TrainState(RunConfig()), Preparing("reading Bilder", done, total))
+    state = after(TrainState(RunConfig(), ""), Preparing("reading Bilder", done, total))
     assert state.detail == said

@@ -91,3 +91,15 @@ def _unfindable(path: Path) -> list[str]:
         for given in call.args[: counts[call.func.id]]  # type: ignore[attr-defined]
         if not (isinstance(given, ast.Constant) and isinstance(given.value, str))
     ]
+
+
+def test_that_what_is_one_is_many_in_one_way_only() -> None:
+    """A catalogue knows the forms of a number by the first of them alone."""
+    many: dict[str, set[str]] = {}
+    for path in languages.PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            if getattr(call.func, "id", "") == "plural":
+                one, other = map(ast.literal_eval, call.args[:2])
+                many.setdefault(one, set()).add(other)
+    assert [forms for forms in many.values() if len(forms) > 1] == []

@@ -59,7 +59,7 @@ def trc(context: str, text: str, /, **values: Any) -> str:
 
 
 def plural(one: str, many: str, n: int, /, **values: Any) -> str:
-    """The sentence for `n` things, by the rule of the language; `{n}` is the number itself."""
+    """The sentence for `n` things, by the rule of the language; `{n}` is `n`, or what is given for it."""
     return _filled(_spoken[0].words.ngettext(one, many, n), {"n": n, **values})
 
 

@@ -134,7 +134,7 @@ class DataCard(QFrame):
     def set_data(self, name: str, count: int, classes: int, size: str, thumbnails: Images | None) -> None:
         """What the data set is: `size` such as "8×8 grey", `thumbnails` uint8 (N, H, W, C)."""
         self._name.setText(name)
-        facts = [plural("1 image", "{count} images", count, count=grouped(count))]
+        facts = [plural("1 image", "{n} images", count, n=grouped(count))]
         facts += [tr("{classes} classes", classes=classes)] if classes > 1 else []
         self._facts.setText(" · ".join([*facts, size] if size else facts))
         self._strip.set_images(None if thumbnails is None else thumbnails[:_SHOWN])

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from diffusion_studio import __version__
+from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.places import HOME_VARIABLE, log_dir, runs_dir
 from diffusion_studio.engine.machine import qt_libraries
 
@@ -46,13 +47,13 @@ def diagnose() -> tuple[Finding, ...]:
 
 def about() -> tuple[Finding, ...]:
     """Versions, devices and folders: what a report of a fault should say."""
-    looks = (("Software", _software), ("Devices", _devices), ("Folders", _folders))
+    looks = ((tr("Software"), _software), (tr("Devices"), _devices), (tr("Folders"), _folders))
     return tuple(finding for name, look in looks for finding in _safely(name, look))
 
 
 def _folders() -> Iterator[Finding]:
-    yield Finding("Runs", str(runs_dir()))
-    yield Finding("Logs", str(log_dir()))
+    yield Finding(tr("Runs"), str(runs_dir()))
+    yield Finding(tr("Logs"), str(log_dir()))
 
 
 def report(findings: tuple[Finding, ...]) -> str:
@@ -79,7 +80,8 @@ def _safely(name: str, look: Callable[[], Iterator[Finding]]) -> tuple[Finding, 
 
 def _software() -> Iterator[Finding]:
     yield Finding("Diffusion Studio", __version__)
-    yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
+    where = tr("{version} on {system}", version=platform.python_version(), system=platform.platform())
+    yield Finding("Python", where)
     yield from (_package(name, "Start the set-up again.") for name in ENGINE_PACKAGES)
     if _has_window():
         yield from (_package(name, "The window needs it.") for name in WINDOW_PACKAGES)
@@ -100,7 +102,7 @@ def _package(name: str, advice: str) -> Finding:
     try:
         return Finding(name, version(name))
     except PackageNotFoundError:
-        return Finding(name, "not installed", ok=False, advice=advice)
+        return Finding(name, tr("not installed"), ok=False, advice=advice)
 
 
 def _devices() -> Iterator[Finding]:
@@ -110,13 +112,13 @@ def _devices() -> Iterator[Finding]:
 
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     bfloat16 = any(value for name, value in capabilities.items() if "bf16" in name)
-    yield Finding("Processor", f"{device_name(torch.device('cpu'))}, bfloat16 {_yes(bfloat16)}")
+    yield Finding(tr("Processor"), f"{device_name(torch.device('cpu'))}, bfloat16 {_yes(bfloat16)}")
     for index in range(torch.cuda.device_count()):
         yield Finding(f"cuda:{index}", _cuda(index))
     if torch.backends.mps.is_available():
-        yield Finding("mps", "Apple graphics processor")
+        yield Finding("mps", tr("Apple graphics processor"))
     elif not torch.cuda.is_available():
-        yield Finding("Graphics processor", "none; the processor computes")
+        yield Finding(tr("Graphics processor"), tr("none; the processor computes"))
 
 
 def _cuda(index: int) -> str:
@@ -169,8 +171,8 @@ def _can_write(folder: Path) -> bool:
 
 
 def _gigabytes(size: int) -> str:
-    return f"{size / 1024**3:.1f} GiB"
+    return tr("{size:.1f} GiB", size=size / 1024**3)
 
 
 def _yes(answer: bool) -> str:
-    return "yes" if answer else "no"
+    return tr("yes") if answer else tr("no")

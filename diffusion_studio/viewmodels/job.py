@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from PySide6.QtCore import QCoreApplication, QObject, QThread, QTimer, Signal
 
@@ -97,6 +98,7 @@ class Slot(QObject):
         self._job: Job | None = None
         self._next: Stream | None = None
         self._dropped = False  # nothing that the running job still says is told
+        self._withdrawn = False  # what was to come after the running job will not
 
     @property
     def busy(self) -> bool:
@@ -110,7 +112,7 @@ class Slot(QObject):
     def start(self, stream: Stream) -> None:
         """Starts `stream`; a running job is stopped first, and its last events are not told."""
         if self._job is not None:
-            self._next = stream
+            self._next, self._withdrawn = stream, False
             self._job.stop()
             return
         self._job = Job(stream, self, self._tick)
@@ -118,6 +120,8 @@ class Slot(QObject):
         self._job.start()
 
     def stop(self) -> None:
+        """Ends what runs, and what was to come; that one is told as stopped, whatever ran had come to."""
+        self._withdrawn = self._withdrawn or self._next is not None
         self._next = None
         if self._job is not None:
             self._job.stop()
@@ -138,8 +142,10 @@ class Slot(QObject):
     def _on_event(self, event: Event) -> None:
         following, dropped = self._next, self._dropped
         if isinstance(event, Finished) and self._job is not None:
+            if self._withdrawn and event.outcome == "done":
+                event = replace(event, outcome="stopped")
             self._job.deleteLater()
-            self._job, self._next, self._dropped = None, None, False
+            self._job, self._next, self._dropped, self._withdrawn = None, None, False, False
         if following is None:
             if not dropped:
                 self.told.emit(event)

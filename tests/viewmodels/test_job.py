@@ -277,6 +277,20 @@ def test_that_stopping_a_slot_also_forgets_the_stream_that_waits(qtbot):
     assert not any(isinstance(event, SamplingProgress) for event in told)
 
 
+def test_that_a_stream_that_was_taken_back_is_told_as_stopped_though_the_one_before_was_done(qtbot):
+    slot, told = Slot(), []
+    slot.told.connect(told.append)
+    slot.start(counting(1))
+    slot._job._thread.wait()  # done, and nobody has heard of it yet
+    slot.start(counting(2))
+    slot.stop()
+    qtbot.waitUntil(lambda: not slot.busy)
+    assert finished(told).outcome == "stopped"
+    slot.start(counting(1))
+    qtbot.waitUntil(lambda: not slot.busy)
+    assert told[-1] == Finished("done")
+
+
 def test_that_nothing_more_is_told_of_a_job_that_is_dropped_and_the_next_one_is_told(qtbot):
     slot, told = Slot(), []
     slot.told.connect(told.append)

@@ -53,6 +53,17 @@ def test_that_a_translation_has_the_fields_of_its_sentence(code: str, layer: str
             assert _fields(meant) <= _fields(said) | {"n"}, message.id
 
 
+@pytest.mark.parametrize("code", languages.CODES)
+def test_that_all_catalogues_say_a_sentence_in_the_same_words(code: str) -> None:
+    """They are looked through one after the other, by the sentence for a single thing alone."""
+    said: dict[tuple[object, object], object] = {}
+    for layer in (*languages.LAYERS, languages.REST):
+        for message in languages.known(code, layer):
+            one = message.id if isinstance(message.id, str) else message.id[0]
+            words = _together(message.id), _together(message.string)
+            assert not one or said.setdefault((one, message.context), words) == words, layer
+
+
 def _fields(text: str) -> set[str]:
     """What is filled in; nothing where the braces are the text's own, as a formula's are."""
     if "\\" in text:

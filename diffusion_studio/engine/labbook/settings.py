@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diffusion_studio.core.describe import Choice, Knob, get_value, knobs
-from diffusion_studio.core.words import number, tr
+from diffusion_studio.core.words import between, number, spoken, tr
 from diffusion_studio.engine.runs.command import text_of
 
 _PARTS = {
@@ -71,4 +71,7 @@ def in_words(knob: Knob, value: object) -> str:
         return tr("yes") if value else tr("no")
     if isinstance(value, float):
         return number(value, "g" if float(f"{value:g}") == value else "")
-    return text_of(knob, value)
+    text = text_of(knob, value)
+    if not isinstance(value, tuple) or knob.type not in ("numbers", "points"):
+        return text
+    return between().strip().join(part.replace(".", spoken().marks[0]) for part in text.split(","))

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontInfo, QPalette
+from PySide6.QtGui import QColor, QFont, QFontInfo, QFontMetrics, QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QStyle, QWidget
 
 from diffusion_studio.widgets.look.resources import resource
@@ -182,7 +182,13 @@ def label(text: str = "", role: Role | None = None, parent: QWidget | None = Non
         made.setProperty("role", role)
     if role == "section":
         made.setFont(section_font(made.font()))
+        made.setContentsMargins(0, _over(made.fontMetrics(), text.upper()), 0, 0)
     return made
+
+
+def _over(metrics: QFontMetrics, text: str) -> int:
+    """How far accents of capitals, as in Ä and Ü, rise over the line that the font asks for."""
+    return max(0, -metrics.boundingRect(text).top() - metrics.ascent())
 
 
 def rich_label(text: str = "", role: Role | None = None, parent: QWidget | None = None) -> QLabel:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from diffusion_studio.core.describe import with_values
-from diffusion_studio.engine.labbook.settings import settings_of
+from diffusion_studio.core.describe import Knob, with_values
+from diffusion_studio.core.words import Language, speak, spoken
+from diffusion_studio.engine.labbook.settings import in_words, settings_of
 from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
 from diffusion_studio.engine.runs.config import RunConfig
 
@@ -46,3 +47,14 @@ def test_that_every_parameter_stands_once_with_its_part_where_titles_are_alike()
 
 def test_that_no_run_has_no_settings():
     assert settings_of([]) == ()
+
+
+def test_that_numbers_in_a_row_are_told_apart_where_a_comma_is_their_mark():
+    row = Knob("p", "numbers", "heights", "help", ())
+    before = spoken()
+    speak(Language(marks=(",", ".")))
+    try:
+        assert in_words(row, (1, 0.5)) == "1;0,5"
+    finally:
+        speak(before)
+    assert in_words(row, (1, 0.5)) == "1,0.5"

@@ -157,3 +157,11 @@ def test_that_names_that_look_like_html_are_shown_as_they_are(qtbot, text):
     document = QTextDocument()
     document.setHtml(tip(text)) if tip(text).startswith("<qt>") else document.setPlainText(tip(text))
     assert document.toPlainText() == text
+
+
+@pytest.mark.parametrize("title", ["Länge", "Übung", "Length"])
+def test_that_the_capitals_of_a_section_title_have_room_for_their_accents(qtbot, title):
+    made = label(title, "section")
+    qtbot.addWidget(made)
+    metrics = made.fontMetrics()
+    assert made.contentsMargins().top() + metrics.ascent() >= -metrics.boundingRect(title.upper()).top()

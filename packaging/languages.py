@@ -11,6 +11,7 @@ import argparse
 import io
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -25,6 +26,7 @@ CODES = ("de",)
 LAYERS = ("core", "data", "models", "engine", "viewmodels", "widgets", "pages")
 REST = "app"  # the modules that stand above the layers
 ENGLISH_ONLY = ("cli", "screenshots.py", "__main__.py")  # what is written to a terminal
+UNDATED = datetime(2026, 1, 1, tzinfo=UTC)  # or the same catalogue would be another file each time
 KEYWORDS = {"tr": None, "trc": ((1, "c"), 2), "plural": (1, 2)}
 
 
@@ -93,8 +95,10 @@ def po(catalog: Catalog) -> bytes:
 
 def mo(written: bytes, code: str) -> bytes:
     """The catalogue as the program reads it."""
+    catalog = read_po(io.BytesIO(written), locale=code)
+    catalog.creation_date = catalog.revision_date = UNDATED
     file = io.BytesIO()
-    write_mo(file, read_po(io.BytesIO(written), locale=code))
+    write_mo(file, catalog)
     return file.getvalue()
 
 

@@ -10,9 +10,11 @@ import re
 import sys
 from collections.abc import Iterator
 from gettext import NullTranslations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffusion_studio.core.words import Language, speak
+from support.citations import keys, wrong
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -22,14 +24,16 @@ if TYPE_CHECKING:
 PSEUDO = "pseudo"
 OPEN, CLOSE = "⟦", "⟧"
 DIALOGS = ("keys", "settings", "log", "about", "show-trash", "show-queue")
-SIZES = ((1280, 800), (960, 640))
+REPORTS = ("about", "log")  # are read by whoever looks for a fault, in English
+SIZE = (960, 640)
 NAMES = """
-Diffusion Studio DDPM DDIM DPM SDE Euler Heun PNDM LMS DEIS UniPC EDM NCSN Langevin Adam AdamW
-Muon SOAP Luo Course Score Song Karras Kingma Nichol Salimans Deutsch English Deviation digits png
-json npz min max SNR log CPU CUDA MPS RGB FID KID Autoencoder Essentials PySide qtbase ELBO Strg
-figure figures definition remark lemma proposition algorithm section table appendix
+Diffusion Studio DDPM DDIM DPM SDE Euler Heun PNDM iPNDM LMS DEIS UniPC EDM NCSN Langevin SA-Solver DPM-Solver
+k-diffusion sub-VP min-SNR Huber Adam AdamW Muon MLP AutoencoderKL Autoencoder ELBO SNR VDM iDDPM linear log
+min max Var CPU CUDA RGB FID KID Deutsch English Strg Leertaste Einfg Entf Pos Ende Esc Enter Return Rücktaste
+Umschalt Schließen Export
 """
-"""What is called so in every language; and what texts that are cited call their parts."""
+"""What is called so in every language, and what Qt translates, which is German here."""
+KNOWN = keys(Path("docs/REFERENCES.md").read_text(encoding="utf-8"))
 
 
 class Pseudo(NullTranslations):
@@ -46,11 +50,15 @@ class Pseudo(NullTranslations):
 
 
 def unmarked(text: str) -> list[str]:
-    """The words of a text that are in no sentence that was asked for."""
-    plain = re.sub(r"<[^>]*>|&\w+;", " ", text)
+    """The words of a text that are in no sentence that was asked for, and of no citation."""
+    plain = re.sub(r"(?<!\S)/\S+", " ", re.sub(r"<[^>]*>|&\w+;", " ", text))  # neither tags nor paths
     while (shorter := re.sub(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}", " ", plain)) != plain:
         plain = shorter
-    return [word for word in re.findall(r"[A-Za-z]{3,}", plain) if word not in NAMES.split()]
+    if not wrong(plain.strip(), KNOWN):
+        return []
+    names = {*NAMES.split(), *" ".join(KNOWN).split()}
+    words = re.findall(r"[A-Za-zÀ-ž][A-Za-zÀ-ž-]*", plain)
+    return [word for word in words if len(word) > 2 and word not in names]
 
 
 def texts(window: QWidget) -> Iterator[tuple[str, str]]:
@@ -82,18 +90,20 @@ def faults_of(app: App, code: str) -> Iterator[str]:
     assert app.studio is not None
     app.studio.show_page("runs")
     app.studio.plane.player.stop()
-    for size in SIZES[: 1 if code == PSEUDO else None]:
-        app.shell.resize(*size)
-        for stage in stages(app.studio):
-            if code != PSEUDO:
-                yield from (f"{size}, {stage}: {fault}" for fault in faults(app.shell))
-                continue
+    app.shell.resize(*SIZE)
+    for stage in stages(app.studio):
+        if code != PSEUDO:
+            yield from (f"{stage}: {fault}" for fault in faults(app.shell))
+        else:
             settle()
             yield from english(texts(app.shell))
     for name in DIALOGS:
         app.shell.actions_of_window.do(name)
         (dialog,) = (d for d in app.shell.findChildren(QDialog) if d.isVisible())
-        yield from english(texts(dialog)) if code == PSEUDO else (f"{name}: {f}" for f in faults(dialog))
+        if code != PSEUDO:
+            yield from (f"{name}: {fault}" for fault in faults(dialog))
+        elif name not in REPORTS:
+            yield from english(texts(dialog))
         dialog.close()
 
 

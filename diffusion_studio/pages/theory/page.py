@@ -108,7 +108,7 @@ class TheoryPage(Page):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.workspace)
         self.banner = Banner()
-        self.parts = Segmented(tr("Part of the theory"))
+        self.parts = Segmented(tr("Part of the theory"), wraps=True)
         self.parts.set_options(PARTS)
         head = QHBoxLayout()
         head.addWidget(self.parts)

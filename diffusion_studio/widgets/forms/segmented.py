@@ -121,18 +121,22 @@ class Segmented(QWidget):
 
     Args:
         name: what is chosen, for those who do not see where it stands.
+        stretch: takes all the width there is.
+        wraps: goes on in a second row before anything is cut; so does what stretches.
     """
 
     changed = Signal(str)
 
-    def __init__(self, name: str = "", parent: QWidget | None = None, *, stretch: bool = False) -> None:
+    def __init__(
+        self, name: str = "", parent: QWidget | None = None, *, stretch: bool = False, wraps: bool = False
+    ) -> None:
         super().__init__(parent)
         self.setAccessibleName(name)
         self._options: list[_Option] = []
         self._quantities: Mapping[str, str] = {}
         self._value = ""
         self._hovered = -1
-        self._stretch = stretch
+        self._stretch, self._wraps = stretch, stretch or wraps
         self.setProperty("keepsArrows", True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMouseTracking(True)
@@ -181,14 +185,14 @@ class Segmented(QWidget):
         return QSize(round(sum(self._natural_widths()) + 2 * _PAD), self._row_height())
 
     def minimumSizeHint(self) -> QSize:
-        """Closer together or, where it stretches, in two rows; every letter is there."""
+        """Closer together or, where it may, in two rows; every letter is there."""
         widths = self._least_widths()
-        cut = _best_cut(widths) if self._stretch else len(widths)
+        cut = _best_cut(widths) if self._wraps else len(widths)
         needed = max(sum(widths[:cut]), sum(widths[cut:]))
         return QSize(math.ceil(needed + 2 * _PAD), self._row_height() * len(self._rows()))
 
     def hasHeightForWidth(self) -> bool:
-        return self._stretch
+        return self._wraps
 
     def heightForWidth(self, width: int) -> int:
         return self._row_height() * len(self._rows(width))
@@ -279,9 +283,9 @@ class Segmented(QWidget):
         return [max(24.0, symbol_width(option.label, self.font()) + 8) for option in self._options]
 
     def _rows(self, width: int | None = None) -> list[slice]:
-        """Which options stand beside each other: all of them, or two rows where it stretches."""
+        """Which options stand beside each other: all of them, or two rows where it may."""
         room, widths = (self.width() if width is None else width) - 2 * _PAD, self._least_widths()
-        if not self._stretch or sum(widths) <= room or len(widths) < 2:
+        if not self._wraps or sum(widths) <= room or len(widths) < 2:
             return [slice(0, len(widths))]
         cut = _best_cut(widths)
         return [slice(0, cut), slice(cut, len(widths))]

@@ -138,3 +138,14 @@ def test_that_tabs_stand_in_two_rows_where_one_has_no_room(qtbot):
     assert tabs.segment_rect("Curves").left() == tabs.segment_rect("Guidance").left()
     click(qtbot, tabs, "Classifier")
     assert tabs.value == "Classifier"
+
+
+def test_that_what_wraps_is_as_wide_as_its_words_and_in_two_rows_where_they_have_no_room(qtbot):
+    parts, row = Segmented(wraps=True), Segmented()
+    for each in (parts, row):
+        qtbot.addWidget(each)
+        each.set_options([(name, name, "") for name in ("Schedules", "Weights", "Bound", "Figures")])
+        each.resize(each.sizeHint())
+    assert parts.sizeHint() == row.sizeHint() and parts.segment_rect("Figures") == row.segment_rect("Figures")
+    least = parts.minimumSizeHint().width()
+    assert least < row.minimumSizeHint().width() and parts.heightForWidth(least) == 2 * row.height()

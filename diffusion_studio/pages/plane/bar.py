@@ -29,7 +29,7 @@ class PlaneBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.fields = Segmented(tr("Score that is drawn"))
-        self.methods = Segmented(tr("How the particles move"))
+        self.methods = Segmented(tr("How the particles move"), wraps=True)
         self.look_button = LookButton()
         self.fields.set_options([(key, title, hint(f"field-{key}")) for key, title in FIELDS])
         self.methods.set_options([(m.key, m.title, m.help) for m in methods()])

@@ -94,9 +94,10 @@ class ErratumCard(Card):
         return grid
 
     def _cell(self, text: str, right: bool, role: Role | None, struck: bool = False) -> QWidget:
-        text = subscripted(text)
-        cell = rich_label(text, role)
+        cell = rich_label(subscripted(text), role)
         cell.setWordWrap(True)
+        words = map(cell.fontMetrics().horizontalAdvance, text.split())
+        cell.setMinimumWidth(max(words, default=0) + 1)  # no word is broken
         font = tabular(cell.font())
         font.setStrikeOut(struck)
         cell.setFont(font)

@@ -100,6 +100,7 @@ class NumberControl(Control):
         else:
             self._add(QWidget(), 1)
         self._add(self.edit)
+        self.setMinimumWidth(self.minimumSizeHint().width())  # a form would give it any width
 
     def _add_slider(self, scale: SliderScale) -> None:
         slider = self.slider = ThinSlider()

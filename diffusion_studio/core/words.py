@@ -23,12 +23,14 @@ class Language:
         code: its code in ISO 639, "de".
         words: its catalogues.
         marks: the character for the decimal point, and the one between groups of three digits.
+        percent: what stands behind a number of hundredths.
         meant: the English of what was said so far without values.
     """
 
     code: str = "en"
     words: NullTranslations = field(default_factory=NullTranslations)
     marks: tuple[str, str] = (".", ",")
+    percent: str = "%"
     meant: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -93,7 +95,7 @@ def _filled(text: str, values: dict[str, Any]) -> str:
 def _marked(text: str) -> str:
     """A formatted number with the marks of the language."""
     point, group = _spoken[0].marks
-    return text.translate({ord("."): point, ord(","): group})
+    return text.translate({ord("."): point, ord(","): group, ord("%"): _spoken[0].percent})
 
 
 class _Formatter(string.Formatter):

@@ -25,7 +25,7 @@ class Backwards(NullTranslations):
 @pytest.fixture
 def foreign() -> Iterator[None]:
     before = spoken()
-    speak(Language("xx", Backwards(), (",", ".")))
+    speak(Language("xx", Backwards(), (",", "."), " %"))
     yield
     speak(before)
 
@@ -44,7 +44,7 @@ def test_that_a_language_brings_its_words_and_its_decimal_mark(foreign: None) ->
     )
     assert tr("") == "" and trc("verb", "Run") == "<verb: Run>"
     assert [plural("{n} run", "{n} runs", n) for n in (1, 2)] == ["<1 run>", "<2 runs>"]
-    assert number(1234.5, ",.1f") == "1.234,5"
+    assert number(1234.5, ",.1f") == "1.234,5" and number(0.125, ".1%") == "12,5 %"
     assert tr("{n:.{digits}f} of {seed!r}", n=0.5, digits=3, seed="x.y") == "<0,500 of 'x.y'>"
 
 

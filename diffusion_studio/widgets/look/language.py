@@ -13,6 +13,7 @@ from diffusion_studio.widgets.look.resources import resource
 
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 """Every language by its code, in its own name."""
+PERCENT = {"de": "\u202f%"}  # where it is not just the sign
 VARIABLE = "DIFFUSION_STUDIO_LANGUAGE"  # goes before what is set in the window
 
 
@@ -36,7 +37,7 @@ def language(code: str) -> Language:
         read.add_fallback(words)
         words = read
     locale = QLocale(code)
-    return Language(code, words, (locale.decimalPoint(), locale.groupSeparator()))
+    return Language(code, words, (locale.decimalPoint(), locale.groupSeparator()), PERCENT.get(code, "%"))
 
 
 def catalogues(code: str) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QTableView
 
-from diffusion_studio.core.words import tr
+from diffusion_studio.core.words import english, spoken, tr
 
 
 def offer_copy(table: QTableView) -> None:
@@ -25,11 +27,30 @@ def _copy(table: QTableView, chosen: bool) -> None:
 
 
 def table_words(table: QTableView, chosen: bool) -> str:
-    """The heads and the rows, or the chosen rows only, with tabs between cells; hidden columns too."""
+    """The heads and the rows, or the chosen rows only, with tabs between cells; hidden columns too.
+
+    They are written as in a file: heads in English, numbers with a point.
+    """
     model = table.model()
     columns = range(model.columnCount())
-    heads = [str(model.headerData(column, Qt.Orientation.Horizontal)) for column in columns]
+    heads = [english(str(model.headerData(column, Qt.Orientation.Horizontal))) for column in columns]
     picked = sorted({index.row() for index in table.selectionModel().selectedIndexes()})
     rows = picked if chosen and picked else list(range(model.rowCount()))
-    cells = [[str(model.index(row, column).data() or "") for column in columns] for row in rows]
+    cells = [[_plain(str(model.index(row, column).data() or "")) for column in columns] for row in rows]
     return "\n".join("\t".join(line) for line in [heads, *cells])
+
+
+_NUMBER = re.compile(r"([+−-]?)(\d{1,3}(?:[.]\d{3})+|\d+)(?:,(\d+))?((?:e[+−-]?\d+)?)")
+
+
+def _plain(cell: str) -> str:
+    """A cell with the numbers in it as files write them."""
+    if spoken().marks[0] == ".":
+        return cell
+    words = cell.split(" ")
+    return " ".join(_NUMBER.sub(_with_point, word) if _NUMBER.fullmatch(word) else word for word in words)
+
+
+def _with_point(found: re.Match[str]) -> str:
+    sign, whole, broken, power = found.groups()
+    return sign + whole.replace(".", "") + (f".{broken}" if broken else "") + power

@@ -21,7 +21,7 @@ Table = tuple[list[str], list[tuple[Any, ...]]]
 
 
 def table_text(table: Table, separator: str = ",") -> str:
-    """The table as text for other programs, one row a line, in English; what is missing stays empty."""
+    """The table as text for other programs, one row a line, heads in English; what is missing stays empty."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=separator, lineterminator="\n")
     headers, rows = table
@@ -37,7 +37,7 @@ def write_csv(path: Path | str, table: Table) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(float(value))
-    return english(value) if isinstance(value, str) else str(value)
+    return str(value)
 
 
 class TableModel(QAbstractTableModel):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QTableWidget, QTableWidgetItem
 
 from diffusion_studio.core.describe import Knob
 from diffusion_studio.core.refused import Refused
@@ -17,6 +18,7 @@ from diffusion_studio.core.words import Language, speak, spoken, tr
 from diffusion_studio.widgets.chain.transport import Transport
 from diffusion_studio.widgets.forms.controls import control_for
 from diffusion_studio.widgets.forms.numbers import bounds_sentence, format_number, parse_number
+from diffusion_studio.widgets.frame.table_menu import table_words
 from diffusion_studio.widgets.plots import Line, XYPlot
 from diffusion_studio.widgets.plots.axis import QuietAxis
 from diffusion_studio.widgets.plots.math import power_text, tick_text
@@ -130,3 +132,14 @@ def test_that_a_readout_and_a_table_show_the_comma_and_a_copied_table_the_point(
     model = TableModel(*table, plot)
     assert model.index(0, 1).data(Qt.ItemDataRole.DisplayRole) == "0,25"
     assert table_text(table, "\t") == "x\terror\n0.5\t0.25\n1.5\t0.125\n"
+
+
+def test_that_rows_of_a_list_are_copied_as_files_write_them(qtbot):
+    table = QTableWidget(1, 4)
+    qtbot.addWidget(table)
+    table.setHorizontalHeaderLabels(["run", tr("error"), "steps", "of"])
+    for column, text in enumerate(["digits 0.5.1", "0,25 ± 1,5e-3", "1.200", "1 200"]):
+        table.setItem(0, column, QTableWidgetItem(text))
+    assert table_words(table, chosen=False) == (
+        "run\terror\tsteps\tof\ndigits 0.5.1\t0.25 ± 1.5e-3\t1200\t1 200"
+    )

@@ -17,9 +17,16 @@ def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def pointer_elsewhere(qapp: Any) -> None:
-    """To move it to where a test before left it would be no movement, and nothing would be told."""
-    from PySide6.QtGui import QCursor
+    """To move it to where a test before left it would be no movement, and nothing would be told.
 
+    Qt's robot still holds the button after a double click, and each move would be a drag: it lets go here.
+    """
+    from PySide6.QtCore import Qt
+    from PySide6.QtGui import QCursor
+    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QWidget
+
+    QTest.mouseRelease(QWidget(), Qt.MouseButton.LeftButton)
     QCursor.setPos(0, 0)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from diffusion_studio.core.denoisers.readings import READINGS
+from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.guidance.guides import GuidanceCurve, Guide
 from diffusion_studio.core.objective.losses import Loss
 from diffusion_studio.core.objective.time_density import TimeDensity
@@ -56,16 +57,19 @@ Case = Callable[[Path], None]
 EVERYTHING = {"predict": "v", "variance": "hybrid", "density": {"kind": "importance"}}
 VARIANCES = ("fixed", "hybrid", "vlb")
 T = 20
+STEPS = 2  # the second one has moments and averages of a first
+SHALLOW = (1,)  # levels of the network, where it is not what the case is about
 
 
 # --- training ----------------------------------------------------------------------------------------------
 
 
-def steps(folder: Path, close: float = 2e-3, **config: Any) -> None:
+def steps(folder: Path, close: float = 2e-3, multipliers: tuple[int, ...] = (1, 2), **config: Any) -> None:
     """A step waits for nothing, and loses what it loses on the processor."""
-    settings = tiny_config(write_pictures(folder / "data"), T=T, flip=True, **config)
+    usual = tiny_config(write_pictures(folder / "data"), T=T, flip=True, **config)
+    settings = with_value(usual, "model.multipliers", multipliers)
     here, there = (new_session(folder / device.type, settings, device) for device in (DEVICE, CPU))
-    for number in range(3):
+    for number in range(STEPS):
         with no_waiting():
             losses = _step(here, number)
         np.testing.assert_allclose(losses.cpu(), _step(there, number), rtol=close, atol=1e-4)
@@ -117,10 +121,10 @@ def _trainings() -> Iterator[tuple[str, Case]]:
             objective = {"predict": kind, "variance": variance}
             yield f"step {kind} {variance}", partial(steps, objective=objective)
     for kind, schedule in ready(Schedule).items():
-        yield f"step schedule {kind}", partial(steps, schedule=schedule)
+        yield f"step schedule {kind}", partial(steps, multipliers=SHALLOW, schedule=schedule)
     for name, family in (("weight", Weight), ("loss", Loss), ("density", TimeDensity)):
         for kind, member in ready(family).items():
-            yield f"step {name} {kind}", partial(steps, objective={name: member})
+            yield f"step {name} {kind}", partial(steps, multipliers=SHALLOW, objective={name: member})
     yield "step of Muon", partial(steps, optimizer="muon")
     yield "step in bf16", partial(steps, close=0.05, precision="bf16", objective=EVERYTHING)
     yield "step that is no number", skips_what_is_no_number
@@ -149,7 +153,9 @@ def _trained() -> Path:
     return place / "run"
 
 
+@cache
 def _source(device: torch.device) -> Source:
+    """The run, opened once on each device; a chain changes nothing of it."""
     return open_named(str(_trained()), device)
 
 
@@ -188,7 +194,7 @@ def samples_in_bf16(folder: Path) -> None:
     """The network alone is asked in bf16: states are those of the same chain here, to two digits."""
     ends = []
     for device in (DEVICE, CPU):
-        source = _source(device)
+        source = open_named(str(_trained()), device)
         source.denoiser.network.precision = "bf16"
         steps = Chain(source, _spec(sampler={"kind": "ddim"}), device).steps()
         next(steps)

@@ -14,6 +14,7 @@ from diffusion_studio.widgets.look.resources import resource
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 """Every language by its code, in its own name."""
 PERCENT = {"de": "\u202f%"}  # where it is not just the sign
+GROUP = "\u202f"  # between groups of digits, where the decimal mark is no point: nobody takes it for one
 VARIABLE = "DIFFUSION_STUDIO_LANGUAGE"  # goes before what is set in the window
 
 
@@ -37,7 +38,7 @@ def language(code: str) -> Language:
         read.add_fallback(words)
         words = read
     locale = QLocale(code)
-    return Language(code, words, (locale.decimalPoint(), locale.groupSeparator()), PERCENT.get(code, "%"))
+    return Language(code, words, (locale.decimalPoint(), GROUP), PERCENT.get(code, "%"))
 
 
 def catalogues(code: str) -> Path:

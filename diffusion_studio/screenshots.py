@@ -140,6 +140,13 @@ def _shoot_theory(app: App, album: Album, run: Path) -> None:
     for part, *_ in PARTS:
         studio.theory_page.show_part(part)
         album.take(app.shell, f"theory-{part}")
+    studio.theory_page.show_part("elbo")
+    studio.theory.choose_run(str(run))
+    studio.theory.measure()
+    wait(lambda: studio.theory.state.phase == "idle")
+    for view in ("terms", "steps"):
+        studio.theory_page.bound.show_view(view)
+        album.take(app.shell, f"theory-bound-{view}")
 
 
 def _shoot_runs(app: App, album: Album, run: Path) -> None:

@@ -30,6 +30,7 @@ from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscripted, tabular
 
 WIDEST = 1100  # px; wider lines are hard to read
+_ONE_LINE = 15  # digits: as wide as that, what stands in a cell of a table does not wrap
 _SIDE, _WORDS = 260, 150  # px: of one version of an equation at least, and of the words beside one
 PAGES = {entry.key: entry.title for entry in entries.PAGES}
 
@@ -96,8 +97,9 @@ class ErratumCard(Card):
     def _cell(self, text: str, right: bool, role: Role | None, struck: bool = False) -> QWidget:
         cell = rich_label(subscripted(text), role)
         cell.setWordWrap(True)
-        words = map(cell.fontMetrics().horizontalAdvance, text.split())
-        cell.setMinimumWidth(max(words, default=0) + 1)  # no word is broken
+        wide = cell.fontMetrics().horizontalAdvance
+        whole = min(wide(text), wide("0") * _ONE_LINE)
+        cell.setMinimumWidth(max([whole, *map(wide, text.split())]) + 2)  # short: whole
         font = tabular(cell.font())
         font.setStrikeOut(struck)
         cell.setFont(font)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from PySide6.QtCore import QObject, Qt, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QObject, QTimer
 
 from diffusion_studio.pages.entries import PAGES
 from diffusion_studio.pages.page import Desk, Page
@@ -57,7 +56,7 @@ class Pages(Mapping[str, Page]):
 class Ahead(QObject):
     """Builds the pages that nobody asked for yet, one after another, so that the first click finds them.
 
-    The window lives in between, and nothing is built while a button of the pointer is held.
+    The window lives in between.
     """
 
     def __init__(self, pages: Pages, parent: QObject) -> None:
@@ -71,8 +70,6 @@ class Ahead(QObject):
         self._timer.stop()
 
     def _build_next(self) -> None:
-        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
-            return
         missing = [key for key in self._pages if key not in self._pages.there]
         for key in missing[:1]:
             self._pages[key]

@@ -156,7 +156,8 @@ def _add_page(pages: Path) -> None:
     (pages / "blank").mkdir()
     for name, text in (("__init__.py", ""), ("page.py", PAGE), ("icon.svg", ICON)):
         (pages / "blank" / name).write_text(text, encoding="utf-8")
-    entries, last = (pages / "entries.py").read_text(encoding="utf-8"), '    Entry("runs", "Runs"),\n'
+    entries = (pages / "entries.py").read_text(encoding="utf-8")
+    last = '    Entry("runs", trc("page", "Runs")),\n'
     assert last in entries
     text = entries.replace(last, f'{last}    Entry("blank", "Nothing"),\n')
     (pages / "entries.py").write_text(text, encoding="utf-8")

@@ -47,8 +47,8 @@ Tolerance = Annotated[
     float,
     typer.Option(
         "--tolerance",
-        help=f"Largest error of each step of the flow, in pixels of [−1, 1] and in nats; {LEAST_TOLERANCE:g} "
-        "at least.",
+        help="Largest error of following the flow, in bits per dimension of the number; "
+        f"{LEAST_TOLERANCE:g} at least.",
     ),
 ]
 
@@ -111,7 +111,7 @@ def _check_tolerance(tolerance: float) -> None:
     if not LEAST_TOLERANCE <= tolerance <= 1:  # NaN too
         raise Refused(
             f"A tolerance of {tolerance:g} cannot be met: a network in single precision tells no finer than "
-            f"{LEAST_TOLERANCE:g}, and a step may not err by more than 1."
+            f"{LEAST_TOLERANCE:g} bits per dimension, and more than 1 would say nothing."
         )
 
 

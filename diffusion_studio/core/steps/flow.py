@@ -25,7 +25,11 @@ class Field(Protocol):
 
 
 FIRST_LEVEL, LAST_LEVEL = 1e-6, 1e5  # ς between which the flow is followed; beyond, nothing changes
-TOLERANCE = 1e-6  # largest error of a step, in nats and in the plane
+TOLERANCE = 2.5e-4  # largest error of the number, nats
+ADD_UP = (
+    250  # what the errors of all steps add up to, in those of one: less than that on every shape of the plane
+)
+LARGEST_STEP = 1e-2  # error of a step, in each component and in nats, however much the number may err
 MOST_STEPS = 4000
 LONGEST = 0.5  # step in ln ς: a longer one leaps over levels at which all happens, and sees no error in it
 
@@ -111,7 +115,8 @@ def flow_log_likelihood(
     Args:
         field: score and divergence, each point at its own ᾱ.
         x: float64 (B, d).
-        tolerance: largest error of one step, in each component and in nats.
+        tolerance: largest error of the number, nats. That of a step, in each component and in nats, is kept
+            to a share of it.
         most: steps after which a point is given up.
         stopped: asked before each step; True gives up all.
         levels: ς at which x lies, and of the noise.
@@ -123,6 +128,7 @@ def flow_log_likelihood(
         score SDE eq. 39, 40; Dormand & Prince 1980.
     """
     begin, close = (math.log(level) for level in levels)
+    allowed = min(tolerance / ADD_UP, LARGEST_STEP)
     state = torch.cat([x, x.new_zeros(len(x), 1)], 1)  # the point, and the integral of the divergence
     u = x.new_full((len(x),), begin)
     h, slope = torch.full_like(u, 0.1), _slope(field, state, u, torch.arange(len(x), device=x.device))
@@ -132,7 +138,7 @@ def flow_log_likelihood(
             break
         step = torch.minimum(h[left], close - u[left])
         end, last, error = _attempt(field, state[left], u[left], step, slope[left], left)
-        size = (error / tolerance).nan_to_num(1e9).amax(1)
+        size = (error / allowed).nan_to_num(1e9).amax(1)
         taken = size <= 1
         kept = left[taken]
         state[kept], slope[kept], u[kept] = end[taken], last[taken], u[kept] + step[taken]

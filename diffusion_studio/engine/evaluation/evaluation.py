@@ -54,7 +54,7 @@ class EvaluationSpec:
     quality: bool = True
     calls: bool = False  # how few calls of the network are as good as fifty
     flow: bool = False  # −log p along the probability flow
-    tolerance: float = TOLERANCE  # of each step of the flow
+    tolerance: float = TOLERANCE  # of the number along the flow, bits per dimension
     images: int = 64  # of the held-out split, for the bound
     draws: int = 2  # of noise for each of them
     samples: int = 500  # drawn with 50 DDIM steps, for the quality; and by each rule, for the calls

@@ -111,6 +111,19 @@ def measure_bound(
     yield replace(report, chains=costs.costs(report.prior))
 
 
+def reconstruction(
+    denoiser: Asked, x_0: Tensor, noise: Tensor, labels: Tensor | None, device: torch.device
+) -> Tensor:
+    """L_0 of images whose x_1 has this noise, as the bound has it. nats (n,)
+
+    Args:
+        x_0: float64 (n, C, H, W), and so is the noise.
+        labels: the class of each image, on `device`, if it is told.
+    """
+    parts = _parts(denoiser, labels, device, len(x_0), x_0.shape[2] * x_0.shape[3])
+    return torch.cat([step.at(1, x_0[part], [noise[part]] * 3)[0][0] for part, step in parts])
+
+
 def _parts(
     denoiser: Asked, labels: Tensor | None, device: torch.device, rows: int, pixels: int
 ) -> list[tuple[slice, _Step]]:

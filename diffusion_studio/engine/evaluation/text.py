@@ -61,9 +61,10 @@ def _chains(costs: Sequence[ChainCost]) -> list[str]:
 def flow_line(f: FlowReport, split: str) -> str:
     """−log p along the flow, for a terminal."""
     told = ", class told" if f.conditional else ""
+    within = "" if f.within is None else f", within {f.within:g}"
     return (
         f"−log p along the flow, bits per dimension: {f.bits:.4f} ± {f.error:.4f} ({f.images} {split} images"
-        f"{told}, {f.probes} probe each, {f.tolerance:g} in each step)"
+        f"{told}, {f.probes} probe each{within})"
     )
 
 

@@ -301,8 +301,10 @@ def _parts(elbo: Mapping[str, Any]) -> list[str]:
 
 def _flow(found: Mapping[str, Any]) -> list[str]:
     """−log p along the probability flow of the same network."""
-    bits, tolerance = _with(found["bits"], found["error"]), found["tolerance"]
-    size = tr("{n} images, {tolerance:g} in each step", n=found["images"], tolerance=tolerance)
+    bits, count = _with(found["bits"], found["error"]), found["images"]
+    size = plural("{n} image", "{n} images", count)
+    if found.get("within") is not None:
+        size = tr("{images}, within {within:g}", images=size, within=found["within"])
     return [tr("along the flow {bits}", bits=bits), size]
 
 

@@ -45,20 +45,20 @@ def network_like(mixture: Mixture):
 
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_that_the_likelihood_of_any_callable_is_the_density_within_the_tolerance(count):
-    """With every axis as a probe the divergence is exact; the errors of some hundred steps add up."""
+    """With every axis as a probe the divergence is exact."""
     mixture = ring(count)
     x = mixture.at(1.0).sample(500, seeded(count))
     field = estimated_field(network_like(mixture), axes(500, 2))
-    for tolerance in (1e-3, 1e-6):
+    for tolerance in (1.0, 0.1, 1e-3):
         found = flow_log_likelihood(field, x, tolerance)
-        assert float((found - mixture.at(1.0).log_density(x)).abs().max()) < 200 * tolerance
+        assert float((found - mixture.at(1.0).log_density(x)).abs().max()) < tolerance
 
 
 def test_that_random_signs_are_right_on_average_and_signs_that_stay_keep_a_point_s_number():
     mixture, x = ring(3), torch.tensor([[0.4, -0.3]], dtype=torch.float64).repeat(4000, 1)
     signs = torch.randint(0, 2, (1, 4000, 2), generator=seeded(), dtype=torch.float64) * 2 - 1
-    found = flow_log_likelihood(estimated_field(network_like(mixture), signs), x, 1e-4)
-    again = flow_log_likelihood(estimated_field(network_like(mixture), signs[:, :7]), x[:7], 1e-4)
+    found = flow_log_likelihood(estimated_field(network_like(mixture), signs), x, 0.025)
+    again = flow_log_likelihood(estimated_field(network_like(mixture), signs[:, :7]), x[:7], 0.025)
     torch.testing.assert_close(found[:7], again, rtol=0, atol=1e-9)
     error = float(found.std()) / 4000**0.5
     assert float(found.mean()) == pytest.approx(
@@ -77,7 +77,7 @@ def test_the_likelihood_of_a_gaussian_of_any_size_from_one_level_to_the_other(di
     def estimate(x, alpha_bar, rows):
         return ((1 - alpha_bar).sqrt() / (alpha_bar * a**2 + 1 - alpha_bar))[:, None] * x
 
-    found = flow_log_likelihood(estimated_field(estimate, axes(20, dims)), x, 1e-6, levels=levels)
+    found = flow_log_likelihood(estimated_field(estimate, axes(20, dims)), x, 2.5e-4, levels=levels)
     expected = -0.5 * (x**2).sum(1) / spread - dims / 2 * math.log(2 * math.pi * spread)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 

@@ -38,7 +38,7 @@ def _run() -> int:
         from diffusion_studio.cli.program import main as run_command
 
         if first == "screenshots":
-            _speak_as_set()
+            _speak("en")  # but for what the environment says: pictures do not hang on who takes them
         return run_command(arguments, ALL)
     return _open_window(arguments)
 
@@ -53,19 +53,20 @@ def _open_window(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    _speak_as_set()
+    from diffusion_studio.engine.files import places
+    from diffusion_studio.viewmodels.remembered import glance
+
+    _speak(glance(places.settings_dir() / "window.json", "language"))
     from diffusion_studio.app import run
 
     return run(arguments)
 
 
-def _speak_as_set() -> None:
+def _speak(setting: object) -> None:
     """The language of the window, before anything with sentences is imported."""
-    from diffusion_studio.engine.files import places
-    from diffusion_studio.viewmodels.remembered import glance
     from diffusion_studio.widgets.look.language import take_up
 
-    take_up(glance(places.settings_dir() / "window.json", "language"))
+    take_up(setting)
 
 
 if __name__ == "__main__":

@@ -176,9 +176,9 @@ class Studio(QObject):
     def show_page(self, key: str) -> None:
         if key not in self.pages:
             return
+        page = self.pages[key]
         self.shell.show_page(key)
         self.memory.set("page", key)
-        page = self.pages[key]
         page.come_into_sight(self.training.state.run)
         self.shell.show_acts(page.acts(), page)
         self._show_header()
@@ -191,7 +191,7 @@ class Studio(QObject):
         files = [Path(path) for path in paths if Path(path).is_file()]
         if len(files) == 1 and self.states.open(files[0]):
             return
-        if files and self.shell.rail.current == "sample" and not _is_state(files[0]):
+        if files and self.shell.rail.current == SamplePage.key and not _is_state(files[0]):
             self.sampling.files.open_images(files)
         elif files and _is_state(files[0]):
             self.states.refuse(files[0])

@@ -16,7 +16,8 @@ from babel.messages.pofile import read_po
 import languages
 
 CATALOGUES = [(code, layer) for code in languages.CODES for layer in (*languages.LAYERS, languages.REST)]
-ASKED = ("tr", "trc", "plural")
+LOOKED_UP = {"tr": 1, "trc": 2, "plural": 2}
+"""How many of the first arguments of a function are looked up."""
 
 
 @pytest.mark.parametrize(("code", "layer"), CATALOGUES)
@@ -89,17 +90,16 @@ def _inside(path: Path) -> list[str]:
         n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.JoinedStr)
     ]
     calls = [n for each in written for n in ast.walk(each) if isinstance(n, ast.Call)]
-    return [f"{path.name}:{call.lineno}" for call in calls if getattr(call.func, "id", "") in ASKED]
+    return [f"{path.name}:{call.lineno}" for call in calls if getattr(call.func, "id", "") in LOOKED_UP]
 
 
 def _unfindable(path: Path) -> list[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") in ASKED]
-    counts = {"tr": 1, "trc": 2, "plural": 2}
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
     return [
         f"{path.name}:{call.lineno}"
         for call in calls
-        for given in call.args[: counts[call.func.id]]  # type: ignore[attr-defined]
+        for given in call.args[: LOOKED_UP.get(getattr(call.func, "id", ""), 0)]
         if not (isinstance(given, ast.Constant) and isinstance(given.value, str))
     ]
 

@@ -33,6 +33,10 @@ class Pages(Mapping[str, Page]):
             self._build(key)
         return self.there[key]
 
+    def __contains__(self, key: object) -> bool:
+        """Whether there is such a page; that of a `Mapping` would have it built."""
+        return key in self._entries
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 

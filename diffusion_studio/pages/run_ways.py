@@ -68,7 +68,7 @@ class RunWays(QObject):
 
     def _on_saved(self) -> None:
         """A training got on: the list says so while it is looked at."""
-        if self._window.rail.current == "runs":
+        if self._window.rail.current == RunsPage.key:
             self._runs.refresh()
 
     def show_code(self, path: Path) -> None:

@@ -30,6 +30,7 @@ def test_that_only_the_page_that_is_shown_is_built_until_the_others_are_built_ah
     (places.settings_dir() / "window.json").write_text(json.dumps(left))
     app = open_app()
     studio, shown = app.studio, app.shell.current_page
+    assert "runs" in studio.pages and "nothing" not in studio.pages
     assert list(studio.pages.there) == ["sample"]
     studio.training._show(replace(studio.training.state, phase="running", fraction=0.5))
     assert "50%" in app.shell.rail.button("train").accessibleDescription()

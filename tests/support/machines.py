@@ -1,4 +1,4 @@
-"""Another machine for tests: stand-ins for ssh and rsync on the path, which work on this one."""
+"""Another machine for tests: stand-ins for ssh, rsync and flock on the path, which work on this one."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ patterns = [word.removeprefix("--exclude=") for word in sys.argv if word.startsw
 left_out = lambda folder, names: {name for name in names if any(fnmatch.fnmatch(name, p) for p in patterns)}
 shutil.copytree(reached.stdout.rstrip("\\n"), target, ignore=left_out, dirs_exist_ok=True)
 """
+FLOCK = """
+import fcntl, sys
+with open(sys.argv[2]) as lock:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit(1)
+"""
 PROGRAM = """
 import pathlib, sys
 said = pathlib.Path({said})
@@ -58,6 +66,7 @@ class Machine:
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
         self.has_trouble("")
         self.copies_with_trouble("", 0)
+        self.put("flock", FLOCK)
 
     def put(self, name: str, source: str) -> None:
         """A program of that name."""

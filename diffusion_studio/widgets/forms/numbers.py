@@ -52,12 +52,12 @@ def _read(text: str, plain: str) -> float:
 
     A mark between groups of digits is never read, and what may be one is refused.
     """
-    point, group = spoken().marks
+    point = spoken().marks[0]
     try:
         value = float(plain.replace(point, "."))
     except ValueError:
         raise Refused(_no_number(text.strip(), plain)) from None
-    if group == "." and _PERHAPS_GROUPED.fullmatch(plain):
+    if point != "." and _PERHAPS_GROUPED.fullmatch(plain):
         whole, broken = plain.replace(".", ""), plain.replace(".", point)
         sentence = tr("“{text}” can be read in two ways. Write {whole} or {broken}.",
                       text=text.strip(), whole=whole, broken=broken)  # fmt: skip
@@ -66,8 +66,9 @@ def _read(text: str, plain: str) -> float:
 
 
 def _no_number(text: str, plain: str) -> str:
-    """That it is none, and what was perhaps meant by a mark between groups."""
-    point, group = spoken().marks
+    """That it is none, and what was perhaps meant by a point or comma between groups."""
+    point = spoken().marks[0]
+    group = "," if point == "." else "."
     if group not in plain:
         return tr("“{text}” is not a number.", text=text)
     meant = plain.replace(group, point if point not in plain and plain.count(group) == 1 else "")

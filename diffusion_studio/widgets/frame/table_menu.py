@@ -40,7 +40,7 @@ def table_words(table: QTableView, chosen: bool) -> str:
     return "\n".join("\t".join(line) for line in [heads, *cells])
 
 
-_NUMBER = re.compile(r"([+−-]?)(\d{1,3}(?:[.]\d{3})+|\d+)(?:,(\d+))?((?:e[+−-]?\d+)?)")
+_NUMBER = re.compile(r"([+−-]?)(\d{1,3}(?:\u202f\d{3})+|\d+)(?:,(\d+))?((?:e[+−-]?\d+)?)")
 
 
 def _plain(cell: str) -> str:
@@ -53,4 +53,4 @@ def _plain(cell: str) -> str:
 
 def _with_point(found: re.Match[str]) -> str:
     sign, whole, broken, power = found.groups()
-    return sign + whole.replace(".", "") + (f".{broken}" if broken else "") + power
+    return sign + whole.replace("\u202f", "") + (f".{broken}" if broken else "") + power

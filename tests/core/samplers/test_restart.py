@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -28,6 +29,10 @@ MEAN, SPREAD = 0.3, 0.5
 def run(sampler, tables, times, x, noise=None):
     denoiser = GaussianDenoiser(tables, MEAN, SPREAD)
     return list(reverse_chain(denoiser, sampler, times, x, noise, clip=Unclipped()))
+
+
+def _same_noise(z, t, shape, draw=0):
+    return torch.full(shape, z, dtype=torch.float64)
 
 
 def the_restart(sampler, tables, times):
@@ -131,8 +136,8 @@ def test_the_order_of_convergence_with_its_noise(repeats):
         for _ in range(repeats):
             far = along(far + math.sqrt(up) * z, top, s)
         exact = (along(far, s, times[-1]) + MEAN) * FINE.alpha_bar_at(times[-1]) ** 0.5
-        same = lambda t, shape, draw=0: torch.full(shape, z, dtype=torch.float64)  # noqa: E731
-        errors.append(float((run(sampler, FINE, times, line, same)[-1].x_s - exact).abs().mean()))
+        chain = run(sampler, FINE, times, line, partial(_same_noise, z))
+        errors.append(float((chain[-1].x_s - exact).abs().mean()))
     rates = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert rates == pytest.approx([sampler.order] * 2, abs=0.3)
 

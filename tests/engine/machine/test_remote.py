@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -86,7 +85,6 @@ def test_that_any_name_of_a_folder_is_taken_as_it_is(machine: Machine, tmp_path:
     assert {path.name for path in (tmp_path / "there").iterdir()} == {name}
 
 
-@pytest.mark.skipif(shutil.which("flock") is None, reason="who holds a lock is asked by flock there")
 def test_that_a_lock_that_nobody_holds_there_is_told_from_one_that_is_held(
     machine: Machine, there: Remote
 ) -> None:

@@ -16,9 +16,10 @@ from diffusion_studio.core.describe import Knob
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import Language, speak, spoken, tr
 from diffusion_studio.widgets.chain.transport import Transport
-from diffusion_studio.widgets.forms.controls import control_for
+from diffusion_studio.widgets.forms.controls import NumberControl, TextControl, control_for
 from diffusion_studio.widgets.forms.numbers import bounds_sentence, format_number, parse_number
 from diffusion_studio.widgets.frame.table_menu import table_words
+from diffusion_studio.widgets.look.language import language
 from diffusion_studio.widgets.plots import Line, XYPlot
 from diffusion_studio.widgets.plots.axis import QuietAxis
 from diffusion_studio.widgets.plots.math import power_text, tick_text
@@ -34,14 +35,14 @@ class _Words(NullTranslations):
 
 @pytest.fixture(autouse=True)
 def comma() -> Iterator[None]:
-    """The process speaks a language with a decimal comma."""
+    """The process writes numbers as a German one does."""
     before = spoken()
-    speak(Language("xx", _Words(), (",", ".")))
+    speak(Language("xx", _Words(), language("de").marks))
     yield
     speak(before)
 
 
-def _type(control, text):  # type: ignore[no-untyped-def]
+def _type(control: TextControl | NumberControl, text: str) -> None:
     control.edit.setText(text)
     control.edit.returnPressed.emit()
 
@@ -138,7 +139,7 @@ def test_that_rows_of_a_list_are_copied_as_files_write_them(qtbot):
     table = QTableWidget(1, 4)
     qtbot.addWidget(table)
     table.setHorizontalHeaderLabels(["run", tr("error"), "steps", "of"])
-    for column, text in enumerate(["digits 0.5.1", "0,25 ± 1,5e-3", "1.200", "1 200"]):
+    for column, text in enumerate(["digits 0.5.1", "0,25 ± 1,5e-3", "1\u202f200", "1 200"]):
         table.setItem(0, column, QTableWidgetItem(text))
     assert table_words(table, chosen=False) == (
         "run\terror\tsteps\tof\ndigits 0.5.1\t0.25 ± 1.5e-3\t1200\t1 200"

@@ -15,15 +15,22 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]  # for pixels, of which there are many
+_Any = TypeVar("_Any", np.float32, np.float64)
 COMPONENTS = 64  # of the space in which sets are compared
 MOST_REAL = 2000  # training images that take part
 NEIGHBOURS = 3  # k of precision and recall (Kynkäänniemi et al. 2019)
+BLOCKS, SPARE = 6, 16  # of the search for the axes: how often, and how many more than are wanted
 _AT_ONCE = 1 << 17  # numbers worked out together
+_ROWS = 128  # images whose differences from others are
+_NEXT = 16  # neighbours that are known of each image, of which a draw may take some away
+LEAST = 1e-6  # share of the largest variance below which a component is rounding
 REPEATS = 8  # draws of real images behind each reference
 LARGEST = 64  # pixels a side up to which pictures are compared as they are
 FEWEST = 64  # samples that are worth a number: a share of so many is right to ±0.05
@@ -68,29 +75,44 @@ def distances(a: Floats, b: Floats) -> Floats:
 
 def radii(points: Floats, k: int = NEIGHBOURS) -> Floats:
     """Distance from each point to its k-th nearest other one. (n, D) → (n,)"""
-    return _reach(distances(points, points), k)
-
-
-def _reach(between: Floats, k: int) -> Floats:
-    """The k-th smallest of each row but the point itself, which is 0. (n, n) → (n,)"""
-    k = min(k, len(between) - 1)
-    found: Floats = np.partition(between, k, axis=1)[:, k]
-    return found
-
-
-def _from_gram(gram: Floats) -> Floats:
-    """Distances between points whose inner products these are. (n, n)"""
-    squares = np.diagonal(gram)
-    found: Floats = np.sqrt(np.maximum(squares[:, None] + squares - 2 * gram, 0))
+    k = min(k, len(points) - 1)
+    found: Floats = np.partition(distances(points, points), k, axis=1)[:, k]
     return found
 
 
 def covered(points: Floats, centres: Floats, reach: Floats) -> float:
     """Share of `points` that lie within the reach of some centre."""
-    return float((distances(points, centres) <= reach).any(1).mean())
+    return _covered(distances(points, centres), reach)
 
 
-def roughness(images: NDArray[np.uint8]) -> Floats:
+def _covered(between: Floats, reach: Floats) -> float:
+    return float((between <= reach).any(1).mean())
+
+
+def leading(gram: NDArray[_Any], count: int) -> tuple[NDArray[_Any], NDArray[_Any]]:
+    """The `count` largest eigenvalues of a symmetric matrix that has none below 0, and their vectors.
+
+    Of a large matrix by powers of it on random vectors (Musco & Musco 2015): to compute all that there are
+    takes several times as long.
+
+    Returns:
+        (k,), the largest first, and (n, k).
+    """
+    if len(gram) > 2 * BLOCKS * (count + SPARE):
+        block = np.random.default_rng(0).standard_normal((len(gram), count + SPARE)).astype(gram.dtype)
+        blocks = []
+        for _ in range(BLOCKS):
+            block = np.linalg.qr(gram @ block)[0]
+            blocks.append(block)
+        basis = np.linalg.qr(np.concatenate(blocks, 1))[0]
+        values, inner = np.linalg.eigh(basis.T @ (gram @ basis))
+        vectors = basis @ inner[:, -count:]
+    else:
+        values, vectors = np.linalg.eigh(gram)
+    return values[::-1][:count], vectors[:, ::-1][:, :count]
+
+
+def roughness(images: NDArray[np.uint8]) -> Singles:
     """Mean difference between neighbouring pixels, along both sides, at each scale. (n, C, H, W) → (n, K)"""
     return np.concatenate([_roughness(images[some]) for some in _pieces(images)])
 
@@ -101,14 +123,14 @@ def _pieces(images: NDArray[np.uint8]) -> Iterator[slice]:
     return (slice(start, start + at_once) for start in range(0, len(images), at_once))
 
 
-def _roughness(images: NDArray[np.uint8]) -> Floats:
-    found, scaled = [], np.asarray(images, np.float64) / 255
+def _roughness(images: NDArray[np.uint8]) -> Singles:
+    found, scaled = [], _unit(images)
     while min(scaled.shape[2:]) >= 4:
         found += [np.abs(np.diff(scaled, axis=side)).mean((2, 3)) for side in (2, 3)]
         count, channels, height, width = scaled.shape
         even = scaled[:, :, : height // 2 * 2, : width // 2 * 2]
         scaled = even.reshape(count, channels, height // 2, 2, width // 2, 2).mean((3, 5))
-    return np.concatenate(found, 1) if found else np.zeros((len(images), 0))
+    return np.concatenate(found, 1) if found else np.zeros((len(images), 0), np.float32)
 
 
 class QualitySpace:
@@ -124,12 +146,14 @@ class QualitySpace:
         places = np.unique(np.linspace(0, count - 1, min(count, MOST_REAL)).astype(np.int64))
         chosen = images[places if numbers is None else numbers[places]]
         self._shape = images.shape[1:]
-        self._pixels = _flat(chosen)
-        self._mean = self._pixels.mean(0)
+        self._pixels = _flat(chosen)  # (N, D)
+        self._mean = self._pixels.mean(0, dtype=np.float64).astype(np.float32)
         self._pixels -= self._mean
-        values, self._axes = self._principal()
-        self.explained = float(values[: self.components].sum() / max(values.sum(), 1e-30))
-        self.real = self._pixels @ self._axes  # (N, K)
+        self._squares = _squared(self._pixels)
+        self._between: Singles | None = None  # inner products
+        self._axes = self._principal()
+        self.real = self._points(self._pixels)  # (N, K)
+        self.explained = float((self.real**2).sum() / max(self._squares.sum(dtype=np.float64), 1e-30))
         rough = roughness(chosen)
         self._rough_mean = rough.mean(0)
         spread = ((rough - self._rough_mean) ** 2).sum(1).mean()
@@ -137,33 +161,72 @@ class QualitySpace:
         self.features = self._features(self.real, rough)
         self._references: dict[int, _Reference] = {}
 
-    def _principal(self) -> tuple[Floats, Floats]:
-        """All variances times N, the largest first, and the axes of those that are kept, (D, K)."""
+    def _principal(self) -> Singles:
+        """The axes along which the images vary most. (D, K)"""
         centred = self._pixels
         dual = centred.shape[1] > len(centred)  # fewer images than pixels
         gram = centred @ centred.T if dual else centred.T @ centred
-        self._between = _from_gram(gram) if dual else None
-        values, vectors = (found[..., ::-1] for found in np.linalg.eigh(gram))
-        kept = min(COMPONENTS, int((values > 1e-9 * values[0]).sum()))
-        axes = vectors[:, :kept]
+        values, axes = leading(gram, COMPONENTS)
+        axes = axes[:, values > LEAST * values[0]]
         if dual:
-            axes = centred.T @ axes / np.sqrt(np.maximum(values[:kept], 1e-12))
-        return values, axes
+            self._between = gram
+            axes = np.linalg.qr(centred.T @ axes)[0]
+        return axes
 
     @property
     def components(self) -> int:
         return int(self._axes.shape[1])
 
     @cached_property
+    def _apart(self) -> Floats:
+        """Distances between the features of the real images. (N, N)"""
+        return distances(self.features, self.features)
+
+    @cached_property
+    def _nearest(self) -> tuple[NDArray[np.int64], Floats]:
+        """The nearest real images of each, itself among them: their numbers and how far they are. (N, M)"""
+        known = min(_NEXT, len(self.real))
+        near = np.argpartition(self._apart, known - 1, axis=1)[:, :known]
+        order = np.take_along_axis(self._apart, near, 1).argsort(1)
+        near = np.take_along_axis(near, order, 1)
+        return near, np.take_along_axis(self._apart, near, 1)
+
+    def _reach_among(self, numbers: NDArray[np.int64]) -> Floats:
+        """`radii` of these real images among themselves. (n,)"""
+        (near, far), among = self._nearest, np.zeros(len(self.real), np.bool_)
+        among[numbers] = True
+        place = among[near[numbers]].cumsum(1)
+        wanted = min(NEIGHBOURS + 1, len(numbers))  # the first is the image itself
+        found: Floats = far[numbers, (place >= wanted).argmax(1)]
+        few = place[:, -1] < wanted
+        if few.any():
+            far = np.partition(self._apart[np.ix_(numbers[few], numbers)], wanted - 1, axis=1)
+            found[few] = far[:, wanted - 1]
+        return found
+
+    @cached_property
     def _radii(self) -> Floats:
-        return radii(self.features)
+        return self._reach_among(np.arange(len(self.real)))
 
     @cached_property
     def real_nearest(self) -> float:
-        between = distances(self._pixels, self._pixels) if self._between is None else self._between
-        return float(np.median(_reach(between, 1)))
+        inner = self._pixels @ self._pixels.T if self._between is None else self._between
+        squares = self._squares - 2 * inner
+        np.fill_diagonal(squares, np.inf)
+        self._between = None
+        return self._median(self._pixels, squares)
 
-    def _features(self, points: Floats, rough: Floats) -> Floats:
+    def _median(self, pixels: Singles, squares: Singles) -> float:
+        """The median distance from each to the nearest real image, which has the least in its row."""
+        nearest, rows = squares.argmin(1), range(0, len(pixels), _ROWS)
+        parts = (pixels[k : k + _ROWS] - self._pixels[nearest[k : k + _ROWS]] for k in rows)
+        return float(np.median(np.sqrt(np.concatenate([_squared(part) for part in parts]))))
+
+    def _points(self, pixels: Singles) -> Floats:
+        """Along the axes. (n, D) → (n, K)"""
+        return (pixels @ self._axes).astype(np.float64)
+
+    def _features(self, points: Floats, rough: Singles) -> Floats:
         """Components, and beside them roughness, which varies as much between the real images. (n, F)"""
         return np.concatenate([points, self._rough_scale * (rough - self._rough_mean)], 1)
 
@@ -179,17 +242,18 @@ class QualitySpace:
 
     def frechet(self, samples: NDArray[np.uint8]) -> float:
         """The Fréchet distance alone of uint8 samples (n, C, H, W), n ≥ 2."""
-        return frechet_distance((_flat(samples) - self._mean) @ self._axes, self.real)
+        return frechet_distance(self._points(_flat(samples) - self._mean), self.real)
 
     def _against(self, samples: NDArray[np.uint8]) -> tuple[float, float, float, float]:
         """(Fréchet distance, precision, recall, nearest) of samples against the real images."""
         pixels = _flat(samples) - self._mean
-        points = pixels @ self._axes
+        points = self._points(pixels)
         features = self._features(points, roughness(samples))
+        between = distances(features, self.features)
         return (
-            frechet_distance(points, self.real), covered(features, self.features, self._radii),
-            covered(self.features, features, radii(features)),
-            float(np.median(distances(pixels, self._pixels).min(1))),
+            frechet_distance(points, self.real), _covered(between, self._radii),
+            _covered(between.T, radii(features)),
+            self._median(pixels, self._squares - 2 * pixels @ self._pixels.T),
         )  # fmt: skip
 
     def _reference(self, count: int) -> _Reference:
@@ -201,10 +265,11 @@ class QualitySpace:
             for _ in range(REPEATS):
                 order = random.permutation(len(self.real))
                 some, others = order[:half], order[half:]
-                near, far = self.features[some], self.features[others]
+                between = self._apart[some][:, others]
                 found.append((
                     frechet_distance(self.real[some], self.real[others]),
-                    covered(near, far, radii(far)), covered(far, near, radii(near)),
+                    _covered(between, self._reach_among(others)),
+                    _covered(between.T, self._reach_among(some)),
                 ))  # fmt: skip
             frechet, precision, recall = np.array(found).T
             self._references[count] = _Reference(
@@ -232,7 +297,13 @@ def noise_images(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return found
 
 
-def _flat(images: NDArray[np.uint8]) -> Floats:
+def _squared(points: Singles) -> Singles:
+    """|x|² of each. (n, D) → (n,)"""
+    found: Singles = np.einsum("nd,nd->n", points, points)
+    return found
+
+
+def _flat(images: NDArray[np.uint8]) -> Singles:
     """uint8 images as points in [0, 1], large ones averaged over blocks. (n, C, H, W) → (n, D)"""
     count, channels, height, width = images.shape
     block = _block(height, width)
@@ -251,7 +322,7 @@ def _block(height: int, width: int) -> int:
     return next(enough, divisors[-1])
 
 
-def _unit(images: NDArray[np.uint8]) -> Floats:
-    values = images.astype(np.float64)
+def _unit(images: NDArray[np.uint8]) -> Singles:
+    values = images.astype(np.float32)
     values /= 255
     return values

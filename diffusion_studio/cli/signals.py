@@ -14,11 +14,12 @@ STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 @contextlib.contextmanager
-def stopping_on_signals(control: Control, patient: bool = False) -> Iterator[None]:
+def stopping_on_signals(control: Control, patient: bool = False, quiet: bool = False) -> Iterator[None]:
     """The first Ctrl+C, SIGTERM or SIGHUP stops in good order; a second one interrupts at once.
 
     Args:
         patient: a second one does nothing, where a launcher passes on the one that the terminal sent as well.
+        quiet: nothing is said of it.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -27,7 +28,8 @@ def stopping_on_signals(control: Control, patient: bool = False) -> Iterator[Non
                 return
             raise KeyboardInterrupt
         control.stop()
-        errors.print("Stopping and saving …")
+        if not quiet:
+            errors.print("Stopping and saving …")
 
     with _heard_by(stop):
         yield

@@ -155,8 +155,9 @@ def _start(run: Path | None, file: Path | None) -> RunConfig:
 def _train(
     config: RunConfig, place: Path | NewRun, device_name: str, resume: bool, telling: _Telling
 ) -> Session:  # fmt: skip
-    control, patient = Control(), launched().count > 1
-    with stopping_on_signals(control, patient), joined() as ranks, bar(telling.quiet) as shown:
+    control, quiet = Control(), telling.quiet
+    stopping = stopping_on_signals(control, patient=launched().count > 1, quiet=quiet)
+    with stopping, joined() as ranks, bar(quiet) as shown:
         device = choose_device(device_here(device_name))
         reading = shown.add_task("reading images", total=None)
 

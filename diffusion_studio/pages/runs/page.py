@@ -76,7 +76,11 @@ class RunsPage(Page):
         self.banner, self.empty, self.nothing_fits = Banner(), EmptyState(), EmptyState()
         self.empty.set_content(
             "pages/runs/icon", tr("No training yet"),
-            tr("Every training that you start is kept here, with its curves and samples."),
+            tr(
+                "Every training that you start is kept here, with its curves and samples, in the folder "
+                "{folder}.",
+                folder=self.model.runs_dir,
+            ),
             tr("Train a model"), tr("Open runs elsewhere …"),
         )  # fmt: skip
         self.nothing_fits.set_content(

@@ -47,7 +47,7 @@ class RunsViewModel(PageModel):
 
     def __init__(self, runs_dir: Path, memory: Memory, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._runs_dir, self._memory = runs_dir, memory
+        self.runs_dir, self._memory = runs_dir, memory
         self._listing = Slot(self)
         self._listing.told.connect(self._on_listing)
         self.bin, self.exports = Trash(self), Exports(self)
@@ -64,7 +64,7 @@ class RunsViewModel(PageModel):
 
     def refresh(self) -> None:
         """Reads the list again, beside the window."""
-        folder, elsewhere = self._runs_dir, self.state.elsewhere
+        folder, elsewhere = self.runs_dir, self.state.elsewhere
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             yield listed(folder, elsewhere, lambda: control.stopped)
@@ -91,7 +91,7 @@ class RunsViewModel(PageModel):
         if place is None:
             self.tell(tr("{path} is no run, and there is none right inside.", path=path))
             return
-        if self._runs_dir not in (place, place.parent):
+        if self.runs_dir not in (place, place.parent):
             self._place((*self.state.elsewhere, place))
         self.refresh()
         self._update(chosen=(place,))

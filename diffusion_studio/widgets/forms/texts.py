@@ -10,7 +10,7 @@ _NOTE_LINES = 4
 
 
 class NoteEdit(QPlainTextEdit):
-    """A few lines of text; what was written counts when the focus leaves them."""
+    """A few lines of text that count when they are left; Esc brings back what stood there."""
 
     settled = Signal(str)
 
@@ -34,6 +34,11 @@ class NoteEdit(QPlainTextEdit):
         if text != self._stood:
             self._stood = text
             self.settled.emit(text)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.setPlainText(self._stood)
+        super().keyPressEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)

@@ -51,6 +51,7 @@ def test_that_without_runs_it_leads_to_training(qtbot, app):
     page = app.studio.runs_page
     assert page.views.currentWidget() is page.empty
     assert not any(button.isEnabled() for button in page.foot.actions_of_run)
+    assert str(places.runs_dir()) in page.empty.accessibleDescription()
     page.empty.primary_requested.emit()
     assert app.shell.current_page is app.studio.train_page
 

@@ -40,7 +40,7 @@ def _table(identity: Identity) -> QGridLayout:
     for column, head in enumerate(("", *identity.names, tr("apart by"))):
         grid.addWidget(_cell(head, column > 0, "muted"), 0, column)
     for row, line in enumerate(identity.numbers(), start=1):
-        both = number(line.one, ".9f"), number(line.other, ".9f")
+        both = (number(value, ".9f").replace("-", "−") for value in (line.one, line.other))
         cells = (line.what, *both, shown_number(abs(line.one - line.other)))
         for column, text in enumerate(cells):
             grid.addWidget(_cell(text, column > 0), row, column)

@@ -8,15 +8,14 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QKeyEvent, QPainter
+from PySide6.QtGui import QBrush, QKeyEvent
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.editors.ceiling import CeilingPlot
 from diffusion_studio.widgets.editors.dots import scene_places
+from diffusion_studio.widgets.editors.names import CurveName, place_of
 from diffusion_studio.widgets.editors.sigma_points import Ceiling, curve
-from diffusion_studio.widgets.forms.segmented import draw_symbol, symbol_width
-from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.chain import Curve
 from diffusion_studio.widgets.plots.legend import LegendEntry
 from diffusion_studio.widgets.plots.math import Floats, tick_text
@@ -37,10 +36,11 @@ class SigmaEditor(CeilingPlot):
         self._zone = _zone_item()
         self._line = pg.PlotCurveItem()
         self._steps = pg.ScatterPlotItem(size=4, pen=None, pxMode=True)
-        self._names: list[_Name] = []
+        self._names: list[CurveName] = []
         for z, item in ((-4, self._zone), (3, self._line), (4, self._steps)):
             item.setZValue(z)
             self.canvas.addItem(item, ignoreBounds=True)
+        self.canvas.view.sigResized.connect(self._draw_names)
         self._restyle()
 
     def set_steps(
@@ -131,19 +131,23 @@ class SigmaEditor(CeilingPlot):
         self._steps.setData(x=t, y=sigma, brush=pg.mkBrush(self._color("eps")))
 
     def _draw_names(self) -> None:
-        """A word on each named curve, each at another place."""
+        """A word on each named curve, each at another place, and off the other curves."""
         while len(self._names) > len(self._named):
             self.canvas.removeItem(self._names.pop())
         while len(self._names) < len(self._named):
-            self._names.append(_Name())
+            self._names.append(CurveName())
             self.canvas.addItem(self._names[-1], ignoreBounds=True)
-        t = self._ceiling.times
-        for k, (item, (name, values)) in enumerate(zip(self._names, self._named.items(), strict=True)):
+        t, sigma = self._ceiling.times, self._curves[SIGMA].values if self._curves else ()
+        room, taken = self.canvas.view.sceneBoundingRect(), list[QRectF]()
+        every = [] if not len(t) else [self._ceiling.values, np.asarray(sigma)[:-1], *self._named.values()]
+        lines = [scene_places(self.canvas, t, np.asarray(values, np.float64)) for values in every]
+        for k, (item, name) in enumerate(zip(self._names, self._named, strict=True)):
             item.setVisible(len(t) > 0)
             item.show_text(name, self.canvas.font())
             if len(t):
-                at = t[0] * (0.96 - 0.3 * (k % 3))
-                item.setPos(at, float(np.interp(-at, -t, values)))
+                first = 0.04 + 0.3 * (k % 3)
+                taken.append(place_of(item.boundingRect(), lines[2 + k], lines, taken, room, first))
+                item.setPos(self.canvas.view.mapSceneToView(taken[-1].bottomLeft()))
 
     def _place_points(self) -> None:
         super()._place_points()
@@ -158,25 +162,3 @@ class SigmaEditor(CeilingPlot):
 
 def _zone_item() -> pg.PlotCurveItem:
     return pg.PlotCurveItem(pen=pg.mkPen(None), fillLevel="enclosed", antialias=False)
-
-
-class _Name(pg.GraphicsObject):
-    """A word on a curve, its left end above the place where it stands; draws hats well."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._text, self._font = "", QFont()
-        self.setFlag(self.GraphicsItemFlag.ItemIgnoresTransformations)
-
-    def show_text(self, text: str, font: QFont) -> None:
-        self.prepareGeometryChange()
-        self._text, self._font = text, font
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        height = QFontMetricsF(self._font).height()
-        return QRectF(0, -height - 2, symbol_width(self._text, self._font) + 2, height)
-
-    def paint(self, painter: QPainter, option: object, widget: QWidget | None = None) -> None:
-        color = QColor(theme().palette.muted)
-        draw_symbol(painter, self.boundingRect(), self._text, self._font, color)

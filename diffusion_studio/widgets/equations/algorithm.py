@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRect
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -89,7 +89,7 @@ class _Line(QWidget):
             view = EquationView()
             view.set_equation(row.latex)
             view.setMinimumWidth(_NARROWEST)
-            layout.addWidget(view, 1)
+            layout.addWidget(view, 1, Qt.AlignmentFlag.AlignVCenter)
 
     def set_marked(self, marked: bool) -> None:
         if marked != self.is_marked:

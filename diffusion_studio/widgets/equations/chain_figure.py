@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from diffusion_studio.core.words import tr
+from diffusion_studio.widgets.forms.segmented import draw_symbol
 from diffusion_studio.widgets.look.theme import theme
 
 _HIGH, _NODE = 150, 44  # pixels
+_HEAD, _SPREAD = 9, 28  # of an arrow: pixels and degrees of the two lines at its tip
 _GREY = QImage.Format.Format_Grayscale8
 
 
@@ -91,8 +93,7 @@ class ChainFigure(QWidget):
             color.setAlphaF(0.18)
             painter.setBrush(color)
             painter.drawEllipse(box)
-        painter.setPen(QColor(palette.text))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, name)
+        draw_symbol(painter, box, name, painter.font(), QColor(palette.text))
 
     def _paint_way(self, painter: QPainter, begin: QPointF, end: QPointF, side: float, way: Way) -> None:
         palette, sign = theme().palette, -1 if way.above else 1
@@ -100,20 +101,22 @@ class ChainFigure(QWidget):
         low = side / 2 + (4 if way.above or not self._pictures else 17)
         first = QPointF(begin.x() + 8 * ahead, begin.y() + sign * low)
         last = QPointF(end.x() - 8 * ahead, end.y() + sign * low)
+        middle = QPointF((first.x() + last.x()) / 2, first.y() + sign * 22)
         path = QPainterPath(first)
-        path.quadTo(QPointF((first.x() + last.x()) / 2, first.y() + sign * 22), last)
+        path.quadTo(middle, last)
         dashed = Qt.PenStyle.SolidLine if way.above else Qt.PenStyle.DashLine
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(palette.quantity[key]), 3 if way.strong else 1.5, dashed))
         painter.drawPath(path)
         painter.setPen(QPen(QColor(palette.quantity[key]), 3 if way.strong else 1.5))
-        for lift in (1, 7):
-            painter.drawLine(last, QPointF(last.x() - ahead * 7, last.y() + sign * lift))
+        for turn in (-_SPREAD, _SPREAD):
+            side_line = QLineF(last, middle)
+            side_line.setLength(_HEAD)
+            side_line.setAngle(side_line.angle() + turn)
+            painter.drawLine(side_line)
         painter.setFont(_sized(self.font(), 11))
-        painter.setPen(QColor(palette.ink(key)))
-        middle = (first.x() + last.x()) / 2
-        words = QRectF(middle - 70, first.y() + sign * 21 - 8, 140, 16)
-        painter.drawText(words, Qt.AlignmentFlag.AlignCenter, way.words)
+        words = QRectF(middle.x() - 70, first.y() + sign * 21 - 8, 140, 16)
+        draw_symbol(painter, words, way.words, painter.font(), QColor(palette.ink(key)))
 
 
 def _image(grey: NDArray[np.uint8]) -> QImage:

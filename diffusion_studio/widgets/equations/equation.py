@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QByteArray, QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
@@ -12,9 +12,6 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.equations.formula import (
-    begins_relation,
-    begins_statement,
-    begins_summand,
     cached_formula,
     formula_html,
     formula_svg,
@@ -22,6 +19,7 @@ from diffusion_studio.widgets.equations.formula import (
     split_terms,
     tint,
 )
+from diffusion_studio.widgets.equations.layout import Box, Placed, Style, Term, flow, follows_left_side
 from diffusion_studio.widgets.equations.rendering import rendering
 from diffusion_studio.widgets.look.theme import Palette, tabular, theme
 
@@ -31,20 +29,6 @@ _RENDERED = 20.0  # the size every formula is rendered at; painting scales it
 _SMALLEST = 11.0  # no formula is shrunk below this to fit
 
 
-@dataclass(frozen=True)
-class Term:
-    """One piece of an equation: LaTeX, or plain `text` where digits change many times a second.
-
-    `color_key` is a quantity ("x0", "eps", …) or a colour of the palette ("muted", "accent", …).
-    """
-
-    latex: str = ""
-    color_key: str | None = None
-    tooltip: str = ""
-    name: str = ""
-    text: str = ""
-
-
 def terms(source: str | Sequence[Term]) -> tuple[Term, ...]:
     """`source` as terms; LaTeX is cut at its top-level sums and relations."""
     if isinstance(source, str):
@@ -52,42 +36,9 @@ def terms(source: str | Sequence[Term]) -> tuple[Term, ...]:
     return tuple(source)
 
 
-@dataclass(frozen=True)
-class _Style:
-    size: float
-    color_key: str
-    gap: float = 0.28  # between terms, in sizes
-    leading: float = 0.35  # between lines, in sizes
-
-
-_FORMULA = _Style(18.0, "text")
-_NUMBERS = _Style(13.0, "muted")
-_CAPTION = _Style(12.0, "muted")
-
-
-@dataclass(frozen=True)
-class _Box:
-    """A measured term: width, height above and below the baseline, and what to draw."""
-
-    term: Term
-    width: float
-    ascent: float
-    descent: float
-    color: str
-    font: QFont
-    picture: QSvgRenderer | None = None
-
-
-@dataclass(frozen=True)
-class _Placed:
-    box: _Box
-    x: float
-    baseline: float
-
-    @property
-    def rect(self) -> QRectF:
-        box = self.box
-        return QRectF(self.x, self.baseline - box.ascent, box.width, box.ascent + box.descent)
+_FORMULA = Style(18.0, "text")
+_NUMBERS = Style(13.0, "muted")
+_CAPTION = Style(12.0, "muted")
 
 
 class EquationView(QWidget):
@@ -104,7 +55,7 @@ class EquationView(QWidget):
         self._numbers: tuple[Term, ...] = ()
         self._caption: tuple[Term, ...] = ()
         self._marked: frozenset[str] = frozenset()
-        self._placed: list[_Placed] = []
+        self._placed: list[Placed] = []
         self._subject: Hashable = None
         self._held = 0.0  # the greatest height of this subject in this width, whatever its numbers are
         self._hovered = ""
@@ -162,6 +113,8 @@ class EquationView(QWidget):
         return True
 
     def heightForWidth(self, width: int) -> int:
+        if self._missing() is not None:  # how long its LaTeX is says nothing of how high it will be
+            return max(round(self._held), self.minimumSizeHint().height())
         height = self._arrange(width)[1]
         return round(max(height, self._held) if width == self.width() else height)
 
@@ -207,30 +160,30 @@ class EquationView(QWidget):
                 _UNREADABLE.add(missing)
         self._refresh()
 
-    def _groups(self) -> list[tuple[tuple[Term, ...], _Style]]:
+    def _groups(self) -> list[tuple[tuple[Term, ...], Style]]:
         unit = self.fontInfo().pixelSize() / 13.0
         groups = [(self._formula, _FORMULA), (self._numbers, _NUMBERS), (self._caption, _CAPTION)]
         return [(group, replace(style, size=style.size * unit)) for group, style in groups if group]
 
-    def _arrange(self, width: float) -> tuple[list[_Placed], float]:
-        placed: list[_Placed] = []
+    def _arrange(self, width: float) -> tuple[list[Placed], float]:
+        placed: list[Placed] = []
         y = 0.0
         for group, style in self._groups():
             y += 6.0 if placed else 0.0
-            lines, y = _flow(self._boxes(group, style, width), style, width, y)
+            lines, y = flow(self._boxes(group, style, width), style, width, y)
             placed += lines
         return placed, y + 2.0
 
-    def _boxes(self, group: Sequence[Term], style: _Style, width: float) -> list[_Box]:
+    def _boxes(self, group: Sequence[Term], style: Style, width: float) -> list[Box]:
         """The terms, measured; what a left side is equal to is made smaller where it then fits beside it."""
-        boxes: list[_Box] = []
+        boxes: list[Box] = []
         for term in group:
-            left = boxes[-1].width + style.size * style.gap if _follows_left_side(term, boxes) else 0.0
+            left = boxes[-1].width + style.size * style.gap if follows_left_side(term, boxes) else 0.0
             beside = self._box(term, style, width - left)
             boxes.append(beside if left + beside.width <= width else self._box(term, style, width))
         return boxes
 
-    def _box(self, term: Term, style: _Style, width: float) -> _Box:
+    def _box(self, term: Term, style: Style, width: float) -> Box:
         latex, color = _source(term, style, theme().palette)
         svg = cached_formula(latex, color, _RENDERED) if latex else None
         if svg is None:
@@ -240,7 +193,7 @@ class EquationView(QWidget):
         scale = style.size / _RENDERED
         scale = max(min(scale, width / max(box.width(), 1.0)), min(scale, _SMALLEST / _RENDERED))
         above, below = -box.top() * scale, box.bottom() * scale
-        return _Box(term, box.width() * scale, above, below, color, self.font(), picture)
+        return Box(term, box.width() * scale, above, below, color, self.font(), picture)
 
     def _picture(self, svg: bytes) -> QSvgRenderer:
         if svg not in self._pictures:
@@ -304,7 +257,7 @@ _RESIZED = Qt.WidgetAttribute.WA_Resized
 _UNREADABLE: set[tuple[str, str]] = set()  # drawn as they were written
 
 
-def _source(term: Term, style: _Style, palette: Palette) -> tuple[str, str]:
+def _source(term: Term, style: Style, palette: Palette) -> tuple[str, str]:
     """The LaTeX to render ("" for text) and its colour."""
     color = _ink(palette, term.color_key or style.color_key)
     inks = {key: palette.ink(key) for key in palette.quantity}
@@ -315,73 +268,15 @@ def _ink(palette: Palette, key: str) -> str:
     return palette.ink(key) if key in palette.quantity else str(getattr(palette, key))
 
 
-def _text_box(term: Term, style: _Style, color: str, font: QFont) -> _Box:
+def _text_box(term: Term, style: Style, color: str, font: QFont) -> Box:
     font = tabular(font)
     font.setPixelSize(max(1, round(style.size)))
     metrics = QFontMetricsF(font)
     width = metrics.horizontalAdvance(term.text or term.latex)
-    return _Box(term, width, metrics.ascent(), metrics.descent(), color, font)
+    return Box(term, width, metrics.ascent(), metrics.descent(), color, font)
 
 
-def _flow(boxes: Sequence[_Box], style: _Style, width: float, y: float) -> tuple[list[_Placed], float]:
-    """Boxes in lines no wider than `width`, on common baselines, from `y` down."""
-    gap = style.size * style.gap
-    lines: list[list[tuple[float, _Box]]] = [[]]
-    x = 0.0
-    for box, wholes in _with_wholes(boxes, gap):
-        wanted = next((whole for whole in wholes if whole <= width), box.width)
-        if lines[-1] and x + wanted > width:
-            lines.append([])
-            x = 0.0
-        lines[-1].append((x, box))
-        x += box.width + gap
-    placed: list[_Placed] = []
-    for i, line in enumerate(lines):
-        y += (style.size * style.leading if i else 0.0) + max((b.ascent for _, b in line), default=0.0)
-        placed += [_Placed(box, x, y) for x, box in line]
-        y += max((b.descent for _, b in line), default=0.0)
-    return placed, y
-
-
-def _with_wholes(boxes: Sequence[_Box], gap: float) -> Iterator[tuple[_Box, list[float]]]:
-    """Each box with the widths of what begins with it and rather stays on a line: statement, then summand."""
-    statements = _cut(boxes, lambda box, _: begins_statement(_written(box.term)))
-    for statement in statements:
-        for summand in _cut(statement, _begins_summand):
-            for box in summand:
-                wholes = [statement] if box is statement[0] else []
-                wholes += [summand] if box is summand[0] else []
-                yield box, [sum(b.width + gap for b in whole) - gap for whole in wholes]
-
-
-def _cut(boxes: Sequence[_Box], begins: Callable[[_Box, Sequence[_Box]], bool]) -> list[list[_Box]]:
-    """The boxes in groups; `begins` says of a box, and of the group before it, whether it opens one."""
-    groups: list[list[_Box]] = []
-    for box in boxes:
-        if not groups or begins(box, groups[-1]):
-            groups.append([])
-        groups[-1].append(box)
-    return groups
-
-
-def _begins_summand(box: _Box, before: Sequence[_Box]) -> bool:
-    """A line rather breaks before a sum or relation than inside a product, or after a lone left side."""
-    return begins_summand(_written(box.term)) and not _follows_left_side(box.term, before)
-
-
-def _follows_left_side(term: Term, before: Sequence[_Box]) -> bool:
-    """Whether `term` is what the one term before it is equal to."""
-    if not before or not begins_relation(_written(term)):
-        return False
-    first = _written(before[-1].term)
-    return begins_statement(first) or (len(before) == 1 and not begins_summand(first))
-
-
-def _written(term: Term) -> str:
-    return term.text or term.latex
-
-
-def _paint(painter: QPainter, placed: _Placed) -> None:
+def _paint(painter: QPainter, placed: Placed) -> None:
     box = placed.box
     if box.picture is not None:
         box.picture.render(painter, placed.rect)

@@ -22,10 +22,14 @@ _cache: OrderedDict[_Key, bytes] = OrderedDict()
 _cache_lock = Lock()
 _render_lock = Lock()
 
+_MARGIN = 1.0  # around a formula
+_NUMBER = r"-?[\d.]+(?:e-?\d+)?"
+_VIEW_BOX = re.compile(r'width="[^"]*" height="[^"]*" viewBox="([^"]*)"')
 _QUANTITY = re.compile(r"\\quantity\{(\w+)\}")
 _DIVIDERS = ("+", "-", "=", "<", ">")
 _DIVIDING_COMMANDS = (r"\leq", r"\geq", r"\approx", r"\leftarrow", r"\gets", r"\sim", r"\propto", r"\pm")
 _SPACES = (r"\quad", r"\qquad")  # between two statements
+_WIDE = (*_SPACES, r"\,", r"\;", r"\ ")  # of white that is meant
 _SIGNS = ("+", "-", "−", r"\pm", "·")
 
 
@@ -130,6 +134,11 @@ def begins_summand(source: str) -> bool:
     return source.lstrip().startswith((*_DIVIDERS, "−", "·", "≤", "≥", *_DIVIDING_COMMANDS))
 
 
+def is_operator(source: str) -> bool:
+    """Whether a term is a sign or relation alone."""
+    return source.strip() in (*_DIVIDERS, *_DIVIDING_COMMANDS)
+
+
 def begins_statement(source: str) -> bool:
     """Whether a term is the first of what is said next, after a wide space."""
     return source.startswith(_SPACES)
@@ -150,10 +159,23 @@ def _render(latex: str, color: str, size: float) -> bytes:
     ziamath = _ziamath()
     leading = "{}" if begins_summand(latex) else ""  # spaced as between two operands
     try:
-        svg: str = ziamath.Latex(leading + latex, size=size, color=color, margin=1.0).svg()
+        svg: str = ziamath.Latex(leading + latex, size=size, color=color, margin=_MARGIN).svg()
     except Exception as error:  # the parser raises whatever it stumbles over
         raise ValueError(f"Not a formula: {latex!r}") from error
-    return svg.encode()
+    return (svg if leading or latex.startswith(_WIDE) else _without_left_edge(svg)).encode()
+
+
+def _without_left_edge(svg: str) -> str:
+    """The picture from its first ink on: a hat makes it wider on the left than anything that is seen."""
+    paths = (re.findall(_NUMBER, path)[::2] for path in re.findall(r' d="([^"]*)"', svg))
+    starts = [float(x) for xs in paths for x in xs] + [
+        float(x) for x in re.findall(r'<rect x="([^"]*)"', svg)
+    ]
+    left, top, width, height = (float(v) for v in re.findall(_NUMBER, _VIEW_BOX.search(svg)[1]))
+    trimmed = min(starts, default=left + _MARGIN) - _MARGIN
+    width += left - trimmed
+    box = f'width="{width:.4g}" height="{height}" viewBox="{trimmed:.4g} {top} {width:.4g} {height}"'
+    return _VIEW_BOX.sub(lambda _: box, svg, count=1)
 
 
 def _ziamath() -> Any:

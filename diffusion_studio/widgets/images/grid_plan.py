@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt
@@ -13,6 +12,7 @@ from diffusion_studio.widgets.look.theme import tabular, theme
 
 GAP = 6
 _MOST_OF_TITLE = 96  # pixels
+_BETWEEN = 4  # pixels, from one title to the next
 
 
 @dataclass(frozen=True)
@@ -85,27 +85,46 @@ def paint_marks(painter: QPainter, plan: GridPlan, marks: GridMarks, width: int)
         _outline(painter, plan.tile(marks.selection))
 
 
-def _paint_titles(painter: QPainter, plan: GridPlan, marks: GridMarks, width: int) -> None:
-    """Above the columns, as many as there is room for, and always the highlighted one's."""
-    titles = dict(enumerate(marks.titles[: plan.in_first_row]))
-    if not titles:
-        return
-    font, metrics, colors = painter.font(), painter.fontMetrics(), theme().palette
-    painter.setFont(tabular(font))
-    wide = max(metrics.horizontalAdvance(title) for title in titles.values()) + 6
-    every = max(1, math.ceil(min(wide, _MOST_OF_TITLE) / plan.across))
-    here = marks.highlighted if marks.highlighted in titles else None
-    for column, title in titles.items():
+def placed_titles(
+    plan: GridPlan, marks: GridMarks, metrics: QFontMetrics, width: int
+) -> dict[int, tuple[QRectF, str]]:
+    """Above which columns a title stands, where, and what of it: as many as there is room for, evenly.
+
+    That of the highlighted column is always one of them.
+    """
+    titles = marks.titles[: plan.in_first_row]
+    widths = [min(metrics.horizontalAdvance(title) + 2, _MOST_OF_TITLE) for title in titles]
+    every = _every(widths, plan.across)
+    here = marks.highlighted if marks.highlighted in range(len(titles)) else None
+    placed = {}
+    for column, title in enumerate(titles):
         if column != here and (column % every or (here is not None and abs(column - here) < every)):
             continue
         tile = plan.tile(column)
         top = tile.top() - marks.room_above(metrics)
-        room = QRectF(0, top, plan.across * every - 2, metrics.height())
+        room = QRectF(0, top, min(plan.across * every - 2, widths[column]), metrics.height())
         room.moveLeft(min(max(tile.center().x() - room.width() / 2, 0), width - room.width()))
-        painter.setPen(QColor(colors.text if column == here else colors.muted))
-        short = metrics.elidedText(title, Qt.TextElideMode.ElideRight, int(room.width()))
-        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, short)
+        placed[column] = room, metrics.elidedText(title, Qt.TextElideMode.ElideRight, int(room.width()))
+    return placed
+
+
+def _paint_titles(painter: QPainter, plan: GridPlan, marks: GridMarks, width: int) -> None:
+    font, colors = painter.font(), theme().palette
+    painter.setFont(tabular(font))
+    for column, (room, text) in placed_titles(plan, marks, painter.fontMetrics(), width).items():
+        painter.setPen(QColor(colors.text if column == marks.highlighted else colors.muted))
+        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
     painter.setFont(font)
+
+
+def _every(widths: list[int], across: float) -> int:
+    """Above each how many-th column a title can stand, none in the way of the next."""
+    for every in range(1, len(widths)):
+        if all(
+            (a + b) / 2 + _BETWEEN <= across * every for a, b in zip(widths, widths[every:], strict=False)
+        ):
+            return every
+    return max(1, len(widths))
 
 
 def _paint_captions(painter: QPainter, plan: GridPlan, marks: GridMarks) -> None:

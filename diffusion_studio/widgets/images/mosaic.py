@@ -61,7 +61,8 @@ def fit(
 ) -> Layout:  # fmt: skip
     """The layout with the largest tiles for `count` pictures of `picture` (width, height) in `area`.
 
-    `columns` fixes their number; None takes the one that fits best.
+    `columns` fixes their number; None takes the one that fits best. What the gap between rows has more than
+    that between columns is room for words under each picture.
     """
     choices = range(1, count + 1) if columns is None else (columns,)
     options = [_option(count, choice, picture, area, gap) for choice in choices]
@@ -69,7 +70,8 @@ def fit(
     tile = (max(1, int(picture[0] * factor + 1e-9)), max(1, int(picture[1] * factor + 1e-9)))
     rows = math.ceil(count / columns)
     found = Layout(count, columns, rows, tile, gap, (0, 0), factor >= 1 and factor == int(factor))
-    spare = area[0] - found.size[0], area[1] - found.size[1]
+    below = gap[1] - gap[0]  # of the last row as of all others
+    spare = area[0] - found.size[0], area[1] - found.size[1] - below
     return replace(found, origin=(max(0, spare[0] // 2), max(0, spare[1] // 2))) if centre else found
 
 

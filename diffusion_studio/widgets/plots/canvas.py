@@ -54,7 +54,8 @@ class Canvas(pg.PlotWidget):
             self._words.setText(words)
         self._words.setVisible(bool(words))
         for axis in (self.left, self.bottom):
-            axis.setVisible(not words)
+            if axis.isVisible() == bool(words):  # nor by setVisible: it forgets the room of the axis
+                (axis.hide if words else axis.show)()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)

@@ -92,14 +92,21 @@ def thin(n: int, most: int) -> NDArray[np.int64]:
 
 
 def nice_ticks(low: float, high: float, count: float) -> list[float]:
-    """About `count` multiples of 1, 2 or 5 times a power of ten, within [low, high]."""
+    """About `count` multiples of 1, 2 or 5 times a power of ten in [low, high]; never just one of them."""
     low, high = min(low, high), max(low, high)
     span = high - low
     if not math.isfinite(span) or span <= 0:
         return [low] if math.isfinite(low) else []
     raw = span / max(count, 1.0)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
+    steps = [m * power for m in (10, 5, 2, 1, 0.5)]
+    finest = next(k for k in (3, 2, 1, 0) if steps[k] >= raw * (1 - 1e-9))
+    found = _multiples(steps[finest], low, high)
+    return found if len(found) > 1 else _multiples(steps[finest + 1], low, high)
+
+
+def _multiples(step: float, low: float, high: float) -> list[float]:
+    """Those within [low, high]."""
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
@@ -118,7 +125,8 @@ def log_ticks(low: float, high: float, count: float) -> list[float]:
     if len(fine) <= count * 1.5:
         return fine
     every = max(1, math.ceil((high - low) / max(count, 1)))
-    return [float(d) for d in range(first, last + 1) if low - 1e-9 <= d <= high + 1e-9 and d % every == 0]
+    decades = [float(d) for d in range(first, last + 1) if low - 1e-9 <= d <= high + 1e-9 and d % every == 0]
+    return decades if len(decades) > 1 else [fine[0], fine[-1]]
 
 
 def tick_text(value: float, most: float = 1e7) -> str:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from diffusion_studio.widgets.editors.dots import scene_places
 from diffusion_studio.widgets.editors.sigma_editor import SigmaEditor
 from diffusion_studio.widgets.editors.sigma_points import Ceiling, curve
 from diffusion_studio.widgets.editors.tau_editor import TauEditor
@@ -89,6 +90,24 @@ def stays_below(points, times=STARTS, ceiling=CEILING):
 
 
 # --- σ ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(420, 260), (300, 170), (900, 170)])
+def test_that_no_curve_runs_through_the_name_of_one(qtbot, sigma, size):
+    sigma.resize(*size)
+    sigma.set_steps(TIMES, CEILING, 0.5 * CEILING**2, {"η = 1, β̃": CEILING**2.5, "σ̂": 0.8 * CEILING**2})
+    sigma.paint_now()
+    lines = [
+        scene_places(sigma.canvas, STARTS, np.asarray(values))
+        for values in (CEILING, 0.5 * CEILING**2, CEILING**2.5, 0.8 * CEILING**2)
+    ]
+    view = sigma.canvas.view
+    boxes = [item.boundingRect().translated(view.mapViewToScene(item.pos())) for item in sigma._names]
+    for line in lines:
+        x = np.linspace(line[0, 0], line[-1, 0], 500)
+        y = np.interp(x, line[:, 0], line[:, 1])
+        assert not any(box.contains(QPointF(*place)) for place in zip(x, y, strict=True) for box in boxes)
+    assert len(boxes) == 2 and not boxes[0].intersects(boxes[1])
 
 
 def test_that_dragging_moves_a_point_and_ends_once(sigma):

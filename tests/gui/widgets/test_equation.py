@@ -2,8 +2,8 @@ import threading
 import xml.etree.ElementTree as ET
 
 import pytest
-from PySide6.QtCore import QByteArray, QPointF
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QByteArray, QPointF, QRectF
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtTest import QTest
 
@@ -98,12 +98,46 @@ def test_that_terms_are_drawn_in_their_quantity_and_follow_the_theme(qtbot, view
     assert theme().palette.ink("eps").lower() in colors(view.grab().toImage())
 
 
+@pytest.mark.parametrize(
+    "latex", [r"\hat\varepsilon", r"\hat x_0", "x_t", r"\frac{a}{b}", r"\quantity{x0}{\hat x_0}"]
+)
+def test_that_a_formula_begins_with_its_first_ink(qapp, latex):
+    picture = QSvgRenderer(QByteArray(formula_svg(tint(latex, {"x0": "#009E73"}), "#000000")))
+    box, scale = picture.viewBoxF(), 8
+    image = QImage((box.size() * scale).toSize(), QImage.Format.Format_ARGB32)
+    image.fill(0)
+    painter = QPainter(image)
+    picture.render(painter, QRectF(image.rect()))
+    painter.end()
+    inked = [x for x in range(image.width()) if any(image.pixel(x, y) >> 24 for y in range(image.height()))]
+    assert 0 < inked[0] / scale < 2.5
+
+
+def test_that_an_operator_stands_in_the_middle_between_its_two_sides(qtbot, view):
+    view.set_equation([Term("x_s"), Term("="), Term("a"), Term(r"\hat x_0"), Term("+"), Term("b")])
+    view.resize(900, 60)
+    settled(qtbot, view)
+    boxes = [p.rect for p in view._placed]
+    for operator in (1, 4):
+        assert boxes[operator].left() == pytest.approx(boxes[operator - 1].right())
+        assert boxes[operator + 1].left() == pytest.approx(boxes[operator].right())
+    assert boxes[3].left() > boxes[2].right()
+
+
+def test_that_what_is_not_rendered_yet_asks_for_no_more_than_a_line(qtbot, view):
+    view.set_equation(
+        r"\frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\,\mathcal{Q}_{" + "7" * 30 + "}"
+    )
+    assert view.heightForWidth(200) == view.minimumSizeHint().height()
+
+
 def test_that_terms_wrap_rather_than_leave_the_widget(qtbot, view):
     view.set_equation(STEP)
+    view.resize(230, 200)
     settled(qtbot, view)
     narrow, wide = view.heightForWidth(150), view.heightForWidth(900)
     assert narrow > wide
-    assert all(p.rect.right() <= 280 for p in view._placed)
+    assert all(p.rect.right() <= 230 for p in view._placed)
     line = [p.baseline for p in view._placed]
     assert line == sorted(line) and len(set(line)) == 2
 

@@ -1,9 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPointF, QSize, Qt
 
 from diffusion_studio.widgets.images.grid import ImageGrid
-from diffusion_studio.widgets.images.grid_plan import shortened
+from diffusion_studio.widgets.images.grid_plan import GridMarks, placed_titles, planned, shortened
 from diffusion_studio.widgets.images.mosaic import as_image, compose, fit, packed, round_corners
 
 
@@ -223,6 +225,29 @@ def test_that_a_strip_has_a_row_for_each_sample(grid):
     assert grid.tile_rect(4).top() > grid.tile_rect(0).top()
     with pytest.raises(ValueError, match="column"):
         grid.set_columns(0)
+
+
+@pytest.mark.parametrize("height", range(200, 300, 7))
+def test_that_captions_of_the_last_row_are_not_cut(grid, height):
+    grid.resize(260, height)
+    grid.set_images(pictures(20))
+    grid.set_captions(["0.25"] * 20)
+    assert grid.tile_rect(19).bottom() + 1 + grid.fontMetrics().height() <= height
+
+
+def test_that_a_title_stands_above_its_own_column_and_is_shown_where_it_has_room(grid):
+    metrics, titles = grid.fontMetrics(), ("here", "exact", "1", "2", "3")
+    for width in range(120, 400, 9):
+        plan = planned((25, 8, 8), QSize(width, 230), 1.0, GridMarks(titles), metrics, columns=5)
+        placed = placed_titles(plan, GridMarks(titles), metrics, width)
+        for column, (room, _) in placed.items():
+            if room.left() > 0 and room.right() < width:
+                assert abs(room.center().x() - plan.tile(column).center().x()) < 1
+        rooms = [room for room, _ in placed.values()]
+        assert not any(a.intersects(b) for a, b in pairwise(rooms))
+        widest = max(metrics.horizontalAdvance(title) for title in titles)
+        if widest + 8 < plan.across:
+            assert [text for _, text in placed.values()] == list(titles)
 
 
 def test_that_column_titles_take_their_room_above_the_tiles(grid):

@@ -229,6 +229,20 @@ def test_that_a_value_that_stands_alone_is_seen(qtbot, make):
     assert np.ptp(pixels, axis=2).max() > 100  # a colour; words and axes have none
 
 
+def test_that_axes_have_their_room_though_colours_changed_while_there_was_nothing_to_see(qtbot):
+    plot = SeriesPlot("Losses")
+    qtbot.addWidget(plot)
+    plot.resize(300, 200)
+    plot.show()
+    plot.paint_now()
+    assert plot.canvas.words
+    theme().set_mode("dark")
+    theme().set_mode("light")
+    plot.set_series([Series("a", [1.0, 2.0, 3.0], [3.0, 1.0, 2.0], "eps")], 3.0, 1.0)
+    plot.paint_now()
+    assert plot.canvas.left.width() > 20 and plot.canvas.bottom.height() > 10
+
+
 def test_that_the_loss_table_holds_raw_and_mean():
     headers, rows = loss().as_table()
     assert headers == ["run", "step", "loss", "debiased mean"]

@@ -104,6 +104,14 @@ def test_that_ticks_lie_inside_and_are_few(low, span, count):
     assert all(low - slack <= t <= low + span + slack for t in ticks)
 
 
+@pytest.mark.parametrize("span", np.geomspace(0.01, 10, 40))
+@pytest.mark.parametrize("low", [-3.7, -0.2, 0.0, 0.49, 0.93, 17.0])
+@pytest.mark.parametrize("count", [2, 3.3, 7])
+def test_that_one_tick_does_not_stand_alone(low, span, count):
+    assert len(nice_ticks(low, low + span, count)) >= 2
+    assert len(log_ticks(low, low + span, count)) >= 2
+
+
 def test_that_log_ticks_read_well():
     assert [tick_text(10**t) for t in log_ticks(-1.05, 0.05, 5)] == ["0.1", "0.2", "0.5", "1"]
     assert [tick_text(10**t) for t in log_ticks(-6, 0, 4)] == ["1e-6", "1e-4", "0.01", "1"]

@@ -16,6 +16,9 @@ from diffusion_studio.data.layout import Layout, Part, classes_by_folder, listed
 from diffusion_studio.data.metadata import read_metadata
 from diffusion_studio.data.scan import FoundFile
 
+_MANY = 20  # classes from which on hardly any has more than one picture by intention
+_NOTHING = {"nan", "none", "null", "n/a", "<na>"}  # how programs write what is missing
+
 
 @dataclass(frozen=True)
 class Labelling:
@@ -42,7 +45,7 @@ def labels_for(root: Path, metadata: Sequence[FoundFile], files: Sequence[str], 
     found = read_metadata(root, metadata, files)
     if found.named:
         how = tr("Classes come from {files}.", files=listed(found.used))
-        notes = (*found.notes, *_without(files, found.named), *_alone(found.named))
+        notes = (*found.notes, *_without(files, found.named), *_alone(found.named), *_odd(found.named))
         return Labelling(found.named, how, notes, found.report)
     plain = {file: layout.plain[file] for file in files if file in layout.plain}
     named, notes = classes_by_folder(plain, layout.files("train"))
@@ -71,6 +74,21 @@ def _alone(named: dict[str, str]) -> list[str]:
     if len(names) != 1:
         return []
     return [tr("All labels are “{name}”: one class alone tells nothing apart.", name=printable(*names))]
+
+
+def _odd(named: dict[str, str]) -> Iterator[str]:
+    """Sentences where labels may not be what a person took them for."""
+    names = {*named.values()}
+    if len(names) >= _MANY and 2 * len(names) > len(named):
+        yield tr(
+            "There are {classes} classes for {count} pictures, first “{name}”: labels that name single "
+            "pictures, or numbers that were measured, make no classes.",
+            classes=len(names),
+            count=len(named),
+            name=printable(sorted_names(names)[0]),
+        )
+    for name in sorted(name for name in names if name.casefold() in _NOTHING):
+        yield tr("The label “{name}” is taken for a class of that name, not for a missing one.", name=name)
 
 
 def lost_classes(layout: Layout, named: dict[str, str], names: Sequence[str]) -> Iterator[str]:

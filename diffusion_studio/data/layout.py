@@ -6,19 +6,20 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from diffusion_studio.core.words import plural, tr
 
 Part = Literal["train", "apart"]
 
-_TRAIN = {"train", "training", "trn"}
+_TRAIN = {"train", "training", "trn", "trainval"}
 _APART = {
     "val", "valid", "validate", "validation", "dev", "test", "testing", "tst", "eval", "evaluation",
     "holdout",
 }  # fmt: skip
 _BESIDE = re.compile(r"(set|data|images|imgs|split)?\d*$")  # after the name of a split: training_set, test1
+_WORD = re.compile(r"[^\W\d_]?[^\WA-Z\d_]+|[A-Z]+|\d+")  # of a name like seg_train, trainA, ValidationB2
 _NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d*)?", re.ASCII)
 _FEW = 10  # pictures beside the class folders are strays when there are at most a tenth of all
 
@@ -70,20 +71,70 @@ def _tree(files: Iterable[str]) -> _Folder:
 
 
 def _place(
-    folder: _Folder, part: Part, plain: str, layout: Layout, splits: Counter[str], beside: Counter[str]
+    root: _Folder, part: Part, plain: str, layout: Layout, splits: Counter[str], beside: Counter[str]
 ) -> None:
-    for file in folder.files:
-        layout.part[file], layout.plain[file] = part, plain + file.rsplit("/", 1)[-1]
-    are_splits = _are_splits(folder.folders)
-    for name, inner in folder.folders.items():
-        own = _split(name) if are_splits else None
-        if are_splits and own is None:
-            beside[name] += _count(inner)
-            continue
-        if own is not None:
-            splits[name] += _count(inner)
-        below = plain if own is not None else f"{plain}{name}/"
-        _place(inner, "apart" if "apart" in (own, part) else "train", below, layout, splits, beside)
+    """Fills `layout`; without recursion, for folders may lie in each other as deep as a path is long."""
+    waiting = [(root, part, plain)]
+    while waiting:
+        folder, part, plain = waiting.pop()
+        for file in folder.files:
+            layout.part[file], layout.plain[file] = part, plain + file.rsplit("/", 1)[-1]
+        roles = _roles(folder.folders)
+        inside = []
+        for name, inner in folder.folders.items():
+            role = roles.get(name)
+            if roles and role is None:
+                beside[name] += _count(inner)
+                continue
+            if role is not None:
+                splits[name] += _count(inner)
+            below = f"{plain}{name}/" if role is None else f"{plain}{role.within}"
+            apart = part == "apart" or (role is not None and role.part == "apart")
+            inside.append((inner, "apart" if apart else "train", below))
+        waiting += reversed(inside)
+
+
+@dataclass(frozen=True)
+class _Role:
+    """A folder as a split.
+
+    Args:
+        rest: what its name says besides: seg of seg_train, a of trainA; nothing of train.
+        within: the folder that stands for it without splits, with its slash; nothing where there is none.
+    """
+
+    part: Part
+    rest: str = ""
+    within: str = ""
+
+
+def _roles(names: Iterable[str]) -> dict[str, _Role]:
+    """The splits among folders beside each other: of one set, one to train on and another; else none.
+
+    Either they are called train and test, or alike but for these words, like seg_train and seg_test. Of
+    several pairs, like trainA, trainB, testA and testB, each is a folder of its own.
+    """
+    found = {name: role for name in names if (role := _role(name)) is not None}
+    alike: dict[str, list[_Role]] = {}
+    for role in found.values():
+        alike.setdefault(role.rest.casefold(), []).append(role)
+    pairs = {rest: roles for rest, roles in alike.items() if {"train", "apart"} <= {r.part for r in roles}}
+    pairs = {"": pairs[""]} if "" in pairs else pairs
+    within = {rest: f"{roles[0].rest}/" if len(pairs) > 1 else "" for rest, roles in pairs.items()}
+    return {
+        name: replace(role, within=within[role.rest.casefold()])
+        for name, role in found.items()
+        if role.rest.casefold() in within
+    }
+
+
+def _role(name: str) -> _Role | None:
+    if (part := _split(name)) is not None:
+        return _Role(part)
+    words = _WORD.findall(name)
+    said = [word for word in words if _split(word) is not None]
+    part = _split(said[0]) if len(said) == 1 else None
+    return None if part is None else _Role(part, " ".join(word for word in words if word != said[0]))
 
 
 def _split(name: str) -> Part | None:
@@ -91,23 +142,30 @@ def _split(name: str) -> Part | None:
     return "train" if known in _TRAIN else "apart" if known in _APART else None
 
 
-def _are_splits(names: Iterable[str]) -> bool:
-    """Whether folders beside each other are the splits of one set: one to train on, and another."""
-    return {"train", "apart"} <= {_split(name) for name in names}
-
-
 def _count(folder: _Folder) -> int:
-    return len(folder.files) + sum(_count(inner) for inner in folder.folders.values())
+    waiting, count = [folder], 0
+    while waiting:
+        here = waiting.pop()
+        count += len(here.files)
+        waiting += here.folders.values()
+    return count
 
 
 def _split_notes(part: dict[str, Part], splits: Counter[str], beside: Counter[str]) -> Iterable[str]:
     apart = sum(own == "apart" for own in part.values())
     if splits:
-        used, kept = ([name for name in splits if _split(name) == own] for own in ("train", "apart"))
-        yield tr(
+        roles = {name: _role(name) for name in splits}
+        used, kept = (
+            [name for name, role in roles.items() if role is not None and role.part == own]
+            for own in ("train", "apart")
+        )
+        yield plural(
             "The folders {all} are splits, not classes: {used} is trained on, {pictures} in {kept} kept "
             "apart.",
-            all=listed([*used, *kept]), used=listed(used), pictures=_pictures(apart), kept=listed(kept),
+            "The folders {all} are splits, not classes: {used} are trained on, {pictures} in {kept} kept "
+            "apart.",
+            len(used), all=listed([*used, *kept]), used=listed(used), pictures=_pictures(apart),
+            kept=listed(kept),
         )  # fmt: skip
     for name, count in beside.items():
         yield tr(

@@ -21,7 +21,7 @@ METADATA = ("metadata.csv", "metadata.jsonl")  # the first one of a folder count
 _NOT_THE_PERSONS = {
     "@eadir", "#recycle", "@recycle", "#snapshot", "@tmp", "$recycle.bin", "recycler", "recycled",
     "system volume information", "lost+found", "__macosx", "thumbnails", "network trash folder",
-    "__pycache__",
+    "temporary items", "@__thumb", "@recently-snapshot", "@sharebin", "found.000", "__pycache__",
 }  # fmt: skip
 _OF_A_RUN = ({"config.json", "checkpoints"}, {"config.json", "data.json", "metrics.sqlite"})
 
@@ -115,9 +115,12 @@ class _Walk:
     def run(self) -> None:
         while self.folders or self.links:
             self._heed()
-            folder = self.folders.popleft() if self.folders else self.links.popleft()
+            is_link = not self.folders
+            folder = self.links.popleft() if is_link else self.folders.popleft()
             try:
-                self._enter(folder)
+                if not self._enter(folder) and is_link and not self._is_loop(folder):
+                    again = tr("It is a link to a folder that is read already.")
+                    self.skipped.append(Skipped(folder, again, other=True))
             except OSError as error:
                 if not folder:
                     raise DataError(
@@ -125,11 +128,12 @@ class _Walk:
                     ) from error
                 self.skipped.append(Skipped(folder, tr("The folder cannot be read: {why}.", why=_why(error))))
 
-    def _enter(self, folder: str) -> None:
+    def _enter(self, folder: str) -> bool:
+        """Whether it had not been walked before."""
         path = self.root / folder
         status = path.stat()
         if (status.st_dev, status.st_ino) in self.seen:
-            return
+            return False
         self.seen.add((status.st_dev, status.st_ino))
         with os.scandir(path) as found:
             entries = [entry for entry in found if not entry.name.startswith(".")]
@@ -140,7 +144,7 @@ class _Walk:
             )
         if folder and any(names >= signs for signs in _OF_A_RUN):
             self.passed_over.append(folder)
-            return
+            return True
         if folder and not entries:
             self.empty.append(folder)
         for number, entry in enumerate(entries, start=1):
@@ -148,6 +152,12 @@ class _Walk:
             if number % _AT_ONCE == 0:
                 self._heed()
                 self.told(len(self.files))
+        return True
+
+    def _is_loop(self, link: str) -> bool:
+        """Whether a link leads to a folder that it lies in itself."""
+        path = self.root / link
+        return path.parent.resolve().is_relative_to(path.resolve())
 
     def _heed(self) -> None:
         if self.cancelled():

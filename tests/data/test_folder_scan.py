@@ -62,7 +62,7 @@ def test_that_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
     (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
     listing = scan(tmp_path)
     assert [f.path for f in listing.files] == ["linked/b.png", "real/a.png"]
-    assert [s.file for s in listing.skipped] == ["dangling.png", "self.png"]
+    assert [s.file for s in listing.skipped] == ["again", "dangling.png", "self.png"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
@@ -215,7 +215,18 @@ def test_that_a_metadata_file_speaks_of_its_own_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "__MACOSX", "System Volume Information"]
+    "name",
+    [
+        "@eaDir",
+        "#recycle",
+        "$RECYCLE.BIN",
+        "lost+found",
+        "__MACOSX",
+        "System Volume Information",
+        "@__thumb",
+        "Temporary Items",
+        "found.000",
+    ],
 )
 def test_that_folders_of_the_system_are_passed_over(name: str, tmp_path: Path) -> None:
     put(tmp_path, "cat/a.png", f"cat/{name}/a.png/thumb.jpg", f"{name}/x.png")

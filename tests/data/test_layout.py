@@ -154,3 +154,52 @@ def test_that_classes_can_be_put_in_the_order_of_a_run(tmp_path: Path) -> None:
     assert turned.labels.tolist() == [2, 1]
     assert found.with_classes(("dog",)).labels.tolist() == [-1, 0]
     assert turned.fingerprint != found.fingerprint
+
+
+FOUR = pictures("trainA", "trainB", "testA", "testB", each=2)
+APART: dict[str, tuple[list[str], tuple[str, ...], int]] = {  # files, classes, how many are kept apart
+    "words in front": (pictures("seg_train/seg_train/sea", "seg_train/seg_train/street",
+                                "seg_test/seg_test/sea", "seg_pred/seg_pred"), ("sea", "street"), 3),
+    "of one set": (pictures("cars_train", "cars_test"), (), 3),
+    "a flat test": ([*pictures("alphabet_train/alphabet_train/A", "alphabet_train/alphabet_train/B"),
+                     "alphabet_test/alphabet_test/A_test.png"], ("A", "B"), 1),
+    "words behind": (pictures("train_another/yes", "train_another/no", "validation_another/yes"),
+                     ("no", "yes"), 3),
+    "trainval": (pictures("trainval/cat", "trainval/dog", "test/cat"), ("cat", "dog"), 3),
+    "two domains": (FOUR, ("A", "B"), 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", APART)
+def test_that_splits_of_other_names_are_no_classes(kind: str, tmp_path: Path) -> None:
+    files, names, apart = APART[kind]
+    found = read(draw(tmp_path / "set", *files))
+    assert (found.class_names, found.apart) == (names, apart)
+    assert "are splits, not classes" in found.notes[0]
+    assert read(tmp_path / "set", "apart").count == apart
+
+
+@pytest.mark.parametrize(
+    "names", [("freight_train", "steam_train"), ("train_a", "test_b"), ("protest", "trainer")]
+)
+def test_that_names_without_their_counterpart_are_classes(names: tuple[str, str]) -> None:
+    assert set(classes(*pictures(*names)).values()) == {*names}
+
+
+def test_that_folders_may_lie_in_each_other_as_deep_as_a_path_is_long() -> None:
+    deep = "a/" * 2000
+    layout = layout_of([f"{deep}train/x.png", f"{deep}test/y.png"])
+    assert layout.files("apart") == [f"{deep}test/y.png"]
+
+
+def test_that_a_class_that_is_a_link_to_another_is_told(tmp_path: Path) -> None:
+    root = draw(tmp_path / "set", *pictures("cat", "dog"))
+    try:
+        (root / "kitten").symlink_to("cat")
+    except OSError:
+        pytest.skip("links need a right here")
+    found = read(root)
+    assert found.class_names == ("cat", "dog")
+    assert [(s.file, s.reason) for s in found.skipped] == [
+        ("kitten", "It is a link to a folder that is read already.")
+    ]

@@ -20,6 +20,7 @@ from diffusion_studio.data.spec import DataSpec
 
 HEAD = "file_name,label\n"
 ALIKE = "are told apart, though their names are almost the same."
+TAKEN = "is taken for a class of that name, not for a missing one."
 UNREAD = "is not read: labels stand in metadata.csv or metadata.jsonl."
 COMMA = "1 row has more columns than its header, first a.png: a label with a comma in it stands in quotes."
 LINES = '{"file_name": "a.png", "label": NaN}\n{"file_name": "b.png", "label": "y"}\n'
@@ -40,6 +41,8 @@ TABLES: dict[str, tuple[str, str, tuple[str, ...], str]] = {
                          "metadata.csv: 2 columns are called label; the last one counts."),
     "one class alone": ("metadata.csv", HEAD + "a.png,x\nb.png,x\nc.png,x\n", ("x",),
                         "All labels are “x”: one class alone tells nothing apart."),
+    "a label that says nothing": ("metadata.csv", HEAD + "a.png,nan\nb.png,y\nc.png,y\n", ("nan", "y"),
+                                  f"The label “nan” {TAKEN}"),
     "another kind": ("metadata.parquet", "PAR1", (), f"metadata.parquet {UNREAD}"),
     "another name": ("labels.CSV", HEAD + "a.png,x\n", (), f"labels.CSV {UNREAD}"),
     "capitals": ("METADATA.CSV", HEAD + "a.png,x\nb.png,y\nc.png,y\n", ("x", "y"), ""),
@@ -65,6 +68,16 @@ def test_that_what_a_table_does_not_say_is_told(kind: str, tmp_path: Path) -> No
     found = read(tmp_path / "set", tmp_path / "cache")
     assert found.class_names == classes
     assert found.notes == ((note,) if note else ())
+
+
+@pytest.mark.parametrize("form", ["id{:03}", "{:.2f}"])
+def test_that_labels_of_single_pictures_are_told(form: str, tmp_path: Path) -> None:
+    for number in range(30):
+        draw(tmp_path / "set" / f"{number}.png", number)
+    rows = "".join(f"{number}.png,{form.format(number)}\n" for number in range(30))
+    (tmp_path / "set" / "metadata.csv").write_text(HEAD + rows)
+    (note,) = (n for n in read(tmp_path / "set", tmp_path / "cache").notes if "classes" in n)
+    assert note.startswith("There are 30 classes for 30 pictures, first “")
 
 
 def broken(root: Path) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +142,9 @@ def class_number(asked: int | str, names: Names) -> int:
         Refused: no such class; the message is a sentence.
     """
     known, text = list(names()), str(asked).strip()
-    if text not in known:
-        text = text.replace("−", "-")  # the sign that this program itself prints
-    for name in (text, printable(text)):  # names in another encoding stand as escapes in a run
-        if name in known:
-            return known.index(name)
+    if (named := _named(text, known)) is not None:
+        return named
+    text = text.replace("−", "-")  # the sign that this program itself prints
     if re.fullmatch(r"-\d+", text):
         return int(text)
     if re.fullmatch(r"\d{1,9}", text) and (not known or int(text) < len(known)):
@@ -155,10 +155,31 @@ def class_number(asked: int | str, names: Names) -> int:
     raise Refused(f"There is no class {asked!r}. The classes are {listed}.")
 
 
+def _named(text: str, known: Sequence[str]) -> int | None:
+    """The number of the class that a text names: as it is, in another form of Unicode, by its value.
+
+    None where no class, or more than one, is meant.
+    """
+    # a sign that this program prints; names in another encoding stand as escapes in a run
+    forms: tuple[Callable[[str], object], ...] = (
+        str, lambda name: name.replace("−", "-"), printable, partial(unicodedata.normalize, "NFC"), _value
+    )  # fmt: skip
+    for form in forms:
+        meant = [number for number, name in enumerate(known) if form(name) == form(text)]
+        if len(meant) == 1:
+            return meant[0]
+    return None
+
+
+def _value(name: str) -> float | str:
+    """2, 2.0 and 02 are one number, however a table or a folder spells it."""
+    return float(name) if re.fullmatch(r"[-+]?[0-9]{1,300}(\.[0-9]*)?", name) else name
+
+
 def taken_by_number(asked: int | str | None, names: Names) -> str:
     """A sentence where a class was given by its number though classes have names; or nothing."""
     known, text = list(names()), str(asked).strip()
-    if asked is None or text in known or not text.isdecimal() or not int(text) < len(known):
+    if asked is None or _named(text, known) is not None or not text.isdecimal() or not int(text) < len(known):
         return ""
     return f"No class is called {text}; class number {text} is taken, which is called {known[int(text)]}."
 

@@ -154,6 +154,18 @@ def test_that_a_name_comes_before_a_number():
         spec_of(label="4", names=lambda: DIGITS_FROM_ONE)
 
 
+@pytest.mark.parametrize(
+    ("asked", "names", "number"),
+    [("2", ("1.0", "2.0", "3.0"), 1), ("02", ("1.0", "2.0"), 1), ("3.0", ("1", "2", "3"), 2),
+     ("+1", ("0", "1"), 1), ("7", ("007", "7"), 1), ("cafe\u0301", ("a", "caf\u00e9"), 1),
+     ("caf\u00e9", ("caf\u00e9", "cafe\u0301"), 0), ("1", ("01", "1.0"), 1)],
+)  # fmt: skip
+def test_that_a_class_is_meant_by_its_value_or_in_another_form(asked, names, number):
+    assert spec_of(label=asked, names=lambda: names).label == number
+    said = taken_by_number(asked, lambda: names)
+    assert bool(said) == (asked == "1"), "two classes have that value, so the number counts, and is said"
+
+
 def test_that_a_class_taken_by_its_number_is_said():
     assert taken_by_number("0", lambda: DIGITS_FROM_ONE) == (
         "No class is called 0; class number 0 is taken, which is called 1."

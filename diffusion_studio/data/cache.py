@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8
 
-VERSION = 6  # of the layout and of the way images are decoded
+VERSION = 7  # of the layout and of the way images are decoded
 CAPACITY = 5 * 2**30  # bytes kept in all
 IN_MEMORY = 2**30  # bytes up to which a set is read into memory
 MOST_INDEX = 2**30  # bytes: names of some millions of images
@@ -247,6 +247,8 @@ class Decoded:
     grey: bool = True  # every pixel of every picture so far
     dark: int = 0  # pictures of more than eight bits that are nearly black
     brightest: int = 0  # of all pictures, 0 … 255
+    clear: list[str] = field(default_factory=list)  # those of which all is transparent
+    several: list[str] = field(default_factory=list)  # those that lie in a file with others
 
     @property
     def done(self) -> int:
@@ -294,4 +296,7 @@ def _decoded(said: dict[str, Any]) -> Decoded:
     skipped = [Skipped(str(e["file"]), str(e["reason"]), bool(e["other"])) for e in said["skipped"]]
     if len(files) != len(sizes):
         raise ValueError("the note is damaged")
-    return Decoded(files, sizes, skipped, bool(said["grey"]), int(said["dark"]), int(said["brightest"]))
+    clear, several = ([str(file) for file in said[key]] for key in ("clear", "several"))
+    return Decoded(
+        files, sizes, skipped, bool(said["grey"]), int(said["dark"]), int(said["brightest"]), clear, several
+    )

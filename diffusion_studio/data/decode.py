@@ -6,6 +6,7 @@ import contextlib
 import statistics
 import struct
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +14,25 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
+from PIL import BmpImagePlugin, ExifTags, Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.data import jpeg, png, tiff
 from diffusion_studio.data.colours import nclx
 from diffusion_studio.data.colours.profiles import in_srgb
-from diffusion_studio.data.colours.space import Space
+from diffusion_studio.data.colours.space import ADOBE_RGB, Space
 from diffusion_studio.data.errors import BadImage
-from diffusion_studio.data.formats import HEAD, format_of, opened
+from diffusion_studio.data.formats import HEAD, Format, format_of, opened
 from diffusion_studio.data.samples import Alpha, Samples, upright
 from diffusion_studio.data.spec import Fit
 
 MAX_MEGAPIXELS = 100
+_NOT_READ = "unsupported", "not supported", "unknown pixel mode", "cannot handle"  # in words of the readers
 _LARGE_PIXELS = 16_000_000
 _LARGE = threading.BoundedSemaphore(2)  # so many large pictures are unpacked at a time
+
+
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # what is wrong is said by the sentence
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Picture:
     height: int
     brightest: int = 255  # highest value of any channel before it was brought to the frame
     deep: bool = False  # whether the file holds more than eight bits a sample
+    clear: bool = False  # whether all of it is transparent, so that only the background shows
+    several: bool = False  # whether the file holds more pictures than this one
 
 
 def decode(path: Path, frame: Frame) -> Picture:
@@ -93,10 +100,13 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
         _check_riff(file)
     if name == "JPEG":
         jpeg.check(file)
-    deep = _deep_tiff(file, frame) if name == "TIFF" else None
-    if deep is not None:
-        return _framed(deep, frame, *deep.size, deep=True)
+    several = False
+    if name == "TIFF":
+        deep, several = _deep_tiff(file, frame)
+        if deep is not None:
+            return _framed(deep, frame, *deep.size, deep=True, several=several)
     image = opened(name, file)
+    several = several if name == "TIFF" else bool(getattr(image, "is_animated", False))
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1_000_000:
         megapixels = round(width * height / 1e6)
@@ -116,21 +126,28 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
             found = _turned(image, png.read_deep(file, image, header, frame.background))
             return _framed(found, frame, width, height, deep=True)
         loaded = _loaded(image, file, header)
-        is_deep = loaded.mode.startswith("I")
+        clear, is_deep = _is_clear(loaded), loaded.mode.startswith("I")
         turned = _turned(image, loaded)
-        space = header.space if header is not None else nclx.space(file) if name == "AVIF" else None
+        space = header.space if header is not None else _space(image, file, name)
         plain = _from_space(turned, space, frame.background) if space else _plain(turned, frame.background)
-        return _framed(plain, frame, width, height, deep=is_deep)
+        return _framed(plain, frame, width, height, deep=is_deep, clear=clear, several=several)
 
 
-def _framed(plain: Image.Image, frame: Frame, width: int, height: int, *, deep: bool) -> Picture:
+def _is_clear(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA") and image.getchannel("A").getextrema() == (0, 0)
+
+
+def _framed(
+    plain: Image.Image, frame: Frame, width: int, height: int, *, deep: bool, clear: bool = False,
+    several: bool = False,
+) -> Picture:  # fmt: skip
     """A picture in mode L or RGB, brought to the frame."""
     brightest = max(high for _, high in _extrema(plain))
     if frame.channels == 1:
         plain = plain.convert("L")
     fitted = fit_to(plain, frame).convert("L" if frame.channels == 1 else "RGB")
     pixels = np.array(fitted, dtype=np.uint8).reshape(*frame.size[::-1], frame.channels)
-    return Picture(pixels, width, height, brightest, deep)
+    return Picture(pixels, width, height, brightest, deep, clear, several)
 
 
 def _extrema(image: Image.Image) -> tuple[tuple[int, int], ...]:
@@ -139,7 +156,7 @@ def _extrema(image: Image.Image) -> tuple[tuple[int, int], ...]:
     return (found,) if isinstance(found[0], int | float) else found  # type: ignore[return-value]
 
 
-def _deep_tiff(file: BinaryIO, frame: Frame) -> Image.Image | None:
+def _deep_tiff(file: BinaryIO, frame: Frame) -> tuple[Image.Image | None, bool]:
     file.seek(0)
     with _LARGE:
         return tiff.read_deep(file, frame.background, MAX_MEGAPIXELS * 1_000_000)
@@ -155,6 +172,8 @@ def _loaded(image: ImageFile.ImageFile, file: BinaryIO, header: png.Header | Non
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         return jpeg.loaded(image, file)
     image.load()
+    if isinstance(image, BmpImagePlugin.BmpImageFile) and _is_clear(image):
+        return image.convert("RGB")  # its fourth byte was left empty
     return image
 
 
@@ -196,6 +215,20 @@ def _transparent(image: Image.Image, profile: bytes | None) -> Image.Image:
         return in_srgb(image.convert("RGBA"), profile)
     grey, alpha = image.convert("LA").split()
     return Image.merge("LA", (in_srgb(grey, profile), alpha)).convert("RGBA")
+
+
+def _space(image: Image.Image, file: BinaryIO, name: Format) -> Space | None:
+    """What the colours mean where neither a profile nor a chunk of PNG says it."""
+    if name == "AVIF":
+        return nclx.space(file)
+    if name != "JPEG" or image.info.get("icc_profile"):
+        return None
+    try:
+        camera = image.getexif()
+        says = camera.get_ifd(ExifTags.IFD.Interop).get(1) if ExifTags.IFD.Exif in camera else None
+    except Exception:  # a picture with damaged camera data is still a picture
+        return None
+    return ADOBE_RGB if str(says).strip("\0 ") == "R03" else None
 
 
 def _from_space(image: Image.Image, space: Space, background: tuple[int, int, int]) -> Image.Image:
@@ -270,6 +303,8 @@ def _explain(error: Exception) -> str:
             "The picture has too many pixels; the limit is {most} megapixels.",
             most=MAX_MEGAPIXELS,
         )
+    if any(word in lowered for word in _NOT_READ):
+        return tr("It is of a rare form of its kind, which is not read.")
     return tr("The picture is damaged: what it says of itself makes no sense.")
 
 

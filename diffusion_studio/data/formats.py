@@ -21,7 +21,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import BadImage, NotAnImage
 
 Format = Literal["PNG", "JPEG", "WebP", "BMP", "GIF", "TIFF", "AVIF"]
-HEAD = 32  # bytes that tell a format
+HEAD = 132  # bytes that tell a format
 
 _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -50,9 +50,14 @@ _READ = "PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF"
 
 _AVIF_BRANDS = {b"avif", b"avis"}
 _OTHER_BRANDS = {
-    b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"heim": "HEIC", b"heis": "HEIC",
+    b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"avci": "HEIF",
     b"mif1": "HEIF", b"msf1": "HEIF", b"crx ": "Canon CR3",
 }  # fmt: skip
+RAW = tr("raw (of a camera)")
+NOT_HERE = tr("It only says where Git LFS keeps the file: “git lfs pull” fetches it.")
+PACKED = tr("It is a packed file: unpack it, and choose the folder with what was in it.")
+_NOT_FETCHED = b"version https://git-lfs"
+_PACKED = b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ"
 _OTHER_SIGNATURES = (
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
     (b"\xff\x0a", "JPEG XL"),
@@ -68,6 +73,17 @@ _OTHER_SIGNATURES = (
     (b"%PDF", "PDF"),
     (b"%!PS", "PostScript"),
     (b"II\xbc", "JPEG XR"),
+    (b"gimp xcf", "GIMP"),
+    (b"\x8aMNG", "MNG"),
+    (b"BPG\xfb", "BPG"),
+    (b"SIMPLE  =", "FITS"),
+    (b"\x93NUMPY", "NumPy"),
+    (b"\x89HDF", "HDF5"),
+    (b"FUJIFILMCCD-RAW", RAW),
+    (b"IIRO", RAW),
+    (b"IIRS", RAW),
+    (b"IIU\0", RAW),
+    (bytes(128) + b"DICM", "DICOM"),
 )
 
 
@@ -80,6 +96,8 @@ def format_of(head: bytes) -> Format:
     """
     if not head:
         raise BadImage(tr("The file is empty."))
+    if head.startswith(b"II*\0") and head[8:10] == b"CR":  # of Canon
+        raise NotAnImage(_refusal(RAW))
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name
@@ -88,6 +106,10 @@ def format_of(head: bytes) -> Format:
     brand = head[8:12] if head[4:8] == b"ftyp" else b""
     if brand in _AVIF_BRANDS or (brand in _OTHER_BRANDS and b"avif" in head[16:]):
         return "AVIF"
+    if head.startswith(_NOT_FETCHED):
+        raise NotAnImage(NOT_HERE)
+    if head.startswith(_PACKED):
+        raise NotAnImage(PACKED)
     raise NotAnImage(_refusal(_other(head, brand)))
 
 

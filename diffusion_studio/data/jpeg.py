@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from typing import BinaryIO
 
+import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import BadImage
+from diffusion_studio.data.png import CUT_OFF
 
 _SCAN = 0xDA
+_CORNER = 16  # pixels of the last block, or two
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers that begin a frame
 _OTHERS = {
     0xC3: tr("lossless JPEG"),
@@ -47,14 +50,38 @@ def check(file: BinaryIO) -> None:
         file.seek(max(int.from_bytes(head[:2], "big") - 3, 0), 1)
 
 
+def _is_even(image: Image.Image) -> bool:
+    """Whether a picture ends in one colour, as it does where the decoder put grey for what is missing."""
+    width, height = image.size
+    end = np.asarray(image.crop((max(width - _CORNER, 0), max(height - _CORNER // 2, 0), width, height)))
+    return bool((end == end[:1, :1]).all())
+
+
+def _check_end(file: BinaryIO) -> None:
+    """Raises BadImage where the end marker stands before the last pixel."""
+    file.seek(0)
+    data = file.read()
+    start = 2
+    while data[start + 1 : start + 2] != bytes([_SCAN]) and data[start : start + 1] == b"\xff":
+        start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    end = data.find(_END, start)
+    if end < 0:
+        return
+    found, *others = (_ended(data[:end] + filler + _END) for filler in _FILLERS[:2])
+    if any(other.tobytes() != found.tobytes() for other in others):
+        raise BadImage(CUT_OFF)
+
+
 def loaded(image: JpegImagePlugin.JpegImageFile, file: BinaryIO) -> Image.Image:
     """The pixels of an opened picture.
 
     Raises:
-        OSError: it is cut off: some of its pixels are missing.
+        OSError, BadImage: it is cut off: some of its pixels are missing.
     """
     try:
         image.load()
+        if _is_even(image):
+            _check_end(file)
         return image
     except OSError as error:
         if "truncated" not in str(error):

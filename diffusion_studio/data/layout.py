@@ -80,7 +80,7 @@ def _place(
         for file in folder.files:
             layout.part[file], layout.plain[file] = part, plain + file.rsplit("/", 1)[-1]
         roles = _roles(folder.folders)
-        inside = []
+        inside: list[tuple[_Folder, Part, str]] = []
         for name, inner in folder.folders.items():
             role = roles.get(name)
             if roles and role is None:

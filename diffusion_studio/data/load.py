@@ -26,6 +26,7 @@ from diffusion_studio.data.cache import NOTE, Decoded, keep_note, taken_up
 from diffusion_studio.data.decode import Frame, Picture, decode, native_side
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnImage
+from diffusion_studio.data.formats import NOT_HERE, PACKED
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, first_alike, printable
 from diffusion_studio.data.labels import Labelling, indices, labels_for, lost_classes, numbered
 from diffusion_studio.data.layout import Layout, Part, layout_of, listed, twins
@@ -302,6 +303,18 @@ def _seen(decoded: Decoded, listing: Listing) -> Iterator[str]:
             "All pictures are nearly black: their brightest value is {brightest} of 255.",
             brightest=decoded.brightest,
         )
+    if decoded.clear:
+        yield plural(
+            "{n} picture is transparent everywhere, so only the background shows: {name}.",
+            "{n} pictures are transparent everywhere, so only the background shows, first {name}.",
+            len(decoded.clear), name=printable(decoded.clear[0]),
+        )  # fmt: skip
+    if decoded.several:
+        yield plural(
+            "{n} file holds several pictures, of which the first is used: {name}.",
+            "{n} files hold several pictures, of which the first is used: {name} is one of them.",
+            len(decoded.several), name=printable(decoded.several[0]),
+        )  # fmt: skip
     if listing.empty:
         names = listed([printable(name) for name in listing.empty])
         yield plural("{names} is empty.", "{names} are empty.", len(listing.empty), names=names)
@@ -323,7 +336,8 @@ def _attempt(path: Path, frame: Frame) -> Picture | BadImage:
 def _record(decoded: Decoded, name: str, outcome: Picture | BadImage, sink: BinaryIO) -> None:
     if isinstance(outcome, BadImage):
         plain = isinstance(outcome, NotAnImage) and not looks_like_image(name)
-        decoded.skipped.append(Skipped(name, tr("It is not an image.") if plain else outcome.reason, plain))
+        known = not plain or outcome.reason in (NOT_HERE, PACKED)
+        decoded.skipped.append(Skipped(name, outcome.reason if known else tr("It is not an image."), plain))
         return
     pixels = outcome.pixels  # (H, W, C)
     sink.write(pixels.transpose(2, 0, 1).tobytes())
@@ -332,6 +346,8 @@ def _record(decoded: Decoded, name: str, outcome: Picture | BadImage, sink: Bina
     decoded.grey = decoded.grey and bool((pixels == pixels[..., :1]).all())
     decoded.dark += outcome.deep and 0 < outcome.brightest <= NEARLY_BLACK
     decoded.brightest = max(decoded.brightest, outcome.brightest)
+    decoded.clear += [name] * outcome.clear
+    decoded.several += [name] * outcome.several
 
 
 def _in_order(

@@ -68,6 +68,8 @@ def check(file: BinaryIO) -> Header:
         if len(header) < 8:
             raise BadImage(CUT_OFF)
         length, kind = struct.unpack(">I4s", header)
+        if kind == b"CgBI":
+            raise BadImage(tr("It is a PNG in the form of iOS (CgBI), a kind that is not read."))
         content = _checked(file, kind, length, rows)
         if kind in _LOOKED_AT:
             found.setdefault(kind, content)

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import logging
 import math
+import re
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,19 +19,22 @@ from PIL import Image
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.colours.profiles import in_srgb
 from diffusion_studio.data.errors import BadImage
+from diffusion_studio.data.formats import RAW
 from diffusion_studio.data.png import CUT_OFF
 from diffusion_studio.data.samples import Alpha, Colours, Samples, upright
 
 MOST_BYTES = 2**31  # of the samples of one picture
 _UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4  # sample formats
 _WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _CMYK = 0, 1, 2, 3, 5  # photometric interpretations
+_BY_CAMERAS = {9, 10, 32803, 34892}  # ICC and ITU Lab, mosaics, and what was made of them
 _COLOURS: dict[int, Colours] = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _CMYK: 4}
 _ALPHA: dict[int, Alpha] = {1: "premultiplied", 2: "straight"}
 _PLAIN_BITS = {1, 2, 4, 8}
 _COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}  # none, LZW, Deflate, PackBits, LZMA, Zstandard
 _BY_PILLOW = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}  # the same, CCITT and JPEG
 _CMYK_SAMPLES = 4
-_ICC, _ORIENTATION, _BITS = 34675, 274, 258
+_ICC, _ORIENTATION, _BITS, _INNER, _DNG = 34675, 274, 258, 330, 50706
+_SEVERAL = re.compile(r"^images=(?!1$)\d+$", re.MULTILINE)
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is wrong is said by the sentence
 logging.getLogger("tifffile").propagate = False
@@ -49,8 +53,12 @@ def _silence_libtiff() -> None:
 _silence_libtiff()
 
 
-def read_deep(file: BinaryIO, background: tuple[int, int, int], most_pixels: int) -> Image.Image | None:
+def read_deep(
+    file: BinaryIO, background: tuple[int, int, int], most_pixels: int
+) -> tuple[Image.Image | None, bool]:
     """The first page as a picture of eight bits, upright, opaque; None where Pillow reads it rightly.
+
+    And whether the file holds more pictures than this one.
 
     Raises:
         BadImage: a kind that is not read; its name is in the reason.
@@ -58,16 +66,42 @@ def read_deep(file: BinaryIO, background: tuple[int, int, int], most_pixels: int
     with tifffile.TiffFile(file) as opened:
         page = opened.pages.first
         _check_whole(page, file.seek(0, 2))
-        kind = _kind(page)
+        kind, several = _kind(page), _holds_several(opened)
+        _check_first(opened)
         if _is_plain(page):
             _check_plain(page, kind)
-            return None
+            return None, several
         _check(page, kind, most_pixels)
         found = page.tags.valueof(_ICC)
         profile = found if isinstance(found, bytes) else None
         image = _samples(page, kind, profile).picture(background)
         image = in_srgb(image, profile) if image.mode == "CMYK" else image
-        return upright(image.convert("RGB") if image.mode == "CMYK" else image, _orientation(page))
+        image = image.convert("RGB") if image.mode == "CMYK" else image
+        return upright(image, _orientation(page)), several
+
+
+def _holds_several(opened: tifffile.TiffFile) -> bool:
+    """Pages, or channels and slices behind one page, as ImageJ writes them; smaller copies do not count."""
+    page = opened.pages.first
+    if page.is_imagej and _SEVERAL.search(page.description):
+        return True
+    return _has_second(opened) and not opened.pages[1].aspage().is_reduced
+
+
+def _has_second(opened: tifffile.TiffFile) -> bool:
+    try:
+        return opened.pages[1] is not None
+    except IndexError:
+        return False
+
+
+def _check_first(opened: tifffile.TiffFile) -> None:
+    """Raises BadImage where the first page is not the picture: cameras put a small preview there."""
+    page = opened.pages.first
+    if _DNG in page.tags or (page.is_reduced and (_INNER in page.tags or _has_second(opened))):
+        raise BadImage(
+            tr("It is a picture of the kind {name}, of which only the preview could be read.", name=RAW)
+        )
 
 
 def _check_whole(page: tifffile.TiffPage, size: int) -> None:
@@ -117,6 +151,14 @@ def _check_plain(page: tifffile.TiffPage, kind: str) -> None:
                 "It is {kind} compressed by {method}, a kind that is not read.",
                 kind=kind,
                 method=_name(page.compression),
+            )
+        )
+    if int(page.photometric) in _BY_CAMERAS:
+        raise BadImage(
+            tr(
+                "It is {kind} in {colours} colours, a kind that is not read.",
+                kind=kind,
+                colours=_name(page.photometric),
             )
         )
     most = _COLOURS.get(int(page.photometric), 3) + 1

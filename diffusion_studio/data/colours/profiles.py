@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import Any
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+
+_ALIKE = 2  # levels of 255 by which the tables of sRGB profiles differ
 
 Shares = NDArray[np.floating[Any]]  # of full intensity
 
@@ -22,7 +25,7 @@ def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return image
     try:
         given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if _is_srgb(given):
+        if _is_srgb(profile):
             return image
         if image.mode == "L":
             return image.point(_levels(given))
@@ -60,7 +63,7 @@ def shares_in_srgb(colour: Shares, profile: bytes) -> Shares:
     kind = "gray" if colour.shape[2] == 1 else "rgb"
     values = np.rint(np.clip(colour, 0, 1) * 65535).astype(np.uint16)
     try:
-        if _is_srgb(ImageCms.ImageCmsProfile(io.BytesIO(profile))):
+        if _is_srgb(profile):
             return colour
         found = imagecodecs.cms_transform(
             values[..., 0] if kind == "gray" else values, profile, _srgb().tobytes(), colorspace=kind,
@@ -72,7 +75,17 @@ def shares_in_srgb(colour: Shares, profile: bytes) -> Shares:
     return shares
 
 
-def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    """By its name; GIMP's “Linear sRGB” and scRGB have other curves."""
-    name = ImageCms.getProfileDescription(profile).lower()
-    return "srgb" in name and "linear" not in name and "scrgb" not in name
+@lru_cache(maxsize=16)
+def _is_srgb(profile: bytes) -> bool:
+    """By what it does to colours: names say “sRGB” of linear light and of other primaries too.
+
+    Raises:
+        PyCMSError: it cannot be used.
+    """
+    given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    if given.profile.xcolor_space.strip() != "RGB":
+        return False
+    steps = np.array([0, 16, 64, 128, 192, 255], np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
+    found = ImageCms.profileToProfile(Image.fromarray(colours), given, _srgb(), outputMode="RGB")
+    return bool(np.abs(np.asarray(found).astype(int) - colours).max() <= _ALIKE)

@@ -58,6 +58,10 @@ class Space:
         return found
 
 
+ADOBE_RGB = Space(2.19921875, (*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06))
+"""What cameras mean by the code R03 of DCF, without a profile."""
+
+
 def _light(shares: Shares) -> Shares:
     """By the curve of sRGB (IEC 61966-2-1)."""
     found: Shares = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)

@@ -47,7 +47,7 @@ class RunKeeper:
         self._keep = keep  # checkpoints
         self._start = step
         self.step = step or -1  # newest on disk; −1: none yet
-        self.record: TimestepRecord | None = None  # written with the next losses
+        self.record: TimestepRecord | None = None  # written with the next that is
         self._recorded: TimestepRecord | None = None  # the newest of them
         self._unwritten: list[NDArray[np.float32]] = []
         self._notes: list[Callable[[Metrics], None]] = []  # not written yet
@@ -214,8 +214,8 @@ class RunKeeper:
         self._written = time.perf_counter()
 
     def _write_losses(self, metrics: Metrics) -> None:
-        if self._unwritten:
-            losses = np.concatenate(self._unwritten)
+        if self._unwritten or self.record is not None:  # the last one comes after the last losses
+            losses = np.concatenate([np.empty(0, np.float32), *self._unwritten])
             metrics.add(self._told_step - len(losses) + 1, losses, self.record)
             self._unwritten, self.record = [], None
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diffusion_studio.engine.loop import run_keeper
 from diffusion_studio.engine.runs import metrics_log
 from diffusion_studio.engine.runs.metrics_log import MetricsLog, MetricsTail
 from diffusion_studio.engine.runs.run import Run
@@ -21,7 +22,11 @@ def lines_of(path: Path, kind: str = "") -> list[dict[str, Any]]:
     return [line for line in lines if not kind or line["kind"] == kind]
 
 
-def test_that_the_lines_are_the_numbers_of_the_database(pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [run_keeper.WRITE_EVERY, 0.0])
+def test_that_the_lines_are_the_numbers_of_the_database(
+    every: float, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_keeper, "WRITE_EVERY", every)
     finish(begin(tmp_path / "run", tiny_config(pictures, steps=5)))
     run = Run.open(tmp_path / "run")
     before = run.metrics_log_path.read_bytes()

@@ -31,7 +31,7 @@ class Bar(Progress):
     """A bar, what is done before it, and details behind it; where nobody sees it move, a line now and then.
 
     Args:
-        quiet: nothing is shown at all.
+        quiet: no progress is shown at all.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -87,7 +87,7 @@ def watch(stream: Iterator[events.Event], shown: Bar, control: Control) -> None:
             case Forecast() if not told and not shown.quiet:
                 note(event.sentence)
                 told = True
-            case events.Warned(message=message) if not shown.quiet:
+            case events.Warned(message=message):
                 note(message)
             case events.Paused(reason=reason) if reason:
                 failure = reason
@@ -158,11 +158,15 @@ def check_event_files() -> None:
         )
 
 
-def with_event_files(stream: Stream, run: Path) -> Stream:
-    """Passes events on, and writes losses, speed, quality and samples into RUN/tensorboard."""
+def with_event_files(stream: Stream, run: Path, step: int) -> Stream:
+    """Passes events on, and writes losses, speed, quality and samples into RUN/tensorboard.
+
+    Args:
+        step: where the training begins or goes on: what a killed one wrote of later steps counts no more.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(run / FOLDER))
+    writer = SummaryWriter(str(run / FOLDER), purge_step=step + 1 if step else None)
     try:
         for event in stream:
             _write(writer, event)

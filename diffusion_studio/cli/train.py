@@ -58,9 +58,10 @@ class _Telling:
     json: bool = False
     event_files: bool = False
 
-    def told(self, stream: Iterator[events.Event], run: Path) -> Iterator[events.Event]:
+    def told(self, stream: Iterator[events.Event], session: Session) -> Iterator[events.Event]:
         """The same events, told on the way to whoever else wants them."""
-        stream = with_event_files(stream, run) if self.event_files else stream
+        if self.event_files:
+            stream = with_event_files(stream, session.run.path, session.counters.step)
         return as_json(stream) if self.json else stream
 
 
@@ -173,7 +174,7 @@ def _train(
             session = new_session(place, config, device, read, lambda: control.stopped, encode, ranks)
         shown.remove_task(reading)
         lead(session, ranks)
-        watch(telling.told(training(session, control), session.run.path), shown, control)
+        watch(telling.told(training(session, control), session), shown, control)
     return session
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import warnings
 
 import pytest
@@ -32,6 +33,16 @@ def test_that_a_quiet_training_says_what_is_wrong(said, tmp_path):
     code, out, errors = said("train", tmp_path / "gone", "--steps", "3", "--quiet", *SETS)
     assert (code, out) == (1, "")
     assert "There is no folder" in complaint(errors)
+
+
+def test_that_a_quiet_training_that_goes_on_says_what_is_wrong_with_it(said, pictures, tmp_path):
+    run = tmp_path / "run"
+    assert said("train", pictures, "--run", run, "--steps", "2", "--quiet", *SETS)[0] == 0
+    (run / "metrics.jsonl").unlink()
+    (run / "metrics.jsonl").mkdir()
+    code, _, errors = said("train", pictures, "--run", run, "--resume", "--steps", "4", "--quiet")
+    assert code == 0
+    assert "metrics.jsonl cannot be written" in complaint(errors)
 
 
 def test_that_lines_of_json_tell_what_happens(said, pictures, tmp_path):
@@ -115,18 +126,34 @@ def test_that_event_files_need_tensorboard(said, tmp_path, pictures, monkeypatch
     assert not (tmp_path / "run").exists()
 
 
-def test_that_tensorboard_reads_the_event_files(said, tmp_path, pictures):
-    run = tmp_path / "run"
+def _event_files_of(said, run, *arguments):
+    """What TensorBoard's own reader finds after a training."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own libraries
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-        previews = ["--set", "training.preview_count=4", "--set", "training.preview_share=0.5"]
-        sets = [*SETS, *previews]
-        assert said("train", pictures, "--run", run, "--steps", "4", "--tensorboard", *sets)[0] == 0
-        found = EventAccumulator(str(run / "tensorboard")).Reload()
+        assert said("train", *arguments, "--run", run, "--tensorboard")[0] == 0
+        return EventAccumulator(str(run / "tensorboard")).Reload()
+
+
+def _check_losses(found, run, last):
     steps, losses = _known(run)
     written = found.Scalars("loss")
-    assert [event.step for event in written] == steps == [1, 2, 3, 4]
+    assert [event.step for event in written] == steps == list(range(1, last + 1))
     assert all(math.isclose(event.value, loss) for event, loss in zip(written, losses, strict=True))
+
+
+def test_that_tensorboard_reads_the_event_files(said, tmp_path, pictures):
+    previews = ["--set", "training.preview_count=4", "--set", "training.preview_share=0.5"]
+    found = _event_files_of(said, tmp_path / "run", pictures, "--steps", "4", *SETS, *previews)
+    _check_losses(found, tmp_path / "run", 4)
     assert [event.step for event in found.Images("samples")] == [4]
+
+
+def test_that_steps_that_were_lost_are_none_for_tensorboard(said, tmp_path, pictures):
+    run = tmp_path / "run"
+    every = ["--set", "training.checkpoint_every=2"]
+    _event_files_of(said, run, pictures, "--steps", "4", *SETS, *every)
+    shutil.rmtree(run / "checkpoints" / "step-00000004")
+    found = _event_files_of(said, run, "--resume", pictures, "--steps", "6", *SETS)
+    _check_losses(found, run, 6)

@@ -88,8 +88,8 @@ def window(plan: Plan, note: Path) -> int:
     class Watched(diffusion_studio.app.App):
         """The window that works by itself and waits for the moment to close."""
 
-        def __init__(self, path: str = "") -> None:
-            super().__init__(path)
+        def __init__(self, path: str = "", crashed: str = "") -> None:
+            super().__init__(path, crashed)
             self.told = 0
             if plan.moment == "before pages":
                 self.shell.painted.connect(

@@ -1,10 +1,11 @@
 """Mutated pictures, and mutated files of runs, models, states and settings: a result or a sentence.
 
     python -m benchmarks.hostile pictures [--count 50000] [--seed 0]
-    python -m benchmarks.hostile files [--count 5000] [--seed 0]
+    python -m benchmarks.hostile files [--count 5000] [--seed 0] [--keep FOLDER]
 
 Counts what became of each: read, refused with a sentence, or a fault (any other exception, a wait of more
-than five seconds, a file opened outside of the folder, a program started). Exit code 1 after a fault.
+than five seconds, a file opened outside of the folder, a program started). Each fault is told at once, with
+the line that raised it, and `--keep` keeps the folder that made it. Exit code 1 after a fault.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -273,6 +275,7 @@ def main() -> int:
     parser.add_argument("what", choices=ATTACKS)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="where folders that made a fault are kept")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
@@ -281,23 +284,29 @@ def main() -> int:
     outcomes: Counter[str] = Counter()
     faults: list[str] = []
     slowest, watch = 0.0, Watch()
-    for kind, work, home in attack(options.count or usual, random.Random(options.seed)):
+    for number, (kind, work, home) in enumerate(attack(options.count or usual, random.Random(options.seed))):
         start, worked = time.monotonic(), time.process_time()
+        found: list[str] = []
         with watch.over(home) as seen:
             try:
                 outcome = work()
             except Exception as error:
-                outcome = "fault"
-                faults.append(f"{kind}: {type(error).__name__}: {str(error)[:150]}")
+                outcome, place = "fault", traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{Path(place.filename).name}:{place.lineno}"
+                found.append(f"{kind}: {type(error).__name__}: {str(error)[:150]} ({where})")
         seconds = time.process_time() - worked  # other programs do not count, unless nothing is done at all
         seconds = seconds if time.monotonic() - start < WAITED else time.monotonic() - start
         slowest = max(slowest, seconds)
-        faults += [f"{kind}: {what}" for what in seen]
-        faults += [f"{kind}: {seconds:.1f} s"] if seconds > SLOW else []
+        found += [f"{kind}: {what}" for what in seen]
+        found += [f"{kind}: {seconds:.1f} s"] if seconds > SLOW else []
         outcomes[outcome.split(":")[0]] += 1
+        faults += found
+        for line in found:
+            print(f"{number}: {line}", flush=True)
+        if found and options.keep is not None and options.what == "files":
+            shutil.copytree(home / "attacked", options.keep / str(number))
     told = f"{sum(outcomes.values())} {options.what}: {dict(outcomes)}; slowest {slowest:.2f} s"
     print(f"{told}; {len(faults)} faults")
-    print("\n".join(sorted(set(faults))))
     return 1 if faults else 0
 
 

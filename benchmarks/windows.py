@@ -1,14 +1,15 @@
 """Windows as a person leaves them: many of one home, and one for a long time.
 
     python -m benchmarks.windows ten [--count 10]
-    python -m benchmarks.windows soak [--minutes 60]
+    python -m benchmarks.windows soak [--minutes 60] [--notes FILE]
 
 `ten` opens so many windows of one home at the same time; each trains a small model and is closed. All must
 end well, every run must be whole and of its own name, and the memory of the windows must be sound. `soak`
 keeps one window busy with everything at once (a training with previews, autoencoders one after another,
 classifiers, chains that are computed anew, branched and taken back, sweeps over γ, a network of the plane,
-one page and one tab after another) and reads its memory once a minute; what it holds at the end must not be
-more than a twentieth above what it held after a fifth of the time. Exit code 1 when it is not so.
+one page and one tab after another) and reads its memory once a minute, by who holds it, and whenever it grew
+by a step, with what the window did before; what it holds at the end must not be more than a twentieth above
+what it held after a fifth of the time. Exit code 1 when it is not so.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
+from benchmarks.holdings import holdings, resident
 from benchmarks.measuring import table
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ TINY = {
 }  # fmt: skip
 BUSY = {**TINY, "training.steps": 0, "training.preview_share": 0.2, "training.checkpoint_every": 500}
 GROWTH = 1.05
+STEP = 8.0  # MB that memory grew by since it was last looked at, which is told by itself
 PATIENCE = 600.0  # seconds for all windows to end
 
 
@@ -52,9 +54,13 @@ def window(seconds: float, note: Path) -> int:
     class Busy(diffusion_studio.app.App):
         """The window that uses itself."""
 
-        def __init__(self, path: str = "") -> None:
-            super().__init__(path)
-            self.until, self.turns, self.held = time.monotonic() + seconds, itertools.count(), [0.0]
+        def __init__(self, path: str = "", crashed: str = "") -> None:
+            super().__init__(path, crashed)
+            self.until, self.turns = time.monotonic() + seconds, itertools.count()
+            self.held: list[dict[str, Any]] = []
+            self.steps: list[dict[str, Any]] = []
+            self.did: deque[str] = deque(maxlen=6)
+            self.most = 0.0
             self.watch = QTimer(self, interval=500 if seconds else 100)
             self.watch.timeout.connect(self.busy if seconds else self.end)
             self.ready.connect(self.begin)
@@ -80,42 +86,64 @@ def window(seconds: float, note: Path) -> int:
             turn = next(self.turns)
             if self.studio is None:
                 return
-            if len(self.held) <= (seconds - (self.until - time.monotonic())) // 60:
-                self.held.append(psutil.Process().memory_info().rss / 1e6)
-            self.studio.show_page(list(self.studio.pages)[turn % len(self.studio.pages)])
+            self.look(self.studio)
+            page = list(self.studio.pages)[turn % len(self.studio.pages)]
+            self.did.append(f"{turn} {page}")
+            self.studio.show_page(page)
             if turn % 3 == 0:
                 self.studio.sampling.tree.edit("seed", turn)
                 self.studio.sampling.tree.settle()
             self.do_more(turn, self.studio)
             if time.monotonic() > self.until:
                 self.watch.stop()
-                self.held.append(psutil.Process().memory_info().rss / 1e6)
+                self.held.append(holdings().as_dict())
                 step = self.studio.training.state.step
-                note.write_text(json.dumps({"held": self.held[1:], "turns": turn, "step": step}))
+                told = {"held": self.held, "steps": self.steps, "turns": turn, "step": step}
+                note.write_text(json.dumps(told))
                 self.close()
+
+        def look(self, studio: Studio) -> None:
+            """What is held: once a minute, and when it is more than it ever was."""
+            minute, now = (seconds - (self.until - time.monotonic())) / 60, resident()
+            if now > self.most + STEP:
+                before = {"minute": minute, "from": self.most}
+                did = [*self.did, f"step {studio.training.state.step}"]
+                self.steps.append({**before, **holdings().as_dict(), "did": did})
+                self.most = now
+            if len(self.held) < minute:
+                self.held.append(holdings().as_dict())
+                self.most = max(self.most, now)
 
         def do_more(self, turn: int, studio: Studio) -> None:
             """What else a window does, each now and then; whatever is at work already goes on."""
-            sampling, code = studio.sampling, studio.codes
+            sampling, code, did = studio.sampling, studio.codes, self.did.append
             if turn % 10 == 4:
                 studio.sample_page.side.show_tab(TABS[turn // 10 % len(TABS)][0])
+                did("a tab")
             if turn % 40 == 8:
                 sampling.branch()
+                did("a branch")
             if turn % 40 == 28:
                 sampling.tree.undo()
+                did("a branch taken back")
             if turn % 120 == 14:
                 studio.plane.start_learning()
+                did("a network of the plane")
             if turn % 120 == 34 and not code.state.busy:
                 code.edit("training.seconds", 30.0)
                 code.start()
+                did("an autoencoder")
             if turn % 240 == 54:
                 run = studio.training.state.run
                 sampling.choices.choose(MEMORISING + DIGITS if turn % 480 == 54 else str(run))
+                did("another model")
             if turn % 480 == 354:
                 sampling.beside.classifier.show(str(studio.training.state.run))
                 sampling.beside.classifier.train(10.0)
+                did("a classifier")
             if turn % 480 == 204:
                 sampling.beside.measure_trade()
+                did("a sweep")
 
     from diffusion_studio import __main__ as entrance
 
@@ -169,22 +197,41 @@ def ten(count: int) -> int:
     return 1 if found else 0
 
 
-def soak(minutes: float) -> int:
+def soak(minutes: float, notes: Path | None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         home, note = Path(folder) / "home", Path(folder) / "note.json"
         process = opened(home, 60 * minutes, note)
         words = process.communicate()
-        told: dict[str, Any] = json.loads(note.read_text()) if note.exists() else {"held": [0.0]}
+        told: dict[str, Any] = json.loads(note.read_text()) if note.exists() else {}
         found = complaints(home) + ([f"said {' '.join(words)[-300:]!r}"] if any(words) else [])
-    held = told["held"]
-    first = held[max(len(held) // 5, 1) - 1] if len(held) > 1 else held[0]
-    table(("minute", "MB"), [(n, f"{size:.0f}") for n, size in enumerate(held)])
+    found += [] if told else ["it left no word of its memory"]
+    if notes is not None:
+        notes.write_text(json.dumps(told, indent=1))
+    held, steps = told.get("held", []), told.get("steps", [])
+    print_holdings(held, steps)
     print("\n".join(found))
+    first, last = (held[len(held) // 5]["total"], held[-1]["total"]) if held else (0.0, 0.0)
     print(
         f"{minutes:g} minutes, {told.get('turns')} turns, trained to step {told.get('step')}: {first:.0f} MB "
-        f"after a fifth of it, {held[-1]:.0f} MB at the end; exit code {process.returncode}"
+        f"after a fifth of it, {last:.0f} MB at the end; exit code {process.returncode}"
     )
-    return 1 if found or process.returncode or held[-1] > GROWTH * first else 0
+    return 1 if found or process.returncode or last > GROWTH * first else 0
+
+
+def print_holdings(held: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
+    """MB by minute and by who holds them, and the steps of growth with what was done before."""
+    names = ("total", "heap", "used", "free", "top", "pieces", "anonymous", "files")
+    counts = ("blocks", "looked_for", "passed_over")
+
+    def row(found: dict[str, Any]) -> list[str]:
+        return [f"{found[name]:.0f}" for name in (*names, *counts)]
+
+    table(("minute", *names, *counts), [(n, *row(found)) for n, found in enumerate(held)])
+    for found in steps:
+        grew = f"minute {found['minute']:.1f}: {found['from']:.0f} to {found['total']:.0f} MB"
+        heap = f"heap {found['heap']:.0f}, used {found['used']:.0f}, free {found['free']:.0f}"
+        print(f"{grew} ({heap}, anonymous {found['anonymous']:.0f}, files {found['files']:.0f}) after "
+              f"{'; '.join(found['did'])}")  # fmt: skip
 
 
 def main() -> int:
@@ -192,11 +239,12 @@ def main() -> int:
     parser.add_argument("what", choices=["ten", "soak"], nargs="?")
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--notes", type=Path, help="where the figures of a soak are kept")
     parser.add_argument("--window", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.window:
         return window(float(options.window[0]), Path(options.window[1]))
-    return ten(options.count) if options.what == "ten" else soak(options.minutes)
+    return ten(options.count) if options.what == "ten" else soak(options.minutes, options.notes)
 
 
 if __name__ == "__main__":

@@ -69,16 +69,6 @@ class CodeSpec(Choice):
         size = self.channels * (shape[1] // self.factor) * (shape[2] // self.factor)
         return self.model_copy(update={"size": size})
 
-    def weights(self, shape: Shape) -> int:
-        """About how many numbers its two largest layers learn, which are nearly all, for images (C, H, W)."""
-        channels, height, width = shape
-        pixels = channels * height * width
-        if self.network == "linear":
-            return 2 * pixels * self.size
-        if self.network == "conv":
-            pixels = 2 * max(4, self.width // 4) * (height // 4) * (width // 4)
-        return 2 * pixels * self.width
-
 
 class HierarchySpec(Choice):
     """How many levels of latents there are, and the three restrictions that make it a diffusion model."""
@@ -268,7 +258,8 @@ class HierarchyNetwork(CodeNetwork):
         self.down = nn.ModuleList(_Down(above, below, spec.width) for below, above in pairs)
         if self.fixed:
             remaining = ENDS_AT_NOISE if hierarchy.standard_end else ENDS_EARLY
-            self.tables = fixed_tables(hierarchy.levels, remaining)
+            with torch.device("cpu"):  # numbers even where the weights are shapes alone
+                self.tables = fixed_tables(hierarchy.levels, remaining)
             self.encoder = nn.Identity()
         else:
             self.up = nn.ModuleList(_Up(below, above) for below, above in pairs)

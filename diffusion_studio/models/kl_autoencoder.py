@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from diffusion_studio.core.importing import importing
@@ -55,7 +56,7 @@ def build_kl(
         factor: f, 4 or 8.
         channels: c of the code.
     """
-    with importing():
+    with importing(), torch.device("cpu"):  # its own tensors, wherever the network's are
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     levels = {4: 3, 8: 4}[factor]

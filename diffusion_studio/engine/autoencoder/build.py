@@ -18,10 +18,24 @@ def decoder_of(config: AutoencoderConfig) -> Decoder:
 
 def build_network(config: AutoencoderConfig, shape: Shape) -> CodeNetwork:
     """A new network, its weights drawn from the seed of the config."""
-    decoder = decoder_of(config)
-    start, learns = decoder.log_variance(), decoder.learns
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        if isinstance(config, HVAEConfig):
-            return HierarchyNetwork(config.code, config.hierarchy, shape, start, learns)
-        return CodeNetwork(config.code, shape, isinstance(config, VAEConfig), start, learns)
+        return _built(config, shape, decoder_of(config).log_variance())
+
+
+def planned_network(config: AutoencoderConfig, shape: Shape) -> CodeNetwork:
+    """The same on the meta device: it has shapes, and takes no memory."""
+    start = decoder_of(config).log_variance()
+    with torch.device("meta"):
+        return _built(config, shape, start)
+
+
+def _built(config: AutoencoderConfig, shape: Shape, start: float) -> CodeNetwork:
+    """
+    Args:
+        start: ln σ² of the decoder.
+    """
+    learns = decoder_of(config).learns
+    if isinstance(config, HVAEConfig):
+        return HierarchyNetwork(config.code, config.hierarchy, shape, start, learns)
+    return CodeNetwork(config.code, shape, isinstance(config, VAEConfig), start, learns)

@@ -14,9 +14,10 @@ from torch import Tensor
 from diffusion_studio.core.autoencoder.decoders import Decoder
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import to_model_range, to_uint8
-from diffusion_studio.engine.autoencoder.build import build_network, decoder_of
+from diffusion_studio.engine.autoencoder.build import build_network, decoder_of, planned_network
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
-from diffusion_studio.engine.runs.checkpoints import CheckpointError, checkpoint_step, read_tensors
+from diffusion_studio.engine.runs.checkpoints import checkpoint_step, read_tensors
+from diffusion_studio.engine.runs.fitness import check_finite, check_shapes, stored_shapes
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.models.autoencoder import CodeNetwork, HierarchyNetwork, Shape
 
@@ -110,19 +111,18 @@ def open_model(path: Path, device: torch.device) -> CodeModel:
 
     Raises:
         RunError: none there, or a run of another kind.
-        CheckpointError: it belongs to another network.
+        CheckpointError: its weights do not fit the config, which is found out before the network is built.
     """
     run = Run.open_as(path, AutoencoderConfig)
     checkpoint, complaints = run.newest_checkpoint()
     data = run.config.data
     if not data.channels or not data.resolution:
         raise RunError(tr("{run} does not say what shape its images have.", run=run.name))
-    network = build_network(run.config, (data.channels, data.resolution, data.resolution))
-    try:
-        network.load_state_dict(read_tensors(checkpoint, AVERAGE))
-    except RuntimeError as error:
-        raise CheckpointError(
-            tr("{checkpoint} belongs to another network.", checkpoint=checkpoint)
-        ) from error
+    shape = (data.channels, data.resolution, data.resolution)
+    check_shapes(planned_network(run.config, shape), stored_shapes(checkpoint, AVERAGE), checkpoint)
+    tensors = read_tensors(checkpoint, AVERAGE)
+    check_finite(tensors, checkpoint)
+    network = build_network(run.config, shape)
+    network.load_state_dict(tensors)
     network = network.to(device).eval().requires_grad_(False)
     return CodeModel(run.config, network, checkpoint_step(checkpoint), run.name, complaints)

@@ -17,7 +17,7 @@ from diffusion_studio.core.devices import sent
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.autoencoder.bound import BoundTerms, bound_terms, squared_error
-from diffusion_studio.engine.autoencoder.build import build_network, decoder_of
+from diffusion_studio.engine.autoencoder.build import build_network, decoder_of, planned_network
 from diffusion_studio.engine.autoencoder.events import BoundTold, WeightChanged
 from diffusion_studio.engine.autoencoder.look import Onlooker
 from diffusion_studio.engine.autoencoder.model import AVERAGE, CodeModel
@@ -63,7 +63,7 @@ class AutoencoderTask:
         self._control, self._images, self._numbers = control, images, numbers
         self.decoder = decoder_of(config)
         shape = (images.channels, images.resolution, images.resolution)
-        check_count(config.code.weights(shape), device)
+        check_count(sum(part.numel() for part in planned_network(config, shape).parameters()), device)
         self.network = build_network(config, shape).to(device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._descent = Descent(self.network, self.average)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
@@ -103,9 +103,9 @@ def stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:
         ) from None
 
 
-def check_shapes(unet: UNet2DModel, stored: dict[str, tuple[int, ...]], folder: Path) -> None:
+def check_shapes(network: nn.Module, stored: dict[str, tuple[int, ...]], folder: Path) -> None:
     """Raises CheckpointError where weights do not belong to a network (on the meta device)."""
-    wanted = {name: tuple(tensor.shape) for name, tensor in unet.state_dict().items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     for name in wanted.keys() | stored.keys():
         if wanted.get(name) != stored.get(name):
             how = _difference(name, wanted.get(name), stored.get(name))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_studio.core.describe import with_values
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.autoencoder.events import BoundTold, Looked, WeightChanged
 from diffusion_studio.engine.autoencoder.model import open_model
@@ -176,6 +177,20 @@ def test_that_what_cannot_be_is_refused_in_a_sentence():
     wide = code_config("hvae", hierarchy__same_dimension=True)
     with pytest.raises(Refused, match="at most 3,072 numbers"):
         wide.check_images((3, 64, 64))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"code.width": 2048, "data.resolution": 512}, {"code.network": "conv"}, {"code.size": 1024},
+     {"data.channels": 3}],
+    ids=str,
+)  # fmt: skip
+def test_that_a_config_of_another_network_is_found_out_before_one_is_built(changes, tmp_path, monkeypatch):
+    session, _ = trained_in(tmp_path / "run", code_config("vae", training__steps=1))
+    Run(tmp_path / "run", with_values(session.run.config, list(changes.items()))).write_config()
+    monkeypatch.setattr("diffusion_studio.engine.autoencoder.model.build_network", None)
+    with pytest.raises(Refused, match="do not fit their config"):
+        open_model(tmp_path / "run", CPU)
 
 
 def endless() -> AutoencoderConfig:

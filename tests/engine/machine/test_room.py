@@ -10,14 +10,14 @@ import torch
 
 from diffusion_studio.core.describe import with_values
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.engine.autoencoder.build import build_network
+from diffusion_studio.engine.autoencoder.build import build_network, planned_network
+from diffusion_studio.engine.autoencoder.session import new_session
 from diffusion_studio.engine.classifier.training import ClassifierSpec, train_classifier
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Finished
 from diffusion_studio.engine.machine import room
-from diffusion_studio.engine.runs.autoencoder_config import AEConfig
-from diffusion_studio.models.autoencoder import CodeSpec
-from support.tiny import CPU, begin, finish, only, resume, tiny_config
+from support.codes import code_config
+from support.tiny import CPU, begin, finish, only, resume, tiny_config, write_pictures
 
 ENOUGH = 20 << 30
 
@@ -50,11 +50,31 @@ def test_that_a_giant_classifier_is_refused(tmp_path: Path, monkeypatch):
     assert "billion weights and need" in end.message
 
 
-@pytest.mark.parametrize("network", ["linear", "mlp", "conv"])
-def test_that_the_size_of_an_autoencoder_is_known_before_it_is_built(network):
-    code, shape = CodeSpec(network=network, width=512), (3, 32, 32)
-    built = sum(weights.numel() for weights in build_network(AEConfig(code=code), shape).parameters())
-    assert 0.7 * built < code.weights(shape) <= built
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("ae", {"code__network": "linear"}), ("vae", {}), ("vae", {"code__network": "conv"}),
+        ("ae", {"code__network": "kl"}), ("hvae", {}),
+        ("hvae", {"hierarchy__same_dimension": True, "hierarchy__fixed_encoder": True}),
+    ],
+)  # fmt: skip
+def test_that_the_size_of_an_autoencoder_is_known_before_it_is_built(kind, values):
+    config = code_config(kind, **values)
+    planned, built = (make(config, (3, 8, 8)) for make in (planned_network, build_network))
+    assert all(part.is_meta for part in (*planned.parameters(), *planned.buffers()))
+    assert [(name, part.shape) for name, part in planned.state_dict().items()] == [
+        (name, part.shape) for name, part in built.state_dict().items()
+    ]
+
+
+def test_that_a_giant_autoencoder_is_refused_before_it_is_built(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(room, "memory_of", lambda _: 10**5)  # enough for the encoder and the decoder alone
+    monkeypatch.setattr("diffusion_studio.engine.autoencoder.task.build_network", None)
+    source = str(write_pictures(tmp_path / "zoo"))
+    config = code_config("hvae", hierarchy__same_dimension=True, data__source=source)
+    with pytest.raises(Refused, match="billion weights and need"):
+        new_session(tmp_path / "run", config, CPU, Control())
+    assert not (tmp_path / "run").exists()
 
 
 def test_that_what_fits_is_not_refused(monkeypatch):

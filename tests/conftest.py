@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from support.qt import QT_TIERS, has_qt
+from support.turns import in_turn
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["DIFFUSION_STUDIO_LANGUAGE"] = "en"  # whatever the system speaks
@@ -48,6 +49,11 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if not has_qt() and any(map(collection_path.is_relative_to, tiers)) else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = in_turn(items, Path(__file__).parent)
+
+
 @pytest.fixture(autouse=True)
 def isolated_home(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
@@ -67,9 +73,18 @@ def own_dice(request: pytest.FixtureRequest) -> None:
     """A test that draws without a seed draws the same in every run, whatever ran before it in its process."""
     seed = zlib.crc32(request.node.nodeid.encode())
     random.seed(seed)
-    for name, sow in (("numpy", lambda it: it.random.seed(seed)), ("torch", lambda it: it.manual_seed(seed))):
+    for name, sow in (("numpy", _sow_numpy), ("torch", _sow_torch)):
         if name in sys.modules:  # where the test itself imports it first, it begins as in any new process
-            sow(sys.modules[name])
+            sow(sys.modules[name], seed)
+
+
+def _sow_numpy(numpy: Any, seed: int) -> None:
+    numpy.random.seed(seed)
+
+
+def _sow_torch(torch: Any, seed: int) -> None:
+    """Of the processor alone: for devices that are not here `manual_seed` notes the stack of its callers."""
+    torch.default_generator.manual_seed(seed)
 
 
 @pytest.fixture(autouse=True, scope="module")

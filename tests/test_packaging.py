@@ -26,6 +26,7 @@ from diffusion_studio import __version__
 from diffusion_studio.__main__ import ALL
 from starter import checks, commands, environment, project, system
 from starter.project import StartError
+from support.turns import LONG
 
 ROOT = project.ROOT
 
@@ -206,13 +207,52 @@ def test_that_root_installs_what_is_missing_after_an_update_if_need_be(linux):
 
 
 def test_that_one_failed_check_fails_them_all(monkeypatch, capsys):
-    codes = {"ruff": 1, "mypy": 0, "pytest": 0}
+    failing = ("ruff", "check", ".")
     monkeypatch.setattr(
-        checks, "_run", lambda check: checks.Outcome(" ".join(check), not codes[check[0]], 0.1)
+        checks, "_command", lambda check: [sys.executable, "-c", f"import sys; sys.exit({check == failing})"]
     )
     assert checks.run_all([]) == 1
     assert "FAILED  ruff check ." in capsys.readouterr().err
     assert checks.run_all(["tests/core"]) == 0
+
+
+WAITS = """
+import pathlib, sys
+if any(pathlib.Path(sys.argv[1]).exists() for _ in range(10_000_000)):
+    sys.exit("two errors")
+"""
+
+
+def test_that_types_are_looked_at_beside_the_tests(tmp_path, monkeypatch, capsys):
+    begun = tmp_path / "begun"
+    scripts = {
+        checks.TYPES: WAITS, checks.OTHER_TESTS: "import pathlib, sys; pathlib.Path(sys.argv[1]).touch()",
+    }  # fmt: skip
+    monkeypatch.setattr(
+        checks, "_command", lambda check: [sys.executable, "-c", scripts.get(check, ""), str(begun)]
+    )
+    assert checks.run_all([]) == 1
+    told = capsys.readouterr().err
+    assert "— mypy\ntwo errors\n" in told
+    assert "FAILED  mypy (beside the tests)" in told and told.count("ok    ") == 4
+
+
+def test_that_what_runs_beside_ends_with_what_was_stopped(monkeypatch):
+    monkeypatch.setattr(checks, "_command", lambda check: [sys.executable, "-c", "while True: pass"])
+    with pytest.raises(KeyboardInterrupt), checks._begun(checks.TYPES) as process:
+        raise KeyboardInterrupt
+    assert process.returncode
+
+
+def test_that_checks_keep_bytecode_whatever_the_person_does(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    command = [sys.executable, "-c", "import sys; sys.exit(sys.dont_write_bytecode)"]
+    monkeypatch.setattr(checks, "_command", lambda check: command)
+    assert checks.run_quick() == 0
+
+
+def test_that_every_file_that_takes_long_is_there():
+    assert [name for name in LONG if not (ROOT / "tests" / name).is_file()] == []
 
 
 def test_that_an_unknown_command_shows_the_usage(capsys):
@@ -253,7 +293,7 @@ def test_that_check_is_all_of_test_but_the_tests(monkeypatch):
     ran: list[str] = []
     monkeypatch.setattr(environment, "prepare", lambda extras: None)
     monkeypatch.setattr(
-        checks, "_run", lambda check: ran.append(check[0]) or checks.Outcome(check[0], True, 0.1)
+        checks, "_run", lambda check: ran.append(check[0]) or checks.Outcome(check[0], True, "0.1 s")
     )
     assert commands.main(["check"]) == 0
     assert ran == ["ruff", "ruff", "mypy"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ _LIMITS = {
 }  # fmt: skip
 _WEIGHTS = {torch.float32, torch.float16, torch.bfloat16, torch.float64}
 _MOST_LEVELS, _WIDEST = 16, 65_536
+_called: set[str] = set()
+"""Configs, with the sides of their pictures, of networks whose call was followed to its end."""
 
 
 def check_numbers(config: dict[str, Any]) -> None:
@@ -131,8 +134,11 @@ def _by(shape: tuple[int, ...]) -> str:
 def check_call(unet: UNet2DModel, sides: tuple[int, int]) -> None:
     """Raises CheckpointError where a network (on the meta device) fails in its first call.
 
-    Nothing is computed: only shapes are followed.
+    Nothing is computed: only shapes are followed, and of one config once, for they hang on nothing else.
     """
+    asked = json.dumps([dict(unet.config), sides], sort_keys=True, default=str)
+    if asked in _called:
+        return
     x = torch.empty(1, int(unet.config.in_channels), *sides, device="meta")
     t = torch.zeros(1, dtype=torch.long, device="meta")
     classed = unet.config.num_class_embeds or unet.config.class_embed_type
@@ -155,6 +161,7 @@ def check_call(unet: UNet2DModel, sides: tuple[int, int]) -> None:
                 made=_by(tuple(found.shape[2:])),
             )
         )
+    _called.add(asked)
 
 
 def check_finite(tensors: dict[str, Tensor], folder: Path) -> None:

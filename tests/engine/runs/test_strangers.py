@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import pytest
@@ -64,6 +65,26 @@ def test_that_a_pickle_of_any_variant_is_refused_by_its_name(tmp_path: Path) -> 
     (folder / "unet" / WEIGHTS).rename(folder / "unet" / "diffusion_pytorch_model.non_ema.bin")
     with pytest.raises(CheckpointError, match=r"non_ema\.bin, a pickle"):
         load_model(folder, CPU)
+
+
+def test_that_the_shapes_of_a_network_are_followed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    folders = [
+        pipeline(UNet2DModel(**(SMALL | {"sample_size": side})), diffusers.DDPMScheduler(), tmp_path / name)
+        for side, name in ((20, "a"), (20, "b"), (24, "c"))
+    ]
+    followed = UNet2DModel.forward
+
+    def forward(self: UNet2DModel, x: torch.Tensor, *rest: Any, **named: Any) -> Any:
+        asked.append(x.shape[2])
+        return followed(self, x, *rest, **named)
+
+    monkeypatch.setattr(UNet2DModel, "forward", forward)
+    for folder in folders:
+        load_model(folder, CPU)
+    assert asked == [20, 24]
 
 
 SCHEDULERS = sorted(name for name in dir(diffusers) if name.endswith("Scheduler"))

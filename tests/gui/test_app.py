@@ -119,10 +119,9 @@ def test_that_rail_and_keys_lead_to_every_page(qtbot, open_app):
 
 
 def test_that_undo_belongs_to_the_page_that_is_shown(qtbot, open_app):
-    app = open_app()
+    app = open_app(page="train")
     app.studio.sampling.tree.edit("seed", 3)
     app.studio.sampling.tree.settle()
-    app.studio.show_page("train")
     assert not app.shell.header._undo.isEnabled()
     app.studio.training.edit("seed", 4)
     app.studio.training.settle()
@@ -137,7 +136,7 @@ def test_that_undo_belongs_to_the_page_that_is_shown(qtbot, open_app):
 def test_that_a_dropped_folder_becomes_the_data_of_the_train_page(qtbot, open_app, tmp_path):
     folder = write_pictures(tmp_path / "zoo")
     (folder / "ape" / "broken.png").write_bytes(b"no")
-    app = open_app()
+    app = open_app(page="runs")
     assert drop(app.shell, folder)
     settle(qtbot, app)
     page = app.studio.train_page
@@ -154,8 +153,7 @@ def test_that_a_dropped_folder_becomes_the_data_of_the_train_page(qtbot, open_ap
 
 def test_that_a_dropped_file_stands_for_its_folder(qtbot, open_app, tmp_path):
     folder = write_pictures(tmp_path / "zoo", classes=())
-    app = open_app()
-    app.studio.show_page("train")
+    app = open_app(page="train")
     drop(app.shell, folder / "0.png")
     settle(qtbot, app)
     assert app.studio.training.state.data.name == "zoo"
@@ -178,8 +176,7 @@ def test_that_what_is_no_file_is_not_taken(open_app):
 
 def test_that_a_dropped_run_opens_on_the_sample_page(qtbot, open_app, tmp_path):
     finish(begin(tmp_path / "mine", tiny_config(steps=2)))
-    app = open_app()
-    app.studio.show_page("train")
+    app = open_app(page="train")
     drop(app.shell, tmp_path / "mine")
     settle(qtbot, app)
     assert app.shell.current_page is app.studio.sample_page
@@ -195,7 +192,7 @@ def test_that_the_path_of_the_command_line_is_opened(open_app, tmp_path):
 
 def test_that_a_folder_without_images_is_a_sentence_and_no_old_pictures(qtbot, open_app, tmp_path):
     (tmp_path / "empty").mkdir()
-    app = open_app()
+    app = open_app(page="train")
     drop(app.shell, tmp_path / "empty")
     settle(qtbot, app)
     page = app.studio.train_page
@@ -206,7 +203,7 @@ def test_that_a_folder_without_images_is_a_sentence_and_no_old_pictures(qtbot, o
 
 
 def test_that_the_theme_changes_and_is_remembered(open_app):
-    app = open_app()
+    app = open_app(page="runs")
     for mode in ("dark", "light"):
         app.shell.rail.theme_requested.emit(mode)
         assert theme().mode == mode
@@ -214,7 +211,7 @@ def test_that_the_theme_changes_and_is_remembered(open_app):
 
 
 def test_that_a_device_is_for_every_page_and_remembered(open_app, monkeypatch):
-    app = open_app()
+    app = open_app(page="runs")
     heard = []
     for key, model in app.studio.models.items():
         monkeypatch.setattr(model, "use_device", lambda name, key=key: heard.append((key, name)))
@@ -226,7 +223,7 @@ def test_that_a_device_is_for_every_page_and_remembered(open_app, monkeypatch):
 
 def test_that_every_part_that_trains_or_measures_takes_the_device(open_app):
     """The one that was remembered at the start, and the one that is chosen in the rail from then on."""
-    app = open_app(computed=False)
+    app = open_app(computed=False, page="runs")
     train, codes = app.studio.training, app.studio.codes
     parts = (train.training, codes.training, codes.measuring)
     assert [part._device for part in parts] == ["auto"] * 3

@@ -19,7 +19,7 @@ from diffusion_studio.widgets.look.theme import theme
 
 @pytest.fixture
 def app(open_app: Any) -> Any:
-    yield open_app(computed=False)
+    yield open_app(computed=False, page="runs")
     theme().set_text_size(100)
     theme().set_reduced_motion(None)
 
@@ -63,7 +63,7 @@ def test_that_another_folder_of_runs_counts_from_the_next_start(
     app.studio.settings.edit("runs", str(tmp_path))
     assert app.studio.runs._runs_dir == places.runs_dir()
     app.close()
-    assert open_app(computed=False).studio.runs._runs_dir == tmp_path
+    assert open_app(computed=False, page="runs").studio.runs._runs_dir == tmp_path
 
 
 def test_that_a_folder_that_cannot_be_made_or_shown_is_told(app: Any, monkeypatch: Any) -> None:

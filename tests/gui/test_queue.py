@@ -12,10 +12,9 @@ from support.tiny import tiny_config
 
 def test_that_parameters_and_runs_are_queued_seen_and_taken_out(qtbot, open_app, isolated_home):
     create_run(places.runs_dir() / "mine", tiny_config(), {})
-    app = open_app()
+    app = open_app(page="train")
     studio, begun = app.studio, []
     studio.queue._begin = begun.append
-    studio.show_page("train")
     control = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     qtbot.keyClick(app.shell, Qt.Key.Key_Return, control)
     assert ("queue", "1") in studio.train_page.chips()

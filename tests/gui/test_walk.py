@@ -36,7 +36,7 @@ def walk(qtbot: Any, open_app: Any, monkeypatch: Any, page: str) -> Walk:
     )
     if page in WITH_A_RUN:
         finish(begin(run, config))
-    app = open_app()
+    app = open_app(page=page)
     app.shell.resize(LEAST)  # the less there is to paint, the sooner it is done
     studio = app.studio
     studio.plane.player.stop()

@@ -38,10 +38,15 @@ def apps() -> Iterator[Callable[[], App]]:
 
 
 def windows(qtbot: Any, make_app: Callable[..., App]) -> Opener:
-    """Opens windows and waits until their pages are there; each as large as on a common screen at first."""
+    """Opens windows and waits until their pages are there; each as large as on a common screen at first.
 
-    def open_app(path: str | Path = "", *, computed: bool = True) -> App:
+    With `page` at that page: the first one, which nobody asks for then, takes most of the time of opening.
+    """
+
+    def open_app(path: str | Path = "", *, computed: bool = True, page: str = "") -> App:
         app = make_app(path)
+        if page:
+            app.memory.set("page", page)
         if app.memory.get("geometry") is None:
             app.shell.resize(COMFORTABLE)  # whatever the screen is that there is without one
         with qtbot.waitSignal(app.ready), qtbot.waitActive(app.shell):

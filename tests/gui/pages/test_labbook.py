@@ -78,8 +78,7 @@ def click(qtbot, page, row: int, column: int = NAMED, modifier=Qt.KeyboardModifi
 def test_that_a_run_is_renamed_tagged_noted_and_starred_by_keys_and_all_is_undone(
     qtbot, open_app, folder, press
 ):
-    app = open_app()
-    app.studio.show_page("runs")
+    app = open_app(page="runs")
     page = listed(qtbot, app.studio.runs_page, folder)
     press(Qt.Key.Key_F2)
     assert page.card.name.hasFocus()

@@ -17,7 +17,7 @@ def test_that_the_button_of_the_banner_asks_for_the_folder(qtbot, open_app, isol
     zoo, run = write_pictures(tmp_path / "zoo"), isolated_home / "runs" / "mine"
     finish(begin(run, tiny_config(zoo, steps=2)))
     far = zoo.rename(tmp_path / "far")
-    studio = open_app().studio
+    studio = open_app(page=key).studio
     page = studio.pages[key]
     moved = studio.sampling.beside.moved if key == "sample" else page.model.moved
     found: list[Path] = []

@@ -13,9 +13,7 @@ SMALL = {"code.width": 16, "training.batch_size": 32, "training.seconds": 0.0, "
 
 @pytest.fixture
 def app(open_app):
-    app = open_app()
-    app.studio.show_page("autoencoder")
-    return app
+    return open_app(page="autoencoder")
 
 
 @pytest.fixture

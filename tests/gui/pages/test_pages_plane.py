@@ -30,8 +30,7 @@ Key = Qt.Key
 @pytest.fixture
 def page(open_app, monkeypatch):
     monkeypatch.setattr(plane_player, "PATIENCE", 60.0)  # a seek arrives at once, however busy the machine
-    app = open_app(computed=False)
-    app.studio.show_page("plane")
+    app = open_app(computed=False, page="plane")
     page = app.studio.plane_page
     page.model.player.stop()
     page.model.edit("count", 200)

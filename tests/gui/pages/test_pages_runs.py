@@ -27,8 +27,7 @@ def run(isolated_home):
 
 @pytest.fixture
 def app(qtbot, open_app):
-    app = open_app()
-    app.studio.show_page("runs")
+    app = open_app(page="runs")
     listed(qtbot, app)
     return app
 
@@ -69,8 +68,7 @@ def test_that_a_run_is_listed_with_its_facts(qtbot, run, app):
 
 def test_that_a_broken_run_says_why_and_offers_nothing_that_cannot_be(qtbot, run, open_app):
     (run / "config.json").write_text("{")
-    app = open_app()
-    app.studio.show_page("runs")
+    app = open_app(page="runs")
     listed(qtbot, app)
     page = app.studio.runs_page
     assert "config.json" in page.card.facts.text()

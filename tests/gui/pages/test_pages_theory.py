@@ -23,9 +23,7 @@ from support.tiny import begin, finish, tiny_config
 
 @pytest.fixture
 def app(open_app):
-    app = open_app()
-    app.studio.show_page("theory")
-    return app
+    return open_app(page="theory")
 
 
 def test_that_every_part_is_shown(app, qtbot):

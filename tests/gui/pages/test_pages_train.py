@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QInputDialog, QLabel
 
+from diffusion_studio.core.describe import with_values
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.machine.remote import Remote
 from diffusion_studio.engine.runs.run import Run
@@ -23,16 +24,12 @@ TINY = {
 
 @pytest.fixture
 def app(open_app):
-    app = open_app()
-    app.studio.show_page("train")
-    return app
+    return open_app(page="train")
 
 
 @pytest.fixture
 def page(app):
-    for path, value in TINY.items():
-        app.studio.training.edit(path, value)
-    app.studio.training.settle()
+    app.studio.training.editor.set(with_values(app.studio.training.config, TINY.items()))
     return app.studio.train_page
 
 

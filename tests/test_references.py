@@ -22,31 +22,36 @@ PAGES = {
 }
 
 
-def test_that_every_source_names_a_reference():
-    found = [
-        (f"{name}:{line}", source)
-        for name, path in MODULES.items()
-        for line, source in sources(ast.parse(path.read_text(encoding="utf-8")))
-    ]
-    assert len(found) > 150
-    assert [(where, bad) for where, source in found for bad in wrong(source, KNOWN)] == []
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in (MODULES | PAGES).items()}
 
 
-@pytest.mark.parametrize("name", [*MODULES, *PAGES])
-def test_that_prose_cites_what_the_references_know(name: str):
-    text = (MODULES | PAGES)[name].read_text(encoding="utf-8")
-    assert unknown_names(text, KNOWN) == []
-    assert re.search(r"\b(?:[SLK] \d|C \d\.|MATHS)", text) is None, "a shorthand that nobody else knows"
+@pytest.fixture(scope="module")
+def cited() -> dict[str, list[tuple[int, str]]]:
+    """Line and text of every source, by module."""
+    return {name: list(sources(ast.parse(TEXTS[name]))) for name in MODULES}
 
 
-@pytest.mark.parametrize("name", [*MODULES, *PAGES])
-def test_that_every_number_is_one_that_the_text_prints(name: str):
+def test_that_every_source_names_a_reference(cited):
+    assert sum(map(len, cited.values())) > 150
+    assert [
+        (f"{name}:{line}", bad)
+        for name, found in cited.items()
+        for line, source in found
+        for bad in wrong(source, KNOWN)
+    ] == []
+
+
+def test_that_prose_cites_what_the_references_know():
+    assert {name: bad for name, text in TEXTS.items() if (bad := unknown_names(text, KNOWN))} == {}
+    shorthand = re.compile(r"\b(?:[SLK] \d|C \d\.|MATHS)")  # that nobody else knows
+    assert {name: found[0] for name, text in TEXTS.items() if (found := shorthand.search(text))} == {}
+
+
+def test_that_every_number_is_one_that_the_text_prints(cited):
     """Equations, lemmas, remarks, algorithms, figures and sections of the texts that are followed."""
-    text = (MODULES | PAGES)[name].read_text(encoding="utf-8")
-    found = in_prose(text)
-    if name in MODULES:
-        found += [source for _, source in sources(ast.parse(text))]
-    assert [bad for source in found for bad in unprinted(source)] == []
+    for name, text in TEXTS.items():
+        found = [*in_prose(text), *(source for _, source in cited.get(name, ()))]
+        assert [bad for source in found for bad in unprinted(source)] == [], name
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def skips_what_is_no_number(folder: Path) -> None:
 
 def trains(folder: Path, close: float = 2e-3, **config: Any) -> None:
     """A whole training gives the losses that the processor gives, and goes on from its checkpoint."""
-    settings = tiny_config(write_pictures(folder / "data"), T=T, preview_count=2, **config)
+    settings = tiny_config(write_pictures(folder / "data"), T=T, **config)
     told = [
         list(train(new_session(folder / device.type, settings, device), Control()))
         for device in (DEVICE, CPU)
@@ -119,7 +119,8 @@ def _trainings() -> Iterator[tuple[str, Case]]:
     for kind in READINGS:
         for variance in VARIANCES:
             objective = {"predict": kind, "variance": variance}
-            yield f"step {kind} {variance}", partial(steps, objective=objective)
+            levels = (1, 2) if variance == "hybrid" else SHALLOW
+            yield f"step {kind} {variance}", partial(steps, multipliers=levels, objective=objective)
     for kind, schedule in ready(Schedule).items():
         yield f"step schedule {kind}", partial(steps, multipliers=SHALLOW, schedule=schedule)
     for name, family in (("weight", Weight), ("loss", Loss), ("density", TimeDensity)):
@@ -129,7 +130,7 @@ def _trainings() -> Iterator[tuple[str, Case]]:
     yield "step in bf16", partial(steps, close=0.05, precision="bf16", objective=EVERYTHING)
     yield "step that is no number", skips_what_is_no_number
     yield "training without labels", partial(trains, conditional=False)
-    yield "training of everything", partial(trains, objective=EVERYTHING)
+    yield "training of everything", partial(trains, objective=EVERYTHING, preview_count=2)
     yield "training in bf16 with Muon", partial(trains, close=0.05, precision="bf16", optimizer="muon")
     yield "training of a schedule", partial(trains, schedule=LearnedSchedule())
 
@@ -141,13 +142,14 @@ def _trainings() -> Iterator[tuple[str, Case]]:
 def _trained() -> Path:
     """A run with two checkpoints, a learned variance and a classifier; trained on the processor."""
     place = Path(mkdtemp())
-    settings = tiny_config(
+    usual = tiny_config(
         write_pictures(place / "data"),
         T=T,
         objective={"variance": "hybrid"},
         checkpoint_every=2,
         held_out=0.3,
     )
+    settings = with_value(usual, "model.multipliers", SHALLOW)
     list(train(new_session(place / "run", settings, CPU), Control()))
     list(train_classifier(place / "run", QUICK, CPU, Control()))
     return place / "run"

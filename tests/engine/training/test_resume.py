@@ -27,7 +27,8 @@ from support.tiny import (
     write_pictures,
 )
 
-STEPS = 12
+STEPS, FEW = 12, 6
+PLAIN = {"steps": STEPS, "checkpoint_every": 4}
 VARIANTS = {
     "digits": {},
     "mirrored": {"flip": True},
@@ -41,13 +42,21 @@ VARIANTS = {
 
 @pytest.fixture(params=list(VARIANTS))
 def config(request: pytest.FixtureRequest, pictures: Path) -> RunConfig:
-    changes = {"steps": STEPS, "checkpoint_every": 1000} | VARIANTS[request.param]
+    changes = {"steps": FEW, "checkpoint_every": 1000} | VARIANTS[request.param]
     return tiny_config(**changes) if request.param == "digits" else tiny_config(pictures, **changes)
 
 
 @pytest.fixture
 def plain(pictures: Path) -> RunConfig:
-    return tiny_config(pictures, steps=STEPS, checkpoint_every=4)
+    return tiny_config(pictures, **PLAIN)
+
+
+@pytest.fixture(scope="module")
+def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A training that was never interrupted."""
+    session = begin(tmp_path_factory.mktemp("whole") / "run", tiny_config(pictures, **PLAIN))
+    finish(session)
+    return session
 
 
 def steps_of(session: Session, limit: int) -> Iterator[events.Event]:
@@ -73,9 +82,9 @@ def same_training(a: Session, b: Session) -> None:
 def test_that_two_halves_equal_the_whole(config: RunConfig, tmp_path: Path) -> None:
     whole = begin(tmp_path / "whole", config)
     told = finish(whole)
-    finish(begin(tmp_path / "halves", with_training(config, steps=STEPS // 2)))
-    halves = resume(tmp_path / "halves", with_training(begin_config(tmp_path / "halves"), steps=STEPS))
-    assert halves.counters.step == STEPS // 2
+    finish(begin(tmp_path / "halves", with_training(config, steps=FEW // 2)))
+    halves = resume(tmp_path / "halves", with_training(begin_config(tmp_path / "halves"), steps=FEW))
+    assert halves.counters.step == FEW // 2
     assert halves.counters.seconds > 0
     finish(halves)
     same_training(whole, halves)
@@ -96,9 +105,7 @@ def test_that_resuming_reads_back_exactly_what_was_there(config: RunConfig, tmp_
     assert again.notes == ()
 
 
-def test_that_many_short_pieces_equal_the_whole(plain: RunConfig, tmp_path: Path) -> None:
-    whole = begin(tmp_path / "whole", plain)
-    finish(whole)
+def test_that_many_short_pieces_equal_the_whole(plain: RunConfig, whole: Session, tmp_path: Path) -> None:
     pieces = begin(tmp_path / "pieces", with_training(plain, steps=1))
     finish(pieces)
     for limit in (2, 3, 7, STEPS):
@@ -109,10 +116,8 @@ def test_that_many_short_pieces_equal_the_whole(plain: RunConfig, tmp_path: Path
 
 
 def test_that_a_training_cut_off_in_the_middle_ends_as_if_nothing_had_happened(
-    plain: RunConfig, tmp_path: Path
+    plain: RunConfig, whole: Session, tmp_path: Path
 ) -> None:
-    whole = begin(tmp_path / "whole", plain)
-    finish(whole)
     cut = begin(tmp_path / "cut", plain)
     told = list(steps_of(cut, 7))
     assert cut.run.step == 4
@@ -144,9 +149,9 @@ def test_that_losses_of_an_abandoned_branch_stay_readable(plain: RunConfig, tmp_
     assert not np.array_equal(first.losses[9:], second.losses[1:])
 
 
-def test_that_a_run_without_a_checkpoint_begins_again_and_says_so(plain: RunConfig, tmp_path: Path) -> None:
-    whole = begin(tmp_path / "whole", plain)
-    finish(whole)
+def test_that_a_run_without_a_checkpoint_begins_again_and_says_so(
+    plain: RunConfig, whole: Session, tmp_path: Path
+) -> None:
     cut = begin(tmp_path / "cut", plain)
     list(steps_of(cut, 2))
     again = resume(tmp_path / "cut")
@@ -156,15 +161,16 @@ def test_that_a_run_without_a_checkpoint_begins_again_and_says_so(plain: RunConf
     same_training(whole, again)
 
 
-def test_that_a_stop_before_the_first_step_can_be_resumed(plain: RunConfig, tmp_path: Path) -> None:
+def test_that_a_stop_before_the_first_step_can_be_resumed(
+    plain: RunConfig, whole: Session, tmp_path: Path
+) -> None:
     control = Control()
     control.stop()
     assert finish(begin(tmp_path / "run", plain), control)[-1].outcome == "stopped"
-    again, whole = resume(tmp_path / "run"), begin(tmp_path / "whole", plain)
+    again = resume(tmp_path / "run")
     assert again.counters.step == 0
     assert again.notes == ()
     finish(again)
-    finish(whole)
     same_training(whole, again)
 
 
@@ -185,7 +191,7 @@ def test_that_what_defines_a_run_cannot_change(
 ) -> None:
     from diffusion_studio.core.describe import with_value
 
-    session = begin(tmp_path / "run", plain)
+    session = begin(tmp_path / "run", with_training(plain, steps=1))
     finish(session)
     with pytest.raises(RunError, match=rf"The {path.split('.')[0]} of run cannot change"):
         resume(tmp_path / "run", with_value(session.config, path, value))
@@ -236,7 +242,7 @@ def test_that_a_lost_manifest_does_not_stop_anything(plain: RunConfig, tmp_path:
 
 
 def test_that_a_checkpoint_of_another_network_is_refused(plain: RunConfig, tmp_path: Path) -> None:
-    finish(begin(tmp_path / "run", plain))
+    finish(begin(tmp_path / "run", with_training(plain, steps=1)))
     config = tmp_path / "run" / "config.json"
     config.write_text(config.read_text().replace('"width": 8', '"width": 16'))
     with pytest.raises(ValueError, match="belongs to another network"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import random
 import sys
@@ -47,6 +48,17 @@ def pytest_report_header() -> str | None:
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     tiers = (Path(__file__).parent / tier for tier in QT_TIERS)
     return True if not has_qt() and any(map(collection_path.is_relative_to, tiers)) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported stays: the collector neither looks for it meanwhile nor passes through it later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -121,18 +121,27 @@ def test_that_doctor_reports_this_machine(said):
     assert "torch" in out
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["sample", "--help"], ["evaluate", "RUN", "--images", "2"]]
-)
-def test_that_a_console_without_greek_letters_shows_what_it_can(arguments, run):
+END = "– end of a command –"
+CALLS = f"""
+import sys
+END = {END!r}
+from diffusion_studio.__main__ import main
+run = sys.argv[1]
+for words in (["--help"], ["train", "--help"], ["sample", "--help"], ["evaluate", run, "--images", "2"]):
+    sys.argv[1:] = words
+    assert main() == 0, words
+    print(END, flush=True)
+"""
+
+
+def test_that_a_console_without_greek_letters_shows_what_it_can(run):
     """As in Windows, also where the output goes to a file."""
-    words = [str(run) if word == "RUN" else word for word in arguments]
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
-    done = subprocess.run(
-        [sys.executable, "-m", "diffusion_studio", *words], capture_output=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", CALLS, str(run)], capture_output=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.decode("cp1252") and b"Traceback" not in done.stderr
+    *said, rest = done.stdout.decode("cp1252").split(END)
+    assert len(said) == 4 and all(words.strip() for words in said) and not rest.strip()
+    assert b"Traceback" not in done.stderr
 
 
 def test_that_a_device_of_no_such_form_is_wrong_usage(said, run, tmp_path):

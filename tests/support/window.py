@@ -17,7 +17,7 @@ from diffusion_studio.pages.shell import COMFORTABLE
 from diffusion_studio.widgets.look.theme import theme
 
 Opener = Callable[..., App]
-COLLECTED_EVERY = 4
+COLLECTED_EVERY = 8
 _windows = itertools.count()
 
 

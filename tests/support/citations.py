@@ -51,7 +51,8 @@ _PLACE = re.compile(
 )
 _NAME, _YEAR = r"[A-ZÀ-Ž][\w-]*[a-zà-ž]", r"(?:19|20)\d\d\b(?![-–]\d)"
 _BY_YEAR = re.compile(rf"\b{_NAME}(?: et al\.| & {_NAME}) {_YEAR}|(?<=\(){_NAME} {_YEAR}(?=[),;])")
-_BEFORE_EQUATION = re.compile(r"(.{0,40}?)(?:,? after|,)? eq\. \d")
+_EQUATION = re.compile(r"(?:,? after|,)? eq\. \d")
+_BEFORE = 40  # letters in front of an equation, in which its text is named
 
 
 def keys(text: str) -> frozenset[str]:
@@ -104,12 +105,13 @@ def _of_call(node: ast.AST) -> Iterator[ast.expr]:
 def unknown_names(text: str, known: frozenset[str]) -> list[str]:
     """What prose cites and the references lack: papers by author and year, equations of a text."""
     flat = " ".join(text.replace("#", " ").split())
-    papers = [name for name in _BY_YEAR.findall(flat) if name not in known]
-    return papers + [
-        match[0]
-        for match in _BEFORE_EQUATION.finditer(flat)
-        if not any(match[1].endswith(key) for key in known)
-    ]
+    found = [name for name in _BY_YEAR.findall(flat) if name not in known]
+    last = 0
+    for match in _EQUATION.finditer(flat):
+        before, last = flat[max(last, match.start() - _BEFORE) : match.start()], match.end()
+        if not any(before.endswith(key) for key in known):
+            found.append(before + match[0])
+    return found
 
 
 def unprinted(source: str) -> list[str]:

@@ -109,7 +109,7 @@ def test_that_the_chain_s_variance_is_its_closed_form(step):
     known = stationary_variance(values, step)
     x = torch.randn(100_000, 2, generator=g, dtype=torch.float64) @ (vectors * known.sqrt()).T
     x = 0.9 * x  # not yet at rest
-    for _ in range(round(3 / step)):  # seven times as long as the slower axis remembers
+    for _ in range(round(6 / step)):
         x = langevin_step(x, level.score(x), step, torch.randn(x.shape, generator=g, dtype=torch.float64))
     found = (x @ vectors).var(0)
     assert float((found / known - 1).abs().max()) < 0.01

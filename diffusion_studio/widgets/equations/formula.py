@@ -171,7 +171,8 @@ def _without_left_edge(svg: str) -> str:
     starts = [float(x) for xs in paths for x in xs] + [
         float(x) for x in re.findall(r'<rect x="([^"]*)"', svg)
     ]
-    left, top, width, height = (float(v) for v in re.findall(_NUMBER, _VIEW_BOX.search(svg)[1]))
+    (view_box,) = _VIEW_BOX.findall(svg)[:1]
+    left, top, width, height = (float(v) for v in re.findall(_NUMBER, view_box))
     trimmed = min(starts, default=left + _MARGIN) - _MARGIN
     width += left - trimmed
     box = f'width="{width:.4g}" height="{height}" viewBox="{trimmed:.4g} {top} {width:.4g} {height}"'

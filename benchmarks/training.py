@@ -42,6 +42,9 @@ from benchmarks.measuring import (
 )
 
 if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
     from diffusion_studio.app import App
     from diffusion_studio.engine.runs.config import RunConfig
     from diffusion_studio.engine.training.session import Session
@@ -72,18 +75,29 @@ def session_for(folder: Path, source: str, changes: dict[str, object]) -> Sessio
 # --- overhead -----------------------------------------------------------------------------------------------
 
 
+def optimizers_by_hand(unet: nn.Module, muon: bool) -> list[Optimizer]:
+    """torch's own fused AdamW over the weights as they are, and Muon over the matrices where it is chosen."""
+    from torch.optim import AdamW
+
+    from diffusion_studio.engine.loop.descent import is_inner
+    from diffusion_studio.engine.loop.muon import Muon
+
+    named = list(unet.named_parameters())
+    inner = [w for name, w in named if muon and is_inner(name, w)]
+    others = [w for name, w in named if not (muon and is_inner(name, w))]
+    return [AdamW(others, fused=True), *([Muon(inner)] if inner else [])]
+
+
 def bare_loop(session: Session, steps: int) -> Callable[[], int]:
     """Forward, backward and step of the same optimizers of a copy of the session's network, on one batch."""
     import torch
     from torch.nn.functional import mse_loss
 
-    from diffusion_studio.engine.loop.descent import Descent
     from diffusion_studio.models.unet import autocast
 
     learner = session.learner
     unet = copy.deepcopy(learner.unet)
-    muon = session.config.training.optimizer == "muon"
-    optimizers = Descent(unet, copy.deepcopy(unet), muon=muon).optimizers
+    optimizers = optimizers_by_hand(unet, session.config.training.optimizer == "muon")
     batch = session.batches.batch(0, 0, session.config.training.batch_size)
     x, t, noise, labels = batch.x_0, batch.t - 1, batch.noise, batch.labels
     labels = None if labels is None else torch.where(labels < 0, learner.classes, labels)

@@ -8,16 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from diffusion_studio.engine.loop.adamw import MOMENTS, AdamW
+from diffusion_studio.engine.loop.flat import Flat, is_even
 from diffusion_studio.engine.loop.muon import Muon
 from diffusion_studio.engine.machine.garbage import import_optimizers
 
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
 _FASTER = 20 / 3  # rate of Muon by rate of AdamW: its steps are measured in singular values
 _APART = (
     "conv_in.",
     "conv_out.",
     "embedding.",
 )  # its ends and tables are left to AdamW
+_CLEARLY = 0.95  # share of the longest gradient up to which a quick sum of squares says that it is shorter
 
 Gradient = tuple[Tensor | None, ...]
 """Of each weight; None where it plays no part in the loss."""
@@ -27,7 +29,8 @@ class Descent:
     """Moves the weights of a network against their gradient, and their running average after them.
 
     A gradient that is not finite changes nothing; whether it is, is read on the device alone, if that is not
-    the processor itself.
+    the processor itself. On a processor the weights move into one piece of memory, and so do their gradient
+    and the average: what goes through all of them is one operation there, with the same bits.
 
     Args:
         network: its weights are the start.
@@ -36,22 +39,43 @@ class Descent:
     """
 
     def __init__(self, network: nn.Module, average: nn.Module, *, muon: bool = False) -> None:
-        self._names = [name for name, _ in network.named_parameters()]
-        self.weights: list[Tensor] = list(network.parameters())
-        self._averages: list[Tensor] = list(average.parameters())
+        named = dict(network.named_parameters())
+        self._names = list(named)
+        self.weights: list[Tensor] = list(named.values())
+        averages: list[Tensor] = list(average.parameters())
         import_optimizers()
         self._is_near = self.weights[0].device.type == "cpu"  # where reading a number costs nothing
         self._complete = self.weights[0].device.type in ("cpu", "cuda")
-        inner = [w for name, w in network.named_parameters() if muon and _is_inner(name, w)]
+        inner: list[Tensor] = [w for name, w in named.items() if muon and is_inner(name, w)]
         self._matrices = {id(w) for w in inner}  # those that Muon moves
         others = [w for w in self.weights if id(w) not in self._matrices]
-        self.optimizer = torch.optim.AdamW(others, fused=True)  # rate and decay are set at each step
+        self._learned, self._averages = self.weights, averages  # one of each, where they lie together
+        self._homes = {id(w): (w, 0) for w in self.weights}  # the tensor that an optimizer knows, and where
+        if self._is_near:
+            others = self._gathered(others, inner, dict(zip(map(id, self.weights), averages, strict=True)))
+        self._adamw = AdamW(others)
         self._muon = Muon(inner) if inner else None
 
-    @property
-    def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
-        """What moves the weights, each its own."""
-        return (self.optimizer,) if self._muon is None else (self.optimizer, self._muon)
+    def _gathered(
+        self, others: list[Tensor], inner: list[Tensor], averages: Mapping[int, Tensor]
+    ) -> list[Tensor]:
+        """Moves everything into one piece of memory each; what AdamW is to move."""
+        even, odd = [w for w in others if is_even(w)], [w for w in others if not is_even(w)]
+        order = [*even, *odd, *inner]
+        flat = Flat(order)
+        whole, average = flat.move(order), flat.move([averages[id(w)] for w in order])
+        self._gradient = flat.empty()
+        for weight, place in zip(order, flat.places(self._gradient), strict=True):
+            weight.grad = place
+        self._places = [w.grad for w in self.weights if w.grad is not None]
+        whole.grad = self._gradient
+        self._learned, self._averages = [whole], [average]
+        if not even:
+            return odd
+        together = whole[: flat.edge(len(even))].requires_grad_()
+        together.grad = self._gradient[: len(together)]
+        self._homes |= {id(w): (together, flat.edge(number)) for number, w in enumerate(even)}
+        return [together, *odd]
 
     @property
     def size(self) -> int:
@@ -75,8 +99,24 @@ class Descent:
             sums = torch._foreach_add([total[k] for k in known], [more[k] for k in known])  # type: ignore[misc]
             for number, found in zip(known, sums, strict=True):
                 total[number] = found
-        for leaf, gradient in zip([*self.weights, *leaves], total, strict=True):
-            leaf.grad = _laid(gradient, leaf)
+        for leaf, gradient in zip(leaves, total[len(self.weights) :], strict=True):
+            leaf.grad = gradient
+        self._lay(tuple(total[: len(self.weights)]))
+
+    def _lay(self, gradient: Gradient) -> None:
+        """Each with its weight; on a processor in its place, where one that plays no part leaves 0."""
+        if not self._is_near:
+            for weight, said in zip(self.weights, gradient, strict=True):
+                weight.grad = _laid(said, weight)
+            return
+        if any(said is None for said in gradient):
+            self._gradient.zero_()
+        known = [
+            (place, said) for place, said in zip(self._places, gradient, strict=True) if said is not None
+        ]
+        torch._foreach_copy_([place for place, _ in known], [said for _, said in known])
+        for weight, place, said in zip(self.weights, self._places, gradient, strict=True):
+            weight.grad = None if said is None else place
 
     def follow(self, rate: float, kept: float, clip: float = math.inf, weight_decay: float = 0.0) -> None:
         """One step along the gradient.
@@ -86,37 +126,45 @@ class Descent:
             kept: how much of the running average is kept.
             clip: longest gradient that is followed; longer ones are shortened.
         """
-        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients, foreach=self._complete)
-        if self._is_near and not torch.isfinite(norm):
+        sound = self._shortened(clip)
+        if sound is None:
             return
-        if not self._is_near or norm > clip:  # dividing by one would go through all of them once more
-            torch.nn.utils.clip_grads_with_norm_(self.weights, clip, norm, foreach=self._complete)
-        sound = torch.isfinite(norm).float()  # 0 or 1
         before = [] if self._complete else [(moved, moved.clone()) for moved in self._moving()]
         skipped = None if self._is_near else 1 - sound
-        _move(self.optimizer, rate, weight_decay, skipped)
+        self._adamw.step(rate, weight_decay, skipped)
         if self._muon is not None:
             _move(self._muon, rate * _FASTER, weight_decay, skipped)
         with torch.no_grad():
             for moved, old in before:  # the optimizer of Apple's GPUs skips nothing
                 moved.copy_(torch.where(sound > 0, moved, old))
-            torch._foreach_lerp_(self._averages, self.weights, [sound * (1 - kept)] * len(self.weights))
+            torch._foreach_lerp_(self._averages, self._learned, [sound * (1 - kept)] * len(self._learned))
+
+    def _shortened(self, clip: float) -> Tensor | None:
+        """Makes the gradient no longer than `clip`; 1 where it is finite, else 0, or None on a processor."""
+        if self._is_near and self._is_short(clip):
+            return torch.ones(())
+        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients, foreach=self._complete)
+        if self._is_near and not torch.isfinite(norm):
+            return None
+        if not self._is_near or norm > clip:  # dividing by one would go through all of them once more
+            torch.nn.utils.clip_grads_with_norm_(self._learned, clip, norm, foreach=self._complete)
+        return torch.isfinite(norm).float()
+
+    def _is_short(self, clip: float) -> bool:
+        """Whether it is finite and needs no shortening, however its squares are added up."""
+        return float(torch.dot(self._gradient, self._gradient)) < (_CLEARLY * clip) ** 2
 
     def _moving(self) -> Iterator[Tensor]:
         """All that a step of AdamW changes: weights, and what it remembers of each."""
-        for weight in self.optimizer.param_groups[0]["params"]:
-            known = self.optimizer.state[weight]
-            if not known:
-                known |= {key: torch.zeros_like(weight.detach()) for key in _MOMENTS[:2]}
-                known["step"] = weight.new_zeros((), dtype=torch.float32)
-            yield from (weight.detach(), *known.values())
+        for weight in self._adamw.weights:
+            yield from (weight.detach(), *self._adamw.remembered(weight).values())
 
     def state(self) -> dict[str, Tensor]:
         """What the optimizers remember: "exp_avg.NAME", "exp_avg_sq.NAME", "step.NAME" or "momentum.NAME"."""
         return {
-            f"{key}.{name}": known[key]
-            for name, keys, known in self._remembered()
+            f"{key}.{name}": known[key].clone() if key == "step" else _place(known[key], weight, start)
+            for name, weight, keys, known, start in self._remembered()
             for key in keys
             if key in known
         }
@@ -129,17 +177,28 @@ class Descent:
         """
         if not state:
             return
-        weights = dict(zip(self._names, self.weights, strict=True))
-        for name, keys, known in self._remembered():
-            known.update({key: _placed(state[f"{key}.{name}"], key, weights[name]) for key in keys})
+        for name, weight, keys, known, start in self._remembered():
+            home = self._homes[id(weight)][0].detach()
+            for key in keys:
+                value = state[f"{key}.{name}"]
+                if key == "step":
+                    known[key] = value.to(weight.device)
+                else:
+                    _place(known.setdefault(key, torch.zeros_like(home)), weight, start).copy_(value)
 
-    def _remembered(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Tensor]]]:
-        """Name of each weight, what its optimizer remembers of it by name, and where that is."""
+    def _remembered(self) -> Iterator[tuple[str, Tensor, tuple[str, ...], dict[str, Tensor], int]]:
+        """Name of each weight, itself, and what its optimizer remembers: names, tensors, where it begins."""
         for name, weight in zip(self._names, self.weights, strict=True):
+            home, start = self._homes[id(weight)]
             if self._muon is not None and id(weight) in self._matrices:
-                yield name, ("momentum",), self._muon.state[weight]
+                yield name, weight, ("momentum",), self._muon.state[home], start
             else:
-                yield name, _MOMENTS, self.optimizer.state[weight]
+                yield name, weight, MOMENTS, self._adamw.state[home], start
+
+
+def _place(memory: Tensor, weight: Tensor, start: int) -> Tensor:
+    """What belongs to a weight in such memory, in its layout."""
+    return memory.as_strided(weight.shape, weight.stride(), start)
 
 
 def _laid(gradient: Tensor | None, weight: Tensor) -> Tensor | None:
@@ -149,13 +208,13 @@ def _laid(gradient: Tensor | None, weight: Tensor) -> Tensor | None:
     return torch.empty_like(weight.detach()).copy_(gradient)
 
 
-def _is_inner(name: str, weight: Tensor) -> bool:
+def is_inner(name: str, weight: Tensor) -> bool:
     """Whether a weight is a matrix inside the network."""
     return weight.ndim > 1 and not any(part in name for part in _APART)
 
 
-def _move(optimizer: torch.optim.Optimizer, rate: float, weight_decay: float, skipped: Tensor | None) -> None:
-    """A step of one optimizer.
+def _move(optimizer: Muon, rate: float, weight_decay: float, skipped: Tensor | None) -> None:
+    """A step of Muon.
 
     Args:
         skipped: 1 where nothing is to change; None: known to be 0.
@@ -163,12 +222,5 @@ def _move(optimizer: torch.optim.Optimizer, rate: float, weight_decay: float, sk
     for group in optimizer.param_groups:
         group["lr"], group["weight_decay"] = rate, weight_decay
     if skipped is not None:
-        optimizer.found_inf = skipped  # type: ignore[attr-defined]
+        optimizer.found_inf = skipped
     optimizer.step()
-
-
-def _placed(value: Tensor, key: str, weight: Tensor) -> Tensor:
-    """On the device and in the memory layout of its weight."""
-    if key == "step":
-        return value.to(weight.device)
-    return torch.empty_like(weight.detach()).copy_(value)

@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffusion_studio.core.autoencoder.gaussians import kl_to_standard
 from diffusion_studio.core.autoencoder.principal import PrincipalComponents, subspace_angle
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.autoencoder.bound import bound_terms
 from diffusion_studio.engine.autoencoder.events import Looked
-from diffusion_studio.engine.autoencoder.model import CodeModel
+from diffusion_studio.engine.autoencoder.model import CodeModel, Floats
 from diffusion_studio.engine.jobs.events import Progress
 from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
+from diffusion_studio.models.autoencoder import HierarchyNetwork
 
 SHOWN, SCATTERED = 24, 600  # pictures beside their reconstructions; codes drawn as points
 EVERY, SHARE = 0.5, 0.02  # seconds between two looks, and the most of the time that they take
@@ -52,21 +54,25 @@ class Onlooker:
     def seen(self, model: CodeModel) -> Looked:
         """The same without heed of the time."""
         shown = np.ascontiguousarray(self._shown.transpose(0, 2, 3, 1))
+        codes, kl = self._codes(model)
         return Looked(
             model.step, model, shown, model.reconstructed(self._shown), model.samples(SHOWN, self._seed),
-            model.codes(self._some), self._labels, self._kl(model), self._angle(model),
-            float(model.network.log_variance.exp()),
+            codes, self._labels, kl, self._angle(model), float(model.network.log_variance.exp()),
         )  # fmt: skip
 
-    def _kl(self, model: CodeModel) -> NDArray[np.float32]:
-        """Of each latent, or level; a plain autoencoder has none."""
-        if not isinstance(model.config, VAEConfig):
-            return np.empty(0, np.float32)
-        generator = torch.Generator(model.device).manual_seed(self._seed)
+    def _codes(self, model: CodeModel) -> tuple[Floats, Floats]:
+        """μ of some images, (n, k), and the KL of each latent, or level; a plain autoencoder has none."""
+        pixels = model.pixels(self._some)
         with torch.inference_mode():
-            terms = bound_terms(model.network, model.decoder, model.pixels(self._some), generator)
-        found: NDArray[np.float32] = terms.kl.mean(0).cpu().numpy()
-        return found
+            mean, log_variance = model.network.encode(pixels)
+            if not isinstance(model.config, VAEConfig):
+                kl = mean[:0, 0]
+            elif isinstance(model.network, HierarchyNetwork):
+                generator = torch.Generator(model.device).manual_seed(self._seed)
+                kl = bound_terms(model.network, model.decoder, pixels, generator).kl.mean(0)
+            else:
+                kl = kl_to_standard(mean, log_variance).mean(0)
+        return mean.cpu().numpy(), kl.cpu().numpy()
 
     def _angle(self, model: CodeModel) -> float:
         """Between what a linear decoder spans and the first principal components, in degrees."""

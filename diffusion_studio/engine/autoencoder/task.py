@@ -106,7 +106,7 @@ class AutoencoderTask:
         """Images in [−1, 1], some of them mirrored where the config asks for it. (B, C, H, W)"""
         places = self._order.slice(number * self.size, self.size)
         if self._pixels is not None:
-            x = self._pixels[sent(torch.from_numpy(places), self.device)]
+            x = self._pixels.index_select(0, sent(torch.from_numpy(places), self.device))
         else:
             x = _as_pixels(self._images.images[self._numbers[places]], self.device)
         if self.config.data.flip:

@@ -36,7 +36,7 @@ class DataOrder:
             part = self._epoch_order(epoch)[start : start + size]
             parts.append(part)
             position, size = position + len(part), size - len(part)
-        return np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
         if epoch != self._epoch:

@@ -11,6 +11,7 @@ from diffusion_studio.core.autoencoder.principal import PrincipalComponents, sub
 from diffusion_studio.core.autoencoder.weighted import importance_weighted
 from diffusion_studio.engine.autoencoder.bound import bound_terms
 from diffusion_studio.engine.autoencoder.exact import exact_case, learned_linear
+from diffusion_studio.engine.autoencoder.look import Onlooker
 from diffusion_studio.engine.autoencoder.measures import log_weights
 from diffusion_studio.engine.autoencoder.model import CodeModel
 from support.codes import code_config, learned, spectrum_images
@@ -111,3 +112,22 @@ def test_that_codes_and_pictures_have_their_shapes():
             assert model.decoded(codes).shape == (5, 4, 4, 1)
             assert model.samples(3, 0).dtype == np.uint8
             assert np.array_equal(model.samples(3, 0), model.samples(3, 0))
+
+
+@pytest.mark.parametrize(("kind", "decoded"), [("ae", 2), ("vae", 2), ("hvae", 3)])
+def test_that_a_look_has_the_codes_of_the_model_and_the_kl_of_the_bound(kind, decoded, monkeypatch):
+    """Only a hierarchy goes through its decoder for that; pictures and samples are decoded anyway."""
+    task = learned(code_config(kind, training__steps=2), IMAGES)
+    model = CodeModel(task.config, task.average)
+    calls, decode = [], model.network.decode
+    monkeypatch.setattr(model.network, "decode", lambda z: calls.append(len(z)) or decode(z))
+    seen = Onlooker(IMAGES, np.arange(100), 0).seen(model)
+    assert len(calls) == decoded
+    np.testing.assert_allclose(seen.codes, model.codes(IMAGES.images[:100]), rtol=1e-5, atol=1e-6)
+    if kind == "ae":
+        assert len(seen.kl) == 0
+        return
+    with torch.inference_mode():
+        pixels = model.pixels(IMAGES.images[:100])
+        terms = bound_terms(model.network, model.decoder, pixels, torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(seen.kl, terms.kl.mean(0), rtol=1e-5, atol=1e-6)

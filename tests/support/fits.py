@@ -49,7 +49,7 @@ def faults(window: QWidget) -> list[str]:
 def _faults_now(window: QWidget) -> list[str]:
     seen = [widget for widget in window.findChildren(QWidget) if _is_seen(widget, window)]
     found = [fault for widget in seen for fault in _text_faults(widget)]
-    found += [fault for widget in seen for fault in (*_crushed(widget), *_sideways(widget))]
+    found += [fault for widget in seen for fault in (*_crushed(widget), *_sideways(widget), *_flat(widget))]
     found += [fault for widget in seen if _is_control(widget) for fault in _reach_faults(widget, window)]
     return found
 
@@ -147,6 +147,13 @@ def _crushed(widget: QWidget) -> Iterator[str]:
     """Plots need some height before they say anything."""
     if isinstance(widget, BasePlot) and widget.canvas.height() < LEAST - 8:
         yield f"{_name(widget)}: its curves have {widget.canvas.height()} pixels of height"
+
+
+def _flat(widget: QWidget) -> Iterator[str]:
+    """What shows a line of text is as high as that."""
+    high = widget.fontMetrics().height()
+    if isinstance(widget, (QComboBox, QLineEdit)) and widget.height() < high + _SLACK:
+        yield f"{_name(widget)}: {widget.height()} pixels of height for a line of {high}"
 
 
 def _sideways(widget: QWidget) -> Iterator[str]:

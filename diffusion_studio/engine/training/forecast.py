@@ -62,7 +62,7 @@ class Forecast(events.Event):
     @property
     def sentence(self) -> str:
         """What to expect."""
-        shapes = tr("about {steps:,}, {time}", steps=self.shapes_step, time=roughly(self.shapes_seconds))
+        shapes = tr("about {time} (step {step:,})", step=self.shapes_step, time=roughly(self.shapes_seconds))
         end = roughly(self.last_seconds)
         if self.too_short:
             side = f"{self.resolution}×{self.resolution}"

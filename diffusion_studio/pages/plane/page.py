@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
-from diffusion_studio.core.words import tr
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, show_notice
@@ -238,7 +238,7 @@ class PlanePage(Page):
 
     def chips(self) -> list[tuple[str, str]]:
         state = self.model.state
-        count = f"{state.spec.count:,}".replace(",", "\u2009")
+        count = number(state.spec.count, ",")
         return [(tr("score"), IN_WORDS[state.look.field]), (tr("particles"), count)]
 
     def layout_state(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from diffusion_studio.viewmodels.sample.chain_views import STRIP_ROWS, Frame, St
 from diffusion_studio.viewmodels.sample.state import PicturesState, SampleState
 from diffusion_studio.widgets.frame.enlarge import can_enlarge
 from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.images.strip import StripGrid
 from diffusion_studio.widgets.images.veil import Veil
 from diffusion_studio.widgets.look.theme import label
 
@@ -35,6 +36,9 @@ class SamplePictures(QStackedWidget):
         self.veil = Veil(self)
         self._looks = 0  # in a row at pictures of chains that are not on show any more
         self._columns: tuple[int, ...] = ()
+        self._whole: Strip | None = None
+        self._position = 0
+        self.strip.resized.connect(self._fit_strip)
         self._chosen: int | None = None
         self._strip_wanted, self._two = False, False
         self._near = -1  # the marked column of the strip
@@ -68,7 +72,7 @@ class SamplePictures(QStackedWidget):
         holder = QWidget()
         layout = QVBoxLayout(holder)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.strip = ImageGrid(tr("The chain, from noise to image"), centre=True)
+        self.strip = StripGrid(tr("The chain, from noise to image"), centre=True)
         self.strip.set_empty_text(tr("The chain is being computed …"))
         self.strip.selected.connect(self._choose_state)
         layout.addWidget(self.strip, 1)
@@ -118,10 +122,20 @@ class SamplePictures(QStackedWidget):
             self._turn(frame.other is not None)
 
     def show_strip(self, strip: Strip) -> None:
-        self._columns = strip.columns
-        self.strip.set_columns(len(strip.columns))
-        self.strip.set_column_titles(strip.titles)
-        self.strip.set_images(strip.images)
+        """As many of its states and samples as can be seen in the present room."""
+        self._whole = strip
+        self._fit_strip()
+
+    def _fit_strip(self) -> None:
+        if (strip := self._whole) is None:
+            return
+        kept, rows = self.strip.with_room(len(strip.columns), len(strip.images) // len(strip.columns))
+        cells = strip.images.reshape(-1, len(strip.columns), *strip.images.shape[1:])[:rows, kept]
+        self._columns, self._near = tuple(strip.columns[k] for k in kept), -1
+        self.strip.set_columns(len(kept))
+        self.strip.set_column_titles([strip.titles[k] for k in kept])
+        self.strip.set_images(cells.reshape(-1, *strip.images.shape[1:]))
+        self._show_position(self._position)
 
     def _show_titles(self, state: SampleState) -> None:
         """What the two frames and their difference are."""
@@ -141,6 +155,7 @@ class SamplePictures(QStackedWidget):
 
     def _show_position(self, position: int) -> None:
         """Marks the column of the strip that stands nearest."""
+        self._position = position
         if self._columns:
             near = min(range(len(self._columns)), key=lambda k: abs(self._columns[k] - position))
             if near != self._near:

@@ -311,7 +311,7 @@ def _empty_state() -> EmptyState:
             "Drop a folder of images anywhere on the window, or begin with the built-in handwritten digits. "
             "You will see the loss, which timesteps it comes from, and samples as they sharpen."
         ),
-        tr("Train on these images"), tr("Open a folder …"),
+        tr("Train on these images"), tr("Open folder…"),
     )  # fmt: skip
     return view
 

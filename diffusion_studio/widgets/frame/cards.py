@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from diffusion_studio.core.words import plural, tr
+from diffusion_studio.core.words import number, plural, tr
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
 from diffusion_studio.widgets.frame.flow import FlowRow
@@ -134,7 +134,7 @@ class DataCard(QFrame):
     def set_data(self, name: str, count: int, classes: int, size: str, thumbnails: Images | None) -> None:
         """What the data set is: `size` such as "8×8 grey", `thumbnails` uint8 (N, H, W, C)."""
         self._name.setText(name)
-        facts = [plural("1 image", "{n} images", count, n=grouped(count))]
+        facts = [plural("1 image", "{n} images", count, n=number(count, ","))]
         facts += [tr("{classes} classes", classes=classes)] if classes > 1 else []
         self._facts.setText(" · ".join([*facts, size] if size else facts))
         self._strip.set_images(None if thumbnails is None else thumbnails[:_SHOWN])
@@ -159,13 +159,15 @@ class DataCard(QFrame):
 
     def set_skipped(self, count: int) -> None:
         """How many files were left out; the button that lists them stands beside it."""
-        self._skipped.setText(tr("{count} skipped", count=grouped(count)) if count else tr("none skipped"))
+        self._skipped.setText(
+            tr("{count} skipped", count=number(count, ",")) if count else tr("none skipped")
+        )
         self._show.setVisible(count > 0)
 
     def set_progress(self, done: int, total: int) -> None:
         """A folder is read, or gone through while `total` is 0; nothing else can be opened meanwhile."""
         _show_share(self._bar, done, total)
-        looking = tr("Looking through the folder: {done} files …", done=grouped(done))
+        looking = tr("Looking through the folder: {done} files …", done=number(done, ","))
         self._doing.setText(READING if total or not done else looking)
         self._set_busy(True)
 
@@ -314,7 +316,7 @@ class SkippedDialog(QDialog):
     def set_rows(self, rows: Sequence[tuple[str, str]]) -> None:
         """Show `rows` of file and reason."""
         self._model.set_rows(rows)
-        self.setWindowTitle(tr("{count} skipped files", count=grouped(len(rows))))
+        self.setWindowTitle(tr("{count} skipped files", count=number(len(rows), ",")))
 
     def open(self) -> None:
         """Show the table beside the window; unlike Qt's own `open` it blocks nothing."""
@@ -354,11 +356,6 @@ class _Rows(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
             return self._HEADS[section]
         return None
-
-
-def grouped(number: int) -> str:
-    """A count with thin groups of three: 12 400."""
-    return f"{number:,}".replace(",", "\u202f")
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

@@ -15,6 +15,7 @@ Words = NDArray[np.uint32]  # (N, H, W), 0xffRRGGBB
 OPAQUE = np.uint32(0xFF000000)
 _RED, _GREEN = np.uint32(16), np.uint32(8)  # where their bits begin
 
+_WORTH = 0.85  # of the largest size, for rows that are all full
 _TINY = 48  # pictures up to this size are enlarged by whole factors only
 
 
@@ -61,12 +62,18 @@ def fit(
 ) -> Layout:  # fmt: skip
     """The layout with the largest tiles for `count` pictures of `picture` (width, height) in `area`.
 
+    A row that is not full is avoided where that costs little of their size.
+
     `columns` fixes their number; None takes the one that fits best. What the gap between rows has more than
     that between columns is room for words under each picture.
     """
     choices = range(1, count + 1) if columns is None else (columns,)
     options = [_option(count, choice, picture, area, gap) for choice in choices]
-    factor, _, _, columns = max(options)
+    large = _WORTH * max(factor for factor, *_ in options)
+    factor, _, _, columns = max(
+        (option for option in options if option[0] >= large),
+        key=lambda option: (option[1], option[0], *option[2:]),
+    )
     tile = (max(1, int(picture[0] * factor + 1e-9)), max(1, int(picture[1] * factor + 1e-9)))
     rows = math.ceil(count / columns)
     found = Layout(count, columns, rows, tile, gap, (0, 0), factor >= 1 and factor == int(factor))

@@ -130,7 +130,7 @@ def log_ticks(low: float, high: float, count: float) -> list[float]:
 
 
 def tick_text(value: float, most: float = 1e7) -> str:
-    """A number as an axis or a readout shows it: 0.05, 1 200, 3e-4, −2; with an exponent from `most` on."""
+    """A number as an axis or a readout shows it: 0.05, 12,000, 3e-4, −2; with an exponent from `most` on."""
     if not math.isfinite(value):
         return "–"
     size = abs(value)
@@ -138,7 +138,7 @@ def tick_text(value: float, most: float = 1e7) -> str:
         mantissa, exponent = f"{value:.1e}".split("e")
         text = f"{number(float(mantissa), 'g')}e{int(exponent)}"
     elif size >= 10000:
-        text = f"{value:,.0f}".replace(",", "\u2009")
+        text = number(value, ",.0f")
     else:
         text = number(value, ".4g" if size < 1000 else ".6g")
     return text.replace("-", "−") if text.startswith("-") else text

@@ -98,7 +98,7 @@ def test_that_it_is_put_into_words() -> None:
     shapes = first_shapes(64, 1)
     enough = forecast(0.5, (64, 1), Limits(seconds=3600))
     assert enough.sentence == (
-        f"About 7,200 steps in 1 h; first shapes usually after about {shapes:,}, {roughly(shapes / 2)}."
+        f"About 7,200 steps in 1 h; first shapes usually after about {roughly(shapes / 2)} (step {shapes:,})."
     )
     assert forecast(0.5, (64, 1), Limits()).sentence.startswith("First shapes usually after about")
     short = forecast(1.0, (64, 1), Limits(seconds=60))

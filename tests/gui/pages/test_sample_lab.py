@@ -157,6 +157,19 @@ def test_that_the_strip_shows_the_chain_and_a_click_on_a_column_seeks(qtbot, pag
         assert page.transport.position == model.state.player.position
 
 
+def test_that_in_little_room_the_strip_has_fewer_pictures_rather_than_smaller_ones(page, model):
+    model.pictures.set_layout("strip")
+    pictures, strip = page.pictures, page.pictures.strip
+    many = pictures._columns
+    strip.resize(200, 140)
+    assert 1 < len(pictures._columns) < len(many)
+    assert (pictures._columns[0], pictures._columns[-1]) == (many[0], many[-1])
+    assert strip.tile_rect(0).width() >= 16
+    assert strip.tile_rect(strip.count - 1).bottom() <= 140
+    strip.resize(900, 600)
+    assert pictures._columns == many and strip.count == 8 * len(many)
+
+
 def test_that_the_strip_follows_the_view_and_the_chain(qtbot, app, page, model):
     model.pictures.set_layout("strip")
     model.pictures.set_view("x_t")

@@ -46,6 +46,13 @@ def test_that_tiny_pictures_grow_by_whole_factors_only():
     assert fit(16, (32, 32), (423, 423), (6, 6)).tile == (96, 96)
 
 
+def test_that_no_picture_stands_alone_in_the_last_row_for_a_little_more_size():
+    layout = fit(16, (8, 8), (555, 850), (6, 6))
+    assert (layout.columns, layout.rows) == (4, 4)
+    assert fit(3, (8, 8), (400, 80), (6, 6)).columns == 3
+    assert fit(5, (8, 8), (400, 400), (6, 6)).columns == 3  # one row of five would be far smaller
+
+
 def test_that_a_full_rectangle_is_preferred_at_the_same_size():
     layout = fit(64, (32, 32), (700, 700), (6, 6))
     assert (layout.columns, layout.rows) == (8, 8)

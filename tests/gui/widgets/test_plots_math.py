@@ -126,4 +126,4 @@ def test_that_a_large_number_is_written_with_its_exponent_where_there_is_little_
 
 def test_that_tick_texts_are_short():
     texts = [tick_text(v) for v in (0, 0.05, 1000, 12000, -2, 3e-4, float("nan"))]
-    assert texts == ["0", "0.05", "1000", "12\u2009000", "−2", "3e-4", "–"]
+    assert texts == ["0", "0.05", "1000", "12,000", "−2", "3e-4", "–"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import typer
-from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtCore import QEventLoop, QRect, QTimer
 from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 SIZES = ("960x640", "1280x800", "1366x768", "1920x1200")
 MODES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 REST = 700  # ms after which a window of another size or other colours has settled
-PATIENCE = 180_000  # ms to wait for a page to be complete
+PATIENCE = 600_000  # ms to wait for a page to be complete
+LOOKS = 20  # at a window until nothing moves
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Album:
                 shell.resize(width, height)
                 pause(REST)
                 wait(lambda: rendering().at_rest)
+                settle(shell)
                 path = self.folder / f"{name}-{mode}-{size}.png"
                 with_dialogs(shell).save(str(path))
                 typer.echo(path)
@@ -79,6 +81,17 @@ def size_of(text: str) -> tuple[int, int]:
     except ValueError:
         raise typer.BadParameter(f"{text}: a size is needed, like 1280x800") from None
     return width, height
+
+
+def settle(shell: QWidget) -> None:
+    """Lets the window live until nothing in it moves: what asks for room may come late on a busy machine."""
+    before: list[QRect] = []
+    for _ in range(LOOKS):
+        now = [widget.geometry() for widget in shell.findChildren(QWidget) if widget.isVisible()]
+        if now == before:
+            return
+        before = now
+        pause(REST // 4)
 
 
 def wait(condition: Callable[[], bool]) -> None:

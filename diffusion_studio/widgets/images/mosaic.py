@@ -15,7 +15,7 @@ Words = NDArray[np.uint32]  # (N, H, W), 0xffRRGGBB
 OPAQUE = np.uint32(0xFF000000)
 _RED, _GREEN = np.uint32(16), np.uint32(8)  # where their bits begin
 
-_WORTH = 0.85  # of the largest size, for rows that are all full
+_EMPTY = 0.45  # of their size is what a last row without any pictures would cost
 _TINY = 48  # pictures up to this size are enlarged by whole factors only
 
 
@@ -69,11 +69,7 @@ def fit(
     """
     choices = range(1, count + 1) if columns is None else (columns,)
     options = [_option(count, choice, picture, area, gap) for choice in choices]
-    large = _WORTH * max(factor for factor, *_ in options)
-    factor, _, _, columns = max(
-        (option for option in options if option[0] >= large),
-        key=lambda option: (option[1], option[0], *option[2:]),
-    )
+    factor, _, _, columns = max(options, key=lambda found: (_worth(*found), *found[1:]))
     tile = (max(1, int(picture[0] * factor + 1e-9)), max(1, int(picture[1] * factor + 1e-9)))
     rows = math.ceil(count / columns)
     found = Layout(count, columns, rows, tile, gap, (0, 0), factor >= 1 and factor == int(factor))
@@ -82,10 +78,15 @@ def fit(
     return replace(found, origin=(max(0, spare[0] // 2), max(0, spare[1] // 2))) if centre else found
 
 
+def _worth(factor: float, lacking: int, shape: float, columns: int) -> float:
+    """The size of the tiles, less for a last row that is hardly begun; `lacking` counts down from 0."""
+    return factor * (1 + _EMPTY * lacking / columns)
+
+
 def _option(
     count: int, columns: int, picture: tuple[int, int], area: tuple[int, int], gap: tuple[int, int]
 ) -> tuple[float, int, float, int]:
-    """How good that many columns are: large tiles first, then no empty places, then the area's shape."""
+    """What speaks for that many columns: the size of tiles, places that stay empty, the area's shape."""
     rows = math.ceil(count / columns)
     across = (area[0] - gap[0] * (columns - 1)) / (columns * picture[0])
     down = (area[1] - gap[1] * rows) / (rows * picture[1])

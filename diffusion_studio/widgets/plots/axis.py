@@ -21,6 +21,7 @@ class QuietAxis(pg.AxisItem):
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation)
         self.log = False
+        self.whole = False  # what it counts has no halves: steps
         self.ends: tuple[str, str] | None = None  # "{}" stands for the value there
         self.text_of: Callable[[float], str] = tick_text
         self.fixed: list[tuple[float, str]] | None = None
@@ -45,7 +46,8 @@ class QuietAxis(pg.AxisItem):
         """Where ticks stand on an axis so many pixels long."""
         low, high = self.range
         count = max(2.0, pixels / (46 if self.orientation == "left" else 96))
-        return (log_ticks if self.log else nice_ticks)(low, high, count)
+        found = (log_ticks if self.log else nice_ticks)(low, high, count)
+        return [value for value in found if value.is_integer()] if self.whole else found
 
     def label_of(self, position: float) -> str:
         return self.text_of(10.0**position if self.log else position)

@@ -109,6 +109,7 @@ class LossPlot(BasePlot):
         self._marks: tuple[Mark, ...] = ()
         super().__init__(tr("Loss over the steps of training"), max_hz, parent)
         self.canvas.bottom.set_ends(tr("step {}"), "{}")
+        self.canvas.bottom.whole = True
 
     def set_runs(self, runs: Sequence[RunCurve]) -> None:
         """Show these runs, at most four of them."""

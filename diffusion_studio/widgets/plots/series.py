@@ -95,6 +95,7 @@ class SeriesPlot(BasePlot):
     def _draw(self) -> None:
         self.canvas.left.set_log(self._log)
         self.canvas.bottom.set_ends(tr("step {}"), "{}")
+        self.canvas.bottom.whole = True
         found = []
         for number, series in enumerate(self._series):
             y = self._heights(series)

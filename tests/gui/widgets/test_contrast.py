@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QTextEdit
 
 from diffusion_studio.widgets.look.theme import (
     DARK,
@@ -91,10 +91,11 @@ def test_that_every_text_that_is_painted_is_readable_on_each_of_its_grounds(p):
     assert not [(ink, on) for ink, grounds in inks.items() for on in grounds if contrast(ink, on) < AA]
 
 
+@pytest.mark.parametrize("kind", [QLineEdit, QPlainTextEdit, QTextEdit])
 @pytest.mark.parametrize("mode", ["dark", "light"])
-def test_that_the_words_in_an_empty_field_are_muted_and_no_paler(qtbot, mode):
+def test_that_the_words_in_an_empty_field_are_muted_and_no_paler(qtbot, mode, kind):
     theme().set_mode(mode)
-    field = QLineEdit()
+    field = kind()
     qtbot.addWidget(field)
     field.setPlaceholderText("Find anything")
     field.ensurePolished()

@@ -49,6 +49,8 @@ def test_that_tiny_pictures_grow_by_whole_factors_only():
 def test_that_no_picture_stands_alone_in_the_last_row_for_a_little_more_size():
     layout = fit(16, (8, 8), (555, 850), (6, 6))
     assert (layout.columns, layout.rows) == (4, 4)
+    assert 16 % fit(16, (8, 8), (286, 600), (6, 6)).columns == 0
+    assert fit(16, (8, 8), (276, 118), (6, 6)).columns == 6  # two rows of eight would be smaller
     assert fit(3, (8, 8), (400, 80), (6, 6)).columns == 3
     assert fit(5, (8, 8), (400, 400), (6, 6)).columns == 3  # one row of five would be far smaller
 

@@ -20,6 +20,7 @@ from diffusion_studio.widgets.plots import (
     XYPlot,
     debiased_average,
 )
+from diffusion_studio.widgets.plots.axis import QuietAxis
 from diffusion_studio.widgets.plots.legend import LegendEntry, LegendLine
 from diffusion_studio.widgets.plots.loss import branches
 from diffusion_studio.widgets.plots.math import band, power_text
@@ -227,6 +228,15 @@ def test_that_a_value_that_stands_alone_is_seen(qtbot, make):
     image = plot.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
     pixels = np.asarray(image.constBits(), np.int16).reshape(image.height(), -1, 4)[:, :, :3]
     assert np.ptp(pixels, axis=2).max() > 100  # a colour; words and axes have none
+
+
+def test_that_steps_are_counted_in_whole_numbers():
+    axis = QuietAxis("bottom")
+    axis.whole = True
+    axis.setRange(1, 2)
+    assert axis.values(1000) == [1, 2]
+    axis.setRange(0, 400)
+    assert axis.values(500) == [0, 100, 200, 300, 400]
 
 
 def test_that_axes_have_their_room_though_colours_changed_while_there_was_nothing_to_see(qtbot):

@@ -48,6 +48,8 @@ class QueueDialog(QDialog):
         row = FlowRow()
         for button in (self.start, self.earlier, self.later, self.remove, self.back, close):
             button.setAutoDefault(False)
+            if button is close:
+                row.add_stretch()
             row.addWidget(button)
         column = QVBoxLayout(self)
         column.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 2 * GRID)

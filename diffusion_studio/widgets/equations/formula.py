@@ -158,8 +158,9 @@ def _nesting(token: str) -> int:
 def _render(latex: str, color: str, size: float) -> bytes:
     ziamath = _ziamath()
     leading = "{}" if begins_summand(latex) else ""  # spaced as between two operands
+    trailing = "{}" if is_operator(latex) else ""
     try:
-        svg: str = ziamath.Latex(leading + latex, size=size, color=color, margin=_MARGIN).svg()
+        svg: str = ziamath.Latex(leading + latex + trailing, size=size, color=color, margin=_MARGIN).svg()
     except Exception as error:  # the parser raises whatever it stumbles over
         raise ValueError(f"Not a formula: {latex!r}") from error
     return (svg if leading or latex.startswith(_WIDE) else _without_left_edge(svg)).encode()

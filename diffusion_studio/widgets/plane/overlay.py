@@ -24,6 +24,7 @@ from diffusion_studio.widgets.plane.raster import radius_for
 
 Stroke = Sequence[tuple[float, float]]  # places of the plane
 _WRAPPED = Qt.AlignmentFlag.AlignLeft.value | Qt.TextFlag.TextWordWrap.value
+_MOST_HIGH = 0.22  # of the picture, that words hide
 
 
 def paint_scene(painter: QPainter, drawing: Drawing, camera: Camera) -> None:
@@ -87,6 +88,7 @@ def paint_words(painter: QPainter, drawing: Drawing, camera: Camera) -> None:
         if not text:
             continue
         room = QRect(0, 0, max(40, round(camera.width) - 40), 10_000)
+        text = _within(text, metrics, room, max(2 * metrics.lineSpacing(), _MOST_HIGH * camera.height))
         size = metrics.boundingRect(room, _WRAPPED, text)
         top = 8 if corner == "top" else camera.height - size.height() - 18
         box = QRectF(8, top, size.width() + 24, size.height() + 10)
@@ -95,6 +97,15 @@ def paint_words(painter: QPainter, drawing: Drawing, camera: Camera) -> None:
         painter.drawRoundedRect(box, 6, 6)
         painter.setPen(QColor(palette.text))
         painter.drawText(box.adjusted(10, 5, -10, 0), _WRAPPED, text)
+
+
+def _within(text: str, metrics: QFontMetrics, room: QRect, most: float) -> str:
+    """As much of a text as is no higher than that, or it would hide a small picture."""
+    words, shown = text.split(" "), text
+    while len(words) > 1 and metrics.boundingRect(room, _WRAPPED, shown).height() > most:
+        words.pop()
+        shown = " ".join(words) + " …"
+    return shown
 
 
 def paint_focus(painter: QPainter, camera: Camera) -> None:

@@ -19,7 +19,8 @@ from diffusion_studio.widgets.plane.raster import density_map
 
 Floats = NDArray[np.floating]
 _CELLS = 48
-_HEIGHT = 2.4  # of the highest place, in the plane's units
+_HEIGHT = 2.4  # of the highest place, in the plane's units, where …
+_WHOLE = 8.2  # … the ground is so many of them from corner to corner
 _FARTHEST = 50.0
 _LIFT = 0.03  # of a path over the ground
 
@@ -84,10 +85,15 @@ class SurfaceView(QWidget):
         return height
 
     def project(self, x: Floats, y: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
-        """Pixels, and how far away each place is."""
+        """Pixels, and how far away each place is; unzoomed, the ground fits in however it is turned."""
+        assert self._field is not None
+        window = self._field.window
+        wide, deep = window.right - window.left, window.top - window.bottom
+        whole = math.hypot(wide, deep)
+        x, y, z = x - window.left - wide / 2, y - window.bottom - deep / 2, z * whole / _WHOLE
         c, s = math.cos(self.turn), math.sin(self.turn)
         across, away = c * x - s * y, s * x + c * y
-        scale = self.zoom * min(self.width(), 1.25 * self.height()) / 8.2
+        scale = self.zoom * min(self.width(), 1.25 * self.height()) / whole
         up = z * math.cos(self.tilt) + away * math.sin(self.tilt)
         depth = away * math.cos(self.tilt) - z * math.sin(self.tilt)
         return self.width() / 2 + scale * across, 0.56 * self.height() - scale * up, depth

@@ -23,6 +23,19 @@ STEP = (
 )
 
 
+def inked(latex):
+    """The view box of a formula, and how far from its left side the first and the last ink are."""
+    picture, scale = QSvgRenderer(QByteArray(formula_svg(latex, "#000000"))), 8
+    box = picture.viewBoxF()
+    image = QImage((box.size() * scale).toSize(), QImage.Format.Format_ARGB32)
+    image.fill(0)
+    painter = QPainter(image)
+    picture.render(painter, QRectF(image.rect()))
+    painter.end()
+    found = [x for x in range(image.width()) if any(image.pixel(x, y) >> 24 for y in range(image.height()))]
+    return box, found[0] / scale, found[-1] / scale
+
+
 @pytest.fixture
 def view(qtbot):
     theme().set_mode("dark")
@@ -102,15 +115,14 @@ def test_that_terms_are_drawn_in_their_quantity_and_follow_the_theme(qtbot, view
     "latex", [r"\hat\varepsilon", r"\hat x_0", "x_t", r"\frac{a}{b}", r"\quantity{x0}{\hat x_0}"]
 )
 def test_that_a_formula_begins_with_its_first_ink(qapp, latex):
-    picture = QSvgRenderer(QByteArray(formula_svg(tint(latex, {"x0": "#009E73"}), "#000000")))
-    box, scale = picture.viewBoxF(), 8
-    image = QImage((box.size() * scale).toSize(), QImage.Format.Format_ARGB32)
-    image.fill(0)
-    painter = QPainter(image)
-    picture.render(painter, QRectF(image.rect()))
-    painter.end()
-    inked = [x for x in range(image.width()) if any(image.pixel(x, y) >> 24 for y in range(image.height()))]
-    assert 0 < inked[0] / scale < 2.5
+    _, first, _ = inked(tint(latex, {"x0": "#009E73"}))
+    assert 0 < first < 2.5
+
+
+@pytest.mark.parametrize("latex", ["+", "=", "<", r"\leftarrow", r"\sim", r"\pm"])
+def test_that_an_operator_alone_has_its_room_on_both_sides(qapp, latex):
+    box, first, last = inked(latex)
+    assert first > 4 and box.width() - last > 4
 
 
 def test_that_an_operator_stands_in_the_middle_between_its_two_sides(qtbot, view):

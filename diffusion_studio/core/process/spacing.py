@@ -138,8 +138,8 @@ class KarrasSpacing(Spacing):
     title: ClassVar[str] = "Karras"
     summary: ClassVar[str] = tr("even steps in ς^(1/ρ): fine near the image, coarse near the noise.")
     formula: ClassVar[str] = (
-        r"\varsigma_i = (\varsigma_{max}^{1/\rho} + \frac{i}{S-1}"
-        r"(\varsigma_{min}^{1/\rho} - \varsigma_{max}^{1/\rho}))^{\rho}"
+        r"\varsigma_i = (\varsigma_{\mathrm{max}}^{1/\rho} + \frac{i}{S-1}"
+        r"(\varsigma_{\mathrm{min}}^{1/\rho} - \varsigma_{\mathrm{max}}^{1/\rho}))^{\rho}"
     )
     source: ClassVar[str] = "EDM eq. 5"
 

@@ -76,8 +76,8 @@ class Restart(Sampler):
         "Heun, which goes back up by fresh noise and down again; that forgets errors."
     )
     formula: ClassVar[str] = (
-        r"x_s \leftarrow x_s + \sqrt{\bar\alpha_s}\left(\sqrt{\varsigma_{max}^2-\varsigma_s^2}\,z"
-        r" + (\varsigma_s-\varsigma_{max})\,\hat\varepsilon\right)"
+        r"x_s \leftarrow x_s + \sqrt{\bar\alpha_s}\left(\sqrt{\varsigma_{\mathrm{max}}^2-\varsigma_s^2}\,z"
+        r" + (\varsigma_s-\varsigma_{\mathrm{max}})\,\hat\varepsilon\right)"
     )
     symbols: ClassVar[str] = tr(
         "K times after the step of Heun that reaches ς_min; ς_max at the nearest whole time, ε̂ the mean "
@@ -184,6 +184,6 @@ def _whole(tables: Tables, top: int, s: int) -> Update:
     return Update((
         Term("x_t", 1.0, ""),
         Term("noise", root * math.sqrt(high**2 - low**2),
-             r"\sqrt{\bar\alpha_s(\varsigma_{max}^2-\varsigma_s^2)}"),
-        Term("eps_hat", root * (low - high), r"\sqrt{\bar\alpha_s}(\varsigma_s-\varsigma_{max})"),
+             r"\sqrt{\bar\alpha_s(\varsigma_{\mathrm{max}}^2-\varsigma_s^2)}"),
+        Term("eps_hat", root * (low - high), r"\sqrt{\bar\alpha_s}(\varsigma_s-\varsigma_{\mathrm{max}})"),
     ))  # fmt: skip

@@ -134,9 +134,9 @@ def begins_summand(source: str) -> bool:
     return source.lstrip().startswith((*_DIVIDERS, "−", "·", "≤", "≥", *_DIVIDING_COMMANDS))
 
 
-def is_operator(source: str) -> bool:
-    """Whether a term is a sign or relation alone."""
-    return source.strip() in (*_DIVIDERS, *_DIVIDING_COMMANDS)
+def ends_in_operator(source: str) -> bool:
+    """Whether a term is a sign or relation, or ends in one."""
+    return source.rstrip().endswith((*_DIVIDERS, *_DIVIDING_COMMANDS))
 
 
 def begins_statement(source: str) -> bool:
@@ -158,7 +158,7 @@ def _nesting(token: str) -> int:
 def _render(latex: str, color: str, size: float) -> bytes:
     ziamath = _ziamath()
     leading = "{}" if begins_summand(latex) else ""  # spaced as between two operands
-    trailing = "{}" if is_operator(latex) else ""
+    trailing = "{}" if ends_in_operator(latex) else ""
     try:
         svg: str = ziamath.Latex(leading + latex + trailing, size=size, color=color, margin=_MARGIN).svg()
     except Exception as error:  # the parser raises whatever it stumbles over

@@ -14,7 +14,7 @@ from diffusion_studio.widgets.equations.formula import (
     begins_relation,
     begins_statement,
     begins_summand,
-    is_operator,
+    ends_in_operator,
 )
 
 
@@ -93,7 +93,7 @@ def flow(boxes: Sequence[Box], style: Style, width: float, y: float) -> tuple[li
 def _space(before: Box, box: Box, gap: float) -> float:
     """Between two terms of a line: nothing beside the picture of an operator, which has its own room."""
     beside = box.picture is not None and begins_summand(_written(box.term))
-    after = before.picture is not None and is_operator(_written(before.term))
+    after = before.picture is not None and ends_in_operator(_written(before.term))
     return 0.0 if beside or after else gap
 
 

@@ -104,7 +104,7 @@ def test_that_it_is_put_into_words() -> None:
     short = forecast(1.0, (64, 1), Limits(seconds=60))
     assert short.sentence == (
         "Too short to see something: about 60 steps in 1 min here, and first shapes at 64×64 usually take "
-        f"about {shapes:,}, {roughly(shapes)}."
+        f"about {roughly(shapes)} (step {shapes:,})."
     )
     assert short.long_enough >= 2 * shapes and short.long_enough % 60 == 0
 

@@ -123,6 +123,8 @@ def test_that_a_formula_begins_with_its_first_ink(qapp, latex):
 def test_that_an_operator_alone_has_its_room_on_both_sides(qapp, latex):
     box, first, last = inked(latex)
     assert first > 4 and box.width() - last > 4
+    box, _, last = inked(f"x {latex}")
+    assert box.width() - last > 4
 
 
 def test_that_an_operator_stands_in_the_middle_between_its_two_sides(qtbot, view):

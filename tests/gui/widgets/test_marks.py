@@ -115,7 +115,7 @@ def test_that_bounds_axes_and_buttons_say_numbers_with_the_comma(qtbot):
     assert axis.label_of(0.05) == "0,05"
     axis.set_log(True)
     assert axis.label_of(np.log10(0.5)) == "0,5"
-    assert [tick_text(v) for v in (-1.5e-5, 12400, 0.25)] == ["−1,5e−5", "12\u2009400", "0,25"]
+    assert [tick_text(v) for v in (-1.5e-5, 12400, 0.25)] == ["−1,5e−5", "12\u202f400", "0,25"]
     assert power_text(4.1e7) == "4,1 · 10⁷"
     transport = Transport()
     qtbot.addWidget(transport)

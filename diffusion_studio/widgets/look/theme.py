@@ -175,15 +175,24 @@ def label(text: str = "", role: Role | None = None, parent: QWidget | None = Non
 
     Its text is shown as it is: names of files and classes may look like HTML.
     """
-    made = QLabel(parent)
+    made = _Section(parent) if role == "section" else QLabel(parent)
     made.setTextFormat(Qt.TextFormat.PlainText)
-    made.setText(text)
     if role is not None:
         made.setProperty("role", role)
-    if role == "section":
-        made.setFont(section_font(made.font()))
-        made.setContentsMargins(0, _over(made.fontMetrics(), text.upper()), 0, 0)
+    made.setText(text)
     return made
+
+
+class _Section(QLabel):
+    """A title in capitals, with room for their accents, whatever it says later."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFont(section_font(self.font()))
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self.setContentsMargins(0, _over(self.fontMetrics(), text.upper()), 0, 0)
 
 
 def _over(metrics: QFontMetrics, text: str) -> int:

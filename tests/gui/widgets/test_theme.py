@@ -160,8 +160,10 @@ def test_that_names_that_look_like_html_are_shown_as_they_are(qtbot, text):
 
 
 @pytest.mark.parametrize("title", ["Länge", "Übung", "Length"])
-def test_that_the_capitals_of_a_section_title_have_room_for_their_accents(qtbot, title):
-    made = label(title, "section")
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
+def test_that_the_capitals_of_a_section_title_have_room_for_their_accents(qtbot, title, later):
+    made = label("Run" if later else title, "section")
     qtbot.addWidget(made)
+    made.setText(title)
     metrics = made.fontMetrics()
     assert made.contentsMargins().top() + metrics.ascent() >= -metrics.boundingRect(title.upper()).top()

@@ -61,6 +61,7 @@ class Palette(QFrame):
         column.addWidget(self.list)
         self._before: QWidget | None = None  # what had the focus
         self.line.installEventFilter(self)
+        window.installEventFilter(self)
         self.hide()
 
     def open(self) -> None:
@@ -70,12 +71,16 @@ class Palette(QFrame):
         self._before = window.focusWidget()
         self.line.clear()
         self._ask("")
-        width = min(_WIDTH, window.width() - 8 * GRID)
-        height = self.line.sizeHint().height() + _ROWS * self.list.sizeHintForRow(0) + 4 * GRID
-        self.setGeometry((window.width() - width) // 2, 8 * GRID, width, min(height, window.height() - 96))
+        self._place()
         self.show()
         self.raise_()
         self.line.setFocus()
+
+    def _place(self) -> None:
+        window = self.parentWidget()
+        width = min(_WIDTH, window.width() - 8 * GRID)
+        height = self.line.sizeHint().height() + _ROWS * self.list.sizeHintForRow(0) + 4 * GRID
+        self.setGeometry((window.width() - width) // 2, 8 * GRID, width, min(height, window.height() - 96))
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Offers these; the first one is marked."""
@@ -122,7 +127,10 @@ class Palette(QFrame):
             self.leave()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if isinstance(event, QFocusEvent) and event.reason() not in _STAYS and self.isVisible():
+        if watched is not self.line:
+            if event.type() == QEvent.Type.Resize and self.isVisible():
+                self._place()  # the window has another middle
+        elif isinstance(event, QFocusEvent) and event.reason() not in _STAYS and self.isVisible():
             self.setVisible(event.gotFocus())  # the person went elsewhere
         return super().eventFilter(watched, event)
 

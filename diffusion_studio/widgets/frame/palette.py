@@ -78,6 +78,7 @@ class Palette(QFrame):
 
     def _place(self) -> None:
         window = self.parentWidget()
+        assert window is not None
         width = min(_WIDTH, window.width() - 8 * GRID)
         height = self.line.sizeHint().height() + _ROWS * self.list.sizeHintForRow(0) + 4 * GRID
         self.setGeometry((window.width() - width) // 2, 8 * GRID, width, min(height, window.height() - 96))

@@ -31,36 +31,6 @@ from support.turns import LONG
 ROOT = project.ROOT
 
 
-class Installs:
-    """Stands in for venv and pip, and notes what they were asked."""
-
-    def __init__(self, venv: Path) -> None:
-        self.venv = venv
-        self.asked: list[str] = []
-        self.fails = False
-
-    def create(self) -> None:
-        self.asked.append("create")
-        environment.python().parent.mkdir(parents=True, exist_ok=True)
-        environment.python().touch()
-
-    def install(self, extras: frozenset[str]) -> None:
-        self.asked.append(" ".join(sorted(extras)))
-        if self.fails:
-            raise StartError("no network")
-
-
-@pytest.fixture
-def installs(tmp_path, monkeypatch) -> Installs:
-    fake = Installs(tmp_path / ".venv")
-    monkeypatch.setattr(environment, "VENV", fake.venv)
-    monkeypatch.setattr(environment, "STAMP", fake.venv / "stamp.json")
-    monkeypatch.setattr(environment, "create", fake.create)
-    monkeypatch.setattr(environment, "install", fake.install)
-    monkeypatch.setattr(environment, "is_healthy", lambda: environment.python().exists())
-    return fake
-
-
 @pytest.fixture
 def linux(monkeypatch) -> pytest.MonkeyPatch:
     """A Linux without a screen, on which everything Qt needs is there."""
@@ -86,73 +56,6 @@ def test_that_any_python_can_read_the_start_script():
     source = Path(bootstrap.__file__).read_text(encoding="ascii")
     nodes = list(ast.walk(ast.parse(source, feature_version=(3, 4))))
     assert not any(isinstance(node, ast.JoinedStr | ast.AnnAssign | ast.NamedExpr) for node in nodes)
-
-
-def test_that_the_second_start_installs_nothing(installs):
-    environment.prepare(environment.TESTS)
-    environment.prepare(environment.TESTS)
-    environment.prepare(environment.WINDOW)
-    assert installs.asked == ["create", "gui test"]
-
-
-def test_that_a_failed_install_is_finished_by_the_next_start(installs):
-    installs.fails = True
-    with pytest.raises(StartError):
-        environment.prepare(environment.WINDOW)
-    installs.fails = False
-    environment.prepare(environment.WINDOW)
-    assert installs.asked == ["create", "gui", "gui"]
-
-
-def test_that_testing_after_running_adds_only_what_tests_need(installs):
-    environment.prepare(environment.WINDOW)
-    environment.prepare(environment.TESTS)
-    environment.prepare(environment.WINDOW)
-    assert installs.asked == ["create", "gui", "gui test"]
-
-
-def test_that_other_versions_are_installed_with_all_that_was_there(installs, monkeypatch):
-    environment.prepare(environment.TESTS)
-    monkeypatch.setattr(environment, "digest", lambda: "another set of packages")
-    environment.prepare(environment.WINDOW)
-    assert installs.asked == ["create", "gui test", "gui test"]
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"digest": 1, "extras": null}'])
-def test_that_a_damaged_stamp_counts_as_none(text, installs):
-    environment.prepare(environment.WINDOW)
-    environment.STAMP.write_text(text)
-    environment.prepare(environment.WINDOW)
-    assert installs.asked == ["create", "gui", "gui"]
-
-
-def test_that_an_environment_without_its_python_is_made_again(installs):
-    environment.prepare(environment.WINDOW)
-    environment.python().unlink()
-    environment.prepare(environment.WINDOW)
-    assert installs.asked == ["create", "gui"] * 2
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for Python")
-def test_that_another_python_or_a_package_cut_off_makes_an_environment_unhealthy(tmp_path, monkeypatch):
-    monkeypatch.setattr(environment, "VENV", tmp_path)
-    assert not environment.is_healthy()
-    environment.python().parent.mkdir()
-    environment.python().write_text("#!/bin/sh\necho 3 10\n")
-    environment.python().chmod(0o755)
-    assert not environment.is_healthy()
-    environment.python().write_text("#!/bin/sh\necho {} {}\n".format(*sys.version_info))
-    assert environment.is_healthy()
-    (tmp_path / "lib" / "python3" / "site-packages" / "cut_off-1.0.dist-info").mkdir(parents=True)
-    assert not environment.is_healthy()
-
-
-def test_that_the_last_lines_of_a_failed_pip_are_shown(monkeypatch, capsys):
-    monkeypatch.setattr(
-        environment, "pip", lambda: [sys.executable, "-c", "print('no such package'); exit(1)"]
-    )
-    with pytest.raises(StartError, match=r"no such package[\s\S]*could not be installed"):
-        environment.install(environment.WINDOW)
 
 
 def test_that_a_window_without_a_screen_is_refused_with_advice(linux):
@@ -291,7 +194,7 @@ def test_that_a_commit_is_checked_by_the_same_commands():
 
 def test_that_check_is_all_of_test_but_the_tests(monkeypatch):
     ran: list[str] = []
-    monkeypatch.setattr(environment, "prepare", lambda extras: None)
+    monkeypatch.setattr(environment, "prepare", lambda extras: [])
     monkeypatch.setattr(
         checks, "_run", lambda check: ran.append(check[0]) or checks.Outcome(check[0], True, "0.1 s")
     )

@@ -50,21 +50,23 @@ def run(paths: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    environment.prepare(environment.TESTS)
-    system.need_libraries(window=False)
-    return checks.run_all(arguments)
+    with environment.prepared(environment.TESTS):
+        system.need_libraries(window=False)
+        return checks.run_all(arguments)
 
 
 def check(arguments: list[str]) -> int:
     if arguments:
         raise StartError("check takes no arguments.")
-    environment.prepare(environment.TESTS)
-    return checks.run_quick()
+    with environment.prepared(environment.TESTS):
+        return checks.run_quick()
 
 
 def setup(arguments: list[str]) -> int:
     if arguments:
         raise StartError("setup takes no arguments.")
-    environment.prepare(environment.WINDOW)
-    system.need_libraries(window=False)
+    with environment.prepared(environment.WINDOW) as compiling:
+        system.need_libraries(window=False)
+        if compiling:
+            say("Compiling, so that every start is a fast one, from a read-only folder too …")
     return 0

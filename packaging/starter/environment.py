@@ -11,6 +11,8 @@ import sys
 import time
 import tomllib
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from starter.project import CONSTRAINTS, ROOT, StartError, say
@@ -25,15 +27,19 @@ def python() -> Path:
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def prepare(extras: frozenset[str]) -> None:
+def prepare(extras: frozenset[str]) -> list[subprocess.Popen[bytes]]:
     """Makes `.venv` hold everything for `extras`; at once when it does already.
+
+    Returns:
+        What still byte-compiles the packages that were installed. Nobody has to wait for it: a module that
+        is imported before its turn is compiled by Python itself.
 
     Raises:
         StartError: it could not be made.
     """
     wanted = digest()
     if is_ready(wanted, extras):
-        return
+        return []
     began = time.monotonic()
     extras |= installed_extras()
     STAMP.unlink(missing_ok=True)
@@ -42,6 +48,7 @@ def prepare(extras: frozenset[str]) -> None:
     install(extras)
     STAMP.write_text(json.dumps({"digest": wanted, "extras": sorted(extras)}), encoding="utf-8")
     say(f"Ready after {time.monotonic() - began:.0f} s.")
+    return compile_beside()
 
 
 def digest() -> str:
@@ -81,10 +88,12 @@ def is_healthy() -> bool:
 
 def _half_installed() -> bool:
     """Whether an install was cut off within a package: pip writes its RECORD last."""
-    packages = (
-        path for lib in ("lib/python*", "Lib") for path in VENV.glob(f"{lib}/site-packages/*.dist-info")
-    )
+    packages = (path for folder in _site_packages() for path in folder.glob("*.dist-info"))
     return not all((package / "RECORD").exists() for package in packages)
+
+
+def _site_packages() -> list[Path]:
+    return [path for lib in ("lib/python*", "Lib") for path in VENV.glob(f"{lib}/site-packages")]
 
 
 def _run(command: list[str]) -> str:
@@ -128,7 +137,7 @@ def install(extras: frozenset[str]) -> None:
     """Installs the checkout (editable) with `extras` at the pinned versions."""
     target = f"{ROOT}[{','.join(sorted(extras))}]"
     command = [*pip(), "install", "--no-input", "--progress-bar", "off", "--disable-pip-version-check"]
-    command += ["-c", str(CONSTRAINTS), "-e", target]
+    command += ["--no-compile", "-c", str(CONSTRAINTS), "-e", target]
     last = _follow(command)
     if last is not None:
         raise StartError(
@@ -160,3 +169,36 @@ def _follow(command: list[str]) -> str | None:
             process.terminate()
             raise
     return "\n".join(last) if process.returncode else None
+
+
+def compile_beside() -> list[subprocess.Popen[bytes]]:
+    """Begins to byte-compile what is installed, on every core and beside whatever is done next."""
+    shares = min(os.cpu_count() or 1, 8)
+    script = Path(__file__).with_name("compiling.py")
+    nowhere = subprocess.DEVNULL
+    low = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)  # Windows has no nice
+    return [
+        subprocess.Popen(
+            [str(python()), "-I", str(script), str(share), str(shares), *map(str, _site_packages())],
+            stdin=nowhere,
+            stdout=nowhere,
+            stderr=nowhere,
+            creationflags=low,
+        )
+        for share in range(shares)
+    ]
+
+
+@contextmanager
+def prepared(extras: frozenset[str]) -> Iterator[bool]:
+    """`prepare`, and whether that began something: waited for at the end, or stopped by an exception."""
+    compiling = prepare(extras)
+    try:
+        yield bool(compiling)
+    except BaseException:
+        for process in compiling:
+            process.terminate()
+        raise
+    finally:
+        for process in compiling:
+            process.wait()

@@ -1,13 +1,15 @@
-"""A person in a real window: every key on its page, every control, undo, and what the log says of it.
+"""A person in a real window: every control, key and menu, undo, and what the log says of it.
 
     python -m benchmarks.walk [--page NAME] [--pictures DIR] [--here]
 
 Opens a screen of its own (Xvfb, with openbox where it is installed) and the program in it, as
 `diffusion-studio` does. The hand is xdotool: presses, drags and keys come from the X server, like those of a
 mouse and a keyboard. On every page each control is touched once, each key of the sheet that holds there is
-pressed (it must do what the sheet says and only that), and undo must bring the page back; at the end Ctrl+Q
-closes the window, and the log must be empty. Exit code 1 when something is wrong. With `--here` the screen is
-the one that DISPLAY names; keep the hands off it meanwhile.
+pressed (it must do what the sheet says and only that), and undo must bring the page back; then the keys of
+each kind of widget are pressed on it, and each action of the menus is taken by a click. At last come the
+controls of all dialogs, and everything that the palette finds (`--page none` is only these). Ctrl+Q closes
+the window, and the log must be empty. Exit code 1 when something is wrong. With `--here` the screen is the
+one that DISPLAY names; keep the hands off it meanwhile.
 """
 
 from __future__ import annotations
@@ -35,15 +37,16 @@ if TYPE_CHECKING:
     from diffusion_studio.app import App
     from tests.support.walk import Walk
 
+EVERY = ("train", "sample", "plane", "autoencoder", "theory", "runs")
 SCREEN = "1600x1000x24"
 PATIENCE = 60.0  # seconds for whatever must come
 ARRIVES = 5.0  # seconds in which a press or a key reaches the window
 APART = 0.12  # seconds between two clicks that are not one double click
 DOUBLE = 80  # ms within which they are
 NAMES = {
-    "Return": "Return", "Space": "space", "Esc": "Escape", "Del": "Delete", "Backspace": "BackSpace",
-    "PgUp": "Prior", "PgDown": "Next", "Ins": "Insert", "?": "question", "+": "plus", "=": "equal",
-    "-": "minus", ",": "comma", ".": "period",
+    "Return": "Return", "Enter": "KP_Enter", "Space": "space", "Esc": "Escape", "Del": "Delete",
+    "Backspace": "BackSpace", "PgUp": "Prior", "PgDown": "Next", "Ins": "Insert", "?": "question",
+    "+": "plus", "=": "equal", "-": "minus", ",": "comma", ".": "period",
 }  # fmt: skip
 """What X calls the keys that Qt calls so; the others are called the same."""
 KEY, GENERIC = 3, 35  # events of X: a key is let go; what the pointer does
@@ -162,6 +165,14 @@ class Hand:
 
         QTest.qWait(round(1000 * seconds))
 
+    def patiently(self, walk: Walk, do: Callable[[], object]) -> None:
+        """What takes for ever is a fault, and ends this part of the walk."""
+        try:
+            do()
+        except TimeoutError as error:
+            last = next(reversed(walk.touched), "nothing touched yet")
+            walk.faults.append(f"{last}: {error}")
+
     def waitUntil(self, holds: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
         while not holds():
@@ -170,83 +181,69 @@ class Hand:
             self.rest(0.01)
 
 
-class Keys:
-    """Presses every key that holds on a page, and notes which actions that asks for."""
-
-    def __init__(self, walk: Walk, hand: Hand) -> None:
-        self.walk, self.hand = walk, hand
-        self.faults: list[str] = []
-        self.pressed = 0
-
-    def over(self, page: str) -> None:
-        for group in self.walk.window.actions_of_window.groups:
-            if not group.pages or page in group.pages:
-                for action in group.actions:
-                    for key in action.keys if action.name != "quit" else ():
-                        self._press(page, action.name, key)
-
-    def _press(self, page: str, name: str, key: str) -> None:
-        studio, actions = self.walk.studio, self.walk.window.actions_of_window
-        studio.show_page(page)
-        self.walk.come_to_rest()
-        studio.pages[page].setFocus()
-        done, wanted = self._noted(), [name] if actions.can(name) else []
-        self.hand.key(key)
-        self.walk.come_to_rest()
-        self.pressed += 1
-        if done != wanted:
-            self.faults.append(
-                f"{page}: {key} is for {wanted or 'nothing now'}, and does {done or 'nothing'}"
-            )
-        if studio.commands.palette.isVisible() or name == "enlarge":
-            self.hand.key("Esc")
-
-    def _noted(self) -> list[str]:
-        """The names of what is asked for from now on, which is done all the same."""
-        from diffusion_studio.widgets.actions.action_set import Act
-
-        actions, done = self.walk.window.actions_of_window, list[str]()
-
-        def noting(name: str, do: Callable[[], object]) -> Callable[[], object]:
-            def noted() -> None:
-                done.append(name)
-                do()
-
-            return noted
-
-        actions.set_acts({name: Act(noting(name, act.do), act.can) for name, act in actions._acts.items()})
-        return done
-
-
 def walk_over(app: App, page: str, pictures: Path | None) -> list[object]:
-    """One page: its name, how many controls were touched and keys pressed, and what went wrong."""
+    """One page: its name, how many of what was touched, and what went wrong.
+
+    At first every control and key, which undo brings back; then menus and the keys of single widgets.
+    """
+    from benchmarks.walk_ways import Keys, Menus, WidgetKeys
     from tests.support.walk import Walk, parts_of, value_of
 
     hand = Hand()
     walk = Walk(hand, app)
-    keys, studio = Keys(walk, hand), walk.studio
+    keys, menus, widgets, studio = Keys(walk, hand), Menus(walk, hand), WidgetKeys(walk, hand), walk.studio
     studio.show_page(page)
     walk.come_to_rest()
     before = value_of(studio, page)
+
+    def undone(after: str) -> None:
+        studio.show_page(page)
+        while studio.pages[page].can_undo and value_of(studio, page) != before:
+            hand.key("Ctrl+Z")
+            walk.come_to_rest()
+        try:
+            hand.waitUntil(
+                lambda: value_of(studio, page) == before
+            )  # a run comes back from the trash in a job
+        except TimeoutError:
+            walk.faults.append(f"undo does not bring the page back after its {after}")
+        picture(pictures, f"{page}-{after}-undone")
+
     for number, show in enumerate(parts_of(studio, page)):
         show()
         walk.come_to_rest()
-        try:
-            walk.over(studio.pages[page])
-        except TimeoutError as error:
-            walk.faults.append(f"{next(reversed(walk.touched))}: {error}")
+        hand.patiently(walk, lambda: walk.over(studio.pages[page]))
         picture(pictures, f"{page}-{number}")
-    keys.over(page)
-    studio.show_page(page)
-    while studio.pages[page].can_undo and value_of(studio, page) != before:
-        hand.key("Ctrl+Z")
+    hand.patiently(walk, lambda: keys.over(page))
+    undone("controls and keys")
+    for show in parts_of(studio, page):
+        show()
         walk.come_to_rest()
-    hand.rest(0.3)  # a run comes back from the trash in a job
-    faults = [*walk.faults, *keys.faults, *(f"{lost} did not arrive" for lost in hand.lost)]
-    if value_of(studio, page) != before:
-        faults.append("undo does not bring the page back")
-    picture(pictures, f"{page}-undone")
-    return [page, len(walk.touched), keys.pressed, *faults]
+        hand.patiently(walk, lambda: widgets.over(page))
+    hand.patiently(walk, lambda: menus.over(page))
+    undone("menus")
+    ways = (keys, widgets, menus)
+    faults = [*walk.faults, *(fault for way in ways for fault in way.faults)]
+    lost = [f"{command} did not arrive" for command in hand.lost]
+    return [page, len(walk.touched), *(way.count for way in ways), *faults, *lost]
+
+
+def walk_beside(app: App, pictures: Path | None) -> list[list[object]]:
+    """The dialogs, and everything that the palette finds."""
+    from benchmarks.walk_ways import Dialogs, Finder
+    from tests.support.walk import Walk
+
+    found: list[list[object]] = []
+    for kind in (Dialogs, Finder):
+        hand = Hand()
+        walk = Walk(hand, app)
+        way = kind(walk, hand)
+        hand.patiently(walk, way.over)
+        picture(pictures, kind.__name__.lower())
+        lost = [f"{command} did not arrive" for command in hand.lost]
+        counts = [way.count, 0, 0, 0] if kind is Dialogs else [0, way.count, 0, 0]
+        found.append([kind.title, *counts, *walk.faults, *way.faults, *lost])
+    return found
 
 
 def picture(folder: Path | None, name: str) -> None:
@@ -262,13 +259,15 @@ def prepared(app: App) -> None:
     from PySide6.QtGui import QDesktopServices
 
     from diffusion_studio.engine.files import places
+    from diffusion_studio.engine.runs.trash import move_to_trash
     from diffusion_studio.viewmodels.train import outlook, training
     from tests.support.tiny import begin, finish, tiny_config
     from tests.support.walk import shortened
 
     config, begun = tiny_config(steps=2, preview_count=4), vars(training)["new_session"]
-    for name in ("one", "two"):
+    for name in ("one", "two", "three"):
         finish(begin(places.runs_dir() / name, config))
+    move_to_trash(places.runs_dir() / "three")
     vars(outlook)["WAIT"] = 10**8  # nothing of what is set on the way is tried
     vars(training)["new_session"] = lambda place, _, *more, **named: begun(place, config, *more, **named)
     patch.object(QDesktopServices, "openUrl", lambda url: True).start()
@@ -278,6 +277,7 @@ def prepared(app: App) -> None:
     studio.training.editor.set(config)
     studio.training.show_run(places.runs_dir() / "one")
     shortened(studio)
+    studio.queue.add(config)
 
 
 def inside(pages: list[str], pictures: Path | None) -> int:
@@ -287,6 +287,10 @@ def inside(pages: list[str], pictures: Path | None) -> int:
     import diffusion_studio.app
 
     found: list[list[object]] = []
+
+    def tell(row: list[object]) -> None:
+        found.append(row)
+        print("".join(f"{row[0]}: {fault}\n" for fault in row[5:]), end="", flush=True)
 
     class Walked(diffusion_studio.app.App):
         """The window that is walked over."""
@@ -298,7 +302,10 @@ def inside(pages: list[str], pictures: Path | None) -> int:
         def walk(self) -> None:
             try:
                 prepared(self)
-                found.extend(walk_over(self, page, pictures) for page in pages)
+                for page in pages:
+                    tell(walk_over(self, page, pictures))
+                for row in walk_beside(self, pictures) if len(pages) in (0, len(EVERY)) else ():
+                    tell(row)
                 Hand().key("Ctrl+Q")  # the window ends here
             except BaseException:
                 self.close()
@@ -311,24 +318,22 @@ def inside(pages: list[str], pictures: Path | None) -> int:
     sys.argv[1:] = []
     code = entrance.main()
     logged = last_of(WINDOW)
-    table(("page", "controls", "keys", "faults"), [[*row[:3], len(row) - 3] for row in found])
-    for row in found:
-        print(*(f"{row[0]}: {fault}" for fault in row[3:]), sep="\n")
+    heads = ("page", "controls", "keys", "keys of widgets", "menus", "faults")
+    table(heads, [[*row[:5], len(row) - 5] for row in found])
     print(f"Log: {logged or 'empty'}")
-    return code or int(bool(logged) or len(found) < len(pages) or any(len(row) > 3 for row in found))
+    return code or int(bool(logged) or len(found) < len(pages) or any(len(row) > 5 for row in found))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    every = ("train", "sample", "plane", "autoencoder", "theory", "runs")
-    parser.add_argument("--page", action="append", choices=every)
+    parser.add_argument("--page", action="append", choices=(*EVERY, "none"))
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--here", action="store_true")
     chosen = parser.parse_args()
     if chosen.pictures is not None:
         chosen.pictures.mkdir(parents=True, exist_ok=True)
     if chosen.here:
-        return inside(chosen.page or list(every), chosen.pictures)
+        return inside([page for page in chosen.page or EVERY if page in EVERY], chosen.pictures)
     with tempfile.TemporaryDirectory() as home, screen() as display:
         there = {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "DIFFUSION_STUDIO_HOME": home}
         command = [sys.executable, "-m", "benchmarks.walk", "--here", *sys.argv[1:]]

@@ -81,28 +81,53 @@ class Walk:
         self.touched: Counter[str] = Counter()
         self.faults: list[str] = []
         self._menus = Visitor(app.shell)
+        self._stays: QDialog | None = None  # that is not left
 
     def over(self, page: QWidget) -> None:
         """Touches what is seen of the page, and what comes into sight by that, the newest first."""
         while (control := self._next(page)) is not None:
-            self.touched[_called(control)] += 1
-            self._bring_into_sight(control)
-            self._roll_over(control)
-            self._touch(control)
-            self.come_to_rest()
+            self._take(control)
             if self.window.current_page is not page:
                 self.studio.show_page(page.key)  # type: ignore[attr-defined]
+
+    def over_dialog(self, opened: Callable[[], QDialog]) -> None:
+        """Touches what is in a dialog, which is opened again where one of its controls has closed it."""
+        while True:
+            if self._stays is None or not isValid(self._stays) or not self._stays.isVisible():
+                self._stays = opened()
+            control = self._next(self._stays)
+            if control is None:
+                break
+            self._take(control)
+        self._stays = None
+        self.come_to_rest()
+
+    def _take(self, control: QWidget) -> None:
+        self.touched[_called(control)] += 1
+        self.bring_into_sight(control)
+        self._roll_over(control)
+        self._touch(control)
+        self.come_to_rest()
 
     def _next(self, page: QWidget) -> QWidget | None:
         fresh = [w for w in controls_of(page) if not self.touched[_called(w)]]
         return next((w for w in fresh if _words_of(w).startswith("Stop")), next(iter(fresh), None))
 
-    def _bring_into_sight(self, control: QWidget) -> None:
+    def bring_into_sight(self, control: QWidget) -> None:
         above = control.parentWidget()
         while above is not None:
             if isinstance(above, QScrollArea):
                 above.ensureWidgetVisible(control)
             above = above.parentWidget()
+        self._let_settle(control)
+
+    def _let_settle(self, control: QWidget) -> None:
+        """What moves while it is laid out would be missed by a click."""
+        places = [QPoint()]
+        while isValid(control) and places[-1] != control.mapToGlobal(QPoint()):
+            places.append(control.mapToGlobal(QPoint()))
+            QApplication.processEvents()
+            QApplication.processEvents()
 
     def _roll_over(self, control: QWidget) -> None:
         """A panel that is scrolled past a control without the focus leaves its value alone."""
@@ -193,17 +218,27 @@ class Walk:
         """Leaves the dialogs that opened, and waits for what began to be done."""
         QApplication.processEvents()
         for dialog in [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]:
-            title = dialog.windowTitle()
-            self.qtbot.keyClick(dialog, Qt.Key.Key_Escape)
-            if isValid(dialog) and dialog.isVisible():
-                self.faults.append(f"Escape does not leave “{title}”")
-                dialog.close()
+            if dialog is self._stays:
+                continue
+            self._leave(dialog)
         self._end_training()
         self.qtbot.waitUntil(lambda: not self.busy)
-        if not self.window.isActiveWindow():  # without a screen no window follows one that popped up
-            self.window.activateWindow()
-            self.qtbot.waitUntil(self.window.isActiveWindow)
+        shown = self._stays if self._stays is not None and isValid(self._stays) else self.window
+        if shown.isVisible() and not shown.isActiveWindow():  # without a screen no window follows a popup
+            shown.activateWindow()
+            self.qtbot.waitUntil(shown.isActiveWindow)
         QApplication.processEvents()
+
+    def _leave(self, dialog: QDialog) -> None:
+        """By Escape, once the keyboard is the dialog's."""
+        title = dialog.windowTitle()
+        dialog.activateWindow()
+        self.qtbot.waitUntil(dialog.isActiveWindow)
+        self.qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+        QApplication.processEvents()
+        if isValid(dialog) and dialog.isVisible():
+            self.faults.append(f"Escape does not leave “{title}”")
+            dialog.close()
 
     def _end_training(self) -> None:
         """By its own buttons: paused and gone on with at the first time, and stopped."""
@@ -315,5 +350,5 @@ def value_of(studio: Studio, page: str) -> Any:
         "plane": lambda: studio.plane.editor.value,
         "autoencoder": lambda: studio.codes.editor.value,
         "theory": lambda: studio.theory.state.spec,
-        "runs": lambda: [(run.path, run.entry) for run in studio.runs.state.runs],
+        "runs": lambda: {run.path: run.entry for run in studio.runs.state.runs},
     }[page]()

@@ -79,6 +79,7 @@ class CompareCard(Card):
         self.views.setCurrentIndex([view for view, *_ in VIEWS].index(key))
         self.axis.setVisible(key == "errors")
         self.differences.setVisible(key == "settings")
+        self._show_settings()
 
     def show_runs(self, runs: tuple[RunRead, ...], chosen: int) -> None:
         """What these runs have told, of so many that are chosen."""
@@ -118,6 +119,9 @@ class CompareCard(Card):
         self.quality.set_lines(lines)
 
     def _show_settings(self) -> None:
+        """To name all settings of four runs takes a while, so only where they are looked at."""
+        if self.view.value != "settings":
+            return
         only = self.differences.isChecked()
         settings = settings_of([run.config for run in self._runs]) if self._runs else ()
         rows = [_row(one, one.differs and not only) for one in settings if one.differs or not only]

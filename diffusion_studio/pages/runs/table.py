@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QItemSelection,
     QItemSelectionModel,
     QModelIndex,
@@ -107,7 +108,7 @@ class RunTable(QTableView):
 
     def _lay_out_header(self) -> None:
         header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)  # by `fit_columns`
         header.setSectionResizeMode(NAMED, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(28)
         header.setHighlightSections(False)
@@ -149,6 +150,11 @@ class RunTable(QTableView):
         super().resizeEvent(event)
         self.fit_columns()
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self.fit_columns()
+
     def fit_columns(self) -> None:
         """Shows as many columns as there is room for; tags only where there are some."""
         header = self.horizontalHeader()
@@ -164,6 +170,8 @@ class RunTable(QTableView):
                 break
         for column, by in enumerate(BY):
             self.setColumnHidden(column, by not in needed)
+            if by in needed and column != NAMED:
+                header.resizeSection(column, needed[by])
 
 
 class RunRows(QAbstractTableModel):
@@ -174,6 +182,7 @@ class RunRows(QAbstractTableModel):
         self._widget = parent
         self.runs: tuple[RunSummary, ...] = ()
         self._order = Arrangement()
+        self._drawings: dict[Path, tuple[NDArray[np.uint8], QIcon]] = {}  # of which samples, by the run
 
     def show(self, runs: tuple[RunSummary, ...], order: Arrangement) -> bool:
         """Shows these; False where nothing differs."""
@@ -217,11 +226,17 @@ class RunRows(QAbstractTableModel):
             name, color = ("star-full", "accent") if run.entry.star else ("star", "faint")
             return pixmap(name, STAR_SIZE, color, self._widget.devicePixelRatioF())
         if role == _Role.DecorationRole and column.by == "name" and run.picture is not None:
-            return _drawing(run.picture)
+            return self._drawn(run.path, run.picture)
         if role == _Role.ToolTipRole:
             star = tr("Give it a star, or take it away")
             return star if column.by == "star" else tip(run.problem or run.entry.note or str(run.path))
         return None
+
+    def _drawn(self, path: Path, samples: NDArray[np.uint8]) -> QIcon:
+        """Drawn once: a table asks for it whenever it is measured or painted."""
+        if path not in self._drawings or self._drawings[path][0] is not samples:
+            self._drawings[path] = (samples, _drawing(samples))
+        return self._drawings[path][1]
 
 
 def _drawing(samples: NDArray[np.uint8]) -> QIcon:

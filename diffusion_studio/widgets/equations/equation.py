@@ -56,6 +56,7 @@ class EquationView(QWidget):
         self._caption: tuple[Term, ...] = ()
         self._marked: frozenset[str] = frozenset()
         self._placed: list[Placed] = []
+        self._arranged: dict[float, tuple[list[Placed], float]] = {}  # by the width; layouts ask often
         self._subject: Hashable = None
         self._held = 0.0  # the greatest height of this subject in this width, whatever its numbers are
         self._hovered = ""
@@ -113,9 +114,10 @@ class EquationView(QWidget):
         return True
 
     def heightForWidth(self, width: int) -> int:
-        if self._missing() is not None:  # how long its LaTeX is says nothing of how high it will be
+        unknown = width not in self._arranged and self._missing() is not None
+        if unknown:  # how long its LaTeX is says nothing of how high it will be
             return max(round(self._held), self.minimumSizeHint().height())
-        height = self._arrange(width)[1]
+        height = self._arranged_in(width)[1]
         return round(max(height, self._held) if width == self.width() else height)
 
     def _spoken(self) -> str:
@@ -125,6 +127,7 @@ class EquationView(QWidget):
     # layout
 
     def _refresh(self) -> None:
+        self._arranged.clear()
         if self._missing() is not None:
             self._waiting = True
             rendering().ask(self)  # what stands there stays until the new formula is ready
@@ -138,7 +141,7 @@ class EquationView(QWidget):
 
     def _place(self) -> None:
         """Numbers that change may take a line more: what stands around them does not jump back and forth."""
-        self._placed, height = self._arrange(self.width())
+        self._placed, height = self._arranged_in(self.width())
         self._held = max(self._held, height)
 
     def _missing(self) -> tuple[str, str] | None:
@@ -164,6 +167,11 @@ class EquationView(QWidget):
         unit = self.fontInfo().pixelSize() / 13.0
         groups = [(self._formula, _FORMULA), (self._numbers, _NUMBERS), (self._caption, _CAPTION)]
         return [(group, replace(style, size=style.size * unit)) for group, style in groups if group]
+
+    def _arranged_in(self, width: float) -> tuple[list[Placed], float]:
+        if width not in self._arranged:
+            self._arranged[width] = self._arrange(width)
+        return self._arranged[width]
 
     def _arrange(self, width: float) -> tuple[list[Placed], float]:
         placed: list[Placed] = []
@@ -260,8 +268,9 @@ _UNREADABLE: set[tuple[str, str]] = set()  # drawn as they were written
 def _source(term: Term, style: Style, palette: Palette) -> tuple[str, str]:
     """The LaTeX to render ("" for text) and its colour."""
     color = _ink(palette, term.color_key or style.color_key)
-    inks = {key: palette.ink(key) for key in palette.quantity}
-    return (tint(term.latex, inks) if not term.text else ""), color
+    if term.text:
+        return "", color
+    return tint(term.latex, {key: palette.ink(key) for key in palette.quantity}), color
 
 
 def _ink(palette: Palette, key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -38,7 +39,8 @@ class _Run:
     mark: str = ""
 
 
-def _runs(text: str) -> list[_Run]:
+@lru_cache(maxsize=1024)  # the labels of a window, for every painting
+def _runs(text: str) -> tuple[_Run, ...]:
     """`text` cut into runs; "x̂₀" and "x̂_0" both give a hatted x and an index 0."""
     found: list[_Run] = []
     after_underscore = False
@@ -58,7 +60,7 @@ def _runs(text: str) -> list[_Run]:
                 found[-1] = replace(found[-1], text=found[-1].text + char)
             else:
                 found.append(_Run(char, index))
-    return found
+    return tuple(found)
 
 
 def _font_of(run: _Run, font: QFont) -> QFont:

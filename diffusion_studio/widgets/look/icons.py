@@ -29,9 +29,12 @@ def icon(name: str, color: str | None = None) -> QIcon:
 
 def pixmap(name: str, size: int, color: str | None = None, ratio: float = 1.0) -> QPixmap:
     """The icon `name`, `size` logical pixels wide, for a screen of the scale `ratio`."""
-    made = _pixmap(_renderer(name, _hex(color or "text")), round(size * ratio))
-    made.setDevicePixelRatio(ratio)
-    return made
+    tint, cache = _hex(color or "text"), _IconCache.of_application().pixmaps
+    key = (name, tint, round(size * ratio), ratio)
+    if key not in cache:
+        cache[key] = _pixmap(_renderer(name, tint), round(size * ratio))
+        cache[key].setDevicePixelRatio(ratio)
+    return cache[key]
 
 
 def set_icon(button: QAbstractButton, name: str, color: str | None = None, size: int = 18) -> None:
@@ -65,11 +68,12 @@ class _Follower(QObject):
 
 
 class _IconCache(QObject):
-    """The icons made so far; dies with the application, since pixmaps must not outlive it."""
+    """The icons and pixmaps made so far; dies with the application, since pixmaps must not outlive it."""
 
     def __init__(self, app: QApplication) -> None:
         super().__init__(app)
         self.icons: dict[tuple[str, str, str], QIcon] = {}
+        self.pixmaps: dict[tuple[str, str, int, float], QPixmap] = {}
 
     @classmethod
     def of_application(cls) -> _IconCache:

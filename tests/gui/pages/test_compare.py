@@ -11,6 +11,7 @@ from diffusion_studio.engine.labbook.disk import PARTS
 from diffusion_studio.engine.runs.metrics import LossSegment
 from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.training.events import TimestepErrors
+from diffusion_studio.pages.runs import compare
 from diffusion_studio.pages.runs.card import RunCard
 from diffusion_studio.pages.runs.compare import VIEWS, CompareCard
 from diffusion_studio.viewmodels.runs.comparison import RunRead
@@ -106,3 +107,12 @@ def test_that_older_checkpoints_of_one_run_are_deleted_at_the_second_press(qtbot
     assert card.disk.drop.text() == "Really delete 1.0 MB of checkpoints?" and not asked
     card.disk.drop.click()
     assert asked == [Path("a")] and card.disk.drop.text() == "Delete older checkpoints"
+
+
+def test_that_settings_are_named_only_where_they_are_looked_at(card, monkeypatch):
+    named = []
+    monkeypatch.setattr(compare, "settings_of", lambda configs: named.append(configs) or ())
+    card.show_runs((run("a"), run("b")), 2)
+    assert not named
+    card.show_view("settings")
+    assert len(named) == 1

@@ -13,6 +13,7 @@ from diffusion_studio.pages.runs.page import RunsPage
 from diffusion_studio.pages.runs.table import BY, NAMED, STAR
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
+from diffusion_studio.widgets.look import icons
 from support.tiny import tiny_config
 
 
@@ -178,3 +179,19 @@ def test_that_a_run_anywhere_is_opened_and_taken_off_the_list(qtbot, page, tmp_p
     qtbot.mouseClick(page.foot.leave, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: shown(page) == ["a", "b", "c"])
     assert page.foot.leave.isHidden() and other.exists()
+
+
+def test_that_drawings_of_a_table_are_made_once(page, monkeypatch):
+    made = []
+    monkeypatch.setattr(icons, "_renderer", lambda *asked: made.append(asked))
+    page.table.fit_columns()
+    page.table.viewport().grab()
+    assert not made
+
+
+def test_that_columns_follow_the_size_of_the_text(qtbot, page):
+    before = page.table.columnWidth(BY.index("kind"))
+    font = page.table.font()
+    font.setPixelSize(font.pixelSize() + 3 if font.pixelSize() > 0 else 16)
+    page.table.setFont(font)
+    assert page.table.columnWidth(BY.index("kind")) > before

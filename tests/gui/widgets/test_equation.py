@@ -256,3 +256,16 @@ def test_that_equations_of_one_subject_share_a_height(qtbot, view):
     settled(qtbot, view)
     view.set_equation("x_2")
     assert settled(qtbot, view).heightForWidth(view.width()) < tall
+
+
+def test_that_what_a_layout_asks_again_and_again_is_found_out_once(qtbot, view, monkeypatch):
+    view.set_equation(STEP, "0.25", "a caption")
+    settled(qtbot, view)
+    arranged, arrange = [], EquationView._arrange
+    monkeypatch.setattr(
+        EquationView, "_arrange", lambda self, width: arranged.append(width) or arrange(self, width)
+    )
+    first = [view.heightForWidth(150) for _ in range(5)]
+    assert len(arranged) <= 1 and len(set(first)) == 1
+    view.set_numbers(" ".join(["0.25"] * 60))
+    assert view.heightForWidth(150) > first[0]

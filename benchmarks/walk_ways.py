@@ -125,6 +125,8 @@ class WidgetKeys(Way):
     def _find(self, page: str, row: FocusKeys) -> QWidget | None:
         if row.module == "widgets/frame/enlarge":
             return None  # F11 and Esc are pressed as keys of the window
+        if row.module == "widgets/chain/timeline" and page != "sample":
+            return None  # one track without a name
         module = "diffusion_studio." + row.module.replace("/", ".")
         for widget in self.studio.pages[page].findChildren(QWidget):
             takes = widget.focusPolicy() != Qt.FocusPolicy.NoFocus

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.core.process.forward import missed_end
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.core.words import number, tr
+from diffusion_studio.core.words import number, plural, tr
 from diffusion_studio.engine.plane.shapes import CUSTOM, SHAPES, Modes, modes_from_picture
 from diffusion_studio.engine.plane.spec import PlaneSpec
 from diffusion_studio.pages.page import titled
@@ -208,7 +208,7 @@ class PlanePanel(QWidget):
         if state.running or state.trained:
             how_long = tr("{s.seconds:.0f} s of {s.total:.0f} s", s=state)
             words.append(how_long if state.running else tr("learned"))
-            words.append(tr("{steps} steps", steps=number(state.step, ",")))
+            words.append(plural("{n} step", "{n} steps", state.step, n=number(state.step, ",")))
             words.append(tr("loss {loss:.3f}", loss=state.loss))
         if state.error == state.error:
             where = tr("over all t") if state.t is None else tr("at t = {t}", t=state.t)

@@ -276,7 +276,8 @@ def _cost_lines(chains: Sequence[Mapping[str, Any]]) -> dict[str, Line]:
 def _measured_on(evaluation: Mapping[str, Any], elbo: Mapping[str, Any]) -> str:
     """The images, and how often each was drawn from."""
     n, held_out = elbo["images"], evaluation.get("held_out")
-    images = tr("{n} held-out images", n=n) if held_out else tr("{n} training images", n=n)
+    held = plural("{n} held-out image", "{n} held-out images", n)
+    images = held if held_out else plural("{n} training image", "{n} training images", n)
     step = (
         "" if evaluation.get("run") == NAME else tr("step {step:,}", step=evaluation.get("step", 0)) + " · "
     )

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QColorDialog, QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from diffusion_studio.core.words import number, tr
+from diffusion_studio.core.words import number, plural, tr
 from diffusion_studio.viewmodels.train.overview import LeftOut, Overview
 from diffusion_studio.viewmodels.train.state import TrainState, fixed_reasons
 from diffusion_studio.widgets.forms.form import Form
@@ -133,7 +133,7 @@ class ImagesView(QWidget):
         most = sorted(found.classes, key=lambda each: -each[1])[:CLASSES]
         total = sum(count for _, count in found.classes) or 1
         more = len(found.classes) - len(most)
-        classes = tr("{n} classes", n=len(found.classes))
+        classes = plural("{n} class", "{n} classes", len(found.classes))
         self.classes.set_title(classes, tr("{n} more", n=more) if more else "")
         shares = BarSeries("", [count / total for _, count in most], "x0")
         self.bars.set_bars([f"{_short(name)}  {number(count, ',')}" for name, count in most], [shares])
@@ -142,7 +142,7 @@ class ImagesView(QWidget):
         _clear(self._reasons)
         self.files.setVisible(bool(groups))
         total = sum(group.count for group in groups)
-        files = tr("{total:,} files", total=total) if total else tr("nothing")
+        files = plural("{n} file", "{n:,} files", total) if total else tr("nothing")
         self.left_out.set_title(tr("Left out"), files)
         for group in groups:
             words = label(group.words)

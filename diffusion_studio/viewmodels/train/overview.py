@@ -101,7 +101,7 @@ def native_sizes(sizes: NDArray[np.int32]) -> str:
         for k in order[:SIZES]
     ]
     more = len(order) - len(told)
-    return ", ".join([*told, tr("{more:,} more sizes", more=more)] if more else told)
+    return ", ".join([*told, plural("{n} more size", "{n:,} more sizes", more)] if more else told)
 
 
 def balance(counts: Sequence[int]) -> str:

@@ -46,6 +46,7 @@ class Timeline(QWidget):
         self._position = 0
         self._dragged: float | None = None  # where the playhead is held, in pixels
         self._keyboard = False
+        self._named = False  # whether tracks have names, and branches that can be deleted
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumWidth(160)
@@ -87,6 +88,7 @@ class Timeline(QWidget):
         self._position = 0
         self.set_compared(None)
         self.set_tracks([Track(tuple(times))], 0)
+        self._named = False
 
     def set_tracks(self, tracks: Sequence[Track], active: int) -> None:
         """Draw `tracks`, the main chain first, a lane each; the playhead stands on number `active`.
@@ -96,6 +98,7 @@ class Timeline(QWidget):
         """
         if not 0 <= active < len(tracks):
             raise ValueError(f"no track {active} among {len(tracks)}")
+        self._named = True
         before = self.tracks[0].times
         self._plan = replace(self._plan, tracks=checked(tracks), active=active)
         self.set_compared(self._plan.compared)  # it may be gone
@@ -169,7 +172,7 @@ class Timeline(QWidget):
         if key in _LANE_KEYS and 0 <= lane < len(self.tracks):
             self._go_to(lane, self.plan.x_of(self._position))
             self._dragged = None
-        elif key == Qt.Key.Key_F2 and self.times:
+        elif key == Qt.Key.Key_F2 and self.times and self._named:
             self.rename_requested.emit(self.active)
         elif key == Qt.Key.Key_Delete and self.active > 0:
             self.delete_requested.emit(self.active)
@@ -179,7 +182,7 @@ class Timeline(QWidget):
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         by_key = event.reason() == QContextMenuEvent.Reason.Keyboard
         lane = self.active if by_key else self._plan.lane_at(event.pos().y())
-        if lane is None or not self.times:
+        if lane is None or not self.times or not self._named:
             return
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

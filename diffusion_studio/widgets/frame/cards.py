@@ -316,7 +316,8 @@ class SkippedDialog(QDialog):
     def set_rows(self, rows: Sequence[tuple[str, str]]) -> None:
         """Show `rows` of file and reason."""
         self._model.set_rows(rows)
-        self.setWindowTitle(tr("{count} skipped files", count=number(len(rows), ",")))
+        count = number(len(rows), ",")
+        self.setWindowTitle(plural("{n} skipped file", "{n} skipped files", len(rows), n=count))
 
     def open(self) -> None:
         """Show the table beside the window; unlike Qt's own `open` it blocks nothing."""

@@ -97,6 +97,16 @@ def test_that_the_main_chain_is_not_deleted(qtbot, timeline):
     assert heard == []
 
 
+def test_that_one_chain_without_branches_has_no_name_to_change(qtbot, timeline):
+    timeline.set_times(MAIN)
+    heard = said(timeline)
+    qtbot.keyClick(timeline, Qt.Key.Key_F2)
+    place = spot(timeline, 0, 500)
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, place, timeline.mapToGlobal(place))
+    QApplication.sendEvent(timeline, event)
+    assert heard == [] and not timeline.findChildren(QMenu)
+
+
 @pytest.mark.parametrize("lane", [0, 2])
 def test_that_the_right_button_offers_what_can_be_done_with_a_lane(timeline, lane):
     heard = said(timeline)

@@ -267,5 +267,5 @@ def test_that_what_a_layout_asks_again_and_again_is_found_out_once(qtbot, view, 
     )
     first = [view.heightForWidth(150) for _ in range(5)]
     assert len(arranged) <= 1 and len(set(first)) == 1
-    view.set_numbers(" ".join(["0.25"] * 60))
+    view.set_numbers([Term(text="0.25")] * 60)
     assert view.heightForWidth(150) > first[0]

@@ -10,9 +10,11 @@ import typer
 from diffusion_studio.cli.options import Force, TrainedRun, named_path, plain_app
 from diffusion_studio.cli.sentences import note, tell, usage
 from diffusion_studio.cli.target import check_target
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation.exported_run import export_run, is_file
 
 app = plain_app()
+_NO_FOLDERS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".zip", ".png", ".jpg", ".npz", ".json")
 
 
 @app.command()
@@ -32,9 +34,14 @@ def export(
     with data, figures and an example of sampling, and the last samples; nothing of the optimizer. A file
     that ends in .onnx holds its network alone, compared with torch (needs the extra [onnx]); one that ends
     in .gif, .webp, .apng or .mp4 (needs [video]) shows the samples that its training drew on the way."""
-    if is_file(target):
-        with usage():
+    with usage():
+        if is_file(target):
             check_target(target, force)
+        elif target.suffix.lower() in _NO_FOLDERS:
+            raise Refused(
+                f"{target.name} looks like a file, but a model is written as a folder, whose network is a "
+                ".safetensors file inside; name a folder, or a file that ends in .onnx."
+            )
     for sentence in export_run(run, target):
         note(sentence)
     tell(target)

@@ -198,6 +198,8 @@ def _sample(name: str, out: Path, spec: SampleSpec, trajectory: bool, device_nam
     chain = Chain(source, spec, device)
     if isinstance(spec.guide, ClassifierFree) and not chain.class_names:
         _without_classes(source.name, spec)
+    if isinstance(spec.guide, ClassifierFree) and spec.guide.negative >= 0 and spec.guidance == 1:
+        note("With --guidance 1 the class alone counts, so --negative does nothing; 3 is a usual number.")
     with bar() as shown, stopping_on_signals(control):
         task = shown.add_task("sampling", total=None)
 

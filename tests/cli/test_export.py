@@ -28,3 +28,10 @@ def test_that_a_film_of_a_training_is_written_and_replaced_only_when_asked(said,
     assert code == 2 and "--force replaces it" in complaint(errors)
     code, out, _ = said("export", drawn, film, "--force")
     assert (code, out.strip()) == (0, str(film)) and film.stat().st_size > 0
+
+
+def test_that_a_name_of_a_file_is_no_folder(said, run, tmp_path):
+    for name in ("model.safetensors", "model.CKPT"):
+        code, _, errors = said("export", run, tmp_path / name)
+        assert code == 2 and "a model is written as a folder" in complaint(errors)
+        assert not (tmp_path / name).exists()

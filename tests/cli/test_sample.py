@@ -240,3 +240,11 @@ def test_that_guidance_that_cannot_act_is_said(said, pictures, tmp_path):
     code, _, errors = said(*sample, "--negative", "ape", "--guidance", "3")
     assert code == 1
     assert complaint(errors).startswith("plain was trained without labels, so there is no class")
+
+
+@pytest.mark.parametrize(("guidance", "told"), [("1", True), ("3", False)])
+def test_that_a_class_to_lead_away_from_that_does_nothing_is_told(said, run, tmp_path, guidance, told):
+    asked = ["--steps", "2", "--count", "1", "--label", "1", "--negative", "3", "--guidance", guidance]
+    code, _, errors = said("sample", run, "--out", tmp_path / "x.png", *asked)
+    assert code == 0
+    assert ("--negative does nothing" in errors) == told

@@ -9,6 +9,7 @@ from typing import Any
 
 import safetensors.torch
 from diffusers import UNet2DModel
+from diffusers.training_utils import EMAModel
 
 SMALL: dict[str, Any] = {
     "sample_size": 8, "in_channels": 1, "out_channels": 1, "block_out_channels": (8, 16),
@@ -81,7 +82,8 @@ def accelerate(unet: UNet2DModel, scheduler: Any, folder: Path) -> Path:
     """A checkpoint of the example script, inside its output: the averaged weights are those that sample."""
     pipeline(UNet2DModel(**SMALL), scheduler, folder)
     UNet2DModel(**dict(unet.config)).save_pretrained(folder / "checkpoint-500" / "unet")
-    unet.save_pretrained(folder / "checkpoint-500" / "unet_ema")
+    average = EMAModel(unet.parameters(), model_cls=UNet2DModel, model_config=unet.config)
+    average.save_pretrained(folder / "checkpoint-500" / "unet_ema")
     return folder / "checkpoint-500"
 
 

@@ -166,7 +166,7 @@ def _named(text: str, known: Sequence[str]) -> int | None:
     )  # fmt: skip
     for form in forms:
         meant = [number for number, name in enumerate(known) if form(name) == form(text)]
-        if len(meant) == 1:
+        if len(meant) == 1 or (meant and form is str):
             return meant[0]
     return None
 

@@ -26,13 +26,14 @@ from diffusion_studio.engine.classifier.files import load_classifier
 from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.machine.devices import choose_precision
 from diffusion_studio.engine.runs.checkpoints import (
+    STUDIO,
     checkpoint_step,
     list_checkpoints,
     problem_with,
     read_json,
 )
 from diffusion_studio.engine.runs.config import DiffusionSpec
-from diffusion_studio.engine.runs.model_io import STUDIO, load_model
+from diffusion_studio.engine.runs.model_io import load_model
 from diffusion_studio.engine.runs.pipeline_folder import is_pipeline, kind_named
 from diffusion_studio.engine.runs.run import Run, is_run, owner_of
 from diffusion_studio.engine.training.run_data import load_run_data

@@ -17,12 +17,11 @@ from diffusion_studio.engine.evaluation.model_card import ModelFacts, model_card
 from diffusion_studio.engine.files.files import to_json, write_synced
 from diffusion_studio.engine.files.pictures import MOST_PICTURE
 from diffusion_studio.engine.files.reading import MOST_TENSORS, read_inside
-from diffusion_studio.engine.runs.checkpoints import checkpoint_step, read_json
+from diffusion_studio.engine.runs.checkpoints import STUDIO, checkpoint_step, read_json
 from diffusion_studio.engine.runs.code_files import code_beside, exported_code
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.model_io import (
     SCHEDULER_CONFIG,
-    STUDIO,
     UNET_CONFIG,
     UNET_WEIGHTS,
     sides_of,

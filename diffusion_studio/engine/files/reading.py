@@ -15,6 +15,7 @@ from typing import Any
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 
+_POINTER = b"version https://git-lfs"
 MOST_JSON = 16 << 20  # bytes
 MOST_TENSORS = 64 << 30
 ANY_SIZE = 1 << 62  # of what is never read as a whole
@@ -73,12 +74,23 @@ def read_inside(folder: Path, name: str, most: int = MOST_JSON) -> bytes:
     return regular(inside(folder, name), most).read_bytes()
 
 
+class NotFetchedError(Refused):
+    """A file that Git LFS has put in the place of another."""
+
+
+def check_fetched(data: bytes) -> None:
+    """Raises NotFetchedError where a file begins like that."""
+    if data.startswith(_POINTER):
+        raise NotFetchedError(tr("it only says where Git LFS keeps the file, which “git lfs pull” fetches"))
+
+
 def parsed(data: bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
         Refused: none, or brackets in brackets beyond all reason; the message says which.
     """
+    check_fetched(data)
     try:
         return json.loads(data)
     except RecursionError:

@@ -27,6 +27,7 @@ from diffusion_studio.engine.files.files import digest, digest_of, fsync_folder,
 from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, json_inside, read_inside, regular
 
 MANIFEST = "manifest.json"
+STUDIO = "studio.json"  # what the network was told of its classes, and what it predicts
 STATE = "trainer/state.json"  # counters
 _NAME = re.compile(r"step-(\d{8,})")
 _TEMPORARY = ".saving-"

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
-from diffusion_studio.engine.files.reading import MOST_TENSORS, inside, parsed, regular
+from diffusion_studio.engine.files.reading import (
+    MOST_TENSORS,
+    NotFetchedError,
+    check_fetched,
+    inside,
+    parsed,
+    regular,
+)
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
 
 if TYPE_CHECKING:
@@ -85,6 +92,8 @@ def stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:
     try:
         path = regular(inside(folder, name), MOST_TENSORS)
         with path.open("rb") as file:
+            check_fetched(file.read(64))
+            file.seek(0)
             length = int.from_bytes(file.read(8), "little")
             if length > min(_MOST_HEADER, path.stat().st_size):
                 raise Refused(tr("its header is longer than the file"))
@@ -99,6 +108,10 @@ def stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:
                 folder=folder,
                 reason=error.strerror or error,
             )
+        ) from None
+    except NotFetchedError as error:
+        raise CheckpointError(
+            tr("{path} cannot be read: {reason}.", path=folder / name, reason=error)
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CheckpointError(

@@ -18,7 +18,7 @@ from diffusion_studio.core.importing import importing
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import COLOURS
-from diffusion_studio.engine.runs.checkpoints import CheckpointError, read_json
+from diffusion_studio.engine.runs.checkpoints import STUDIO, CheckpointError, read_json
 from diffusion_studio.engine.runs.code_files import code_beside
 from diffusion_studio.engine.runs.fitness import check_call, check_numbers, check_shapes
 from diffusion_studio.engine.runs.network_files import filled, plain, shapes_in
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 UNET_CONFIG = "unet/config.json"
 UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
-STUDIO = "studio.json"
 
 _EMBEDDINGS = {  # of a network that asks for more than a time and a class
     "class_embed_type": tr("its classes are vectors that another network makes"),

@@ -19,9 +19,17 @@ _RENAMED = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_
 _WRAPPINGS = ("_orig_mod.", "module.")  # of a compiled network, and of one that was trained in parallel
 
 
+_OF_AVERAGES = {
+    "decay", "min_decay", "optimization_step", "update_after_step", "use_ema_warmup", "inv_gamma", "power",
+}  # fmt: skip
+"""What diffusers' EMAModel writes into the config of a network."""
+
+
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A library config without its private entries."""
-    return {key: value for key, value in config.items() if not key.startswith("_")}
+    """A library config without its private entries, and those of the average that its weights are."""
+    return {
+        key: value for key, value in config.items() if not key.startswith("_") and key not in _OF_AVERAGES
+    }
 
 
 def shapes_in(folder: Path, pieces: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

@@ -22,6 +22,7 @@ from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.autoencoder_config import AEConfig, HVAEConfig, VAEConfig
 from diffusion_studio.engine.runs.checkpoints import (
     STATE,
+    STUDIO,
     CheckpointError,
     checkpoint_step,
     list_checkpoints,
@@ -160,8 +161,19 @@ class Run(Generic[C]):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        names = self.manifest.get("class_names")
+        """As the network of its newest checkpoint knows them by number; of any other those of data.json."""
+        names = self._names_of_network() or self.manifest.get("class_names")
         return tuple(map(str, names)) if isinstance(names, list) else ()
+
+    def _names_of_network(self) -> list[Any]:
+        """Also where data.json is lost or was changed by hand; empty of one that was told no classes."""
+        newest = next(reversed(list_checkpoints(self.checkpoint_folder)), None)
+        try:
+            studio = json_inside(newest, STUDIO) if newest is not None else None
+        except (OSError, Refused):
+            return []
+        names = studio.get("class_names") if isinstance(studio, dict) and studio.get("classes") else None
+        return names if isinstance(names, list) else []
 
     @property
     def step(self) -> int:

@@ -180,7 +180,7 @@ def _with_classes_of(run: Run[Any], images: ImageSet) -> ImageSet:
     """The images with the classes in the order of the run, where its network knows them."""
     now = tuple(printable(name) for name in images.class_names)
     known = run.class_names
-    if not run.manifest or known == now or not run.config.knows_classes:
+    if not known or known == now or not run.config.knows_classes:
         return images
     if set(now) != set(known):
         raise RunError(
@@ -217,6 +217,13 @@ def _listed(run: Run[Any]) -> dict[str, bool]:
 
 def _changes(run: Run[Any], images: ImageSet) -> tuple[str, ...]:
     """What changed in the data since the run began, as a sentence."""
+    if not run.manifest:
+        return (
+            tr(
+                "data.json of {run} is lost, so nobody knows whether the images are those it began with.",
+                run=run.name,
+            ),
+        )
     if run.manifest.get("fingerprint", images.fingerprint) == images.fingerprint:
         return ()
     before = {str(entry.get("file")) for entry in listed_images(run)}

@@ -24,7 +24,7 @@ from diffusion_studio.engine.machine.devices import choose_precision, is_fast
 from diffusion_studio.engine.machine.ranks import ALONE, Ranks
 from diffusion_studio.engine.machine.room import check_room
 from diffusion_studio.engine.runs import model_io
-from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointContent, CheckpointError
+from diffusion_studio.engine.runs.checkpoints import STATE, STUDIO, CheckpointContent, CheckpointError
 from diffusion_studio.engine.runs.code_files import CODE, code_contents, read_code
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
@@ -96,7 +96,7 @@ class Session:
         history = self.batches.history
         if history is not None:
             tensors[DENSITY] = {"losses": history.losses, "count": history.count}
-        return CheckpointContent(json={**pipeline, model_io.STUDIO: studio, STATE: trainer}, tensors=tensors)
+        return CheckpointContent(json={**pipeline, STUDIO: studio, STATE: trainer}, tensors=tensors)
 
     def restore(self, content: CheckpointContent) -> None:
         """Goes on from what a checkpoint holds.

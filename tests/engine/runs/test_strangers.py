@@ -106,3 +106,11 @@ def test_that_every_scheduler_of_diffusers_has_its_own_variances_or_is_refused_b
             assert f"scheduler is {name}" in str(error)
         else:
             torch.testing.assert_close(tables.beta[1:].float(), theirs.betas, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", [f"unet/{WEIGHTS}", "unet/config.json", "scheduler/scheduler_config.json"])
+def test_that_what_git_lfs_has_not_fetched_is_not_called_damaged(name: str, tmp_path: Path) -> None:
+    folder = pipeline(UNet2DModel(**SMALL), diffusers.DDPMScheduler(), tmp_path)
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(CheckpointError, match="which “git lfs pull” fetches"):
+        load_model(folder, CPU)

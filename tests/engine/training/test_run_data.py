@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from diffusion_studio.data.imageset import digests
+from diffusion_studio.engine.chains.source import class_names_of
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec, evaluate
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.run import Run, RunError
@@ -82,12 +83,26 @@ def test_that_a_training_that_goes_on_keeps_its_split(run, zoo):
 
 
 def test_that_classes_in_another_order_are_put_in_that_of_the_run(run, zoo):
-    path = run.path / "data.json"
-    content = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps(content | {"class_names": ["cat", "ape", "bee"]}), "utf-8")
+    for path in (run.path / "data.json", run.newest_checkpoint()[0] / "studio.json"):
+        content = json.loads(path.read_text("utf-8"))
+        path.write_text(json.dumps(content | {"class_names": ["cat", "ape", "bee"]}), "utf-8")
     data = load_run_data(Run.open(run.path))
     assert data.images.class_names == ("cat", "ape", "bee")
     assert all(data.images.label_name(i) == file.split("/")[0] for i, file in enumerate(data.images.files))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_that_classes_are_those_of_the_network_whatever_became_of_the_list(kept, run, zoo):
+    path = run.path / "data.json"
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(content | {"class_names": ["cat", "bee", "ape"]}), "utf-8")
+    if not kept:
+        path.unlink()
+        assert "is lost" in load_run_data(Run.open(run.path)).notes[0]
+    assert Run.open(run.path).class_names == class_names_of(str(run.path)) == ("ape", "bee", "cat")
+    write_pictures(zoo, ("aal",))
+    with pytest.raises(RunError, match="was trained on the classes ape, bee, cat, but"):
+        load_run_data(Run.open(run.path))
 
 
 @pytest.mark.parametrize("change", ["deleted", "inserted"])

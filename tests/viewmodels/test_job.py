@@ -14,6 +14,7 @@ from PySide6.QtCore import QThread, QTimer
 
 from diffusion_studio.data.errors import Cancelled, DataError
 from diffusion_studio.engine.files import places
+from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Event, Finished, SamplingProgress, Warned
 from diffusion_studio.engine.machine.memory import TOO_MUCH
@@ -110,6 +111,18 @@ def test_that_a_file_that_the_system_does_not_give_is_named(run, caplog):
     last = finished(run(raising(PermissionError(errno.EACCES, "Permission denied", "a.png"))))
     assert (last.outcome, last.message) == ("failed", "a.png cannot be used: Permission denied.")
     assert caplog.text == ""
+
+
+def test_that_a_full_disk_is_said_with_what_was_written_and_what_to_do(run, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("diffusion_studio.engine.files.files.os.fsync", full)
+    with pytest.raises(OSError) as caught:
+        write_atomically(tmp_path / "x.png", b"a picture")
+    assert list(tmp_path.glob(".x.png*")) == []
+    said = f"{tmp_path / 'x.png'} cannot be used: No space left on device. Free some disk space."
+    assert finished(run(raising(caught.value))).message == said
 
 
 def test_that_a_shape_error_is_a_fault_with_its_traceback_in_the_log(run, caplog):

@@ -80,8 +80,10 @@ def export_model(path: Path, folder: Path) -> tuple[str, ...]:
         if folder.exists():
             folder.rmdir()
         temporary.rename(folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            error.filename = str(folder)
         raise
     return notes
 

@@ -39,6 +39,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         write_synced(temporary, data)
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # the system names the draft, or nothing where the disk is full
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     fsync_folder(path.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 
 from diffusion_studio.core.refused import Refused
@@ -22,9 +23,10 @@ def words_for(error: BaseException, too_much: str = TOO_MUCH) -> str:
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return tr(
+        sentence = tr(
             "{file} cannot be used: {reason}.", file=error.filename or tr("A file"), reason=error.strerror
         )
+        return f"{sentence} {tr('Free some disk space.')}" if is_full(error) else sentence
     if is_out_of_memory(error):
         return too_much
     log.error("A fault of the program", exc_info=error)
@@ -32,3 +34,8 @@ def words_for(error: BaseException, too_much: str = TOO_MUCH) -> str:
         "Something went wrong in the program; what happened is in the log, in {folder}.",
         folder=places.log_dir(),
     )
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there was no room on the disk, or no more of it for this person."""
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))

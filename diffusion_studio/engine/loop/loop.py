@@ -6,7 +6,6 @@ limits, pause and stop, saving, and what is done when something goes wrong.
 
 from __future__ import annotations
 
-import errno
 import math
 import time
 import traceback
@@ -23,7 +22,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.jobs.failures import words_for
+from diffusion_studio.engine.jobs.failures import is_full, words_for
 from diffusion_studio.engine.loop.keeper import Keeper, LostError
 from diffusion_studio.engine.loop.rest import Others
 from diffusion_studio.engine.loop.task import Counters, Divisible, Limits, Task
@@ -268,7 +267,7 @@ class _Loop:
             path = keeper.save(self.counters, content)
         except OSError as error:
             why = tr("Step {step} could not be saved: {reason}.", step=step, reason=error.strerror or error)
-            return _joined(why, keeper.kept, tr("Free some disk space.") if _is_full(error) else "")
+            return _joined(why, keeper.kept, tr("Free some disk space.") if is_full(error) else "")
         yield from self._say(events.Saved(step, path))
         return ""
 
@@ -336,10 +335,6 @@ def _too_large(size: int, parts: int) -> str:
 
 def _traceback_of(error: Exception) -> str:
     return "".join(traceback.format_exception(error))
-
-
-def _is_full(error: OSError) -> bool:
-    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def _joined(*sentences: str) -> str:

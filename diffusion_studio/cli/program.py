@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -111,12 +112,23 @@ def _print_anything(stream: TextIO | None) -> None:
         stream.reconfigure(errors="surrogateescape" if is_unicode else "replace")
 
 
+def _check_here() -> None:
+    """Raises Refused in a folder that was deleted: no relative path leads anywhere, and libraries crash."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise Refused(
+            "The folder that this was started in is not there any more; go to another one."
+        ) from None
+
+
 def main(arguments: list[str], commands: Mapping[str, Command] = COMMANDS) -> int:
     """Runs one command; returns the exit code: 0 done, 1 failed with a sentence, 2 wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         _print_anything(stream)
     with kept_log("commands.log"):
         try:
+            _check_here()
             if COMPLETE in os.environ:
                 completion_init()
             app(arguments, obj=commands, prog_name=NAME if COMPLETE in os.environ else None)

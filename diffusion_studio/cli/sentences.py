@@ -23,7 +23,8 @@ _COLORS = {1: "red", WRONG_USAGE: "yellow"}
 class Lasting:
     """stdout or stderr, written to without a fault where nobody reads it any more.
 
-    A terminal that was closed or a pipe whose other end has ended; `gone` says that it was found so.
+    A terminal that was closed or a pipe whose other end has ended; `gone` says that it was found so. It is
+    not where there was none from the beginning (`>&-`): then nobody is waited for.
     """
 
     def __init__(self, name: Literal["stdout", "stderr"]) -> None:
@@ -43,12 +44,14 @@ class Lasting:
 
     def write(self, text: str) -> int:
         with self._losing_nothing_else():
-            self._stream.write(text)
+            if self._stream is not None:
+                self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         with self._losing_nothing_else():
-            self._stream.flush()
+            if self._stream is not None:
+                self._stream.flush()
 
     @contextlib.contextmanager
     def _losing_nothing_else(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ from diffusion_studio import __version__
 from diffusion_studio.__main__ import ALL
 from diffusion_studio.cli import program
 from diffusion_studio.cli.commands import COMMANDS, Command
-from support.commands import complaint, without_qt
+from diffusion_studio.engine.runs.run import Run
+from support.commands import SETS, complaint, without_qt
 
 NOTHING_NAMED = [["sample"], ["export"], ["evaluate"], ["train-classifier"], ["train-autoencoder"]]
 ODD = [["nonsense"], ["train", "digits", "--steps", "0"], ["train", "--nonsense"]]
@@ -159,3 +161,22 @@ def test_that_a_window_that_is_not_installed_is_a_sentence():
 def test_that_help_needs_no_window(arguments):
     done = subprocess.run(without_qt(*arguments), capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="of shells of POSIX")
+def test_that_a_training_whose_output_was_closed_before_it_began_does_all_its_steps(pictures, tmp_path):
+    asked = ["train", pictures, "--run", tmp_path / "run", "--steps", "3", *SETS]
+    command = shlex.join([sys.executable, "-m", "diffusion_studio", *map(str, asked)])
+    assert subprocess.run(["sh", "-c", f"{command} <&- >&- 2>&-"]).returncode == 0
+    assert Run.open(tmp_path / "run").step == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps such a folder")
+def test_that_a_folder_that_was_deleted_while_one_stands_in_it_is_said(said, run, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    code, _, errors = said("sample", run, "--out", "x.png")
+    assert code == 1
+    assert complaint(errors).startswith("The folder this was started in is not there any more")
+    monkeypatch.chdir(tmp_path)

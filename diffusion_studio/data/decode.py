@@ -118,14 +118,15 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
             )
         )
     # JPEG: let the decoder itself shrink, to no less than twice the size that is wanted.
-    image.draft("", (2 * frame.size[0], 2 * frame.size[1]))
+    asked = 2 * frame.size[0], 2 * frame.size[1]
+    image.draft("", asked)
     large = image.width * image.height > _LARGE_PIXELS
     with _LARGE if large else contextlib.nullcontext():
         if header is not None and header.is_deep:
             assert isinstance(image, PngImagePlugin.PngImageFile)
             found = _turned(image, png.read_deep(file, image, header, frame.background))
             return _framed(found, frame, width, height, deep=True)
-        loaded = _loaded(image, file, header)
+        loaded = _loaded(image, file, header, asked)
         clear, is_deep = _is_clear(loaded), loaded.mode.startswith("I")
         turned = _turned(image, loaded)
         space = header.space if header is not None else _space(image, file, name)
@@ -162,15 +163,17 @@ def _deep_tiff(file: BinaryIO, frame: Frame) -> tuple[Image.Image | None, bool]:
         return tiff.read_deep(file, frame.background, MAX_MEGAPIXELS * 1_000_000)
 
 
-def _loaded(image: ImageFile.ImageFile, file: BinaryIO, header: png.Header | None) -> Image.Image:
-    """The pixels, with what the format hides put right."""
+def _loaded(
+    image: ImageFile.ImageFile, file: BinaryIO, header: png.Header | None, asked: tuple[int, int]
+) -> Image.Image:
+    """The pixels, with what the format hides put right; `asked` is the size of the draft."""
     if header is not None:
         assert isinstance(image, PngImagePlugin.PngImageFile)
         png.skip_cover(image)
         image.load()
         return png.with_true_transparency(image, header)
     if isinstance(image, JpegImagePlugin.JpegImageFile):
-        return jpeg.loaded(image, file)
+        return jpeg.loaded(image, file, asked)
     image.load()
     if isinstance(image, BmpImagePlugin.BmpImageFile) and _is_clear(image):
         return image.convert("RGB")  # its fourth byte was left empty

@@ -57,8 +57,8 @@ def _is_even(image: Image.Image) -> bool:
     return bool((end == end[:1, :1]).all())
 
 
-def _check_end(file: BinaryIO) -> None:
-    """Raises BadImage where the end marker stands before the last pixel."""
+def _check_end(image: Image.Image, file: BinaryIO, asked: tuple[int, int]) -> None:
+    """Raises BadImage where the end marker stands before the last pixel: what is put there is seen then."""
     file.seek(0)
     data = file.read()
     start = 2
@@ -67,13 +67,13 @@ def _check_end(file: BinaryIO) -> None:
     end = data.find(_END, start)
     if end < 0:
         return
-    found, *others = (_ended(data[:end] + filler + _END) for filler in _FILLERS[:2])
-    if any(other.tobytes() != found.tobytes() for other in others):
+    filled = _ended(data[:end] + _FILLERS[1] + _END, asked)
+    if filled.tobytes() != image.tobytes():
         raise BadImage(CUT_OFF)
 
 
-def loaded(image: JpegImagePlugin.JpegImageFile, file: BinaryIO) -> Image.Image:
-    """The pixels of an opened picture.
+def loaded(image: JpegImagePlugin.JpegImageFile, file: BinaryIO, asked: tuple[int, int]) -> Image.Image:
+    """The pixels of an opened picture, of which a draft of the size `asked` was wanted.
 
     Raises:
         OSError, BadImage: it is cut off: some of its pixels are missing.
@@ -81,7 +81,7 @@ def loaded(image: JpegImagePlugin.JpegImageFile, file: BinaryIO) -> Image.Image:
     try:
         image.load()
         if _is_even(image):
-            _check_end(file)
+            _check_end(image, file, asked)
         return image
     except OSError as error:
         if "truncated" not in str(error):
@@ -96,7 +96,9 @@ def loaded(image: JpegImagePlugin.JpegImageFile, file: BinaryIO) -> Image.Image:
         return found
 
 
-def _ended(data: bytes) -> Image.Image:
+def _ended(data: bytes, asked: tuple[int, int] | None = None) -> Image.Image:
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    if asked is not None:
+        image.draft("", asked)
     image.load()
     return image

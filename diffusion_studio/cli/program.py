@@ -117,9 +117,7 @@ def _check_here() -> None:
     try:
         Path.cwd()
     except OSError:
-        raise Refused(
-            "The folder that this was started in is not there any more; go to another one."
-        ) from None
+        raise Refused("The folder this was started in is not there any more; go to another one.") from None
 
 
 def main(arguments: list[str], commands: Mapping[str, Command] = COMMANDS) -> int:

@@ -26,7 +26,8 @@ def words_for(error: BaseException, too_much: str = TOO_MUCH) -> str:
         sentence = tr(
             "{file} cannot be used: {reason}.", file=error.filename or tr("A file"), reason=error.strerror
         )
-        return f"{sentence} {tr('Free some disk space.')}" if is_full(error) else sentence
+        do = tr("Free some disk space.") if is_full(error) else ""
+        return f"{sentence} {do}".rstrip()
     if is_out_of_memory(error):
         return too_much
     log.error("A fault of the program", exc_info=error)

@@ -40,7 +40,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         write_synced(temporary, data)
         temporary.replace(path)
     except OSError as error:
-        error.filename = str(path)  # the system names the draft, or nothing where the disk is full
+        if error.errno is not None:  # the system names the draft, or nothing where the disk is full
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)

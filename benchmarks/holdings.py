@@ -33,8 +33,8 @@ class Holdings:
     Args:
         total: all that lies in the machine's memory.
         heap: of it, glibc's heap.
-        used: of the heap, what somebody asked for and did not give back.
-        free: of the heap, what was given back and kept.
+        used: what somebody asked of glibc and did not give back, wherever it lies.
+        free: what was given back and kept, whether it is in the machine's memory or not.
         top: of what is free, the piece at the heap's end.
         pieces: what glibc fetched by itself for one large piece each.
         anonymous: other memory without a file, those pieces among it.

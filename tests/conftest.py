@@ -21,6 +21,8 @@ from support.turns import in_turn
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["DIFFUSION_STUDIO_LANGUAGE"] = "en"  # whatever the system speaks
+_HOME = tempfile.TemporaryDirectory(prefix="diffusion-studio-")  # of what is made once for several tests
+os.environ["DIFFUSION_STUDIO_HOME"] = _HOME.name
 # Networks this small gain nothing from helper threads, and beside other programs those spin while they wait.
 os.environ["OMP_NUM_THREADS"] = "1"
 # A heap for each thread, each with holes of its own, would make the processes of the suite twice as large.

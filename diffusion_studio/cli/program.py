@@ -116,7 +116,7 @@ def _check_here() -> None:
     """Raises Refused in a folder that was deleted: no relative path leads anywhere, and libraries crash."""
     try:
         Path.cwd()
-    except OSError:
+    except FileNotFoundError:
         raise Refused("The folder this was started in is not there any more; go to another one.") from None
 
 

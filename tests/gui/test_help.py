@@ -61,9 +61,9 @@ def test_that_another_folder_of_runs_counts_from_the_next_start(
     open_app: Any, app: Any, tmp_path: Any
 ) -> None:
     app.studio.settings.edit("runs", str(tmp_path))
-    assert app.studio.runs._runs_dir == places.runs_dir()
+    assert app.studio.runs.runs_dir == places.runs_dir()
     app.close()
-    assert open_app(computed=False, page="runs").studio.runs._runs_dir == tmp_path
+    assert open_app(computed=False, page="runs").studio.runs.runs_dir == tmp_path
 
 
 def test_that_a_folder_that_cannot_be_made_or_shown_is_told(app: Any, monkeypatch: Any) -> None:

@@ -106,7 +106,7 @@ def test_that_a_closed_window_leaves_nothing(qtbot):
         left = left_of(parts)
         assert number < 2 or left == []
         taken.append(psutil.Process().memory_info().rss / 2**20)
-    assert max(taken[2:]) - taken[1] < 8, taken  # MB for two windows of 16 each
+    assert max(taken[2:]) - taken[1] < 6, taken  # MB for two windows of 16 each
 
 
 def opened_and_closed(qtbot) -> list[object]:

@@ -12,6 +12,7 @@ import shlex
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -171,9 +172,9 @@ def _named(text: str, known: Sequence[str]) -> int | None:
     return None
 
 
-def _value(name: str) -> float | str:
-    """2, 2.0 and 02 are one number, however a table or a folder spells it."""
-    return float(name) if re.fullmatch(r"[-+]?[0-9]{1,300}(\.[0-9]*)?", name) else name
+def _value(name: str) -> Fraction | str:
+    """2, 2.0 and 02 are one number, however a table or a folder spells it; exactly, also with 17 digits."""
+    return Fraction(name) if re.fullmatch(r"[-+]?[0-9]{1,300}(\.[0-9]*)?", name) else name
 
 
 def taken_by_number(asked: int | str | None, names: Names) -> str:

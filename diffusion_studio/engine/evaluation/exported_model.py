@@ -82,10 +82,15 @@ def export_model(path: Path, folder: Path) -> tuple[str, ...]:
         temporary.rename(folder)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and _concerns(error, temporary):
             error.filename = str(folder)
         raise
     return notes
+
+
+def _concerns(error: OSError, draft: Path) -> bool:
+    """Whether it is about what is written: a full disk has no name, and what is read keeps its own."""
+    return error.filename is None or Path(error.filename).is_relative_to(draft)
 
 
 def _check_place(folder: Path) -> None:

@@ -39,4 +39,4 @@ def words_for(error: BaseException, too_much: str = TOO_MUCH) -> str:
 
 def is_full(error: OSError) -> bool:
     """Whether there was no room on the disk, or no more of it for this person."""
-    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))

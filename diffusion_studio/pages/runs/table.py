@@ -192,6 +192,8 @@ class RunRows(QAbstractTableModel):
         if not same_rows:
             self.beginResetModel()
         self.runs, self._order = runs, order
+        shown = {run.path for run in runs}
+        self._drawings = {path: kept for path, kept in self._drawings.items() if path in shown}
         if same_rows:
             self.dataChanged.emit(self.index(0, 0), self.index(len(runs) - 1, len(COLUMNS) - 1))
         else:

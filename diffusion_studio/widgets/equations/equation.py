@@ -36,6 +36,7 @@ def terms(source: str | Sequence[Term]) -> tuple[Term, ...]:
     return tuple(source)
 
 
+_WIDTHS = 4  # in which an arrangement is kept; a layout asks for two or three
 _FORMULA = Style(18.0, "text")
 _NUMBERS = Style(13.0, "muted")
 _CAPTION = Style(12.0, "muted")
@@ -170,6 +171,8 @@ class EquationView(QWidget):
 
     def _arranged_in(self, width: float) -> tuple[list[Placed], float]:
         if width not in self._arranged:
+            if len(self._arranged) >= _WIDTHS:
+                self._arranged.clear()
             self._arranged[width] = self._arrange(width)
         return self._arranged[width]
 

@@ -111,7 +111,8 @@ def placed_titles(
 def _paint_titles(painter: QPainter, plan: GridPlan, marks: GridMarks, width: int) -> None:
     font, colors = painter.font(), theme().palette
     painter.setFont(tabular(font))
-    for column, (room, text) in placed_titles(plan, marks, painter.fontMetrics(), width).items():
+    metrics = QFontMetrics(painter.font())  # with its features, which a painter's own leave out
+    for column, (room, text) in placed_titles(plan, marks, metrics, width).items():
         painter.setPen(QColor(colors.text if column == marks.highlighted else colors.muted))
         painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
     painter.setFont(font)

@@ -166,6 +166,11 @@ def test_that_a_class_is_meant_by_its_value_or_in_another_form(asked, names, num
     assert bool(said) == (asked == "1"), "two classes have that value, so the number counts, and is said"
 
 
+def test_that_long_numbers_are_other_classes_though_they_differ_in_the_last_digit():
+    with pytest.raises(Refused, match="There is no class"):
+        spec_of(label="9007199254740993", names=lambda: ("9007199254740992", "1"))
+
+
 def test_that_a_class_taken_by_its_number_is_said():
     assert taken_by_number("0", lambda: DIGITS_FROM_ONE) == (
         "No class is called 0; class number 0 is taken, which is called 1."

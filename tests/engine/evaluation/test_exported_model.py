@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import open_source
+from diffusion_studio.engine.evaluation import exported_model
 from diffusion_studio.engine.evaluation.evaluation import EvaluationSpec, evaluate
 from diffusion_studio.engine.evaluation.exported_model import CARD, PICTURE, export_model
 from diffusion_studio.engine.jobs.control import Control
@@ -112,6 +114,22 @@ def test_that_what_cannot_be_exported_is_refused_and_leaves_nothing(pictures: Pa
     with pytest.raises(Refused, match="no usable checkpoint"):
         export_model(run, tmp_path / "model")
     assert not [path for path in tmp_path.iterdir() if "model" in path.name]
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_that_a_fault_of_the_disk_names_what_it_is_about(
+    read: bool, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, model = run_of(pictures, tmp_path / "run"), tmp_path / "model"
+    about = run / "checkpoints" if read else model.with_name(".model.exporting") / "unet"
+
+    def fails(*_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(about))
+
+    monkeypatch.setattr(exported_model, "read_inside" if read else "write_synced", fails)
+    with pytest.raises(PermissionError) as caught:
+        export_model(run, model)
+    assert caught.value.filename == str(about if read else model)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there, and there are no pipes")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.labbook.entries import Entry, read_entry
 from diffusion_studio.engine.runs.creation import create_run
+from diffusion_studio.pages.runs import table
 from diffusion_studio.pages.runs.page import RunsPage
 from diffusion_studio.pages.runs.table import BY, NAMED, STAR
 from diffusion_studio.viewmodels.remembered import Memory
@@ -187,6 +192,25 @@ def test_that_drawings_of_a_table_are_made_once(page, monkeypatch):
     page.table.fit_columns()
     page.table.viewport().grab()
     assert not made
+
+
+def test_that_samples_in_the_table_are_drawn_once_and_forgotten_with_their_run(qtbot, page, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(table, "_drawing", lambda samples: drawn.append(samples) or QIcon())
+    rows = table.RunRows(page)
+    first, second = (np.full((4, 8, 8, 1), shade, np.uint8) for shade in (0, 255))
+
+    def show(samples):
+        run = replace(page.model.state.runs[0], picture=samples)
+        rows.show((run,), page.model.state.arrangement)
+        for _ in range(3):
+            rows.data(rows.index(0, BY.index("name")), Qt.ItemDataRole.DecorationRole)
+
+    show(first)
+    show(second)
+    assert [samples is second for samples in drawn] == [False, True]
+    rows.show((), page.model.state.arrangement)
+    assert not rows._drawings
 
 
 def test_that_columns_follow_the_size_of_the_text(qtbot, page):

@@ -3,10 +3,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, QSize, Qt
+from PySide6.QtGui import QFontMetrics
 
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.images.grid_plan import GridMarks, placed_titles, planned, shortened
 from diffusion_studio.widgets.images.mosaic import as_image, compose, fit, packed, round_corners
+from diffusion_studio.widgets.look.theme import tabular
 
 
 def pictures(count, side=8, channels=1):
@@ -245,7 +247,7 @@ def test_that_captions_of_the_last_row_are_not_cut(grid, height):
 
 
 def test_that_a_title_stands_above_its_own_column_and_is_shown_where_it_has_room(grid):
-    metrics, titles = grid.fontMetrics(), ("here", "exact", "1", "2", "3")
+    metrics, titles = QFontMetrics(tabular(grid.font())), ("here", "exact", "1", "2", "3")
     for width in range(120, 400, 9):
         plan = planned((25, 8, 8), QSize(width, 230), 1.0, GridMarks(titles), metrics, columns=5)
         placed = placed_titles(plan, GridMarks(titles), metrics, width)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8
 
-VERSION = 7  # of the layout and of the way images are decoded
+VERSION = 8  # of the layout and of the way images are decoded
 CAPACITY = 5 * 2**30  # bytes kept in all
 IN_MEMORY = 2**30  # bytes up to which a set is read into memory
 MOST_INDEX = 2**30  # bytes: names of some millions of images

@@ -28,6 +28,7 @@ from diffusion_studio.data.spec import Fit
 
 MAX_MEGAPIXELS = 100
 _NOT_READ = "unsupported", "not supported", "unknown pixel mode", "cannot handle"  # in words of the readers
+_COLOUR_SPACE, _SRGB = ExifTags.Base.ColorSpace, 1
 _LARGE_PIXELS = 16_000_000
 _LARGE = threading.BoundedSemaphore(2)  # so many large pictures are unpacked at a time
 
@@ -100,12 +101,14 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
         _check_riff(file)
     if name == "JPEG":
         jpeg.check(file)
-    several = False
+    several, number = False, 0
     if name == "TIFF":
-        deep, several = _deep_tiff(file, frame)
+        deep, several, number = _deep_tiff(file, frame)
         if deep is not None:
             return _framed(deep, frame, *deep.size, deep=True, several=several)
     image = opened(name, file)
+    if number:
+        image.seek(number)
     several = several if name == "TIFF" else bool(getattr(image, "is_animated", False))
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1_000_000:
@@ -157,7 +160,7 @@ def _extrema(image: Image.Image) -> tuple[tuple[int, int], ...]:
     return (found,) if isinstance(found[0], int | float) else found  # type: ignore[return-value]
 
 
-def _deep_tiff(file: BinaryIO, frame: Frame) -> tuple[Image.Image | None, bool]:
+def _deep_tiff(file: BinaryIO, frame: Frame) -> tiff.Deep:
     file.seek(0)
     with _LARGE:
         return tiff.read_deep(file, frame.background, MAX_MEGAPIXELS * 1_000_000)
@@ -228,7 +231,9 @@ def _space(image: Image.Image, file: BinaryIO, name: Format) -> Space | None:
         return None
     try:
         camera = image.getexif()
-        says = camera.get_ifd(ExifTags.IFD.Interop).get(1) if ExifTags.IFD.Exif in camera else None
+        if ExifTags.IFD.Exif not in camera or camera.get_ifd(ExifTags.IFD.Exif).get(_COLOUR_SPACE) == _SRGB:
+            return None
+        says = camera.get_ifd(ExifTags.IFD.Interop).get(1)
     except Exception:  # a picture with damaged camera data is still a picture
         return None
     return ADOBE_RGB if str(says).strip("\0 ") == "R03" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import BinaryIO, Literal
 
@@ -54,9 +55,10 @@ _OTHER_BRANDS = {
     b"mif1": "HEIF", b"msf1": "HEIF", b"crx ": "Canon CR3",
 }  # fmt: skip
 RAW = tr("raw (of a camera)")
-NOT_HERE = tr("It only says where Git LFS keeps the file: “git lfs pull” fetches it.")
-PACKED = tr("It is a packed file: unpack it, and choose the folder with what was in it.")
+_NOT_HERE = tr("It only says where Git LFS keeps the file: “git lfs pull” fetches it.")
+_UNPACK = tr("It is a packed file: unpack it, and choose the folder with what was in it.")
 _NOT_FETCHED = b"version https://git-lfs"
+_ARCHIVE = re.compile(r"(?<!\.nii)\.(zip|7z|rar|tar|t?gz|t?bz2|t?xz)$", re.IGNORECASE)
 _PACKED = b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ"
 _OTHER_SIGNATURES = (
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
@@ -107,9 +109,9 @@ def format_of(head: bytes) -> Format:
     if brand in _AVIF_BRANDS or (brand in _OTHER_BRANDS and b"avif" in head[16:]):
         return "AVIF"
     if head.startswith(_NOT_FETCHED):
-        raise NotAnImage(NOT_HERE)
+        raise NotAnImage(_NOT_HERE)
     if head.startswith(_PACKED):
-        raise NotAnImage(PACKED)
+        raise NotAnImage(_UNPACK)
     raise NotAnImage(_refusal(_other(head, brand)))
 
 
@@ -120,6 +122,18 @@ def _other(head: bytes, brand: bytes) -> str:
     if head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace():
         return "Netpbm"
     return next((name for signature, name in _OTHER_SIGNATURES if head.startswith(signature)), "")
+
+
+def reason_of_other(reason: str, name: str) -> str:
+    """What is said of a file whose name is not that of a picture: more than that, where its kind is known.
+
+    Much is packed and no archive: documents, arrays, drawings.
+
+    Args:
+        reason: what its content was refused with.
+    """
+    unknown = reason == _refusal("") or (reason == _UNPACK and _ARCHIVE.search(name) is None)
+    return tr("It is not an image.") if unknown else reason
 
 
 def _refusal(name: str) -> str:

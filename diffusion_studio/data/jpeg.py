@@ -1,8 +1,10 @@
-"""JPEG files without their end marker: whole pictures, when nothing else is missing."""
+"""JPEG files without their end marker, which are whole when nothing else is missing, or with an early one."""
 
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -14,6 +16,9 @@ from diffusion_studio.data.png import CUT_OFF
 
 _SCAN = 0xDA
 _CORNER = 16  # pixels of the last block, or two
+_MISSING = (127, 128)  # what the decoder puts where pixels are missing; 127 where the values are inverted
+_PROGRESSIVE = 0xC2
+_ARITHMETIC = {0xC9, 0xCA}  # frames whose data may end before the last pixel: zeros are left out
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers that begin a frame
 _OTHERS = {
     0xC3: tr("lossless JPEG"),
@@ -33,43 +38,73 @@ def check(file: BinaryIO) -> None:
     Raises:
         BadImage: of more than eight bits, or without loss.
     """
-    file.seek(2)
-    while True:
-        marker = file.read(2)
-        while len(marker) == 2 and marker[0] == 0xFF and marker[1] == 0xFF:  # fill bytes
-            marker = marker[1:] + file.read(1)
-        head = file.read(3)
-        if len(marker) < 2 or len(head) < 3 or marker[0] != 0xFF or marker[1] == _SCAN:
-            return  # whatever is wrong, the decoder says
-        if marker[1] in _FRAMES:
-            deep = tr("JPEG of {bits} bits a sample", bits=head[2])
-            kind = _OTHERS.get(marker[1], "" if head[2] == 8 else deep)
+    for marker, bits in _markers(file):
+        if marker in _FRAMES:
+            kind = _OTHERS.get(marker, "" if bits == 8 else tr("JPEG of {bits} bits a sample", bits=bits))
             if kind:
                 raise BadImage(tr("It is a picture of the kind {kind}, which is not read.", kind=kind))
             return
-        file.seek(max(int.from_bytes(head[:2], "big") - 3, 0), 1)
 
 
-def _is_even(image: Image.Image) -> bool:
-    """Whether a picture ends in one colour, as it does where the decoder put grey for what is missing."""
+def _markers(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """The markers from the beginning to the first scan, and the first byte of what each holds.
+
+    At the scan the file stands in its header. What is wrong ends them: the decoder will say it.
+    """
+    file.seek(2)
+    while True:
+        marker = file.read(2)
+        while marker == b"\xff\xff":  # fill bytes
+            marker = marker[1:] + file.read(1)
+        head = file.read(3)
+        if len(marker) < 2 or len(head) < 3 or marker[0] != 0xFF:
+            return
+        yield marker[1], head[2]
+        if marker[1] == _SCAN:
+            return
+        file.seek(int.from_bytes(head[:2], "big") - 3, 1)
+
+
+def _may_end_early(image: Image.Image) -> bool:
+    """Whether a picture ends in the grey that the decoder puts where pixels are missing."""
     width, height = image.size
     end = np.asarray(image.crop((max(width - _CORNER, 0), max(height - _CORNER // 2, 0), width, height)))
-    return bool((end == end[:1, :1]).all())
+    return bool(np.isin(end, _MISSING).all())
 
 
-def _check_end(image: Image.Image, file: BinaryIO, asked: tuple[int, int]) -> None:
+def _lacks_scans(data: bytes, components: int) -> bool:
+    """Whether the scans of a progressive picture leave some of its bits unsaid.
+
+    They may, but most that do are cut off: in the scan that comes last there.
+    """
+    left = [{*range(64)} for _ in range(components)]  # coefficients whose last bit has not come
+    names: list[int] = []
+    for scan in re.finditer(b"\xff\xda..(.)", data, re.DOTALL):
+        place = scan.end() + 2 * scan[1][0]
+        first, last, bits = data[place : place + 3]
+        for name in data[scan.end() : place : 2]:
+            if name not in names:
+                names.append(name)
+            if bits & 15 == 0:
+                left[names.index(name)] -= {*range(first, last + 1)}
+    return any(left)
+
+
+def _check_end(image: JpegImagePlugin.JpegImageFile, file: BinaryIO, asked: tuple[int, int]) -> None:
     """Raises BadImage where the end marker stands before the last pixel: what is put there is seen then."""
+    markers = {marker for marker, _ in _markers(file)}
+    start = file.tell() - 5  # where the first scan begins
     file.seek(0)
     data = file.read()
-    start = 2
-    while data[start + 1 : start + 2] != bytes([_SCAN]) and data[start : start + 1] == b"\xff":
-        start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
     end = data.find(_END, start)
-    if end < 0:
+    if _SCAN not in markers or markers & _ARITHMETIC or end < 0:
         return
-    filled = _ended(data[:end] + _FILLERS[1] + _END, asked)
-    if filled.tobytes() != image.tobytes():
-        raise BadImage(CUT_OFF)
+    progressive = _PROGRESSIVE in markers
+    if progressive and not _lacks_scans(data[start:end], image.layers):
+        return
+    for filler in _FILLERS[1:] if progressive else _FILLERS[1:2]:
+        if _ended(data[:end] + filler + _END, asked).tobytes() != image.tobytes():
+            raise BadImage(CUT_OFF)
 
 
 def loaded(image: JpegImagePlugin.JpegImageFile, file: BinaryIO, asked: tuple[int, int]) -> Image.Image:
@@ -80,7 +115,7 @@ def loaded(image: JpegImagePlugin.JpegImageFile, file: BinaryIO, asked: tuple[in
     """
     try:
         image.load()
-        if _is_even(image):
+        if image.info.get("progressive") or _may_end_early(image):
             _check_end(image, file, asked)
         return image
     except OSError as error:

@@ -18,6 +18,7 @@ _APART = {
     "val", "valid", "validate", "validation", "dev", "test", "testing", "tst", "eval", "evaluation",
     "holdout",
 }  # fmt: skip
+_UNUSED = {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled"}  # may lie beside splits
 _BESIDE = re.compile(r"(set|data|images|imgs|split)?\d*$")  # after the name of a split: training_set, test1
 _WORD = re.compile(r"[^\W\d_]?[^\WA-Z\d_]+|[A-Z]+|\d+")  # of a name like seg_train, trainA, ValidationB2
 _NUMBER = re.compile(r"[-+]?\d{1,300}(\.\d*)?", re.ASCII)
@@ -111,21 +112,32 @@ class _Role:
 def _roles(names: Iterable[str]) -> dict[str, _Role]:
     """The splits among folders beside each other: of one set, one to train on and another; else none.
 
-    Either they are called train and test, or alike but for these words, like seg_train and seg_test. Of
-    several pairs, like trainA, trainB, testA and testB, each is a folder of its own.
+    Either they are called train and test, or alike but for these words, like seg_train and seg_test; then
+    all that lie beside them must be called so too, or they are classes like cat, cat_train and cat_test. Of
+    several sets, like trainA, trainB and testA, each is a folder of its own.
     """
-    found = {name: role for name in names if (role := _role(name)) is not None}
-    alike: dict[str, list[_Role]] = {}
-    for role in found.values():
-        alike.setdefault(role.rest.casefold(), []).append(role)
-    pairs = {rest: roles for rest, roles in alike.items() if {"train", "apart"} <= {r.part for r in roles}}
-    pairs = {"": pairs[""]} if "" in pairs else pairs
-    within = {rest: f"{roles[0].rest}/" if len(pairs) > 1 else "" for rest, roles in pairs.items()}
+    found, pairs, strangers = _pairs(names)
+    if "" in pairs:
+        return {name: role for name, role in found.items() if not role.rest}
+    if not pairs or strangers:
+        return {}
+    sets = {role.rest.casefold(): f"{role.rest}/" for role in reversed(found.values()) if role.rest}
+    several = len(sets) > 1
     return {
-        name: replace(role, within=within[role.rest.casefold()])
+        name: replace(role, within=sets.get(role.rest.casefold(), "") if several else "")
         for name, role in found.items()
-        if role.rest.casefold() in within
     }
+
+
+def _pairs(names: Iterable[str]) -> tuple[dict[str, _Role], set[str], list[str]]:
+    """Folders that may be splits, the sets with one to train on and another, and folders that are none."""
+    names = [*names]
+    found = {name: role for name in names if (role := _role(name)) is not None}
+    parts: dict[str, set[Part]] = {}
+    for role in found.values():
+        parts.setdefault(role.rest.casefold(), set()).add(role.part)
+    strangers = [name for name in names if name not in found and not _is_unused(name)]
+    return found, {rest for rest, both in parts.items() if len(both) > 1}, strangers
 
 
 def _role(name: str) -> _Role | None:
@@ -135,6 +147,10 @@ def _role(name: str) -> _Role | None:
     said = [word for word in words if _split(word) is not None]
     part = _split(said[0]) if len(said) == 1 else None
     return None if part is None else _Role(part, " ".join(word for word in words if word != said[0]))
+
+
+def _is_unused(name: str) -> bool:
+    return any(word.casefold() in _UNUSED for word in _WORD.findall(name))
 
 
 def _split(name: str) -> Part | None:
@@ -216,7 +232,14 @@ def classes_by_folder(
 
 def _like_splits(names: Iterable[str]) -> Iterable[str]:
     """A sentence where folders that are taken for classes may have been meant for splits."""
-    alike = sorted(name for name in names if _split(name) is not None)
+    found, pairs, strangers = _pairs(sorted(names))
+    paired = [name for name, role in found.items() if role.rest and role.rest.casefold() in pairs]
+    if paired and strangers:
+        yield tr(
+            "{names} are taken for classes, as {other} beside them is no split.",
+            names=listed(paired), other=strangers[0],
+        )  # fmt: skip
+    alike = [name for name, role in found.items() if not role.rest]
     if alike:
         taken = plural(
             "{names} is taken for a class", "{names} are taken for classes", len(alike), names=listed(alike)

@@ -26,7 +26,7 @@ from diffusion_studio.data.cache import NOTE, Decoded, keep_note, taken_up
 from diffusion_studio.data.decode import Frame, Picture, decode, native_side
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnImage
-from diffusion_studio.data.formats import NOT_HERE, PACKED
+from diffusion_studio.data.formats import reason_of_other
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, first_alike, printable
 from diffusion_studio.data.labels import Labelling, indices, labels_for, lost_classes, numbered
 from diffusion_studio.data.layout import Layout, Part, layout_of, listed, twins
@@ -336,8 +336,8 @@ def _attempt(path: Path, frame: Frame) -> Picture | BadImage:
 def _record(decoded: Decoded, name: str, outcome: Picture | BadImage, sink: BinaryIO) -> None:
     if isinstance(outcome, BadImage):
         plain = isinstance(outcome, NotAnImage) and not looks_like_image(name)
-        known = not plain or outcome.reason in (NOT_HERE, PACKED)
-        decoded.skipped.append(Skipped(name, outcome.reason if known else tr("It is not an image."), plain))
+        reason = reason_of_other(outcome.reason, name) if plain else outcome.reason
+        decoded.skipped.append(Skipped(name, reason, plain))
         return
     pixels = outcome.pixels  # (H, W, C)
     sink.write(pixels.transpose(2, 0, 1).tobytes())

@@ -28,7 +28,8 @@ _OF_A_RUN = ({"config.json", "checkpoints"}, {"config.json", "data.json", "metri
 # Also of kinds that are not read: such a file is missed if it is passed over in silence.
 _IMAGE_ENDINGS = re.compile(
     r"\.(a?png|jpe?g?|jfif|webp|bmp|dib|gif|tiff?|ico|hei[cf]|avif|jp2|j2k|jxl|psd|tga|svg|eps"
-    r"|p[bgpn]m|exr|hdr|dds|raw|dng)$",
+    r"|p[bgpn]m|exr|hdr|dds|qoi|jxr|bpg|mng|xcf|dcm|fits?"
+    r"|raw|dng|cr[23w]|nef|nrw|arw|sr[2fw]|orf|rw[2l]|raf|pef|3fr|iiq|erf|kdc|mrw|x3f)$",
     re.IGNORECASE,
 )
 

@@ -8,7 +8,7 @@ import logging
 import math
 import re
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import PIL
@@ -34,6 +34,7 @@ _COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}  # none, LZW, Deflate, Pac
 _BY_PILLOW = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}  # the same, CCITT and JPEG
 _CMYK_SAMPLES = 4
 _ICC, _ORIENTATION, _BITS, _INNER, _DNG = 34675, 274, 258, 330, 50706
+_OF_CAMERAS = {271, 33421, 33422}  # who made it, and the mosaic of its sensor
 _SEVERAL = re.compile(r"^images=(?!1$)\d+$", re.MULTILINE)
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is wrong is said by the sentence
@@ -53,55 +54,82 @@ def _silence_libtiff() -> None:
 _silence_libtiff()
 
 
-def read_deep(
-    file: BinaryIO, background: tuple[int, int, int], most_pixels: int
-) -> tuple[Image.Image | None, bool]:
-    """The first page as a picture of eight bits, upright, opaque; None where Pillow reads it rightly.
+class Deep(NamedTuple):
+    """The first picture of a file.
 
-    And whether the file holds more pictures than this one.
+    Args:
+        image: of eight bits, upright, opaque; None where Pillow reads it rightly.
+        several: whether the file holds more pictures than this one.
+        number: of its page, from 0: a preview may come before it.
+    """
+
+    image: Image.Image | None
+    several: bool
+    number: int
+
+
+def read_deep(file: BinaryIO, background: tuple[int, int, int], most_pixels: int) -> Deep:
+    """The first page that is no preview.
 
     Raises:
         BadImage: a kind that is not read; its name is in the reason.
     """
     with tifffile.TiffFile(file) as opened:
-        page = opened.pages.first
+        number, page = _first_picture(opened)
         _check_whole(page, file.seek(0, 2))
-        kind, several = _kind(page), _holds_several(opened)
-        _check_first(opened)
+        kind, several = _kind(page), _holds_several(opened, number)
         if _is_plain(page):
             _check_plain(page, kind)
-            return None, several
+            return Deep(None, several, number)
         _check(page, kind, most_pixels)
         found = page.tags.valueof(_ICC)
         profile = found if isinstance(found, bytes) else None
         image = _samples(page, kind, profile).picture(background)
         image = in_srgb(image, profile) if image.mode == "CMYK" else image
         image = image.convert("RGB") if image.mode == "CMYK" else image
-        return upright(image, _orientation(page)), several
+        return Deep(upright(image, _orientation(page)), several, number)
 
 
-def _holds_several(opened: tifffile.TiffFile) -> bool:
+def _holds_several(opened: tifffile.TiffFile, number: int) -> bool:
     """Pages, or channels and slices behind one page, as ImageJ writes them; smaller copies do not count."""
     page = opened.pages.first
     if page.is_imagej and _SEVERAL.search(page.description):
         return True
-    return _has_second(opened) and not opened.pages[1].aspage().is_reduced
+    after = _page(opened, number + 1)
+    return after is not None and not after.is_reduced
 
 
-def _has_second(opened: tifffile.TiffFile) -> bool:
+def _page(opened: tifffile.TiffFile, number: int) -> tifffile.TiffPage | None:
+    """None where there is none: behind the last page some writers leave an offset to anything."""
     try:
-        return opened.pages[1] is not None
-    except IndexError:
-        return False
+        page = opened.pages[number].aspage()
+    except Exception:  # what stands there by chance makes the reader raise almost anything
+        return None
+    return page if page.imagewidth and page.imagelength else None
 
 
-def _check_first(opened: tifffile.TiffFile) -> None:
-    """Raises BadImage where the first page is not the picture: cameras put a small preview there."""
-    page = opened.pages.first
-    if _DNG in page.tags or (page.is_reduced and (_INNER in page.tags or _has_second(opened))):
+def _first_picture(opened: tifffile.TiffFile) -> tuple[int, tifffile.TiffPage]:
+    """The number of the first page that is no preview, and that page; a preview alone is the picture.
+
+    Raises:
+        BadImage: there is none, or it is what a camera made before there was a picture.
+    """
+    first = opened.pages.first
+    page: tifffile.TiffPage | None = first
+    number = 0
+    while page is not None and page.is_reduced:
+        number += 1
+        page = _page(opened, number)
+    if _DNG not in first.tags and page is None and number == 1 and _INNER not in first.tags:
+        return 0, first
+    tags = {tag.code for each in (first, page) if each is not None for tag in each.tags}
+    if _DNG in tags or (number and tags & _OF_CAMERAS):
         raise BadImage(
             tr("It is a picture of the kind {name}, of which only the preview could be read.", name=RAW)
         )
+    if page is None:
+        raise BadImage(tr("It is a TIFF that begins with a preview; the picture itself cannot be read."))
+    return number, page
 
 
 def _check_whole(page: tifffile.TiffPage, size: int) -> None:

@@ -186,6 +186,46 @@ def test_that_names_without_their_counterpart_are_classes(names: tuple[str, str]
     assert set(classes(*pictures(*names)).values()) == {*names}
 
 
+INCOMPLETE = {  # folders, and the classes that are trained on
+    "a class alone": (("train_dogs", "test_dogs", "train_cats"), {"dogs", "cats"}),
+    "a domain alone": (("trainA", "trainB", "testA"), {"A", "B"}),
+    "a test alone": (("seg_train/sea", "seg_train/street", "seg_test/sea", "val/sea"), {"sea", "street"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", INCOMPLETE)
+def test_that_a_set_without_its_counterpart_is_not_lost(kind: str) -> None:
+    folders, names = INCOMPLETE[kind]
+    assert set(classes(*pictures(*folders)).values()) == names
+    layout = layout_of(pictures(*folders))
+    assert len(layout.part) == 3 * len(folders)
+    assert len(layout.files("apart")) == 3 * sum("test" in name or "val" in name for name in folders)
+
+
+@pytest.mark.parametrize(
+    ("others", "pair"),
+    [(("birds", "train_cats"), ("test_dogs", "train_dogs")), (("cat", "dog"), ("cat_test", "cat_train")),
+     (("Road",), ("CrashTest", "CrashTraining")), (("car",), ("bullet_test", "bullet_train"))],
+)  # fmt: skip
+def test_that_folders_beside_one_that_is_no_split_are_classes(
+    others: tuple[str, ...], pair: tuple[str, str]
+) -> None:
+    files = pictures(*others, *pair)
+    layout = layout_of(files)
+    assert layout.files("train") == files
+    named, notes = classes_by_folder(layout.plain, files)
+    assert set(named.values()) == {*others, *pair}
+    assert notes == (
+        f"{pair[0]} and {pair[1]} are taken for classes, as {others[0]} beside them is no split.",
+    )
+
+
+def test_that_what_a_network_said_may_lie_beside_splits() -> None:
+    layout = layout_of(pictures("SegTrain/sea", "SegTrain/street", "SegTest/sea", "SegPred"))
+    assert len(layout.files("train")) == 6
+    assert layout.notes[-1] == "SegPred lies beside the splits and is not used (3 pictures)."
+
+
 def test_that_folders_may_lie_in_each_other_as_deep_as_a_path_is_long() -> None:
     deep = "a/" * 2000
     layout = layout_of([f"{deep}train/x.png", f"{deep}test/y.png"])

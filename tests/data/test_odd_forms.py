@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from diffusion_studio.data import jpeg
 from diffusion_studio.data.decode import Frame, Picture, decode_file
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.load import load
@@ -44,9 +46,9 @@ def read(data: bytes, side: int = SIDE) -> Picture:
     return decode_file(io.BytesIO(data), Frame(side, 3))
 
 
-def reason(data: bytes) -> str:
+def reason(data: bytes, side: int = SIDE) -> str:
     with pytest.raises(BadImage) as refused:
-        read(data)
+        read(data, side)
     return refused.value.reason
 
 
@@ -67,21 +69,88 @@ def test_that_an_end_marker_before_the_last_pixel_is_noticed(share: float, subsa
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("white", [False, True])
+def test_that_an_early_end_of_a_progressive_jpeg_is_noticed(white: bool, mode: str) -> None:
+    image = photo()
+    if white:
+        image.paste((255, 255, 255), (0, 60, 96, 80))
+    data = saved(image.convert(mode), "JPEG", quality=90, progressive=True)
+    *scans, _ = (place.start() for place in re.finditer(b"\xff\xda", data))  # the last one says little
+    ends = [data.index(b"\xff\xc4", start) for start in scans]
+    long = [(start, end) for start, end in zip(scans, ends, strict=True) if end - start > 60]
+    assert len(long) > 1
+    for start, end in long:
+        cut = (start + end) // 2
+        assert reason(data[:cut] + b"\xff\xd9", 96) == "The file is cut off: its end is missing."
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("side", [16, 96])  # shrunk by the decoder, and not
+def test_that_an_early_end_is_noticed_behind_fill_bytes(mode: str, side: int) -> None:
+    thumbnail = b"Exif\0\0II*\0\x08\0\0\0\0\0" + b"\xff\xd9" * 9
+    data = saved(photo().convert(mode), "JPEG", quality=90, exif=thumbnail)
+    data = data[:2] + b"\xff\xff\xff" + data[2:]
+    assert read(data, side).pixels.any()
+    pixels = data.index(b"\xff\xda")
+    assert "cut off" in reason(data[: pixels + (len(data) - pixels) // 2] + b"\xff\xd9", side)
+
+
+def test_that_a_jpeg_that_ends_in_one_colour_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    again: list[bytes] = []
+    whole = jpeg._ended
+
+    def ended(data: bytes, asked: tuple[int, int] | None = None) -> Image.Image:
+        again.append(data)
+        return whole(data, asked)
+
+    monkeypatch.setattr(jpeg, "_ended", ended)
+    image = photo()
+    for mode, colour in (("RGB", (255, 255, 255)), ("L", 0), ("CMYK", (0, 0, 0, 0))):
+        some = image.convert(mode)
+        some.paste(colour, (0, 40, 96, 80))
+        for progressive in (False, True):
+            assert read(saved(some, "JPEG", quality=90, progressive=progressive)).pixels.any()
+    assert not again
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 @pytest.mark.parametrize("side", [5, 16, 96])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 1}], ids=str)
 def test_that_a_whole_jpeg_that_ends_in_one_colour_is_read(mode: str, side: int, options: dict) -> None:
     image = photo().resize((96, 96)).convert("RGB")
-    image.paste((255, 255, 255), (0, 40, 96, 96))
-    data = saved(image.convert(mode).crop((0, 96 - side, side, 96)), "JPEG", quality=90, **options)
-    for whole in (data, data + b"\0" * 40, data + data):
-        assert read(whole).pixels[-1, -1].min() >= 250
+    for colour in (255, 128):  # the grey is that of missing pixels
+        image.paste((colour,) * 3, (0, 40, 96, 96))
+        data = saved(image.convert(mode).crop((0, 96 - side, side, 96)), "JPEG", quality=90, **options)
+        for whole in (data, data + b"\0" * 40, data + data):
+            assert abs(int(read(whole).pixels[-1, -1].min()) - colour) <= 5
+
+
+def arithmetic(body: bytes) -> bytes:
+    """A grey JPEG of 64 × 64 pixels whose scan is coded arithmetically."""
+    data, out, place = saved(Image.new("L", (64, 64), 128), "JPEG", quality=90), b"\xff\xd8", 2
+    while True:
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        segment = data[place:end]
+        if segment[1] == 0xC0:
+            segment = b"\xff\xc9" + segment[2:]
+        out += b"" if segment[1] == 0xC4 else segment  # tables of Huffman
+        if segment[1] == 0xDA:
+            return out + body + b"\xff\xd9"
+        place = end
+
+
+def test_that_arithmetic_coding_may_leave_out_the_zeros_at_its_end() -> None:
+    assert (read(arithmetic(b"\x1f"), 64).pixels == 128).all()
 
 
 def test_that_adobe_rgb_is_known_by_the_code_of_a_camera() -> None:
     image = Image.new("RGB", (SIDE, SIDE), (200, 100, 50))
-    for code, expected in (("R03", (227, 100, 42)), ("R98", (200, 100, 50))):
+    as_it_is = 200, 100, 50
+    for space, code, expected in (
+        (65535, "R03", (227, 100, 42)), (65535, "R98", as_it_is), (1, "R03", as_it_is)
+    ):  # fmt: skip
         exif = Image.Exif()
-        exif[0x8769] = {0xA001: 65535, 0xA005: {1: code}}
+        exif[0x8769] = {0xA001: space, 0xA005: {1: code}}
         data = saved(image, "JPEG", quality=100, exif=exif)
         np.testing.assert_allclose(read(data).pixels[0, 0], expected, atol=2)
 
@@ -145,13 +214,15 @@ def test_that_a_png_in_the_form_of_a_telephone_is_named() -> None:
 
 RAW_COLOURS = {"photometric": "minisblack", "subfiletype": 0}
 PREVIEW = {"photometric": "minisblack", "subfiletype": 1}
+MADE = PREVIEW | {"extratags": [(271, "s", 6, "NIKON", True)]}
+SMALL = GREYS[::4, ::4].copy()
 RAW: dict[str, Callable[[], bytes]] = {
     "DNG": lambda: tiff((GREYS, {"extratags": [(50706, "B", 4, bytes([1, 4, 0, 0]), True)]})),
     "a preview and the picture inside": lambda: tiff(
-        (GREYS[::4, ::4].copy(), PREVIEW | {"subifds": 1}), (GREYS.astype(np.uint16), RAW_COLOURS)
+        (SMALL, MADE | {"subifds": 1}), (GREYS.astype(np.uint16), RAW_COLOURS)
     ),
     "a preview and the picture behind": lambda: tiff(
-        (GREYS[::4, ::4].copy(), PREVIEW), (GREYS.astype(np.uint16), RAW_COLOURS)
+        (SMALL, MADE), (GREYS.astype(np.uint16), RAW_COLOURS)
     ),
     "Canon": lambda: b"II*\0\x10\0\0\0CR\2\0" + bytes(200),
     "Fuji": lambda: b"FUJIFILMCCD-RAW 0201" + bytes(200),
@@ -179,8 +250,54 @@ def test_that_other_files_are_called_what_they_are(words: str, tmp_path: Path) -
         load(DataSpec(source=str(tmp_path / "set"), resolution=8), tmp_path / "cache")
 
 
+def test_that_a_file_that_is_named_like_no_picture_is_called_what_it_is(tmp_path: Path) -> None:
+    zipped, gzipped, other = HEADS["unpack it"], b"\x1f\x8b\x08" + bytes(200), "It is not an image."
+    raw, packed = "kind raw (of a camera)", "It is a packed file: unpack it"
+    files = {
+        "a.orf": (b"IIRO" + bytes(200), raw), "a.CR2": (RAW["Canon"](), raw), "a.raf": (RAW["Fuji"](), raw),
+        "a.npy": (HEADS["NumPy"], "kind NumPy"), "a.dcm": (HEADS["DICOM"], "kind DICOM"),
+        "a.xcf": (HEADS["GIMP"], "kind GIMP"), "a.fits": (HEADS["FITS"], "kind FITS"), "a": (zipped, other),
+        "a.zip": (zipped, packed), "a.tar.gz": (gzipped, packed), "a.TGZ": (gzipped, packed),
+        "a.docx": (zipped, other), "a.npz": (zipped, other), "a.kra": (zipped, other),
+        "a.nii.gz": (gzipped, other), "a.txt": (b"words", other),
+    }  # fmt: skip
+    (tmp_path / "set").mkdir()
+    Image.fromarray(GREYS).save(tmp_path / "set" / "b.png")
+    for name, (data, _) in files.items():
+        (tmp_path / "set" / name).write_bytes(data)
+    found = load(DataSpec(source=str(tmp_path / "set"), resolution=8), tmp_path / "cache").skipped
+    assert {each.file for each in found} == files.keys()
+    assert not [(each.file, each.reason) for each in found if files[each.file][1] not in each.reason]
+    pictures = {"a.orf", "a.CR2", "a.raf", "a.dcm", "a.xcf", "a.fits"}
+    assert {each.file for each in found if not each.other} == pictures
+
+
 def test_that_a_small_page_alone_is_the_picture() -> None:
     assert read(tiff((GREYS, PREVIEW))).pixels[0, 0, 0] == 10
+
+
+def test_that_the_picture_behind_a_preview_is_read() -> None:
+    plain = {"photometric": "rgb", "subfiletype": 0}
+    turned = plain | {"extratags": [(274, "H", 1, 3, True)]}
+    for settings, expected in ((plain, COLOURS), (turned, COLOURS[::-1, ::-1])):
+        found = read(tiff((SMALL, PREVIEW), (SMALL, PREVIEW), (COLOURS, settings)))
+        assert np.array_equal(found.pixels, expected)
+        assert (found.width, found.height, found.several) == (SIDE, SIDE, False)
+    deep = read(tiff((SMALL, PREVIEW), (GREYS.astype(np.uint16) * 257, RAW_COLOURS)))
+    assert np.array_equal(deep.pixels[..., 0], GREYS)
+    inside = tiff((SMALL, PREVIEW | {"subifds": 1}), (GREYS, RAW_COLOURS))
+    assert reason(inside) == "It is a TIFF that begins with a preview; the picture itself cannot be read."
+
+
+@pytest.mark.parametrize("behind", [bytes(64), b"\x07\0" + b"\x83" * 64, b"\xff" * 64, b"\1\0"], ids=str)
+def test_that_an_offset_to_anything_behind_the_last_page_is_no_page(behind: bytes) -> None:
+    data = bytearray(tiff((GREYS, {})))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        place = file.pages.first.offset + 2 + 12 * len(file.pages.first.tags)
+    data[place : place + 4] = struct.pack("<I", len(data))
+    found = read(bytes(data) + behind)
+    assert np.array_equal(found.pixels[..., 0], GREYS)
+    assert not found.several
 
 
 # --- what is told ------------------------------------------------------------------------------------------

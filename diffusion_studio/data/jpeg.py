@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from diffusion_studio.core.words import tr
@@ -16,7 +15,7 @@ from diffusion_studio.data.png import CUT_OFF
 
 _SCAN = 0xDA
 _CORNER = 16  # pixels of the last block, or two
-_MISSING = (127, 128)  # what the decoder puts where pixels are missing; 127 where the values are inverted
+_MISSING = {127, 128}  # what the decoder puts where pixels are missing; 127 where the values are inverted
 _PROGRESSIVE = 0xC2
 _ARITHMETIC = {0xC9, 0xCA}  # frames whose data may end before the last pixel: zeros are left out
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers that begin a frame
@@ -68,8 +67,8 @@ def _markers(file: BinaryIO) -> Iterator[tuple[int, int]]:
 def _may_end_early(image: Image.Image) -> bool:
     """Whether a picture ends in the grey that the decoder puts where pixels are missing."""
     width, height = image.size
-    end = np.asarray(image.crop((max(width - _CORNER, 0), max(height - _CORNER // 2, 0), width, height)))
-    return bool(np.isin(end, _MISSING).all())
+    end = image.crop((max(width - _CORNER, 0), max(height - _CORNER // 2, 0), width, height))
+    return set(end.tobytes()) <= _MISSING
 
 
 def _lacks_scans(data: bytes, components: int) -> bool:

@@ -51,7 +51,8 @@ class Pseudo(NullTranslations):
 
 def unmarked(text: str) -> list[str]:
     """The words of a text that are in no sentence that was asked for, and of no citation."""
-    plain = re.sub(rf"(?<!\S)/[^\s{CLOSE}]+", " ", re.sub(r"<[^>]*>|&\w+;", " ", text))  # neither tags nor paths
+    untagged = re.sub(r"<[^>]*>|&\w+;", " ", text)
+    plain = re.sub(rf"(?<!\S)/[^\s{CLOSE}]+", " ", untagged)  # nor paths
     while (shorter := re.sub(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}", " ", plain)) != plain:
         plain = shorter
     if not wrong(plain.strip(), KNOWN):

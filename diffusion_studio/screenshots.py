@@ -139,6 +139,7 @@ def _shoot_theory(app: App, album: Album, run: Path) -> None:
     studio.show_page("theory")
     for part, *_ in PARTS:
         studio.theory_page.show_part(part)
+        wait(lambda: studio.theory_page.is_full)
         album.take(app.shell, f"theory-{part}")
     studio.theory_page.show_part("elbo")
     studio.theory.choose_run(str(run))

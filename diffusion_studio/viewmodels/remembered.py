@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from diffusion_studio.engine.files.reading import MOST_JSON, parsed, regular
 
 log = logging.getLogger(__name__)
 DELAY = 500  # ms from a change to the disk
+TICK = 33  # ms from one look at what is being written to the next
 _BEFORE = "toy"  # what the plane was called until version 0.1
 
 
@@ -35,7 +37,10 @@ class Memory(QObject):
         self._refused = False
         self._later: dict[str, Callable[[], Any]] = {}
         self._timer = QTimer(self, singleShot=True, interval=DELAY)
-        self._timer.timeout.connect(self.flush)
+        self._timer.timeout.connect(self._write_beside)
+        self._writing: Future[None] | None = None
+        self._looking = QTimer(self, interval=TICK)
+        self._looking.timeout.connect(self._look)
 
     def get(self, key: str, default: Any = None) -> Any:
         self._put_into_words()
@@ -52,17 +57,51 @@ class Memory(QObject):
             self._timer.start()
 
     def flush(self) -> None:
-        """Writes now; a disk that refuses only costs the layout."""
+        """Writes now, and waits for it; a disk that refuses only costs the layout."""
         self._timer.stop()
+        self._end()
+        self._begin()
+        self._end()
+
+    def _write_beside(self) -> None:
+        """The window does not wait for the disk: what is set while it writes is written after it."""
+        if self._writing is None:
+            self._begin()
+            self._looking.start()
+        else:
+            self._timer.start()
+
+    def _begin(self) -> None:
+        """Writes all that is set by now, in a thread of its own."""
         self._put_into_words()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, to_json(self._values))
-        except (OSError, ValueError) as error:  # ValueError: text that is no Unicode, like some file names
-            log.warning("The window's settings could not be saved: %s", error)
-            self._tell_of(error)
-        else:
-            self._refused = False
+            content = to_json(self._values, None)  # without lines, which take ten times as long
+        except ValueError as error:  # text that is no Unicode
+            self._heard(error)
+            return
+        executor = ThreadPoolExecutor(1, "memory")
+        self._writing = executor.submit(_write, self._path, content)
+        executor.shutdown(wait=False)
+
+    def _look(self) -> None:
+        if self._writing is not None and self._writing.done():
+            self._end()
+
+    def _end(self) -> None:
+        """Waits for the writing that goes on, if any, and hears what came of it."""
+        self._looking.stop()
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            try:
+                writing.result()
+            except (OSError, ValueError) as error:  # ValueError: no name of a file
+                self._heard(error)
+            else:
+                self._refused = False
+
+    def _heard(self, error: OSError | ValueError) -> None:
+        log.warning("The window's settings could not be saved: %s", error)
+        self._tell_of(error)
 
     def _tell_of(self, error: OSError | ValueError) -> None:
         if not self._refused:
@@ -80,6 +119,11 @@ class Memory(QObject):
         while self._later:
             key, words = self._later.popitem()
             self._values[key] = words()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
 
 
 def glance(path: Path, key: str) -> Any:

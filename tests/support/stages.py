@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from PySide6.QtCore import QCoreApplication
+
 from diffusion_studio.pages.sample.side import TABS
 from diffusion_studio.pages.theory.page import PARTS
 from diffusion_studio.studio import Studio
@@ -34,6 +36,8 @@ def stages(studio: Studio) -> Iterator[str]:
     studio.show_page("theory")
     for part, *_ in PARTS:
         studio.theory_page.show_part(part)
+        while not studio.theory_page.is_full:  # a piece a turn
+            QCoreApplication.processEvents()
         yield f"theory, {part}"
     studio.show_page("runs")
     yield "runs"

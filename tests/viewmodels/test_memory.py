@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -39,6 +40,55 @@ def test_that_it_is_written_half_a_second_after_the_last_change(qtbot, path, mem
     qtbot.waitUntil(path.exists)
     assert on_disk(path) == {"page": "sample"}
     assert not memory._timer.isActive()
+
+
+def test_that_the_window_does_not_wait_for_the_disk_and_the_last_value_is_written(
+    qtbot, path, memory, monkeypatch
+):
+    written, go_on, write = [], threading.Event(), module.write_atomically
+
+    def slow(path, content):
+        assert threading.current_thread() is not threading.main_thread()
+        assert go_on.wait(60)
+        written.append(json.loads(content))
+        write(path, content)
+
+    monkeypatch.setattr(module, "write_atomically", slow)
+    memory.set("n", 0)
+    memory._timer.timeout.emit()
+    for n in (1, 2):
+        memory.set("n", n)
+        memory._timer.timeout.emit()  # while that is written
+    assert written == []
+    go_on.set()
+    qtbot.waitUntil(lambda: path.exists() and on_disk(path) == {"n": 2})
+    assert written == [{"n": 0}, {"n": 2}]
+    qtbot.waitUntil(lambda: memory._writing is None)
+
+
+def test_that_the_closing_waits_for_what_is_written_and_writes_what_came_after(path, memory, monkeypatch):
+    begun, write = threading.Event(), module.write_atomically
+
+    def slow(path, content):
+        begun.set()
+        write(path, content)
+
+    monkeypatch.setattr(module, "write_atomically", slow)
+    memory.set("n", 0)
+    memory._timer.timeout.emit()
+    assert begun.wait(60)
+    memory.set("n", 1)
+    memory.flush()
+    assert on_disk(path) == {"n": 1}
+    assert not memory._timer.isActive() and not memory._looking.isActive()
+
+
+def test_that_a_disk_that_refuses_is_told_of_from_its_thread_too(qtbot, path, memory):
+    told: list[str] = []
+    memory.refused.connect(told.append)
+    path.parent.write_text("a file where the folder is to be")
+    memory.set("page", "train")
+    qtbot.waitUntil(lambda: len(told) == 1)
 
 
 def test_that_the_plane_is_where_an_earlier_version_left_it(qapp, path):

@@ -10,6 +10,7 @@ from typing import Any
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import to_json, write_atomically
+from diffusion_studio.engine.files.kept import Kept
 from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.run import RunError
 
@@ -31,10 +32,13 @@ class Entry:
     star: bool = False
 
 
+_ENTRIES = Kept[Entry | None]()
+
+
 def read_entry(run: Path) -> tuple[Entry, str]:
     """What is written about a run, and why it cannot be read, as a sentence; an absent one is empty."""
     try:
-        content = json_inside(run, ENTRY, MOST_BYTES)
+        entry = _ENTRIES.of(run / ENTRY, lambda: _entry(json_inside(run, ENTRY, MOST_BYTES)))
     except FileNotFoundError:
         return Entry(), ""
     except (OSError, Refused) as error:
@@ -42,15 +46,17 @@ def read_entry(run: Path) -> tuple[Entry, str]:
         return Entry(), tr(
             "What was written about it ({file}) cannot be read: {reason}.", file=ENTRY, reason=reason
         )
-    if not isinstance(content, dict):
+    if entry is None:
         return Entry(), tr(
             "What was written about it ({file}) cannot be read: it is of another kind.", file=ENTRY
         )
-    return _entry(content), ""
+    return entry, ""
 
 
-def _entry(content: dict[str, Any]) -> Entry:
-    """What makes sense of a file that anybody may have written."""
+def _entry(content: Any) -> Entry | None:
+    """What makes sense of a file that anybody may have written; None where nothing does."""
+    if not isinstance(content, dict):
+        return None
     name, note, tags = (content.get(key) for key in ("name", "note", "tags"))
     return Entry(
         one_line(name)[:MOST_NAME] if isinstance(name, str) else "",

@@ -18,6 +18,7 @@ from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.files import to_json, write_atomically
+from diffusion_studio.engine.files.kept import Kept
 from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.autoencoder_config import AEConfig, HVAEConfig, VAEConfig
 from diffusion_studio.engine.runs.checkpoints import (
@@ -42,6 +43,7 @@ TRIES = 5  # at a checkpoint while a training deletes older ones
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 OWN: tuple[type[TrainingConfig], ...] = (RunConfig, AEConfig, VAEConfig, HVAEConfig)
 """The kinds of training that come with the program; named so that they are there wherever runs are read."""
+_CONFIGS, _KINDS, _OURS = Kept[TrainingConfig](), Kept[str](), Kept[bool]()  # of each config.json
 
 
 class RunError(Refused):
@@ -272,6 +274,10 @@ def read_config(path: Path, name: str = CONFIG) -> TrainingConfig:
     Raises:
         RunError: it cannot be read, or a newer version wrote it.
     """
+    return _CONFIGS.of(path / name, lambda: _read_config(path, name))
+
+
+def _read_config(path: Path, name: str) -> TrainingConfig:
     file, content = path / name, _written(path, name)
     kinds, kind = kinds_of_training(), content.get("kind", RunConfig.kind)
     if content.get("schema", 0) > SCHEMA or kind not in kinds:
@@ -342,12 +348,15 @@ def is_run(path: Path) -> bool:
 
     Other programs write files of that name too, beside pictures and beside networks.
     """
-    if not (path / "config.json").is_file():
+    if not (path / CONFIG).is_file():
         return False
-    if (path / "checkpoints").is_dir():
-        return True
+    return (path / "checkpoints").is_dir() or _OURS.of(path / CONFIG, lambda: _is_ours(path))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a config.json is one that we wrote."""
     try:
-        content = json_inside(path, "config.json")
+        content = json_inside(path, CONFIG)
     except (OSError, Refused):
         return False
     return isinstance(content, dict) and {"schema", "config"} <= content.keys()
@@ -366,7 +375,7 @@ def kind_of(path: Path) -> str:
     if not is_run(path):
         return ""
     try:
-        return str(_written(path).get("kind", RunConfig.kind))
+        return _KINDS.of(path / CONFIG, lambda: str(_written(path).get("kind", RunConfig.kind)))
     except RunError:
         return ""
 

@@ -26,7 +26,7 @@ from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
 from diffusion_studio.engine.runs.code_files import CODE, code_place, read_code
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
-from diffusion_studio.engine.runs.run import Run, RunError, is_run, list_runs
+from diffusion_studio.engine.runs.run import Run, RunError, is_run, kind_of, list_runs
 from diffusion_studio.engine.training.moved import is_same_place
 from diffusion_studio.engine.training.run_data import Reading
 from diffusion_studio.models.code import Code
@@ -146,6 +146,8 @@ def list_codes(runs_dir: Path, source: str) -> list[tuple[str, str]]:
     """(path, name) of each autoencoder in a folder of runs whose codes of these images can be learned."""
     found = []
     for path in list_runs(runs_dir):
+        if kind_of(path) == RunConfig.kind:  # most are, and their whole configs need not be read
+            continue
         with contextlib.suppress(RunError):
             run = Run.open_as(path, TrainingConfig)
             config = run.config

@@ -101,6 +101,7 @@ class RunTable(QTableView):
         self.verticalHeader().setDefaultSectionSize(56)
         self._lay_out_header()
         self._showing = False
+        self._widths: dict[int, int] = {}  # that the cells of a column need, while none of them changes
         self.selectionModel().selectionChanged.connect(self._tell_chosen)
         self.activated.connect(lambda index: self.opened.emit() if index.column() != STAR else None)
         self.clicked.connect(lambda index: self.star_pressed.emit() if index.column() == STAR else None)
@@ -119,7 +120,10 @@ class RunTable(QTableView):
     def show_runs(self, runs: tuple[RunSummary, ...], chosen: Sequence[Path], order: Arrangement) -> None:
         """These rows, the chosen ones marked, the last of them with the focus."""
         self._showing = True
+        before = self.rows.runs
         if self.rows.show(runs, order):
+            if {id(run) for run in before} != {id(run) for run in runs}:
+                self._widths = {}  # in another order the same ones are as wide
             self.fit_columns()
         self._mark(chosen)
         self._showing = False
@@ -153,13 +157,14 @@ class RunTable(QTableView):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
+            self._widths = {}
             self.fit_columns()
 
     def fit_columns(self) -> None:
         """Shows as many columns as there is room for; tags only where there are some."""
         header = self.horizontalHeader()
         needed = {
-            by: max(self.sizeHintForColumn(column), header.sectionSizeHint(column), NAME * (column == NAMED))
+            by: max(self._width_of(column), header.sectionSizeHint(column), NAME * (column == NAMED))
             for column, by in enumerate(BY)
         }
         if not any(run.entry.tags for run in self.rows.runs):
@@ -172,6 +177,12 @@ class RunTable(QTableView):
             self.setColumnHidden(column, by not in needed)
             if by in needed and column != NAMED:
                 header.resizeSection(column, needed[by])
+
+    def _width_of(self, column: int) -> int:
+        """Asked of each cell once; sorting changes none of them."""
+        if column not in self._widths:
+            self._widths[column] = self.sizeHintForColumn(column)
+        return self._widths[column]
 
 
 class RunRows(QAbstractTableModel):

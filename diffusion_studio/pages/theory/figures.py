@@ -34,17 +34,17 @@ class FiguresView(Scrolled):
     def __init__(self, figures: Sequence[Figure], tables: Tables) -> None:
         super().__init__(tr("Figures"))
         self._drawn: list[tuple[Figure, ChainFigure]] = []
-        for figure in figures:
-            self.column.addWidget(self._card(figure))
-        self.column.addStretch(1)
-        self.show_schedule(tables)
+        self._tables = tables
+        self.fill(self.add(self._card(figure)) for figure in figures)
 
     def _card(self, figure: Figure) -> Card:
         card = Card()
         card.set_title(figure.title, figure.source)
         if figure.nodes:
-            self._drawn.append((figure, ChainFigure()))
-            card.body.addWidget(self._drawn[-1][1])
+            view = ChainFigure()
+            self._draw(figure, view)
+            self._drawn.append((figure, view))
+            card.body.addWidget(view)
         words = rich_label(subscripted(figure.words))
         words.setWordWrap(True)
         card.body.addWidget(words)
@@ -57,9 +57,13 @@ class FiguresView(Scrolled):
 
     def show_schedule(self, tables: Tables) -> None:
         """Draws the pictures anew, noised as this schedule does."""
+        self._tables = tables
         for figure, view in self._drawn:
-            ways = [Way(a.begin, a.end, a.law == "q", a.words, a.compared) for a in figure.arrows]
-            view.set_figure(figure.nodes, ways, noised(tables, figure.places))
+            self._draw(figure, view)
+
+    def _draw(self, figure: Figure, view: ChainFigure) -> None:
+        ways = [Way(a.begin, a.end, a.law == "q", a.words, a.compared) for a in figure.arrows]
+        view.set_figure(figure.nodes, ways, noised(self._tables, figure.places))
 
 
 def noised(tables: Tables, places: Sequence[float]) -> list[NDArray[np.uint8]]:

@@ -70,6 +70,4 @@ class IdentitiesView(Scrolled):
         )
         intro.setWordWrap(True)
         self.column.addWidget(intro)
-        for identity in identities:
-            self.column.addWidget(IdentityCard(identity))
-        self.column.addStretch(1)
+        self.fill(self.add(IdentityCard(identity)) for identity in identities)

@@ -22,7 +22,7 @@ from diffusion_studio.pages.page import Desk, Page, Workspace, restored_sizes, s
 from diffusion_studio.pages.theory.bound import BoundView, LearnedView
 from diffusion_studio.pages.theory.figures import FiguresView
 from diffusion_studio.pages.theory.identities import IdentitiesView
-from diffusion_studio.pages.theory.parts import AlgorithmsView, EquationsView, ErrataView
+from diffusion_studio.pages.theory.parts import AlgorithmsView, EquationsView, ErrataView, Scrolled
 from diffusion_studio.pages.theory.schedules import SchedulesView
 from diffusion_studio.pages.theory.toured import TouredTheory
 from diffusion_studio.viewmodels.theory.equations import all_equations
@@ -192,7 +192,13 @@ class TheoryPage(Page):
         if part == "elbo":
             self.model.refresh()
 
-    def _build_list(self, part: str) -> QWidget:
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing is missing in what is shown: long lists come a piece a turn."""
+        view = self.stack.currentWidget()
+        return not isinstance(view, Scrolled) or view.is_full
+
+    def _build_list(self, part: str) -> Scrolled:
         if part == "errata":
             return ErrataView(ERRATA)
         if part == "identities":

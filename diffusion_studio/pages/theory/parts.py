@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -36,7 +36,7 @@ PAGES = {entry.key: entry.title for entry in entries.PAGES}
 
 
 class Scrolled(QScrollArea):
-    """A column that scrolls, no wider than can be read."""
+    """A column that scrolls, no wider than can be read, filled between what else the window has to do."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -54,6 +54,33 @@ class Scrolled(QScrollArea):
         self.column.setContentsMargins(0, 0, 0, 0)
         self.column.setSpacing(12)
         self.setWidget(inner)
+        self._rest: Iterator[object] | None = None
+        self._filling = QTimer(self, interval=0)
+        self._filling.timeout.connect(self._fill_on)
+
+    def add(self, widget: QWidget) -> QWidget:
+        """Puts a widget under the others."""
+        self.column.addWidget(widget)
+        return widget
+
+    def fill(self, steps: Iterator[object]) -> None:
+        """Takes the first step at once, and each of the others in a turn of its own."""
+        self._rest = steps
+        self._filling.start()
+        self._fill_on()
+
+    def _fill_on(self) -> None:
+        assert self._rest is not None
+        try:
+            next(self._rest)
+        except StopIteration:
+            self._filling.stop()
+            self.column.addStretch(1)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether everything is there."""
+        return not self._filling.isActive()
 
 
 def shown_number(value: float) -> str:
@@ -136,9 +163,7 @@ class ErrataView(Scrolled):
         )
         intro.setWordWrap(True)
         self.column.addWidget(intro)
-        for erratum in errata:
-            self.column.addWidget(ErratumCard(erratum))
-        self.column.addStretch(1)
+        self.fill(self.add(ErratumCard(erratum)) for erratum in errata)
 
 
 class EquationsView(Scrolled):
@@ -148,14 +173,18 @@ class EquationsView(Scrolled):
 
     def __init__(self, equations: Sequence[Equation]) -> None:
         super().__init__(tr("Equations"))
+        self.fill(self._rows(equations))
+
+    def _rows(self, equations: Sequence[Equation]) -> Iterator[None]:
         for group, members in groupby(equations, key=lambda e: e.group):
             card = Card(group)
             for place, equation in enumerate(members):
                 if place:
                     card.body.addWidget(_rule())
                 card.body.addLayout(self._row(equation))
-            self.column.addWidget(card)
-        self.column.addStretch(1)
+                if not place:
+                    self.column.addWidget(card)
+                yield
 
     def _row(self, equation: Equation) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -183,12 +212,13 @@ class AlgorithmsView(Scrolled):
 
     def __init__(self, algorithms: Sequence[Algorithm]) -> None:
         super().__init__(tr("Algorithms"))
-        for algorithm in algorithms:
-            card, box = Card(), AlgorithmBox()
-            show_algorithm(box, algorithm)
-            card.body.addWidget(box)
-            self.column.addWidget(card)
-        self.column.addStretch(1)
+        self.fill(self.add(self._card(algorithm)) for algorithm in algorithms)
+
+    def _card(self, algorithm: Algorithm) -> Card:
+        card, box = Card(), AlgorithmBox()
+        show_algorithm(box, algorithm)
+        card.body.addWidget(box)
+        return card
 
 
 def _rule() -> QFrame:

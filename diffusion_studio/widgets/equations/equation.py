@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from PySide6.QtCore import QByteArray, QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
@@ -271,9 +272,13 @@ _UNREADABLE: set[tuple[str, str]] = set()  # drawn as they were written
 def _source(term: Term, style: Style, palette: Palette) -> tuple[str, str]:
     """The LaTeX to render ("" for text) and its colour."""
     color = _ink(palette, term.color_key or style.color_key)
-    if term.text:
-        return "", color
-    return tint(term.latex, {key: palette.ink(key) for key in palette.quantity}), color
+    return "" if term.text else _tinted(term.latex, palette), color
+
+
+@lru_cache(maxsize=2048)
+def _tinted(latex: str, palette: Palette) -> str:
+    """In the colours of the palette; the terms of a chain are asked for at every frame."""
+    return tint(latex, {key: palette.ink(key) for key in palette.quantity})
 
 
 def _ink(palette: Palette, key: str) -> str:

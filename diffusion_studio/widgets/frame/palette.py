@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QStandardItem, QStandardItemModel
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QFrame,
     QLineEdit,
@@ -28,7 +38,9 @@ _MOVES = {
 }  # fmt: skip
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _STAYS = (Qt.FocusReason.PopupFocusReason, Qt.FocusReason.ActiveWindowFocusReason)
+_Index = QModelIndex | QPersistentModelIndex
 _KIND, _KEYS = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
+_ROLES = (Qt.ItemDataRole.DisplayRole, _KIND, _KEYS)  # of the parts of a row
 
 
 class Palette(QFrame):
@@ -45,7 +57,7 @@ class Palette(QFrame):
         self.line.setPlaceholderText(tr("Find an action, a page, a run, a tour …"))
         self.line.setAccessibleName(tr("What to find"))
         self.line.textChanged.connect(self._ask)
-        self._model = QStandardItemModel(self)
+        self._model = _Rows(self)
         self.list = QListView()
         self.list.setModel(self._model)
         self.list.setItemDelegate(_Delegate(self.list))
@@ -85,18 +97,13 @@ class Palette(QFrame):
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Offers these; the first one is marked."""
-        self._model.clear()
-        for title, kind, keys in rows:
-            item = QStandardItem(title)
-            item.setData(kind, _KIND)
-            item.setData(keys, _KEYS)
-            self._model.appendRow(item)
+        self._model.show(rows)
         self._mark(0)
 
     @property
     def titles(self) -> tuple[str, ...]:
         """What is offered."""
-        return tuple(self._model.item(row).text() for row in range(self._model.rowCount()))
+        return tuple(title for title, _, _ in self._model.rows)
 
     def _ask(self, text: str) -> None:
         self.typed.emit(text)
@@ -136,15 +143,32 @@ class Palette(QFrame):
         return super().eventFilter(watched, event)
 
 
+class _Rows(QAbstractListModel):
+    """What is offered; nothing is made of a row before it is in sight."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.rows: tuple[Row, ...] = ()
+
+    def show(self, rows: Sequence[Row]) -> None:
+        self.beginResetModel()
+        self.rows = tuple(rows)
+        self.endResetModel()
+
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        return self.rows[index.row()][_ROLES.index(role)] if role in _ROLES else None
+
+
 class _Delegate(QStyledItemDelegate):
     """A title at the left; what it is and its key, muted, at the right."""
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
         return QSize(0, option.fontMetrics.height() + 12)
 
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         super().paint(painter, option, index)
         words = "   ".join(part for part in (index.data(_KEYS), index.data(_KIND)) if part)
         painter.save()

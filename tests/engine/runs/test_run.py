@@ -206,6 +206,25 @@ def test_that_a_config_is_replaced_whole_or_not_at_all(
     assert [p.name for p in (tmp_path / "run").iterdir() if p.name.endswith(".tmp")] == []
 
 
+def test_that_a_config_is_read_once_and_again_where_it_changed(tmp_path: Path) -> None:
+    path = made(tmp_path / "run").path
+    config, long_ago = path / "config.json", (10**9, 10**9)
+    os.utime(config, long_ago)
+    first = read_config(path)
+    assert read_config(path) is first
+    assert list_runs(tmp_path, RunConfig.kind) == [path]
+    content = json.loads(config.read_text())
+    content["config"]["training"]["batch_size"] = 77
+    config.write_text(json.dumps(content))
+    assert read_config(path).training.batch_size == 77
+    content["kind"] = "vae"
+    config.write_text(json.dumps(content))
+    assert list_runs(tmp_path, RunConfig.kind) == []
+    config.write_text("{")
+    with pytest.raises(RunError):
+        read_config(path)
+
+
 def test_that_runs_are_listed_newest_first(tmp_path: Path) -> None:
     for number, name in enumerate(("b", "a", "c")):
         made(tmp_path / name)

@@ -291,6 +291,16 @@ def test_that_codes_of_these_images_are_listed(zoo, code, tmp_path):
     assert list_codes(tmp_path, str(zoo)) == [(str(code), "autoencoder")]
 
 
+def test_that_the_configs_of_diffusion_models_are_not_read_for_the_list_of_codes(zoo, code, tmp_path):
+    begin(tmp_path / "run", coded_config(zoo, code))
+    opened = Run.open_as
+    with pytest.MonkeyPatch.context() as patched:
+        asked: list[Path] = []
+        patched.setattr(Run, "open_as", lambda path, kind: asked.append(path) or opened(path, kind))
+        assert list_codes(tmp_path, str(zoo)) == [(str(code), "autoencoder")]
+    assert asked == [code]
+
+
 def train_without_end(zoo: str, code: str, run: str) -> None:
     """In a process of its own: every step is saved and told."""
     session = begin(Path(run), coded_config(Path(zoo), Path(code), steps=0, checkpoint_every=1))

@@ -15,7 +15,7 @@ from diffusion_studio.engine.labbook.entries import Entry, read_entry
 from diffusion_studio.engine.runs.creation import create_run
 from diffusion_studio.pages.runs import table
 from diffusion_studio.pages.runs.page import RunsPage
-from diffusion_studio.pages.runs.table import BY, NAMED, STAR
+from diffusion_studio.pages.runs.table import BY, NAMED, STAR, RunTable
 from diffusion_studio.viewmodels.remembered import Memory
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
 from diffusion_studio.widgets.look import icons
@@ -169,6 +169,24 @@ def test_that_a_head_and_the_menu_sort_and_sort_back(qtbot, page):
     page.finder.order.menu().actions()[NAMED].trigger()
     assert shown(page) == ["a", "b", "c"] and page.finder.order.text() == "Sort: Run ↑"
     assert page.table.currentIndex().row() == 0
+
+
+def test_that_sorting_asks_no_cell_how_wide_it_is_and_another_name_does(page, monkeypatch):
+    asked, hint = [], RunTable.sizeHintForColumn
+
+    def heard(table, column):
+        asked.append(column)
+        return hint(table, column)
+
+    monkeypatch.setattr(RunTable, "sizeHintForColumn", heard)
+    widths = [page.table.columnWidth(column) for column in range(len(BY))]
+    for by in ("size", "step", "name", "name"):
+        page.model.sort(by)
+    assert asked == []
+    page.model.rename("a much longer name than it had")
+    assert sorted(asked) == list(range(len(BY)))
+    page.model.rename("")
+    assert [page.table.columnWidth(column) for column in range(len(BY))] == widths
 
 
 def test_that_a_run_anywhere_is_opened_and_taken_off_the_list(qtbot, page, tmp_path):

@@ -11,7 +11,7 @@ from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.core.theory.figures import FIGURES
 from diffusion_studio.pages.theory.figures import FiguresView
 from diffusion_studio.pages.theory.page import PARTS
-from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard
+from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, Scrolled
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.exact_bound import EXACT
 from diffusion_studio.viewmodels.theory.model import TheorySpec
@@ -31,14 +31,39 @@ def test_that_every_part_is_shown(app, qtbot):
     for key, _, _ in PARTS:
         page.show_part(key)
         assert page.stack.currentWidget() is page._views[key]
+        qtbot.waitUntil(lambda: page.is_full)
     assert len(page.findChildren(ErratumCard)) == len(ERRATA)
     assert "linear β" in page.schedules["beta"].describe()
+
+
+def test_that_a_long_list_comes_a_piece_a_turn_and_follows_what_is_chosen_meanwhile(app, qtbot):
+    page = app.studio.theory_page
+    for part in ("errata", "identities", "algorithms", "equations", "figures"):
+        turns, fill_on = [], Scrolled._fill_on
+
+        def counted(view, turns=turns, fill_on=fill_on):
+            before = len(view.findChildren(EquationView))
+            fill_on(view)
+            turns.append(len(view.findChildren(EquationView)) - before)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Scrolled, "_fill_on", counted)
+            page.show_part(part)
+            assert len(turns) == 1 and not page.is_full
+            app.studio.theory.edit("schedule.kind", "cosine")
+            qtbot.waitUntil(lambda: page.is_full)
+        assert len(turns) > 5
+        assert max(turns) <= 16  # the lines of the longest algorithm
+    figures = page.findChild(FiguresView)
+    assert figures._tables.steps == TheorySpec().steps
+    assert figures._tables.alpha_bar_at(500) == app.studio.theory.state.spec.tables().alpha_bar_at(500)
 
 
 def test_that_no_erratum_lies_over_its_words(app, qtbot):
     """Formulas come one by one, and take two lines where there is no room for one."""
     page = app.studio.theory_page
     page.show_part("errata")
+    qtbot.waitUntil(lambda: page.is_full)
     equations = page.findChildren(EquationView)
     cards = page.findChildren(ErratumCard)
     qtbot.waitUntil(lambda: all(equation._missing() is None for equation in equations))
@@ -125,9 +150,10 @@ def test_that_indices_are_lowered():
     assert subscripted("q(x_{t−1} | x_t) < 1") == "q(x<sub>t−1</sub> | x<sub>t</sub>) &lt; 1"
 
 
-def test_that_the_figures_follow_the_chosen_schedule(app):
+def test_that_the_figures_follow_the_chosen_schedule(app, qtbot):
     page = app.studio.theory_page
     page.show_part("figures")
+    qtbot.waitUntil(lambda: page.is_full)
     view = page.findChild(FiguresView)
     (diffusion,) = (drawn for figure, drawn in view._drawn if figure.source.startswith("Luo figure 3"))
     before = diffusion._pictures
@@ -139,6 +165,7 @@ def test_that_the_figures_follow_the_chosen_schedule(app):
 def test_that_figures_lead_to_where_they_live(qtbot):
     view, asked = FiguresView(FIGURES, TheorySpec().tables()), []
     qtbot.addWidget(view)
+    qtbot.waitUntil(lambda: view.is_full)
     view.go_requested.connect(lambda page, path: asked.append((page, path)))
     for button in view.findChildren(QPushButton):
         button.click()

@@ -3,6 +3,7 @@ from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QHelpEvent
 from PySide6.QtWidgets import QApplication, QMenu, QToolTip
 
+from diffusion_studio.widgets.chain import ruler
 from diffusion_studio.widgets.chain.timeline import Timeline
 from diffusion_studio.widgets.chain.tracks import TimeAxis, Track, nearest, root_lane, walked
 from diffusion_studio.widgets.look.theme import theme
@@ -54,6 +55,23 @@ def test_that_equal_times_stand_at_one_place_whatever_their_number(timeline):
 def test_that_times_between_the_main_chains_are_interpolated_on_the_step_axis(timeline):
     timeline.set_axis("step")
     assert timeline.plan.x_at(390) == pytest.approx((timeline.plan.x_at(400) + timeline.plan.x_at(380)) / 2)
+
+
+def test_that_ticks_are_laid_out_once_for_many_frames(timeline, monkeypatch):
+    laid_out, tick = [], ruler._tick
+    monkeypatch.setattr(ruler, "_tick", lambda plan, k, long: laid_out.append(k) or tick(plan, k, long))
+    timeline.grab()
+    laid_out.clear()
+    for position in range(5):
+        timeline.set_position(position)
+        timeline.grab()
+    assert laid_out == []
+    timeline.set_axis("log_snr", [k**1.5 for k in range(len(MAIN))])
+    timeline.grab()
+    assert laid_out == list(range(len(MAIN)))
+    timeline.resize(400, timeline.height())
+    timeline.grab()
+    assert len(laid_out) > len(MAIN)
 
 
 def test_that_a_click_on_another_lane_asks_for_it_and_seeks_there(qtbot, timeline):

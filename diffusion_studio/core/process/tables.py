@@ -14,6 +14,8 @@ from torch import Tensor
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 
+LEAST_LEFT = 1e-70  # of ᾱ_T: x̂_0 is divided by its root, in float32
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
@@ -35,13 +37,21 @@ class Tables:
         """Tables from β_1 … β_T (T,), and the scale (T+1,) of a process that does not preserve the variance.
 
         Raises:
-            Refused: T < 2, or a β outside (0, 1).
+            Refused: T < 2, a β outside (0, 1), or an ᾱ_T below `LEAST_LEFT`.
         """
         betas = torch.as_tensor(betas, dtype=torch.float64, device="cpu")
         if betas.ndim != 1 or len(betas) < 2:
             raise Refused(tr("A schedule needs at least two steps (T ≥ 2)."))
         if not bool(((betas > 0) & (betas < 1)).all()):
             raise Refused(tr("Every β of a schedule must lie between 0 and 1."))
+        if float((1 - betas).prod()) < LEAST_LEFT:
+            raise Refused(
+                tr(
+                    "These steps leave less of the image than the numbers of a network can say: ᾱ_T must be "
+                    "at least {least:.0e}. Choose smaller β or fewer steps.",
+                    least=LEAST_LEFT,
+                )
+            )
         beta = torch.cat([torch.zeros(1, dtype=torch.float64), betas])
         return cls(beta, torch.ones_like(beta) if scale is None else scale.to("cpu", torch.float64))
 

@@ -92,6 +92,13 @@ def test_that_an_explicit_schedule_is_taken_as_given_and_checked():
         Tables.from_betas(torch.tensor([0.1]))
 
 
+@pytest.mark.parametrize("beta", [0.2, 0.9])  # of ᾱ_T = 1e-97, and of one that is 0 as a float64
+def test_that_steps_that_leave_nothing_of_the_image_are_refused(beta):
+    with pytest.raises(ValueError, match=r"ᾱ_T must be at least 1e-70\. Choose smaller β or fewer steps"):
+        Tables.from_betas(LinearSchedule(beta_first=beta, beta_last=beta).betas(1000))
+    assert Tables.from_betas(LinearSchedule(beta_first=0.13, beta_last=0.13).betas(1000)).alpha_bar[-1] > 0
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=KINDS)
 def test_that_tables_can_begin_with_alpha_bar(schedule):
     wanted = Tables.from_betas(schedule.betas(1000))

@@ -136,8 +136,14 @@ class Hand:
         self.key(QKeySequence(key).toString())
 
     def keyClicks(self, widget: QWidget, text: str) -> None:
-        if text:
+        """What no key of this keyboard writes is pasted."""
+        if text and text.isascii():
             self._do(KEY, "type", "--delay", "5", text)
+        elif text:
+            from PySide6.QtGui import QGuiApplication
+
+            QGuiApplication.clipboard().setText(text)
+            self.key("Ctrl+V")
 
     def key(self, key: str) -> None:
         """A key as Qt writes it: "Ctrl+Shift+Z", "?", "Esc"."""
@@ -283,6 +289,10 @@ def prepared(app: App) -> None:
 def inside(pages: list[str], pictures: Path | None) -> int:
     """The program on this screen, and the walk in it."""
     from PySide6.QtCore import QTimer
+
+    from diffusion_studio.widgets.look.language import take_up
+
+    take_up("en")  # but for what the environment says, and before anything with sentences is imported
 
     import diffusion_studio.app
 

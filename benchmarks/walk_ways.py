@@ -16,8 +16,11 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QPlainTextEdit, QWidget
 from shiboken6 import isValid
 
+from diffusion_studio.viewmodels.finding import Entry
 from diffusion_studio.widgets.actions.action_set import Act
 from diffusion_studio.widgets.actions.table import FOCUS, FocusKeys
+from diffusion_studio.widgets.editors.points import PointPlot
+from diffusion_studio.widgets.editors.sigma_editor import SigmaEditor
 from diffusion_studio.widgets.frame.enlarge import Enlarged
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ DIALOGS = {
     "show-trash": "runs",
 }  # fmt: skip
 """The pages on which they are opened."""
+PALETTE = "widgets/frame/palette"
 LEAVES = ("quit",)  # what ends the window
 OPPOSITE = {"Left": "Right", "Right": "Left", "Up": "Down", "Down": "Up", "PgUp": "PgDown", "PgDown": "PgUp"}
 
@@ -109,6 +113,8 @@ class WidgetKeys(Way):
         """The widgets of a page as it is shown."""
         if page == "sample" and not self._pressed:
             self._branch()
+        if page == "autoencoder":
+            self._encode()
         for row in sorted(FOCUS, key=lambda row: row.module.endswith("/points")):  # once σ is drawn by hand
             widget = self._find(page, row)
             if widget is not None and (page, row.where) not in self._pressed:
@@ -122,13 +128,22 @@ class WidgetKeys(Way):
         sampling.branch()
         self.walk.come_to_rest()
 
+    def _encode(self) -> None:
+        """The plane of codes has keys for where one stands, once something was trained."""
+        codes = self.studio.codes
+        if not len(codes.latent.state.code):
+            self.hand.key("Ctrl+Return")
+            self.hand.waitUntil(lambda: bool(len(codes.latent.state.code)))
+            self.walk.come_to_rest()
+
     def _find(self, page: str, row: FocusKeys) -> QWidget | None:
         if row.module == "widgets/frame/enlarge":
             return None  # F11 and Esc are pressed as keys of the window
         if row.module == "widgets/chain/timeline" and page != "sample":
             return None  # one track without a name
         module = "diffusion_studio." + row.module.replace("/", ".")
-        for widget in self.studio.pages[page].findChildren(QWidget):
+        shown = self.studio.pages[page]
+        for widget in (*shown.findChildren(QWidget), *self.window.findChildren(QWidget)):
             takes = widget.focusPolicy() != Qt.FocusPolicy.NoFocus
             seen = widget.isVisible() and widget.isEnabled() and takes
             if seen and any(kind.__module__ == module for kind in type(widget).__mro__):
@@ -140,13 +155,26 @@ class WidgetKeys(Way):
             for key in keys:
                 if not isValid(widget) or not widget.isVisible():
                     return
+                self._make_ready(page, row, widget)
                 self._focus(widget)
                 self.count += 1
                 if not (self._seen(page, widget, key) or self._seen_after_its_opposite(page, widget, key)):
                     self.faults.append(f"{page}: {row.where}, {key} ({words}): nothing is seen of it")
 
+    def _make_ready(self, page: str, row: FocusKeys, widget: QWidget) -> None:
+        """The page of the next key is shown, and σ follows its rule where that is meant."""
+        self.studio.show_page(page)
+        self.walk.come_to_rest()
+        ruled = row.module.endswith("/sigma_editor")
+        while ruled and isinstance(widget, SigmaEditor) and widget._points is not None:
+            self.hand.key("Ctrl+Z")
+            self.walk.come_to_rest()
+
     def _focus(self, widget: QWidget) -> None:
+        """By Tab, which chooses a point where there are some and none is chosen."""
         self.walk.bring_into_sight(widget)
+        if isinstance(widget, PointPlot) and widget.selected is None:
+            widget.clearFocus()
         if not widget.hasFocus():
             widget.setFocus(Qt.FocusReason.TabFocusReason)
         self.hand.rest(0.02)
@@ -176,7 +204,9 @@ class WidgetKeys(Way):
 
 
 def _state(page: QWidget, widget: QWidget) -> object:
-    """What is seen: of a field its words, because its cursor blinks."""
+    """What is seen: of a field its words, because its cursor blinks; of the rail which item has the focus."""
+    if widget.property("rail"):
+        return QApplication.focusWidget()
     if isinstance(widget, QLineEdit):
         return widget.text()
     if isinstance(widget, QPlainTextEdit):
@@ -221,29 +251,59 @@ class Finder(Way):
     title = "palette"
 
     def over(self, page: str = "sample") -> None:
-        commands = self.studio.commands
+        self._press_its_keys(page)
+        for entry in tuple(self.studio.commands._everything()):
+            if entry.title != self.actions["quit"].text():
+                self._find(page, entry)
+
+    def _open(self, page: str, words: str) -> None:
+        palette = self.studio.commands.palette
         self.studio.show_page(page)
         self.walk.come_to_rest()
-        for entry in tuple(commands._everything()):
-            if entry.title == self.actions["quit"].text():
+        self.hand.key("Ctrl+K")
+        self.hand.waitUntil(palette.line.hasFocus)
+        self.hand.keyClicks(palette.line, words)
+        self.hand.waitUntil(lambda: palette.line.text() == words)
+
+    def _find(self, page: str, entry: Entry) -> None:
+        commands = self.studio.commands
+        self._open(page, entry.title)
+        found = [(found.title, found.kind) for found in commands._fitting]
+        self.count += 1
+        if (entry.title, entry.kind) not in found:
+            self.faults.append(f"the palette does not find “{entry.title}” by its name")
+            self.hand.key("Esc")
+            return
+        for _ in range(found.index((entry.title, entry.kind))):
+            self.hand.key("Down")
+        self._leave_by("Return", entry.title)
+
+    def _press_its_keys(self, page: str) -> None:
+        """Those of the sheet: the first ones mark another entry, the last ones leave it."""
+        keys = [key for row in FOCUS if row.module == PALETTE for keys, _ in row.keys for key in keys]
+        marked = self.studio.commands.palette.list.currentIndex
+        for key in keys:
+            if key not in OPPOSITE:
+                self._open(page, self.actions["page-runs"].text())
+                self._leave_by(key, key)
                 continue
-            self.studio.show_page(page)
+            self._open(page, "")
+            self.hand.key("PgDown")
+            before = marked().row()
+            self.hand.key(key)
+            if marked().row() == before:
+                self.faults.append(f"{key} marks no other entry of the palette")
+            self.hand.key("Esc")
+
+    def _leave_by(self, key: str, meant: str) -> None:
+        with self.noting() as done:
+            self.hand.key(key)
+            if self.studio.commands.palette.isVisible():
+                self.faults.append(f"the palette stays after “{meant}”")
             self.walk.come_to_rest()
-            self.hand.key("Ctrl+K")
-            self.hand.keyClicks(commands.palette.line, entry.title)
-            found = [(found.title, found.kind) for found in commands._fitting]
-            self.count += 1
-            if (entry.title, entry.kind) not in found:
-                self.faults.append(f"the palette does not find “{entry.title}” by its name")
-                self.hand.key("Esc")
-                continue
-            for _ in range(found.index((entry.title, entry.kind))):
-                self.hand.key("Down")
-            self.hand.key("Return")
-            if commands.palette.isVisible():
-                self.faults.append(f"the palette stays after “{entry.title}”")
-            self.walk.come_to_rest()
-            self.leave_what_opened()
+        if key == meant and done != ([] if key == "Esc" else ["page-runs"]):
+            self.faults.append(f"{key} in the palette does {done or 'nothing'}")
+        self.leave_what_opened()
 
 
 class Dialogs(Way):

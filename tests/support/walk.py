@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from diffusion_studio.app import App
+from diffusion_studio.core.words import english
 from diffusion_studio.pages.sample.side import TABS
 from diffusion_studio.pages.theory.page import PARTS
 from diffusion_studio.studio import Studio
@@ -249,10 +250,10 @@ class Walk:
                 self.qtbot.mouseClick(button, LEFT)
 
     def _button(self, words: str) -> QAbstractButton | None:
-        """A button that is seen, whose words begin so."""
+        """A button that is seen, whose words begin so in English."""
         page = self.window.current_page
         buttons = page.findChildren(QAbstractButton) if page is not None else []
-        return next((b for b in buttons if _is_seen(b) and b.text().startswith(words)), None)
+        return next((b for b in buttons if _is_seen(b) and _words_of(b).startswith(words)), None)
 
     @property
     def trains(self) -> bool:
@@ -298,7 +299,8 @@ def _called(widget: QWidget) -> str:
 
 
 def _words_of(widget: QWidget) -> str:
-    return widget.text() if isinstance(widget, QAbstractButton) else ""
+    """In English, whatever is spoken."""
+    return english(widget.text()) if isinstance(widget, QAbstractButton) else ""
 
 
 def _upwards(widget: QWidget) -> Iterator[QWidget]:

@@ -20,7 +20,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.tours.tour import Titled, Tour, TourCard, TourState
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import label, rich_label, subscripted
+from diffusion_studio.widgets.look.theme import GRID, label, rich_label, subscripted, tabular
 
 LETTERS = 40  # of the actions in one line
 ENDS = {  # by whether something was tried
@@ -51,9 +51,18 @@ class TourView(Card):
         self.take.setCursor(Qt.CursorShape.PointingHandCursor)
         self.take.clicked.connect(lambda: self.tour.begin())
         self.add_header_widget(self.take)
+        self._place = label(role="muted")
+        self._place.setFont(tabular(self._place.font()))
         self.before = self._button("step-back", tr("Card before"), lambda: self.tour.go(self._number - 1))
         self.after = self._button("step-forward", tr("Next card"), lambda: self.tour.go(self._number + 1))
         self.leave = self._button("close", ENDS[False], self.tour.end)
+        self._walk = QWidget()  # which card, and the ways from it: together where the title leaves no room
+        row = QHBoxLayout(self._walk)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GRID)
+        for widget in (self._place, self.before, self.after, self.leave):
+            row.addWidget(widget)
+        self.add_header_widget(self._walk)
 
     def _button(self, icon: str, name: str, do: Callable[[], None]) -> QToolButton:
         button = QToolButton()
@@ -62,7 +71,6 @@ class TourView(Card):
         button.setAccessibleName(name)
         set_icon(button, icon, "muted", 16)
         button.clicked.connect(lambda: do())
-        self.add_header_widget(button)
         return button
 
     def _build_body(self) -> None:
@@ -94,8 +102,7 @@ class TourView(Card):
         cards = self.tour.cards
         self._inside.setVisible(state.open)
         self.take.setVisible(not state.open)
-        for button in (self.before, self.after, self.leave):
-            button.setVisible(state.open)
+        self._walk.setVisible(state.open)
         self.leave.setToolTip(ENDS[state.tried])
         if not state.open:
             self._number = -1
@@ -105,8 +112,8 @@ class TourView(Card):
             self._show_card(cards[state.number])
 
     def _show_card(self, card: TourCard[Titled]) -> None:
-        place = tr("{n} of {count}", n=self._number + 1, count=len(self.tour.cards))
-        self.set_title(card.title, place)
+        self._place.setText(tr("{n} of {count}", n=self._number + 1, count=len(self.tour.cards)))
+        self.set_title(card.title)
         self._text.setText(subscripted(card.text))
         self._source.setText(card.source)
         while self._actions.count():

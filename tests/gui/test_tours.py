@@ -117,3 +117,20 @@ def test_that_the_tour_of_theory_measures_the_exact_denoiser_and_leaves_the_page
     model.undo()
     assert model.state.spec.steps == 20
     assert model.state.evaluation is not None  # it is known what it was
+
+
+def test_that_the_ways_from_a_card_stand_in_one_row_however_narrow_it_is(app: Any, qtbot: Any) -> None:
+    page = app.studio.plane_page
+    app.studio.show_page("plane")
+    page.tour.go(0)
+    (view,) = page.findChildren(TourView)
+    view.setParent(None)
+    qtbot.addWidget(view)
+    view.show()
+    for width in (200, 217, 260, 400):
+        view.resize(width, 500)
+        qtbot.waitUntil(lambda wide=width: view.width() == wide)
+        ways = [view._place, view.before, view.after, view.leave]
+        middles = {way.mapTo(view, way.rect().center()).y() for way in ways}
+        assert max(middles) - min(middles) <= 1
+        assert view.leave.mapTo(view, view.leave.rect().topRight()).x() < width

@@ -197,6 +197,8 @@ class BoundView(QWidget):
         self.head.show_progress(
             busy, state.fraction, state.detail, can_measure=bool(state.run), can_stop=state.phase == "running"
         )
+        measured = (state.evaluation or {}).get("elbo") is not None
+        self.head.button.setVisible(measured and not busy)  # else the button below is enough
 
     def show_evaluation(self, evaluation: Mapping[str, Any] | None) -> None:
         """Draws the terms, and the sums below them."""

@@ -64,12 +64,13 @@ _COLOURS = (
     "text",
     "muted",
     "warning",
-    "weight",
     "accent_ink",
+    "weight",
     "danger",
 )
 _WIDE, _THIN = 2.4, 1.2  # of a line, px
-_DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DashDotLine)
+_DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
+"""With the colours in turn: no two of the three blues are drawn alike. Dashed is what was learned."""
 _PLOTS = (
     ("beta", tr("β_t, added in each step"), True),
     ("alpha_bar", tr("ᾱ_t, signal that is left"), False),
@@ -308,8 +309,8 @@ def _schedule_lines(curves: tuple[NamedCurve, ...], learned: NamedCurve | None) 
     order = list(members(Schedule))
     lines = {}
     for curve in curves:
-        colour = _COLOURS[order.index(curve.key) % len(_COLOURS)]
-        lines[curve.name] = Line(curve.x, curve.y, colour, width=_WIDE if curve.chosen else _THIN)
+        width = _WIDE if curve.chosen else _THIN
+        lines[curve.name] = Line(curve.x, curve.y, *_look(order.index(curve.key)), width=width)
     if learned is not None:
         dash = Qt.PenStyle.DashLine
         lines[learned.name] = Line(learned.x, learned.y, "weight", dash, width=_WIDE)
@@ -320,10 +321,13 @@ def _weight_lines(curves: tuple[NamedCurve, ...]) -> dict[str, Line]:
     order = list(members(Weight))
     lines = {}
     for curve in curves:
-        place = order.index(curve.key)
-        dash = _DASHES[place % len(_DASHES)]
-        lines[curve.name] = Line(curve.x, curve.y, _COLOURS[place % len(_COLOURS)], dash)
+        lines[curve.name] = Line(curve.x, curve.y, *_look(order.index(curve.key)))
     return lines
+
+
+def _look(place: int) -> tuple[str, Qt.PenStyle]:
+    """Colour and dash of a kind, by its place among all of them."""
+    return _COLOURS[place % len(_COLOURS)], _DASHES[place % len(_DASHES)]
 
 
 def model(desk: Desk) -> TheoryViewModel:

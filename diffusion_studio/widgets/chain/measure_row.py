@@ -34,6 +34,7 @@ class MeasureRow(QWidget):
         self.bar.setRange(0, 1000)
         self.bar.setMinimumWidth(64)
         self.words = ElidedLabel("", "muted")
+        self.words.hide()
         row = FlowRow(self, spacing=8)
         for widget in (first, self.button, self.halt, self.bar, self.words):
             if widget is not None:
@@ -50,3 +51,4 @@ class MeasureRow(QWidget):
         self.bar.setVisible(measuring)
         self.bar.setValue(round(1000 * share))
         self.words.setText(words)
+        self.words.setVisible(bool(words))  # else the row would end with a gap

@@ -161,7 +161,8 @@ class XYPlot(BasePlot):
         for name, line in self._lines.items():
             x, y = self._drawn(line)
             known = np.isfinite(x)
-            self._curve(name, x[known], y[known], line.color_key, line.dash, z=2, width=line.width)
+            z = 1 if line.color_key == "muted" else 2  # what accompanies a curve does not cover it
+            self._curve(name, x[known], y[known], line.color_key, line.dash, z=z, width=line.width)
             if line.dots:
                 item = self._item(f"dots {name}", pg.ScatterPlotItem)
                 shown = known & np.isfinite(y)

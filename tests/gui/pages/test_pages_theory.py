@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from diffusion_studio.core.process.schedules import LearnedSchedule
 from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.core.theory.figures import FIGURES
 from diffusion_studio.pages.theory.figures import FiguresView
-from diffusion_studio.pages.theory.page import PARTS
+from diffusion_studio.pages.theory.page import PARTS, _look
 from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, Scrolled
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.exact_bound import EXACT
 from diffusion_studio.viewmodels.theory.model import TheorySpec
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.form import Form
-from diffusion_studio.widgets.look.theme import subscripted
+from diffusion_studio.widgets.look.theme import DARK, LIGHT, subscripted
+from diffusion_studio.widgets.plots.legend import color_of
 from support.tiny import begin, finish, tiny_config
 
 
@@ -103,10 +107,13 @@ def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
     finish(begin(runs_dir() / "mine", tiny_config(T=4, held_out=0.1)))
     page = app.studio.theory_page
     page.show_part("elbo")
-    assert page.bound.head.button.isEnabled()
-    page.bound.head.button.click()
+    assert not page.bound.head.button.isVisible()  # one button is enough
+    page.bound.empty._primary.click()
     qtbot.waitUntil(lambda: app.studio.theory.state.phase == "idle")
     assert page.bound.sums.isVisible()
+    head = page.bound.head
+    assert head.button.isVisible() and head.button.isEnabled()
+    qtbot.waitUntil(lambda: head.button.geometry().right() == head.rect().right())  # as the cards below end
     assert "lowest" in page.bound.plot.describe()
     assert page.bound.stack.currentWidget() is page.bound.plot
     page.bound.views.changed.emit("steps")
@@ -125,7 +132,7 @@ def test_that_without_a_run_the_exact_denoiser_can_be_measured(app):
     assert page.bound.empty._title.text() == "No run yet"
     assert page.bound.runs.currentData() == EXACT
     assert page.bound.empty._primary.isVisible()
-    assert page.bound.head.button.isEnabled()
+    assert not page.bound.head.button.isVisible()
 
 
 def test_that_a_learned_schedule_is_drawn_dashed(app):
@@ -137,13 +144,20 @@ def test_that_a_learned_schedule_is_drawn_dashed(app):
     page = app.studio.theory_page
     app.studio.theory.refresh(plain)
     page.learned.run_chosen.emit(str(plain))
-    assert all(line.dash is Qt.PenStyle.SolidLine for line in page.schedules["beta"]._lines.values())
+    assert not any(line.dash is Qt.PenStyle.DashLine for line in page.schedules["beta"]._lines.values())
     page.learned.run_chosen.emit(str(learned))
     for plot in page.schedules.values():
         dashed = [name for name, line in plot._lines.items() if line.dash is Qt.PenStyle.DashLine]
         assert dashed == ["ω of omega"]
     assert page.bound.runs.currentData() == page.learned.runs.currentData() == str(learned)
     assert "T = 20, cut into 1,000 steps" in page.learned.words.text()
+
+
+@pytest.mark.parametrize("ground", [DARK, LIGHT], ids=["dark", "light"])
+def test_that_curves_of_like_hues_are_dashed_unlike(ground):
+    looks = [(QColor(color_of(ground, key)).hslHue(), dash, key) for key, dash in map(_look, range(11))]
+    for (hue, dash, one), (other_hue, other_dash, other) in combinations(looks, 2):
+        assert abs(hue - other_hue) > 8 or dash is not other_dash, (one, other)
 
 
 def test_that_indices_are_lowered():

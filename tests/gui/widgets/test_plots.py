@@ -503,3 +503,11 @@ def test_that_a_plot_has_room_for_its_curves_under_every_row_of_its_legend(qtbot
 )
 def test_that_numbers_far_from_one_are_written_as_by_hand(value, text):
     assert power_text(value) == text
+
+
+def test_that_what_accompanies_a_curve_does_not_cover_it(qtbot):
+    plot = curves()
+    lines = {"term": Line(CHAIN, CHAIN + 1.0, "weight"), "+ 2 errors": Line(CHAIN, CHAIN + 1.1, "muted")}
+    plot.set_lines(lines)
+    shown(qtbot, plot)
+    assert plot._items["term"].zValue() > plot._items["+ 2 errors"].zValue()

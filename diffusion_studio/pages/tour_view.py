@@ -23,6 +23,7 @@ from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import GRID, label, rich_label, subscripted, tabular
 
 LETTERS = 40  # of the actions in one line
+MOST = 160  # pixels that a title asks for
 ENDS = {  # by whether something was tried
     False: tr("End the tour"),
     True: tr("End the tour: the page becomes what it was before"),
@@ -106,6 +107,7 @@ class TourView(Card):
         self.leave.setToolTip(ENDS[state.tried])
         if not state.open:
             self._number = -1
+            self._title.setMinimumWidth(0)
             self.set_title(tr("Tour"), tr("{n} cards", n=len(cards)))
         elif state.number != self._number:
             self._number = state.number
@@ -114,6 +116,8 @@ class TourView(Card):
     def _show_card(self, card: TourCard[Titled]) -> None:
         self._place.setText(tr("{n} of {count}", n=self._number + 1, count=len(self.tour.cards)))
         self.set_title(card.title)
+        wide = self._title.fontMetrics().horizontalAdvance(card.title)
+        self._title.setMinimumWidth(min(wide * 2 // 3, MOST))  # in two lines at most
         self._text.setText(subscripted(card.text))
         self._source.setText(card.source)
         while self._actions.count():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from diffusion_studio.pages.sample.side import TABS
 from diffusion_studio.pages.settings import SettingsDialog
 from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.theory.exact_bound import EXACT
+from diffusion_studio.viewmodels.tours.tour import Tour, TourCard
 from diffusion_studio.widgets.actions.table import TOURED
 
 
@@ -119,18 +121,19 @@ def test_that_the_tour_of_theory_measures_the_exact_denoiser_and_leaves_the_page
     assert model.state.evaluation is not None  # it is known what it was
 
 
-def test_that_the_ways_from_a_card_stand_in_one_row_however_narrow_it_is(app: Any, qtbot: Any) -> None:
-    page = app.studio.plane_page
-    app.studio.show_page("plane")
-    page.tour.go(0)
-    (view,) = page.findChildren(TourView)
-    view.setParent(None)
+@pytest.mark.parametrize("title", ["Following the score", "The map of codes", "η"])
+@pytest.mark.parametrize("width", [220, 260, 400])
+def test_that_the_ways_from_a_card_stay_together_however_narrow_it_is(
+    qtbot: Any, width: int, title: str
+) -> None:
+    view = TourView(Tour([TourCard(title, "Look.", "Luo", ())], SimpleNamespace()))
     qtbot.addWidget(view)
+    view.tour.go(0)
+    view.setFixedWidth(width)
     view.show()
-    for width in (200, 217, 260, 400):
-        view.resize(width, 500)
-        qtbot.waitUntil(lambda wide=width: view.width() == wide)
-        ways = [view._place, view.before, view.after, view.leave]
-        middles = {way.mapTo(view, way.rect().center()).y() for way in ways}
-        assert max(middles) - min(middles) <= 1
-        assert view.leave.mapTo(view, view.leave.rect().topRight()).x() < width
+    qtbot.waitExposed(view)
+    ways = [view._place, view.before, view.after, view.leave]
+    middles = {way.mapTo(view, way.rect().center()).y() for way in ways}
+    assert max(middles) - min(middles) <= 1
+    assert view.leave.mapTo(view, view.leave.rect().topRight()).x() < width
+    assert view._title.height() < 3 * view._title.fontMetrics().lineSpacing()

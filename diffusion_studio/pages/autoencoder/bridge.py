@@ -133,7 +133,7 @@ def scatter_words(found: MeasuredState) -> str:
             tr("{name} {mean:.2f}, scatter {spread:.2f}", name=name, mean=mean, spread=spread)
             for name, (mean, spread) in parts
         )
-        lines.append(tr("One image, ELBO in nats: {words}.", words=words))
+        lines.append(tr("One image, ELBO in nats: {words}.", words=words.replace("-", "−")))
     run = found.diffusion
     if run is not None:
         lines.append(

@@ -18,6 +18,7 @@ from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plots import Line, XYPlot
+from diffusion_studio.widgets.plots.math import power_text
 
 COLUMNS = 8  # of pictures
 
@@ -129,8 +130,8 @@ def words(found: MeasuredState) -> str:
         through, score = found.gradients
         lines.append(
             tr(
-                "Variance of one gradient: through the draw {through:.3g}, score function {score:.3g}",
-                through=through, score=score,
+                "Variance of one gradient: through the draw {through}, score function {score}",
+                through=power_text(through), score=power_text(score),
             )
         )  # fmt: skip
     return "\n".join(lines).replace("-", "−")

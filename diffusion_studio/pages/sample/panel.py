@@ -17,6 +17,7 @@ from diffusion_studio.widgets.images.drop import ImageDrop
 from diffusion_studio.widgets.images.mosaic import as_image, packed
 from diffusion_studio.widgets.look.icons import set_icon
 from diffusion_studio.widgets.look.theme import label, tip
+from diffusion_studio.widgets.plots.math import tick_text
 
 SECTIONS = (
     (tr("Sampler"), ["sampler", "steps", "spacing", "clip"]),
@@ -122,7 +123,9 @@ class SamplePanel(QWidget):
     def _show_parameters(self, state: SampleState) -> None:
         spec = state.spec
         self.form.set_choice(spec)
-        self.form.set_note("guidance", tr("w = γ − 1 = {w:g} for Ho & Salimans", w=spec.guidance - 1))
+        self.form.set_note(
+            "guidance", tr("w = γ − 1 = {w} for Ho & Salimans", w=tick_text(spec.guidance - 1))
+        )
         self.images.setVisible(spec.start.is_given)
         self.images.set_files(spec.start.files)
         self.labels.setCurrentIndex(max(self.labels.findData(spec.label), 0))

@@ -43,6 +43,8 @@ def change(qtbot, app, page):
 def test_that_the_field_of_gamma_tells_the_other_convention_too(page, change):
     change(guidance=3.5)
     assert "w = γ − 1 = 2.5" in page.panel.form.field("guidance")._sentence.text()
+    change(guidance=0.0)
+    assert "w = γ − 1 = −1 for" in page.panel.form.field("guidance")._sentence.text()
     tooltip = page.panel.form.field("guidance").tooltip_html()
     assert "w is γ − 1" in tooltip and "guidance scale is γ" in tooltip
 

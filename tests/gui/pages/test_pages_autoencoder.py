@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
+from diffusion_studio.engine.autoencoder.measures import Scatter
+from diffusion_studio.pages.autoencoder.bridge import scatter_words
 from diffusion_studio.pages.tour_view import TourView
+from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState
 from diffusion_studio.viewmodels.autoencoder.tour import CARDS
+from diffusion_studio.widgets.plots.math import power_text
 
 SMALL = {"code.width": 16, "training.batch_size": 32, "training.seconds": 0.0, "training.steps": 40}
 
@@ -46,7 +50,7 @@ def test_that_a_training_shows_curves_latents_and_pictures(qtbot, page):
     assert "of 2 are active" in learn.bars.describe()
     click(qtbot, learn.measure)
     qtbot.waitUntil(lambda: "bits/dim" in learn.facts.text())
-    assert "score function" in learn.facts.text()
+    assert "score function" in learn.facts.text() and "e+" not in learn.facts.text()
     assert page.again.isVisible()
 
 
@@ -134,3 +138,9 @@ def test_that_the_runs_page_leads_here(qtbot, app, page):
     assert app.shell.current_page is page
     qtbot.waitUntil(lambda: page.model.record.newest is not None and not page.model.training.busy)
     assert page.model.record.newest.step == 40
+
+
+def test_that_numbers_in_sentences_are_written_as_by_hand():
+    scatter = Scatter((-284.55, 11.58), (-284.52, 10.87), (-284.26, 4.18))
+    assert "−284.55, scatter 11.58" in scatter_words(MeasuredState(scatter=scatter))
+    assert power_text(5660.4) == "5660"

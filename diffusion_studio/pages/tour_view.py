@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
@@ -116,8 +117,7 @@ class TourView(Card):
     def _show_card(self, card: TourCard[Titled]) -> None:
         self._place.setText(tr("{n} of {count}", n=self._number + 1, count=len(self.tour.cards)))
         self.set_title(card.title)
-        wide = self._title.fontMetrics().horizontalAdvance(card.title)
-        self._title.setMinimumWidth(min(wide * 2 // 3, MOST))  # in two lines at most
+        self._title.setMinimumWidth(min(in_two_lines(card.title, self._title.fontMetrics()), MOST))
         self._text.setText(subscripted(card.text))
         self._source.setText(card.source)
         while self._actions.count():
@@ -158,3 +158,10 @@ class TourView(Card):
             around = around.parentWidget()
         if around is not None:
             around.ensureWidgetVisible(self)
+
+
+def in_two_lines(text: str, metrics: QFontMetrics) -> int:
+    """The least width in which `text` takes two lines at most. px"""
+    words = text.split()
+    cuts = ((" ".join(words[:k]), " ".join(words[k:])) for k in range(len(words)))
+    return min((max(map(metrics.horizontalAdvance, lines)) for lines in cuts), default=0) + 1

@@ -121,7 +121,7 @@ def test_that_the_tour_of_theory_measures_the_exact_denoiser_and_leaves_the_page
     assert model.state.evaluation is not None  # it is known what it was
 
 
-@pytest.mark.parametrize("title", ["Following the score", "The map of codes", "η"])
+@pytest.mark.parametrize("title", ["Following the score", "DDPM against DDIM", "The map of codes", "η"])
 @pytest.mark.parametrize("width", [220, 260, 400])
 def test_that_the_ways_from_a_card_stay_together_however_narrow_it_is(
     qtbot: Any, width: int, title: str

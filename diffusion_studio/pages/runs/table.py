@@ -37,6 +37,7 @@ from diffusion_studio.widgets.look.theme import theme, tip
 
 _Index = QModelIndex | QPersistentModelIndex
 _Role = Qt.ItemDataRole
+_AT_THE_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 THUMBNAIL, STAR_SIZE, NAME = 40, 16, 180  # px
 
 
@@ -75,6 +76,7 @@ COLUMNS = (
     Column("saved", tr("Saved"), trc("sort by", "saved"), _saved),
 )
 BY = [column.by for column in COLUMNS]
+NUMBERS = ("step", "loss", "trained", "size")  # end one under the other
 STAR, NAMED = BY.index("star"), BY.index("name")
 LEAVING = ("size", "kind", "trained", "data", "saved", "tags")  # the order in which columns go
 
@@ -225,6 +227,8 @@ class RunRows(QAbstractTableModel):
         if role == _Role.DisplayRole:
             arrow = ("↓" if self._order.descending else "↑") if column.by == self._order.by else ""
             return f"{column.title} {arrow}".strip()
+        if role == _Role.TextAlignmentRole and column.by in NUMBERS:
+            return _AT_THE_RIGHT
         if role == _Role.ToolTipRole:
             return tr("Sort by {column}; again for the other way round", column=column.sorts)
         return None
@@ -233,6 +237,8 @@ class RunRows(QAbstractTableModel):
         run, column = self.runs[index.row()], COLUMNS[index.column()]
         if role == _Role.DisplayRole:
             return "" if column.by == "star" else column.words(run)
+        if role == _Role.TextAlignmentRole and column.by in NUMBERS:
+            return _AT_THE_RIGHT
         if role == _Role.AccessibleTextRole and column.by == "star":
             return tr("with a star") if run.entry.star else tr("without a star")
         if role == _Role.DecorationRole and column.by == "star":

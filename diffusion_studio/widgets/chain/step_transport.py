@@ -31,6 +31,7 @@ class StepTransport(Transport):
         k = self._timeline.position
         words = [tr("step {k} of {last}", k=k, last=self._timeline.last)] if self._levels else []
         words += [f"t = {self._levels[k]}"] if k < len(self._levels) else []
+        self._where.set_short(words[-1] if words else "")
         words += [self._note] if self._note else []
         self._where.setText(" · ".join(words))
         self._timeline.setAccessibleDescription(self._where.text())

@@ -153,6 +153,7 @@ class Transport(QFrame):
         words = [tr("step {k} of {last}", k=k, last=self._timeline.last)] if times else []
         if times:
             words.append(f"t = {times[k]} → {times[k + 1]}" if k + 1 < len(times) else f"t = {times[k]}")
+        self._where.set_short(words[-1] if words else "")  # where one stands rather than how far
         words += [self._note] if self._note else []
         self._where.setText(" · ".join(words))
         several = len(self._timeline.tracks) > 1

@@ -21,7 +21,7 @@ class ElidedLabel(QLabel):
 
     def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._whole = self._shown = ""
+        self._whole = self._shown = self._short = ""
         self._middle = False
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -33,6 +33,12 @@ class ElidedLabel(QLabel):
         """Leaves out letters of the middle: the end of a name tells as much as its beginning."""
         self._middle = True
         self._show()
+
+    def set_short(self, text: str) -> None:
+        """What stands there where the whole has no room: its most telling part, rather than its beginning."""
+        if text != self._short:
+            self._short = text
+            self._show()
 
     def text(self) -> str:
         """The whole text."""
@@ -74,7 +80,9 @@ class ElidedLabel(QLabel):
 
     def _show(self) -> None:
         mode = Qt.TextElideMode.ElideMiddle if self._middle else Qt.TextElideMode.ElideRight
-        shown = self.fontMetrics().elidedText(self._whole, mode, max(self.width(), 0))
+        metrics, room = self.fontMetrics(), max(self.width(), 0)
+        whole_fits = not self._short or metrics.horizontalAdvance(self._whole) <= room
+        shown = metrics.elidedText(self._whole if whole_fits else self._short, mode, room)
         if shown != self._shown:
             self._shown = shown
             self.update()

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.runs.run import Run
-from diffusion_studio.pages.runs.table import BY
+from diffusion_studio.pages.runs.table import BY, RunRows
 from diffusion_studio.pages.runs.trash import TrashDialog
+from diffusion_studio.viewmodels.runs.order import Arrangement
+from diffusion_studio.viewmodels.runs.summary import RunSummary
 from support.tiny import begin, finish, tiny_config
 from support.window import settle
 
@@ -53,6 +55,16 @@ def test_that_without_runs_it_leads_to_training(qtbot, app):
     assert str(places.runs_dir()) in page.empty.accessibleDescription()
     page.empty.primary_requested.emit()
     assert app.shell.current_page is app.studio.train_page
+
+
+def test_that_numbers_end_one_under_the_other():
+    rows = RunRows(QWidget())
+    role, across = Qt.ItemDataRole.TextAlignmentRole, Qt.Orientation.Horizontal
+    right = [by for place, by in enumerate(BY) if rows.headerData(place, across, role) is not None]
+    assert right == ["step", "loss", "trained", "size"]
+    run = RunSummary(Path("a"), "ddpm", False, "digits", 1000, 0.5, 10**6, 60.0, 0.0, None)
+    rows.show((run,), Arrangement())
+    assert [by for place, by in enumerate(BY) if rows.data(rows.index(0, place), role) is not None] == right
 
 
 def test_that_a_run_is_listed_with_its_facts(qtbot, run, app):

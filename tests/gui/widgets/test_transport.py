@@ -174,6 +174,8 @@ def test_that_the_label_says_where_one_stands(transport):
     transport.set_note("")
     transport.set_position(50)
     assert transport._where.text() == "step 50 of 50 · t = 0"
+    transport._where.resize(80, 20)
+    assert transport._where.shown() == "t = 0"  # rather than "step 50 …"
 
 
 def test_that_every_state_is_found_where_it_is_drawn(transport):

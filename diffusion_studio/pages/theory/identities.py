@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from diffusion_studio.core.theory.identities import Identity
+from diffusion_studio.core.theory.identities import Compared, Identity
 from diffusion_studio.core.words import number, tr
 from diffusion_studio.pages.theory.parts import Scrolled, one_side, shown_number
 from diffusion_studio.widgets.frame.cards import Card
@@ -18,7 +18,7 @@ from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscri
 class IdentityCard(Card):
     """Both forms, why they are the same, and their numbers."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, numbers: Sequence[Compared]) -> None:
         super().__init__()
         self.set_title(identity.title, identity.source)
         sides = FlowRow(spacing=24)
@@ -30,16 +30,16 @@ class IdentityCard(Card):
         words = rich_label(subscripted(identity.why))
         words.setWordWrap(True)
         self.body.addWidget(words)
-        self.body.addLayout(_table(identity))
+        self.body.addLayout(_table(identity.names, numbers))
 
 
-def _table(identity: Identity) -> QGridLayout:
+def _table(names: Sequence[str], numbers: Sequence[Compared]) -> QGridLayout:
     grid = QGridLayout()
     grid.setHorizontalSpacing(24)
     grid.setVerticalSpacing(4)
-    for column, head in enumerate(("", *identity.names, tr("apart by"))):
+    for column, head in enumerate(("", *names, tr("apart by"))):
         grid.addWidget(_cell(head, column > 0, "muted"), 0, column)
-    for row, line in enumerate(identity.numbers(), start=1):
+    for row, line in enumerate(numbers, start=1):
         both = (number(value, ".9f").replace("-", "−") for value in (line.one, line.other))
         cells = (line.what, *both, shown_number(abs(line.one - line.other)))
         for column, text in enumerate(cells):
@@ -70,4 +70,11 @@ class IdentitiesView(Scrolled):
         )
         intro.setWordWrap(True)
         self.column.addWidget(intro)
-        self.fill(self.add(IdentityCard(identity)) for identity in identities)
+        self.fill(self._cards(identities))
+
+    def _cards(self, identities: Sequence[Identity]) -> Iterator[None]:
+        for identity in identities:
+            numbers = identity.numbers()
+            yield
+            self.add(IdentityCard(identity, numbers))
+            yield

@@ -92,7 +92,7 @@ def shown_number(value: float) -> str:
 class ErratumCard(Card):
     """As printed beside corrected, why, and the numbers that decide it."""
 
-    def __init__(self, erratum: Erratum) -> None:
+    def __init__(self, erratum: Erratum, numbers: Sequence[Deciding]) -> None:
         super().__init__()
         self._title.setTextFormat(Qt.TextFormat.RichText)
         self.set_title(subscripted(erratum.title), erratum.place)
@@ -103,7 +103,7 @@ class ErratumCard(Card):
         words = rich_label(subscripted(erratum.why))
         words.setWordWrap(True)
         self.body.addWidget(words)
-        if numbers := erratum.numbers():
+        if numbers:
             self.body.addLayout(self._table(erratum.truth, numbers))
 
     def _table(self, truth: str, numbers: Sequence[Deciding]) -> QGridLayout:
@@ -163,7 +163,14 @@ class ErrataView(Scrolled):
         )
         intro.setWordWrap(True)
         self.column.addWidget(intro)
-        self.fill(self.add(ErratumCard(erratum)) for erratum in errata)
+        self.fill(self._cards(errata))
+
+    def _cards(self, errata: Sequence[Erratum]) -> Iterator[None]:
+        for erratum in errata:
+            numbers = erratum.numbers()
+            yield
+            self.add(ErratumCard(erratum, numbers))
+            yield
 
 
 class EquationsView(Scrolled):

@@ -76,7 +76,17 @@ def _font_of(run: _Run, font: QFont) -> QFont:
 
 def symbol_width(text: str, font: QFont) -> float:
     """The width in pixels of `text` as `draw_symbol` draws it."""
-    return sum(QFontMetricsF(_font_of(run, font)).horizontalAdvance(run.text) for run in _runs(text))
+    key = text, font.key()
+    if key not in _WIDTHS:
+        if len(_WIDTHS) >= _MOST_WIDTHS:
+            _WIDTHS.clear()
+        runs = _runs(text)
+        _WIDTHS[key] = sum(QFontMetricsF(_font_of(run, font)).horizontalAdvance(run.text) for run in runs)
+    return _WIDTHS[key]
+
+
+_MOST_WIDTHS = 1024
+_WIDTHS: dict[tuple[str, str], float] = {}  # by text and font; asked for at every painting
 
 
 def draw_symbol(painter: QPainter, rect: QRectF, text: str, font: QFont, color: QColor) -> None:

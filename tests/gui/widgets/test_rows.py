@@ -152,3 +152,34 @@ def test_that_a_veil_covers_says_and_stops(qtbot):
         veil.findChild(QPushButton).click()
     veil.say("")
     assert not veil.isVisible()
+
+
+def test_that_heights_are_reckoned_once_until_an_item_changes(qtbot, monkeypatch):
+    holder, reckoned, arranged = QWidget(), [], FlowRow._arranged
+    qtbot.addWidget(holder)
+    row = FlowRow(holder, spacing=0)
+    blocks = [Block(60), Block(60)]
+    for block in blocks:
+        row.addWidget(block)
+    holder.resize(200, 100)
+    holder.show()
+
+    def heard(row, rect, place):
+        reckoned.append(rect.width())
+        return arranged(row, rect, place)
+
+    monkeypatch.setattr(FlowRow, "_arranged", heard)
+    assert [row.heightForWidth(width) for width in (130, 100, 130, 100)] == [20, 40, 20, 40]
+    assert sorted(reckoned) == [100, 130]
+    blocks[0].hide()
+    assert row.heightForWidth(100) == 20
+    blocks[0].show()
+    blocks[1]._size = QSize(60, 50)
+    blocks[1].updateGeometry()
+    assert row.heightForWidth(100) == 70
+    third = Block(60, 10)
+    row.addWidget(third)
+    third.show()
+    assert row.heightForWidth(100) == 80
+    row.takeAt(2)
+    assert row.heightForWidth(100) == 70

@@ -255,7 +255,9 @@ class BoundView(QWidget):
             self._add_over_all(view)
 
     def _add_line(self, parts: list[str]) -> None:
-        """Words over the whole width, in as many lines as they take."""
+        """Words over the whole width, in as many lines as they take; nothing where there are none."""
+        if not parts:
+            return
         cell = label("  ·  ".join(part.replace(" ", "\u00a0") for part in parts))
         cell.setFont(tabular(cell.font()))
         cell.setWordWrap(True)

@@ -27,7 +27,7 @@ from diffusion_studio.widgets.equations.algorithm import AlgorithmBox
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.flow import FlowRow
-from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscripted, tabular
+from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscripted, tabular, unbroken
 
 WIDEST = 1100  # px; wider lines are hard to read
 _ONE_LINE = 15  # digits: as wide as that, what stands in a cell of a table does not wrap
@@ -122,11 +122,12 @@ class ErratumCard(Card):
         return grid
 
     def _cell(self, text: str, right: bool, role: Role | None, struck: bool = False) -> QWidget:
+        text = unbroken(text)
         cell = rich_label(subscripted(text), role)
         cell.setWordWrap(True)
         wide = cell.fontMetrics().horizontalAdvance
         whole = min(wide(text), wide("0") * _ONE_LINE)
-        cell.setMinimumWidth(max([whole, *map(wide, text.split())]) + 2)  # short: whole
+        cell.setMinimumWidth(max([whole, *map(wide, text.split(" "))]) + 2)  # short: whole
         font = tabular(cell.font())
         font.setStrikeOut(struck)
         cell.setFont(font)

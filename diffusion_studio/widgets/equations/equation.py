@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -16,6 +17,7 @@ from diffusion_studio.widgets.equations.formula import (
     cached_formula,
     formula_html,
     formula_svg,
+    opened,
     prewarm,
     split_terms,
     tint,
@@ -31,10 +33,10 @@ _SMALLEST = 11.0  # no formula is shrunk below this to fit
 
 
 def terms(source: str | Sequence[Term]) -> tuple[Term, ...]:
-    """`source` as terms; LaTeX is cut at its top-level sums and relations."""
-    if isinstance(source, str):
-        return tuple(Term(part) for part in split_terms(source))
-    return tuple(source)
+    """`source` as terms; LaTeX is cut at its top-level sums and relations, and a minus may open it."""
+    found = [Term(part) for part in split_terms(source)] if isinstance(source, str) else list(source)
+    found[:1] = [replace(term, latex=opened(term.latex)) for term in found[:1]]
+    return tuple(found)
 
 
 _WIDTHS = 4  # in which an arrangement is kept; a layout asks for two or three
@@ -83,7 +85,11 @@ class EquationView(QWidget):
         Equations of one `subject`, the steps of a chain, share a height: what stands around them does not
         jump when one is shown after another.
         """
-        state = (terms(latex), terms(numbers), tuple(Term(text=word) for word in caption.split()))
+        state = (
+            terms(latex),
+            terms(numbers),
+            tuple(Term(text=word) for word in re.findall(r"[^ \n]+", caption)),
+        )
         if state != (self._formula, self._numbers, self._caption):
             if subject != self._subject or (subject is None and state[0] != self._formula):
                 self._held = 0.0

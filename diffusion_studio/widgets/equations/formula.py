@@ -30,6 +30,10 @@ _DIVIDERS = ("+", "-", "=", "<", ">")
 _DIVIDING_COMMANDS = (r"\leq", r"\geq", r"\approx", r"\leftarrow", r"\gets", r"\sim", r"\propto", r"\pm")
 _SPACES = (r"\quad", r"\qquad")  # between two statements
 _WIDE = (*_SPACES, r"\,", r"\;", r"\ ")  # of white that is meant
+_UNARY = re.compile(
+    r"((?<=[({\[=<>,])|(?<=\\leq)|(?<=\\geq)|(?<=\\approx)|(?<=\\leftarrow)|(?<=\\gets)|(?<=\\sim)"
+    r"|(?<=\\propto))(\s*)-"
+)
 _SIGNS = ("+", "-", "−", r"\pm", "·")
 
 
@@ -134,6 +138,16 @@ def begins_summand(source: str) -> bool:
     return source.lstrip().startswith((*_DIVIDERS, "−", "·", "≤", "≥", *_DIVIDING_COMMANDS))
 
 
+def with_signs(latex: str) -> str:
+    """Each minus that has no left side close to what it negates."""
+    return _UNARY.sub(r"\2{-}", latex)
+
+
+def opened(latex: str) -> str:
+    """The first term of an equation, of which a minus is a sign."""
+    return "{-}" + latex[1:] if latex.startswith("-") and latex != "-" else latex
+
+
 def ends_in_operator(source: str) -> bool:
     """Whether a term is a sign or relation, or ends in one."""
     return source.rstrip().endswith((*_DIVIDERS, *_DIVIDING_COMMANDS))
@@ -160,7 +174,9 @@ def _render(latex: str, color: str, size: float) -> bytes:
     leading = "{}" if begins_summand(latex) else ""  # spaced as between two operands
     trailing = "{}" if ends_in_operator(latex) else ""
     try:
-        svg: str = ziamath.Latex(leading + latex + trailing, size=size, color=color, margin=_MARGIN).svg()
+        svg: str = ziamath.Latex(
+            leading + with_signs(latex) + trailing, size=size, color=color, margin=_MARGIN
+        ).svg()
     except Exception as error:  # the parser raises whatever it stumbles over
         raise ValueError(f"Not a formula: {latex!r}") from error
     return (svg if leading or latex.startswith(_WIDE) else _without_left_edge(svg)).encode()

@@ -213,6 +213,11 @@ def subscripted(text: str) -> str:
     return re.sub(r"_(?:\{([^}]*)\}|(\w))", r"<sub>\1\2</sub>", html.escape(text, quote=False))
 
 
+def unbroken(text: str) -> str:
+    """The text with what is equal to something kept on one line with it, as in t = 100."""
+    return text.replace(" = ", "\u00a0=\u00a0")
+
+
 def tip(text: str) -> str:
     """A text as a tooltip that shows it as it is."""
     return f"<qt>{html.escape(text)}</qt>" if "<" in text else text

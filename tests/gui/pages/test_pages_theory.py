@@ -111,6 +111,7 @@ def test_that_the_bound_is_measured_by_its_button(app, qtbot, tmp_path):
     page.bound.empty._primary.click()
     qtbot.waitUntil(lambda: app.studio.theory.state.phase == "idle")
     assert page.bound.sums.isVisible()
+    assert all(words.text() for words in page.bound.sums.findChildren(QLabel) if words.wordWrap())
     head = page.bound.head
     assert head.button.isVisible() and head.button.isEnabled()
     qtbot.waitUntil(lambda: head.button.geometry().right() == head.rect().right())  # as the cards below end

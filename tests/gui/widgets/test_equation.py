@@ -8,7 +8,14 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtTest import QTest
 
 from diffusion_studio.widgets.equations import formula
-from diffusion_studio.widgets.equations.equation import EquationView, Term, formula_html, formula_svg, prewarm
+from diffusion_studio.widgets.equations.equation import (
+    EquationView,
+    Term,
+    formula_html,
+    formula_svg,
+    prewarm,
+    terms,
+)
 from diffusion_studio.widgets.equations.formula import cached_formula, split_terms, tint
 from diffusion_studio.widgets.equations.rendering import rendering
 from diffusion_studio.widgets.look.theme import theme
@@ -125,6 +132,29 @@ def test_that_an_operator_alone_has_its_room_on_both_sides(qapp, latex):
     assert first > 4 and box.width() - last > 4
     box, _, last = inked(f"x {latex}")
     assert box.width() - last > 4
+
+
+@pytest.mark.parametrize("before", ["a=", r"a\leq ", "(", "a,", r"\frac{"])
+def test_that_a_sign_stands_close_to_what_it_negates(qapp, before):
+    after = {"(": ")", r"\frac{": "}{b}"}.get(before, "")
+    assert _wide(f"{before}-x{after}") < _wide(f"{before}x{after}") + 0.75 * _wide("a-x") - 0.75 * _wide("ax")
+
+
+def test_that_a_minus_that_opens_an_equation_is_a_sign(qapp):
+    (first, rest) = terms(r"-\log p \leq L")
+    assert _wide(first.latex) < _wide(r"-\log p") - 8
+    assert rest.latex.startswith(r"\leq")
+    (lone,) = terms([Term("-")])
+    assert lone.latex == "-"
+
+
+def _wide(latex: str) -> float:
+    return float(inked(latex)[0].width())
+
+
+def test_that_what_is_equal_stays_on_a_line_of_a_caption(qtbot, view):
+    view.set_equation("x", caption="λ at t\u00a0=\u00a0280")
+    assert [term.text for term in view._caption] == ["λ", "at", "t\u00a0=\u00a0280"]
 
 
 def test_that_an_operator_stands_in_the_middle_between_its_two_sides(qtbot, view):

@@ -20,7 +20,7 @@ from diffusion_studio.viewmodels.theory.exact_bound import EXACT
 from diffusion_studio.viewmodels.theory.model import TheorySpec
 from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.form import Form
-from diffusion_studio.widgets.look.theme import DARK, LIGHT, subscripted
+from diffusion_studio.widgets.look.theme import DARK, LIGHT, subscripted, unbroken
 from diffusion_studio.widgets.plots.legend import color_of
 from support.tiny import begin, finish, tiny_config
 
@@ -163,6 +163,10 @@ def test_that_curves_of_like_hues_are_dashed_unlike(ground):
 
 def test_that_indices_are_lowered():
     assert subscripted("q(x_{t−1} | x_t) < 1") == "q(x<sub>t−1</sub> | x<sub>t</sub>) &lt; 1"
+
+
+def test_that_what_is_equal_to_something_stays_beside_it():
+    assert unbroken("λ at t = 100") == "λ at t\u00a0=\u00a0100"
 
 
 def test_that_the_figures_follow_the_chosen_schedule(app, qtbot):

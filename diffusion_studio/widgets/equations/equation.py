@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from PySide6.QtCore import QByteArray, QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
@@ -161,14 +161,13 @@ class EquationView(QWidget):
                     return key
         return None
 
-    def render_next(self) -> None:
-        """Render one formula, and ask again while there is another."""
+    def to_render(self) -> Callable[[], None] | None:
+        """What renders the next formula, in any thread; None where all are there."""
         missing = self._missing()
-        if missing is not None:
-            try:
-                formula_svg(*missing, _RENDERED)
-            except ValueError:
-                _UNREADABLE.add(missing)
+        return None if missing is None else partial(_render, missing)
+
+    def rendered(self) -> None:
+        """Draws what is there, or asks again while a formula is missing."""
         self._refresh()
 
     def _groups(self) -> list[tuple[tuple[Term, ...], Style]]:
@@ -273,6 +272,14 @@ class EquationView(QWidget):
 
 _RESIZED = Qt.WidgetAttribute.WA_Resized
 _UNREADABLE: set[tuple[str, str]] = set()  # drawn as they were written
+
+
+def _render(source: tuple[str, str]) -> None:
+    """Has a formula ready, or known as one that cannot be read."""
+    try:
+        formula_svg(*source, _RENDERED)
+    except ValueError:
+        _UNREADABLE.add(source)
 
 
 def _source(term: Term, style: Style, palette: Palette) -> tuple[str, str]:

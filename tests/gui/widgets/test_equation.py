@@ -248,6 +248,29 @@ def test_that_formulas_in_sight_are_rendered_before_those_that_are_not(qtbot, vi
     assert rendered == ["q_{103}", "+ q_{104}", "q_{101}", "+ q_{102}"]
 
 
+def test_that_formulas_are_rendered_beside_the_window_one_at_a_time(qtbot, view, monkeypatch):
+    render, go_on, begun = formula._render, threading.Event(), []
+
+    def slow(latex, *rest):
+        begun.append(latex)
+        assert threading.current_thread() is not threading.main_thread()
+        assert go_on.wait(60)
+        return render(latex, *rest)
+
+    monkeypatch.setattr(formula, "_render", slow)
+    gone = EquationView()
+    gone.set_equation("q_{201}")
+    qtbot.waitUntil(lambda: begun == ["q_{201}"])
+    gone.deleteLater()
+    view.set_equation("q_{202} + q_{203}")
+    QTest.qWait(20)
+    assert begun == ["q_{201}"]
+    go_on.set()
+    settled(qtbot, view)
+    assert begun == ["q_{201}", "q_{202}", "+ q_{203}"]
+    qtbot.waitUntil(lambda: rendering()._queue == [])
+
+
 def test_that_numbers_in_plain_text_need_no_rendering(qtbot, view, monkeypatch):
     numbers = (Term(text="= 0.619"), Term(r"\hat{x}_0", "x0"))
     view.set_equation(STEP, numbers, "score SDE eq. 12")

@@ -141,6 +141,8 @@ class WidgetKeys(Way):
             return None  # F11 and Esc are pressed as keys of the window
         if row.module == "widgets/chain/timeline" and page != "sample":
             return None  # one track without a name
+        if row.module == "widgets/frame/rail":
+            return self.window.rail.button(page)
         module = "diffusion_studio." + row.module.replace("/", ".")
         shown = self.studio.pages[page]
         for widget in (*shown.findChildren(QWidget), *self.window.findChildren(QWidget)):

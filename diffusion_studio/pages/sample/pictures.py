@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
-from diffusion_studio.core.words import tr
+from diffusion_studio.core.words import number, tr
 from diffusion_studio.viewmodels.sample.chain_views import STRIP_ROWS, Frame, Strip
 from diffusion_studio.viewmodels.sample.state import PicturesState, SampleState
 from diffusion_studio.widgets.frame.enlarge import can_enlarge
@@ -115,8 +115,8 @@ class SamplePictures(QStackedWidget):
             self.second.set_empty_text(frame.missing)
             self.second.set_images(frame.other)
             self.difference.set_images(frame.difference)
-            self.difference.set_captions(list(frame.distances))
-            mean = sum(map(float, frame.distances)) / max(len(frame.distances), 1)
+            self.difference.set_captions([number(size, ".3f") for size in frame.distances])
+            mean = sum(frame.distances) / max(len(frame.distances), 1)
             self.apart.setText(tr("root mean square {mean:.3f}", mean=mean) if frame.distances else "")
         if not frame.rough or self.currentIndex() != STRIP:
             self._turn(frame.other is not None)

@@ -13,7 +13,7 @@ from diffusion_studio.core.guidance.guides import DrawnGuidance
 from diffusion_studio.core.samplers import SigmaCurve
 from diffusion_studio.core.steps.kernel import posterior_variance
 from diffusion_studio.core.steps.update import Update
-from diffusion_studio.core.words import number, tr
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import channels_beside
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.records import place_of
@@ -35,7 +35,7 @@ class Frame:
     rough: bool = False  # from a chain of a few steps, until the whole one is there
     other: NDArray[np.uint8] | None = None  # of the track that it is compared with
     difference: NDArray[np.uint8] | None = None  # (n, H, W, 3)
-    distances: tuple[str, ...] = ()  # between both, sample by sample
+    distances: tuple[float, ...] = ()  # between both, sample by sample: root mean squares
     missing: str = ""  # why there is nothing to compare with; `other` and `difference` are empty then
 
 
@@ -157,10 +157,9 @@ def between(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.
     return found.transpose(0, 3, 1, 2)
 
 
-def sizes_of(difference: NDArray[np.float32]) -> tuple[str, ...]:
-    """The root mean square of each, in words. (n, C, H, W)"""
-    sizes = np.sqrt((difference**2).reshape(len(difference), -1).mean(1))
-    return tuple(number(size, ".3f") for size in sizes)
+def sizes_of(difference: NDArray[np.float32]) -> tuple[float, ...]:
+    """The root mean square of each. (n, C, H, W)"""
+    return tuple(np.sqrt((difference**2).reshape(len(difference), -1).mean(1)).tolist())
 
 
 def nearest_state(other: Trajectory, time: int) -> int:

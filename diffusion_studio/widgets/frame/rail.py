@@ -128,6 +128,7 @@ class _Item(QToolButton):
         self._key, self._icon_name = key, icon_name
         self._share: float | None = None
         self.setProperty("rail", True)
+        self.setProperty("keepsArrows", True)
         self.setCheckable(True)
         self.setText(text)
         self.setAccessibleName(text)

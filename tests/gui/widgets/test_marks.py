@@ -15,6 +15,8 @@ from PySide6.QtWidgets import QTableWidget, QTableWidgetItem
 from diffusion_studio.core.describe import Knob
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import Language, speak, spoken, tr
+from diffusion_studio.pages.sample.pictures import SamplePictures
+from diffusion_studio.viewmodels.sample.chain_views import Frame
 from diffusion_studio.widgets.chain.transport import Transport
 from diffusion_studio.widgets.forms.controls import NumberControl, TextControl, control_for
 from diffusion_studio.widgets.forms.numbers import bounds_sentence, format_number, parse_number
@@ -144,3 +146,12 @@ def test_that_rows_of_a_list_are_copied_as_files_write_them(qtbot):
     assert table_words(table, chosen=False) == (
         "run\terror\tsteps\tof\ndigits 0.5.1\t0.25 ± 1.5e-3\t1200\t1 200"
     )
+
+
+def test_that_the_distances_of_two_chains_are_shown_with_the_comma(qtbot):
+    pictures = SamplePictures()
+    qtbot.addWidget(pictures)
+    black = np.zeros((2, 8, 8, 3), np.uint8)
+    pictures.show_frame(Frame(black, ("", ""), other=black, difference=black, distances=(0.885, 0.115)))
+    assert list(pictures.difference.captions) == ["0,885", "0,115"]
+    assert pictures.apart.text().endswith(" 0,500")

@@ -166,3 +166,11 @@ def test_that_an_empty_state_offers_only_named_buttons(qtbot):
     assert empty._text.height() >= empty._text.heightForWidth(empty._text.width())
     with qtbot.waitSignal(empty.primary_requested):
         empty._primary.click()
+
+
+def test_that_an_item_with_the_focus_keeps_the_arrows_that_walk_a_chain_elsewhere(qtbot, open_app):
+    app = open_app(page="sample")
+    rail = app.shell.rail
+    rail.button("sample").setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(rail.button("sample"), Qt.Key.Key_Up)
+    assert rail.current == "train"

@@ -12,6 +12,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.crash import BEFORE
+from diffusion_studio.engine.files.places import at_home
 from diffusion_studio.engine.files.states import STATE
 from diffusion_studio.engine.machine.devices import available_devices, named_devices
 from diffusion_studio.engine.machine.helper_threads import work_alone, work_with_all
@@ -201,7 +202,7 @@ class Studio(QObject):
 
     def open_path(self, path: str) -> None:
         """Anything dropped or given on the command line: a run, a model folder, images, a state."""
-        place = Path(path).expanduser().absolute()
+        place = at_home(path).absolute()
         if place.is_file():
             self.open_dropped([str(place)])
             return

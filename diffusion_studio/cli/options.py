@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from diffusion_studio.engine.files.places import at_home
+
 
 def _device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
@@ -24,10 +26,7 @@ def named(text: str) -> str:
 
 def named_path(text: str) -> Path:
     """A path; `~` is the home also where the shell leaves it (`--out=~/x.png`)."""
-    try:
-        return Path(named(text)).expanduser()
-    except RuntimeError:  # a person who is not known here: it is a name like any other
-        return Path(text)
+    return at_home(named(text))
 
 
 Device = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from PIL import ImageColor
@@ -14,6 +15,15 @@ from diffusion_studio.core.words import tr
 DIGITS = "digits"
 
 Fit = Literal["crop", "pad", "stretch"]
+
+
+def is_path(text: str) -> bool:
+    """Whether a file could have this name: neither NUL nor what no encoding has is in it."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def _as_number(value: Any) -> Any:
@@ -90,7 +100,7 @@ class DataSpec(Choice):
     @field_validator("source")
     @classmethod
     def _named(cls, source: str) -> str:
-        if not source.strip() or "\0" in source:
+        if not source.strip() or not is_path(source):
             raise Refused(tr("name a folder of images, or digits"))
         return source
 

@@ -57,6 +57,8 @@ def test_that_the_home_is_meant_where_the_shell_leaves_its_sign(said, run, tmp_p
     assert (tmp_path / "x.png").exists()
     assert not (tmp_path / "~").exists()
     assert said("sample", run, *QUICK, "--out=~nobody-here/x.png")[0] == 0  # a folder of that name
+    code, *words = said("train", "~nobody-here/pictures", "--run", "new", "--steps", "1")
+    assert code == 1 and "There is no folder" in "".join(words)
 
 
 def test_that_a_name_that_is_too_long_is_refused_before_the_work(said, run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from pydantic import ValidationError
 from diffusion_studio.core.describe import knobs, with_value
 from diffusion_studio.data.imageset import ImageSet, Skipped, to_model_range, to_uint8
 from diffusion_studio.data.spec import DataSpec
+
+
+NO_SUCH_NAME = pytest.mark.skipif(os.name == "nt", reason="Windows has names that no encoding has")
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,7 @@ from diffusion_studio.data.spec import DataSpec
         {"background": "#ffffff80"},
         {"source": "  "},
         {"source": "a\0b"},
+        pytest.param({"source": "é\ud800"}, marks=NO_SUCH_NAME),
         {"unknown": 1},
     ],
 )

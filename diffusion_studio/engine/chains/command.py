@@ -30,6 +30,7 @@ from diffusion_studio.core.samplers import DDIM, SigmaCurve
 from diffusion_studio.data.imageset import printable
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.starts import InvertedStart
+from diffusion_studio.engine.files.places import at_home
 from diffusion_studio.engine.runs.command import number_text, points_text, text_of
 
 CLASSES = ("label", "guide.negative", "guide.second")  # parameters that are classes
@@ -231,7 +232,7 @@ def _tau_words(spec: SampleSpec) -> Iterator[str]:
 
 
 def _invert_changes(images: Sequence[Path], names: Names) -> Changes:
-    files = tuple(str(path.expanduser().absolute()) for path in images)
+    files = tuple(str(at_home(path).absolute()) for path in images)
     return [("start", {"kind": "inverted", "images": files}), ("count", len(files))] if files else []
 
 

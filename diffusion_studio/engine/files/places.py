@@ -49,7 +49,15 @@ def log_dir() -> Path:
     return _place("logs", platformdirs.user_log_path(APP, appauthor=False))
 
 
+def at_home(name: str | Path) -> Path:
+    """Where a name leads: `~` is the home; of a person who is not known here it is a name like any other."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
 def _place(name: str, default: Path) -> Path:
     """`default`, or the folder `name` under the home that the environment sets. Nothing is created."""
     home = os.environ.get(HOME_VARIABLE, "")
-    return Path(home).expanduser().absolute() / name if home else default
+    return at_home(home).absolute() / name if home else default

@@ -21,8 +21,9 @@ from diffusion_studio.core.devices import sent
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
-from diffusion_studio.data.imageset import ImageSet, to_model_range
-from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.data.imageset import ImageSet, printable, to_model_range
+from diffusion_studio.data.spec import is_path
+from diffusion_studio.engine.files.places import at_home, cache_dir
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
 from diffusion_studio.engine.runs.code_files import CODE, code_place, read_code
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
@@ -94,7 +95,7 @@ def find_code(name: str, device: torch.device) -> FoundCode:
     Raises:
         Refused: there is none that pictures can be encoded with; the message is a sentence.
     """
-    path = Path(name).expanduser()
+    path = at_home(name) if is_path(name) else Path(printable(name))
     if is_run(path):
         return _of_run(path, device)
     if not path.exists():

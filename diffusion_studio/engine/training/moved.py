@@ -10,6 +10,7 @@ import numpy as np
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet, fingerprint_of, printable
 from diffusion_studio.data.spec import DIGITS, DataSpec
+from diffusion_studio.engine.files.places import at_home
 from diffusion_studio.engine.runs.config import TrainingConfig
 from diffusion_studio.engine.runs.run import Run, RunError
 
@@ -18,7 +19,7 @@ K = TypeVar("K", bound=TrainingConfig)
 
 def source_of(name: str) -> str:
     """What a config calls images that a person names: the word digits, or the full path of a folder."""
-    return name if name == DIGITS else str(Path(name).expanduser().absolute())
+    return name if name == DIGITS else str(at_home(name).absolute())
 
 
 def with_images_at(run: Run[K], name: str | None) -> Run[K]:

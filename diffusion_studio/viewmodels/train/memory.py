@@ -9,7 +9,7 @@ from typing import Any
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
-from diffusion_studio.data.spec import DIGITS
+from diffusion_studio.data.spec import DIGITS, is_path
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.viewmodels.remembered import Memory
 
@@ -31,7 +31,7 @@ def recent_sources(memory: Memory) -> list[tuple[str, str]]:
 def _known(memory: Memory) -> list[str]:
     known = memory.get("recent")
     found = known if isinstance(known, list) else []
-    return [each for each in found if isinstance(each, str) and "\0" not in each]
+    return [each for each in found if isinstance(each, str) and is_path(each)]
 
 
 def remembered_config(value: Any) -> RunConfig | None:

@@ -253,6 +253,7 @@ def test_that_what_is_no_code_is_refused(zoo, code, tmp_path):
         ("pixels", "is a diffusion model of pixels"),
     ):  # fmt: skip
         assert words in refusal(tmp_path / "run", coded_config(zoo, tmp_path / name))
+    assert "There is no code at" in refusal(tmp_path / "run", coded_config(zoo, "~nobody-here/x"))
     shutil.rmtree(code / "checkpoints")
     assert "no usable checkpoint" in refusal(tmp_path / "run", coded_config(zoo, code))
 

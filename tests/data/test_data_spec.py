@@ -15,7 +15,6 @@ from diffusion_studio.core.describe import knobs, with_value
 from diffusion_studio.data.imageset import ImageSet, Skipped, to_model_range, to_uint8
 from diffusion_studio.data.spec import DataSpec
 
-
 NO_SUCH_NAME = pytest.mark.skipif(os.name == "nt", reason="Windows has names that no encoding has")
 
 

@@ -263,7 +263,8 @@ def test_that_formulas_are_rendered_beside_the_window_one_at_a_time(qtbot, view,
     qtbot.waitUntil(lambda: begun == ["q_{201}"])
     gone.deleteLater()
     view.set_equation("q_{202} + q_{203}")
-    QTest.qWait(20)
+    for _ in range(5):
+        rendering()._go_on()
     assert begun == ["q_{201}"]
     go_on.set()
     settled(qtbot, view)

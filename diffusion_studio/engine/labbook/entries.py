@@ -9,8 +9,8 @@ from typing import Any
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
+from diffusion_studio.engine.files.file_cache import FileCache
 from diffusion_studio.engine.files.files import to_json, write_atomically
-from diffusion_studio.engine.files.kept import Kept
 from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.run import RunError
 
@@ -32,7 +32,7 @@ class Entry:
     star: bool = False
 
 
-_ENTRIES = Kept[Entry | None]()
+_ENTRIES = FileCache[Entry | None]()
 
 
 def read_entry(run: Path) -> tuple[Entry, str]:

@@ -17,8 +17,8 @@ import diffusion_studio
 from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
+from diffusion_studio.engine.files.file_cache import FileCache
 from diffusion_studio.engine.files.files import to_json, write_atomically
-from diffusion_studio.engine.files.kept import Kept
 from diffusion_studio.engine.files.reading import json_inside
 from diffusion_studio.engine.runs.autoencoder_config import AEConfig, HVAEConfig, VAEConfig
 from diffusion_studio.engine.runs.checkpoints import (
@@ -43,7 +43,7 @@ TRIES = 5  # at a checkpoint while a training deletes older ones
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 OWN: tuple[type[TrainingConfig], ...] = (RunConfig, AEConfig, VAEConfig, HVAEConfig)
 """The kinds of training that come with the program; named so that they are there wherever runs are read."""
-_CONFIGS, _KINDS, _OURS = Kept[TrainingConfig](), Kept[str](), Kept[bool]()  # of each config.json
+_CONFIGS, _KINDS, _OURS = FileCache[TrainingConfig](), FileCache[str](), FileCache[bool]()
 
 
 class RunError(Refused):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from diffusion_studio.engine.files import kept as module
-from diffusion_studio.engine.files.kept import Kept
+from diffusion_studio.engine.files import file_cache as module
+from diffusion_studio.engine.files.file_cache import FileCache
 
 LONG_AGO = 1_000_000_000
 
@@ -28,7 +28,7 @@ def put(path: Path, text: str, changed: int = LONG_AGO) -> None:
 
 
 def test_that_a_file_is_read_once_until_it_is_another_one(file: Path) -> None:
-    kept, read = Kept[str](), []
+    kept, read = FileCache[str](), []
 
     def text() -> str:
         read.append(file.read_text())
@@ -48,7 +48,7 @@ def test_that_a_file_is_read_once_until_it_is_another_one(file: Path) -> None:
 
 
 def test_that_what_was_changed_a_moment_ago_is_read_again(file: Path) -> None:
-    kept = Kept[str]()
+    kept = FileCache[str]()
     file.write_text("two")
     assert kept.of(file, file.read_text) == "two"
     before = file.stat()
@@ -59,7 +59,7 @@ def test_that_what_was_changed_a_moment_ago_is_read_again(file: Path) -> None:
 
 
 def test_that_what_changes_while_it_is_read_and_a_refusal_are_not_kept(file: Path) -> None:
-    kept = Kept[str]()
+    kept = FileCache[str]()
 
     def meanwhile() -> str:
         before = file.read_text()
@@ -79,7 +79,7 @@ def test_that_what_changes_while_it_is_read_and_a_refusal_are_not_kept(file: Pat
 
 def test_that_of_many_files_the_last_ones_are_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 3)
-    kept = Kept[str]()
+    kept = FileCache[str]()
     for number in range(5):
         path = file.with_name(f"{number}.json")
         put(path, str(number))

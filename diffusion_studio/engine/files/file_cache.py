@@ -14,7 +14,7 @@ SETTLED = 2 * 10**9  # ns: in less a file may change again and bear the same tim
 _Version = tuple[int, int, int, int, int]
 
 
-class Kept(Generic[V]):
+class FileCache(Generic[V]):
     """Values that follow from one file each; lists of runs are asked for at every turn of the window.
 
     A file is the same as long as its place on the disk, its size and both its times are. What is read of one

@@ -25,7 +25,7 @@ class Dots:
         self._all, self._chosen = pg.ScatterPlotItem(pxMode=True), pg.ScatterPlotItem(size=12, pxMode=True)
         for z, item in ((15, self._all), (16, self._chosen)):
             item.setZValue(z)
-            canvas.addItem(item, ignoreBounds=True)
+            canvas.addItem(item)
         canvas.show_whole_dots()
 
     def show(self, points: Points, selected: int | None) -> None:

@@ -39,7 +39,7 @@ class SigmaEditor(CeilingPlot):
         self._names: list[CurveName] = []
         for z, item in ((-4, self._zone), (3, self._line), (4, self._steps)):
             item.setZValue(z)
-            self.canvas.addItem(item, ignoreBounds=True)
+            self.canvas.addItem(item)
         self.canvas.view.sigResized.connect(self._draw_names)
         self._restyle()
 
@@ -136,7 +136,7 @@ class SigmaEditor(CeilingPlot):
             self.canvas.removeItem(self._names.pop())
         while len(self._names) < len(self._named):
             self._names.append(CurveName())
-            self.canvas.addItem(self._names[-1], ignoreBounds=True)
+            self.canvas.addItem(self._names[-1])
         t, sigma = self._ceiling.times, self._curves[SIGMA].values if self._curves else ()
         room, taken = self.canvas.view.sceneBoundingRect(), list[QRectF]()
         every = [] if not len(t) else [self._ceiling.values, np.asarray(sigma)[:-1], *self._named.values()]

@@ -72,7 +72,7 @@ class TauEditor(PointPlot):
         super().__init__(tr("Times of the chain"), "x0", 0.0, self._schedule, parent)
         self.points_edited.connect(self._say_times)
         self._end = pg.ScatterPlotItem(size=7, pen=None, pxMode=True)
-        self.canvas.addItem(self._end, ignoreBounds=True)
+        self.canvas.addItem(self._end)
         self._restyle()
 
     def set_schedule(self, alpha_bar: ArrayLike) -> None:

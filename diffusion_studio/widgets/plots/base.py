@@ -175,7 +175,7 @@ class BasePlot(ExportingWidget):
         self._used.add(key)
         if key not in self._items:
             self._items[key] = kind()
-            self.canvas.addItem(self._items[key], ignoreBounds=True)
+            self.canvas.addItem(self._items[key])
         return self._items[key]
 
     def _set_range(self, x: tuple[float, float], y: tuple[float, float]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QFontMetrics, QResizeEvent
-from PySide6.QtWidgets import QSizePolicy
+from PySide6.QtWidgets import QGraphicsGridLayout, QGraphicsItem, QSizePolicy
 
 from diffusion_studio.widgets.look.theme import label, tabular, theme
 from diffusion_studio.widgets.plots.axis import QuietAxis
@@ -15,33 +15,51 @@ from diffusion_studio.widgets.plots.legend import color_of
 from diffusion_studio.widgets.plots.math import lowered
 
 
-class Canvas(pg.PlotWidget):
-    """pyqtgraph's widget with the axes, menus and buttons of ours."""
+class Canvas(pg.GraphicsView):
+    """A view of the plane between two axes, and no more.
+
+    pyqtgraph's PlotItem would add menus, a form of some forty controls and two axes that are never seen, and
+    take longer than all the rest of a plot.
+    """
 
     def __init__(self) -> None:
-        self.left, self.bottom = QuietAxis("left"), QuietAxis("bottom")
-        axes = {"left": self.left, "bottom": self.bottom}
-        super().__init__(background=None, axisItems=axes, enableMenu=False)
+        super().__init__(background=None)
         self.setCacheMode(pg.GraphicsView.CacheModeFlag.CacheNone)  # there is no background to cache
-        self.hideButtons()
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self.viewport().setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.view = self.getPlotItem().getViewBox()
-        self.view.setZValue(0)  # over the grid, which the axes draw
-        self.left.setZValue(-10)
-        self.bottom.setZValue(-10)
-        self.view.setMouseEnabled(x=True, y=False)
-        self.view.disableAutoRange()
-        self.view.setDefaultPadding(0)
-        self.getPlotItem().setContentsMargins(0, 6, 2, 0)
-        self.getPlotItem().layout.setSpacing(0)
+        self.left, self.bottom, self.view = QuietAxis("left"), QuietAxis("bottom"), _view()
+        self._frame = pg.GraphicsWidget()
+        self._frame.setLayout(self._grid())
+        self._frame.setContentsMargins(0, 6, 2, 0)
+        self.setCentralItem(self._frame)
         self._words = label("", "muted", self)
         self._words.setWordWrap(True)
         self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._words.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._words.hide()
+
+    def _grid(self) -> QGraphicsGridLayout:
+        grid = QGraphicsGridLayout()
+        grid.setContentsMargins(1, 1, 1, 1)
+        grid.setSpacing(0)
+        for axis, place in ((self.left, (0, 0)), (self.bottom, (1, 1))):
+            axis.linkToView(self.view)
+            axis.setZValue(-10)
+            axis.setFlag(QGraphicsItem.GraphicsItemFlag.ItemNegativeZStacksBehindParent)
+            grid.addItem(axis, *place)
+        grid.addItem(self.view, 0, 1)
+        grid.setRowStretchFactor(0, 100)
+        grid.setColumnStretchFactor(1, 100)
+        return grid
+
+    def addItem(self, item: QGraphicsItem) -> None:
+        """Puts an item on the plane; the range stays."""
+        self.view.addItem(item, ignoreBounds=True)
+
+    def removeItem(self, item: QGraphicsItem) -> None:
+        self.view.removeItem(item)
 
     @property
     def words(self) -> str:
@@ -66,7 +84,7 @@ class Canvas(pg.PlotWidget):
         """Do not cut off dots at the ends; for plots whose curves all lie inside."""
         self.view.setFlag(pg.ViewBox.GraphicsItemFlag.ItemClipsChildrenToShape, False)
         self.view.setMouseEnabled(x=False, y=False)
-        self.getPlotItem().setContentsMargins(0, 6, 8, 0)
+        self._frame.setContentsMargins(0, 6, 8, 0)
 
     def restyle(self) -> None:
         """Take the theme's colours and the widget's font."""
@@ -80,6 +98,14 @@ class Canvas(pg.PlotWidget):
         metrics = QFontMetrics(font)
         self.left.setWidth(metrics.horizontalAdvance("0.0000") + 8)
         self.bottom.setHeight(metrics.height() + 6)
+
+
+def _view() -> pg.ViewBox:
+    view = pg.ViewBox(enableMenu=False, defaultPadding=0)
+    view.setZValue(0)  # over the grid, which the axes draw
+    view.setMouseEnabled(x=True, y=False)
+    view.disableAutoRange()
+    return view
 
 
 @dataclass(frozen=True)
@@ -102,7 +128,7 @@ class Readout:
         for z, item in ((20, self._line), (21, self._dots), (22, self._words)):
             item.setZValue(z)
             item.hide()
-            canvas.addItem(item, ignoreBounds=True)
+            canvas.addItem(item)
 
     def restyle(self) -> None:
         palette = theme().palette

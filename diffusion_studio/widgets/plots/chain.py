@@ -52,7 +52,7 @@ class ChainPlot(BasePlot):
         self._here = pg.InfiniteLine(angle=90, movable=False)
         self._here.setZValue(10)
         self._here.hide()
-        self.canvas.addItem(self._here, ignoreBounds=True)
+        self.canvas.addItem(self._here)
         self.canvas.view.setMouseEnabled(x=False, y=False)
         self._restyle()
 

@@ -49,7 +49,7 @@ class XYPlot(BasePlot):
         self._here = pg.InfiniteLine(angle=90, movable=False)
         self._here.setZValue(10)
         self._here.hide()
-        self.canvas.addItem(self._here, ignoreBounds=True)
+        self.canvas.addItem(self._here)
         self._restyle()
 
     def set_axes(self, x_title: str, y_title: str, *, x_log: bool = False, y_log: bool = False) -> None:

@@ -222,6 +222,13 @@ class TestEveryPlot:
         assert plot.readout.text == ""
 
 
+def test_that_a_plot_brings_no_menus_and_forms_that_nobody_sees(qapp):
+    before = set(QApplication.topLevelWidgets())
+    plot = chain()
+    made = set(QApplication.topLevelWidgets()) - before - {plot}
+    assert not [widget for widget in made if widget.children()]  # Qt has an empty one for its layout
+
+
 @pytest.mark.parametrize("make", [loss, chain, curves, series])
 def test_that_a_value_that_stands_alone_is_seen(qtbot, make):
     plot = shown(qtbot, make(np.array([5.0]), np.array([0.5])))

@@ -125,6 +125,7 @@ class BasePlot(ExportingWidget):
         for key in set(self._items) - self._used:
             self.canvas.removeItem(self._items.pop(key))
         self.canvas.scene().prepareForPaint()  # now, or the first painting asks for a second one
+        self.canvas.renew()
         self._cost = self._clock.nsecsElapsed() / 1e6
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -233,7 +234,9 @@ class BasePlot(ExportingWidget):
         dots = [item for item in self.canvas.items() if isinstance(item, pg.ScatterPlotItem)]
         for item in dots:
             item.setExportMode(True)  # as shapes, not as pictures
+        self.canvas.keeps = False
         super()._render(painter)
+        self.canvas.keeps = True
         for item in dots:
             item.setExportMode(False)
 

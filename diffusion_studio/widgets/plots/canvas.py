@@ -11,11 +11,12 @@ from PySide6.QtWidgets import QGraphicsGridLayout, QGraphicsItem, QSizePolicy
 
 from diffusion_studio.widgets.look.theme import label, tabular, theme
 from diffusion_studio.widgets.plots.axis import QuietAxis
+from diffusion_studio.widgets.plots.kept import KeptView
 from diffusion_studio.widgets.plots.legend import color_of
 from diffusion_studio.widgets.plots.math import lowered
 
 
-class Canvas(pg.GraphicsView):
+class Canvas(KeptView):
     """A view of the plane between two axes, and no more.
 
     pyqtgraph's PlotItem would add menus, a form of some forty controls and two axes that are never seen, and
@@ -23,8 +24,7 @@ class Canvas(pg.GraphicsView):
     """
 
     def __init__(self) -> None:
-        super().__init__(background=None)
-        self.setCacheMode(pg.GraphicsView.CacheModeFlag.CacheNone)  # there is no background to cache
+        super().__init__()
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self.viewport().setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -60,6 +60,7 @@ class Canvas(pg.GraphicsView):
 
     def removeItem(self, item: QGraphicsItem) -> None:
         self.view.removeItem(item)
+        self.renew()  # of that the scene says nothing
 
     @property
     def words(self) -> str:
@@ -125,6 +126,7 @@ class Readout:
         self._line = pg.InfiniteLine(angle=90, movable=False)
         self._dots = pg.ScatterPlotItem(size=7, pen=None, pxMode=True)
         self._words = pg.TextItem()
+        canvas.uncrossed.append(self._words)
         for z, item in ((20, self._line), (21, self._dots), (22, self._words)):
             item.setZValue(z)
             item.hide()

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.core.words import tr
-from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
+from diffusion_studio.widgets.plots.kept import Upright
 from diffusion_studio.widgets.plots.legend import LegendEntry
 from diffusion_studio.widgets.plots.math import Floats, tick_text
 from diffusion_studio.widgets.plots.table import Table
@@ -49,12 +48,8 @@ class ChainPlot(BasePlot):
         self._limits: tuple[float, float] | None = None
         self._marked: frozenset[str] = frozenset()
         super().__init__(title or tr("Curves over the chain"), max_hz, parent)
-        self._here = pg.InfiniteLine(angle=90, movable=False)
-        self._here.setZValue(10)
-        self._here.hide()
-        self.canvas.addItem(self._here)
+        self._here = Upright(self.canvas, "text")
         self.canvas.view.setMouseEnabled(x=False, y=False)
-        self._restyle()
 
     def set_curves(self, x: ArrayLike, curves: Mapping[str, Curve], x_name: str = "t") -> None:
         """Show `curves` over `x` (N,), one place per state from noise to image, rising or falling.
@@ -114,11 +109,6 @@ class ChainPlot(BasePlot):
             entries.append(LegendEntry(curve.label or name, curve.color_key, dash, True))
         return entries
 
-    def _restyle(self) -> None:
-        super()._restyle()
-        if hasattr(self, "_here"):
-            self._here.setPen(pg.mkPen(theme().palette.text, width=1))
-
     # drawing
 
     def _draw(self) -> None:
@@ -142,10 +132,10 @@ class ChainPlot(BasePlot):
         return not any(np.isfinite(np.asarray(c.values, np.float64)).any() for c in self._curves.values())
 
     def _place_cursor(self) -> None:
-        shown = self._position is not None and len(self._x) > 0
-        self._here.setVisible(shown)
-        if shown and self._position is not None:
-            self._here.setValue(float(np.interp(self._position, np.arange(len(self._x)), self._x)))
+        if self._position is None or not len(self._x):
+            self._here.stand_at(None)
+        else:
+            self._here.stand_at(float(np.interp(self._position, np.arange(len(self._x)), self._x)))
 
     def _reading_at(self, x: float) -> Reading | None:
         if not len(self._x):

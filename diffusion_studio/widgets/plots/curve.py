@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
+from diffusion_studio.widgets.plots.kept import Upright
 from diffusion_studio.widgets.plots.legend import LegendEntry
 from diffusion_studio.widgets.plots.math import Floats, tick_text
 from diffusion_studio.widgets.plots.table import Table
@@ -46,11 +47,7 @@ class XYPlot(BasePlot):
         self._named = True
         super().__init__(name, max_hz, parent)
         self.canvas.show_whole_dots()
-        self._here = pg.InfiniteLine(angle=90, movable=False)
-        self._here.setZValue(10)
-        self._here.hide()
-        self.canvas.addItem(self._here)
-        self._restyle()
+        self._here = Upright(self.canvas, "text")
 
     def set_axes(self, x_title: str, y_title: str, *, x_log: bool = False, y_log: bool = False) -> None:
         self._x_title, self._y_title, self._log = x_title, y_title, (x_log, y_log)
@@ -173,14 +170,7 @@ class XYPlot(BasePlot):
         low, high = _span(np.concatenate(xs), 0.0)
         self._set_range((low, high), _span(np.concatenate(ys), 0.06))
         place = float("nan") if self._mark is None else float(_done(np.array([self._mark]), self._log[0])[0])
-        self._here.setVisible(bool(self._lines) and bool(np.isfinite(place)))
-        if np.isfinite(place):
-            self._here.setValue(place)
-
-    def _restyle(self) -> None:
-        super()._restyle()
-        if hasattr(self, "_here"):
-            self._here.setPen(pg.mkPen(self._color("text"), width=1))
+        self._here.stand_at(place if self._lines and np.isfinite(place) else None)
 
 
 def _named(name: str, twins: Mapping[str, str]) -> str:

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.core.words import tr
-from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
+from diffusion_studio.widgets.plots.kept import Upright
 from diffusion_studio.widgets.plots.legend import LegendEntry
 from diffusion_studio.widgets.plots.math import tick_text
 from diffusion_studio.widgets.plots.table import Table
@@ -40,18 +39,13 @@ class SeriesPlot(BasePlot):
         self._length = 1.0
         self._log = False
         super().__init__(title, max_hz, parent)
-        self._here = pg.InfiniteLine(angle=90, movable=False)
-        self._here.setZValue(10)
-        self._here.hide()
-        self.canvas.addItem(self._here)
+        self._here = Upright(self.canvas, "muted")
         self.canvas.view.setMouseEnabled(x=False, y=False)
-        self._restyle()
 
     def set_series(self, series: Sequence[Series], length: float, cursor: float, log: bool = False) -> None:
         """Show curves over 0 … `length` and stand at `cursor`; `log` gives the heights a logarithmic axis."""
         self._series, self._length, self._log = series, max(length, 1.0), log
-        self._here.setValue(cursor)
-        self._here.setVisible(not self._is_empty())
+        self._here.stand_at(None if self._is_empty() else cursor)
         self._changed()
 
     def describe(self) -> str:
@@ -79,11 +73,6 @@ class SeriesPlot(BasePlot):
             dash = Qt.PenStyle.DashLine if s.dashed else Qt.PenStyle.SolidLine
             entries.append(LegendEntry(s.title, s.color_key, dash, True))
         return entries
-
-    def _restyle(self) -> None:
-        super()._restyle()
-        if hasattr(self, "_here"):
-            self._here.setPen(pg.mkPen(theme().palette.muted, width=1))
 
     def _is_empty(self) -> bool:
         return not any(np.isfinite(np.asarray(s.y, np.float64)).any() for s in self._series)

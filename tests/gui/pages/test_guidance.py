@@ -138,7 +138,7 @@ def test_that_the_strip_and_the_sweep_come_when_they_are_looked_at(qtbot, app, p
     assert page.model.beside.trade.state.measuring
     qtbot.waitUntil(lambda: not page.model.beside.trade.state.measuring)
     assert [trade.gamma for trade in page.model.beside.trade.state.trades] == [0.0, 2.0]
-    qtbot.waitUntil(page.side.trade.plot._here.isVisible)  # a plot draws when its turn comes
+    qtbot.waitUntil(lambda: page.side.trade.plot._here.x is not None)  # a plot draws when its turn comes
     page.side.trade.strip.selected.emit(2)  # the first column of the second row
     settle(qtbot, app)
     assert page.model.tree.parameters.spec.guidance == 0.0

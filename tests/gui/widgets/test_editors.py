@@ -362,7 +362,7 @@ def test_that_they_follow_the_theme_and_the_cursor(request, name):
     pictures.append(editor.grab().toImage())
     theme().set_mode("system")
     assert all(a != b for i, a in enumerate(pictures) for b in pictures[:i])
-    assert editor._here.value() == 800
+    assert editor._here.x == 800
 
 
 @pytest.mark.parametrize("make", [SigmaEditor, TauEditor])

@@ -385,9 +385,9 @@ def test_that_the_cursor_moves_without_a_repaint(qtbot, monkeypatch):
     plot = shown(qtbot, chain())
     monkeypatch.setattr(plot, "_draw", lambda: pytest.fail("drawn"))
     plot.set_cursor(4.5)
-    assert plot._here.value() == pytest.approx(550) and plot._here.isVisible()
+    assert plot._here.x == pytest.approx(550)
     plot.set_cursor(None)
-    assert not plot._here.isVisible()
+    assert plot._here.x is None
 
 
 def test_that_an_infinite_log_snr_stays_on_the_picture(qtbot):

@@ -16,6 +16,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, S
 from PySide6.QtWidgets import QApplication, QWidget
 
 from diffusion_studio.app import App
+from diffusion_studio.pages.sample.side import TABS
 from support import leaks
 from support.window import settle
 
@@ -110,7 +111,7 @@ def test_that_a_closed_window_leaves_nothing(qtbot):
 
 
 def opened_and_closed(qtbot) -> list[object]:
-    """What there was of a window that stood at each of its pages."""
+    """What there was of a window that stood at each of its pages and at each tab of Sample."""
     app = App()
     with qtbot.waitSignal(app.ready):
         app.show()
@@ -118,6 +119,8 @@ def opened_and_closed(qtbot) -> list[object]:
     for key in app.studio.pages:
         app.studio.show_page(key)
         QApplication.processEvents()
+    for tab, *_ in TABS:
+        app.studio.sample_page.side.show_tab(tab)
     parts = window_parts()
     app.close()
     return parts

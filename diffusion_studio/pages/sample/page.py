@@ -27,11 +27,11 @@ from diffusion_studio.pages.sample.head import VIEWS, SampleHead
 from diffusion_studio.pages.sample.panel import SamplePanel
 from diffusion_studio.pages.sample.pictures import SamplePictures
 from diffusion_studio.pages.sample.side import SampleSide
+from diffusion_studio.pages.sample.side_ties import SideTies
 from diffusion_studio.pages.sample.step_equation import ACTS, Acts, equation_of
 from diffusion_studio.pages.sample.toured import TouredSample
 from diffusion_studio.viewmodels.moved import WHERE
 from diffusion_studio.viewmodels.sample import saved
-from diffusion_studio.viewmodels.sample.guidance_trade import TradeState
 from diffusion_studio.viewmodels.sample.model import SampleViewModel
 from diffusion_studio.viewmodels.sample.state import SampleState
 from diffusion_studio.viewmodels.tours.sample import CARDS
@@ -133,30 +133,11 @@ class SamplePage(Page):
         transport.delete_requested.connect(tree.delete)
 
     def _connect_side(self) -> None:
-        side, tree, beside = self.side, self.model.tree, self.model.beside
+        side = self.side
         side.seek_requested.connect(self.model.player.seek)
-        side.points_edited.connect(self._edit_points)
-        side.times_edited.connect(self._edit_times)
-        side.gammas_edited.connect(self._edit_gammas)
-        side.sigma_wanted.connect(self._draw_sigma)
-        side.edit_finished.connect(tree.settle)
+        side.tab_made.connect(SideTies(self.model, side).tie)
         side.tab_changed.connect(self._look_beside)
-        side.trade.gamma_chosen.connect(self._take_gamma)
-        side.trade.measure_requested.connect(beside.measure_trade)
-        side.trade.stop_requested.connect(beside.trade.stop)
-        side.calls.measure_requested.connect(beside.measure_calls)
-        side.calls.stop_requested.connect(beside.calls.stop)
-        side.calls.taken.connect(tree.take_rule)
-        beside.calls.changed.connect(side.calls.show_state)
-        side.classifier.train_requested.connect(beside.classifier.train)
-        side.classifier.pause_requested.connect(beside.classifier.toggle_pause)
-        side.classifier.stop_requested.connect(beside.classifier.stop)
-        beside.trade.changed.connect(self._show_trade)
-        beside.classifier.changed.connect(side.classifier.show_state)
-        beside.classifier.losses_changed.connect(side.classifier.show_losses)
-        beside.nearest.found.connect(side.show_nearest)
-        beside.nearest.failed.connect(side.show_nearest_failure)
-        beside.reconstruction.changed.connect(side.show_errors)
+        self.model.beside.reconstruction.changed.connect(side.show_errors)
 
     # --- what the person does ---------------------------------------------------------------------------
 
@@ -181,28 +162,6 @@ class SamplePage(Page):
 
     def _open_folder(self, path: str) -> None:
         self.model.choices.open_folder(Path(path))
-
-    def _edit_points(self, points: list[Any]) -> None:
-        self.model.tree.edit("sampler.points", tuple(map(tuple, points)))
-
-    def _edit_times(self, times: list[int]) -> None:
-        if self.model.state.spec.spacing.kind != "explicit":
-            self.model.tree.edit("spacing", {"kind": "explicit", "values": tuple(times)})
-        else:
-            self.model.tree.edit("spacing.values", tuple(times))
-
-    def _edit_gammas(self, points: list[tuple[float, float]]) -> None:
-        """Points (t, γ_t) as shares of T and of γ."""
-        total, gamma = self.model.state.chains.facts.total, self.model.state.spec.guidance
-        self.model.tree.edit("curve.points", tuple((t / total, y / gamma) for t, y in points))
-
-    def _draw_sigma(self) -> None:
-        self.model.tree.edit("sampler.kind", "sigma")
-        self.model.tree.settle()
-
-    def _take_gamma(self, gamma: float) -> None:
-        self.model.tree.edit("guidance", gamma)
-        self.model.tree.settle()
 
     def _mark(self, name: str) -> None:
         """Marks where a term of the equation acts: the controls that set it and the curve that draws it."""
@@ -250,10 +209,6 @@ class SamplePage(Page):
         transport.set_position(state.player.position)
         transport.set_playing(state.player.playing)
         transport.set_loop(state.player.loop)
-
-    def _show_trade(self, state: TradeState) -> None:
-        self.side.trade.show_state(state)
-        self.side.trade.set_gamma(self.model.state.spec.guidance)
 
     # --- what it looks at by itself ---------------------------------------------------------------------
 

@@ -9,26 +9,22 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from diffusion_studio.core.words import tr, trc
+from diffusion_studio.pages.sample.by_hand_panel import ByHandPanel
 from diffusion_studio.pages.sample.calls_panel import CallsPanel
 from diffusion_studio.pages.sample.classifier_panel import ClassifierPanel
+from diffusion_studio.pages.sample.columns import card_of, fill
 from diffusion_studio.pages.sample.guidance_panel import GuidancePanel
+from diffusion_studio.pages.sample.nearest_panel import NearestPanel
 from diffusion_studio.viewmodels.sample.beside import CALLS, CLASSIFIER, NEAREST, TRADE
-from diffusion_studio.viewmodels.sample.chain_views import ChainCurves, ChainFacts
-from diffusion_studio.viewmodels.sample.side_models import ErrorFound, NearestFound
+from diffusion_studio.viewmodels.sample.chain_views import ChainCurves
+from diffusion_studio.viewmodels.sample.side_models import ErrorFound
 from diffusion_studio.viewmodels.sample.state import SampleState
-from diffusion_studio.widgets.editors.gamma_editor import GammaEditor
-from diffusion_studio.widgets.editors.sigma_editor import SigmaEditor
-from diffusion_studio.widgets.editors.tau_editor import TauEditor
 from diffusion_studio.widgets.forms.segmented import Segmented
-from diffusion_studio.widgets.frame.cards import Card, RemainderCard
-from diffusion_studio.widgets.frame.elided import ElidedLabel
+from diffusion_studio.widgets.frame.focus import follow_in_focus
 from diffusion_studio.widgets.frame.scrolling import FillColumn, ScrollColumn
-from diffusion_studio.widgets.images.grid import ImageGrid
-from diffusion_studio.widgets.look.theme import label
 from diffusion_studio.widgets.plots import ChainPlot, Curve
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
-_HIGH = 180  # pixels that a grid of small pictures takes at least
 GUIDANCE = "‖ε̂(y) − ε̂(∅)‖"
 CURVES, BY_HAND = "curves", "by hand"
 TABS = [
@@ -50,27 +46,25 @@ TABS = [
 
 
 class SampleSide(QWidget):
-    """Views of the same chain, one at a time."""
+    """Views of the same chain, one at a time; each is made when it is looked at for the first time."""
 
     seek_requested = Signal(int)
-    points_edited = Signal(list)
-    times_edited = Signal(list)
-    gammas_edited = Signal(list)  # [(t, γ_t), …]
-    sigma_wanted = Signal()  # a curve to draw
-    edit_finished = Signal()
+    tab_made = Signal(str)  # its panel is there, and is to be tied to what it shows
     tab_changed = Signal(str)
+
+    by_hand: ByHandPanel
+    nearest: NearestPanel
+    trade: GuidancePanel
+    classifier: ClassifierPanel
+    calls: CallsPanel
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._made: dict[str, QWidget] = {}
+        self._state: SampleState | None = None
         self.tabs = Segmented(tr("What is looked at beside the pictures"), stretch=True)
         self.tabs.set_options(TABS)
         self.stack = QStackedWidget()
-        self.stack.addWidget(self._build_curves())
-        self.stack.addWidget(self._build_editors())
-        self.stack.addWidget(self._build_nearest())
-        self.trade, self.classifier, self.calls = GuidancePanel(), ClassifierPanel(), CallsPanel()
-        for panel in (FillColumn(self.trade), ScrollColumn(self.classifier), ScrollColumn(self.calls)):
-            self.stack.addWidget(panel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
@@ -84,15 +78,29 @@ class SampleSide(QWidget):
         return self.tabs.value
 
     def show_tab(self, key: str) -> None:
-        keys = [tab[0] for tab in TABS]
-        if key in keys:
+        if key in [tab[0] for tab in TABS]:
             self.tabs.set_value(key)
-            self.stack.setCurrentIndex(keys.index(key))
+            self.stack.setCurrentWidget(self._tab(key))
             self.tab_changed.emit(key)
+
+    def _tab(self, key: str) -> QWidget:
+        """What stands on a tab."""
+        if key not in self._made:
+            make = {
+                CURVES: self._make_curves, BY_HAND: self._make_by_hand, NEAREST: self._make_nearest,
+                TRADE: self._make_trade, CLASSIFIER: self._make_classifier, CALLS: self._make_calls,
+            }[key]  # fmt: skip
+            self._made[key] = made = make()
+            self.stack.addWidget(made)
+            follow_in_focus(self.tabs, made)
+            if self._state is not None:
+                self._follow(None, self._state)
+            self.tab_made.emit(key)
+        return self._made[key]
 
     # --- widgets ----------------------------------------------------------------------------------------
 
-    def _build_curves(self) -> FillColumn:
+    def _make_curves(self) -> QWidget:
         self.schedule_plot = ChainPlot(tr("Schedule"))
         self.snr_plot = ChainPlot("log SNR")
         self.eps_plot = ChainPlot(tr("Size of ε̂ per pixel"))
@@ -106,12 +114,14 @@ class SampleSide(QWidget):
         self.distance_plot.set_empty_text(tr("Known when the chain has come to its image."))
         self.apart_plot.set_empty_text(tr("Known when both chains have come to their images."))
         self.schedule_plot.set_limits((0.0, 1.0))
-        self._cards = {plot: _card(plot) for plot in (*self.chain_plots, self.error_plot)}
+        self._cards = {plot: card_of(plot) for plot in (*self.chain_plots, self.error_plot)}
         for plot in self.chain_plots:
             plot.seek_requested.connect(self.seek_requested)
-        self._curves = column = _column(*self._cards.values())
+        inside = QWidget()
+        fill(inside, *self._cards.values())
+        self._curves = FillColumn(inside)
         self.set_extras(comparing=False, inverting=False)  # not before: what has no parent is a window
-        return column
+        return self._curves
 
     @property
     def chain_plots(self) -> tuple[ChainPlot, ...]:
@@ -126,55 +136,51 @@ class SampleSide(QWidget):
         """Scrolls to the plot of how far A and B are from each other."""
         self._curves.ensureWidgetVisible(self._cards[self.apart_plot])
 
-    def _build_editors(self) -> QWidget:
-        self.sigma_editor = SigmaEditor()
-        self.tau_editor = TauEditor()
-        self.sigma_editor.points_edited.connect(self.points_edited)
-        self.sigma_editor.edit_requested.connect(self.sigma_wanted)
-        self.gamma_editor = GammaEditor()
-        self.tau_editor.times_edited.connect(self.times_edited)
-        self.gamma_editor.points_edited.connect(self.gammas_edited)
-        for editor in (self.sigma_editor, self.tau_editor, self.gamma_editor):
-            editor.edit_finished.connect(self.edit_finished)
-        hint = ElidedLabel(
-            tr("Drag a dot. Double-click adds one, right-click or Delete removes it."), "muted"
-        )
-        self._gamma_card = _card(self.gamma_editor)
-        return _column(_card(self.sigma_editor), _card(self.tau_editor), self._gamma_card, hint)
+    def _make_by_hand(self) -> QWidget:
+        self.by_hand = ByHandPanel()
+        return FillColumn(self.by_hand)
 
-    def _build_nearest(self) -> QWidget:
-        self.nearest = ImageGrid(tr("Nearest training images"), selectable=False)
-        self.nearest.setMinimumHeight(_HIGH)
-        self.nearest.set_empty_text(tr("Looking through the training images …"))
-        self.nearest_words = label("", "muted")
-        self.nearest_words.setWordWrap(True)
-        card = Card()
-        card.body.addWidget(self.nearest, 1)
-        card.body.addWidget(self.nearest_words)
-        return ScrollColumn(card)
+    def _make_nearest(self) -> QWidget:
+        self.nearest = NearestPanel()
+        return ScrollColumn(self.nearest)
+
+    def _make_trade(self) -> QWidget:
+        self.trade = GuidancePanel()
+        return FillColumn(self.trade)
+
+    def _make_classifier(self) -> QWidget:
+        self.classifier = ClassifierPanel()
+        return ScrollColumn(self.classifier)
+
+    def _make_calls(self) -> QWidget:
+        self.calls = CallsPanel()
+        return ScrollColumn(self.calls)
 
     # --- what is shown ----------------------------------------------------------------------------------
 
     def show_state(self, before: SampleState | None, state: SampleState) -> None:
         """Renders what differs from the state before."""
+        self._state = state
         facts, curves, position = state.chains.facts, state.pictures.curves, state.player.position
-        other_chain = before is None or before.chains.facts is not facts
-        if other_chain:
-            self._show_chain(facts)
         if curves is not None and (before is None or before.pictures.curves is not curves):
             self.show_curves(curves, learned=not facts.exact)
-        if other_chain or (before is not None and before.player.position != position):
-            self._show_position(facts, position)
+        if before is None or before.chains.facts is not facts or before.player.position != position:
+            for plot in self.chain_plots:
+                plot.set_cursor(position)
         if before is None or before.parameters != state.parameters:
             comparing = state.parameters.tree.compared >= 0
             self.set_extras(comparing, inverting=state.spec.start.kind == "inverted")
-            self.trade.set_gamma(state.spec.guidance)
+        self._follow(before, state)
 
-    def _show_position(self, facts: ChainFacts, position: int) -> None:
-        for plot in self.chain_plots:
-            plot.set_cursor(position)
-        if facts.times:
+    def _follow(self, before: SampleState | None, state: SampleState) -> None:
+        """The tabs that are there, of what does not come from their own models."""
+        facts, position = state.chains.facts, state.player.position
+        if BY_HAND in self._made and (before is None or before.chains.facts is not facts):
+            self.by_hand.show_chain(facts)
+        if CLASSIFIER in self._made and facts.times:
             self.classifier.set_time(facts.times[position])
+        if TRADE in self._made and (before is None or before.parameters != state.parameters):
+            self.trade.set_gamma(state.spec.guidance)
 
     def show_curves(self, curves: ChainCurves, learned: bool) -> None:
         """Learned curves are dashed, exact ones solid."""
@@ -199,59 +205,9 @@ class SampleSide(QWidget):
             if known.any():
                 self.apart_plot.set_curves(np.asarray(curves.times), {"apart": apart})
 
-    def _show_chain(self, facts: ChainFacts) -> None:
-        """What depends on the chain alone, not on how far it has been walked."""
-        noise, alpha_bar = facts.noise, facts.alpha_bar
-        if noise is None or alpha_bar is None:
-            return
-        self.sigma_editor.set_steps(noise.times, noise.ceiling, noise.sigma, noise.named)
-        self.sigma_editor.set_points(noise.points)
-        self.tau_editor.set_schedule(alpha_bar)
-        self.tau_editor.set_times(noise.times)
-        self._gamma_card.setVisible(bool(facts.gammas))  # no class: no guidance
-        if facts.gammas:
-            self.gamma_editor.set_steps(noise.times, facts.gammas)
-            self.gamma_editor.set_points(facts.drawn_gammas)
-
     def show_errors(self, errors: Sequence[ErrorFound]) -> None:
         if errors:
             line = Line([e.steps for e in errors], [e.error for e in errors], "x0", dots=True)
             self.error_plot.set_lines({tr("error of the way back"): line})
         else:
             self.error_plot.set_lines({})
-
-    def show_nearest(self, found: NearestFound) -> None:
-        self.nearest.set_columns(found.columns)
-        titles = [tr("here"), tr("exact"), *("123456"[: found.columns - 2])]
-        self.nearest.set_column_titles(titles)
-        self.nearest.set_images(found.images)
-        self.nearest.set_captions(list(found.captions))
-        self.nearest_words.setText(
-            tr(
-                "here: the estimate of the image · exact: what a network that only remembers the training "
-                "images would see in the same state · 1 2 3: the nearest training images. "
-                "Numbers: root mean square difference per pixel to “here”; the smallest is {d:.3f}.",
-                d=found.closest,
-            )
-        )
-
-    def show_nearest_failure(self, sentence: str) -> None:
-        self.nearest.set_images(None)
-        self.nearest.set_empty_text(sentence)
-        self.nearest_words.setText("")
-
-
-def _card(widget: QWidget) -> Card:
-    card = RemainderCard()
-    card.body.addWidget(widget)
-    return card
-
-
-def _column(*widgets: QWidget) -> FillColumn:
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(12)
-    for widget in widgets:
-        layout.addWidget(widget, 1 if isinstance(widget, Card) else 0)
-    return FillColumn(column)

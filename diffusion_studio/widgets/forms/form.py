@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QScrollArea, QSizePolicy,
 from diffusion_studio.core.describe import Choice, Knob, get_value, knobs
 from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.forms.field import Field
+from diffusion_studio.widgets.frame.focus import stops
 from diffusion_studio.widgets.look.theme import label, theme
 
 Sections = Sequence[tuple[str, Sequence[str]]]
@@ -166,7 +167,7 @@ class Form(QWidget):
             return False
         field = self._fields[path]
         self._sections[section].unfold(field)
-        for control in _stops(field.control)[:1]:
+        for control in stops(field.control)[:1]:
             control.setFocus(Qt.FocusReason.TabFocusReason)
         QTimer.singleShot(0, field, lambda: _scroll_to(field))  # once the page is laid out
         return True
@@ -230,7 +231,7 @@ class Form(QWidget):
         for section, paths in zip(self._sections, order, strict=True):
             section.set_fields([self._fields[path] for path in paths])
         controls = [control for section in self._sections for control in section.in_order()]
-        for before, after in pairwise(stop for control in controls for stop in _stops(control)):
+        for before, after in pairwise(stop for control in controls for stop in stops(control)):
             QWidget.setTabOrder(before, after)
 
 
@@ -249,10 +250,3 @@ def _below(path: str, start: str) -> bool:
 def _shape(knob: Knob) -> tuple[Any, ...]:
     """What a row is built from; the rest of a knob it can change in place."""
     return knob.type, knob.title, knob.symbol, knob.unit, knob.low, knob.high, knob.scale, knob.advanced
-
-
-def _stops(widget: QWidget) -> list[QWidget]:
-    """The widgets inside `widget` that take the focus."""
-    inside = [widget, *widget.findChildren(QWidget)]
-    takes = [w for w in inside if w.focusPolicy() & Qt.FocusPolicy.TabFocus]
-    return [w for w in takes if w.window() is widget.window()]  # not the lists that combo boxes pop up

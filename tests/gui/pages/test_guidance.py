@@ -115,7 +115,7 @@ def test_that_the_equation_says_what_guidance_makes_of_the_noise(page, change):
 def test_that_gamma_over_the_chain_is_drawn_by_hand(qtbot, app, page, change):
     page.side.show_tab(BY_HAND)
     change(guidance=4.0, curve__kind="drawn")
-    editor = page.side.gamma_editor
+    editor = page.side.by_hand.gamma_editor
     assert editor._points == ((0.0, 4.0), (1000.0, 4.0))
     editor.points_edited.emit([(0.0, 0.0), (500.0, 4.0), (1000.0, 8.0)])
     assert page.model.tree.parameters.spec.curve.points == ((0.0, 0.0), (0.5, 1.0), (1.0, 2.0))

@@ -21,6 +21,7 @@ from diffusion_studio.pages.sample.pictures import ONE, STRIP, TWO
 from diffusion_studio.pages.sample.side import BY_HAND, CURVES, NEAREST, TABS
 from diffusion_studio.pages.sample.step_equation import ACTS
 from diffusion_studio.widgets.images.mosaic import packed
+from diffusion_studio.widgets.plots import BasePlot
 from support.tiny import begin, finish, tiny_config, write_pictures
 from support.window import drop, settle
 
@@ -264,10 +265,10 @@ def drag(editor, start: tuple[float, float], *stops: tuple[float, float]) -> Non
 def by_hand(page):
     page.side.show_tab(BY_HAND)
     QApplication.processEvents()
-    for editor in (page.side.sigma_editor, page.side.tau_editor):
+    for editor in (page.side.by_hand.sigma_editor, page.side.by_hand.tau_editor):
         editor.paint_now()
     QApplication.processEvents()
-    return page.side
+    return page.side.by_hand
 
 
 @pytest.fixture
@@ -446,16 +447,36 @@ def test_that_the_tabs_show_one_thing_at_a_time(qtbot, page):
     for key in (BY_HAND, NEAREST):
         qtbot.keyClick(side.tabs, Key.Key_Right)
         assert side.tab == key
-        assert side.stack.currentIndex() == [tab[0] for tab in TABS].index(key)
+        panel = side.by_hand if key == BY_HAND else side.nearest
+        assert side.stack.currentWidget().isAncestorOf(panel)
     side.show_tab("nothing")
     assert side.tab == NEAREST
 
 
+def test_that_a_tab_is_made_when_it_is_looked_at_and_shows_what_is_known(page, model):
+    side = page.side
+    assert len(side.stack.findChildren(BasePlot)) == len(side.chain_plots) + 1
+    model.player.seek(4)
+    for tab, *_ in TABS:
+        side.show_tab(tab)
+    assert side.by_hand.tau_editor._points is not None
+    assert side.trade.plot._mark == model.state.spec.guidance
+    assert side.classifier.accuracy._mark == model.state.chains.facts.times[4]
+
+
+def test_that_the_tab_key_goes_from_the_tabs_into_the_one_that_was_made_last(qtbot, page):
+    page.side.show_tab(BY_HAND)
+    QApplication.processEvents()
+    page.side.tabs.setFocus()
+    qtbot.keyClick(page.side.tabs, Key.Key_Tab)
+    assert QApplication.focusWidget() is page.side.by_hand.sigma_editor
+
+
 def test_that_memory_shows_the_nearest_training_images(qtbot, page, model):
     page.side.show_tab(NEAREST)
-    qtbot.waitUntil(lambda: page.side.nearest.count == 25)
-    captions = page.side.nearest.captions
-    assert "the smallest is 0.0" in page.side.nearest_words.text()
+    qtbot.waitUntil(lambda: page.side.nearest.grid.count == 25)
+    captions = page.side.nearest.grid.captions
+    assert "the smallest is 0.0" in page.side.nearest.words.text()
     for row in range(5):  # the exact denoiser of the digits ends on digits
         assert captions[5 * row] == ""
         distances = [float(text) for text in captions[5 * row + 2 : 5 * row + 5]]
@@ -463,8 +484,8 @@ def test_that_memory_shows_the_nearest_training_images(qtbot, page, model):
         assert distances[0] < 0.05
     before = list(captions)
     model.player.seek(4)
-    qtbot.waitUntil(lambda: list(page.side.nearest.captions) != before)
-    assert "exact" in page.side.nearest_words.text()
+    qtbot.waitUntil(lambda: list(page.side.nearest.grid.captions) != before)
+    assert "exact" in page.side.nearest.words.text()
 
 
 def test_that_memory_says_when_the_training_images_are_not_known(qtbot, app, page, model, tmp_path):
@@ -473,13 +494,13 @@ def test_that_memory_says_when_the_training_images_are_not_known(qtbot, app, pag
     (checkpoint,) = Run.open(run).checkpoint_folder.iterdir()
     checkpoint.rename(tmp_path / "model")
     page.side.show_tab(NEAREST)
-    qtbot.waitUntil(lambda: page.side.nearest.count == 25)
+    qtbot.waitUntil(lambda: page.side.nearest.grid.count == 25)
     with qtbot.waitSignal(page.model.beside.nearest.failed) as failed:
         model.choices.open_folder(tmp_path / "model")
         settle(qtbot, app)
     assert "model does not say which images it was trained on" in failed.args[0]
-    assert page.side.nearest.count == 0
-    assert page.side.nearest_words.text() == ""
+    assert page.side.nearest.grid.count == 0
+    assert page.side.nearest.words.text() == ""
 
 
 # --- images in the chain ----------------------------------------------------------------------------------

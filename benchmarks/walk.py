@@ -183,7 +183,7 @@ class Hand:
         end = time.monotonic() + PATIENCE
         while not holds():
             if time.monotonic() > end:
-                raise TimeoutError("What was awaited never came.")
+                raise TimeoutError(f"What {holds.__qualname__} awaits never came.")
             self.rest(0.01)
 
 

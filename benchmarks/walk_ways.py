@@ -113,7 +113,7 @@ class WidgetKeys(Way):
         """The widgets of a page as it is shown."""
         if page == "sample" and not self._pressed:
             self._branch()
-        if page == "autoencoder":
+        if page == "autoencoder" and self.studio.codes.state.view == "code":
             self._encode()
         for row in sorted(FOCUS, key=lambda row: row.module.endswith("/points")):  # once σ is drawn by hand
             widget = self._find(page, row)
@@ -193,8 +193,8 @@ class WidgetKeys(Way):
 
     def _seen(self, page: str, widget: QWidget, key: str) -> bool:
         shown = self.studio.pages[page]
-        if isinstance(widget, QLineEdit | QPlainTextEdit) and key == "Esc":
-            self.hand.keyClicks(widget, "1")
+        if isinstance(widget, QLineEdit | QPlainTextEdit) and key == "Esc":  # what is typed differs from what stood
+            self.hand.keyClicks(widget, "2" if _state(shown, widget) == "1" else "1")
         before = _state(shown, widget)
         with self.noting() as done:
             self.hand.key(key)

@@ -223,6 +223,7 @@ def walk_over(app: App, page: str, pictures: Path | None) -> list[object]:
     hand.patiently(walk, lambda: keys.over(page))
     undone("controls and keys")
     for show in parts_of(studio, page):
+        studio.show_page(page)  # from which the keys of the rail lead away
         show()
         walk.come_to_rest()
         hand.patiently(walk, lambda: widgets.over(page))

@@ -110,7 +110,7 @@ class WidgetKeys(Way):
         self._pressed: set[tuple[str, str]] = set()  # (page, where)
 
     def over(self, page: str) -> None:
-        """The widgets of a page as it is shown."""
+        """The widgets of a part of a page as it is shown."""
         if page == "sample" and not self._pressed:
             self._branch()
         if page == "autoencoder" and self.studio.codes.state.view == "code":

@@ -193,7 +193,7 @@ class WidgetKeys(Way):
 
     def _seen(self, page: str, widget: QWidget, key: str) -> bool:
         shown = self.studio.pages[page]
-        if isinstance(widget, QLineEdit | QPlainTextEdit) and key == "Esc":  # what is typed differs from what stood
+        if isinstance(widget, QLineEdit | QPlainTextEdit) and key == "Esc":
             self.hand.keyClicks(widget, "2" if _state(shown, widget) == "1" else "1")
         before = _state(shown, widget)
         with self.noting() as done:

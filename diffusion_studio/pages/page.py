@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QPoint, QRect, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QSplitter, QVBoxLayout, QWidget
 
@@ -130,7 +130,8 @@ class Workspace(QSplitter):
     """The main area and, on the right, a panel that scrolls over a foot that stays.
 
     Nothing is cut: the main area scrolls where the window is lower than what stands in it, and in a low
-    window the foot scrolls with the panel.
+    window the foot scrolls with the panel. Where the main area needs the panel's room for a while, the panel
+    has it back afterwards.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -152,8 +153,33 @@ class Workspace(QSplitter):
         self.setStretchFactor(1, 0)
         self.setChildrenCollapsible(False)
         self.setHandleWidth(1)
-        self.setSizes([960, PANEL_WIDTH])
         side.setMaximumWidth(WIDEST_PANEL)
+        self.setSizes([960, PANEL_WIDTH])
+        self.splitterMoved.connect(lambda: self._wish(self.sizes()[1]))
+
+    def setSizes(self, sizes: Sequence[int]) -> None:
+        """Widths of both; that of the panel is kept to as long as there is room."""
+        self._wish(sizes[1])
+        super().setSizes(sizes)
+
+    def wanted_sizes(self) -> list[int]:
+        """The widths of both, if there were room."""
+        return [max(sum(self.sizes()) - self._wanted, 1), self._wanted]
+
+    def _wish(self, width: int) -> None:
+        self._wanted = width
+
+    def _give_back(self) -> None:
+        """What was taken from the panel, as far as the main area can spare it."""
+        main, panel = self.sizes()
+        if panel < min(self._wanted, WIDEST_PANEL) and main > self._column_of_main.minimumSizeHint().width():
+            super().setSizes(self.wanted_sizes())
+
+    def event(self, event: QEvent) -> bool:
+        handled = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._give_back()
+        return handled
 
     def lay_over(self, notice: QWidget) -> None:
         """Lets a notice lie over the foot of the largest part of the main area; it pushes nothing."""
@@ -185,6 +211,7 @@ class Workspace(QSplitter):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._give_back()
         place = self._scrolled if self.height() < LOW else self._column
         if place.indexOf(self._foot) < 0:
             place.addWidget(self._foot)  # leaves the other one

@@ -142,7 +142,7 @@ def test_that_a_dropped_folder_becomes_the_data_of_the_train_page(qtbot, open_ap
     page = app.studio.train_page
     assert app.shell.current_page is page
     assert page.panel.data_card._name.text() == "zoo"
-    assert "12 images · 3 classes" in page.panel.data_card._facts.text()
+    assert "12 images\u00a0· 3 classes" in page.panel.data_card._facts.text()
     qtbot.mouseClick(page.panel.data_card._show, Qt.MouseButton.LeftButton)
     assert page.panel.skipped.isVisible()
     ((file, reason),) = page.panel.skipped.rows

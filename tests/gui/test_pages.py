@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.pages.entries import PAGES
+from diffusion_studio.pages.page import PANEL_WIDTH, Workspace
 from diffusion_studio.widgets.actions.table import TOURED
 from support.tiny import begin, finish, tiny_config
 
@@ -46,3 +48,26 @@ def test_that_only_the_page_that_is_shown_is_built_until_the_others_are_built_ah
 
 def test_that_the_cards_of_a_tour_are_known_before_its_page_is() -> None:
     assert [entry.key for entry in PAGES if entry.cards()] == list(TOURED)
+
+
+def test_that_a_panel_has_its_room_back_once_the_main_area_needs_less(qtbot: Any) -> None:
+    workspace = Workspace()
+    qtbot.addWidget(workspace)
+    wide = QWidget()
+    workspace.area.addWidget(wide)
+    workspace.panel.addWidget(QWidget())
+    workspace.resize(1000, 700)
+    workspace.show()
+    before = workspace.sizes()
+    assert before[1] == PANEL_WIDTH
+    wide.setMinimumWidth(800)
+    qtbot.waitUntil(lambda: workspace.sizes()[1] < 200)
+    assert workspace.wanted_sizes() == before  # and that is what is remembered
+    wide.setMinimumWidth(100)
+    qtbot.waitUntil(lambda: workspace.sizes() == before)
+    workspace.resize(400, 700)
+    workspace.resize(1000, 700)
+    assert workspace.sizes() == before
+    workspace.setSizes([600, 400])
+    workspace.resize(1200, 700)
+    assert workspace.sizes()[1] == workspace.wanted_sizes()[1] == 400

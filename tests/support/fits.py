@@ -76,6 +76,8 @@ def _is_control(widget: QWidget) -> bool:
 
 def _text_faults(widget: QWidget) -> Iterator[str]:
     needed = _needed(widget)
+    if _begins_with_a_dot(widget):
+        yield f"{_name(widget)}: a line of it may begin with a dot"
     if needed is None:
         return
     room = widget.contentsRect().size()
@@ -100,6 +102,11 @@ def _needed(widget: QWidget) -> QSize | None:
     if isinstance(widget, LegendLine):
         return QSize(widget.minimumSizeHint().width(), widget.heightForWidth(widget.width()))
     return None
+
+
+def _begins_with_a_dot(widget: QWidget) -> bool:
+    """Whether words in several lines have a dot that is not held by what stands before it."""
+    return isinstance(widget, QLabel) and widget.wordWrap() and " ·" in widget.text()
 
 
 def _of_label(widget: QLabel) -> QSize | None:

@@ -178,7 +178,7 @@ class HVAEConfig(VAEConfig):
         if self.hierarchy.same_dimension and pixels > 3072:
             raise Refused(
                 tr(
-                    "With the image's dimension at every level, {pixels} numbers each, the networks would "
+                    "With the image's dimension at every level, {pixels:,} numbers each, the networks would "
                     "be too large: use images of at most 3,072 numbers (32×32 in colour).",
                     pixels=pixels,
                 )

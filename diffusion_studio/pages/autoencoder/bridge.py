@@ -129,7 +129,7 @@ def scatter_words(found: MeasuredState) -> str:
             (tr("over triples (eq. 44)"), found.scatter.triples),
             (tr("by posteriors (eq. 58)"), found.scatter.posterior),
         )  # fmt: skip
-        words = " · ".join(
+        words = "\u00a0· ".join(
             tr("{name} {mean:.2f}, scatter {spread:.2f}", name=name, mean=mean, spread=spread)
             for name, (mean, spread) in parts
         )

@@ -16,7 +16,7 @@ from diffusion_studio.viewmodels.autoencoder.record import CodeRecord
 from diffusion_studio.widgets.codes.bars import LatentBars
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.images.grid import ImageGrid
-from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.look.theme import label, tabular, unbroken
 from diffusion_studio.widgets.plots import Line, XYPlot
 from diffusion_studio.widgets.plots.math import power_text
 
@@ -105,7 +105,7 @@ class LearnView(QSplitter):
     def show_measured(self, found: MeasuredState) -> None:
         """What was measured when it was asked for."""
         self.measure.setEnabled(not found.doing)
-        self.facts.setText(found.doing or words(found))
+        self.facts.setText(found.doing or unbroken(words(found)))
         self.facts.setVisible(bool(self.facts.text()))
 
 

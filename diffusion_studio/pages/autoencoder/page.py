@@ -246,7 +246,7 @@ class AutoencoderPage(Page):
         super().reveal(path)
 
     def layout_state(self) -> dict[str, Any]:
-        return {"workspace": self.workspace.sizes(), "view": self.model.state.view}
+        return {"workspace": self.workspace.wanted_sizes(), "view": self.model.state.view}
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         restored_sizes(self.workspace, state.get("workspace"))

@@ -10,7 +10,7 @@ from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.plane.state import Comparison
 from diffusion_studio.widgets.frame.cards import Card, RemainderCard
-from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.look.theme import label, tabular, unbroken
 from diffusion_studio.widgets.plots.bars import BarSeries, OccupancyBars
 from diffusion_studio.widgets.plots.series import Series, SeriesPlot
 
@@ -100,4 +100,4 @@ def summary(last: Measures) -> str:
     ]
     if last.acceptance == last.acceptance:
         words.append(tr("kept {share:.1f} %", share=100 * last.acceptance))
-    return " · ".join(words).replace("-", "−")
+    return unbroken(" · ".join(words).replace("-", "−"))

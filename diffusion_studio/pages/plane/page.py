@@ -242,7 +242,11 @@ class PlanePage(Page):
         return [(tr("score"), IN_WORDS[state.look.field]), (tr("particles"), count)]
 
     def layout_state(self) -> dict[str, Any]:
-        return {"workspace": self.workspace.sizes(), "columns": self.columns.sizes(), "zoom": self.plane.zoom}
+        return {
+            "workspace": self.workspace.wanted_sizes(),
+            "columns": self.columns.sizes(),
+            "zoom": self.plane.zoom,
+        }
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         restored_sizes(self.workspace, state.get("workspace"))

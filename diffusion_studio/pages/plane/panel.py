@@ -27,7 +27,7 @@ from diffusion_studio.viewmodels.plane.state import LearningState, PlaneState
 from diffusion_studio.widgets.forms.controls import QuietCombo
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.look.theme import label, tabular, unbroken
 from diffusion_studio.widgets.plane.ink import ink_of_picture, ink_of_text
 
 SECTIONS = (
@@ -214,7 +214,7 @@ class PlanePanel(QWidget):
             where = tr("over all t") if state.t is None else tr("at t = {t}", t=state.t)
             share = 100 * state.error
             words.append(tr("score error {share:.1f} % of E‖s‖² {where}", share=share, where=where))
-        self.progress.setText(" · ".join(words))
+        self.progress.setText(unbroken(" · ".join(words)))
         self.progress.setVisible(bool(words))
 
 

@@ -151,4 +151,5 @@ class RunCard(QWidget):
 def _facts(run: RunSummary) -> str:
     """What the columns say, and where it is."""
     told = [f"{column.title} {text}" for column in COLUMNS[3:] if (text := column.words(run))]
-    return "\n".join(filter(None, (" · ".join(told), run.remark, str(run.path))))
+    line = "\u00a0· ".join(fact.replace(" ", "\u00a0") for fact in told)
+    return "\n".join(filter(None, (line, run.remark, str(run.path))))

@@ -253,7 +253,7 @@ class RunsPage(Page):
     def layout_state(self) -> dict[str, Any]:
         compare = self.compare
         return {
-            "workspace": self.workspace.sizes(), "halves": self.halves.sizes(),
+            "workspace": self.workspace.wanted_sizes(), "halves": self.halves.sizes(),
             "view": compare.view.value, "axis": compare.axis.value,
         }  # fmt: skip
 

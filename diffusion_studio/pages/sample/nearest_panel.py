@@ -8,7 +8,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.sample.side_models import NearestFound
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.images.grid import ImageGrid
-from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.look.theme import label, unbroken
 
 _HIGH = 180  # pixels that a grid of small pictures takes at least
 
@@ -32,14 +32,13 @@ class NearestPanel(Card):
         self.grid.set_column_titles(titles)
         self.grid.set_images(found.images)
         self.grid.set_captions(list(found.captions))
-        self.words.setText(
-            tr(
-                "here: the estimate of the image · exact: what a network that only remembers the training "
-                "images would see in the same state · 1 2 3: the nearest training images. "
-                "Numbers: root mean square difference per pixel to “here”; the smallest is {d:.3f}.",
-                d=found.closest,
-            )
+        words = tr(
+            "here: the estimate of the image · exact: what a network that only remembers the training "
+            "images would see in the same state · 1 2 3: the nearest training images. "
+            "Numbers: root mean square difference per pixel to “here”; the smallest is {d:.3f}.",
+            d=found.closest,
         )
+        self.words.setText(unbroken(words))
 
     def show_failure(self, sentence: str) -> None:
         self.grid.set_images(None)

@@ -236,7 +236,7 @@ class SamplePage(Page):
         return _chips(self.model.state)
 
     def layout_state(self) -> dict[str, Any]:
-        sizes = {"workspace": self.workspace.sizes(), "columns": self.columns.sizes()}
+        sizes = {"workspace": self.workspace.wanted_sizes(), "columns": self.columns.sizes()}
         return {**sizes, "tab": self.side.tab}
 
     def restore_layout(self, state: dict[str, Any]) -> None:

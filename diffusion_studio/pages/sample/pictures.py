@@ -12,7 +12,7 @@ from diffusion_studio.widgets.frame.enlarge import can_enlarge
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.images.strip import StripGrid
 from diffusion_studio.widgets.images.veil import Veil
-from diffusion_studio.widgets.look.theme import label
+from diffusion_studio.widgets.look.theme import label, unbroken
 
 ONE, TWO, STRIP = range(3)
 SOON = 5  # looks
@@ -76,9 +76,8 @@ class SamplePictures(QStackedWidget):
         self.strip.set_empty_text(tr("The chain is being computed …"))
         self.strip.selected.connect(self._choose_state)
         layout.addWidget(self.strip, 1)
-        caption = QLabel(
-            tr("rows: samples (the first {n} at most) · columns: t, from noise to image", n=STRIP_ROWS)
-        )
+        words = tr("rows: samples (the first {n} at most) · columns: t, from noise to image", n=STRIP_ROWS)
+        caption = QLabel(unbroken(words))
         caption.setProperty("role", "muted")
         caption.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         caption.setWordWrap(True)

@@ -258,7 +258,7 @@ class BoundView(QWidget):
         """Words over the whole width, in as many lines as they take; nothing where there are none."""
         if not parts:
             return
-        cell = label("  ·  ".join(part.replace(" ", "\u00a0") for part in parts))
+        cell = label("\u00a0\u00a0·  ".join(part.replace(" ", "\u00a0") for part in parts))
         cell.setFont(tabular(cell.font()))
         cell.setWordWrap(True)
         self._add_over_all(cell)

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from diffusion_studio.core.theory.identities import Compared, Identity
 from diffusion_studio.core.words import number, tr
-from diffusion_studio.pages.theory.parts import Scrolled, one_side, shown_number
+from diffusion_studio.pages.theory.parts import Scrolled, add_side, shown_number
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.flow import FlowRow
-from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscripted, tabular
+from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscripted, tabular, unbroken
 
 
 class IdentityCard(Card):
@@ -25,9 +25,9 @@ class IdentityCard(Card):
         for name, latex in zip(identity.names, (identity.one, identity.other), strict=True):
             words = rich_label(subscripted(name), "muted")
             words.setWordWrap(True)
-            sides.addWidget(one_side(words, latex))
+            add_side(sides, words, latex)
         self.body.addLayout(sides)
-        words = rich_label(subscripted(identity.why))
+        words = rich_label(subscripted(unbroken(identity.why)))
         words.setWordWrap(True)
         self.body.addWidget(words)
         self.body.addLayout(_table(identity.names, numbers))

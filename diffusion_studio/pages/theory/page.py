@@ -266,7 +266,7 @@ class TheoryPage(Page):
         self.model.refresh(run)
 
     def layout_state(self) -> dict[str, Any]:
-        return {"workspace": self.workspace.sizes(), "part": self.part}
+        return {"workspace": self.workspace.wanted_sizes(), "part": self.part}
 
     def restore_layout(self, state: dict[str, Any]) -> None:
         restored_sizes(self.workspace, state.get("workspace"))

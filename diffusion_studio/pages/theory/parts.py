@@ -98,9 +98,9 @@ class ErratumCard(Card):
         self.set_title(subscripted(erratum.title), erratum.place)
         sides = FlowRow(spacing=24)
         for name, latex in ((tr("as printed"), erratum.printed), (tr("corrected"), erratum.corrected)):
-            sides.addWidget(one_side(label(name, "section"), latex))
+            add_side(sides, label(name, "section"), latex)
         self.body.addLayout(sides)
-        words = rich_label(subscripted(erratum.why))
+        words = rich_label(subscripted(unbroken(erratum.why)))
         words.setWordWrap(True)
         self.body.addWidget(words)
         if numbers:
@@ -136,7 +136,7 @@ class ErratumCard(Card):
         return cell
 
 
-def one_side(name: QWidget, latex: str) -> QWidget:
+def add_side(sides: FlowRow, name: QWidget, latex: str) -> None:
     """One version of an equation under its name; two stand beside each other where there is room."""
     side, equation = QWidget(), EquationView()
     side.setMinimumWidth(_SIDE)
@@ -148,7 +148,8 @@ def one_side(name: QWidget, latex: str) -> QWidget:
     column.addWidget(name)
     column.addWidget(equation)
     column.addStretch(1)
-    return side
+    sides.addWidget(side)
+    sides.setAlignment(side, Qt.AlignmentFlag.AlignTop)
 
 
 class ErrataView(Scrolled):
@@ -156,12 +157,11 @@ class ErrataView(Scrolled):
 
     def __init__(self, errata: Sequence[Erratum]) -> None:
         super().__init__(tr("Errata"))
-        intro = label(
-            tr(
-                "Where the references err: as printed against corrected, with the numbers that decide it, "
-                "computed here. The linear schedule with T = 1000, unless another T is named."
-            )
+        words = tr(
+            "Where the references err: as printed against corrected, with the numbers that decide it, "
+            "computed here. The linear schedule with T = 1000, unless another T is named."
         )
+        intro = label(unbroken(words))
         intro.setWordWrap(True)
         self.column.addWidget(intro)
         self.fill(self._cards(errata))
@@ -199,7 +199,7 @@ class EquationsView(Scrolled):
         row.setSpacing(16)
         words = QVBoxLayout()
         words.setSpacing(2)
-        for line in (label(equation.title), label(equation.source, "muted")):
+        for line in (label(equation.title), label(unbroken(equation.source), "muted")):
             line.setWordWrap(True)
             line.setFixedWidth(_WORDS)
             words.addWidget(line)

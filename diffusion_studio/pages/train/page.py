@@ -287,7 +287,7 @@ class TrainPage(Page):
     def layout_state(self) -> dict[str, Any]:
         panel = self.curves.timesteps
         return {
-            "workspace": self.workspace.sizes(), "columns": self.columns.sizes(),
+            "workspace": self.workspace.wanted_sizes(), "columns": self.columns.sizes(),
             "curves": self.curves.sizes(), "axis": panel.axis.value, "heights": panel.heights.value,
         }  # fmt: skip
 

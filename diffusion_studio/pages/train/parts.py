@@ -9,7 +9,6 @@ from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.widgets.frame.cards import Card
-from diffusion_studio.widgets.look.theme import unbroken
 from diffusion_studio.widgets.plots import Overlay
 from diffusion_studio.widgets.plots.quality_view import Measures
 
@@ -30,11 +29,10 @@ def caption(state: TrainState) -> str:
     weight = type(objective.weight)
     t = max(tables.steps * 28 // 100, 1)
     value = float(objective.weight.on_eps(tables)[t])
-    words = tr(
+    return tr(
         "λ: {weight.title} · λ at t = {t} is {value:.3g} on the ε error · {weight.source}",
         weight=weight, t=t, value=value,
     )  # fmt: skip
-    return unbroken(words)
 
 
 def overlays(event: TimestepErrors) -> dict[str, Overlay]:

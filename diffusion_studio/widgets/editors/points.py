@@ -54,7 +54,7 @@ class PointPlot(ChainPlot):
         self._points: Points | None = None
         self._selected: int | None = None
         self._held: int | None = None
-        self._edited = False
+        self._edited = self._awaited = False
         self._color_key, self._unit = color_key, unit
         self._dots: Dots | None = None  # there is no canvas yet
         super().__init__(parent=parent)
@@ -81,6 +81,10 @@ class PointPlot(ChainPlot):
         self._place_points()
         self._describe()
 
+    def _await_points(self) -> None:
+        """A key asked for the points that come: their first one, at the noise, is chosen."""
+        self._awaited = True
+
     def _show_points(self, points: Points | None) -> None:
         """Take points from outside."""
         if points != self._points:
@@ -89,7 +93,8 @@ class PointPlot(ChainPlot):
             if self._held is not None and self._held >= count:
                 self._held = None
             kept = self._selected is not None and self._selected < count
-            self.select(self._selected if kept else None)
+            self.select(count - 1 if self._awaited else self._selected if kept else None)
+            self._awaited = False
 
     def _edit(self, points: Points, select: int | None) -> None:
         """A person changed the points."""
@@ -265,4 +270,5 @@ class PointPlot(ChainPlot):
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
+        self._awaited = False
         self._finish()

@@ -81,6 +81,7 @@ class SigmaEditor(CeilingPlot):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
         if enter and self._points is None:
+            self._await_points()
             self.edit_requested.emit()
         else:
             super().keyPressEvent(event)

@@ -24,7 +24,7 @@ from diffusion_studio.widgets.equations.formula import (
 )
 from diffusion_studio.widgets.equations.layout import Box, Placed, Style, Term, flow, follows_left_side
 from diffusion_studio.widgets.equations.rendering import rendering
-from diffusion_studio.widgets.look.theme import Palette, tabular, theme
+from diffusion_studio.widgets.look.theme import Palette, tabular, theme, unbroken
 
 __all__ = ["EquationView", "Term", "formula_html", "formula_svg", "prewarm", "terms"]
 
@@ -88,7 +88,7 @@ class EquationView(QWidget):
         state = (
             terms(latex),
             terms(numbers),
-            tuple(Term(text=word) for word in re.findall(r"[^ \n]+", caption)),
+            tuple(Term(text=word) for word in re.findall(r"[^ \n]+", unbroken(caption))),
         )
         if state != (self._formula, self._numbers, self._caption):
             if subject != self._subject or (subject is None and state[0] != self._formula):

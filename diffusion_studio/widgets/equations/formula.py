@@ -9,6 +9,7 @@ import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -34,6 +35,7 @@ _UNARY = re.compile(
     r"((?<=[({\[=<>,])|(?<=\\leq)|(?<=\\geq)|(?<=\\approx)|(?<=\\leftarrow)|(?<=\\gets)|(?<=\\sim)"
     r"|(?<=\\propto))(\s*)-"
 )
+_TOKENS = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)
 _SIGNS = ("+", "-", "−", r"\pm", "·")
 
 
@@ -122,7 +124,7 @@ def tint(latex: str, colors: Mapping[str, str]) -> str:
 def split_terms(latex: str) -> list[str]:
     """`latex` cut before each statement, relation and sum at its top level, for long formulas to wrap."""
     parts, start, depth = [""], True, 0
-    for token in re.findall(r"\\[A-Za-z]+|\\.|.", latex, re.DOTALL):
+    for token in _TOKENS.findall(latex):
         divider = token in _DIVIDERS or token in _DIVIDING_COMMANDS or token in _SPACES
         if divider and depth == 0 and not start and parts[-1].strip():
             parts.append("")
@@ -161,6 +163,13 @@ def begins_statement(source: str) -> bool:
 def begins_relation(source: str) -> bool:
     """Whether a term starts with a relation, whose left side stands before it."""
     return begins_summand(source) and not source.lstrip().startswith(_SIGNS)
+
+
+@lru_cache(maxsize=2048)
+def openings(latex: str) -> tuple[int, int]:
+    """How many brackets more are opened than closed, and how many bars of a norm there are."""
+    tokens = _TOKENS.findall(latex)
+    return sum(map(_nesting, tokens)), tokens.count(r"\|")
 
 
 def _nesting(token: str) -> int:

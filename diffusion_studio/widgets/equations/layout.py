@@ -15,6 +15,7 @@ from diffusion_studio.widgets.equations.formula import (
     begins_statement,
     begins_summand,
     ends_in_operator,
+    openings,
 )
 
 
@@ -98,14 +99,31 @@ def _space(before: Box, box: Box, gap: float) -> float:
 
 
 def _with_wholes(boxes: Sequence[Box], gap: float) -> Iterator[tuple[Box, list[float]]]:
-    """Each box with the widths of what begins with it and rather stays on a line: statement, then summand."""
+    """Each box with the widths of what begins with it and rather stays on a line, the widest first.
+
+    These are a statement, a summand, and what stands between brackets.
+    """
+    rest = list(boxes)
     statements = _cut(boxes, lambda box, _: begins_statement(_written(box.term)))
     for statement in statements:
         for summand in _cut(statement, _begins_summand):
             for box in summand:
                 wholes = [statement] if box is statement[0] else []
                 wholes += [summand] if box is summand[0] else []
-                yield box, [_wide(whole, gap) for whole in wholes]
+                wholes += [_in_brackets(rest)]
+                rest = rest[1:]
+                yield box, sorted((_wide(whole, gap) for whole in wholes), reverse=True)
+
+
+def _in_brackets(boxes: list[Box]) -> list[Box]:
+    """As far as the brackets go that the first of them opens."""
+    depth = bars = 0
+    for number, box in enumerate(boxes, start=1):
+        opened, drawn = openings(box.term.latex)
+        depth, bars = depth + opened, bars + drawn
+        if depth <= 0 and bars % 2 == 0:
+            return boxes[:number]
+    return boxes[:1]
 
 
 def _wide(boxes: Sequence[Box], gap: float) -> float:
@@ -124,7 +142,12 @@ def _cut(boxes: Sequence[Box], begins: Callable[[Box, Sequence[Box]], bool]) -> 
 
 
 def _begins_summand(box: Box, before: Sequence[Box]) -> bool:
-    """A line rather breaks before a sum or relation than inside a product, or after a lone left side."""
+    """A line rather breaks before a sum or relation than inside a product, or after a lone left side.
+
+    In words it breaks after a dot between them.
+    """
+    if _written(before[-1].term).endswith("\u00a0·"):
+        return True
     return begins_summand(_written(box.term)) and not follows_left_side(box.term, before)
 
 

@@ -30,7 +30,7 @@ from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.images.mosaic import Images
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import GRID, label, tabular, tip
+from diffusion_studio.widgets.look.theme import GRID, label, tabular, tip, unbroken
 
 WorkState = Literal["idle", "running", "paused", "stopping"]
 
@@ -136,7 +136,7 @@ class DataCard(QFrame):
         self._name.setText(name)
         facts = [plural("1 image", "{n} images", count, n=number(count, ","))]
         facts += [tr("{classes} classes", classes=classes)] if classes > 1 else []
-        self._facts.setText(" · ".join([*facts, size] if size else facts))
+        self._facts.setText(unbroken(" · ".join([*facts, size] if size else facts)))
         self._strip.set_images(None if thumbnails is None else thumbnails[:_SHOWN])
         self._strip.setVisible(thumbnails is not None and len(thumbnails) > 0)
 

@@ -23,7 +23,8 @@ class FlowRow(QLayout):
     """Items from left to right, in as many rows as it takes.
 
     An item that expands takes what its row leaves; it needs no more than its least width. The others keep
-    the width of their hint, or that of the whole row where even this is less.
+    the width of their hint, or that of the whole row where even this is less. They stand in the middle of
+    their row's height, or at its top where they are aligned so.
     """
 
     def __init__(self, parent: QWidget | None = None, spacing: int = GRID) -> None:
@@ -136,7 +137,8 @@ class FlowRow(QLayout):
         x = area.left()
         for item, width in zip(row.items, widths, strict=True):
             height = min(_height(item, width), area.height())
-            top = area.top() + (area.height() - height) // 2
+            above = bool(item.alignment() & Qt.AlignmentFlag.AlignTop)
+            top = area.top() + (0 if above else (area.height() - height) // 2)
             item.setGeometry(QRect(QPoint(x, top), QSize(width, height)))
             x += width + (self.spacing() if item.widget() is not None else 0)
 

@@ -214,8 +214,9 @@ def subscripted(text: str) -> str:
 
 
 def unbroken(text: str) -> str:
-    """The text with what is equal to something kept on one line with it, as in t = 100."""
-    return text.replace(" = ", "\u00a0=\u00a0")
+    """The text with what belongs together kept on a line, as t = 100 and eq. 7; none begins with a dot."""
+    text = re.sub(r"\b(eq\.|algorithm|figure|lemma|theorem|table) (?=[\dA-Z])", "\\1\u00a0", text)
+    return text.replace(" = ", "\u00a0=\u00a0").replace(" · ", "\u00a0· ")
 
 
 def tip(text: str) -> str:

@@ -37,7 +37,11 @@ def test_that_a_card_without_a_title_wastes_no_line(show):
 def test_that_the_data_card_says_what_there_is(show):
     card = show(DataCard())
     card.set_data("digits", 1797, 10, "8×8 grey", np.zeros((20, 8, 8, 1), np.uint8))
-    assert visible(card, QLabel) == ["digits", "1,797 images · 10 classes · 8×8 grey", "none skipped"]
+    assert visible(card, QLabel) == [
+        "digits",
+        "1,797 images\u00a0· 10 classes\u00a0· 8×8 grey",
+        "none skipped",
+    ]
     card.set_data("one", 1, 1, "", None)
     assert "1 image" in visible(card, QLabel)
 

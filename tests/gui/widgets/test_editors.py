@@ -262,6 +262,18 @@ def test_that_without_points_the_curve_offers_to_be_drawn(qtbot, sigma):
     assert asked == [1, 1]
 
 
+def test_that_a_curve_asked_for_by_a_key_has_a_point_for_the_next_key(qtbot, sigma):
+    sigma.set_points(None)
+    sigma.edit_requested.connect(lambda: sigma.set_points([(500, 0.5), (20, 0.01)]))
+    drag(sigma, (500, 0.25))
+    assert sigma.selected is None  # the pointer chooses for itself
+    sigma.set_points(None)
+    qtbot.keyClick(sigma, Key.Key_Return)
+    assert sigma.selected == 1
+    qtbot.keyClick(sigma, Key.Key_Delete)
+    assert len(sigma._points) == 1
+
+
 def test_that_steps_and_values_must_fit(sigma):
     with pytest.raises(ValueError, match="expected 20 values"):
         sigma.set_steps(TIMES, CEILING, CEILING[1:], {})

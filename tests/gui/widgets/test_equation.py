@@ -7,6 +7,9 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtTest import QTest
 
+from diffusion_studio.core.objective.losses import HuberLoss, L2Loss
+from diffusion_studio.engine.runs.config import ObjectiveSpec
+from diffusion_studio.pages.train.loss_equation import loss_terms
 from diffusion_studio.widgets.equations import formula
 from diffusion_studio.widgets.equations.equation import (
     EquationView,
@@ -214,6 +217,26 @@ def test_that_a_line_breaks_before_a_summand_not_inside_it(qtbot, view):
     view.resize(170, 200)
     firsts = {p.baseline: p.box.term.latex for p in reversed(view._placed)}
     assert list(firsts.values())[::-1] == ["x_s =", r"+\sqrt{1-\bar\alpha_s-\sigma^2}", r"+\sigma z"]
+
+
+@pytest.mark.parametrize("loss", [L2Loss(), HuberLoss()], ids=["norm", "brackets"])
+def test_that_what_stands_in_brackets_stays_on_a_line_that_has_room_for_it(qtbot, view, loss):
+    view.set_equation(loss_terms(ObjectiveSpec(predict="v", loss=loss)))
+    settled(qtbot, view)
+    (opening,) = (p for p in view._arrange(280)[0] if p.box.term.latex.endswith((r"\|v", "(v")))
+    (closing,) = (p for p in view._arrange(280)[0] if p.box.term.latex.endswith((r"\|^2", "))")))
+    assert opening.baseline == closing.baseline and closing.rect.right() <= 280
+    assert opening.x == 0
+
+
+def test_that_a_line_of_a_caption_ends_in_a_dot_rather_than_begins_with_one(qtbot, view):
+    view.set_equation("x", caption="plain loss · λ at t = 280 is 1.23 on the ε error · Course eq. 2.10")
+    for width in (140, 170, 200, 240):
+        lines: dict[float, list[str]] = {}
+        for placed in view._arrange(width)[0][1:]:
+            lines.setdefault(placed.baseline, []).append(placed.box.term.text)
+        assert not any(line[0].startswith("·") for line in lines.values())
+        assert "eq.\u00a02.10" in list(lines.values())[-1] and "Course" in list(lines.values())[-1]
 
 
 def test_that_pointing_at_a_term_tells_its_name(qtbot, view):

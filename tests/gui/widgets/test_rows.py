@@ -183,3 +183,16 @@ def test_that_heights_are_reckoned_once_until_an_item_changes(qtbot, monkeypatch
     assert row.heightForWidth(100) == 80
     row.takeAt(2)
     assert row.heightForWidth(100) == 70
+
+
+def test_that_what_is_aligned_so_stands_at_the_top_of_its_row(qtbot):
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    row, high, middle, top = FlowRow(holder), QWidget(), QWidget(), QWidget()
+    for widget, height in ((high, 90), (middle, 30), (top, 30)):
+        widget.setFixedSize(50, height)
+        row.addWidget(widget)
+    row.setAlignment(top, Qt.AlignmentFlag.AlignTop)
+    holder.resize(400, 90)
+    holder.show()
+    assert (high.y(), middle.y(), top.y()) == (0, 30, 0)

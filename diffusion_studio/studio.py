@@ -227,6 +227,8 @@ class Studio(QObject):
         return page if isinstance(page, Page) else self.pages[FIRST_PAGE]
 
     def _show_header(self) -> None:
+        if not isinstance(self.shell.current_page, Page):
+            return  # the first page is being made, and says so itself
         page, header = self._current(), self.shell.header
         header.set_title(TITLES[page.key])
         header.set_chips(page.chips())

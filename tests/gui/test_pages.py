@@ -46,6 +46,12 @@ def test_that_only_the_page_that_is_shown_is_built_until_the_others_are_built_ah
     assert len(studio.train_page.curves.loss._runs[0].steps) == 3
 
 
+@pytest.mark.parametrize("key", [entry.key for entry in PAGES])
+def test_that_a_window_that_opens_at_a_page_builds_no_other(open_app: Any, key: str) -> None:
+    studio = open_app(page=key, computed=False).studio
+    assert list(studio.pages.there) == [key]
+
+
 def test_that_the_cards_of_a_tour_are_known_before_its_page_is() -> None:
     assert [entry.key for entry in PAGES if entry.cards()] == list(TOURED)
 

@@ -122,7 +122,7 @@ class EquationView(QWidget):
         return True
 
     def heightForWidth(self, width: int) -> int:
-        unknown = width not in self._arranged and self._missing() is not None
+        unknown = width not in self._arranged and (self._waiting or self._missing() is not None)
         if unknown:  # how long its LaTeX is says nothing of how high it will be
             return max(round(self._held), self.minimumSizeHint().height())
         height = self._arranged_in(width)[1]

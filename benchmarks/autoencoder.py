@@ -3,7 +3,8 @@
     python -m benchmarks.autoencoder [overhead] [window]
 
 overhead  seconds per step of the loop (events, looks, EMA) ÷ of a bare loop (forward, backward, optimizer)
-          of the same network on one ready-made batch; taken in turns.
+          of the same network on one ready-made batch; taken in turns of some 30 ms. A round is long enough
+          for a look or two.
 window    how late a timer of 10 ms comes while a VAE trains and the pointer moves over the plane of codes,
           and how long after each move its picture is there.
 """
@@ -23,14 +24,15 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.measuring import against, interleaved, paired_ratio, say_machine, share_within, table
+from benchmarks.measuring import against, in_step, paired_ratio, pieced, say_machine, share_within, table
 
 if TYPE_CHECKING:
     from diffusion_studio.app import App
     from diffusion_studio.engine.autoencoder.session import CodeSession
 
 OVERHEAD, LATE, FOLLOWS = 1.05, 0.016, 0.033
-ROUNDS, STEPS, SECONDS = 10, 60, 15.0
+ROUNDS, SECONDS = 12, 15.0
+TURNS = {"mlp": (12, 40), "conv": (2, 30)}  # steps of one turn, and turns of a round
 MOVES = 30  # ms between two moves of the pointer
 
 
@@ -80,11 +82,12 @@ def measure_overhead(folder: Path) -> None:
     from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
 
     rows = []
-    for network in ("mlp", "conv"):
+    for network, (steps, turns) in TURNS.items():
         changes = {"code.network": network, "training.seconds": 0, "training.checkpoint_every": 10_000_000}
         config = with_values(VAEConfig(), changes.items())
         session = new_session(folder / network, config, torch.device("cpu"), Control())
-        bare, whole = interleaved([bare_loop(session, STEPS), trainer_loop(session, STEPS)], ROUNDS)
+        sides = [pieced(loop(session, steps), turns) for loop in (bare_loop, trainer_loop)]
+        bare, whole = in_step(sides, 0, ROUNDS)
         ratio = paired_ratio(whole, bare)
         times = (f"{1000 * median(bare):.2f}", f"{1000 * median(whole):.2f}")
         rows.append((f"digits, {network}", *times, f"{ratio:.3f}", f"≤ {OVERHEAD}", against(ratio, OVERHEAD)))

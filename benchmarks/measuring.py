@@ -44,6 +44,11 @@ def in_step(sides: Sequence[Callable[[], Iterator[int]]], seconds: float, least:
     return found
 
 
+def pieced(work: Callable[[], int], pieces: int) -> Callable[[], Iterator[int]]:
+    """A side for `in_step` whose rounds are so many pieces of `work`, which says how many units it did."""
+    return lambda: (work() for _ in range(pieces))
+
+
 def _round(sides: Sequence[Callable[[], Iterator[int]]], turn: int) -> list[float]:
     """Seconds per unit of each side; which of them begins changes from piece to piece."""
     running, spent, units = [side() for side in sides], [0.0] * len(sides), [0] * len(sides)

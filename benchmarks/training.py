@@ -3,7 +3,8 @@
     python -m benchmarks.training [overhead] [window] [company] [forecast]
 
 overhead  seconds per step of the trainer (batches, metrics, EMA, gradient clipping, events) ÷ of a bare loop
-          (forward, backward, optimizer) of the same network with ready-made tensors; taken in turns.
+          (forward, backward, optimizer) of the same network with ready-made tensors; taken in turns, a step
+          or two each. Both compute whole batches: what is chosen by measurement is the business of `company`.
           Previews and checkpoints are off, then on.
 window    images per second with the window open, the Train page visible and plotting ÷ without a window, and
           how late a timer of 10 ms comes meanwhile.
@@ -33,8 +34,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.measuring import (
     against,
-    interleaved,
+    in_step,
     paired_ratio,
+    pieced,
     say_machine,
     share_within,
     table,
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from diffusion_studio.engine.training.session import Session
 
 OVERHEAD, SHARE, LAG = 1.05, 0.90, 0.050
-ROUNDS = 10
+ROUNDS, TURNS = 12, 10  # of the overhead, and turns in each of them
 WARM_UP, MEASURED, WATCHED, PAIRS = 3.0, 10.0, 4.0, 4  # seconds, seconds, seconds, turns of each
 RGB: dict[str, object] = {"model.width": 32, "training.batch_size": 32}
 
@@ -142,12 +144,13 @@ def measure_overhead(folder: Path) -> None:
     }
     rows = []
     digits: dict[str, object] = {}
-    cases = (("digits, batch 128", "digits", digits, 8), ("32×32 RGB, batch 32", crops, RGB, 6))
-    for name, source, changes, steps in cases:
+    cases = (("digits, batch 128", "digits", digits), ("32×32 RGB, batch 32", crops, RGB))
+    for name, source, changes in cases:
         for extras, more in (("off", off), ("on", {})):
-            session = session_for(folder / f"{name}-{extras}", source, {**changes, **more})
-            sides = [bare_loop(session, steps), trainer_loop(session, steps)]
-            bare, whole = interleaved(sides, ROUNDS)
+            whole_batches = {**changes, **more, "training.parts": 1}
+            session = session_for(folder / f"{name}-{extras}", source, whole_batches)
+            sides = [pieced(loop(session, 1), TURNS) for loop in (bare_loop, trainer_loop)]
+            bare, whole = in_step(sides, 0, ROUNDS)
             ratio = paired_ratio(whole, bare)
             verdict = against(ratio, OVERHEAD) if extras == "off" else ""
             precision = session.learner.precision

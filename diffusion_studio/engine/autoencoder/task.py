@@ -29,6 +29,7 @@ from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, V
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent, CheckpointError
 from diffusion_studio.engine.training.batches import DataOrder
 from diffusion_studio.models.kl_autoencoder import as_diffusers
+from diffusion_studio.models.still import still
 
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
 KL_CONFIG, KL_WEIGHTS = "vae/config.json", "vae/diffusion_pytorch_model.safetensors"  # as diffusers has them
@@ -129,7 +130,7 @@ class AutoencoderTask:
 
     def model(self, step: int) -> CodeModel:
         """A copy of the averaged network that training no longer touches."""
-        return CodeModel(self.config, copy.deepcopy(self.average), step)
+        return CodeModel(self.config, still(self.average), step)
 
     def _change(self, wish: object, step: int) -> Iterator[Event]:
         if isinstance(wish, KlWeight) and wish.value != self.kl_weight:

@@ -46,6 +46,8 @@ class Descent:
         import_optimizers()
         self._is_near = self.weights[0].device.type == "cpu"  # where reading a number costs nothing
         self._complete = self.weights[0].device.type in ("cpu", "cuda")
+        self._one = torch.ones(())
+        self._was_long = False  # whether the gradient before was about to be shortened, or was
         inner: list[Tensor] = [w for name, w in named.items() if muon and is_inner(name, w)]
         self._matrices = {id(w) for w in inner}  # those that Muon moves
         others = [w for w in self.weights if id(w) not in self._matrices]
@@ -137,19 +139,24 @@ class Descent:
         with torch.no_grad():
             for moved, old in before:  # the optimizer of Apple's GPUs skips nothing
                 moved.copy_(torch.where(sound > 0, moved, old))
-            torch._foreach_lerp_(self._averages, self._learned, [sound * (1 - kept)] * len(self._learned))
+            if skipped is None:
+                torch._foreach_lerp_(self._averages, self._learned, 1 - kept)
+            else:
+                torch._foreach_lerp_(self._averages, self._learned, [sound * (1 - kept)] * len(self._learned))
 
     def _shortened(self, clip: float) -> Tensor | None:
         """Makes the gradient no longer than `clip`; 1 where it is finite, else 0, or None on a processor."""
-        if self._is_near and self._is_short(clip):
-            return torch.ones(())
+        if self._is_near and not self._was_long and self._is_short(clip):
+            return self._one
         gradients = [weight.grad for weight in self.weights if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients, foreach=self._complete)
-        if self._is_near and not torch.isfinite(norm):
-            return None
+        if self._is_near:
+            self._was_long = bool(norm >= _CLEARLY * clip)  # so may the next be
+            if not torch.isfinite(norm):
+                return None
         if not self._is_near or norm > clip:  # dividing by one would go through all of them once more
             torch.nn.utils.clip_grads_with_norm_(self._learned, clip, norm, foreach=self._complete)
-        return torch.isfinite(norm).float()
+        return self._one if self._is_near else torch.isfinite(norm).float()
 
     def _is_short(self, clip: float) -> bool:
         """Whether it is finite and needs no shortening, however its squares are added up."""

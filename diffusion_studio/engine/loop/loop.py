@@ -163,7 +163,7 @@ class _Loop:
         """The loss of each step since the last time."""
         if not self._losses:
             return np.empty(0, np.float32)
-        losses = torch.stack([loss.mean() for loss in self._losses]).float().cpu().numpy()
+        losses = torch.stack([loss.mean() if loss.ndim else loss for loss in self._losses]).float().cpu().numpy()
         self._losses = []
         self._count_rate()
         return losses

@@ -29,6 +29,7 @@ from diffusion_studio.engine.runs.checkpoints import CheckpointContent, Checkpoi
 from diffusion_studio.models.energy_mlp import EnergyNetwork
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.score_mlp import PlaneNetwork, ScoreMLP
+from diffusion_studio.models.still import still
 
 BATCH = 512  # more steps are worth more than calmer ones
 TELL_EVERY = 0.06  # seconds between two pictures of the learned field
@@ -128,7 +129,7 @@ class PlaneTask:
 
     def denoiser(self) -> NetworkDenoiser[PlaneNetwork | EnergyNetwork]:
         """A copy of the averaged network that training no longer touches."""
-        return self._reading(copy.deepcopy(self._average).requires_grad_(False))
+        return self._reading(still(self._average))
 
     @property
     def _gives_energy(self) -> bool:

@@ -58,9 +58,10 @@ class MetricsLog:
         self.flush()
 
     def losses(self, first_step: int, losses: NDArray[np.float32]) -> None:
-        """The losses of consecutive steps."""
+        """The losses of consecutive steps; a line of them is put together by hand, there are so many."""
         for step, loss in enumerate(losses.tolist(), start=first_step):
-            self._add("loss", step, {"loss": loss})
+            value = repr(loss) if math.isfinite(loss) else "null"
+            self._lines.append(f'{{"kind":"loss","segment":{self.segment},"step":{step},"loss":{value}}}')
 
     def errors(self, record: TimestepRecord, last: bool = False) -> None:
         """Errors by timestep, if the last ones were long ago."""

@@ -54,6 +54,19 @@ def test_that_a_loss_that_is_no_number_is_null(tmp_path: Path) -> None:
     assert [line["loss"] for line in lines_of(tmp_path / "metrics.jsonl", "loss")] == [0.5, None, None]
 
 
+def test_that_a_line_of_a_loss_is_written_as_every_other_one(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path, 0)
+    log.losses(1, np.array([0.1, 1e-9, 3e20, -2.0, np.nan], np.float32))
+    log.close(5)
+    written = path.read_text("ascii").splitlines()
+    assert written == [json.dumps(json.loads(line), separators=(",", ":")) for line in written]
+    losses = [{"kind": "loss", "segment": 1, "step": n, "loss": loss} for n, loss in enumerate(
+        [*map(float, np.array([0.1, 1e-9, 3e20, -2.0], np.float32)), None], start=1
+    )]  # fmt: skip
+    assert [json.loads(line) for line in written[1:-1]] == losses
+
+
 def test_that_a_line_that_was_cut_is_ended_and_the_next_start_is_another_one(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     first = MetricsLog(path, 0)

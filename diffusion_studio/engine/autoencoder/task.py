@@ -36,6 +36,8 @@ KL_CONFIG, KL_WEIGHTS = "vae/config.json", "vae/diffusion_pytorch_model.safetens
 DRAWS = 21  # stream of the counter
 _WORD = 2**64 - 1
 MOST_IN_MEMORY = 64 << 20  # bytes of images as numbers
+AHEAD = 1 << 18  # bytes of images that are picked at once, for several steps: a call costs more than its rows
+_LINE = 64  # bytes of a line of the cache, at the begin of which every batch lies
 WARMUP = 50  # steps over which the learning rate grows
 NEVER_BELOW = 0.002  # share of the learning rate that is left at the end
 
@@ -70,6 +72,8 @@ class AutoencoderTask:
         self._descent = Descent(self.network, self.average)
         self._pixels = _in_memory(images, numbers, device)
         self._order = DataOrder(len(numbers), config.seed)
+        self._ahead = _steps_ahead(4 * self.size * math.prod(shape))
+        self._picked, self._picked_from = torch.empty(0), -1  # images of some steps, and which is the first
         self._generator = torch.Generator(device)
         self._dims = math.prod(shape)
         self.kl_weight = config.kl_weight if isinstance(config, VAEConfig) else 0.0
@@ -105,15 +109,24 @@ class AutoencoderTask:
 
     def _batch(self, number: int) -> Tensor:
         """Images in [−1, 1], some of them mirrored where the config asks for it. (B, C, H, W)"""
-        places = self._order.slice(number * self.size, self.size)
         if self._pixels is not None:
-            x = self._pixels.index_select(0, sent(torch.from_numpy(places), self.device))
+            x = self._rows(self._pixels, number)
         else:
+            places = self._order.slice(number * self.size, self.size)
             x = _as_pixels(self._images.images[self._numbers[places]], self.device)
         if self.config.data.flip:
             mirrored = torch.rand(len(x), generator=self._generator, device=self.device) < 0.5
             x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
         return x
+
+    def _rows(self, pixels: Tensor, number: int) -> Tensor:
+        """The images of a step, out of those that were picked for it and its neighbours."""
+        first = number - number % self._ahead
+        if first != self._picked_from:
+            places = self._order.slice(first * self.size, self._ahead * self.size)
+            picked = pixels.index_select(0, sent(torch.from_numpy(places), self.device))
+            self._picked, self._picked_from = picked.unflatten(0, (self._ahead, self.size)), first
+        return self._picked[number - first]
 
     # --- telling ----------------------------------------------------------------------------------------
 
@@ -169,6 +182,15 @@ def _in_memory(images: ImageSet, numbers: NDArray[np.int64], device: torch.devic
     if 4 * len(numbers) * images.images[0].size > MOST_IN_MEMORY:
         return None
     return _as_pixels(images.images[numbers], device)
+
+
+def _steps_ahead(size: int) -> int:
+    """For how many steps images are picked at once.
+
+    Args:
+        size: of a batch, in bytes.
+    """
+    return max(1, AHEAD // size) if size % _LINE == 0 else 1
 
 
 def _as_pixels(images: NDArray[np.uint8], device: torch.device) -> Tensor:

@@ -102,23 +102,25 @@ class _Loop:
 
     def _steps(self) -> Telling:
         self._clock = time.perf_counter()
-        while not self._over:
+        while (share := self._share) < 1 and not self.control.stopped:
             if self.control.paused:
                 yield from self._save_on_the_way(SKIPS_BEFORE_PAUSE - 1)
                 yield from self._pause()
                 continue
-            if wishes := self.control.wishes:
+            if self.control.asked:
+                wishes = self.control.wishes
                 yield from self._tell()
                 self.control.forget(wishes)  # what the task did not take would be asked for ever
-            self._step()
+                share = self._share
+            self._step(share)
             if self._clock - self._told >= TELL_EVERY:
                 yield from self._tell()
             if self._save_due:
                 yield from self._save_on_the_way(0)
 
-    def _step(self) -> None:
+    def _step(self, share: float) -> None:
         counters = self.counters
-        self._losses.append(self.task.step(counters.step, self._share))
+        self._losses.append(self.task.step(counters.step, share))
         counters.step += 1
         counters.position += self.task.size
         now = time.perf_counter()
@@ -133,14 +135,10 @@ class _Loop:
         return self.limits.share(self.counters.step, self.counters.seconds)
 
     @property
-    def _over(self) -> bool:
-        return self._share >= 1 or self.control.stopped
-
-    @property
     def _save_due(self) -> bool:
-        every = self.limits.save_every
-        by_steps = every > 0 and self.counters.step % every == 0
-        late = self.counters.seconds - self._saved_seconds >= self.limits.save_seconds
+        limits = self.limits
+        by_steps = limits.save_every > 0 and self.counters.step % limits.save_every == 0
+        late = self.counters.seconds - self._saved_seconds >= limits.save_seconds
         return self._others.reached and (self._others.owed or by_steps or late)
 
     # --- telling --------------------------------------------------------------------------------------
@@ -163,7 +161,8 @@ class _Loop:
         """The loss of each step since the last time."""
         if not self._losses:
             return np.empty(0, np.float32)
-        losses = torch.stack([loss.mean() if loss.ndim else loss for loss in self._losses]).float().cpu().numpy()
+        means = [loss.mean() if loss.ndim else loss for loss in self._losses]
+        losses = torch.stack(means).float().cpu().numpy()
         self._losses = []
         self._count_rate()
         return losses

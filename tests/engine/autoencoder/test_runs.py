@@ -21,7 +21,8 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
 from diffusion_studio.engine.runs.run import Run, kind_of, list_runs
-from support.codes import CPU, code_config, trained_in
+from diffusion_studio.engine.training.batches import DataOrder
+from support.codes import CPU, code_config, spectrum_images, trained_in
 
 KINDS = ("ae", "vae", "hvae")
 
@@ -85,6 +86,17 @@ def test_that_a_killed_one_goes_on_bit_for_bit(tmp_path):
     one, other = endless(), endless()
     resumed = limited(tmp_path / "run", one, kept + 15)
     assert same(resumed.task, limited(tmp_path / "plain", other, kept + 15).task)
+
+
+@pytest.mark.parametrize("size", [16, 15, 4096], ids=["several at once", "no whole lines", "one"])
+def test_that_the_images_of_a_step_are_those_of_its_place_in_the_data(size):
+    images = spectrum_images()
+    config = code_config(training__batch_size=size)
+    task = AutoencoderTask(config, images, np.arange(images.count), CPU, Control())
+    order = DataOrder(images.count, config.seed)
+    for number in (0, 1, 255, 256, 257, 3, 700):
+        expected = images.images[order.slice(number * size, size)] / np.float32(127.5) - 1
+        assert np.array_equal(task._batch(number).numpy(), expected), number
 
 
 def test_that_losses_that_are_no_numbers_pause_it_and_change_nothing(tmp_path):

@@ -125,7 +125,7 @@ class AutoencoderTask:
         if first != self._picked_from:
             places = self._order.slice(first * self.size, self._ahead * self.size)
             picked = pixels.index_select(0, sent(torch.from_numpy(places), self.device))
-            self._picked, self._picked_from = picked.unflatten(0, (self._ahead, self.size)), first
+            self._picked, self._picked_from = picked.view(self._ahead, self.size, *pixels.shape[1:]), first
         return self._picked[number - first]
 
     # --- telling ----------------------------------------------------------------------------------------

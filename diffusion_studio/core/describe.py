@@ -149,36 +149,35 @@ class Knob:
         return next((word for known, word in self.words if known == value), "")
 
     def under(self, prefix: str) -> Knob:
-        return replace(self, path=f"{prefix}.{self.path}" if prefix else self.path)
+        return replace(self, path=f"{prefix}.{self.path}") if prefix else self
 
 
 def knobs(choice: Choice, prefix: str = "") -> tuple[Knob, ...]:
     """Every parameter of `choice`, nested ones by dotted path; a family's `kind` comes first."""
     found: list[Knob] = []
-    for name, info in type(choice).model_fields.items():
+    for name in type(choice).model_fields:
         value = getattr(choice, name)
         if isinstance(value, Member):
-            found.append(_family_knob(name, info, value).under(prefix))
+            found.append(_family_knob(type(choice), name, value).under(prefix))
         if isinstance(value, Choice):
             found += knobs(value, f"{prefix}.{name}" if prefix else name)
         elif not (isinstance(choice, Member) and name == "kind"):
-            found.append(_knob(name, info).under(prefix))
+            found.append(_knob(type(choice), name).under(prefix))
     return tuple(found)
 
 
-def _family_knob(name: str, info: FieldInfo, value: Member) -> Knob:
-    base = _family_base(type(value))
-    options = tuple((kind, cls.title) for kind, cls in members(base).items())
-    default = info.get_default(call_default_factory=True)
+def _family_knob(holder: type[Choice], name: str, value: Member) -> Knob:
+    plain = _knob(holder, name)
+    options = tuple((kind, cls.title) for kind, cls in members(_family_base(type(value))).items())
     return replace(
-        _knob(name, info),
+        plain,
         path=f"{name}.kind",
         type="family",
-        default=default.kind,
+        default=plain.default.kind,
         options=options,
         formula=type(value).formula,
         source=type(value).source,
-        help=f"{info.description} {type(value).title}: {type(value).summary}",
+        help=f"{plain.help} {type(value).title}: {type(value).summary}",
     )
 
 
@@ -216,7 +215,10 @@ def every_knob(choice: Choice) -> tuple[Knob, ...]:
     return tuple(found.values())
 
 
-def _knob(name: str, info: FieldInfo) -> Knob:
+@functools.cache
+def _knob(holder: type[Choice], name: str) -> Knob:
+    """The parameter that a class describes by one of its fields: asked for at every edit of any."""
+    info = holder.model_fields[name]
     extra: dict[str, Any] = dict(info.json_schema_extra) if isinstance(info.json_schema_extra, dict) else {}
     pairs = extra.pop("words", [])
     words = tuple((tuple(v) if isinstance(v, list | tuple) else v, word) for v, word in pairs)

@@ -55,6 +55,8 @@ class Shell(QMainWindow):
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.stack.addWidget(self._waiting)
         self._pages: dict[str, QWidget] = {}
+        self._painting = QTimer(self, interval=0, singleShot=True)
+        self._painting.timeout.connect(partial(self.stack.setUpdatesEnabled, True))
         self._painted = False
         self.rail.set_items(items)
         self.rail.selected.connect(self.page_requested)
@@ -112,8 +114,11 @@ class Shell(QMainWindow):
     def show_page(self, key: str) -> None:
         self.rail.set_current(key)
         page = self._pages.get(key)
-        if page is not None:
+        if page is not None and page is not self.stack.currentWidget():
+            self.stack.setUpdatesEnabled(False)  # it is painted in a turn of its own, once it stands
             self.stack.setCurrentWidget(page)
+            self._painting.start()
+        if page is not None:
             page.setFocus()
 
     @property

@@ -160,3 +160,8 @@ def test_that_another_language_keeps_its_capitals_and_has_its_decimal_mark(germa
         "msg": "Value error, Zeiten fehlen",
     }
     assert explained(complaint) == "process: Zeiten fehlen (given: 0,5)."
+
+
+def test_that_what_is_described_once_is_not_put_together_again_for_every_choice():
+    first, again = ({k.path: k for k in knobs(Sample(steps=n))} for n in (10, 20))
+    assert first == again and first["steps"] is again["steps"]

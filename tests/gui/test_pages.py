@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QObject
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.engine.files import places
@@ -77,3 +78,43 @@ def test_that_a_panel_has_its_room_back_once_the_main_area_needs_less(qtbot: Any
     workspace.setSizes([600, 400])
     workspace.resize(1200, 700)
     assert workspace.sizes()[1] == workspace.wanted_sizes()[1] == 400
+
+
+def test_that_a_page_stands_before_it_is_painted_and_nothing_else_is_seen_in_between(
+    qtbot: Any, open_app: Any
+) -> None:
+    """What a person does is heard between the two; the page before is seen until the new one is whole."""
+    app = open_app(page="theory")
+    stack, painted = app.shell.stack, Painted()
+    for page in ("runs", "theory"):
+        app.studio.show_page(page)
+        qtbot.wait(50)
+    stack.installEventFilter(painted)
+    app.studio.show_page("runs")
+    assert stack.currentWidget() is app.studio.runs_page and not stack.updatesEnabled()
+    QCoreApplication.sendPostedEvents()  # as before any turn
+    assert not painted.times
+    qtbot.waitUntil(lambda: painted.times > 0)
+    assert stack.updatesEnabled() and app.studio.runs_page.updatesEnabled()
+    app.studio.show_page("runs")  # it is there
+    assert stack.updatesEnabled()
+
+
+def test_that_train_shows_its_form_anew_only_where_other_codes_are_offered(
+    open_app: Any, monkeypatch: Any
+) -> None:
+    page = open_app(page="train").studio.train_page
+    shown: list[Any] = []
+    monkeypatch.setattr(page.panel.form, "set_choice", shown.append)
+    page.come_into_sight(None)
+    assert not shown
+    page.panel.offer_codes([("/somewhere", "a code")], page.model.state.config)
+    assert len(shown) == 1
+
+
+class Painted(QObject):
+    times = 0
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        self.times += event.type() == QEvent.Type.Paint
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ _ENTRIES = FileCache[Entry | None]()
 
 def read_entry(run: Path) -> tuple[Entry, str]:
     """What is written about a run, and why it cannot be read, as a sentence; an absent one is empty."""
+    if not os.path.lexists(run / ENTRY):  # of most runs nothing is written
+        return Entry(), ""
     try:
         entry = _ENTRIES.of(run / ENTRY, lambda: _entry(json_inside(run, ENTRY, MOST_BYTES)))
     except FileNotFoundError:

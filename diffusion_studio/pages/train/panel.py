@@ -122,8 +122,9 @@ class TrainPanel(QWidget):
 
     def offer_codes(self, codes: Sequence[tuple[str, str]], config: RunConfig) -> None:
         """These (path, name), beside the pixels."""
-        self._codes = dict(codes)
-        self._show_codes(config)
+        if dict(codes) != self._codes:
+            self._codes = dict(codes)
+            self._show_codes(config)
 
     def _show_codes(self, config: RunConfig) -> None:
         """Offers pixels, and the codes that there are; one that was chosen elsewhere stays."""

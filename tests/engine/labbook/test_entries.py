@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from diffusion_studio.engine.labbook import entries
 from diffusion_studio.engine.labbook.entries import (
     BROKEN,
     ENTRY,
@@ -108,3 +109,8 @@ def test_that_tagging_several_changes_what_they_have_in_common_and_keeps_their_o
 def test_that_files_about_a_run_are_called_like_it_where_any_system_takes_them(run, name, file):
     write_entry(run, Entry(name))
     assert file_name(run) == file
+
+
+def test_that_nothing_is_looked_into_for_a_run_of_which_nothing_is_written(run, monkeypatch):
+    monkeypatch.setattr(entries, "json_inside", lambda *_: pytest.fail("looked into"))
+    assert read_entry(run) == (Entry(), "") and called(run) == run.name

@@ -1,11 +1,11 @@
 """Does a picture come back that was carried to its noise, with the settings that a person finds?
 
-    python -m benchmarks.inversion [--steps 600] [--seconds 30] [--count 8]
+    python -m benchmarks.inversion [--steps 600] [--seconds 30] [--count 8] [--pictures FOLDER]
 
-Two trainings: the digits, and 400 colour pictures of 16 × 16 that are made here, a disc on a ground. Then
-pictures are inverted and brought back through the command line's own spec, without further calls, with one
-as by default, and with two beyond that. The figure is the root mean square in grey levels of 256, over all
-pictures.
+Two trainings: the digits, and 400 colour pictures of 16 × 16 that are made here, a disc on a ground; or one
+of a folder. Then pictures are inverted and brought back through the command line's own spec, without further
+calls, with one as by default, and with two beyond that. The figure is the root mean square in grey levels of
+256, over all pictures.
 """
 
 from __future__ import annotations
@@ -75,13 +75,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--count", type=int, default=8)
+    parser.add_argument("--pictures", type=Path, help="train on this folder alone")
     options = parser.parse_args()
     length = ("--steps", str(options.steps)) if options.steps else ("--seconds", str(options.seconds))
     say_machine()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        colour = discs(folder / "discs")
-        data = {"digits": digits(folder / "some", options.count), "colour discs": sorted(colour.iterdir())}
+        if options.pictures:
+            colour = options.pictures
+            data = {colour.name: sorted(colour.iterdir())}
+        else:
+            colour = discs(folder / "discs")
+            data = {"digits": digits(folder / "some", options.count), "colour discs": sorted(colour.iterdir())}
         rows = []
         for name, files in data.items():
             run, source = folder / name.replace(" ", "-"), "digits" if name == "digits" else str(colour)

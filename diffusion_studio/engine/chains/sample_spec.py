@@ -13,7 +13,7 @@ from diffusion_studio.core.guidance.guides import (
     ClassifierFree,
     ConstantGuidance,
 )
-from diffusion_studio.core.process.spacing import AnySpacing, TrailingSpacing
+from diffusion_studio.core.process.spacing import AnySpacing, TrailingSpacing, halved
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.samplers import DDIM, AnySampler
 from diffusion_studio.core.steps.clipping import AnyClipping, Clip, as_clipping
@@ -72,10 +72,14 @@ class SampleSpec(Choice):
     def times(self, tables: Tables) -> tuple[int, ...]:
         """The visited times, from noise to image; from where images are carried to, if chains begin there.
 
+        An image that is inverted takes finer steps at the end, unless the times are a list given by hand.
+
         Raises:
             Refused: more steps than T, or a time beyond it.
         """
         times = self.spacing.times(tables, self.steps)
+        if self.start.is_inverted and not self.spacing.is_given:
+            times = halved(times)
         if self.start.height == 1:
             return times
         first = max(1, round(self.start.height * tables.steps))

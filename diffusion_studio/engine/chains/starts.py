@@ -47,6 +47,7 @@ class Start(Member):
     """A rule for the first state of the chain."""
 
     family: ClassVar[str] = tr("First states")
+    is_inverted: ClassVar[bool] = False  # whether images are carried up to their noise, step by step
 
     @property
     def height(self) -> float:
@@ -122,13 +123,15 @@ class NoisedStart(ImageStart):
 
 class InvertedStart(ImageStart):
     kind: Literal["inverted"] = "inverted"
+    is_inverted: ClassVar[bool] = True
     images: tuple[str, ...] = _images(tr("The images that are carried to their noise."))
     share: float = _height()
     rounds: int = _rounds()
     title: ClassVar[str] = tr("image, inverted")
     summary: ClassVar[str] = tr(
         "DDIM run upwards finds the noise that an image comes from. The network is asked at s, where a step "
-        "begins; diffusers' DDIMInverseScheduler asks it at t."
+        "begins; diffusers' DDIMInverseScheduler asks it at t. Below the smallest τ its halves are visited too, "
+        "down to t = 1: without them no state has an x̂₀ that is the whole picture."
     )
     formula: ClassVar[str] = (
         r"x_t = \sqrt{\bar\alpha_t}\,\hat x_0(x_s) + \sqrt{1-\bar\alpha_t}\,\hat\varepsilon(x_s)"
@@ -141,6 +144,7 @@ class InvertedStart(ImageStart):
 
 class InterpolatedStart(ImageStart):
     kind: Literal["interpolated"] = "interpolated"
+    is_inverted: ClassVar[bool] = True
     images: tuple[str, ...] = _images(tr("Two images; the chains begin between their noises."))
     share: float = _height()
     rounds: int = _rounds()

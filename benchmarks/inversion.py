@@ -86,7 +86,8 @@ def main() -> None:
             data = {colour.name: sorted(colour.iterdir())}
         else:
             colour = discs(folder / "discs")
-            data = {"digits": digits(folder / "some", options.count), "colour discs": sorted(colour.iterdir())}
+            some = digits(folder / "some", options.count)
+            data = {"digits": some, "colour discs": sorted(colour.iterdir())}
         rows = []
         for name, files in data.items():
             run, source = folder / name.replace(" ", "-"), "digits" if name == "digits" else str(colour)

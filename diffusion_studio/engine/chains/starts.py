@@ -130,8 +130,8 @@ class InvertedStart(ImageStart):
     title: ClassVar[str] = tr("image, inverted")
     summary: ClassVar[str] = tr(
         "DDIM run upwards finds the noise that an image comes from. The network is asked at s, where a step "
-        "begins; diffusers' DDIMInverseScheduler asks it at t. Below the smallest τ its halves are visited too, "
-        "down to t = 1: without them no state has an x̂₀ that is the whole picture."
+        "begins; diffusers' DDIMInverseScheduler asks it at t. Below the smallest τ its halves are visited "
+        "too, down to t = 1: without them no state has an x̂₀ that is the whole picture."
     )
     formula: ClassVar[str] = (
         r"x_t = \sqrt{\bar\alpha_t}\,\hat x_0(x_s) + \sqrt{1-\bar\alpha_t}\,\hat\varepsilon(x_s)"

@@ -275,7 +275,7 @@ def test_that_an_inverted_picture_is_approached_in_halves(kind):
 
 
 def test_that_what_a_network_takes_for_noise_comes_back_all_the_same(files):
-    """Exact for a distribution that holds some pixels for nearly flat, which those of the pictures are not."""
+    """Exact for a distribution that holds some pixels for nearly flat, which those given are not."""
     narrow = torch.logspace(-1.3, 0, 64, dtype=torch.float64).view(1, 8, 8)
     source = Source("folder", "exact", GaussianDenoiser(tables(1000), 0.0, narrow), (8, 8), 1, ())
     start = InvertedStart(images=files, share=0.9, rounds=3)

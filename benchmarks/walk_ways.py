@@ -265,7 +265,10 @@ class Finder(Way):
         self.hand.key("Ctrl+K")
         self.hand.waitUntil(palette.line.hasFocus)
         self.hand.keyClicks(palette.line, words)
-        self.hand.waitUntil(lambda: palette.line.text() == words)
+        try:
+            self.hand.waitUntil(lambda: palette.line.text() == words)
+        except TimeoutError:
+            raise TimeoutError(f"“{words}” was typed, “{palette.line.text()}” stands there.") from None
 
     def _find(self, page: str, entry: Entry) -> None:
         commands = self.studio.commands

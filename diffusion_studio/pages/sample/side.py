@@ -61,6 +61,7 @@ class SampleSide(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._made: dict[str, QWidget] = {}
+        self._bringing = False  # the plot of how far A and B are apart into sight
         self._state: SampleState | None = None
         self.tabs = Segmented(tr("What is looked at beside the pictures"), stretch=True)
         self.tabs.set_options(TABS)
@@ -120,6 +121,9 @@ class SampleSide(QWidget):
         inside = QWidget()
         fill(inside, *self._cards.values())
         self._curves = FillColumn(inside)
+        bar = self._curves.verticalScrollBar()
+        bar.rangeChanged.connect(self._bring)
+        bar.actionTriggered.connect(lambda: self._keep_bringing(False))
         self.set_extras(comparing=False, inverting=False)  # not before: what has no parent is a window
         return self._curves
 
@@ -131,10 +135,22 @@ class SampleSide(QWidget):
         """Which plots take part."""
         self._cards[self.apart_plot].setVisible(comparing)
         self._cards[self.error_plot].setVisible(inverting)
+        self._keep_bringing(self._bringing and comparing)
 
     def bring_apart(self) -> None:
-        """Scrolls to the plot of how far A and B are from each other."""
-        self._curves.ensureWidgetVisible(self._cards[self.apart_plot])
+        """Scrolls to the plot of how far A and B are from each other, also when it finds its place later.
+
+        A person who scrolls meanwhile is left where they are.
+        """
+        self._keep_bringing(True)
+        self._bring()
+
+    def _keep_bringing(self, on: bool) -> None:
+        self._bringing = on
+
+    def _bring(self) -> None:
+        if self._bringing:
+            self._curves.ensureWidgetVisible(self._cards[self.apart_plot])
 
     def _make_by_hand(self) -> QWidget:
         self.by_hand = ByHandPanel()

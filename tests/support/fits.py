@@ -31,6 +31,7 @@ from diffusion_studio.widgets.plots.legend import LegendLine
 
 CONTROLS = (QAbstractButton, QComboBox, QAbstractSlider, QLineEdit, Segmented, Timeline)
 _PATIENCE = 20  # looks at a window in which labels and layouts still ask each other for room
+_SMALLEST = 16  # pixels of a picture
 _SLACK = 1  # pixels lost to rounding
 _MOST_LETTERS = 40  # of a name that a person gave: it may end in an ellipsis
 
@@ -49,7 +50,8 @@ def faults(window: QWidget) -> list[str]:
 def _faults_now(window: QWidget) -> list[str]:
     seen = [widget for widget in window.findChildren(QWidget) if _is_seen(widget, window)]
     found = [fault for widget in seen for fault in _text_faults(widget)]
-    found += [fault for widget in seen for fault in (*_crushed(widget), *_sideways(widget), *_flat(widget))]
+    for look in (_crushed, _sideways, _flat, _tiny):
+        found += [fault for widget in seen for fault in look(widget)]
     found += [fault for widget in seen if _is_control(widget) for fault in _reach_faults(widget, window)]
     return found
 
@@ -154,6 +156,12 @@ def _crushed(widget: QWidget) -> Iterator[str]:
     """Plots need some height before they say anything."""
     if isinstance(widget, BasePlot) and widget.canvas.height() < LEAST - 8:
         yield f"{_name(widget)}: its curves have {widget.canvas.height()} pixels of height"
+
+
+def _tiny(widget: QWidget) -> Iterator[str]:
+    """Something can be seen in a picture."""
+    if isinstance(widget, ImageGrid) and widget.count and widget.tile_rect(0).width() < _SMALLEST:
+        yield f"{_name(widget)}: pictures of {widget.tile_rect(0).width():.0f} pixels"
 
 
 def _flat(widget: QWidget) -> Iterator[str]:

@@ -14,8 +14,14 @@ from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
-ROOM, LEAST, PLOT = 240, 180, 249  # pixels: for the strip, for a strip in a low window, for the plot
+ROOM, LEAST, PLOT = 280, 200, 228  # pixels: for the strip, for a strip in a low window, for the plot
 ADHERENCE, RECALL, DIVERSITY, LIKENESS = tr("obeys"), tr("recall"), tr("variety"), tr("likeness")
+
+
+class _Close(ImageGrid):
+    """Ten rows of pictures are larger close to each other."""
+
+    apart = 2
 
 
 class GuidancePanel(QWidget):
@@ -30,7 +36,7 @@ class GuidancePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        self.strip = ImageGrid(tr("Each class with each γ"), centre=True)
+        self.strip = _Close(tr("Each class with each γ"), centre=True)
         self.strip.selected.connect(self._choose)
         self.strip.setToolTip(
             tr("One noise, led to each class (rows) with each γ (columns). A click takes that γ.")

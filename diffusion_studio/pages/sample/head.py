@@ -80,7 +80,9 @@ class SampleHead(QWidget):
         self.layouts.set_value(state.pictures.layout)
         self._looks = self._looks + 1 if state.chains.busy else 0
         slow = self._looks > SOON
-        self.about.setText(_about(state, slow))
+        words = _about(state, slow)
+        self.about.setText(words)
+        self.about.set_short(words.removeprefix(f"{WORDS[state.pictures.view]} · "))
         self.halt.setVisible(slow)
         self.resume.setVisible(not state.chains.busy and bool(state.progress))
 

@@ -67,6 +67,12 @@ _CHAINS = (
 )  # fmt: skip
 
 
+_RULES = {
+    "η = 1, σ² the best": tr("η = 1, σ² the best"), "η = ½, σ² the best": tr("η = ½, σ² the best"),
+}  # fmt: skip
+"""What an evaluation calls its chains, in the language of the window; the others are formulas."""
+
+
 class RunChoice(QuietCombo):
     """The runs, newest first."""
 
@@ -271,10 +277,11 @@ class BoundView(QWidget):
 def _cost_lines(chains: Sequence[Mapping[str, Any]]) -> dict[str, Line]:
     """The bound by S, one line for each kind of chain."""
     looks = itertools.cycle(_CHAINS)
-    return {
-        cost["rule"]: Line(np.asarray(cost["steps"], np.float64), np.asarray(cost["bits"]), *look)
-        for cost, look in zip(chains, looks, strict=False)
-    }
+    lines = {}
+    for cost, look in zip(chains, looks, strict=False):
+        name = _RULES.get(cost["rule"], cost["rule"])
+        lines[name] = Line(np.asarray(cost["steps"], np.float64), np.asarray(cost["bits"]), *look)
+    return lines
 
 
 def _measured_on(evaluation: Mapping[str, Any], elbo: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QColorDialog, QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from diffusion_studio.core.words import number, plural, tr
@@ -14,13 +14,31 @@ from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.scrolling import ScrollColumn
 from diffusion_studio.widgets.images.grid import ImageGrid
+from diffusion_studio.widgets.images.grid_plan import GAP
 from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plots.bars import BarSeries, OccupancyBars
 
 SHAPE = ("data.resolution", "data.fit", "data.background")
 CLASSES = 20  # with a bar of their own
 LETTERS = 18  # of the name of a class beside its bar
+SIDE = 32  # pixels of a picture at least
 NARROW = 290  # pixels that the fields and the bars need
+
+
+class _Pictures(ImageGrid):
+    """Says when it has other room, and for how many pictures."""
+
+    resized = Signal()
+
+    @property
+    def room(self) -> int:
+        """How many pictures with words below them are not too small to be seen."""
+        below = self.fontMetrics().height() + GAP
+        return max(1, (self.width() + GAP) // (SIDE + GAP)) * max(1, self.height() // (SIDE + below))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
 
 
 class ImagesView(QWidget):
@@ -32,7 +50,9 @@ class ImagesView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.pictures = ImageGrid(tr("Images as the network will see them"), selectable=False)
+        self.pictures = _Pictures(tr("Images as the network will see them"), selectable=False)
+        self.pictures.resized.connect(self._show_pictures)
+        self._shown: Overview | None = None
         self.form = Form(((tr("As the network sees them"), list(SHAPE)),))
         self.form.edited.connect(self.edited)
         self.form.edit_finished.connect(self.settled)
@@ -109,14 +129,20 @@ class ImagesView(QWidget):
         self.pictures.set_empty_text(
             tr("The images are being read …") if state.reading is not None else tr("There are no images yet.")
         )
-        self.pictures.set_images(None if found is None else found.pictures)
-        self.pictures.set_captions(() if found is None else found.captions)
+        self._shown = found
+        self._show_pictures()
         for card in (self.facts, self.classes, self.left_out):
             card.setVisible(found is not None)
         if found is not None:
             self._show_facts(found)
             self._show_classes(found)
             self._show_left_out(found.left_out)
+
+    def _show_pictures(self) -> None:
+        """As many as can be seen in the room that there is."""
+        found, room = self._shown, self.pictures.room
+        self.pictures.set_images(None if found is None else found.pictures[:room])
+        self.pictures.set_captions(() if found is None else found.captions[:room])
 
     def _show_facts(self, found: Overview) -> None:
         _clear(self._fact_rows)

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
 from diffusion_studio.widgets.images.grid_menu import open_menu
-from diffusion_studio.widgets.images.grid_plan import GridMarks, GridPlan, paint_marks, planned
+from diffusion_studio.widgets.images.grid_plan import GAP, GridMarks, GridPlan, paint_marks, planned
 from diffusion_studio.widgets.images.mosaic import (
     OPAQUE,
     Images,
@@ -56,6 +56,7 @@ class ImageGrid(QWidget):
 
     selected = Signal(int)
     save_failed = Signal(str)  # a sentence
+    apart = GAP  # pixels between two pictures
 
     def __init__(
         self,
@@ -278,7 +279,8 @@ class ImageGrid(QWidget):
     def _planned(self) -> GridPlan | None:
         if self._plan is None and self._words is not None:
             shape, ratio, metrics = self._words.shape, self.devicePixelRatioF(), self.fontMetrics()
-            self._plan = planned(shape, self.size(), ratio, self._marks, metrics, self._centre, self._columns)
+            how = (self._marks, metrics, self._centre, self._columns, self.apart)
+            self._plan = planned(shape, self.size(), ratio, *how)
         return self._plan
 
     def _composed(self, plan: GridPlan) -> QImage:

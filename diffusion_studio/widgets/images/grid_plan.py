@@ -64,13 +64,13 @@ class GridPlan:
 
 def planned(
     shape: tuple[int, int, int], size: QSize, ratio: float, marks: GridMarks, metrics: QFontMetrics,
-    centre: bool = True, columns: int | None = None,
+    centre: bool = True, columns: int | None = None, apart: int = GAP,
 ) -> GridPlan:  # fmt: skip
     """The plan for pictures (N, H, W) of `shape` in a widget of `size`, with room for what is written."""
     count, height, width = shape
     top = round(marks.room_above(metrics) * ratio)
     area = (int(size.width() * ratio), int(size.height() * ratio) - top)
-    between = round(GAP * ratio)
+    between = round(apart * ratio)
     gap = (between, between + round(marks.room_below(metrics) * ratio))
     found = fit(count, (width, height), area, gap, centre, columns)
     return GridPlan(replace(found, origin=(found.origin[0], found.origin[1] + top)), ratio)

@@ -213,9 +213,13 @@ def subscripted(text: str) -> str:
     return re.sub(r"_(?:\{([^}]*)\}|(\w))", r"<sub>\1\2</sub>", html.escape(text, quote=False))
 
 
+_PLACES = r"eq\.|algorithm|figure|lemma|theorem|table"  # in a source
+
+
 def unbroken(text: str) -> str:
     """The text with what belongs together kept on a line, as t = 100 and eq. 7; none begins with a dot."""
-    text = re.sub(r"\b(eq\.|algorithm|figure|lemma|theorem|table) (?=[\dA-Z])", "\\1\u00a0", text)
+    text = re.sub(rf"\b({_PLACES}) (?=[\dA-Z])", "\\1\u00a0", text)
+    text = re.sub(rf"(?<![,;]) (?=({_PLACES})\u00a0)", "\u00a0", text)
     return text.replace(" = ", "\u00a0=\u00a0").replace(" · ", "\u00a0· ")
 
 

@@ -167,7 +167,11 @@ def test_that_indices_are_lowered():
 
 def test_that_what_is_equal_to_something_stays_beside_it():
     assert unbroken("λ at t = 100") == "λ at t\u00a0=\u00a0100"
-    assert unbroken("Luo eq. 7; EDM algorithm 2 · §C") == "Luo eq.\u00a07; EDM algorithm\u00a02\u00a0· §C"
+    assert (
+        unbroken("Luo eq. 7; EDM algorithm 2 · §C")
+        == "Luo\u00a0eq.\u00a07; EDM\u00a0algorithm\u00a02\u00a0· §C"
+    )
+    assert unbroken("Ho et al. 2020, eq. 4") == "Ho et al. 2020, eq.\u00a04"
 
 
 def test_that_the_figures_follow_the_chosen_schedule(app, qtbot):

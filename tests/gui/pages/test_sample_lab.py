@@ -217,6 +217,21 @@ def test_that_a_and_b_are_three_grids(qtbot, app, page, model, press):
     assert not page.side.apart_plot.isVisible()
 
 
+def test_that_the_plot_of_a_and_b_comes_into_sight_in_a_small_window(qtbot, app, page):
+    app.shell.resize(960, 640)
+    (scene,) = (a for a in page.tour.cards[0].actions if a.title == "DDIM, other noise z")
+    page.tour.go(0)
+    page.tour.take(scene)
+    plot = page.side.apart_plot
+    settle(qtbot, app)
+    qtbot.waitUntil(lambda: plot.visibleRegion().boundingRect().height() == plot.height())
+    bar = page.side._curves.verticalScrollBar()
+    bar.triggerAction(bar.SliderAction.SliderToMinimum)  # by a person, who stays there
+    page.side.eps_plot.setMinimumHeight(page.side.eps_plot.height() + 100)
+    qtbot.waitUntil(lambda: page.side.eps_plot.height() >= page.side.eps_plot.minimumHeight())
+    assert bar.value() == 0
+
+
 def test_that_a_sample_is_chosen_in_all_three(qtbot, page, model, press):
     press(Key.Key_C)
     second = page.pictures.second

@@ -258,14 +258,12 @@ class ImageGrid(QWidget):
             index = self.index_at(event.pos())
             known = self._tooltips[index : index + 1] if index is not None else ()
             text = known[0] if known else ""
-            QToolTip.showText(event.globalPos(), text, self, self._tile_area(index))
+            area = QRect() if index is None else self.tile_rect(index).toAlignedRect()
+            QToolTip.showText(event.globalPos(), text, self, area)
             return True
         if event.type() == QEvent.Type.DevicePixelRatioChange:
             self._relayout()
         return super().event(event)
-
-    def _tile_area(self, index: int | None) -> QRect:
-        return QRect() if index is None else self.tile_rect(index).toAlignedRect()
 
     def _select(self, index: int) -> None:
         if index != self.selection:
@@ -279,8 +277,9 @@ class ImageGrid(QWidget):
     def _planned(self) -> GridPlan | None:
         if self._plan is None and self._words is not None:
             shape, ratio, metrics = self._words.shape, self.devicePixelRatioF(), self.fontMetrics()
-            how = (self._marks, metrics, self._centre, self._columns, self.apart)
-            self._plan = planned(shape, self.size(), ratio, *how)
+            self._plan = planned(
+                shape, self.size(), ratio, self._marks, metrics, self._centre, self._columns, self.apart
+            )
         return self._plan
 
     def _composed(self, plan: GridPlan) -> QImage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 
 import numpy as np
 import pyqtgraph as pg
@@ -21,12 +22,15 @@ from diffusion_studio.widgets.plots.math import Floats
 
 LEAST = 92  # pixels of height for curves and their axis
 _REST = 25  # a plot that takes long to draw rests so many times as long
+_APART = 0.001  # s: two plots that are due in one turn of the event loop follow closer than that
 _SMOOTH_UP_TO = 4000  # points; longer curves are drawn without antialiasing
 _DOT = 7  # pixels, of a value that stands alone: Qt draws no line that has no length
 
 
 class BasePlot(ExportingWidget):
     """A plot under a legend line. Setters store; a visible plot repaints at most `max_hz` times a second."""
+
+    _drawn_at = 0.0  # s, when the last of all plots was drawn
 
     def __init__(self, name: str, max_hz: float = 10.0, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,7 +55,7 @@ class BasePlot(ExportingWidget):
         self._cost = 0.0  # ms that the last drawing took
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.paint_now)
+        self._timer.timeout.connect(self._take_turn)
         self.readout = Readout(self.canvas)
         self.canvas.viewport().setMouseTracking(True)
         self.canvas.viewport().installEventFilter(self)
@@ -110,6 +114,13 @@ class BasePlot(ExportingWidget):
             elapsed = self._clock.elapsed() if self._clock.isValid() else interval
             self._timer.start(max(0, round(interval - elapsed)))
 
+    def _take_turn(self) -> None:
+        """Draws, unless another plot just did: the window lives between two of them."""
+        if perf_counter() - BasePlot._drawn_at < _APART:
+            self._timer.start(0)
+        else:
+            self.paint_now()
+
     def paint_now(self) -> None:
         """Draw what is stored, if it has changed."""
         if not self._dirty:
@@ -127,6 +138,7 @@ class BasePlot(ExportingWidget):
         self.canvas.scene().prepareForPaint()  # now, or the first painting asks for a second one
         self.canvas.renew()
         self._cost = self._clock.nsecsElapsed() / 1e6
+        BasePlot._drawn_at = perf_counter()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -1,12 +1,14 @@
+from itertools import pairwise
+
 import numpy as np
 import pyqtgraph as pg
 import pytest
-from PySide6.QtCore import QEvent, QObject, QPoint
+from PySide6.QtCore import QEvent, QObject, QPoint, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
 
 from diffusion_studio.widgets.look.theme import theme
-from diffusion_studio.widgets.plots import ChainPlot, Curve, Line, XYPlot
+from diffusion_studio.widgets.plots import ChainPlot, Curve, Line, XYPlot, base
 
 X = np.linspace(0, 100, 11)
 
@@ -188,3 +190,25 @@ def test_that_plots_that_change_in_one_turn_are_painted_in_one(shown):
         plot.paint_now()
     settle()
     assert painted.times == 1
+
+
+def test_that_plots_that_are_due_at_once_are_drawn_one_a_turn(qtbot, shown, monkeypatch):
+    plots = [curve(name) for name in "abcd"]
+    shown(*plots)
+    order, draw, now = [], XYPlot._draw, [1.0]
+    monkeypatch.setattr(XYPlot, "_draw", lambda plot: (order.append(plot), draw(plot)))
+    monkeypatch.setattr(base, "perf_counter", lambda: now[0])
+
+    def pass_on():
+        order.append(None)
+        now[0] += 1.0
+
+    pulse = QTimer(interval=0)
+    pulse.timeout.connect(pass_on)
+    pulse.start()
+    for plot in plots:
+        plot.set_lines(lines(0.5))
+        plot._timer.start(0)
+    qtbot.waitUntil(lambda: len(set(order)) == 5)
+    pulse.stop()
+    assert all(None in (one, other) for one, other in pairwise(order))

@@ -18,7 +18,7 @@ from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscri
 class IdentityCard(Card):
     """Both forms, why they are the same, and their numbers."""
 
-    def __init__(self, identity: Identity, numbers: Sequence[Compared]) -> None:
+    def __init__(self, identity: Identity) -> None:
         super().__init__()
         self.set_title(identity.title, identity.source)
         sides = FlowRow(spacing=24)
@@ -27,6 +27,9 @@ class IdentityCard(Card):
             words.setWordWrap(True)
             add_side(sides, words, latex)
         self.body.addLayout(sides)
+
+    def compare(self, identity: Identity, numbers: Sequence[Compared]) -> None:
+        """Says why they are the same, with the numbers of both."""
         words = rich_label(subscripted(unbroken(identity.why)))
         words.setWordWrap(True)
         self.body.addWidget(words)
@@ -76,5 +79,9 @@ class IdentitiesView(Scrolled):
         for identity in identities:
             numbers = identity.numbers()
             yield
-            self.add(IdentityCard(identity, numbers))
+            card = IdentityCard(identity)
+            yield
+            card.compare(identity, numbers)
+            yield
+            self.add(card)
             yield

@@ -92,7 +92,7 @@ def shown_number(value: float) -> str:
 class ErratumCard(Card):
     """As printed beside corrected, why, and the numbers that decide it."""
 
-    def __init__(self, erratum: Erratum, numbers: Sequence[Deciding]) -> None:
+    def __init__(self, erratum: Erratum) -> None:
         super().__init__()
         self._title.setTextFormat(Qt.TextFormat.RichText)
         self.set_title(subscripted(erratum.title), erratum.place)
@@ -100,6 +100,9 @@ class ErratumCard(Card):
         for name, latex in ((tr("as printed"), erratum.printed), (tr("corrected"), erratum.corrected)):
             add_side(sides, label(name, "section"), latex)
         self.body.addLayout(sides)
+
+    def decide(self, erratum: Erratum, numbers: Sequence[Deciding]) -> None:
+        """Says why, with the numbers that show it."""
         words = rich_label(subscripted(unbroken(erratum.why)))
         words.setWordWrap(True)
         self.body.addWidget(words)
@@ -170,7 +173,11 @@ class ErrataView(Scrolled):
         for erratum in errata:
             numbers = erratum.numbers()
             yield
-            self.add(ErratumCard(erratum, numbers))
+            card = ErratumCard(erratum)
+            yield
+            card.decide(erratum, numbers)
+            yield
+            self.add(card)
             yield
 
 
@@ -220,7 +227,14 @@ class AlgorithmsView(Scrolled):
 
     def __init__(self, algorithms: Sequence[Algorithm]) -> None:
         super().__init__(tr("Algorithms"))
-        self.fill(self.add(self._card(algorithm)) for algorithm in algorithms)
+        self.fill(self._cards(algorithms))
+
+    def _cards(self, algorithms: Sequence[Algorithm]) -> Iterator[None]:
+        for algorithm in algorithms:
+            card = self._card(algorithm)
+            yield
+            self.add(card)
+            yield
 
     def _card(self, algorithm: Algorithm) -> Card:
         card, box = Card(), AlgorithmBox()

@@ -83,7 +83,7 @@ def test_that_data_says_where_the_images_of_a_run_are_now(said, tmp_path):
         assert "were moved, --data on the command line says where they are, or" in complaint(errors)
     far = ["--data", tmp_path / "far"]
     assert said("evaluate", run, "--elbo", "--images", "2", *far)[0] == 0
-    assert said("train-classifier", run, "--steps", "1", *far)[0] == 0
+    assert said("train-classifier", run, "--steps", "1", "--set", "width=8", *far)[0] == 0
     assert said("train", zoo, "--run", run, "--resume", "--steps", "2", *far)[0] == 0
     assert Run.open(run).config.data.source == str(tmp_path / "far")
     code, _, errors = said("train", zoo, "--run", tmp_path / "new", *far)

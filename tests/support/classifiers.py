@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from support.tiny import CPU, begin, finish, tiny_config
 
 BRIGHT, DARK = 153, 102  # ±0.2 in the range [−1, 1]
 NORM = 0.2 * 8  # ‖m‖ of both patterns, which are m and −m
+NARROW = partial(ClassifierSpec, width=8, batch_size=16)  # measuring it takes a fifth of the time
 QUICK = ClassifierSpec(steps=3, seconds=0, width=8, batch_size=16)
 
 

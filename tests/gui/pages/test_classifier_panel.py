@@ -9,11 +9,17 @@ from diffusion_studio.engine.classifier.accuracy import AccuracyCurve
 from diffusion_studio.engine.classifier.files import read_card
 from diffusion_studio.pages.sample.classifier_panel import EXACT, LEARNED, USE, ClassifierPanel
 from diffusion_studio.pages.sample.side import CLASSIFIER, CURVES
+from diffusion_studio.viewmodels.sample import classifier as module
 from diffusion_studio.viewmodels.sample.classifier import ClassifierState
-from support.classifiers import make_run, write_two_patterns
+from support.classifiers import NARROW, make_run, write_two_patterns
 from support.window import settle
 
 CURVE = AccuracyCurve(t=(1, 500, 1000), accuracy=(1.0, 0.6, 0.1))
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    monkeypatch.setattr(module, "ClassifierSpec", NARROW)
 
 
 @pytest.fixture

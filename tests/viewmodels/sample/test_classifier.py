@@ -12,9 +12,10 @@ from diffusion_studio.engine.classifier.files import CARD, FOLDER, read_card
 from diffusion_studio.engine.classifier.training import AccuracyMeasured
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.checkpoints import list_checkpoints
+from diffusion_studio.viewmodels.sample import classifier as module
 from diffusion_studio.viewmodels.sample.classifier import ClassifierModel, ClassifierState
 from diffusion_studio.viewmodels.sample.sources import SourceCache
-from support.classifiers import make_run, train_on, write_two_patterns
+from support.classifiers import NARROW, make_run, train_on, write_two_patterns
 from support.tiny import CPU, write_pictures
 
 
@@ -28,6 +29,11 @@ def made(tmp_path_factory):
 @pytest.fixture
 def run(made, tmp_path):
     return shutil.copytree(made, tmp_path / "run")
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    monkeypatch.setattr(module, "ClassifierSpec", NARROW)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def reverse_kernel(tables: Tables, t: int, s: int, variance: float, noise_varian
         raise Refused(
             tr(
                 "No reverse kernel keeps the marginals with σ² = {variance:.6g} at s = {s}: σ² must lie "
-                "between 0 and 1 − ᾱ_s = {room:.6g} (Lemma 3.1).",
+                "between 0 and 1 − ᾱₛ = {room:.6g} (Lemma 3.1).",
                 variance=variance,
                 s=s,
                 room=room,

@@ -55,8 +55,8 @@ class Shell(QMainWindow):
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.stack.addWidget(self._waiting)
         self._pages: dict[str, QWidget] = {}
-        self._painting = QTimer(self, interval=0, singleShot=True)
-        self._painting.timeout.connect(partial(self.stack.setUpdatesEnabled, True))
+        self._centre, self._painting = QWidget(), QTimer(self, interval=0, singleShot=True)
+        self._painting.timeout.connect(partial(self._centre.setUpdatesEnabled, True))
         self._painted = False
         self.rail.set_items(items)
         self.rail.selected.connect(self.page_requested)
@@ -68,7 +68,7 @@ class Shell(QMainWindow):
         self.set_acts({})
 
     def _lay_out(self) -> None:
-        centre = QWidget()
+        centre = self._centre
         row = QHBoxLayout(centre)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
@@ -112,12 +112,12 @@ class Shell(QMainWindow):
         self.stack.addWidget(page)
 
     def show_page(self, key: str) -> None:
-        self.rail.set_current(key)
         page = self._pages.get(key)
         if page is not None and page is not self.stack.currentWidget():
-            self.stack.setUpdatesEnabled(False)  # it is painted in a turn of its own, once it stands
+            self._centre.setUpdatesEnabled(False)  # painted in a turn of its own, with its name
             self.stack.setCurrentWidget(page)
             self._painting.start()
+        self.rail.set_current(key)
         if page is not None:
             page.setFocus()
 

@@ -89,7 +89,8 @@ def test_that_a_page_stands_before_it_is_painted_and_nothing_else_is_seen_in_bet
     for page in ("runs", "theory"):
         app.studio.show_page(page)
         qtbot.wait(50)
-    stack.installEventFilter(painted)
+    for part in (stack, app.shell.header, app.shell.rail):
+        part.installEventFilter(painted)
     app.studio.show_page("runs")
     assert stack.currentWidget() is app.studio.runs_page and not stack.updatesEnabled()
     QCoreApplication.sendPostedEvents()  # as before any turn

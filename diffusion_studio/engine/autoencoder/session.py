@@ -23,6 +23,7 @@ from diffusion_studio.engine.loop.loop import Training, finishing, trained
 from diffusion_studio.engine.loop.run_keeper import kept_in, resume
 from diffusion_studio.engine.loop.task import Counters, Limits
 from diffusion_studio.engine.machine.devices import device_name
+from diffusion_studio.engine.machine.helper_threads import work_as_is_fastest
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, FitSpec
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
@@ -144,6 +145,8 @@ def _training(session: CodeSession) -> Training:
         yield from keeper.all_heard(_opening(session))
         seen, training = None, trained(task, session.control, limits_of(spec), keeper, counters)
         while True:
+            if task.device.type == "cpu":  # other programs come and go; looked at once a second
+                work_as_is_fastest()
             try:
                 event = next(training)
             except StopIteration as end:

@@ -88,6 +88,15 @@ def test_that_a_killed_one_goes_on_bit_for_bit(tmp_path):
     assert same(resumed.task, limited(tmp_path / "plain", other, kept + 15).task)
 
 
+def test_that_a_training_asks_again_and_again_whether_other_programs_are_beside(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "diffusion_studio.engine.autoencoder.session.work_as_is_fastest", lambda: asked.append(1)
+    )
+    _, told = trained_in(tmp_path / "run", code_config("vae"))
+    assert len(asked) > len(told) / 2  # between its events
+
+
 @pytest.mark.parametrize("size", [16, 15, 4096], ids=["several at once", "no whole lines", "one"])
 def test_that_the_images_of_a_step_are_those_of_its_place_in_the_data(size):
     images = spectrum_images()

@@ -21,5 +21,10 @@ def test_that_nothing_stays_english_and_nothing_is_cut(code: str) -> None:
 
 
 def test_that_a_word_outside_of_brackets_is_found() -> None:
-    assert unmarked("⟦a ⟦b⟧ c⟧: DDPM, x̂₀ <b>⟦d⟧</b>") == unmarked("Luo eq. 130") == []
+    assert (
+        unmarked("⟦a ⟦b⟧ c⟧: DDPM, x̂₀ <b>⟦d⟧</b>")
+        == unmarked("Luo eq. 130")
+        == unmarked("Luo\u00a0eq.\u00a0130")
+        == []
+    )
     assert unmarked("⟦a⟧ steps of DDPM") == ["steps"]

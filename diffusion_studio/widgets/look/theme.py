@@ -213,7 +213,7 @@ def subscripted(text: str) -> str:
     return re.sub(r"_(?:\{([^}]*)\}|(\w))", r"<sub>\1\2</sub>", html.escape(text, quote=False))
 
 
-_PLACES = r"eq\.|algorithm|figure|lemma|theorem|table"  # in a source
+_PLACES = r"eq\.|algorithm|figure|lemma|proposition|table|theorem"  # in a source
 
 
 def unbroken(text: str) -> str:

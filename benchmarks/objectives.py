@@ -262,7 +262,8 @@ def measure_record(folder: Path, density: str) -> None:
         metrics.add(step, np.ones(1, np.float32), replace(task.by_timestep(), step=step))
 
     record, written = least(task.by_timestep), least(write)
-    averages = least(lambda: session.averages.add(t.numpy(), errors.numpy()))
+    chance = session.batches.probabilities().numpy()
+    averages = least(lambda: session.averages.add(t.numpy(), errors.numpy(), errors.numpy(), chance))
     learn, draw = (
         least(lambda: session.batches.learn(t, errors)), least(lambda: session.batches.batch(0, 0, 128))
     )  # fmt: skip

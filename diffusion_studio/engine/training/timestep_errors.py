@@ -1,4 +1,4 @@
-"""Running means of the error by timestep, in bins of t."""
+"""Running means of the error and of the loss by timestep, in bins of t."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ def standard_error(spread: Floats, count: NDArray[np.int64], decay: float = DECA
 
 
 class TimestepAverages:
-    """A debiased exponential mean of the error, one for each bin of t.
+    """Debiased exponential means of the error in each bin of t, and of what the bin gives to the loss.
 
     Each single error moves its bin's mean by 1 − decay; the mean is debiased as Adam's moments are, so the
-    first error counts in full.
+    first error counts in full. What a bin gives is a mean of its own: within a bin λ_t may change a
+    thousandfold, and the error with it the other way, so that one cannot be had from the means of both.
 
     Args:
         total: T.
@@ -45,6 +46,12 @@ class TimestepAverages:
         self._square = np.zeros(self.bins)
         self._weight = np.zeros(self.bins)  # 1 − decay^count
         self.count = np.zeros(self.bins, np.int64)
+        self.clear_losses()
+
+    def clear_losses(self) -> None:
+        """Forgets every loss: they are weighted or drawn otherwise from now on."""
+        self._loss = np.zeros(self.bins)
+        self._loss_weight = np.zeros(self.bins)
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -64,9 +71,18 @@ class TimestepAverages:
         """The bin of each time 1 … T."""
         return (t - 1) * self.bins // self.total
 
-    def add(self, t: NDArray[np.int64], error: NDArray[np.float32]) -> None:
-        """Takes errors into account; those that are not finite are left out."""
-        sound = np.isfinite(error)
+    def add(
+        self, t: NDArray[np.int64], error: NDArray[np.float32], loss: NDArray[np.float32], chance: Floats
+    ) -> None:
+        """Takes errors into account; those that are not finite are left out.
+
+        Args:
+            t: when they were made, 1 … T. (n,)
+            error: ρ(ε − ε̂). (n,)
+            loss: what of each was minimised, with its weight and the correction of its density. (n,)
+            chance: p_1 … p_T, with which the times were drawn. (T,)
+        """
+        sound = np.isfinite(error) & np.isfinite(loss)
         bins, values = self.bin_of(t[sound]), error[sound].astype(np.float64)
         number = np.bincount(bins, minlength=self.bins)
         gains = (1 - self.decay) * self.decay ** _later_in_bin(bins, number)
@@ -74,32 +90,30 @@ class TimestepAverages:
         self._mean = keep * self._mean + np.bincount(bins, gains * values, self.bins)
         self._square = keep * self._square + np.bincount(bins, gains * values**2, self.bins)
         self._weight = keep * self._weight + np.bincount(bins, gains, self.bins)
+        given = loss[sound] * np.bincount(self.bin_of(np.arange(1, self.total + 1)), chance)[bins]
+        self._loss = keep * self._loss + np.bincount(bins, gains * given, self.bins)
+        self._loss_weight = keep * self._loss_weight + np.bincount(bins, gains, self.bins)
         self.count += number
 
     def error(self) -> NDArray[np.float64]:
         """Mean error of each bin, NaN where nothing was seen. (bins,)"""
-        return self._debiased(self._mean)
+        return self._debiased(self._mean, self._weight)
 
-    def share(self, weight: Floats) -> Floats:
-        """Share of the loss of each bin: its error times the summed weight of its times; sums to 1. (bins,)
-
-        Args:
-            weight: p_t c_t λ_t for t = 1 … T, c_t the correction of the density.
-        """
-        times = np.bincount(self.bin_of(np.arange(1, self.total + 1)), weight)
-        parts = np.nan_to_num(self.error()) * times
+    def share(self) -> Floats:
+        """Share of each bin in Σ_t p_t c_t λ_t E[error_t]; sums to 1. c_t corrects the density. (bins,)"""
+        parts = np.nan_to_num(self._debiased(self._loss, self._loss_weight))
         total = parts.sum()
         return parts / total if total > 0 else np.full(self.bins, np.nan)
 
     def spread(self) -> NDArray[np.float64]:
         """Standard deviation of single errors in each bin. (bins,)"""
-        variance = self._debiased(self._square) - self.error() ** 2
+        variance = self._debiased(self._square, self._weight) - self.error() ** 2
         spread: NDArray[np.float64] = np.sqrt(np.maximum(variance, 0))
         return spread
 
-    def _debiased(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _debiased(self, values: Floats, weight: Floats) -> Floats:
         debiased = np.full(self.bins, np.nan)
-        np.divide(values, self._weight, out=debiased, where=self._weight > 0)
+        np.divide(values, weight, out=debiased, where=weight > 0)
         return debiased
 
     def state(self) -> dict[str, list[float]]:
@@ -107,6 +121,7 @@ class TimestepAverages:
         return {
             "mean": self._mean.tolist(), "square": self._square.tolist(),
             "weight": self._weight.tolist(), "count": [float(n) for n in self.count],
+            "loss": self._loss.tolist(), "loss_weight": self._loss_weight.tolist(),
         }  # fmt: skip
 
     def restore(self, state: dict[str, list[float]]) -> None:
@@ -114,6 +129,8 @@ class TimestepAverages:
         if len(state.get("mean", ())) == self.bins:
             self._mean, self._square = np.array(state["mean"]), np.array(state["square"])
             self._weight, self.count = np.array(state["weight"]), np.array(state["count"], np.int64)
+        if len(state.get("loss", ())) == self.bins:  # not in those of before
+            self._loss, self._loss_weight = np.array(state["loss"]), np.array(state["loss_weight"])
 
 
 def _later_in_bin(bins: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int64]:

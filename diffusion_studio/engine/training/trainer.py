@@ -76,6 +76,7 @@ class ImageTask:
         self._keeper = keeper
         self._times: list[Tensor] = []  # of each image, on the device, since they were told
         self._errors: list[Tensor] = []
+        self._losses: list[Tensor] = []
         self._previewer = Previewer(session)
         self._forecaster = _forecaster(session)
         self._fastest = 0.0  # images a second so far
@@ -99,7 +100,8 @@ class ImageTask:
         t, result = self.session.step(number, self.session.counters.position)
         self._times.append(t)
         self._errors.append(result.errors)
-        return result.minimised
+        self._losses.append(result.minimised)
+        return self._losses[-1]
 
     def opening(self, before: ObjectiveSpec) -> Iterator[events.Event]:
         """What is told before the first step; `before` is the objective that the run had until now."""
@@ -132,22 +134,23 @@ class ImageTask:
             yield from self._preview()
 
     def _measure(self) -> None:
-        """Copies the errors that were gathered on the device; no step waited for it."""
+        """Copies what was gathered on the device; no step waited for it."""
         if self._errors:
-            t, errors = torch.cat(self._times).cpu().numpy(), torch.cat(self._errors).cpu().numpy()
-            self._times, self._errors = [], []
-            self.session.averages.add(t, errors)
+            gathered = (self._times, self._errors, self._losses)
+            t, errors, losses = (torch.cat(values).cpu().numpy() for values in gathered)
+            self._times, self._errors, self._losses = [], [], []
+            chance = self.session.batches.probabilities().cpu().numpy()
+            self.session.averages.add(t, errors, losses, chance)
 
     def by_timestep(self) -> TimestepRecord:
         """Errors by t, and what weighs them, as they stand."""
         averages, batches = self.session.averages, self.session.batches
         density = batches.probabilities().cpu().numpy()
         weight = self.session.learner.minimised.shown_weight.numpy()[1:]
-        drawn = np.full_like(density, 1 / len(density)) if batches.density.corrects else density
         return TimestepRecord(
             self.session.counters.step, averages.centres, averages.error(), averages.spread(),
             averages.count.copy(), averages.bin_mean(weight), averages.bin_mean(density),
-            averages.share(drawn * weight), self._learned_log_snr(),
+            averages.share(), self._learned_log_snr(),
         )  # fmt: skip
 
     def _learned_log_snr(self) -> NDArray[np.float64] | None:
@@ -210,6 +213,7 @@ class ImageTask:
         message = change_text(before, objective)
         if objective.loss != before.loss:  # the errors were measured in another unit
             self.session.averages.clear()
+        self.session.averages.clear_losses()
         self._keeper.note(step, "objective", message)
         return ObjectiveChanged(step, message, objective)
 

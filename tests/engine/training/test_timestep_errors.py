@@ -25,7 +25,8 @@ def histories(draw: st.DrawFn) -> tuple[int, float, list[list[tuple[int, float]]
 
 def fill(averages: TimestepAverages, chunk: list[tuple[int, float]]) -> None:
     t = np.array([t for t, _ in chunk], np.int64)
-    averages.add(t, np.array([error for _, error in chunk], np.float32))
+    errors = np.array([error for _, error in chunk], np.float32)
+    averages.add(t, errors, 3 * errors, np.full(averages.total, 1 / averages.total))
 
 
 class Slowly:
@@ -57,6 +58,10 @@ def test_that_the_means_equal_a_slow_loop(history: tuple[int, float, list[list[t
     spread = np.sqrt([max(b.mean(2) - b.mean(1) ** 2, 0) for b in bins])
     np.testing.assert_allclose(averages.spread(), spread, rtol=1e-6, atol=1e-4)
     assert averages.count.tolist() == [len(b.seen) for b in bins]
+    times = np.bincount(averages.bin_of(np.arange(1, total + 1)))
+    given = np.nan_to_num([b.mean(1) for b in bins]) * times
+    if given.sum() > 0:
+        np.testing.assert_allclose(averages.share(), given / given.sum(), rtol=1e-6)
 
 
 @given(histories())
@@ -94,13 +99,13 @@ def test_that_up_to_100_times_each_have_a_bin(total: int) -> None:
     averages = TimestepAverages(total)
     assert averages.centres.tolist() == list(range(1, total + 1))
     for t in range(1, total + 1):
-        averages.add(np.array([t]), np.array([float(t)], np.float32))
+        fill(averages, [(t, float(t))])
     assert averages.error().tolist() == pytest.approx(list(range(1, total + 1)))
 
 
 def test_that_the_first_error_counts_in_full() -> None:
     averages = TimestepAverages(50)
-    averages.add(np.array([7]), np.array([3.0], np.float32))
+    fill(averages, [(7, 3.0)])
     assert averages.error()[6] == pytest.approx(3)
     assert np.isnan(np.delete(averages.error(), 6)).all()
 
@@ -110,3 +115,34 @@ def test_that_a_state_of_another_size_is_ignored() -> None:
     averages.restore(TimestepAverages(60).state())
     averages.restore({})
     assert len(averages.error()) == 50
+
+
+def test_that_a_bin_whose_weight_and_error_are_opposed_has_its_true_share():
+    """v under a cosine schedule: the error of ε falls with ᾱ_t, the weight 1/ᾱ_t rises, the loss is level."""
+    total, random = 1000, np.random.default_rng(0)
+    alpha_bar = np.cos(np.arange(1, total + 1) / total * math.pi / 2) ** 2 + 1e-9
+    averages = TimestepAverages(total, decay=0.9999)
+    t = random.integers(1, total + 1, 200_000)
+    losses = random.uniform(0.5, 1.5, len(t)).astype(np.float32)
+    errors = (losses * alpha_bar[t - 1]).astype(np.float32)
+    averages.add(t, errors, losses, np.full(total, 1 / total))
+    np.testing.assert_allclose(averages.share(), 0.01, rtol=0.05)
+    weighted = averages.error() * np.bincount(averages.bin_of(np.arange(1, total + 1)), 1 / alpha_bar)
+    assert weighted[-1] / weighted.sum() > 0.9  # what the means of both would say
+
+
+@pytest.mark.parametrize("corrects", [False, True])
+def test_that_the_share_counts_how_often_a_time_is_drawn(corrects):
+    random = np.random.default_rng(1)
+    chance = np.array([0.1] * 4 + [0.6])
+    loss = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    averages = TimestepAverages(5, decay=0.9999)
+    t = random.choice(np.arange(1, 6), 100_000, p=chance)
+    correction = 1 / (5 * chance) if corrects else np.ones(5)
+    losses = (loss * correction)[t - 1].astype(np.float32)
+    averages.add(t, losses, losses, chance)
+    expected = loss if corrects else loss * chance
+    np.testing.assert_allclose(averages.share(), expected / expected.sum(), rtol=1e-4)
+    averages.clear_losses()
+    assert np.isnan(averages.share()).all()
+    assert np.isfinite(averages.error()).all()

@@ -88,7 +88,7 @@ def test_that_a_page_stands_before_it_is_painted_and_nothing_else_is_seen_in_bet
     stack, painted = app.shell.stack, Painted()
     for page in ("runs", "theory"):
         app.studio.show_page(page)
-        qtbot.wait(50)
+        qtbot.waitUntil(stack.updatesEnabled)
     for part in (stack, app.shell.header, app.shell.rail):
         part.installEventFilter(painted)
     app.studio.show_page("runs")

@@ -152,7 +152,7 @@ def test_that_a_curve_through_the_named_sigmas_is_ddim(tables):
 
 def test_that_a_forbidden_curve_is_refused_with_the_reason(tables):
     curve = SigmaCurve(points=[(0, 0.0), (tables.steps, 1.2)])
-    with pytest.raises(ValueError, match="between 0 and 1 − ᾱ_s"):
+    with pytest.raises(ValueError, match="between 0 and 1 − ᾱₛ"):
         plan(tables, curve, times_of(tables))
 
 

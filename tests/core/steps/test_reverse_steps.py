@@ -48,9 +48,9 @@ def test_that_every_allowed_sigma_keeps_the_marginals(tables, share):
 def test_that_sigma_outside_the_family_is_refused_with_the_reason(tables):
     room = 1 - tables.alpha_bar_at(40)
     reverse_kernel(tables, 50, 40, room, room)
-    with pytest.raises(ValueError, match="between 0 and 1 − ᾱ_s"):
+    with pytest.raises(ValueError, match="between 0 and 1 − ᾱₛ"):
         reverse_kernel(tables, 50, 40, room * (1 + 1e-6), 0.1)
-    with pytest.raises(ValueError, match="between 0 and 1 − ᾱ_s"):
+    with pytest.raises(ValueError, match="between 0 and 1 − ᾱₛ"):
         reverse_kernel(tables, 50, 40, -1e-6, 0.1)
 
 

@@ -217,7 +217,7 @@ _PLACES = r"eq\.|algorithm|figure|lemma|proposition|table|theorem"  # in a sourc
 
 
 def unbroken(text: str) -> str:
-    """The text with what belongs together kept on a line, as t = 100 and Luo eq. 7; none begins with a dot."""
+    """The text with what belongs together on one line, as t = 100 and Luo eq. 7; none begins with a dot."""
     text = re.sub(rf"\b({_PLACES}) (?=[\dA-Z])", "\\1\u00a0", text)
     text = re.sub(rf"(?<![,;]) (?=({_PLACES})\u00a0)", "\u00a0", text)
     return text.replace(" = ", "\u00a0=\u00a0").replace(" · ", "\u00a0· ")

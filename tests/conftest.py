@@ -28,7 +28,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # A heap for each thread, each with holes of its own, would make the processes of the suite twice as large.
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 # What a test writes need not outlive a power cut, and ten thousand such waits take milliseconds each.
-os.fsync = os.fstat  # type: ignore[assignment]  # it refuses the same handles
+os.fsync = os.fstat  # type: ignore[assignment]
 
 settings.register_profile("local", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import field_validator
 
 from diffusion_studio.core.describe import knob
@@ -17,9 +18,31 @@ from diffusion_studio.core.steps.update import Update
 from diffusion_studio.core.words import tr
 
 
+def points_below(
+    times: Sequence[int], sigma: NDArray[np.float64], ceiling: NDArray[np.float64]
+) -> tuple[tuple[float, float], ...]:
+    """Some nine points (t, σ) of a curve close to `sigma`, and as many more as keep it below the ceiling.
+
+    Args:
+        times: where the steps begin, falling. (S,)
+        sigma: their σ. (S,)
+        ceiling: √(1−ᾱ_s), by Lemma 3.1; the last step, to s = 0, takes no noise whatever is drawn. (S,)
+    """
+    t = np.asarray(times, np.float64)
+    values = np.floor(np.minimum(sigma, ceiling) * 0.999e4) / 1e4
+    chosen = set(range(0, len(t), max(1, len(t) // 8)))
+    while True:
+        places = sorted(chosen, reverse=True)  # by rising t
+        over = (np.interp(t, t[places], values[places]) - ceiling)[:-1]
+        if not len(over) or over.max() < 0 or int(over.argmax()) in chosen:
+            return tuple((float(t[k]), float(values[k])) for k in places)
+        chosen.add(int(over.argmax()))
+
+
 class SigmaCurve(Sampler):
     kind: Literal["sigma"] = "sigma"
     rank: ClassVar[int] = 30
+    is_drawn: ClassVar[bool] = True
     points: tuple[tuple[float, float], ...] = knob(
         ((0.0, 0.0),), title=tr("curve"), symbol="σ_t",
         help=tr("Noise of the step that begins at t, as points t:σ with straight lines between them. "

@@ -72,13 +72,14 @@ class SampleSpec(Choice):
     def times(self, tables: Tables) -> tuple[int, ...]:
         """The visited times, from noise to image; from where images are carried to, if chains begin there.
 
-        An image that is inverted takes finer steps at the end, unless the times are a list given by hand.
+        An image that is inverted takes finer steps at the end, unless the times are a list given by hand, or
+        the sampler was drawn over those that there were.
 
         Raises:
             Refused: more steps than T, or a time beyond it.
         """
         times = self.spacing.times(tables, self.steps)
-        if self.start.is_inverted and not self.spacing.is_given:
+        if self.start.is_inverted and not (self.spacing.is_given or self.sampler.is_drawn):
             times = halved(times)
         if self.start.height == 1:
             return times

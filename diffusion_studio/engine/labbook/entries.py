@@ -38,9 +38,8 @@ _ENTRIES = FileCache[Entry | None]()
 
 def read_entry(run: Path) -> tuple[Entry, str]:
     """What is written about a run, and why it cannot be read, as a sentence; an absent one is empty."""
-    if not os.path.lexists(run / ENTRY):  # of most runs nothing is written
-        return Entry(), ""
     try:
+        os.lstat(run / ENTRY)  # of most runs nothing is written
         entry = _ENTRIES.of(run / ENTRY, lambda: _entry(json_inside(run, ENTRY, MOST_BYTES)))
     except FileNotFoundError:
         return Entry(), ""

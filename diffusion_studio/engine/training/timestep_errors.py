@@ -9,6 +9,7 @@ Floats = NDArray[np.float64]
 
 MOST_BINS = 100
 DECAY = 0.998
+COVERED = 0.9  # of the draws, before shares are told
 
 
 def standard_error(spread: Floats, count: NDArray[np.int64], decay: float = DECAY) -> Floats:
@@ -52,6 +53,7 @@ class TimestepAverages:
         """Forgets every loss: they are weighted or drawn otherwise from now on."""
         self._loss = np.zeros(self.bins)
         self._loss_weight = np.zeros(self.bins)
+        self._chance = np.zeros(self.bins)  # of a draw to fall into each
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -90,7 +92,8 @@ class TimestepAverages:
         self._mean = keep * self._mean + np.bincount(bins, gains * values, self.bins)
         self._square = keep * self._square + np.bincount(bins, gains * values**2, self.bins)
         self._weight = keep * self._weight + np.bincount(bins, gains, self.bins)
-        given = loss[sound] * np.bincount(self.bin_of(np.arange(1, self.total + 1)), chance)[bins]
+        self._chance = np.bincount(self.bin_of(np.arange(1, self.total + 1)), chance)
+        given = loss[sound] * self._chance[bins]
         self._loss = keep * self._loss + np.bincount(bins, gains * given, self.bins)
         self._loss_weight = keep * self._loss_weight + np.bincount(bins, gains, self.bins)
         self.count += number
@@ -100,7 +103,12 @@ class TimestepAverages:
         return self._debiased(self._mean, self._weight)
 
     def share(self) -> Floats:
-        """Share of each bin in Σ_t p_t c_t λ_t E[error_t]; sums to 1. c_t corrects the density. (bins,)"""
+        """Share of each bin in Σ_t p_t c_t λ_t E[error_t]; sums to 1. c_t corrects the density. (bins,)
+
+        NaN as long as a tenth of what is drawn falls into bins of which nothing is known yet.
+        """
+        if self._chance[self._loss_weight > 0].sum() < COVERED * self._chance.sum():
+            return np.full(self.bins, np.nan)
         parts = np.nan_to_num(self._debiased(self._loss, self._loss_weight))
         total = parts.sum()
         return parts / total if total > 0 else np.full(self.bins, np.nan)

@@ -22,6 +22,8 @@ from diffusion_studio.widgets.look.theme import ANY_SIZE, label, tabular
 
 GRID_HEIGHT, LOW_GRID = 200, 136  # pixels for the samples: at least, and in a low window
 
+_SHORT = 24  # letters of what is kept on one line
+
 
 class RunCard(QWidget):
     """Passive: it shows what it is given, and says what a person writes."""
@@ -148,8 +150,13 @@ class RunCard(QWidget):
         self.grid.set_images(samples_in(path, self._side))
 
 
+def _held(text: str) -> str:
+    """A time or a number stays on one line; a name may be longer than there is room."""
+    return text.replace(" ", "\u00a0") if len(text) <= _SHORT else text
+
+
 def _facts(run: RunSummary) -> str:
     """What the columns say, and where it is."""
-    told = [f"{column.title} {text}" for column in COLUMNS[3:] if (text := column.words(run))]
-    line = "\u00a0· ".join(fact.replace(" ", "\u00a0") for fact in told)
+    told = [f"{column.title}\u00a0{_held(text)}" for column in COLUMNS[3:] if (text := column.words(run))]
+    line = "\u00a0· ".join(told)
     return "\n".join(filter(None, (line, run.remark, str(run.path))))

@@ -191,9 +191,10 @@ class SampleSide(QWidget):
     def _follow(self, before: SampleState | None, state: SampleState) -> None:
         """The tabs that are there, of what does not come from their own models."""
         facts, position = state.chains.facts, state.player.position
+        moved = before is None or before.chains.facts is not facts or before.player.position != position
         if BY_HAND in self._made and (before is None or before.chains.facts is not facts):
             self.by_hand.show_chain(facts)
-        if CLASSIFIER in self._made and facts.times:
+        if CLASSIFIER in self._made and facts.times and moved:
             self.classifier.set_time(facts.times[position])
         if TRADE in self._made and (before is None or before.parameters != state.parameters):
             self.trade.set_gamma(state.spec.guidance)

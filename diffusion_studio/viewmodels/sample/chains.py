@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.samplers.sigma_curve import points_below
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.distances import distance_to_end
@@ -179,9 +180,7 @@ class Chains(QObject):
             return None
         source = self.record.chain.source
         noise = step_noise_of(Chain(source, fitting(spec, source), self.device))
-        steps = range(0, len(noise.sigma), max(1, len(noise.sigma) // 8))
-        low = np.minimum(noise.sigma, noise.ceiling)
-        return tuple(sorted({(float(noise.times[k]), round(float(low[k]) * 0.999, 4)) for k in steps}))
+        return points_below(noise.times[:-1], noise.sigma, noise.ceiling)
 
     # --- computing --------------------------------------------------------------------------------------
 

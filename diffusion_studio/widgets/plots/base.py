@@ -247,10 +247,12 @@ class BasePlot(ExportingWidget):
         for item in dots:
             item.setExportMode(True)  # as shapes, not as pictures
         self.canvas.keeps = False
-        super()._render(painter)
-        self.canvas.keeps = True
-        for item in dots:
-            item.setExportMode(False)
+        try:
+            super()._render(painter)
+        finally:
+            self.canvas.keeps = True
+            for item in dots:
+                item.setExportMode(False)
 
     def _on_zoom(self, *_: object) -> None:
         self._zoomed = True

@@ -75,10 +75,22 @@ class KeptView(pg.GraphicsView):
         picture = QPixmap(size)
         picture.setDevicePixelRatio(ratio)
         picture.fill(Qt.GlobalColor.transparent)
+        for item in self.items():
+            if isinstance(item, pg.ScatterPlotItem):
+                _draw_dots_for(item, ratio)
         with QPainter(picture) as painter:
             self.render(painter, QRectF(viewport.rect()), viewport.rect())
         super().paintEvent(QPaintEvent(_NOWHERE))  # else the scene, once updated as a whole, tells no more
         return picture
+
+
+def _draw_dots_for(item: pg.ScatterPlotItem, ratio: float) -> None:
+    """Dots are small pictures of their own: pyqtgraph draws them again for a screen, not for a picture."""
+    if item.fragmentAtlas.devicePixelRatio() != ratio:
+        item.fragmentAtlas.setDevicePixelRatio(ratio)
+        item.fragmentAtlas.clear()
+        item.data["sourceRect"] = 0
+        item.updateSpots()
 
 
 class Upright:

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections import deque
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.describe import members, with_values
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.schedules import CosineSchedule, LinearSchedule, Schedule, StraightSchedule
+from diffusion_studio.core.process.spacing import TrailingSpacing
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import (
@@ -40,7 +42,9 @@ from diffusion_studio.core.samplers import (
     UniPC,
 )
 from diffusion_studio.core.samplers.base import Past
+from diffusion_studio.core.samplers.sigma_curve import points_below
 from diffusion_studio.core.steps.clipping import Clip, Unclipped
+from diffusion_studio.core.steps.kernel import posterior_variance
 from support.families import ready
 
 SAMPLERS = members(Sampler)
@@ -606,3 +610,20 @@ def test_that_heun_leaves_the_fall_from_pure_noise_to_euler():
     x = CounterNoise(5).start((50, 1, 4, 4)).double()
     end = run(MemorisingDenoiser(tables, images), Heun(), times_of(tables, 50), x)[-1].x_s
     assert float(end.abs().max()) < 1.2
+
+
+@pytest.mark.parametrize("count", [10, 30, 50, 100, 250])
+@pytest.mark.parametrize("eta", [0.3, 0.6, 1.0])
+def test_that_a_curve_through_the_noise_of_any_chain_is_allowed(count, eta):
+    """Also where few points stand for many steps, near the image, where little is allowed."""
+    tables = Tables.from_betas(LinearSchedule().betas(1000))
+    times = TrailingSpacing().times(tables, count)
+    steps = list(itertools.pairwise(times))
+    sigma = np.array([eta * math.sqrt(posterior_variance(tables, t, s)) for t, s in steps])
+    ceiling = np.array([math.sqrt(1 - tables.alpha_bar[s]) for _, s in steps])
+    points = points_below(times[:-1], sigma, ceiling)
+    curve = SigmaCurve(points=points)
+    for t, s in steps:
+        curve.update(tables, t, s)
+    there = dict(zip(times, sigma, strict=False))
+    assert all(value == pytest.approx(there[t], abs=1.1e-3) for t, value in points)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from diffusion_studio.core.denoisers.exact import GaussianDenoiser
 from diffusion_studio.core.process.spacing import ExplicitSpacing, TrailingSpacing
-from diffusion_studio.core.samplers import DDIM, DDPM
+from diffusion_studio.core.samplers import DDIM, DDPM, SigmaCurve
 from diffusion_studio.core.steps.clipping import Unclipped
 from diffusion_studio.core.steps.inversion import slerp
 from diffusion_studio.engine.chains.chain import Chain
@@ -271,6 +271,8 @@ def test_that_an_inverted_picture_is_approached_in_halves(kind):
     assert halves == (100, 80, 60, 40, 20, 10, 5, 2, 1, 0)
     given = SampleSpec(start=start, spacing=ExplicitSpacing(values=(20, 40)))
     assert given.times(tables(1000)) == (100, 40, 20, 0)
+    drawn = SampleSpec(steps=50, start=start, sampler=SigmaCurve(points=((0.0, 0.01), (1000.0, 0.3))))
+    assert drawn.times(tables(1000)) == (100, 80, 60, 40, 20, 0)
     assert SampleSpec(steps=50).times(tables(1000))[-3:] == (40, 20, 0)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +47,21 @@ def test_that_what_is_written_is_there_again_wherever_the_folder_is_moved(run, t
     assert read_entry(moved) == (WRITTEN, "")
     assert called(moved) == "The first one"
     assert [path.name for path in moved.iterdir()] == [ENTRY]
+
+
+def test_that_one_that_cannot_be_looked_for_is_not_taken_for_none(run, monkeypatch):
+    """A folder of a network that hiccups: what is written next must not take the place of what is there."""
+    lstat = os.lstat
+
+    def hiccup(path, *arguments, **more):
+        if Path(path).name == ENTRY:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return lstat(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "lstat", hiccup)
+    entry, problem = read_entry(run)
+    assert entry == Entry()
+    assert problem.startswith(f"What was written about it ({ENTRY}) cannot be read: ")
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b" " * (2 << 20)])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_studio.engine.training.timestep_errors import MOST_BINS, TimestepAverages
+from diffusion_studio.engine.training.timestep_errors import COVERED, MOST_BINS, TimestepAverages
 
 ERROR = st.floats(0, 100, width=32) | st.sampled_from([math.nan, math.inf])
 
@@ -60,7 +60,8 @@ def test_that_the_means_equal_a_slow_loop(history: tuple[int, float, list[list[t
     assert averages.count.tolist() == [len(b.seen) for b in bins]
     times = np.bincount(averages.bin_of(np.arange(1, total + 1)))
     given = np.nan_to_num([b.mean(1) for b in bins]) * times
-    if given.sum() > 0:
+    seen = [len(b.seen) > 0 for b in bins]
+    if given.sum() > 0 and times[seen].sum() >= COVERED * total:
         np.testing.assert_allclose(averages.share(), given / given.sum(), rtol=1e-6)
 
 
@@ -146,3 +147,11 @@ def test_that_the_share_counts_how_often_a_time_is_drawn(corrects):
     averages.clear_losses()
     assert np.isnan(averages.share()).all()
     assert np.isfinite(averages.error()).all()
+
+
+def test_that_no_share_is_told_before_most_of_what_is_drawn_is_known():
+    averages = TimestepAverages(100)
+    fill(averages, [(t, 1.0) for t in range(1, 90)])
+    assert np.isnan(averages.share()).all()
+    fill(averages, [(90, 1.0)])
+    np.testing.assert_allclose(averages.share(), [1 / 90] * 90 + [0] * 10)

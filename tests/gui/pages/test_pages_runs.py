@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.pages.runs.card import _facts
 from diffusion_studio.pages.runs.table import BY, RunRows
 from diffusion_studio.pages.runs.trash import TrashDialog
 from diffusion_studio.viewmodels.runs.order import Arrangement
@@ -76,6 +77,16 @@ def test_that_a_run_is_listed_with_its_facts(qtbot, run, app):
     assert page.card.grid.count == 4
     assert all(button.isEnabled() for button in page.foot.actions_of_run)
     assert ("runs", "1") in page.chips()
+
+
+def test_that_a_long_name_of_images_does_not_widen_the_panel(app):
+    card = app.studio.runs_page.card
+    least = []
+    for name in ("digits", "photographs of my garden in the summer of the year before last, all of them"):
+        run = RunSummary(Path("a"), "ddpm", False, name, 1000, 0.5, 10**6, 60.0, 0.0, None)
+        card.facts.setText(_facts(run))
+        least.append(card.facts.minimumSizeHint().width())
+    assert least[0] == least[1]
 
 
 def test_that_a_broken_run_says_why_and_offers_nothing_that_cannot_be(qtbot, run, open_app):

@@ -212,3 +212,17 @@ def test_that_plots_that_are_due_at_once_are_drawn_one_a_turn(qtbot, shown, monk
     qtbot.waitUntil(lambda: len(set(order)) == 5)
     pulse.stop()
     assert all(None in (one, other) for one, other in pairwise(order))
+
+
+def test_that_dots_are_as_fine_as_the_picture_they_are_in(qtbot, mode):
+    """Those of another screen are drawn again."""
+    plot = XYPlot("Dots")
+    qtbot.addWidget(plot)
+    plot.set_lines(lines())
+    plot.show()
+    plot.grab()
+    (dots,) = [item for item in plot.canvas.items() if isinstance(item, pg.ScatterPlotItem)]
+    dots.fragmentAtlas.setDevicePixelRatio(3.0)
+    plot.canvas.renew()
+    plot.grab()
+    assert dots.fragmentAtlas.devicePixelRatio() == plot.devicePixelRatioF()

@@ -54,9 +54,17 @@ def test_that_what_was_measured_is_known_again_whatever_the_rule_of_the_steps(mo
     assert model.state.found == FOUND
 
 
+@pytest.fixture
+def frozen():
+    """What was there before is not looked through again and again."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("frozen")
 def test_that_another_denoiser_never_gets_the_numbers_of_one_that_is_gone(model, qtbot):
     """Nor where it lies in the same place of memory."""
-    gc.freeze()  # what was there before is not looked through twenty times
     for seed in range(20):
         source = random_source(seed)
         model.look(chain(source))

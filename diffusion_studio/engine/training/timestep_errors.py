@@ -53,7 +53,7 @@ class TimestepAverages:
         """Forgets every loss: they are weighted or drawn otherwise from now on."""
         self._loss = np.zeros(self.bins)
         self._loss_weight = np.zeros(self.bins)
-        self._chance = np.zeros(self.bins)  # of a draw to fall into each
+        self._chance: Floats = np.zeros(self.bins)  # of a draw to fall into each
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -92,7 +92,8 @@ class TimestepAverages:
         self._mean = keep * self._mean + np.bincount(bins, gains * values, self.bins)
         self._square = keep * self._square + np.bincount(bins, gains * values**2, self.bins)
         self._weight = keep * self._weight + np.bincount(bins, gains, self.bins)
-        self._chance = np.bincount(self.bin_of(np.arange(1, self.total + 1)), chance)
+        times = self.bin_of(np.arange(1, self.total + 1))
+        self._chance = np.bincount(times, chance).astype(np.float64)
         given = loss[sound] * self._chance[bins]
         self._loss = keep * self._loss + np.bincount(bins, gains * given, self.bins)
         self._loss_weight = keep * self._loss_weight + np.bincount(bins, gains, self.bins)

@@ -130,7 +130,7 @@ class EquationView(QWidget):
 
     def _spoken(self) -> str:
         pieces = [t.text or t.latex for t in (*self._formula, *self._numbers, *self._caption)]
-        return " ".join(pieces)
+        return " ".join(pieces).replace("\u00a0", " ")  # what holds words on a line is not said
 
     # layout
 

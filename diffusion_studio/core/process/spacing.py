@@ -64,8 +64,8 @@ def halved(times: tuple[int, ...]) -> tuple[int, ...]:
     """The same times, and between the smallest of them and 0 its halves, down to 1.
 
     On the way up from an image the first step needs a state whose x̂_0 is that image. At noise that can be
-    seen there is none, since the network takes away what it holds for noise in the picture; at t = 1 there is
-    one within a hundredth of a grey level or so, and from there on each step has an inverse.
+    seen there is none, since the network takes away what it holds for noise in the picture; the less
+    noise, the nearer one comes (figures: benchmarks/RESULTS.md, "Carried to noise and back").
 
     Args:
         times: strictly decreasing, ending in 0, as `Spacing.times` gives them.

@@ -94,8 +94,8 @@ class Sampler(Member):
 
     family: ClassVar[str] = tr("Samplers")
     order: ClassVar[int] = 1  # of convergence in the step size; to the data in law where noise is added
-    is_drawn: ClassVar[bool] = False  # by hand over the steps that there were, so that others may be refused
     memory: ClassVar[int] = 0  # how many of the steps before it looks back on
+    is_drawn: ClassVar[bool] = False  # by hand, for the times that there were; it may refuse others
 
     @property
     def uses_learned_variance(self) -> bool:

@@ -39,6 +39,7 @@ class TimestepAverages:
         self.total = total
         self.bins = min(total, MOST_BINS)
         self.decay = decay
+        self._bins = self.bin_of(np.arange(1, total + 1))
         self.clear()
 
     def clear(self) -> None:
@@ -58,15 +59,11 @@ class TimestepAverages:
     @property
     def centres(self) -> NDArray[np.float64]:
         """Mean of the times in each bin, between 1 and T. (bins,)"""
-        times = np.arange(1, self.total + 1)
-        bins = self.bin_of(times)
-        centres: NDArray[np.float64] = np.bincount(bins, times) / np.bincount(bins)
-        return centres
+        return self.bin_mean(np.arange(1.0, self.total + 1))
 
     def bin_mean(self, values: Floats) -> Floats:
         """Mean over each bin of a quantity given for t = 1 … T. (T,) → (bins,)"""
-        bins = self.bin_of(np.arange(1, self.total + 1))
-        means: Floats = np.bincount(bins, values) / np.bincount(bins)
+        means: Floats = np.bincount(self._bins, values) / np.bincount(self._bins)
         return means
 
     def bin_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -92,8 +89,7 @@ class TimestepAverages:
         self._mean = keep * self._mean + np.bincount(bins, gains * values, self.bins)
         self._square = keep * self._square + np.bincount(bins, gains * values**2, self.bins)
         self._weight = keep * self._weight + np.bincount(bins, gains, self.bins)
-        times = self.bin_of(np.arange(1, self.total + 1))
-        self._chance = np.bincount(times, chance).astype(np.float64)
+        self._chance = np.bincount(self._bins, chance).astype(np.float64)
         given = loss[sound] * self._chance[bins]
         self._loss = keep * self._loss + np.bincount(bins, gains * given, self.bins)
         self._loss_weight = keep * self._loss_weight + np.bincount(bins, gains, self.bins)

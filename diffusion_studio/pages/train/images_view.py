@@ -51,8 +51,9 @@ class ImagesView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.pictures = _Pictures(tr("Images as the network will see them"), selectable=False)
-        self.pictures.resized.connect(self._show_pictures)
+        self.pictures.resized.connect(self._fill_room)
         self._shown: Overview | None = None
+        self._room = 0
         self.form = Form(((tr("As the network sees them"), list(SHAPE)),))
         self.form.edited.connect(self.edited)
         self.form.edit_finished.connect(self.settled)
@@ -138,11 +139,15 @@ class ImagesView(QWidget):
             self._show_classes(found)
             self._show_left_out(found.left_out)
 
+    def _fill_room(self) -> None:
+        if self.pictures.room != self._room:
+            self._show_pictures()
+
     def _show_pictures(self) -> None:
         """As many as can be seen in the room that there is."""
-        found, room = self._shown, self.pictures.room
-        self.pictures.set_images(None if found is None else found.pictures[:room])
-        self.pictures.set_captions(() if found is None else found.captions[:room])
+        found, self._room = self._shown, self.pictures.room
+        self.pictures.set_images(None if found is None else found.pictures[: self._room])
+        self.pictures.set_captions(() if found is None else found.captions[: self._room])
 
     def _show_facts(self, found: Overview) -> None:
         _clear(self._fact_rows)

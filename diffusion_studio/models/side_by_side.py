@@ -58,20 +58,28 @@ def handed_on(
     work: Callable[[slice], T], parts: Sequence[slice], device: torch.device, helpers: int | None = None
 ) -> Iterator[T]:
     """As `side_by_side`, but each answer is handed on in its turn and not kept: where parts come one after
-    the other, there is never more than one.
+    the other, there is never more than one. While the turn is that of a part on another thread, the calling
+    one works ahead, by at most as many parts as there are processors.
     """
     if at_once(len(parts), device) == 1:
         yield from map(work, parts)
         return
     alike = _like_here(work, helpers or helpers_for(parts))
-    waiting = deque(_threads().submit(alike, part) for part in parts[1:])
+    waiting = deque((_threads().submit(alike, part), part) for part in parts[1:])
+    early: dict[Future[T], T] = {}  # answers of this thread whose turn has not come
     try:
         yield alike(parts[0])
-        for part in parts[1:]:
-            yield alike(part) if waiting[0].cancel() else waiting[0].result()
+        while waiting:
+            first, _ = waiting[0]
+            while not first.done() and len(early) < PROCESSORS:
+                free = next((one for one in waiting if not one[0].cancelled() and one[0].cancel()), None)
+                if free is None:
+                    break
+                early[free[0]] = alike(free[1])
             waiting.popleft()
+            yield early.pop(first) if first in early else first.result()
     finally:
-        _end(waiting)
+        _end(one for one, _ in waiting)
 
 
 def at_once(parts: int, device: torch.device) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from concurrent.futures import Future
 
 import pytest
 import torch
@@ -58,6 +59,47 @@ def test_that_a_part_whose_thread_is_taken_is_worked_on_here():
     assert side_by_side(lambda part: threading.get_ident(), slices(30, 3), CPU) == [here] * 3
     taken.set()
     assert all(one.result() for one in kept)
+
+
+def test_that_nobody_waits_idly_for_a_turn():
+    """Of four parts by two threads the last is begun while the third is worked on."""
+    first, third, fourth = threading.Event(), threading.Event(), threading.Event()
+    waits = {0: third, 1: first, 2: fourth}  # what a part waits for until it is done
+
+    def work(part):
+        {0: first, 1: first, 2: third, 3: fourth}[part.start].set()
+        assert waits.get(part.start, fourth).wait(60)
+        return part.start
+
+    with processors(2):
+        assert side_by_side(work, slices(4, 4), CPU) == [0, 1, 2, 3]
+
+
+def test_that_no_more_parts_are_worked_on_ahead_than_there_are_processors(monkeypatch):
+    """A thread that gets no processor holds up the others, but not the memory of their answers."""
+    begun, waited_for = threading.Event(), threading.Event()
+    done, done_by_then = [], []
+    result = Future.result
+
+    def waits(future, timeout=None):
+        if not waited_for.is_set():
+            done_by_then.extend(done)
+        waited_for.set()
+        return result(future, timeout)
+
+    def work(part):
+        if part.start == 1:
+            begun.set()
+            assert waited_for.wait(60)
+        elif part.start == 0:
+            assert begun.wait(60)
+        done.append(part.start)
+        return part.start
+
+    monkeypatch.setattr(Future, "result", waits)
+    with processors(2):
+        assert side_by_side(work, slices(9, 9), CPU) == [*range(9)]
+    assert done_by_then == [0, 2, 3]
 
 
 def test_that_every_part_learns_or_infers_as_its_caller_and_computes_alone():

@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
+from diffusion_studio.engine.loop.descent import in_pairs
 from diffusion_studio.engine.machine.ranks import RankError, Ranks
 from support.patience import PATIENCE
 
@@ -44,7 +46,7 @@ class ThreadRanks(Ranks):
 
     def add(self, tensors: Sequence[Tensor]) -> None:
         for tensor, *parts in zip(tensors, *self._all([x.detach().clone() for x in tensors]), strict=True):
-            tensor.detach().copy_(sum(parts[1:], start=parts[0]))
+            tensor.detach().copy_(in_pairs(parts, torch.add))
 
     def tell(self, said: Any) -> None:
         self._all(said)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ _APART = (
 )  # its ends and tables are left to AdamW
 _CLEARLY = 0.95  # share of the longest gradient up to which a quick sum of squares says that it is shorter
 
+T = TypeVar("T")
 Gradient = tuple[Tensor | None, ...]
 """Of each weight; None where it plays no part in the loss."""
 
@@ -93,17 +95,11 @@ class Descent:
         return torch.autograd.grad(loss, [*self.weights, *leaves], allow_unused=True)
 
     def take(self, parts: Iterable[Gradient], leaves: Sequence[Tensor] = ()) -> None:
-        """The sum over the parts of a batch, in their order, in the place of the gradient before."""
-        coming = iter(parts)
-        total = list(next(coming))
-        known = [number for number, said in enumerate(total) if said is not None]
-        for more in coming:
-            sums = torch._foreach_add([total[k] for k in known], [more[k] for k in known])  # type: ignore[misc]
-            for number, found in zip(known, sums, strict=True):
-                total[number] = found
+        """The sum over the parts of a batch, added in pairs, in the place of the gradient before."""
+        total = in_pairs(parts, _sum)
         for leaf, gradient in zip(leaves, total[len(self.weights) :], strict=True):
             leaf.grad = gradient
-        self._lay(tuple(total[: len(self.weights)]))
+        self._lay(total[: len(self.weights)])
 
     def _lay(self, gradient: Gradient) -> None:
         """Each with its weight; on a processor in its place, where one that plays no part leaves 0."""
@@ -201,6 +197,38 @@ class Descent:
                 yield name, weight, ("momentum",), self._muon.state[home], start
             else:
                 yield name, weight, MOMENTS, self._adamw.state[home], start
+
+
+def in_pairs(parts: Iterable[T], add: Callable[[T, T], T]) -> T:
+    """The sum of all, ((1 + 2) + (3 + 4)) + …, so that half of them have in it the sum that they have alone.
+
+    Whoever shares out 2, 4, 8 … of them to as many processes or fewer comes to the same bits. At most one sum
+    of each size is kept on the way.
+
+    Args:
+        parts: at least one; each is asked for when those before it are added.
+    """
+    sums: list[tuple[int, T]] = []
+    for part in parts:
+        size = 1
+        while sums and sums[-1][0] == size:
+            part = add(sums.pop()[1], part)
+            size *= 2
+        sums.append((size, part))
+    _, total = sums.pop()
+    while sums:
+        total = add(sums.pop()[1], total)
+    return total
+
+
+def _sum(one: Gradient, other: Gradient) -> Gradient:
+    """None where it is None in both: a weight plays a part in every part of a batch, or in none."""
+    known = [number for number, said in enumerate(one) if said is not None]
+    sums = torch._foreach_add([one[k] for k in known], [other[k] for k in known])  # type: ignore[misc]
+    total = list(one)
+    for number, found in zip(known, sums, strict=True):
+        total[number] = found
+    return tuple(total)
 
 
 def _place(memory: Tensor, weight: Tensor, start: int) -> Tensor:

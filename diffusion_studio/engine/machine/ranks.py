@@ -90,9 +90,24 @@ class Ranks:
             alike = [tensor for tensor in tensors if tensor.dtype == kind]
             flat = torch.cat([tensor.detach().reshape(-1) for tensor in alike])
             with _together():
-                dist.all_reduce(flat, group=self.group)
+                self._sum(flat)
             for tensor, found in zip(alike, torch.split(flat, [x.numel() for x in alike]), strict=True):
                 tensor.detach().copy_(found.view(tensor.shape))
+
+    def _sum(self, flat: Tensor) -> None:
+        """In pairs, as the parts of a batch are, where a power of two processes has no graphics card."""
+        if self.count == 2 or self.count & (self.count - 1) or flat.device.type != "cpu":
+            dist.all_reduce(flat, group=self.group)
+            return
+        theirs, apart = torch.empty_like(flat), 1
+        while apart < self.count:
+            other = self.number ^ apart  # both add the two sums, which are of as many processes each
+            ways = [dist.P2POp(dist.isend, flat, other, self.group)]
+            ways.append(dist.P2POp(dist.irecv, theirs, other, self.group))
+            for way in dist.batch_isend_irecv(ways):
+                way.wait()
+            flat += theirs
+            apart *= 2
 
     def tell(self, said: Any) -> None:
         """The first one tells all others something that JSON can say; they `hear` it.

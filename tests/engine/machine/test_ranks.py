@@ -29,6 +29,9 @@ with joined() as ranks:
     ranks.add([mine, other])
     assert torch.equal(mine, whole)
     assert torch.allclose(other, torch.full((3, 2), ranks.count / 3))
+    pairs = torch.full((64,), (1e8, 1.0, -1e8, 1.0)[ranks.number])
+    ranks.add([pairs])  # 1e8 + 1 is 1e8 in single precision: added one after the other it were 1
+    assert ranks.count != 4 or not pairs.any(), pairs
     given = {"a": torch.ones(2, dtype=torch.bfloat16), "b": torch.tensor(5)}
     found = ranks.receive() if ranks.number else ranks.hand_out(given) or given
     assert {name: x.tolist() for name, x in found.items()} == {"a": [1, 1], "b": 5}
@@ -44,8 +47,10 @@ def place(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_that_processes_tell_each_other_everything_they_need() -> None:
-    started = start_processes(3, free_port(), "-c", TALK)
+@pytest.mark.parametrize("count", [3, 4])
+def test_that_processes_tell_each_other_everything_they_need(count: int) -> None:
+    """Four add in pairs, as the parts of a batch are added."""
+    started = start_processes(count, free_port(), "-c", TALK)
     for process in started:
         out, errors = process.communicate()
         assert (process.returncode, out.strip()) == (0, "all said"), errors

@@ -21,6 +21,14 @@ class BoundTold(Event):
 
 
 @dataclass(frozen=True, eq=False)
+class LossesRead(Event):
+    """What a run on disk knows of its training: the loss of each step, per number of an image."""
+
+    steps: NDArray[np.int64]  # (n,)
+    losses: NDArray[np.float64]  # (n,); NaN where it was not a number
+
+
+@dataclass(frozen=True, eq=False)
 class Looked(Event):
     """What the network does at this moment, drawn always from the same images and the same noise."""
 

@@ -78,7 +78,7 @@ class LearnView(QSplitter):
         """Both terms of each step so far."""
         steps, reconstruction, kl = self._record.curves()
         if not len(steps):
-            self.terms.set_lines({})
+            self._show_losses()
             self.pairs.set_images(None)
             self.samples.set_images(None)
             self.bars.set_values((), ACTIVE)
@@ -89,6 +89,12 @@ class LearnView(QSplitter):
         if not plain:
             lines["KL"] = Line(steps, kl, "weight", Qt.PenStyle.DashLine)
         self.terms.set_lines(lines)
+
+    def _show_losses(self) -> None:
+        """Of a run on disk the loss of each step, which is all that is kept of its terms."""
+        steps, losses = self._record.losses()
+        self.terms.set_axes(tr("step"), tr("loss"))
+        self.terms.set_lines({tr("loss"): Line(steps, losses, "x0")} if len(steps) else {})
 
     def show_looked(self, seen: Looked) -> None:
         """What the network does now."""

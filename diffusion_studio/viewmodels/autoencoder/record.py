@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from diffusion_studio.engine.autoencoder.events import BoundTold, Looked
+from diffusion_studio.engine.autoencoder.events import BoundTold, Looked, LossesRead
 from diffusion_studio.engine.jobs.events import Event
 
 Floats = NDArray[np.float64]
@@ -58,11 +58,12 @@ class CodeRecord(QObject):
         super().__init__(parent)
         self.newest: Looked | None = None
         self._terms = ThinCurve(2)
+        self._read = ThinCurve(2)  # steps and losses of a run on disk
         self._first = 0  # step; 0: nothing was told yet
 
     def begin(self) -> None:
         """Forgets everything: another run."""
-        self.newest, self._terms, self._first = None, ThinCurve(2), 0
+        self.newest, self._terms, self._read, self._first = None, ThinCurve(2), ThinCurve(2), 0
         self.terms_changed.emit()
 
     def take(self, event: Event) -> None:
@@ -70,6 +71,9 @@ class CodeRecord(QObject):
         if isinstance(event, BoundTold):
             self._first = self._first or event.first_step
             self._terms.add(np.stack([event.reconstruction, event.kl]).astype(np.float64))
+            self.terms_changed.emit()
+        elif isinstance(event, LossesRead):
+            self._read.add(np.stack([event.steps.astype(np.float64), event.losses]))
             self.terms_changed.emit()
         elif isinstance(event, Looked):
             self.newest = event
@@ -79,3 +83,8 @@ class CodeRecord(QObject):
         """Steps, reconstruction and KL, averaged so that few enough points are left. (n,) each"""
         places, (reconstruction, kl) = self._terms.points()
         return self._first + places, reconstruction, kl
+
+    def losses(self) -> tuple[Floats, Floats]:
+        """Steps and losses of a run on disk, averaged likewise; its two terms are not kept. (n,) each"""
+        steps, losses = self._read.points()[1]
+        return steps, losses

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from diffusion_studio.engine.autoencoder.events import LossesRead
 from diffusion_studio.engine.autoencoder.look import Onlooker
 from diffusion_studio.engine.autoencoder.model import open_model
 from diffusion_studio.engine.autoencoder.session import new_session, resumed_session, train
@@ -14,6 +15,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
 from diffusion_studio.engine.runs.creation import NewRun
+from diffusion_studio.engine.runs.metrics import MetricsReader
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.run_data import load_run_data
 from diffusion_studio.viewmodels.job import Post
@@ -45,12 +47,14 @@ class CodeTraining(SteeredTraining):
         self._slot.start(stream)
 
     def look(self, path: Path) -> None:
-        """Tells what the newest checkpoint of a run does, without training it."""
+        """Tells the losses of a run and what its newest checkpoint does, without training it."""
         name = self._device
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             model = open_model(path, choose_device(name))
             run = Run.open_as(path, AutoencoderConfig)
+            losses = MetricsReader(run.metrics_path).losses()
+            yield LossesRead(losses.steps, losses.losses)
             data = load_run_data(run, reading_told(post), lambda: control.stopped)
             yield Onlooker(data.images, data.trained, run.config.seed).seen(model)
 

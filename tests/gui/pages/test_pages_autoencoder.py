@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from diffusion_studio.engine.autoencoder.measures import Scatter
+from diffusion_studio.engine.runs.metrics import MetricsReader
 from diffusion_studio.pages.autoencoder.bridge import scatter_words
 from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState
@@ -138,6 +139,14 @@ def test_that_the_runs_page_leads_here(qtbot, app, page):
     assert app.shell.current_page is page
     qtbot.waitUntil(lambda: page.model.record.newest is not None and not page.model.training.busy)
     assert page.model.record.newest.step == 40
+    assert set(page.learn.terms._lines) == {"loss"}
+    steps, losses = page.model.record.losses()
+    kept = MetricsReader(page.model.state.run / "metrics.sqlite").losses()
+    assert (steps.tolist(), losses.tolist()) == (kept.steps.tolist(), kept.losses.tolist())
+    assert page.learn.pairs.count == 48
+    page.model.choose_kind("ae")
+    train(qtbot, page)
+    assert set(page.learn.terms._lines) == {"reconstruction"}
 
 
 def test_that_numbers_in_sentences_are_written_as_by_hand():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diffusion_studio.core.refused import Refused
@@ -78,6 +78,16 @@ def explained(first: Mapping[str, Any]) -> str:
     if (given := _given(first.get("input"))) is not None:
         message = tr("{message} (given: {given})", message=message, given=given)
     return f"{where}: {_continuing(message)}." if where else f"{message}."
+
+
+def place_of(loc: Sequence[int | str], data: Any) -> str:
+    """The path of the parameter that a library complains about, without kinds and numbers in lists."""
+    names = []
+    for part in loc:
+        if isinstance(data, Mapping) and part in data:
+            names.append(str(part))
+            data = data[part]
+    return ".".join(names)
 
 
 def _given(value: Any) -> Any:

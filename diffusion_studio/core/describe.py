@@ -18,7 +18,7 @@ from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
-from diffusion_studio.core.complaints import explained
+from diffusion_studio.core.complaints import explained, place_of
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 
@@ -371,4 +371,5 @@ def validated(kind: type[Model], data: Any) -> Model:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        raise Refused(explained(error.errors()[0])) from None
+        first = error.errors()[0]
+        raise Refused(explained(first), where=place_of(first["loc"], data)) from None

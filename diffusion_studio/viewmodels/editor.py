@@ -15,10 +15,10 @@ T = TypeVar("T", bound=Choice)
 
 
 def spoken(error: Refused, path: str) -> str:
-    """A refusal of the parameter at `path`, to stand under its name: there, the path is not repeated."""
-    where, colon, rest = str(error).partition(": ")
-    same = colon and where.rpartition(".")[2] == path.rpartition(".")[2]
-    return f"{rest[:1].upper()}{rest[1:]}" if same else str(error)
+    """A refusal of the parameter at `path`, to stand under its name: its path is not repeated there."""
+    _, _, rest = str(error).partition(": ")
+    about = error.where and f"{path}.".startswith(f"{error.where}.")
+    return f"{rest[:1].upper()}{rest[1:]}" if about else str(error)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from PySide6.QtCore import Qt
@@ -21,12 +22,14 @@ from PySide6.QtWidgets import (
 
 from diffusion_studio.engine.files import places
 from diffusion_studio.pages.entries import PAGES
+from diffusion_studio.widgets.forms.segmented import Segmented
 from support.stages import stages
 from support.tiny import begin, finish, tiny_config
 from support.window import settle
 
 CONTROLS = (QAbstractButton, QComboBox, QAbstractSlider, QLineEdit, QPlainTextEdit, QAbstractItemView)
 OWN_PARTS = (QScrollBar, QHeaderView)  # of what has a name itself
+WORD = re.compile(r"[A-Za-z]{3,}")
 DIALOGS = ("keys", "settings", "log", "about", "find")
 
 
@@ -64,6 +67,16 @@ def wordless(window: QWidget) -> list[str]:
     return [_place(widget) for widget in buttons if not (widget.text() or _told_at_rest(widget))]
 
 
+def symbols_without_words(window: QWidget) -> list[str]:
+    """Choices that are a symbol and do not say what it is when the pointer rests on them."""
+    found = []
+    for choice in window.findChildren(Segmented):
+        for option in choice._options:
+            if choice.isVisible() and not WORD.search(option.label) and not WORD.search(option.tooltip):
+                found.append(f"{option.label} of {choice.accessibleName()}")
+    return found
+
+
 def _told_at_rest(widget: QWidget) -> str:
     """Its own words, or those of the row that it stands in."""
     row = next((w for w in _upwards(widget) if hasattr(w, "tooltip_html")), None)
@@ -83,7 +96,7 @@ def _place(widget: QWidget) -> str:
 
 def faults(window: QWidget) -> list[str]:
     QApplication.processEvents()
-    return [*nameless(window), *wordless(window)]
+    return [*nameless(window), *wordless(window), *symbols_without_words(window)]
 
 
 def test_that_every_control_of_every_page_has_a_name_and_says_what_it_does(qtbot, open_app):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QRect
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QContextMenuEvent, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
@@ -17,6 +17,7 @@ from diffusion_studio.engine.plane.field import FieldView
 from diffusion_studio.pages.plane.guidance import arrows_of, guide_words
 from diffusion_studio.viewmodels.plane.state import Look, Particles, PointReading
 from diffusion_studio.widgets.frame.enlarge import can_enlarge
+from diffusion_studio.widgets.images.drawing_menu import open_drawing_menu
 from diffusion_studio.widgets.plane.paint import Layers
 from diffusion_studio.widgets.plane.plane import PlaneView
 from diffusion_studio.widgets.plane.surface import SurfaceView
@@ -36,6 +37,12 @@ class PlanePicture(QStackedWidget):
         self._look = Look()
         self._field: FieldView | None = None
         self._learning = self._guidance = ""
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """From above the right button chooses where all begin; there the menu key opens it."""
+        by_mouse = event.reason() == QContextMenuEvent.Reason.Mouse
+        if self.currentWidget() is self.surface or not by_mouse:
+            open_drawing_menu(self, event.globalPos())
 
     def show_look(self, look: Look) -> None:
         """Which view, and what it draws."""

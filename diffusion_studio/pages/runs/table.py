@@ -30,6 +30,7 @@ from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.pages.runs.trash import megabytes
 from diffusion_studio.viewmodels.runs.order import Arrangement, kind_in_words
 from diffusion_studio.viewmodels.runs.summary import RunSummary
+from diffusion_studio.widgets.frame.enlarge import can_enlarge
 from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.images.thumbnail import thumbnail
 from diffusion_studio.widgets.look.icons import pixmap
@@ -95,6 +96,7 @@ class RunTable(QTableView):
         self.setModel(self.rows)
         self.setAccessibleName(tr("Trainings"))
         offer_copy(self)
+        can_enlarge(self)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))

@@ -20,6 +20,7 @@ from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.trash import Trashed
 from diffusion_studio.viewmodels.runs.model import RunsViewModel
 from diffusion_studio.viewmodels.runs.state import RunsState
+from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.look.theme import GRID, label
 
 _WHICH = Qt.ItemDataRole.UserRole
@@ -39,6 +40,7 @@ class TrashDialog(QDialog):
         self.list.setRootIsDecorated(False)
         self.list.setAccessibleName(tr("Runs in the trash"))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        offer_copy(self.list)
         self.list.header().setStretchLastSection(False)
         self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.back, self.delete, close = QPushButton(tr("Put back")), QPushButton(), QPushButton(tr("Close"))

@@ -18,6 +18,12 @@ COLORS = ("xt", "x0", "guidance", "score")  # of the rules
 PLOT = 240  # pixels of height at least: its legend takes a third
 
 
+NOT_MEASURED = tr(
+    "How few calls are as good as {reference} DDIM steps? Not measured yet.", reference=REFERENCE
+)
+BEING_MEASURED = tr("What {reference} DDIM steps are worth is being measured …", reference=REFERENCE)
+
+
 class CallsPanel(QWidget):
     """The distance over the number of calls, one line a rule; and a button that takes the best."""
 
@@ -30,9 +36,6 @@ class CallsPanel(QWidget):
         self._found: FewCalls | None = None
         self.plot = XYPlot(tr("As good in fewer calls?"))
         self.plot.set_axes(tr("calls of the network"), tr("Fréchet distance"), x_log=True, y_log=True)
-        self.plot.set_empty_text(
-            tr("How few calls are as good as {reference} DDIM steps? Not measured yet.", reference=REFERENCE)
-        )
         self.plot.setToolTip(
             tr(
                 "Fréchet distance between samples and the training images: smaller is nearer.\n"
@@ -69,6 +72,7 @@ class CallsPanel(QWidget):
     def show_state(self, state: CallsState) -> None:
         found = self._found = state.found
         best = None if found is None or state.measuring else found.best
+        self.plot.set_empty_text(BEING_MEASURED if state.measuring else NOT_MEASURED)
         self.plot.set_lines({} if found is None else _lines(found))
         self.plot.set_mark(None if best is None else best.steps)
         self.words.setText(_words(state))

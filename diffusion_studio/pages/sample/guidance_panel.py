@@ -15,6 +15,8 @@ from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
 ROOM, LEAST, PLOT = 280, 200, 228  # pixels: for the strip, for a strip in a low window, for the plot
+NOT_MEASURED = tr("How do {samples} samples for each γ fare? Not measured yet.", samples=SAMPLES)
+BEING_MEASURED = tr("{samples} samples for each γ are being made and measured …", samples=SAMPLES)
 ADHERENCE, RECALL, DIVERSITY, LIKENESS = tr("obeys"), tr("recall"), tr("variety"), tr("likeness")
 
 
@@ -43,9 +45,7 @@ class GuidancePanel(QWidget):
         )
         self.plot = XYPlot(tr("What guidance trades"))
         self.plot.set_axes("γ", tr("share"))
-        self.plot.set_empty_text(
-            tr("How do {samples} samples for each γ fare? Not measured yet.", samples=SAMPLES)
-        )
+        self.plot.set_empty_text(NOT_MEASURED)
         self.plot.setToolTip(
             tr(
                 "obeys: share in which a classifier of clean images sees the class asked for\n"
@@ -101,6 +101,7 @@ class GuidancePanel(QWidget):
             RECALL: ("eps", [trade.recall for trade in trades]),
         }
         lines = {name: Line(gammas, values, color, dots=True) for name, (color, values) in kinds.items()}
+        self.plot.set_empty_text(BEING_MEASURED if state.measuring else NOT_MEASURED)
         self.plot.set_lines(lines if trades else {})
 
     def set_gamma(self, gamma: float) -> None:

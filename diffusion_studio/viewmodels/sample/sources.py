@@ -43,8 +43,11 @@ def is_there(key: str) -> bool:
 def list_choices(
     runs_dir: Path, data_sources: tuple[str, ...], extra: tuple[str, ...] = ()
 ) -> list[SourceChoice]:
-    """Memorising denoisers of the data at hand, every run with a checkpoint, and folders opened by hand."""
-    sources = dict.fromkeys((DIGITS, *data_sources))
+    """Memorising denoisers of the data at hand, every run with a checkpoint, and folders opened by hand.
+
+    What is not there any more is left out.
+    """
+    sources = [each for each in dict.fromkeys((DIGITS, *data_sources)) if is_there(f"{MEMORISING}{each}")]
     choices = [memorising_choice(source) for source in sources]
     for path in list_runs(runs_dir, RunConfig.kind):
         choices += _choices_of_run(path)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+)
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from diffusion_studio.core.words import between, tr
 from diffusion_studio.widgets.frame.enlarge import can_enlarge
+from diffusion_studio.widgets.images.drawing_menu import open_drawing_menu
 from diffusion_studio.widgets.look.theme import theme
 from diffusion_studio.widgets.plots.legend import color_of
 from diffusion_studio.widgets.plots.math import tick_text
@@ -127,6 +137,9 @@ class CurveEditor(QWidget):
         self.set_points([*finer, self._points[-1]])
         self.edited.emit(self._points)
         self.settled.emit()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        open_drawing_menu(self, event.globalPos())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         sideways = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -27,6 +27,7 @@ from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
 from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.frame.table_menu import offer_copy
+from diffusion_studio.widgets.images.drawing_menu import open_drawing_menu
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.images.mosaic import Images
 from diffusion_studio.widgets.look.icons import set_icon
@@ -39,7 +40,7 @@ _STRIP, _SHOWN = 60, 16  # height of the thumbnails, and how many at most: two r
 
 
 class Card(QFrame):
-    """A quiet surface with a title, a detail to its right, and content in `body`."""
+    """A surface with a title, a detail to its right, and content in `body`; enlarged and copied whole."""
 
     def __init__(self, title: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,8 +69,10 @@ class Card(QFrame):
         can_enlarge(self, title)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Beside what is in it: the whole card is enlarged, or put back."""
         toggle(self)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        open_drawing_menu(self, event.globalPos())
 
     def add_header_widget(self, widget: QWidget) -> None:
         """Put `widget` at the right end of the title's row, or below it where there is no room."""

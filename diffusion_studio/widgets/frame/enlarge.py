@@ -89,7 +89,7 @@ class Enlarged(QWidget):
         part.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         part.setMinimumSize(0, 0)
         part.setMaximumSize(ANY_SIZE, ANY_SIZE)
-        name = ElidedLabel(str(part.property(_MARK)), "title")
+        name = ElidedLabel(part.accessibleName() or str(part.property(_MARK)), "title")
         close = QToolButton()
         close.setProperty("flat", True)
         close.setToolTip(tr("Back to its place (F11 or Esc)"))

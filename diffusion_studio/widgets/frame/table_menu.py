@@ -6,12 +6,12 @@ import re
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QTableView
+from PySide6.QtWidgets import QAbstractItemView
 
 from diffusion_studio.core.words import english, spoken, tr
 
 
-def offer_copy(table: QTableView) -> None:
+def offer_copy(table: QAbstractItemView) -> None:
     """A right click or Ctrl+C copies the chosen rows, or the whole table with its heads."""
     rows, whole = QAction(tr("Copy the chosen rows"), table), QAction(tr("Copy the table"), table)
     rows.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
@@ -22,11 +22,11 @@ def offer_copy(table: QTableView) -> None:
     table.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
 
 
-def _copy(table: QTableView, chosen: bool) -> None:
+def _copy(table: QAbstractItemView, chosen: bool) -> None:
     QGuiApplication.clipboard().setText(table_words(table, chosen))
 
 
-def table_words(table: QTableView, chosen: bool) -> str:
+def table_words(table: QAbstractItemView, chosen: bool) -> str:
     """The heads and the rows, or the chosen rows only, with tabs between cells; hidden columns too.
 
     They are written as in a file: heads in English, numbers with a point.

@@ -48,17 +48,19 @@ def open_menu(
     if one is not None:
         menu.addSeparator()
         menu.addAction(tr("Copy this picture"), lambda: clipboard.setImage(enlarged(one())))
-        menu.addAction(tr("Save this picture …"), partial(_ask, owner, one, failed))
+        menu.addAction(tr("Save this picture …"), partial(ask_where, owner, one, failed))
     if all_of_them is not None:
         menu.addSeparator()
         menu.addAction(tr("Copy all pictures"), lambda: clipboard.setImage(all_of_them()))
-        menu.addAction(tr("Save all pictures …"), partial(_ask, owner, all_of_them, failed))
+        menu.addAction(tr("Save all pictures …"), partial(ask_where, owner, all_of_them, failed))
     menu.popup(at)
     return menu
 
 
-def _ask(owner: QWidget, make: Callable[[], QImage], failed: Callable[[str], object]) -> None:
-    """Asks where to write."""
+def ask_where(
+    owner: QWidget, make: Callable[[], QImage], failed: Callable[[str], object] | None = None
+) -> None:
+    """Asks where to write what `make` makes, and writes it; `failed` is given a sentence where it cannot."""
     dialog = QFileDialog(owner, tr("Save"), str(Path.home() / "pictures.png"), "PNG (*.png)")
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix("png")
@@ -67,10 +69,13 @@ def _ask(owner: QWidget, make: Callable[[], QImage], failed: Callable[[str], obj
     dialog.open()
 
 
-def _write(owner: QWidget, make: Callable[[], QImage], failed: Callable[[str], object], path: str) -> None:
+def _write(
+    owner: QWidget, make: Callable[[], QImage], failed: Callable[[str], object] | None, path: str
+) -> None:
     if save_image(make(), path):
         tell_saved(owner, path)
         return
     sentence = tr("{name} was not written: the file cannot be written there.", name=Path(path).name)
-    failed(sentence)
+    if failed is not None:
+        failed(sentence)
     tell_failed(owner, sentence)

@@ -8,11 +8,23 @@ from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QFontMetricsF, QPainter
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter
 
 from diffusion_studio.widgets.plots.math import log_ticks, nice_ticks, tick_text
 
 _Text = tuple[QRectF, Qt.AlignmentFlag, str]
+_APART, _CLOSE = 8, 2  # pixels between a number and the curves, and where it is long
+_SMALLEST = 7  # pixels of a font
+
+
+def font_within(room: float, text: str, font: QFont) -> QFont:
+    """The font, or a smaller one in which no letter of a long number is cut off at so many pixels."""
+    width = QFontMetricsF(font).horizontalAdvance(text)
+    if width <= room:
+        return font
+    smaller = QFont(font)
+    smaller.setPixelSize(max(_SMALLEST, int(font.pixelSize() * room / width)))
+    return smaller
 
 
 class QuietAxis(pg.AxisItem):
@@ -75,10 +87,10 @@ class QuietAxis(pg.AxisItem):
         for pen, start, end in tickSpecs:
             p.setPen(pen)
             p.drawLine(start, end)
-        if self.style["tickFont"] is not None:
-            p.setFont(self.style["tickFont"])
+        font = self.style["tickFont"] or p.font()
         p.setPen(self.textPen())
         for rect, flags, text in textSpecs:
+            p.setFont(font_within(rect.width(), text, font))
             p.drawText(rect, int(flags), text)
 
     def _left(self, bounds: QRectF, metrics: QFontMetricsF) -> tuple[list[Any], list[_Text]]:
@@ -93,11 +105,11 @@ class QuietAxis(pg.AxisItem):
             y = bounds.bottom() - share * bounds.height()
             lines.append((self.tickPen(), QPointF(bounds.right(), y), QPointF(right, y)))
             y = min(max(y, bounds.top() + half - 3), bounds.bottom() - half + 3)
-            rect = QRectF(bounds.left(), y - half, bounds.width() - 8, 2 * half)
-            text = self.label_of(value)
-            if metrics.horizontalAdvance(text) > rect.width():  # there is no more room on the left
+            text, room = self.label_of(value), bounds.width() - _APART
+            if metrics.horizontalAdvance(text) > room:  # there is no more room on the left
                 text = tick_text(10.0**value if self.log else value, 1e4)
-            texts.append((rect, flags, text))
+            apart = _APART if metrics.horizontalAdvance(text) <= room else _CLOSE
+            texts.append((QRectF(bounds.left(), y - half, bounds.width() - apart, 2 * half), flags, text))
         return lines, texts
 
     def _bottom(self, bounds: QRectF, metrics: QFontMetricsF) -> list[_Text]:

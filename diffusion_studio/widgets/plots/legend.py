@@ -1,4 +1,4 @@
-"""The line above a plot: its title, then its curves by name in their own colour and dash."""
+"""Words of a plot: the line above it, with title and curves in their own colours, and those beside marks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ _SAMPLE = 18.0
 _GAP = 12.0
 _WIDEST = 240  # pixels that one name may ask for
 _ELLIPSIS = Qt.TextElideMode.ElideMiddle
+LINE = 17  # pixels of height of the words beside marks
+_AROUND = 10  # pixels of width beside them
+_MOST_ROWS = 6
+_SHARE = 0.4  # of the height of a plot, for them at most
 
 
 @dataclass(frozen=True)
@@ -128,3 +132,56 @@ class LegendLine(QWidget):
             return
         painter.setPen(QPen(color, entry.width, entry.dash))
         painter.drawLine(left, left + QPointF(_SAMPLE, 0))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line with a word: resumed, checkpoint."""
+
+    step: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is written beside a line.
+
+    Args:
+        before: whether it ends at its line; else it begins there.
+        row: counted from above; None where there is no room for it.
+    """
+
+    text: str
+    before: bool
+    row: int | None
+
+
+def rows_in(height: float) -> int:
+    """How many rows of words there may be in a plot of so many pixels."""
+    return max(1, min(_MOST_ROWS, int(_SHARE * height / LINE)))
+
+
+def placed(
+    marks: Sequence[tuple[float, str]], width: float, rows: int, metrics: QFontMetricsF
+) -> list[Words]:
+    """Where the words of marks (pixel, words) stand in a plot of so many pixels; newer ones come first."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(rows)]
+    found: list[Words] = []
+    for x, text in reversed(marks):
+        before = x > width / 2  # to the side where there is more room
+        room = (x if before else width - x) - _AROUND
+        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, max(room, 0.0))
+        long = metrics.horizontalAdvance(shown) + _AROUND
+        begin, end = (x - long, x) if before else (x, x + long)
+        free = (row for row, spans in enumerate(taken) if all(begin >= b or end <= a for a, b in spans))
+        row = next(free, None) if shown else None
+        if row is not None:
+            taken[row].append((begin, end))
+        found.append(Words(shown, before, row))
+    return found[::-1]
+
+
+def head_room(words: Sequence[Words], height: float) -> float:
+    """The share of a plot's height that the words take above the curves."""
+    used = max((found.row + 1 for found in words if found.row is not None), default=0)
+    return min(used * LINE / max(height, 1.0), 0.5)

@@ -9,19 +9,20 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont, QFontMetricsF
 from PySide6.QtWidgets import QWidget
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.plots.base import BasePlot
 from diffusion_studio.widgets.plots.canvas import Reading
-from diffusion_studio.widgets.plots.legend import LegendEntry
+from diffusion_studio.widgets.plots.legend import LINE, LegendEntry, Mark, Words, head_room, placed, rows_in
 from diffusion_studio.widgets.plots.math import Floats, band, debiased_average, thin, tick_text
 from diffusion_studio.widgets.plots.table import Table
 
 MOST_RUNS = 4
 LOSS = tr("Loss ‖ε − ε̂‖²")
+_NEAR = 6  # pixels between the pointer and a mark that it reads
 PART = 12  # the running average looks back over one part in so many of the steps before
-MOST_LINES = 6  # of words beside marks, one below the other
 RUN_LOOKS = (
     ("eps", Qt.PenStyle.SolidLine),
     ("sky", Qt.PenStyle.DashLine),
@@ -43,14 +44,6 @@ class RunCurve:
     raw: ArrayLike
     segments: tuple[int, ...] = ()
     restarts: tuple[float, ...] = ()  # steps after which another loss is measured: the average begins anew
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A vertical line with a word: resumed, checkpoint."""
-
-    step: float
-    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +103,7 @@ class LossPlot(BasePlot):
         super().__init__(tr("Loss over the steps of training"), max_hz, parent)
         self.canvas.bottom.set_ends(tr("step {}"), "{}")
         self.canvas.bottom.whole = True
+        self.canvas.view.sigResized.connect(self._fit_marks)
 
     def set_runs(self, runs: Sequence[RunCurve]) -> None:
         """Show these runs, at most four of them."""
@@ -122,6 +116,11 @@ class LossPlot(BasePlot):
         """Draw these vertical lines."""
         self._marks = tuple(marks)
         self._changed()
+
+    def _fit_marks(self) -> None:
+        """Their words have another room."""
+        if self._marks:
+            self._changed()
 
     def set_title(self, title: str) -> None:
         self._title = title
@@ -189,8 +188,11 @@ class LossPlot(BasePlot):
         values = values[np.isfinite(values)]
         low, high = (float(values.min()), float(values.max())) if len(values) else (-1.0, 0.0)
         room = 0.06 * (high - low) or 0.3
-        self._set_range(span, (low - room, high + room))
-        self._draw_marks()
+        words = self._words_of_marks(shown)
+        free = head_room(words, self.canvas.view.height())
+        low, high = low - room, high + room
+        self._set_range(span, (low, high + (high - low) * free / (1 - free)))
+        self._draw_marks(words)
 
     def _shown(self, span: tuple[float, float]) -> tuple[float, float]:
         if not self._zoomed:
@@ -226,20 +228,32 @@ class LossPlot(BasePlot):
         finite = mean[np.isfinite(mean)]
         return float(finite[-1]) if len(finite) else 0.0
 
-    def _draw_marks(self) -> None:
-        for i, mark in enumerate(self._marks):
+    def _words_of_marks(self, shown: tuple[float, float]) -> list[Words]:
+        """What is written beside the marks, in the room there is."""
+        view, (left, right) = self.canvas.view, shown
+        scale = view.width() / max(right - left, 1e-9)
+        marks = [((mark.step - left) * scale, mark.text) for mark in self._marks]
+        return placed(marks, view.width(), rows_in(view.height()), QFontMetricsF(self._mark_font()))
+
+    def _mark_font(self) -> QFont:
+        font: QFont = self.canvas.bottom.style["tickFont"]
+        return font
+
+    def _draw_marks(self, words: Sequence[Words]) -> None:
+        low, high = self.canvas.view.viewRange()[1]
+        line_height = LINE * (high - low) / max(self.canvas.view.height(), 1.0)
+        for i, (mark, beside) in enumerate(zip(self._marks, words, strict=True)):
             line = self._item(f"mark {i}", pg.InfiniteLine)
             line.setPos(mark.step)
             line.setPen(pg.mkPen(self._color("muted", 0.7), width=1, style=Qt.PenStyle.DotLine))
-            words = self._item(f"mark text {i}", pg.TextItem)
-            words.fill = pg.mkBrush(self._color("card", 0.85))  # over a curve they can still be read
-            words.setZValue(9)
-            words.setText(mark.text, color=self._color("muted"))
-            (left, right), (low, high) = self.canvas.view.viewRange()
-            beyond = mark.step > (left + right) / 2  # no room to the right of the line
-            words.setAnchor((1 if beyond else 0, 0))
-            line_height = 16 * (high - low) / max(self.canvas.view.height(), 1.0)
-            words.setPos(mark.step, high - i % MOST_LINES * line_height)
+            text = self._item(f"mark text {i}", pg.TextItem)
+            text.setFont(self._mark_font())
+            text.fill = pg.mkBrush(self._color("card", 0.85))  # over the line of another mark
+            text.setZValue(9)
+            text.setText(beside.text, color=self._color("muted"))
+            text.setAnchor((1 if beside.before else 0, 0))
+            text.setPos(mark.step, high - (beside.row or 0) * line_height)
+            text.setVisible(beside.row is not None)
 
     def _reading_at(self, x: float) -> Reading | None:
         words: list[str] = []
@@ -258,7 +272,13 @@ class LossPlot(BasePlot):
             if np.isfinite(y := float(self._y(branch.mean[i : i + 1])[0])):
                 dots.append((y, key))
         place = tr("step {step}", step=tick_text(step))
-        return Reading(step, "\n".join([place, *words]), tuple(dots)) if words else None
+        return Reading(step, "\n".join([place, *words, *self._marked_at(x)]), tuple(dots)) if words else None
+
+    def _marked_at(self, x: float) -> list[str]:
+        """The words of the marks under the pointer: those that had no room are read there."""
+        left, right = self.canvas.view.viewRange()[0]
+        near = _NEAR * (right - left) / max(self.canvas.view.width(), 1.0)
+        return [mark.text for mark in self._marks if mark.text and abs(mark.step - x) <= near]
 
 
 def _course(first: float, last: float, **said: str) -> str:

@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from diffusion_studio.core.words import number, tr
 from diffusion_studio.widgets.look.theme import label, tabular
-from diffusion_studio.widgets.plots.legend import LegendEntry
-from diffusion_studio.widgets.plots.loss import LossPlot, Mark, RunCurve
+from diffusion_studio.widgets.plots.legend import LegendEntry, Mark
+from diffusion_studio.widgets.plots.loss import LossPlot, RunCurve
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTableView, QVBoxLayout, QWidget
 
 from diffusion_studio.core.words import english, number, tr
@@ -85,6 +85,10 @@ class TableDialog(QDialog):
         view.verticalHeader().hide()
         view.setShowGrid(False)
         view.setAccessibleName(title)
+        whole = QAction(tr("Copy the table"), view)
+        whole.triggered.connect(self.copy)
+        view.addAction(whole)
+        view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         copy = buttons.addButton(tr("Copy"), QDialogButtonBox.ButtonRole.ActionRole)
         copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))

@@ -391,3 +391,9 @@ def test_that_changes_are_told_in_words():
     after = with_value(with_value(before, "weight.kind", "min_snr"), "weight.gamma", 3.0)
     assert change_text(before, after) == "weight: surrogate (1) → min-SNR γ 3"
     assert change_text(after, with_value(after, "weight.gamma", 5.0)) == "weight: min-SNR γ 3 → min-SNR γ 5"
+    drawn = with_value(before, "density.kind", "curve")
+    assert (
+        change_text(before, drawn) == "draw t: uniform → by hand"
+    )  # a parameter that is off is not spelt out
+    kept = with_value(drawn, "density.unbiased", True)
+    assert change_text(drawn, kept) == "draw t: by hand → by hand keep the sum"

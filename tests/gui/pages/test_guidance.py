@@ -134,6 +134,10 @@ def test_that_the_strip_and_the_sweep_come_when_they_are_looked_at(qtbot, app, p
     qtbot.waitUntil(lambda: page.model.beside.trade.state.strip is not None)
     strip = page.model.beside.trade.state.strip
     assert page.side.trade.strip.count == len(strip.images) == len(strip.gammas) * 10
+    app.shell.resize(960, 640)
+    qtbot.waitUntil(
+        lambda: page.side.trade.strip.tile_rect(0).width() >= 16
+    )  # its pictures are 8 pixels wide
     page.side.trade.foot.button.click()
     assert page.model.beside.trade.state.measuring
     qtbot.waitUntil(lambda: not page.model.beside.trade.state.measuring)

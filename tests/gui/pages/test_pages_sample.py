@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.pictures import read_settings
+from diffusion_studio.viewmodels.sample.sources import SourceCache
 from diffusion_studio.widgets.images.mosaic import packed
 from support.tiny import begin, finish, tiny_config
 from support.window import settle
@@ -288,3 +290,22 @@ def test_that_export_asks_where_and_writes(qtbot, page, model, tmp_path, suffix)
         assert read_settings(tmp_path / "a.png")["position"] == model.state.player.position
     page.banner.dismiss()
     assert model.state.notice is None
+
+
+def test_that_a_picture_is_dimmed_while_another_denoiser_opens(qtbot, app, page, model, monkeypatch):
+    run = places.runs_dir() / "mine"
+    finish(begin(run, tiny_config(steps=2)))
+    model.choices.refresh()
+    door, original = threading.Event(), SourceCache.open
+    monkeypatch.setattr(SourceCache, "open", lambda cache, key: (door.wait(), original(cache, key))[1])
+    before = shown(page)
+    model.choices.choose(str(run))
+    qtbot.waitUntil(page.pictures.veil.isVisible)
+    assert page.pictures.veil.rect().contains(page.pictures.grid.geometry())
+    assert "Opening mine" in page.pictures.veil.words
+    assert page.pictures.veil.stop.isVisible()
+    np.testing.assert_array_equal(shown(page), before)
+    door.set()
+    settle(qtbot, app)
+    qtbot.waitUntil(page.pictures.veil.isHidden)
+    assert model.state.chains.facts.model == "mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -134,6 +135,16 @@ def test_that_without_a_run_the_exact_denoiser_can_be_measured(app):
     assert page.bound.runs.currentData() == EXACT
     assert page.bound.empty._primary.isVisible()
     assert not page.bound.head.button.isVisible()
+
+
+def test_that_a_bound_that_is_being_measured_says_so(app):
+    bound, state = app.studio.theory_page.bound, app.studio.theory.state
+    state = replace(state, runs=(("runs/a", "a"),), run="runs/a")
+    bound.show_state(state)
+    assert bound.empty.accessibleName() == "Not measured yet"
+    bound.show_state(replace(state, phase="running", fraction=0.25))
+    assert bound.empty.accessibleName() == "Being measured"
+    assert bound.head.halt.isVisibleTo(bound)
 
 
 def test_that_a_learned_schedule_is_drawn_dashed(app):

@@ -13,7 +13,9 @@ from diffusion_studio.core.describe import with_values
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.machine.remote import Remote
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.train import training as module
+from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
 from support.tiny import begin, finish, tiny_config, write_pictures
 
 TINY = {
@@ -246,3 +248,14 @@ def test_that_only_a_folder_that_could_be_opened_is_remembered_and_offered(qtbot
     assert page.model.config.data.source == str(folder)
     digits.trigger()
     assert page.model.config.data.source == "digits"
+
+
+def test_that_samples_are_announced_only_while_something_trains(qtbot):
+    card = SamplesCard(PreviewHistory())
+    qtbot.addWidget(card)
+    card.show_phase("running")
+    assert (
+        card.grid.accessibleDescription() == "The first samples appear here after a few seconds of training."
+    )
+    card.show_phase("idle")
+    assert card.grid.accessibleDescription().startswith("This run ended before it drew samples.")

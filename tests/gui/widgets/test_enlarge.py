@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from diffusion_studio.widgets.actions.action_set import Act, ActionSet
 from diffusion_studio.widgets.actions.table import GROUPS
 from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.enlarge import Enlarged, can_enlarge, enlarge_over, toggle, toggle_on
 from diffusion_studio.widgets.frame.scrolling import FillColumn, ScrollColumn
 from diffusion_studio.widgets.frame.table_menu import offer_copy, table_words
@@ -62,6 +63,13 @@ def test_that_a_plot_is_enlarged_and_put_back_where_it_stood(qtbot, page):
     qtbot.waitUntil(lambda: page.plot.geometry() == before)
     assert page.plot.parentWidget() is page.card
     assert page.findChild(Enlarged) is None
+
+
+def test_that_what_is_enlarged_stands_under_its_own_name(page):
+    page.plot.setAccessibleName("Noise of each step")  # it was told when it was made already
+    toggle(page.plot)
+    assert page.findChild(Enlarged).findChild(ElidedLabel).text() == "Noise of each step"
+    toggle(page.plot)
 
 
 def test_that_escape_puts_back(qtbot, page):

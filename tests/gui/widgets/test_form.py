@@ -4,9 +4,10 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QStylePainter, QVBoxLayout, QWidget
 
 from diffusion_studio.core.describe import Choice, Member, OneOf, get_value, knob, knobs, with_value
+from diffusion_studio.widgets.forms import controls
 from diffusion_studio.widgets.forms.field import symbol_html
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.look.theme import theme
@@ -290,3 +291,24 @@ def test_that_a_theme_change_recolours_the_sentence(page):
     QApplication.sendPostedEvents(None, QEvent.Type.StyleChange)
     assert page.form.grab().toImage() != light
     theme().set_mode("system")
+
+
+@pytest.mark.parametrize("width", [90, 140, 600])
+def test_that_the_name_of_a_choice_has_an_ellipsis_where_it_has_no_room(qtbot, monkeypatch, width):
+    name = "2026-11-29 sprites of sixty-four by sixty-four · newest"
+    drawn = []
+
+    class Painter(QStylePainter):
+        def drawControl(self, element, option):
+            drawn.append(option.currentText)
+            super().drawControl(element, option)
+
+    monkeypatch.setattr(controls, "QStylePainter", Painter)
+    combo = controls.QuietCombo()
+    qtbot.addWidget(combo)
+    combo.addItem(name)
+    combo.resize(width, 32)
+    combo.grab()
+    assert drawn and combo.fontMetrics().horizontalAdvance(drawn[-1]) <= max(combo.room(), 0)
+    assert (drawn[-1] == name) == (width == 600)
+    assert width == 600 or "…" in drawn[-1]

@@ -1,9 +1,10 @@
 import xml.etree.ElementTree as ET
+from itertools import combinations
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QImage
+from PySide6.QtGui import QContextMenuEvent, QFontMetricsF, QGuiApplication, QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
 
@@ -20,7 +21,7 @@ from diffusion_studio.widgets.plots import (
     XYPlot,
     debiased_average,
 )
-from diffusion_studio.widgets.plots.axis import QuietAxis
+from diffusion_studio.widgets.plots.axis import QuietAxis, font_within
 from diffusion_studio.widgets.plots.legend import LegendEntry, LegendLine
 from diffusion_studio.widgets.plots.loss import branches
 from diffusion_studio.widgets.plots.math import band, power_text
@@ -518,3 +519,61 @@ def test_that_what_accompanies_a_curve_does_not_cover_it(qtbot):
     plot.set_lines(lines)
     shown(qtbot, plot)
     assert plot._items["term"].zValue() > plot._items["+ 2 errors"].zValue()
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1e-3, 1.0, 12_345.678, 98_765_432.1])
+@pytest.mark.parametrize("low", [0.0, 1.0, -3.0])
+def test_that_no_number_of_an_axis_is_wider_than_its_room(qtbot, scale, low):
+    plot = XYPlot("Numbers")
+    plot.set_lines({"a": Line([0.0, 1.0, 2.0], [scale * low, scale * (low + 0.4), scale * (low + 1)], "eps")})
+    plot = shown(qtbot, plot)
+    for axis in (plot.canvas.left, plot.canvas.bottom):
+        image = QImage(10, 10, QImage.Format.Format_RGB32)
+        painter = QPainter(image)
+        _, _, texts = axis.generateDrawSpecs(painter)
+        font = painter.font()
+        painter.end()
+        assert texts
+        for rect, _, text in texts:
+            metrics = QFontMetricsF(font_within(rect.width(), text, font))
+            assert metrics.horizontalAdvance(text) <= rect.width() + 1, text
+            assert axis.boundingRect().contains(rect.center())
+            assert rect.left() >= axis.boundingRect().left() - 1, text
+
+
+@pytest.mark.parametrize("size", [(600, 300), (260, 150)])
+def test_that_words_of_marks_lie_above_the_curve_whole_within_the_plot_and_none_over_another(qtbot, size):
+    plot = loss()
+    changes = ("weight: surrogate (1) → min-SNR γ 5", "draw t: uniform → by hand", "resumed")
+    plot.set_marks([Mark(step, text) for step, text in zip((20, 60, 390), changes, strict=True)])
+    shown(qtbot, plot)
+    plot.resize(*size)
+    qtbot.waitUntil(lambda: not plot._dirty and plot.width() == size[0])
+    plot.paint_now()
+    view = plot.canvas.view
+    room = view.sceneBoundingRect()
+    texts = [plot._items[f"mark text {k}"] for k in range(3)]
+    around = [text.mapRectToScene(text.boundingRect()) for text in texts if text.isVisible()]
+    boxes = [box.adjusted(4, 4, -4, -4) for box in around]  # of the words; a document has margins
+    assert texts[-1].isVisible()
+    assert plot._reading_at(20.0).text.endswith(changes[0])  # what has no room is read under the pointer
+    assert changes[0] not in plot._reading_at(200.0).text
+    assert len(boxes) >= 2 or size[0] < 300
+    for box in boxes:
+        assert room.left() - 1 <= box.left() and box.right() <= room.right() + 1
+    assert not any(a.intersects(b) for a, b in combinations(boxes, 2))
+    highest = view.mapViewToScene(QPointF(0, np.nanmax(plot._items["band 0.0"].getData()[1]))).y()
+    assert all(box.bottom() <= highest for box in boxes)
+
+
+def test_that_the_share_of_the_loss_over_log_snr_is_one_outline_and_no_bars_apart(qtbot):
+    plot = timesteps()
+    plot.set_axis("log_snr", np.linspace(9, -9, 100) ** 3)
+    shown(qtbot, plot)
+    x, y = plot._items["bars share"].getData()
+    steps = np.diff(x.reshape(-1, 4)[:, [0, 3]], axis=1)
+    assert np.abs(steps).min() > 0  # each has its width
+    np.testing.assert_allclose(
+        x.reshape(-1, 4)[1:, 0], x.reshape(-1, 4)[:-1, 3]
+    )  # and ends where the next begins
+    assert np.isfinite(y).all()

@@ -16,7 +16,7 @@ from diffusion_studio.engine.chains.records import rough_picture
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.trajectory import Trajectory
 from diffusion_studio.engine.runs.trash import move_to_trash
-from diffusion_studio.viewmodels.sample.sources import memorising_choice
+from diffusion_studio.viewmodels.sample.sources import list_choices, memorising_choice
 from diffusion_studio.viewmodels.sample.state import SampleParameters
 from support.sample_page import DIGITS, SPEC, told
 from support.tiny import write_pictures
@@ -238,3 +238,10 @@ def test_that_shutting_down_in_the_middle_leaves_nothing(qtbot, made):
     model.pictures.set_view("x_t")
     model.player.toggle()
     assert not model.player._timer.isActive()
+
+
+def test_that_a_folder_of_images_that_is_gone_is_not_offered(tmp_path):
+    folder = write_pictures(tmp_path / "zoo")
+    at_hand = (str(folder), str(tmp_path / "Digits.png"))
+    offered = [choice.key for choice in list_choices(tmp_path / "runs", at_hand)]
+    assert offered == [DIGITS, memorising_choice(str(folder)).key]

@@ -19,7 +19,7 @@ from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
 from diffusion_studio.models.autoencoder import HierarchyNetwork
 
 SHOWN, SCATTERED = 24, 600  # pictures beside their reconstructions; codes drawn as points
-EVERY, SHARE = 0.5, 0.02  # seconds between two looks, and the most of the time that they take
+EVERY, SHARE = 0.5, 0.01  # seconds between two looks, and the most of the time that they take
 MOST_FOR_PRINCIPAL = 1024  # pixels up to which the principal components are worked out
 
 
@@ -34,7 +34,7 @@ class Onlooker:
         self._seed, self._all = seed, images.images[numbers] if len(numbers) <= 20_000 else None
         chosen = _even(numbers, SCATTERED)
         self._some, self._labels = images.images[chosen], images.labels[chosen]
-        self._shown = self._some[_even(np.arange(len(chosen)), SHOWN)]
+        self._shown = _even(np.arange(len(chosen)), SHOWN)  # which of these
         self._parts: PrincipalComponents | None = None
         self._next, self._step = 0.0, -1
 
@@ -53,10 +53,12 @@ class Onlooker:
 
     def seen(self, model: CodeModel) -> Looked:
         """The same without heed of the time."""
-        shown = np.ascontiguousarray(self._shown.transpose(0, 2, 3, 1))
+        shown = np.ascontiguousarray(self._some[self._shown].transpose(0, 2, 3, 1))
         codes, kl = self._codes(model)
+        drawn = model.drawn(SHOWN, self._seed)
+        pictures = model.decoded(np.concatenate([codes[self._shown], drawn]))  # all at once
         return Looked(
-            model.step, model, shown, model.reconstructed(self._shown), model.samples(SHOWN, self._seed),
+            model.step, model, shown, pictures[: len(shown)], pictures[len(shown) :],
             codes, self._labels, kl, self._angle(model), float(model.network.log_variance.exp()),
         )  # fmt: skip
 

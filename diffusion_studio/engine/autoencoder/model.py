@@ -80,6 +80,10 @@ class CodeModel:
 
     def samples(self, count: int, seed: int) -> Pictures:
         """The means of p(x|z) for z from the prior. uint8 (count, H, W, C)"""
+        return self.decoded(self.drawn(count, seed))
+
+    def drawn(self, count: int, seed: int) -> Floats:
+        """z from the prior. (count, k)"""
         generator = torch.Generator().manual_seed(seed)
 
         def noise(shape: tuple[int, ...]) -> Tensor:
@@ -90,7 +94,8 @@ class CodeModel:
                 z = self.network.from_top(noise, count)
             else:
                 z = noise((count, self.size))
-            return np.concatenate([self._pictures(part) for part in torch.split(z, _AT_ONCE)])
+        found: Floats = z.cpu().numpy()
+        return found
 
     def pixels(self, images: NDArray[np.uint8]) -> Tensor:
         """In [−1, 1], on the device. (n, C, H, W)"""

@@ -36,10 +36,11 @@ KL_CONFIG, KL_WEIGHTS = "vae/config.json", "vae/diffusion_pytorch_model.safetens
 DRAWS = 21  # stream of the counter
 _WORD = 2**64 - 1
 MOST_IN_MEMORY = 64 << 20  # bytes of images as numbers
-AHEAD = 1 << 18  # bytes of images that are picked at once, for several steps: a call costs more than its rows
+AHEAD = 1 << 20  # bytes of images that are picked at once, for several steps: a call costs more than its rows
 _LINE = 64  # bytes of a line of the cache, at the begin of which every batch lies
 WARMUP = 50  # steps over which the learning rate grows
 NEVER_BELOW = 0.002  # share of the learning rate that is left at the end
+TERMS_EVERY = 0.15  # seconds between two tellings of both terms, whose curves are drawn 6 times a second
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,13 @@ class AutoencoderTask:
         self._pixels = _in_memory(images, numbers, device)
         self._order = DataOrder(len(numbers), config.seed)
         self._ahead = _steps_ahead(4 * self.size * math.prod(shape))
-        self._picked, self._picked_from = torch.empty(0), -1  # images of some steps, and which is the first
+        self._picked: tuple[Tensor, ...] = ()  # images of some steps
+        self._picked_from = -1  # the first of them
         self._generator = torch.Generator(device)
         self._dims = math.prod(shape)
         self.kl_weight = config.kl_weight if isinstance(config, VAEConfig) else 0.0
-        self._terms: list[tuple[Tensor, Tensor]] = []  # of each step since they were told, on the device
+        self._terms: list[Tensor] = []  # both of each step since they were told, on the device
+        self._terms_told = -math.inf  # seconds of training
         self._onlooker = Onlooker(images, numbers, config.seed)
 
     @property
@@ -98,7 +101,7 @@ class AutoencoderTask:
         self._descent.backward(loss / self._dims)
         rate = self.config.learning_rate * learning_share(number, share)
         self._descent.follow(rate, decay_at(number, spec.ema_decay), spec.gradient_clip or math.inf)
-        self._terms.append((reconstruction.detach(), kl.detach()))
+        self._terms += reconstruction.detach(), kl.detach()
         return loss.detach()
 
     def terms(self, x: Tensor) -> BoundTerms:
@@ -125,17 +128,18 @@ class AutoencoderTask:
         if first != self._picked_from:
             places = self._order.slice(first * self.size, self._ahead * self.size)
             picked = pixels.index_select(0, sent(torch.from_numpy(places), self.device))
-            self._picked, self._picked_from = picked.view(self._ahead, self.size, *pixels.shape[1:]), first
+            steps = picked.view(self._ahead, self.size, *pixels.shape[1:])
+            self._picked, self._picked_from = steps.unbind(), first
         return self._picked[number - first]
 
     # --- telling ----------------------------------------------------------------------------------------
 
     def tell(self, progress: Progress, last: bool) -> Iterator[Event]:
         """Both terms of each step, what the network does now and then, and a changed weight."""
-        if self._terms:
-            reconstruction, kl = (torch.stack(list(v)).cpu().numpy() for v in zip(*self._terms, strict=True))
-            first, self._terms = progress.step - len(self._terms) + 1, []
-            yield BoundTold(first, reconstruction, kl)
+        if self._terms and (last or progress.seconds - self._terms_told >= TERMS_EVERY):
+            terms = torch.stack(self._terms).cpu().numpy().reshape(-1, 2)
+            self._terms, self._terms_told = [], progress.seconds
+            yield BoundTold(progress.step - len(terms) + 1, terms[:, 0], terms[:, 1])
         if self._onlooker.due(progress, last):
             yield self._onlooker.look(self.model(progress.step), progress)
         if self._control.asked and not last:

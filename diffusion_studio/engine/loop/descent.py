@@ -72,6 +72,7 @@ class Descent:
         for weight, place in zip(order, flat.places(self._gradient), strict=True):
             weight.grad = place
         self._places = [w.grad for w in self.weights if w.grad is not None]
+        self._known = len(self.weights)  # how many have their gradient there
         whole.grad = self._gradient
         self._learned, self._averages = [whole], [average]
         if not even:
@@ -88,7 +89,7 @@ class Descent:
 
     def backward(self, loss: Tensor) -> None:
         """The gradient of a loss, in the place of the one before."""
-        self.take([self.gradient(loss)])
+        self._lay(self.gradient(loss))
 
     def gradient(self, loss: Tensor, leaves: Sequence[Tensor] = ()) -> Gradient:
         """What a loss says of each weight, and of each of `leaves`; several threads may ask at once."""
@@ -107,14 +108,16 @@ class Descent:
             for weight, said in zip(self.weights, gradient, strict=True):
                 weight.grad = _laid(said, weight)
             return
-        if any(said is None for said in gradient):
-            self._gradient.zero_()
-        known = [
-            (place, said) for place, said in zip(self._places, gradient, strict=True) if said is not None
-        ]
-        torch._foreach_copy_([place for place, _ in known], [said for _, said in known])
-        for weight, place, said in zip(self.weights, self._places, gradient, strict=True):
-            weight.grad = None if said is None else place
+        given = [each for each in gradient if each is not None]
+        if len(given) == len(gradient) == self._known:  # each weight knows its place already
+            torch._foreach_copy_(self._places, given)
+            return
+        self._gradient.zero_()
+        self._known = len(given)
+        pairs = list(zip(self._places, gradient, strict=True))
+        torch._foreach_copy_([place for place, each in pairs if each is not None], given)
+        for weight, (place, each) in zip(self.weights, pairs, strict=True):
+            weight.grad = None if each is None else place
 
     def follow(self, rate: float, kept: float, clip: float = math.inf, weight_decay: float = 0.0) -> None:
         """One step along the gradient.

@@ -197,10 +197,10 @@ class _Loop:
 
     def _watch(self, losses: NDArray[np.float32]) -> Telling:
         """Counts losses that are not numbers; too many in a row pause the training."""
-        bad = ~np.isfinite(losses)
-        if not bad.any():
+        if all(map(math.isfinite, losses.tolist())):  # of a few, faster than numpy is
             self._streak = 0 if len(losses) else self._streak
             return
+        bad = ~np.isfinite(losses)
         self.counters.skipped_steps += int(bad.sum())
         after_last_good = len(bad) if bad.all() else int(np.argmin(bad[::-1]))
         self._streak = self._streak + after_last_good if bad.all() else after_last_good

@@ -32,6 +32,17 @@ def same(one: AutoencoderTask, other: AutoencoderTask) -> bool:
     return all(torch.equal(a[name], b[name]) for a, b in pairs for name in a)
 
 
+def test_that_both_terms_of_each_step_are_told_but_not_with_each_loss(tmp_path, monkeypatch):
+    monkeypatch.setattr("diffusion_studio.engine.loop.loop.TELL_EVERY", 0.0)
+    monkeypatch.setattr("diffusion_studio.engine.autoencoder.task.TERMS_EVERY", float("inf"))
+    _, told = trained_in(tmp_path / "run", code_config("vae"))
+    terms = [event for event in told if isinstance(event, BoundTold)]
+    assert [(e.first_step, len(e.reconstruction), len(e.kl)) for e in terms] == [(1, 1, 1), (2, 19, 19)]
+    losses = np.concatenate([event.losses for event in told if isinstance(event, events.Progress)])
+    both = np.concatenate([event.reconstruction + event.kl for event in terms])
+    assert np.allclose(losses, both)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_that_a_run_is_trained_and_opens(kind, tmp_path):
     session, told = trained_in(tmp_path / "run", code_config(kind))
@@ -42,6 +53,10 @@ def test_that_a_run_is_trained_and_opens(kind, tmp_path):
     assert looked.step == 20
     assert looked.originals.shape == looked.reconstructions.shape
     assert len(looked.kl) == {"ae": 0, "vae": 3, "hvae": 2}[kind]
+    again = looked.model.reconstructed(looked.originals.transpose(0, 3, 1, 2)).astype(int)
+    drawn = looked.model.samples(len(looked.samples), session.run.config.seed).astype(int)
+    assert np.abs(again - looked.reconstructions).max() <= 1  # they were decoded together with others
+    assert np.abs(drawn - looked.samples).max() <= 1
     model = open_model(tmp_path / "run", CPU)
     images = session.images.images[:4]
     assert np.array_equal(

@@ -80,6 +80,23 @@ def test_that_a_gradient_that_is_no_number_changes_nothing() -> None:
         assert all(torch.equal(now[name], value) for name, value in then.items())
 
 
+def test_that_each_weight_has_its_gradient_whatever_played_a_part_before() -> None:
+    net = Net()
+    descent = Descent(net, copy.deepcopy(net).requires_grad_(False))
+    weights = list(net.parameters())
+    for number, whole in enumerate([True, True, False, False, True, True, False]):
+        more = net.unused.square().sum() if whole else 0
+        loss = loss_of(net, number) + more
+        expected = torch.autograd.grad(loss, weights, allow_unused=True, retain_graph=True)
+        descent.backward(loss)
+        assert (net.unused.grad is not None) == whole
+        for weight, said in zip(weights, expected, strict=True):
+            assert (weight.grad is None) == (said is None)
+            assert weight.grad is None or torch.equal(weight.grad, said)  # type: ignore[arg-type]
+        squares = sum(float(said.square().sum()) for said in expected if said is not None)
+        assert float(descent._gradient.square().sum()) == pytest.approx(squares, rel=1e-5)  # the rest is 0
+
+
 @pytest.mark.parametrize("muon", [False, True])
 def test_that_it_goes_on_from_what_it_remembered(muon: bool) -> None:
     net = Net()

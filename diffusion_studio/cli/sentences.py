@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.console import Console
 from diffusion_studio.core.refused import Refused
 
 WRONG_USAGE = 2
+PATIENCE = 1.0  # seconds for a terminal that takes nothing, once
 _PROXIED = "rich_proxied_file"  # rich's name for the stream behind
 _COLORS = {1: "red", WRONG_USAGE: "yellow"}
 
@@ -24,12 +26,16 @@ class Lasting:
     """stdout or stderr, written to without a fault where nobody reads it any more.
 
     A terminal that was closed or a pipe whose other end has ended; `gone` says that it was found so. It is
-    not where there was none from the beginning (`>&-`): then nobody is waited for.
+    not where there was none from the beginning (`>&-`): then nobody is waited for. A terminal that takes
+    nothing now, held by Ctrl+S or behind a connection that hangs, loses what it has no room for: what is
+    worked on does not wait for it.
     """
 
     def __init__(self, name: Literal["stdout", "stderr"]) -> None:
         self._name = name
         self.gone = False
+        self._terminals: dict[str, int] = {}  # opened here, by their names: writing to them never waits
+        self._is_stuck = False
 
     def __getattr__(self, name: str) -> Any:
         if name == _PROXIED:
@@ -44,9 +50,31 @@ class Lasting:
 
     def write(self, text: str) -> int:
         with self._losing_nothing_else():
-            if self._stream is not None:
+            if self._stream is not None and not self._to_terminal(text):
                 self._stream.write(text)
         return len(text)
+
+    def _to_terminal(self, text: str) -> bool:
+        """Whether it is a terminal, which has what it had room for."""
+        if self.gone or not hasattr(os, "ttyname") or not self._stream.isatty():
+            return False
+        try:
+            name = os.ttyname(self._stream.fileno())
+            if name not in self._terminals:  # the way in which the shell writes to it stays as it is
+                self._terminals[name] = os.open(name, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        except OSError:  # its name is not known here, as in some containers
+            return False
+        terminal, rest = self._terminals[name], text.encode(self._stream.encoding or "utf-8", "replace")
+        while rest:
+            try:
+                rest = rest[os.write(terminal, rest) :]
+                self._is_stuck = False
+            except BlockingIOError:
+                waits = 0.0 if self._is_stuck else PATIENCE
+                self._is_stuck = not select.select([], [terminal], [], waits)[1]
+                if self._is_stuck:
+                    break
+        return True
 
     def flush(self) -> None:
         with self._losing_nothing_else():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -175,3 +176,22 @@ def test_that_a_training_that_nobody_reads_any_more_is_saved(tmp_path, reader):
     assert step > 0
     assert MetricsReader(path / "metrics.sqlite").losses().steps[-1] == step
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="terminals of POSIX")
+def test_that_a_training_does_not_wait_for_a_terminal_that_takes_nothing(tmp_path):
+    """As after Ctrl+S: nobody reads, and the system keeps no more than a few lines."""
+    ours, theirs = os.openpty()
+    os.set_blocking(theirs, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"." * 4096)
+    os.set_blocking(theirs, True)
+    done = subprocess.run(
+        without_qt("train", "digits", "--run", tmp_path / "run", "--steps", "5", *SETS),
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 0
+    assert Run.open(tmp_path / "run").step == 5

@@ -145,6 +145,7 @@ def _shoot_theory(app: App, album: Album, run: Path) -> None:
     studio.theory.choose_run(str(run))
     studio.theory.measure()
     wait(lambda: studio.theory.state.phase == "idle")
+    studio.theory.dismiss_notice()  # it lies over the sums
     for view in ("terms", "steps"):
         studio.theory_page.bound.show_view(view)
         album.take(app.shell, f"theory-bound-{view}")

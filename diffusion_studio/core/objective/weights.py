@@ -105,6 +105,11 @@ class Weight(Member):
     family: ClassVar[str] = tr("Weights of the loss")
     has_shape: ClassVar[bool] = True  # of its own; one that is drawn is flat before
 
+    @property
+    def name(self) -> str:
+        """Its title, with what is chosen of it where that makes it another weight."""
+        return self.title
+
     def on_eps(self, tables: Tables) -> Tensor:
         """λ_t on the ε error for t = 1 … T; index 0 is 0. float64 (T+1,)"""
         raise NotImplementedError
@@ -271,9 +276,14 @@ class UnitWeight(Weight):
     title: ClassVar[str] = tr("plain loss")
     summary: ClassVar[str] = tr("the plain loss of a network that predicts something else than ε.")
     formula: ClassVar[str] = r"\lambda_t = " + r",\ ".join(
-        f"{each.factor}^{{-1}}" for each in _OTHERS.values()
+        rf"\left({each.factor}\right)^{{-1}}" if r"\frac" in each.factor else f"{each.factor}^{{-1}}"
+        for each in _OTHERS.values()
     )
     source: ClassVar[str] = "Course eq. 2.10"
+
+    @property
+    def name(self) -> str:
+        return f"{self.title} ({READINGS[self.error].symbol})"
 
     def on_eps(self, tables: Tables) -> Tensor:
         return _from_1(error_scale(tables, self.error)[1:] ** -2)

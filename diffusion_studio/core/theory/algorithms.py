@@ -142,7 +142,7 @@ LANGEVIN = Algorithm(
             r"x_{i+1} \leftarrow x_i + c\,\nabla\log p(x_i) + \sqrt{2c}\,\quantity{noise}{\varepsilon}"
         ),
         CodeLine(tr("end for"), "", "loop"),
-        CodeLine(trc("algorithm", "Output"), "x_K", "end"),
+        CodeLine(trc("algorithm", "Output"), "x_{K+1}", "end"),
     ),
 )  # fmt: skip
 
@@ -157,6 +157,7 @@ DDPM_GENERATION = Algorithm(
             r"{\sqrt{1-\bar\alpha_t}}\,\quantity{eps}{\varepsilon_\theta(x_t,t)}\right),"
             r"\ \sigma_t^2 I\right)",
         ),
+        CodeLine(tr("end for"), "", "loop"),
         _RETURN,
     ),
 )  # fmt: skip

@@ -28,7 +28,7 @@ AUTOENCODERS = (
     ),
     Equation(
         _BOUND, "ELBO",
-        r"\log p(x) \geq \mathbb{E}_{q(z|x)}\log\frac{p(x,z)}{q(z|x)}",
+        r"\log p(x) \geq \mathbb{E}_{q(z|x)}\,\log\frac{p(x,z)}{q(z|x)}",
         "Luo eq. 3–8; Course definition 1.1", _PAGE, "kl_weight",
     ),
     Equation(
@@ -38,7 +38,7 @@ AUTOENCODERS = (
     ),
     Equation(
         _BOUND, tr("Two terms"),
-        r"\mathbb{E}_{q(z|x)}\log p(\quantity{x0}{x}|z) - D_{\mathrm{KL}}(q(z|x)\,\|\,p(z))",
+        r"\mathbb{E}_{q(z|x)}\,\log p(\quantity{x0}{x}|z) - D_{\mathrm{KL}}(q(z|x)\,\|\,p(z))",
         "Luo eq. 17–19; Course definition 1.1", _PAGE, "kl_weight",
     ),
     Equation(
@@ -85,7 +85,7 @@ AUTOENCODERS = (
     ),
     Equation(
         _LEVELS, tr("Its bound"),
-        r"\log p(x) \geq \mathbb{E}_q\log\frac{p(z_T)\,p(x|z_1)\prod_t p(z_{t-1}|z_t)}"
+        r"\log p(x) \geq \mathbb{E}_q\,\log\frac{p(z_T)\,p(x|z_1)\prod_t p(z_{t-1}|z_t)}"
         r"{q(z_1|x)\prod_t q(z_t|z_{t-1})}",
         "Luo eq. 25–29", _PAGE, "hierarchy.levels",
     ),

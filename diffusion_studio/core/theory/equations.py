@@ -63,7 +63,7 @@ _FIXED = (
     ),
     Equation(
         _BOUND, tr("Reconstruction"),
-        r"L_0 = -\mathbb{E}_{q(x_1|x_0)}\log p(x_0|x_1)",
+        r"L_0 = -\mathbb{E}_{q(x_1|x_0)}\,\log p(x_0|x_1)",
         "Stratos eq. 1; Luo eq. 58; Course proposition 2.3; Kuppa eq. 2.19; Ho et al. 2020, eq. 13", "theory",
         "elbo",
     ),
@@ -79,7 +79,7 @@ _FIXED = (
     ),
     Equation(
         _BOUND, tr("Over triples"),
-        r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
+        r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\,\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
         "Luo eq. 44", "theory", "elbo",
     ),
     Equation(

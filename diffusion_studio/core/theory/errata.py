@@ -234,7 +234,7 @@ ERRATA = (
     Erratum(
         "other_decomposition", "Luo eq. 45; Kuppa §2.1.3", tr("The bound over neighbours"),
         r"\mathbb{E}_{q(x_{t-1},x_{t+1}|x_0)}\,D_{\mathrm{KL}}(q(x_t|x_{t-1})\,\|\,p(x_t|x_{t+1}))",
-        r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
+        r"\mathbb{E}_{q(x_{t-1},x_t,x_{t+1}|x_0)}\,\ln\frac{q(x_t|x_{t-1})}{p(x_t|x_{t+1})}",
         tr(
             "Going from 44 to 45 the text averages over x_t as if x_{t+1} were not known, but x_{t+1} was "
             "made from that very x_t. The KL divergence draws a fresh x_t instead, and the sum is no longer "

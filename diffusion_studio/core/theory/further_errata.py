@@ -211,7 +211,7 @@ FURTHER = (
     Erratum(
         "shared_network", "Stratos footnote 1", tr("When weights do not matter"),
         tr(r"\lambda_t \leftarrow 1 \text{ changes the objective, also for a network of each } t"),
-        tr(r"\text{a network of its own for each } t: \text{ the same optimum for all } \lambda_t > 0"),
+        tr(r"\text{a network of its own for each } t:\quad \text{the same optimum for all } {\lambda_t > 0}"),
         tr(
             "Networks that are not shared over t are fitted one by one, and a factor before the loss of each "
             "does not move its optimum. With one network for all t it does: there the weights say what is "

@@ -119,7 +119,7 @@ class VAEConfig(AutoencoderConfig):
         1.0, title=tr("KL weight"), symbol="λ", ge=0, le=20,
         help=tr("1 is the ELBO. Less: better reconstructions, and samples from the prior fall apart. More: "
              "latents collapse."),
-        formula=r"\mathbb{E}_q\ln p(x|z) - \lambda\,D_{\mathrm{KL}}", source="Course remark 1.4",
+        formula=r"\mathbb{E}_q\,\ln p(x|z) - \lambda\,D_{\mathrm{KL}}", source="Course remark 1.4",
     )  # fmt: skip
     draws: int = knob(
         1, title=tr("draws"), symbol="L", ge=1, le=64, scale="log",

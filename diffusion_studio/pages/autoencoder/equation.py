@@ -17,14 +17,16 @@ def loss_terms(config: AutoencoderConfig) -> tuple[Term, ...]:
             ),
         )
     if isinstance(config, HVAEConfig):
-        given = Term(r"-\mathbb{E}_q\ln p(\quantity{x0}{x}|z_1)", "x0", tr("What the image costs, given z₁"))
+        given = Term(
+            r"-\mathbb{E}_q\,\ln p(\quantity{x0}{x}|z_1)", "x0", tr("What the image costs, given z₁")
+        )
         levels = Term(
-            r"+\;\quantity{weight}{\lambda}\sum_t \mathbb{E}_q\ln\frac{q(z_t|z_{t-1})}{p(z_t|z_{t+1})}",
+            r"+\;\quantity{weight}{\lambda}\sum_t \mathbb{E}_q\,\ln\frac{q(z_t|z_{t-1})}{p(z_t|z_{t+1})}",
             "weight", tr("What each level costs; the last one against N(0, I)"),
         )  # fmt: skip
         return given, levels
     given = Term(
-        r"-\mathbb{E}_{q(z|x)}\ln p(\quantity{x0}{x}|z)",
+        r"-\mathbb{E}_{q(z|x)}\,\ln p(\quantity{x0}{x}|z)",
         "x0",
         tr("Reconstruction: what the image costs, given z"),
     )

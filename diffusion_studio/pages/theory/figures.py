@@ -20,7 +20,7 @@ from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.pages.theory.parts import PAGES, Scrolled
 from diffusion_studio.widgets.equations.chain_figure import ChainFigure, Way
 from diffusion_studio.widgets.frame.cards import Card
-from diffusion_studio.widgets.look.theme import rich_label, subscripted
+from diffusion_studio.widgets.look.theme import rich_label, subscripted, unbroken
 
 WHICH = 3  # of the digits
 ACTS_AT = {"plane": "process.steps", "theory": "elbo", "autoencoder": "decoder.kind"}
@@ -45,7 +45,7 @@ class FiguresView(Scrolled):
             self._draw(figure, view)
             self._drawn.append((figure, view))
             card.body.addWidget(view)
-        words = rich_label(subscripted(figure.words))
+        words = rich_label(subscripted(unbroken(figure.words)))
         words.setWordWrap(True)
         card.body.addWidget(words)
         if figure.page:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtWidgets import QGridLayout
 
 from diffusion_studio.core.theory.identities import Compared, Identity
 from diffusion_studio.core.words import number, tr
-from diffusion_studio.pages.theory.parts import Scrolled, add_side, shown_number
+from diffusion_studio.pages.theory.parts import Cell, Scrolled, add_side, shown_number
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.frame.flow import FlowRow
-from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscripted, tabular, unbroken
+from diffusion_studio.widgets.look.theme import label, rich_label, subscripted, unbroken
 
 
 class IdentityCard(Card):
@@ -41,23 +40,14 @@ def _table(names: Sequence[str], numbers: Sequence[Compared]) -> QGridLayout:
     grid.setHorizontalSpacing(24)
     grid.setVerticalSpacing(4)
     for column, head in enumerate(("", *names, tr("apart by"))):
-        grid.addWidget(_cell(head, column > 0, "muted"), 0, column)
+        grid.addWidget(Cell(head, column > 0, "muted"), 0, column)
     for row, line in enumerate(numbers, start=1):
         both = (number(value, ".9f").replace("-", "−") for value in (line.one, line.other))
         cells = (line.what, *both, shown_number(abs(line.one - line.other)))
         for column, text in enumerate(cells):
-            grid.addWidget(_cell(text, column > 0), row, column)
+            grid.addWidget(Cell(text, column > 0), row, column)
     grid.setColumnStretch(4, 1)
     return grid
-
-
-def _cell(text: str, right: bool, role: Role | None = None) -> QWidget:
-    cell = rich_label(subscripted(text), role)
-    cell.setWordWrap(True)
-    cell.setFont(tabular(cell.font()))
-    if right:
-        cell.setAlignment(Qt.AlignmentFlag.AlignRight)
-    return cell
 
 
 class IdentitiesView(Scrolled):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -32,6 +34,8 @@ from diffusion_studio.widgets.look.theme import Role, label, rich_label, subscri
 WIDEST = 1100  # px; wider lines are hard to read
 _ONE_LINE = 15  # digits: as wide as that, what stands in a cell of a table does not wrap
 _SIDE, _WORDS = 260, 150  # px: of one version of an equation at least, and of the words beside one
+_BESIDE = 640  # px: of a row from which an equation stands beside its words
+_ANY = 16_777_215  # px: Qt's greatest width
 PAGES = {entry.key: entry.title for entry in entries.PAGES}
 
 
@@ -86,7 +90,8 @@ class Scrolled(QScrollArea):
 def shown_number(value: float) -> str:
     """Four digits, or a power of ten where they do not tell."""
     value += 0.0  # no minus before 0
-    return number(value, ".4g" if 1e-3 <= abs(value) < 1e5 or value == 0 else ".3e")
+    text = number(value, ".4g" if 1e-3 <= abs(value) < 1e5 or value == 0 else ".3e")
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 class ErratumCard(Card):
@@ -114,29 +119,46 @@ class ErratumCard(Card):
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(4)
         for column, head in enumerate(("", tr("as printed"), tr("corrected"), truth)):
-            grid.addWidget(self._cell(head, column > 0, "muted"), 0, column)
+            grid.addWidget(Cell(head, column > 0, "muted"), 0, column)
         for row, line in enumerate(numbers, start=1):
             cells = (line.what, *(shown_number(v) for v in (line.printed, line.corrected, line.truth)))
             wrong = abs(line.printed - line.truth) > 1e-3 * abs(line.truth)
             for column, text in enumerate(cells):
                 role: Role | None = "strong" if column == 2 else None
-                grid.addWidget(self._cell(text, column > 0, role, column == 1 and wrong), row, column)
+                grid.addWidget(Cell(text, column > 0, role, column == 1 and wrong), row, column)
         grid.setColumnStretch(4, 1)
         return grid
 
-    def _cell(self, text: str, right: bool, role: Role | None, struck: bool = False) -> QWidget:
-        text = unbroken(text)
-        cell = rich_label(subscripted(text), role)
-        cell.setWordWrap(True)
-        wide = cell.fontMetrics().horizontalAdvance
-        whole = min(wide(text), wide("0") * _ONE_LINE)
-        cell.setMinimumWidth(max([whole, *map(wide, text.split(" "))]) + 2)  # short: whole
-        font = tabular(cell.font())
+
+class Cell(QLabel):
+    """A cell of a table: on one line where there is room for it, on several where there is not."""
+
+    def __init__(self, text: str, right: bool, role: Role | None = None, struck: bool = False) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.RichText)
+        if role is not None:
+            self.setProperty("role", role)
+        self.setText(subscripted(unbroken(text)))
+        self.setWordWrap(True)
+        font = tabular(self.font())
         font.setStrikeOut(struck)
-        cell.setFont(font)
+        self.setFont(font)
+        self._written = unbroken(text)
         if right:
-            cell.setAlignment(Qt.AlignmentFlag.AlignRight)
-        return cell
+            self.setAlignment(Qt.AlignmentFlag.AlignRight)
+
+    def sizeHint(self) -> QSize:
+        width = self._wide(self._written)
+        return QSize(width, self.heightForWidth(width))
+
+    def minimumSizeHint(self) -> QSize:
+        """What is short does not wrap."""
+        short = self.fontMetrics().horizontalAdvance("0") * _ONE_LINE
+        width = max(min(self._wide(self._written), short), *map(self._wide, self._written.split(" ")))
+        return QSize(width, self.heightForWidth(width))
+
+    def _wide(self, text: str) -> int:
+        return self.fontMetrics().horizontalAdvance(text) + 2
 
 
 def add_side(sides: FlowRow, name: QWidget, latex: str) -> None:
@@ -196,30 +218,50 @@ class EquationsView(Scrolled):
             for place, equation in enumerate(members):
                 if place:
                     card.body.addWidget(_rule())
-                card.body.addLayout(self._row(equation))
+                row = EquationRow(equation)
+                row.button.clicked.connect(lambda _=False, e=equation: self.go_requested.emit(e.page, e.path))
+                card.body.addWidget(row)
                 if not place:
                     self.column.addWidget(card)
                 yield
 
-    def _row(self, equation: Equation) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(16)
-        words = QVBoxLayout()
-        words.setSpacing(2)
-        for line in (label(equation.title), label(unbroken(equation.source), "muted")):
+
+class EquationRow(QWidget):
+    """An equation between its name and its button, or below both where there is little room."""
+
+    def __init__(self, equation: Equation) -> None:
+        super().__init__()
+        self.words, self.view = QWidget(), EquationView()
+        column = QVBoxLayout(self.words)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        for line in (rich_label(subscripted(equation.title)), label(unbroken(equation.source), "muted")):
             line.setWordWrap(True)
-            line.setFixedWidth(_WORDS)
-            words.addWidget(line)
-        words.addStretch(1)
-        view = EquationView()
-        view.set_equation(equation.latex)
-        button = QPushButton(tr("Show on {page}", page=PAGES[equation.page]))
-        button.setAccessibleName(tr("Show where it acts: {title}", title=equation.title))
-        button.clicked.connect(lambda _=False, e=equation: self.go_requested.emit(e.page, e.path))
-        row.addLayout(words)
-        row.addWidget(view, 1)
-        row.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
-        return row
+            column.addWidget(line)
+        column.addStretch(1)
+        self.view.set_equation(equation.latex)
+        self.button = QPushButton(tr("Show on {page}", page=PAGES[equation.page]))
+        self.button.setAccessibleName(tr("Show where it acts: {title}", title=equation.title))
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(16)
+        self._grid.setColumnStretch(1, 1)
+        self._grid.addWidget(self.button, 0, 2, Qt.AlignmentFlag.AlignTop)
+        self._beside: bool | None = None
+        self._lay_out(True)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._lay_out(self.width() >= _BESIDE)
+
+    def _lay_out(self, beside: bool) -> None:
+        if beside == self._beside:
+            return
+        self._beside = beside
+        self.words.setMinimumWidth(_WORDS)
+        self.words.setMaximumWidth(_WORDS if beside else _ANY)
+        self._grid.addWidget(self.words, 0, 0, 1, 1 if beside else 2)
+        self._grid.addWidget(self.view, *((0, 1, 1, 1) if beside else (1, 0, 1, 3)))
 
 
 class AlgorithmsView(Scrolled):

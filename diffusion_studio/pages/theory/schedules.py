@@ -11,7 +11,7 @@ from diffusion_studio.widgets.frame.cards import RemainderCard
 from diffusion_studio.widgets.plots import Line, XYPlot
 from diffusion_studio.widgets.plots.legend import LegendLine
 
-_HIGH = 170  # pixels of a plot
+_HIGH = {1: 170, 2: 150}  # pixels of a plot, by columns: three rows of two fit a screen 768 high
 _TWO = 600  # pixels from which two plots stand beside each other
 
 
@@ -31,7 +31,6 @@ class SchedulesView(QWidget):
         self._grid.setSpacing(12)
         for plot in plots.values():
             plot.show_legend(False)
-            plot.setMinimumHeight(_HIGH)
             card = RemainderCard()
             card.body.addWidget(plot)
             self._cards.append(card)
@@ -57,6 +56,8 @@ class SchedulesView(QWidget):
         if columns == self._columns:
             return
         self._columns = columns
+        for plot in self._plots.values():
+            plot.setMinimumHeight(_HIGH[columns])
         for number, card in enumerate(self._cards):
             self._grid.addWidget(card, number // columns, number % columns)
         for row in range(len(self._cards)):

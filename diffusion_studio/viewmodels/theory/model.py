@@ -336,11 +336,13 @@ def weight_curves(spec: TheorySpec) -> tuple[NamedCurve, ...]:
     for kind, cls in members(Weight).items():
         if not cls.has_shape:
             continue
-        values = weight_on(tables, validated(cls, {}).on_eps(tables), spec.error).numpy()[t]
-        found.append(NamedCurve(kind, cls.title, x, values[::-1] if spec.axis == "log_snr" else values))
+        weight = validated(cls, {})
+        values = weight_on(tables, weight.on_eps(tables), spec.error).numpy()[t]
+        found.append(NamedCurve(kind, weight.name, x, values[::-1] if spec.axis == "log_snr" else values))
     return tuple(found)
 
 
 def _thinned(steps: int) -> NDArray[np.int64]:
-    """At most about MOST_POINTS of the times 1 … T, both ends among them."""
-    return np.unique(np.linspace(1, steps, min(steps, MOST_POINTS)).round().astype(np.int64))
+    """At most about MOST_POINTS of the times 1 … T, among them both ends and 2, where β̃ begins."""
+    evenly = np.linspace(1, steps, min(steps, MOST_POINTS)).round().astype(np.int64)
+    return np.union1d(evenly, [2])

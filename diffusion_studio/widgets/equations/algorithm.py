@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRect, Qt
+from PySide6.QtCore import QEvent, QRect, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -85,11 +85,27 @@ class _Line(QWidget):
         words = label(row.words)
         words.setWordWrap(not row.latex)
         layout.addWidget(words, 0 if row.latex else 1)
-        if row.latex:
-            view = EquationView()
-            view.set_equation(row.latex)
-            view.setMinimumWidth(_NARROWEST)
-            layout.addWidget(view, 1, Qt.AlignmentFlag.AlignVCenter)
+        self.texts, self.view = (count, words), EquationView() if row.latex else None
+        if self.view is not None:
+            self.view.set_equation(row.latex)
+            self.view.setMinimumWidth(_NARROWEST)
+            layout.addWidget(self.view, 1, Qt.AlignmentFlag.AlignVCenter)
+
+    def event(self, event: QEvent) -> bool:
+        found = super().event(event)
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):  # the layout has heard it first
+            self._align()
+        return found
+
+    def _align(self) -> None:
+        """Number and words stand on the line of the formula beside them."""
+        if self.view is None or self.view.baseline is None:
+            return
+        line = self.view.y() + self.view.baseline
+        for text in self.texts:
+            metrics, high = text.fontMetrics(), text.sizeHint().height()
+            top = round(line - metrics.ascent() - (high - metrics.height()) / 2)
+            text.setGeometry(text.x(), top, text.width(), high)
 
     def set_marked(self, marked: bool) -> None:
         if marked != self.is_marked:

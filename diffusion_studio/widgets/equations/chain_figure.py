@@ -16,6 +16,7 @@ from diffusion_studio.widgets.forms.segmented import draw_symbol
 from diffusion_studio.widgets.look.theme import theme
 
 _HIGH, _NODE = 150, 44  # pixels
+_AWAY, _NAME = 7, 15  # pixels: an arrow from its node, and the height of a picture's name
 _HEAD, _SPREAD = 9, 28  # of an arrow: pixels and degrees of the two lines at its tip
 _GREY = QImage.Format.Format_Grayscale8
 
@@ -86,7 +87,7 @@ class ChainFigure(QWidget):
         if self._pictures and name != "…":
             painter.drawImage(box, self._pictures[number])
             painter.setPen(QColor(palette.text))
-            box = QRectF(box.left() - 20, box.bottom() + 1, box.width() + 40, 15)
+            box = QRectF(box.left() - 20, box.bottom() + 1, box.width() + 40, _NAME)
         elif name != "…":
             color = QColor(palette.quantity["x0" if number == 0 else "xt"])
             painter.setPen(QPen(color, 1.5))
@@ -98,7 +99,7 @@ class ChainFigure(QWidget):
     def _paint_way(self, painter: QPainter, begin: QPointF, end: QPointF, side: float, way: Way) -> None:
         palette, sign = theme().palette, -1 if way.above else 1
         key, ahead = "eps" if way.above else "x0", 1 if end.x() > begin.x() else -1
-        low = side / 2 + (4 if way.above or not self._pictures else 17)
+        low = side / 2 + _AWAY + (0 if way.above or not self._pictures else _NAME)
         first = QPointF(begin.x() + 8 * ahead, begin.y() + sign * low)
         last = QPointF(end.x() - 8 * ahead, end.y() + sign * low)
         middle = QPointF((first.x() + last.x()) / 2, first.y() + sign * 22)

@@ -132,6 +132,11 @@ class EquationView(QWidget):
         pieces = [t.text or t.latex for t in (*self._formula, *self._numbers, *self._caption)]
         return " ".join(pieces).replace("\u00a0", " ")  # what holds words on a line is not said
 
+    @property
+    def baseline(self) -> float | None:
+        """On which its first line stands, from the top; None while it is not rendered."""
+        return self._placed[0].baseline if self._placed else None
+
     # layout
 
     def _refresh(self) -> None:

@@ -35,6 +35,9 @@ _UNARY = re.compile(
     r"((?<=[({\[=<>,])|(?<=\\leq)|(?<=\\geq)|(?<=\\approx)|(?<=\\leftarrow)|(?<=\\gets)|(?<=\\sim)"
     r"|(?<=\\propto))(\s*)-"
 )
+_RELATION = re.compile(r"\\sim(?![A-Za-z])")  # set as an operator it has no room on its right
+_NABLA = re.compile(r"\\nabla(?=_)")  # its index would stand off, as behind an operator
+_LETTER = re.compile(r"\\mathbb ?([A-Z])")  # taken for an italic one without braces
 _TOKENS = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)
 _SIGNS = ("+", "-", "−", r"\pm", "·")
 
@@ -145,6 +148,12 @@ def with_signs(latex: str) -> str:
     return _UNARY.sub(r"\2{-}", latex)
 
 
+def as_meant(latex: str) -> str:
+    r"""`latex` with ∼ as a relation, ∇ close to its index, and `\mathbb E` as the letter that it is."""
+    latex = _NABLA.sub(r"{\\nabla}", _RELATION.sub(r"\\thicksim", latex))
+    return _LETTER.sub(r"\\mathbb{\1}", latex)
+
+
 def opened(latex: str) -> str:
     """The first term of an equation, of which a minus is a sign."""
     return "{-}" + latex[1:] if latex.startswith("-") and latex != "-" else latex
@@ -184,7 +193,7 @@ def _render(latex: str, color: str, size: float) -> bytes:
     trailing = "{}" if ends_in_operator(latex) else ""
     try:
         svg: str = ziamath.Latex(
-            leading + with_signs(latex) + trailing, size=size, color=color, margin=_MARGIN
+            leading + as_meant(with_signs(latex)) + trailing, size=size, color=color, margin=_MARGIN
         ).svg()
     except Exception as error:  # the parser raises whatever it stumbles over
         raise ValueError(f"Not a formula: {latex!r}") from error

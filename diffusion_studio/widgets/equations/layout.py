@@ -103,21 +103,21 @@ def _with_wholes(boxes: Sequence[Box], gap: float) -> Iterator[tuple[Box, list[f
 
     These are a statement, a summand, and what stands between brackets.
     """
-    rest = list(boxes)
+    rest, bars = list(boxes), 0
     statements = _cut(boxes, lambda box, _: begins_statement(_written(box.term)))
     for statement in statements:
         for summand in _cut(statement, _begins_summand):
             for box in summand:
                 wholes = [statement] if box is statement[0] else []
                 wholes += [summand] if box is summand[0] else []
-                wholes += [_in_brackets(rest)]
-                rest = rest[1:]
+                wholes += [_in_brackets(rest, bars)]
+                rest, bars = rest[1:], bars + openings(box.term.latex)[1]
                 yield box, sorted((_wide(whole, gap) for whole in wholes), reverse=True)
 
 
-def _in_brackets(boxes: list[Box]) -> list[Box]:
-    """As far as the brackets go that the first of them opens."""
-    depth = bars = 0
+def _in_brackets(boxes: list[Box], bars: int) -> list[Box]:
+    """As far as the brackets go that the first of them opens; `bars` of norms stand before it."""
+    depth = 0
     for number, box in enumerate(boxes, start=1):
         opened, drawn = openings(box.term.latex)
         depth, bars = depth + opened, bars + drawn

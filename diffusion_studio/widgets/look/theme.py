@@ -210,9 +210,10 @@ def rich_label(text: str = "", role: Role | None = None, parent: QWidget | None 
 
 def subscripted(text: str) -> str:
     """Plain text as rich text, with indices like x_t and x_{t−1} lowered."""
-    return re.sub(r"_(?:\{([^}]*)\}|(\w))", r"<sub>\1\2</sub>", html.escape(text, quote=False))
+    return re.sub(r"_(?:\{([^}]*)\}|([a-z]+\b|\w))", r"<sub>\1\2</sub>", html.escape(text, quote=False))
 
 
+_JOINED = "\u2060"  # no line ends there
 _PLACES = r"eq\.|algorithm|figure|lemma|proposition|table|theorem"  # in a source
 
 
@@ -220,7 +221,9 @@ def unbroken(text: str) -> str:
     """The text with what belongs together on one line, as t = 100 and Luo eq. 7; none begins with a dot."""
     text = re.sub(rf"\b({_PLACES}) (?=[\dA-Z])", "\\1\u00a0", text)
     text = re.sub(rf"(?<![,;]) (?=({_PLACES})\u00a0)", "\u00a0", text)
-    return text.replace(" = ", "\u00a0=\u00a0").replace(" · ", "\u00a0· ")
+    text = re.sub(r"\([^()]{,14}\)", lambda found: found[0].replace(" ", "\u00a0"), text)  # N(0, 1)
+    text = re.sub(r"(?<=\w\|)(?=\w)|(?<=\+)(?=\+)|(?<=\b\w-)(?=\w)", _JOINED, text)  # p(x|z), k-diffusion
+    return re.sub(r" ([=−÷|‖]) ", "\u00a0\\1\u00a0", text).replace(" · ", "\u00a0· ")
 
 
 def tip(text: str) -> str:

@@ -13,6 +13,7 @@ from diffusion_studio.core.theory.algorithms import (
     ANNEALED,
     DDIM_SAMPLING,
     DDPM_SAMPLING,
+    LANGEVIN,
     sampling_by,
     training_by,
 )
@@ -51,3 +52,15 @@ def test_that_every_sampler_has_an_algorithm_with_its_rule(kind):
         assert algorithm is expected
     elif kind != "sigma":
         assert SAMPLERS[kind].formula in [colourless(line.latex) for line in algorithm.lines]
+
+
+def test_that_langevin_puts_out_the_last_state_that_it_makes():
+    latex = [line.latex for line in LANGEVIN.lines]
+    assert r"\dots, K" in latex[1] and latex[2].startswith("x_{i+1}")
+    assert latex[-1] == "x_{K+1}"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.source)
+def test_that_what_is_repeated_has_a_begin_and_an_end(algorithm):
+    begin, end = algorithm.at("loop")
+    assert set(range(begin + 1, end)) == set(algorithm.at("step"))

@@ -11,11 +11,21 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from diffusion_studio.core.process.schedules import LearnedSchedule
+from diffusion_studio.core.theory.equations import Equation
 from diffusion_studio.core.theory.errata import ERRATA
 from diffusion_studio.core.theory.figures import FIGURES
+from diffusion_studio.core.theory.identities import IDENTITIES
 from diffusion_studio.pages.theory.figures import FiguresView
+from diffusion_studio.pages.theory.identities import IdentityCard
 from diffusion_studio.pages.theory.page import PARTS, _look
-from diffusion_studio.pages.theory.parts import EquationsView, ErratumCard, Scrolled
+from diffusion_studio.pages.theory.parts import (
+    Cell,
+    EquationRow,
+    EquationsView,
+    ErratumCard,
+    Scrolled,
+    shown_number,
+)
 from diffusion_studio.viewmodels.theory.equations import all_equations
 from diffusion_studio.viewmodels.theory.exact_bound import EXACT
 from diffusion_studio.viewmodels.theory.model import TheorySpec
@@ -174,6 +184,7 @@ def test_that_curves_of_like_hues_are_dashed_unlike(ground):
 
 def test_that_indices_are_lowered():
     assert subscripted("q(x_{t−1} | x_t) < 1") == "q(x<sub>t−1</sub> | x<sub>t</sub>) &lt; 1"
+    assert subscripted("√ᾱ_s ς_up, a_t/m") == "√ᾱ<sub>s</sub> ς<sub>up</sub>, a<sub>t</sub>/m"
 
 
 def test_that_what_is_equal_to_something_stays_beside_it():
@@ -183,6 +194,9 @@ def test_that_what_is_equal_to_something_stays_beside_it():
         == "Luo\u00a0eq.\u00a07; EDM\u00a0algorithm\u00a02\u00a0· §C"
     )
     assert unbroken("Ho et al. 2020, eq. 4") == "Ho et al. 2020, eq.\u00a04"
+    assert unbroken("data N(0, 1)") == "data N(0,\u00a01)"
+    assert unbroken("1 − ᾱ, p(x|z)") == "1\u00a0−\u00a0ᾱ, p(x|\u2060z)"
+    assert unbroken("k-diffusion; DPM-Solver++") == "k-\u2060diffusion; DPM-Solver+\u2060+"
 
 
 def test_that_the_figures_follow_the_chosen_schedule(app, qtbot):
@@ -206,3 +220,37 @@ def test_that_figures_lead_to_where_they_live(qtbot):
         button.click()
     assert {page for page, _ in asked} == {"autoencoder", "theory", "plane"}
     assert set(asked) <= {(e.page, e.path) for e in all_equations()}  # places that are known to be reached
+
+
+def test_that_all_schedules_are_seen_at_once_on_a_screen_768_high(app, qtbot):
+    app.shell.window().resize(1366, 768)
+    view = app.studio.theory_page._views["schedules"]
+    qtbot.waitUntil(lambda: view.width() > 800 and view.verticalScrollBar().maximum() == 0)
+
+
+def test_that_what_stands_in_a_table_takes_one_line_where_there_is_room(qtbot):
+    erratum = next(each for each in ERRATA if each.key == "marginal_score")
+    identity = next(each for each in IDENTITIES if each.key == "variance")
+    cards = ErratumCard(erratum), IdentityCard(identity)
+    cards[0].decide(erratum, erratum.numbers())
+    cards[1].compare(identity, identity.numbers())
+    for card in cards:
+        qtbot.addWidget(card)
+        for width, lines in ((800, 1), (440, 3)):
+            card.resize(width, 600)
+            card.show()
+            cells = card.findChildren(Cell)
+            assert all(cell.height() < (lines + 0.8) * cell.fontMetrics().height() for cell in cells)
+            assert all(cell.geometry().right() <= width for cell in cells)
+    assert shown_number(-0.119) == "−0.119"
+
+
+def test_that_an_equation_has_the_whole_width_where_there_is_little_of_it(qtbot):
+    row = EquationRow(Equation("Scores", "Score of x_t", "x = y", "Luo eq. 151", "plane"))
+    qtbot.addWidget(row)
+    row.show()
+    assert any("x<sub>t</sub>" in words.text() for words in row.words.findChildren(QLabel))
+    for width, beside in ((470, False), (800, True), (470, False)):
+        row.resize(width, 200)
+        qtbot.waitUntil(lambda beside=beside: (row.view.y() < row.button.geometry().bottom()) == beside)
+        assert beside or row.view.width() == width

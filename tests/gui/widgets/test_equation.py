@@ -1,6 +1,7 @@
 import threading
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QByteArray, QPointF, QRectF
 from PySide6.QtGui import QImage, QPainter
@@ -8,9 +9,12 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtTest import QTest
 
 from diffusion_studio.core.objective.losses import HuberLoss, L2Loss
+from diffusion_studio.core.theory.equations import equations
 from diffusion_studio.engine.runs.config import ObjectiveSpec
 from diffusion_studio.pages.train.loss_equation import loss_terms
 from diffusion_studio.widgets.equations import formula
+from diffusion_studio.widgets.equations.algorithm import AlgorithmBox, Row, _Line
+from diffusion_studio.widgets.equations.chain_figure import ChainFigure, Way
 from diffusion_studio.widgets.equations.equation import (
     EquationView,
     Term,
@@ -19,7 +23,7 @@ from diffusion_studio.widgets.equations.equation import (
     prewarm,
     terms,
 )
-from diffusion_studio.widgets.equations.formula import cached_formula, split_terms, tint
+from diffusion_studio.widgets.equations.formula import as_meant, cached_formula, openings, split_terms, tint
 from diffusion_studio.widgets.equations.rendering import rendering
 from diffusion_studio.widgets.look.theme import theme
 
@@ -351,3 +355,66 @@ def test_that_what_a_layout_asks_again_and_again_is_found_out_once(qtbot, view, 
     assert len(view._arranged) < 10
     view.set_numbers([Term(text="0.25")] * 60)
     assert view.heightForWidth(150) > first[0]
+
+
+def test_that_a_relation_has_its_room_and_a_letter_its_double_line(qapp):
+    assert as_meant(r"x \sim y \simeq \nabla_x \nabla p") == r"x \thicksim y \simeq {\nabla}_x \nabla p"
+    assert formula_svg(r"\mathbb E_t", "#000000") == formula_svg(r"\mathbb{E}_t", "#000000")
+    assert inked(r"a \sim b")[0].width() > inked(r"a \thicksim b")[0].width() - 1
+
+
+def test_that_no_line_breaks_inside_a_norm_that_has_room(qtbot, view):
+    (tied,) = (each for each in equations({}) if each.latex.count("=") > 3 and each.page == "theory")
+    view.set_equation(tied.latex)
+    settled(qtbot, view)
+    for width in (300, 400, 500, 700):
+        lines: dict[float, int] = {}
+        for placed in view._arrange(width)[0]:
+            bars = openings(placed.box.term.latex)[1]
+            lines[placed.baseline] = lines.get(placed.baseline, 0) + bars
+        assert [bars % 2 for bars in lines.values()] == [0] * len(lines), width
+
+
+def test_that_words_of_an_algorithm_stand_on_the_line_of_their_formula(qtbot):
+    box = AlgorithmBox()
+    qtbot.addWidget(box)
+    rows = (Row("Output", "x_0"), Row("Update by", r"\frac1B\sum_i x_i"), Row("while not converged do"))
+    box.set_algorithm("One", "Course algorithm 1", rows)
+    box.resize(400, 300)
+    box.show()
+    lines = [line for line in box.findChildren(_Line) if line.view is not None]
+
+    def aligned() -> bool:
+        if any(line.view.baseline is None for line in lines):
+            return False
+        off = [
+            text.y() + (text.height() + text.fontMetrics().ascent() - text.fontMetrics().descent()) / 2
+            - line.view.y() - line.view.baseline
+            for line in lines
+            for text in line.texts
+        ]  # fmt: skip
+        return max(map(abs, off)) <= 1
+
+    qtbot.waitUntil(aligned)
+
+
+@pytest.mark.parametrize("width", [480, 1000])
+def test_that_no_arrow_of_a_figure_lies_on_a_name(qtbot, width):
+    names = ("x₀", "xₜ₋₁", "xₜ")
+    ways = [Way(k, k + 1, True, "", True) for k in (0, 1)] + [Way(k + 1, k, False, "", True) for k in (0, 1)]
+    figure = ChainFigure()
+    qtbot.addWidget(figure)
+    figure.resize(width, figure.sizeHint().height())
+
+    def ink(nodes: tuple[str, ...], arrows: list[Way]) -> set[tuple[int, int]]:
+        figure.set_figure(nodes, arrows, [np.zeros((8, 8), np.uint8)] * 3)
+        image = figure.grab().toImage()
+        ground = image.pixel(0, 0)
+        pixels = ((x, y) for x in range(image.width()) for y in range(image.height()))
+        return {(x, y) for x, y in pixels if image.pixel(x, y) != ground}
+
+    pictures = ink(("", "", ""), [])
+    written, drawn = ink(names, []), ink(("", "", ""), ways) - pictures
+    around = {(x + i, y + j) for x, y in written for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    assert written > pictures and drawn
+    assert not around & drawn

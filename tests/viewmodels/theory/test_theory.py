@@ -155,3 +155,13 @@ def test_that_a_run_without_a_checkpoint_gives_a_sentence(make, qtbot, tmp_path)
     model.measure()
     qtbot.waitUntil(lambda: model.state.phase == "idle")
     assert "no usable checkpoint" in model.state.notice.text
+
+
+def test_that_the_plain_loss_says_of_which_error():
+    names = {curve.key: curve.name for curve in weight_curves(TheorySpec(steps=100))}
+    assert names["unit"] == "plain loss (v)"
+
+
+def test_that_the_posterior_variance_is_drawn_from_where_it_begins():
+    for curve in schedule_curves(TheorySpec(steps=4000))["beta_tilde"]:
+        assert list(curve.x[:2]) == [1, 2] and curve.y[0] == 0 < curve.y[1]

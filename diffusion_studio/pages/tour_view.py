@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
 from diffusion_studio.core.words import tr
 from diffusion_studio.viewmodels.tours.tour import Titled, Tour, TourCard, TourState
 from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import GRID, label, rich_label, subscripted, tabular
+from diffusion_studio.widgets.look.theme import GRID, label, rich_label, subscripted, tabular, unbroken
 
-LETTERS = 40  # of the actions in one line
 MOST = 160  # pixels that a title asks for
 ENDS = {  # by whether something was tried
     False: tr("End the tour"),
@@ -83,8 +83,7 @@ class TourView(Card):
         column = QVBoxLayout(self._inside)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        self._actions = QVBoxLayout()
-        self._actions.setSpacing(2)
+        self._actions = FlowRow(spacing=4)
         column.addWidget(self._text)
         column.addLayout(self._actions)
         column.addWidget(self._source)
@@ -118,35 +117,22 @@ class TourView(Card):
         self._place.setText(tr("{n} of {count}", n=self._number + 1, count=len(self.tour.cards)))
         self.set_title(card.title)
         self._title.setMinimumWidth(min(in_two_lines(card.title, self._title.fontMetrics()), MOST))
-        self._text.setText(subscripted(card.text))
+        self._text.setText(subscripted(unbroken(card.text)))
         self._source.setText(card.source)
         while self._actions.count():
-            row = self._actions.takeAt(0)
-            if row is not None and (gone := row.widget()) is not None:
+            item = self._actions.takeAt(0)
+            if item is not None and (gone := item.widget()) is not None:
                 gone.hide()
                 gone.deleteLater()
-        line, letters = self._add_row(), 0
         for action in card.actions:
-            letters += len(action.title)
-            if letters > LETTERS and line.count():
-                line, letters = self._add_row(), len(action.title)
             button = QPushButton(action.title)
             button.setProperty("link", True)
             button.clicked.connect(partial(self._take, action))
             button.setCursor(Qt.CursorShape.PointingHandCursor)
-            line.addWidget(button)
+            self._actions.addWidget(button)
 
     def _take(self, action: Titled, _checked: bool = False) -> None:
         self.tour.take(action)
-
-    def _add_row(self) -> QHBoxLayout:
-        holder = QWidget()
-        row = QHBoxLayout(holder)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(8)
-        row.setAlignment(Qt.AlignmentFlag.AlignLeft)
-        self._actions.addWidget(holder)
-        return row
 
     def _come_into_sight(self) -> None:
         """In a column that scrolls, once the card has its size."""

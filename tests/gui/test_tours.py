@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PySide6.QtWidgets import QPushButton
 
 from diffusion_studio.pages.sample.side import TABS
 from diffusion_studio.pages.settings import SettingsDialog
@@ -137,3 +138,18 @@ def test_that_the_ways_from_a_card_stay_together_however_narrow_it_is(
     assert max(middles) - min(middles) <= 1
     assert view.leave.mapTo(view, view.leave.rect().topRight()).x() < width
     assert view._title.height() < 3 * view._title.fontMetrics().lineSpacing()
+
+
+def test_that_what_a_card_offers_goes_on_in_the_next_line_and_widens_nothing(qtbot: Any) -> None:
+    actions = tuple(SimpleNamespace(title=title) for title in ("Learn at one level", "A chain by all levels"))
+    view = TourView(Tour([TourCard("Look", "Look.", "Luo", actions)], SimpleNamespace()))
+    qtbot.addWidget(view)
+    view.tour.go(0)
+    view.show()
+    links = [b for b in view.findChildren(QPushButton) if b.text() in {a.title for a in actions}]
+    both = sum(link.sizeHint().width() for link in links)
+    assert view.minimumSizeHint().width() < both
+    view.setFixedWidth(both)
+    qtbot.waitUntil(lambda: links[0].y() < links[1].y())
+    view.setFixedWidth(both + 80)
+    qtbot.waitUntil(lambda: links[0].y() == links[1].y())

@@ -12,6 +12,7 @@ from diffusion_studio.viewmodels.plane.state import Comparison
 from diffusion_studio.widgets.frame.cards import Card, RemainderCard
 from diffusion_studio.widgets.look.theme import label, tabular, unbroken
 from diffusion_studio.widgets.plots.bars import BarSeries, OccupancyBars
+from diffusion_studio.widgets.plots.math import plain_text
 from diffusion_studio.widgets.plots.series import Series, SeriesPlot
 
 LEAST = 150  # pixels of the plot's card; below, its numbers would lie on each other
@@ -76,28 +77,43 @@ def _color(title: str) -> str:
     return "eps" if title in ONE_LEVEL else "x0"
 
 
+def figures(last: Measures) -> dict[str, str]:
+    """The measures as they are written, by their names."""
+    specs = {
+        "energy": ".4f",
+        "band": ".4f",
+        "wasserstein": ".3f",
+        "log_density": ".2f",
+        "exact_log_density": ".2f",
+    }
+    specs |= {"modes": ".2f", "exact_modes": ".2f", "spread": ".3f", "exact_spread": ".3f", "off": ".3f"}
+    return {name: plain_text(getattr(last, name), spec) for name, spec in specs.items()}
+
+
 def facts(last: Measures) -> str:
     """The other measures in words."""
+    said = figures(last)
     words = [
-        tr("Energy distance {m.energy:.4f}; between two clouds of exact samples {m.band:.4f}", m=last),
-        tr("Sliced Wasserstein distance {m.wasserstein:.3f}", m=last),
-        tr("Mean ln p_t {m.log_density:.2f}; of exact samples {m.exact_log_density:.2f}", m=last),
-        tr("Effective number of modes {m.modes:.2f}; of the true weights {m.exact_modes:.2f}", m=last),
-        tr("Spread {m.spread:.3f}; of exact samples {m.exact_spread:.3f}", m=last),
+        tr("Energy distance {energy}; between two clouds of exact samples {band}", **said),
+        tr("Sliced Wasserstein distance {wasserstein}", **said),
+        tr("Mean ln p_t {log_density}; of exact samples {exact_log_density}", **said),
+        tr("Effective number of modes {modes}; of the true weights {exact_modes}", **said),
+        tr("Spread {spread}; of exact samples {exact_spread}", **said),
     ]
     if last.acceptance == last.acceptance:
         share = 100 * last.acceptance
         words.append(tr("A Metropolis test would keep {share:.1f} % of the steps", share=share))
-    return "\n".join(words).replace("-", "−").replace("p_t", "pₜ")
+    return "\n".join(words).replace("p_t", "pₜ")
 
 
 def summary(last: Measures) -> str:
     """The measures in one or two short lines."""
+    said = figures(last)
     words = [
-        tr("{m.energy:.4f} (exact {m.band:.4f})", m=last),
-        tr("ln p {m.log_density:.2f} ({m.exact_log_density:.2f})", m=last),
-        tr("{m.modes:.2f} modes ({m.exact_modes:.2f})", m=last),
+        tr("{energy} (exact {band})", **said),
+        tr("ln p {log_density} ({exact_log_density})", **said),
+        tr("{modes} modes ({exact_modes})", **said),
     ]
     if last.acceptance == last.acceptance:
         words.append(tr("kept {share:.1f} %", share=100 * last.acceptance))
-    return unbroken(" · ".join(words).replace("-", "−"))
+    return unbroken(" · ".join(part.replace(" ", "\u00a0") for part in words))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.plane.measures import Measures
+from diffusion_studio.pages.plane.cards import figures
 from diffusion_studio.viewmodels.plane.state import PlaneState, PointReading
 from diffusion_studio.widgets.plane.arrows import Arrow
 
@@ -59,12 +60,13 @@ def end_words(state: PlaneState, found: Measures | None) -> str:
     if not found.proper:
         words.append(tr("p(x) p(y|x)^γ has no finite sum here: there is nothing to compare with"))
     else:
+        said = figures(found)
         at = "₀" if found.t == 0 else "ₜ"
         words += [
             tr(
                 "particles against p{at}(x) p{at}(y|x)^γ: "
-                "energy distance {m.energy:.4f} (exact {m.band:.4f})", at=at, m=found,
+                "energy distance {energy} (exact {band})", at=at, **said,
             ),
-            tr("spread {m.spread:.3f} instead of {m.exact_spread:.3f}, means {m.off:.3f} apart", m=found),
+            tr("spread {spread} instead of {exact_spread}, means {off} apart", **said),
         ]  # fmt: skip
     return "\n".join(words)

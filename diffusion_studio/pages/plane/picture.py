@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from diffusion_studio.pages.plane.guidance import arrows_of, guide_words
 from diffusion_studio.viewmodels.plane.state import Look, Particles, PointReading
 from diffusion_studio.widgets.frame.enlarge import can_enlarge
 from diffusion_studio.widgets.images.drawing_menu import open_drawing_menu
+from diffusion_studio.widgets.look.theme import unbroken
 from diffusion_studio.widgets.plane.paint import Layers
 from diffusion_studio.widgets.plane.plane import PlaneView
 from diffusion_studio.widgets.plane.surface import SurfaceView
@@ -77,7 +79,7 @@ class PlanePicture(QStackedWidget):
 
     def show_reading(self, reading: PointReading | None) -> None:
         """What is known about the place under the pointer."""
-        self.plane.set_words("bottom", "" if reading is None else reading_words(reading))
+        self.plane.set_words("bottom", "" if reading is None else together(reading_words(reading)))
         self.plane.set_arrows((0.0, 0.0) if reading is None else (reading.x, reading.y), arrows_of(reading))
 
     def show_guidance(self, words: str) -> None:
@@ -100,7 +102,7 @@ class PlanePicture(QStackedWidget):
             words.append(self._learning)
         if self._guidance:
             words.append(self._guidance)
-        self.plane.set_words("top", "\n".join(words))
+        self.plane.set_words("top", together("\n".join(words)))
 
     def frame(self) -> NDArray[np.uint8]:
         """The picture as one sees it, (H, W, 3)."""
@@ -126,6 +128,12 @@ class PlanePicture(QStackedWidget):
         painter = QPainter(generator)
         view.draw_scene(painter)
         painter.end()
+
+
+def together(text: str) -> str:
+    """The text with its numbers, pairs and formulas each on one line."""
+    text = re.sub(r" ?\([^()\n]*\)", lambda pair: pair[0].replace(" ", "\u00a0"), text)
+    return unbroken(re.sub(r"(?<=\w) (?=t$)", "\u00a0", text, flags=re.MULTILINE))
 
 
 def error_words(field: FieldView) -> str:

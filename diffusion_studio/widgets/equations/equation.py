@@ -130,7 +130,8 @@ class EquationView(QWidget):
 
     def _spoken(self) -> str:
         pieces = [t.text or t.latex for t in (*self._formula, *self._numbers, *self._caption)]
-        return " ".join(pieces).replace("\u00a0", " ")  # what holds words on a line is not said
+        said = " ".join(pieces)
+        return said.replace("\u00a0", " ").replace("\u2060", "")  # what holds words on a line is not said
 
     @property
     def baseline(self) -> float | None:

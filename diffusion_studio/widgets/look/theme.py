@@ -218,9 +218,14 @@ _PLACES = r"eq\.|algorithm|figure|lemma|proposition|table|theorem"  # in a sourc
 
 
 def unbroken(text: str) -> str:
-    """The text with what belongs together on one line, as t = 100 and Luo eq. 7; none begins with a dot."""
+    """The text with what belongs together on one line, as t = 100, 5 %, p(y|x) and Luo eq. 7.
+
+    No line begins with a dot.
+    """
     text = re.sub(rf"\b({_PLACES}) (?=[\dA-Z])", "\\1\u00a0", text)
     text = re.sub(rf"(?<![,;]) (?=({_PLACES})\u00a0)", "\u00a0", text)
+    text = re.sub(r"(?<=\d) (?=%)|(?<=∇) |(?<=\)) (?=p\()|(?<=\bln) (?=p)|(?<=\blog) (?=p)", "\u00a0", text)
+    text = re.sub(r"(?<=%) (\w+) (?=E‖)", "\u00a0\\1\u00a0", text)
     text = re.sub(r"\([^()]{,14}\)", lambda found: found[0].replace(" ", "\u00a0"), text)  # N(0, 1)
     text = re.sub(r"(?<=\w\|)(?=\w)|(?<=\+)(?=\+)|(?<=\b\w-)(?=\w)", _JOINED, text)  # p(x|z), k-diffusion
     return re.sub(r" ([=−÷|‖]) ", "\u00a0\\1\u00a0", text).replace(" · ", "\u00a0· ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,9 @@ from diffusion_studio.widgets.plane.raster import radius_for
 
 Stroke = Sequence[tuple[float, float]]  # places of the plane
 _WRAPPED = Qt.AlignmentFlag.AlignLeft.value | Qt.TextFlag.TextWordWrap.value
-_MOST_HIGH = 0.22  # of the picture, that words hide
+_MOST_HIGH = 0.25  # of the picture, that words hide
+_CLAUSE, _SPACE = re.compile(r"((?<=[·,;]) (?!γ)|   |\n)"), re.compile("( )")  # between what is left out
+_NARROW = 400  # pixels of a picture below which its words are small
 
 
 def paint_scene(painter: QPainter, drawing: Drawing, camera: Camera) -> None:
@@ -80,7 +83,10 @@ def paint_stroke(painter: QPainter, stroke: Stroke, camera: Camera) -> None:
 def paint_words(painter: QPainter, drawing: Drawing, camera: Camera) -> None:
     """What is said in the corners, in as many lines as the picture is narrow."""
     palette = theme().palette
-    painter.setFont(tabular(painter.font()))
+    font = tabular(painter.font())
+    if camera.width < _NARROW:
+        font.setPixelSize(11)
+    painter.setFont(font)
     metrics = QFontMetrics(painter.font())
     back = QColor(palette.card)
     back.setAlphaF(0.88)
@@ -96,15 +102,18 @@ def paint_words(painter: QPainter, drawing: Drawing, camera: Camera) -> None:
         painter.setBrush(back)
         painter.drawRoundedRect(box, 6, 6)
         painter.setPen(QColor(palette.text))
-        painter.drawText(box.adjusted(10, 5, -10, 0), _WRAPPED, text)
+        painter.drawText(room.translated(18, int(top) + 5), _WRAPPED, text)
 
 
 def _within(text: str, metrics: QFontMetrics, room: QRect, most: float) -> str:
-    """As much of a text as is no higher than that, or it would hide a small picture."""
-    words, shown = text.split(" "), text
-    while len(words) > 1 and metrics.boundingRect(room, _WRAPPED, shown).height() > most:
-        words.pop()
-        shown = " ".join(words) + " …"
+    """As much of a text as is no higher than that, or it would hide a small picture; in whole clauses."""
+    kept, shown = text, text
+    for between in (_CLAUSE, _SPACE):
+        parts = between.split(kept)
+        while len(parts) > 1 and metrics.boundingRect(room, _WRAPPED, shown).height() > most:
+            del parts[-2:]  # the last, with what stands before it
+            kept = "".join(parts).rstrip(" \u00a0·,;")
+            shown = kept + " …"
     return shown
 
 

@@ -13,7 +13,11 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.look.theme import tabular, theme
 from diffusion_studio.widgets.plots.legend import color_of, ink_of
 
+_ENOUGH = 48  # pixels of the longest bar; where all names leave it less, only the first group has them
+_LEAST = 48  # below this, a name ends in an ellipsis
 _EDGE = 3  # above the first bar and below the last, for words are taller than bars
+
+_ELLIPSIS = Qt.TextElideMode.ElideRight
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,17 @@ class OccupancyBars(QWidget):
         bar, gap = self._row()
         return QSize(280, max(24, len(self._names) * (len(self._series) * bar + gap) + 2 * _EDGE))
 
+    def _room(self, metrics: QFontMetrics, whole: float, top: float) -> tuple[float, bool]:
+        """Pixels of a bar of share `top`, and whether there is room for names behind all of them."""
+        names = [metrics.horizontalAdvance(f"100 % {series.title}") for series in self._series]
+        room = whole - max(names, default=0)
+        if room >= _ENOUGH:
+            return room, True
+        shares = [series.shares[0] if len(series.shares) else 0.0 for series in self._series]
+        rooms = [(whole - name) * top / share for name, share in zip(names, shares, strict=True) if share > 0]
+        most = whole - metrics.horizontalAdvance("100 %")
+        return max(20.0, min(most, max(_LEAST, min(rooms, default=most)))), False
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -73,9 +88,8 @@ class OccupancyBars(QWidget):
         small.setPixelSize(font.pixelSize())
         metrics = QFontMetrics(font)
         left = max([metrics.horizontalAdvance(n) for n in self._names], default=0) + 12
-        longest = max((metrics.horizontalAdvance(f"100 % {s.title}") for s in self._series), default=0)
-        room = max(20.0, self.width() - left - longest - 10)
         top = max((s for series in self._series for s in series.shares), default=1.0) or 1.0
+        room, named = self._room(metrics, self.width() - left - 10, top)
         middle = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
         y = float(_EDGE)
         for k, name in enumerate(self._names):
@@ -90,8 +104,9 @@ class OccupancyBars(QWidget):
                 painter.setBrush(QColor(color_of(palette, series.color_key)))
                 painter.drawRoundedRect(QRectF(left, y + 1.5, width, bar - 4), 2, 2)
                 painter.setPen(QColor(ink_of(palette, series.color_key)))
-                place = QRectF(left + width + 6, y - 1, longest + 10, bar)
-                painter.drawText(place, middle, f"{100 * share:.0f} % {series.title}")
+                place = QRectF(left + width + 6, y - 1, self.width() - left - width - 6, bar)
+                words = f"{100 * share:.0f} % {series.title if named or not k else ''}"
+                painter.drawText(place, middle, metrics.elidedText(words, _ELLIPSIS, int(place.width())))
                 y += bar
             y += gap
         painter.end()

@@ -160,6 +160,7 @@ class BasePlot(ExportingWidget):
             self._dot(f"{key} alone", x[known], y[known], color_key, alpha, z)
             return
         smooth = len(x) <= _SMOOTH_UP_TO
+        width *= self.devicePixelRatioF()  # that of a cosmetic pen is counted in the screen's own dots
         pen = pg.mkPen(self._color(color_key, alpha), width=width if smooth else 1)
         pen.setStyle(dash)
         pen.setCosmetic(True)

@@ -153,6 +153,13 @@ def power_text(value: float) -> str:
     return f"{number(float(mantissa), 'g')} · 10{raised}".replace("-", "−")
 
 
+def plain_text(value: float, spec: str) -> str:
+    """A number as `spec` writes it; with a power of ten from 10⁵ on, and a dash where there is none."""
+    if math.isfinite(value) and abs(value) < 1e5:
+        return number(value, spec).replace("-", "−")
+    return power_text(value).replace(" ", "\u00a0")
+
+
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUBSCRIPTS = {"_t": "ₜ", "_s": "ₛ", "_0": "₀", "_1": "₁"}
 

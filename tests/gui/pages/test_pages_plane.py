@@ -13,12 +13,14 @@ from PySide6.QtGui import QColor, QImage
 
 from diffusion_studio.engine.plane.contours import contour_segments
 from diffusion_studio.engine.plane.field import FieldView, Window
+from diffusion_studio.engine.plane.measures import Measures
 from diffusion_studio.engine.plane.shapes import CUSTOM
+from diffusion_studio.pages.plane.cards import facts, summary
 from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.plane import player as plane_player
 from diffusion_studio.viewmodels.plane.methods import BUTTONS
 from diffusion_studio.viewmodels.plane.tour.cards import CARDS
-from diffusion_studio.widgets.look.theme import DARK, LIGHT, theme
+from diffusion_studio.widgets.look.theme import DARK, LIGHT, theme, unbroken
 from diffusion_studio.widgets.plane.arrows import Arrow, arrow_ends
 from diffusion_studio.widgets.plane.ink import ink_of_picture, ink_of_text
 from diffusion_studio.widgets.plane.paint import affordable, age_color
@@ -226,7 +228,7 @@ def test_that_guidance_is_shown_in_arrows_lines_and_words(qtbot, page, model):
     qtbot.waitUntil(lambda: "energy distance" in page.plane.drawing.words["top"])
     before = page.plane.grab().toImage()
     qtbot.mouseMove(page.plane, at(page, 0.5, 0.5))
-    assert "∇ln p(y|x)" in page.plane.drawing.words["bottom"]
+    assert unbroken("∇ln p(y|x)") in page.plane.drawing.words["bottom"]
     assert len(page.plane.drawing.arrows[1]) == 3
     assert page.plane.grab().toImage() != before
     model.pointer.leave()
@@ -307,7 +309,7 @@ def test_that_everything_seen_is_exported(qtbot, page, model, tmp_path):
 
 def test_that_the_pointer_reads_the_plane(qtbot, page):
     qtbot.mouseMove(page.plane, at(page, 0.5, 0.5))
-    assert "ln pₜ" in page.plane.drawing.words["bottom"]
+    assert unbroken("ln pₜ") in page.plane.drawing.words["bottom"]
     page.model.pointer.leave()
     assert page.plane.drawing.words["bottom"] == ""
 
@@ -409,3 +411,12 @@ def test_that_a_video_that_cannot_be_written_is_said_before_it_is_recorded(
     page.exporter.export(tmp_path / "a.mp4")
     assert "diffusion-studio[video]" in model.state.notice.text
     assert not model.player.moving
+
+
+def test_that_particles_that_went_far_away_have_short_numbers_each_in_one_line():
+    found = dict.fromkeys(Measures.__dataclass_fields__, 0.0)
+    found |= {"energy": 194695197375542.3, "band": 0.0053, "log_density": float("nan"), "modes": 1.5}
+    last = Measures(**found | {"exact_log_density": 1.49, "exact_modes": 39.45, "acceptance": 0.165})
+    parts = ["1.9 · 10¹⁴ (exact 0.0053)", "ln p – (1.49)", "1.50 modes (39.45)", "kept 16.5 %"]
+    assert summary(last) == "\u00a0· ".join(part.replace(" ", "\u00a0") for part in parts)
+    assert "nan" not in facts(last) and "Energy distance 1.9\u00a0·\u00a010¹⁴;" in facts(last)

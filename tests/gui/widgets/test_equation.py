@@ -162,6 +162,8 @@ def _wide(latex: str) -> float:
 def test_that_what_is_equal_stays_on_a_line_of_a_caption(qtbot, view):
     view.set_equation("x", caption="λ at t\u00a0=\u00a0280")
     assert [term.text for term in view._caption] == ["λ", "at", "t\u00a0=\u00a0280"]
+    view.set_equation("x", caption="of p(x|z) at t = 280")
+    assert view.accessibleDescription().endswith("of p(x|z) at t = 280")  # what holds it is not said
 
 
 def test_that_an_operator_stands_in_the_middle_between_its_two_sides(qtbot, view):

@@ -312,3 +312,11 @@ def test_that_the_name_of_a_choice_has_an_ellipsis_where_it_has_no_room(qtbot, m
     assert drawn and combo.fontMetrics().horizontalAdvance(drawn[-1]) <= max(combo.room(), 0)
     assert (drawn[-1] == name) == (width == 600)
     assert width == 600 or "…" in drawn[-1]
+
+
+def test_that_a_choice_is_whole_up_to_its_arrow(qtbot):
+    combo = controls.QuietCombo()
+    qtbot.addWidget(combo)
+    combo.resize(160, 28)
+    combo.show()
+    assert combo.room() >= 160 - 24 - 12  # beside the arrow, and the edges of the text

@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QContextMenuEvent, QFontMetricsF, QGuiApplication, QImage, QPainter
+from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetricsF, QGuiApplication, QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
 
@@ -22,7 +22,8 @@ from diffusion_studio.widgets.plots import (
     debiased_average,
 )
 from diffusion_studio.widgets.plots.axis import QuietAxis, font_within
-from diffusion_studio.widgets.plots.legend import LegendEntry, LegendLine
+from diffusion_studio.widgets.plots.bars import BarSeries, OccupancyBars
+from diffusion_studio.widgets.plots.legend import LegendEntry, LegendLine, color_of
 from diffusion_studio.widgets.plots.loss import branches
 from diffusion_studio.widgets.plots.math import band, power_text
 from diffusion_studio.widgets.plots.series import Series, SeriesPlot
@@ -577,3 +578,27 @@ def test_that_the_share_of_the_loss_over_log_snr_is_one_outline_and_no_bars_apar
         x.reshape(-1, 4)[1:, 0], x.reshape(-1, 4)[:-1, 3]
     )  # and ends where the next begins
     assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
+def test_that_curves_are_as_thick_on_a_fine_screen(qtbot, monkeypatch, ratio):
+    plot = SeriesPlot("distance")
+    qtbot.addWidget(plot)
+    monkeypatch.setattr(plot, "devicePixelRatioF", lambda: ratio)
+    plot.set_series([Series("walk", [0, 1, 2], [3.0, 2.0, 1.0], "eps")], 2, 1)
+    plot.paint_now()
+    assert plot._items["0"].opts["pen"].widthF() == 1.5 * ratio
+
+
+@pytest.mark.parametrize("width", [180, 220, 300])
+def test_that_bars_are_seen_beside_long_names(qtbot, width):
+    bars = OccupancyBars()
+    qtbot.addWidget(bars)
+    bars.resize(width, 120)
+    truth = BarSeries("true", (0.2, 0.8), "xt")
+    long = BarSeries("Langevin through all levels of the noise", (0.25, 0.75), "x0")
+    bars.set_bars(["mode 1", "mode 2"], [truth, long])
+    image = bars.grab().toImage()
+    ink = QColor(color_of(theme().palette, "x0")).rgb()
+    widest = max(sum(image.pixel(x, y) == ink for x in range(width)) for y in range(image.height()))
+    assert widest >= 44

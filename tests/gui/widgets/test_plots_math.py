@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from diffusion_studio.widgets.plots.math import band, debiased_average, log_ticks, nice_ticks, thin, tick_text
+from diffusion_studio.widgets.plots.math import (
+    band,
+    debiased_average,
+    log_ticks,
+    nice_ticks,
+    plain_text,
+    thin,
+    tick_text,
+)
 
 
 def naive_average(values, decay):
@@ -127,3 +135,17 @@ def test_that_a_large_number_is_written_with_its_exponent_where_there_is_little_
 def test_that_tick_texts_are_short():
     texts = [tick_text(v) for v in (0, 0.05, 1000, 12000, -2, 3e-4, float("nan"))]
     assert texts == ["0", "0.05", "1000", "12,000", "−2", "3e-4", "–"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.9283, "1.93"),
+        (-3.2283e9, "−3.2\u00a0·\u00a010⁹"),
+        (float("nan"), "–"),
+        (float("inf"), "–"),
+        (-0.5, "−0.50"),
+    ],
+)
+def test_that_a_number_that_grew_without_bound_stays_short(value, text):
+    assert plain_text(value, ".2f") == text

@@ -25,6 +25,7 @@ def test_that_a_word_outside_of_brackets_is_found() -> None:
         unmarked("⟦a ⟦b⟧ c⟧: DDPM, x̂₀ <b>⟦d⟧</b>")
         == unmarked("Luo eq. 130")
         == unmarked("Luo\u00a0eq.\u00a0130")
+        == unmarked("k-\u2060diffusion")
         == []
     )
     assert unmarked("⟦a⟧ steps of DDPM") == ["steps"]

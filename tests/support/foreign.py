@@ -51,7 +51,7 @@ class Pseudo(NullTranslations):
 
 def unmarked(text: str) -> list[str]:
     """The words of a text that are in no sentence that was asked for, and of no citation."""
-    untagged = re.sub(r"<[^>]*>|&\w+;|\u00a0", " ", text)
+    untagged = re.sub(r"<[^>]*>|&\w+;|\u00a0", " ", text.replace("\u2060", ""))
     plain = re.sub(rf"(?<!\S)/[^\s{CLOSE}]+", " ", untagged)  # nor paths
     while (shorter := re.sub(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}", " ", plain)) != plain:
         plain = shorter

@@ -114,3 +114,14 @@ def test_that_what_is_one_is_many_in_one_way_only() -> None:
                 one, other = map(ast.literal_eval, call.args[:2])
                 many.setdefault(one, set()).add(other)
     assert [forms for forms in many.values() if len(forms) > 1] == []
+
+
+def test_that_hundredths_stand_before_a_sign_of_their_own() -> None:
+    """A number that is formatted with % would be written otherwise than all the others: 98.3 %."""
+    formatted = [
+        f"{path.name}:{node.lineno}"
+        for path in languages.PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "%}" in node.value
+    ]
+    assert formatted == []

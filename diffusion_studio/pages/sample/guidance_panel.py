@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from diffusion_studio.core.words import number, tr
 from diffusion_studio.viewmodels.sample.guidance_trade import SAMPLES, TradeState
 from diffusion_studio.widgets.chain.measure_row import MeasureRow
-from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.cards import RemainderCard
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.plots.curve import Line, XYPlot
 
@@ -54,7 +54,7 @@ class GuidancePanel(QWidget):
                 "likeness: Fréchet distance between real images ÷ that of the samples; 1 is as good as real"
             )
         )
-        below = Card()
+        below = RemainderCard()
         below.body.addWidget(self.plot, 1)
         self.foot = MeasureRow(
             tr("Makes {samples} samples for each γ in the background and measures them", samples=SAMPLES)
@@ -88,7 +88,7 @@ class GuidancePanel(QWidget):
         if state.message and strip is not None:
             words = state.message
         elif state.trades:
-            words = tr("the judge is right about {judge:.1%} of real images", judge=state.judge)
+            words = tr("the judge is right about {judge:.1f} % of real images", judge=100 * state.judge)
         self.foot.show_progress(state.measuring, state.share, words, can_measure=strip is not None)
 
     def _show_trades(self, state: TradeState) -> None:

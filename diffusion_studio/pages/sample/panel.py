@@ -6,17 +6,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from diffusion_studio.core.words import tr, trc
 from diffusion_studio.pages.page import titled
 from diffusion_studio.viewmodels.sample.state import SampleState
 from diffusion_studio.widgets.forms.controls import QuietCombo
+from diffusion_studio.widgets.forms.field import SHARES, NameLabel
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.images.drop import ImageDrop
 from diffusion_studio.widgets.images.mosaic import as_image, packed
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import label, tip
+from diffusion_studio.widgets.look.theme import tip
 from diffusion_studio.widgets.plots.math import tick_text
 
 SECTIONS = (
@@ -66,7 +67,10 @@ class SamplePanel(QWidget):
         self.labels.setToolTip(tr("The class that is asked for (Luo eq. 162)"))
         self._chosen, self.class_row = QWidget(), QWidget()
         _row(self._chosen, self.sources, self.browse)
-        _row(self.class_row, label(tr("class  y"), "muted"), self.labels)
+        named = _row(self.class_row, NameLabel(tr("class"), "y"), self.labels)
+        for place, share in enumerate(SHARES):  # as the fields below
+            named.setStretch(place, share)
+        self.labels.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     # --- what the person does ---------------------------------------------------------------------------
 
@@ -153,10 +157,11 @@ class SamplePanel(QWidget):
         self.images.set_thumbnails(images, errors)
 
 
-def _row(holder: QWidget, *widgets: QWidget) -> None:
+def _row(holder: QWidget, *widgets: QWidget) -> QHBoxLayout:
     """Lays widgets side by side; combo boxes take what room there is."""
     row = QHBoxLayout(holder)
     row.setContentsMargins(0, 0, 0, 0)
     row.setSpacing(8)
     for widget in widgets:
         row.addWidget(widget, int(isinstance(widget, QuietCombo)))
+    return row

@@ -101,7 +101,7 @@ def step_equation(update: Update, s: int) -> tuple[list[Term], list[Term]]:
         inner_formula, inner_numbers = [Term(r"x \leftarrow")], [Term(text="x ←")]
         _add(update.inner, inner_formula, inner_numbers)
         times = Term(text=f"{update.repeats} ×", color_key="muted")
-        then = Term(text=tr("then"), color_key="muted")
+        then = Term(text=tr("then"), color_key="muted", opens=True)
         parts = [(formula, numbers), ([times, *inner_formula], [times, *inner_numbers])]
         first, second = parts if update.when == "after" else reversed(parts)
         return [*first[0], then, *second[0]], [*first[1], then, *second[1]]
@@ -115,7 +115,7 @@ def with_guidance(
     if guide.parts is None:
         return formula, numbers
     unguided, direction = guide.parts
-    whereas = Term(text=tr("with"), color_key="muted")
+    whereas = Term(text=tr("with"), color_key="muted", opens=True)
     eps = Term(r"\hat\varepsilon", "eps", tr("The guided estimate of the noise"), "eps_hat")
     plain = Term(unguided, "eps", tr("The estimate of the noise at γ = 0"), "unguided")
     push = Term(direction, "guidance", tr("What guidance adds for each unit of γ"), "direction")

@@ -13,7 +13,8 @@ from diffusion_studio.widgets.look.theme import GRID
 
 _BROAD, _NARROW = 40, 32  # pixels of a button that shows a drawing
 _CLOSE = 3  # pixels between buttons that stand close
-_WORDS, _SENTENCE = 96, 220  # pixels for the words in the middle: at least, and where there is room
+_HIGH = 32  # pixels
+_WORDS, _SENTENCE = 104, 220  # pixels for the words in the middle: at least, and where there is room
 
 
 class ButtonRow(QWidget):
@@ -43,6 +44,7 @@ class ButtonRow(QWidget):
     def add_action(self, button: QToolButton) -> None:
         """Put `button` at the right end; it has a drawing and a name."""
         button.setAccessibleName(button.accessibleName() or button.text())
+        button.setFixedHeight(_HIGH)  # as those beside it, with its word and without
         self._actions.append(button)
         self._row.addWidget(button)
         self._spread()
@@ -89,3 +91,4 @@ class ButtonRow(QWidget):
         for button in self._moves:
             button.setFixedWidth(_NARROW if self._close else _BROAD)
         self._row.setSpacing(_CLOSE if self._close else GRID)
+        self._words.setContentsMargins(GRID - self._row.spacing(), 0, 0, 0)

@@ -13,7 +13,7 @@ from diffusion_studio.widgets.plots.math import lowered
 
 TRACK = 38  # top of the first bar
 LANES = 6  # so many at full height; more are squeezed into the same room
-_PITCH, _BAR = 24.0, 8.0
+_PITCH, _BAR = 26.0, 8.0
 _LABELS_FROM = 19.0  # a narrower lane has no room for its label
 _BEND = 9.0
 _AHEAD, _ASIDE = 0.22, 0.55  # how full are what is not computed, and what is off the active path
@@ -109,5 +109,5 @@ class LanePainter:
         room = QRectF(x, top, width + 1, max(metrics.height(), self._pitch - self._bar - 1))
         self._painter.fillRect(room.adjusted(-3, 1, 3, -1), QColor(palette.card))
         self._painter.setPen(QColor(palette.text if lane == self._active else palette.muted))
-        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
+        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextDontClip
         self._painter.drawText(room, flags, text)

@@ -1,4 +1,4 @@
-"""Words on curves, where no curve runs through them."""
+"""Words on curves, where none runs through them, or over those that do."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from diffusion_studio.widgets.plots.math import Floats
 
 _FROM_CURVE = 2.0  # pixels
 _PLACES = 24  # along a curve
+_OVER_LINES = 5  # and under dots
+_COVER = 0.8  # how much of a line that it could not avoid is hidden behind a word
 
 
 class CurveName(pg.GraphicsObject):
-    """A word, its lower left end where it stands; draws hats well."""
+    """A word on the ground of the card, its lower left end where it stands; draws hats well."""
 
     def __init__(self) -> None:
         super().__init__()
         self._text, self._font = "", QFont()
         self.setFlag(self.GraphicsItemFlag.ItemIgnoresTransformations)
+        self.setZValue(_OVER_LINES)
 
     def show_text(self, text: str, font: QFont) -> None:
         self.prepareGeometryChange()
@@ -36,7 +39,9 @@ class CurveName(pg.GraphicsObject):
         return QRectF(0, -height, symbol_width(self._text, self._font) + 2, height)
 
     def paint(self, painter: QPainter, option: object, widget: QWidget | None = None) -> None:
-        color = QColor(theme().palette.muted)
+        color, ground = (QColor(name) for name in (theme().palette.muted, theme().palette.card))
+        ground.setAlphaF(_COVER)
+        painter.fillRect(self.boundingRect(), ground)
         draw_symbol(painter, self.boundingRect(), self._text, self._font, color)
 
 
@@ -49,6 +54,8 @@ def place_of(
     first: float,
 ) -> QRectF:
     """Where a word stands beside its curve: in `room`, off all curves and off what is taken, if that can be.
+
+    Where it cannot, as little of it as possible is over curves.
 
     Args:
         curve: its places (N, 2) in pixels, x rising; so are all_curves.
@@ -72,8 +79,8 @@ def _beside(word: QRectF, curve: Floats, first: float) -> Iterator[QRectF]:
         yield QRectF(QPointF(x, under.max() + _FROM_CURVE), word.size())
 
 
-def _struck(box: QRectF, curves: Sequence[Floats]) -> int:
-    """How many of the curves run through a box."""
+def _struck(box: QRectF, curves: Sequence[Floats]) -> float:
+    """The share of a box's width over which curves run through it, of all of them together."""
     x = np.linspace(box.left(), box.right(), 17)
     y = [np.interp(x, curve[:, 0], curve[:, 1], np.nan, np.nan) for curve in curves]
-    return sum(bool(np.any((line > box.top()) & (line < box.bottom()))) for line in y)
+    return sum(float(np.mean((line > box.top()) & (line < box.bottom()))) for line in y)

@@ -24,6 +24,7 @@ class Term:
     """One piece of an equation: LaTeX, or plain `text` where digits change many times a second.
 
     `color_key` is a quantity ("x0", "eps", …) or a colour of the palette ("muted", "accent", …).
+    A term that `opens` is the word before another equation: "with".
     """
 
     latex: str = ""
@@ -31,6 +32,7 @@ class Term:
     tooltip: str = ""
     name: str = ""
     text: str = ""
+    opens: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _with_wholes(boxes: Sequence[Box], gap: float) -> Iterator[tuple[Box, list[f
     These are a statement, a summand, and what stands between brackets.
     """
     rest, bars = list(boxes), 0
-    statements = _cut(boxes, lambda box, _: begins_statement(_written(box.term)))
+    statements = _cut(boxes, lambda box, _: _begins_statement(box))
     for statement in statements:
         for summand in _cut(statement, _begins_summand):
             for box in summand:
@@ -151,12 +153,17 @@ def _begins_summand(box: Box, before: Sequence[Box]) -> bool:
     return begins_summand(_written(box.term)) and not follows_left_side(box.term, before)
 
 
+def _begins_statement(box: Box) -> bool:
+    return box.term.opens or begins_statement(_written(box.term))
+
+
 def follows_left_side(term: Term, before: Sequence[Box]) -> bool:
-    """Whether `term` is what the one term before it is equal to."""
+    """Whether `term` is what the one term before it, but for a word that opens, is equal to."""
     if not before or not begins_relation(_written(term)):
         return False
     first = _written(before[-1].term)
-    return begins_statement(first) or (len(before) == 1 and not begins_summand(first))
+    alone = len(before) == 1 or before[-2].term.opens
+    return begins_statement(first) or (alone and not begins_summand(first))
 
 
 def _written(term: Term) -> str:

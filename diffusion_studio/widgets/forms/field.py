@@ -19,6 +19,7 @@ from diffusion_studio.widgets.look.theme import label, theme
 
 _QUANTITIES = (("x̂", "x0"), ("x_0", "x0"), ("x_t", "xt"), ("λ", "weight"), ("γ", "guidance"), ("ŝ", "score"),
                ("ε", "eps"), ("σ", "eps"), ("η", "eps"))  # fmt: skip
+SHARES = (40, 60)  # of a row's width: its name, its control
 _SUBSCRIPT = re.compile(r"_(\{[^}]*\}|\w+)")
 
 
@@ -123,8 +124,8 @@ class Field(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(2)
-        grid.setColumnStretch(0, 40)
-        grid.setColumnStretch(1, 60)
+        for column, share in enumerate(SHARES):
+            grid.setColumnStretch(column, share)
         grid.addWidget(self.name, 0, 0)
         grid.addWidget(self.control, 0, 1)
         grid.addWidget(self._sentence, 1, 0, 1, 2)

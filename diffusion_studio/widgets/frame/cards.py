@@ -229,7 +229,6 @@ class ProgressCard(QFrame):
         self._stop = _button(tr("Stop && save"), self.stop_requested)
         self._bar = _bar(self)
         self._slot = _row()
-        self._state: WorkState = "idle"
         words = QVBoxLayout()
         words.setSpacing(0)
         for text in (self._title, self._detail):
@@ -269,6 +268,7 @@ class ProgressCard(QFrame):
 
     def set_detail(self, text: str) -> None:
         """One line: step and total, speed, time left."""
+        self._detail.set_short(text.partition(" · ")[0])
         self._detail.setText(text)
         self._bar.setAccessibleDescription(text)
 

@@ -80,7 +80,7 @@ class ElidedLabel(QLabel):
 
     def _show(self) -> None:
         mode = Qt.TextElideMode.ElideMiddle if self._middle else Qt.TextElideMode.ElideRight
-        metrics, room = self.fontMetrics(), max(self.width(), 0)
+        metrics, room = self.fontMetrics(), max(self.contentsRect().width(), 0)
         whole_fits = not self._short or metrics.horizontalAdvance(self._whole) <= room
         shown = metrics.elidedText(self._whole if whole_fits else self._short, mode, room)
         if shown != self._shown:

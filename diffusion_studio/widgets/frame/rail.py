@@ -146,7 +146,7 @@ class _Item(QToolButton):
         if share != self._share:
             self._share = share
             self.setAccessibleDescription(
-                "" if share is None else tr("at work, {share:.0%} done", share=share)
+                "" if share is None else tr("at work, {share:.0f} % done", share=100 * share)
             )
             self.update()
 

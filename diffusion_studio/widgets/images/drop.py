@@ -23,7 +23,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QPushButton,
     QSizePolicy,
     QToolTip,
@@ -32,6 +31,7 @@ from PySide6.QtWidgets import (
 )
 
 from diffusion_studio.core.words import plural, tr
+from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.icons import pixmap, set_icon
 from diffusion_studio.widgets.look.theme import GRID, label, theme
 
@@ -59,13 +59,11 @@ class ImageDrop(QWidget):
         self.button.clicked.connect(self.choose)
         set_icon(self.button, "image", size=16)
         self._hint = label(tr("or drop them here"), "muted")
-        row = QHBoxLayout()
-        row.setSpacing(GRID)
+        row = FlowRow()
         row.addWidget(self.button)
         row.addWidget(self._hint)
-        row.addStretch(1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(4, 4, 4, 4)
+        column.setContentsMargins(0, 4, 0, 4)
         column.setSpacing(GRID)
         column.addWidget(self.thumbs)
         column.addLayout(row)

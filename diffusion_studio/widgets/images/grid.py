@@ -205,7 +205,7 @@ class ImageGrid(QWidget):
             painter.drawText(self.rect().adjusted(4, 4, -4, -4), _IN_LINES, self._empty_text)
         else:
             painter.drawImage(QPointF(*plan.layout.origin) / plan.ratio, self._composed(plan))
-            paint_marks(painter, plan, self._marks, self.width())
+            paint_marks(painter, plan, self._marks, self.size())
         painter.end()
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen
 
 from diffusion_studio.widgets.images.mosaic import Layout, fit
@@ -38,6 +38,7 @@ class GridPlan:
 
     layout: Layout
     ratio: float  # device pixels for a logical one
+    captioned: bool = True  # whether there is room for what is written under the pictures
 
     def tile(self, index: int) -> QRectF:
         """Where picture `index` is drawn. Raises IndexError for an unknown one."""
@@ -66,40 +67,53 @@ def planned(
     shape: tuple[int, int, int], size: QSize, ratio: float, marks: GridMarks, metrics: QFontMetrics,
     centre: bool = True, columns: int | None = None, apart: int = GAP,
 ) -> GridPlan:  # fmt: skip
-    """The plan for pictures (N, H, W) of `shape` in a widget of `size`, with room for what is written."""
+    """The plan for pictures (N, H, W) of `shape` in a widget of `size`, with room for what is written.
+
+    Captions of which none could be read under pictures of that size take no room.
+    """
     count, height, width = shape
     top = round(marks.room_above(metrics) * ratio)
     area = (int(size.width() * ratio), int(size.height() * ratio) - top)
     between = round(apart * ratio)
-    gap = (between, between + round(marks.room_below(metrics) * ratio))
-    found = fit(count, (width, height), area, gap, centre, columns)
-    return GridPlan(replace(found, origin=(found.origin[0], found.origin[1] + top)), ratio)
+
+    def plan(below: int) -> GridPlan:
+        gap = (between, between + round(below * ratio))
+        found = fit(count, (width, height), area, gap, centre, columns)
+        return GridPlan(replace(found, origin=(found.origin[0], found.origin[1] + top)), ratio, below > 0)
+
+    written = plan(marks.room_below(metrics))
+    return written if _any_caption(written, marks, metrics) else plan(0)
 
 
-def paint_marks(painter: QPainter, plan: GridPlan, marks: GridMarks, width: int) -> None:
-    """Titles, captions, and outlines, in a widget of that width."""
-    _paint_titles(painter, plan, marks, width)
+def paint_marks(painter: QPainter, plan: GridPlan, marks: GridMarks, size: QSize) -> None:
+    """Titles, captions, and outlines, in a widget of that size."""
+    _paint_titles(painter, plan, marks, size.width())
     _paint_captions(painter, plan, marks)
-    _paint_highlight(painter, plan, marks)
+    inside = QRectF(QRect(QPoint(), size)).adjusted(1, 1, -1, -1)  # of half a line's width
+    _paint_highlight(painter, plan, marks, inside)
     if marks.selection is not None:
-        _outline(painter, plan.tile(marks.selection))
+        _outline(painter, plan.tile(marks.selection), inside)
 
 
 def placed_titles(
     plan: GridPlan, marks: GridMarks, metrics: QFontMetrics, width: int
 ) -> dict[int, tuple[QRectF, str]]:
-    """Above which columns a title stands, where, and what of it: as many as there is room for, evenly.
+    """Above which columns a title stands, where, and what of it: as many as there is room for.
 
-    That of the highlighted column is always one of them.
+    That of the highlighted column is always one of them, and those of the two ends rather than others.
     """
     titles = marks.titles[: plan.in_first_row]
     widths = [min(metrics.horizontalAdvance(title) + 2, _MOST_OF_TITLE) for title in titles]
     every = _every(widths, plan.across)
-    here = marks.highlighted if marks.highlighted in range(len(titles)) else None
+    columns = range(len(titles))
+    first = [marks.highlighted] if marks.highlighted in columns else []
+    chosen: list[int] = []
+    for column in (*first, *columns[:1], *columns[-1:], *columns):
+        if all(abs(column - other) >= every for other in chosen):
+            chosen.append(column)
     placed = {}
-    for column, title in enumerate(titles):
-        if column != here and (column % every or (here is not None and abs(column - here) < every)):
-            continue
+    for column in sorted(chosen):
+        title = titles[column]
         tile = plan.tile(column)
         top = tile.top() - marks.room_above(metrics)
         room = QRectF(0, top, min(plan.across * every - 2, widths[column]), metrics.height())
@@ -130,11 +144,25 @@ def _every(widths: list[int], across: float) -> int:
 
 def _paint_captions(painter: QPainter, plan: GridPlan, marks: GridMarks) -> None:
     metrics, colors = painter.fontMetrics(), theme().palette
+    if not plan.captioned:
+        return
     for index, caption in enumerate(marks.captions[: plan.layout.count]):
         tile = plan.tile(index)
-        room = QRectF(tile.left() - 2, tile.bottom() + 1, tile.width() + 4, marks.room_below(metrics))
+        room = QRectF(tile.left() - 2, tile.bottom() + 1, _caption_width(tile), marks.room_below(metrics))
         painter.setPen(QColor(colors.text if index == marks.selection else colors.muted))
         painter.drawText(room, Qt.AlignmentFlag.AlignCenter, shortened(caption, metrics, int(room.width())))
+
+
+def _caption_width(tile: QRectF) -> float:
+    """It may be a little wider than its picture."""
+    return tile.width() + 4
+
+
+def _any_caption(plan: GridPlan, marks: GridMarks, metrics: QFontMetrics) -> bool:
+    """Whether any caption has room under its picture."""
+    captions = marks.captions[: plan.layout.count]
+    width = int(_caption_width(plan.tile(0))) if captions else 0
+    return any(shortened(caption, metrics, width) for caption in captions)
 
 
 def shortened(caption: str, metrics: QFontMetrics, width: int) -> str:
@@ -143,15 +171,16 @@ def shortened(caption: str, metrics: QFontMetrics, width: int) -> str:
     return short if short == caption or 2 * (len(short) - 1) >= len(caption) else ""
 
 
-def _paint_highlight(painter: QPainter, plan: GridPlan, marks: GridMarks) -> None:
+def _paint_highlight(painter: QPainter, plan: GridPlan, marks: GridMarks, inside: QRectF) -> None:
     column, layout = marks.highlighted, plan.layout
     if column is None or not 0 <= column < plan.in_first_row:
         return
     last = column + layout.columns * ((layout.count - 1 - column) // layout.columns)
-    _outline(painter, plan.tile(column).united(plan.tile(last)))
+    _outline(painter, plan.tile(column).united(plan.tile(last)), inside)
 
 
-def _outline(painter: QPainter, area: QRectF) -> None:
+def _outline(painter: QPainter, area: QRectF, inside: QRectF) -> None:
+    """Around pictures, and over their rim rather than cut off at that of the widget."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(QColor(theme().palette.accent), 2))
-    painter.drawRoundedRect(area.adjusted(-2, -2, 2, 2), 5, 5)
+    painter.drawRoundedRect(area.adjusted(-2, -2, 2, 2) & inside, 5, 5)

@@ -50,7 +50,7 @@ class LegendLine(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entries: tuple[LegendEntry, ...] = ()
-        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         theme().changed.connect(self.update)
@@ -97,7 +97,7 @@ class LegendLine(QWidget):
             wide = metrics.horizontalAdvance(entry.text) + (_SAMPLE + 5 if entry.sample else 0) + 1
             if x and x + wide > width:
                 x, y = 0.0, y + height
-            places.append((QRectF(x, y, wide, height), entry))
+            places.append((QRectF(round(x), y, wide, height), entry))  # letters between pixels would blur
             x += wide + gap
         return places
 

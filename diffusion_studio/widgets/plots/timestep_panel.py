@@ -46,8 +46,12 @@ class TimestepPanel(QWidget):
         self.compare.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.compare.setMenu(QMenu(self.compare))
         self.compare.menu().aboutToShow.connect(self.choices_requested)
+        both = QWidget()  # they stand beside each other, or neither beside the legend
+        both.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
+        row = FlowRow(both)
         for widget in (self.heights, self.axis):
-            self.plot.add_header_widget(widget)
+            row.addWidget(widget)
+        self.plot.add_header_widget(both)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
+from diffusion_studio.pages.sample.guidance_panel import GuidancePanel
 from diffusion_studio.pages.sample.pictures import ONE, TWO
 from diffusion_studio.pages.sample.side import BY_HAND, CURVES, GUIDANCE, TRADE
 from diffusion_studio.viewmodels.sample import guidance_trade
+from diffusion_studio.widgets.frame.scrolling import FillColumn
 from support.window import settle
 
 
@@ -189,3 +191,15 @@ def test_that_the_lines_of_the_algorithm_that_run_are_marked(qtbot, app, page, c
     assert box.minimumSizeHint().width() <= 248
     page.model.player.seek(2)
     assert box.marked == (3, 4, 5)
+
+
+@pytest.mark.parametrize("size", [(236, 300), (452, 385), (452, 500), (700, 800)])
+def test_that_the_plot_covers_nothing_of_the_strip(qtbot, size):
+    panel = GuidancePanel()
+    column = FillColumn(panel)
+    qtbot.addWidget(column)
+    panel.foot.show_progress(False, 0.0, "the judge is right about 99.4 % of real images")
+    column.resize(*size)
+    column.show()
+    card = panel.plot.parentWidget()
+    qtbot.waitUntil(lambda: card.y() - panel.strip.geometry().bottom() > 8)

@@ -14,6 +14,7 @@ from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.viewmodels.sample.sources import SourceCache
+from diffusion_studio.widgets.forms.field import NameLabel
 from diffusion_studio.widgets.images.mosaic import packed
 from support.tiny import begin, finish, tiny_config
 from support.window import settle
@@ -192,6 +193,17 @@ def test_that_the_equation_has_the_numbers_of_this_step(page, model):
     assert f"t = {step.t} → s = {step.s}" in page.equation.accessibleDescription()
     model.player.seek(50)
     assert "finished" in page.equation.accessibleDescription()
+
+
+def test_that_the_class_stands_in_the_columns_of_the_fields(page):
+    below = page.panel.form.field("steps")
+    places = [
+        [part.mapTo(page.panel, part.rect().topLeft()).x() for part in (name, control)]
+        for name, control in (
+            (page.panel.class_row.findChild(NameLabel), page.panel.labels), (below.name, below.control),
+        )
+    ]  # fmt: skip
+    assert places[0] == places[1]
 
 
 def test_that_the_class_is_chosen_from_the_list(qtbot, app, page, model):

@@ -175,3 +175,11 @@ def test_that_everything_can_be_drawn_in_both_schemes(show):
         theme().set_mode(mode)
         for card in cards:
             assert not card.grab().isNull()
+
+
+def test_that_a_narrow_card_says_the_step_rather_than_half_a_sentence(show):
+    card = show(ProgressCard())
+    card.set_detail("step 37 · trained for 12 s")
+    assert card._detail.shown() == "step 37 · trained for 12 s"
+    card._detail.resize(card._detail.fontMetrics().horizontalAdvance("step 37 · trained"), 20)
+    assert card._detail.shown() == "step 37"

@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from diffusion_studio.widgets.editors.dots import scene_places
+from diffusion_studio.widgets.editors.names import place_of
 from diffusion_studio.widgets.editors.sigma_editor import SigmaEditor
 from diffusion_studio.widgets.editors.sigma_points import Ceiling, curve
 from diffusion_studio.widgets.editors.tau_editor import TauEditor
@@ -108,6 +109,19 @@ def test_that_no_curve_runs_through_the_name_of_one(qtbot, sigma, size):
         y = np.interp(x, line[:, 0], line[:, 1])
         assert not any(box.contains(QPointF(*place)) for place in zip(x, y, strict=True) for box in boxes)
     assert len(boxes) == 2 and not boxes[0].intersects(boxes[1])
+
+
+def test_that_a_name_without_a_free_place_lies_as_little_as_can_be_on_curves():
+    """η = 1 over the cosine schedule in a low plot, where its word has room neither above nor below."""
+    x = np.array([47, 50, 56, 62, 69, 75, 81, 88, 100, 119, 138, 150, 194, 200.0])
+    named = np.array([1, 0.9, 0.67, 0.56, 0.48, 0.43, 0.39, 0.36, 0.31, 0.25, 0.21, 0.18, 0.05, 0])
+    ceiling, by_hand = np.sin(np.pi / 2 * (200 - x) / 153), 0.6 * named
+    curves = [np.column_stack([x, 70 - 58 * values]) for values in (ceiling, by_hand, named)]
+    box = place_of(QRectF(0, 0, 50, 14), curves[2], curves, [], QRectF(47, 7, 153, 63), 0.04)
+    inside = np.linspace(box.left(), box.right(), 50)
+    over = [np.interp(inside, line[:, 0], line[:, 1]) for line in curves]
+    shares = [np.mean((y > box.top()) & (y < box.bottom())) for y in over]
+    assert sum(shares) < 0.25 and shares[1] == 0
 
 
 def test_that_dragging_moves_a_point_and_ends_once(sigma):

@@ -420,3 +420,14 @@ def test_that_no_arrow_of_a_figure_lies_on_a_name(qtbot, width):
     around = {(x + i, y + j) for x, y in written for i in (-1, 0, 1) for j in (-1, 0, 1)}
     assert written > pictures and drawn
     assert not around & drawn
+
+
+def test_that_with_and_its_left_side_stay_together(qtbot, view):
+    """What is said after an equation begins a line rather than being torn from what it is equal to."""
+    root = Term(r"\sqrt{1-\bar\alpha_s-\sigma_t^2}")
+    said = (Term(text="with", name="with", opens=True), Term("z", name="left"), Term("=", name="equals"))
+    told = (Term("a", name="right"), Term("+"), Term(r"\gamma_t", name="push"), root)
+    view.set_equation((Term("x_s"), Term("="), root, Term("+"), root, *said, *told))
+    settled(qtbot, view)
+    lines = {placed.box.term.name: placed.baseline for placed in view._placed}
+    assert view._placed[0].baseline < lines["with"] == lines["left"] == lines["equals"] == lines["right"]

@@ -147,3 +147,12 @@ def test_that_it_follows_the_theme(drop):
     theme().set_mode("light")
     assert drop.grab().toImage() != dark
     theme().set_mode("system")
+
+
+def test_that_what_it_says_beside_its_button_gives_way(drop):
+    beside = drop.button.width() + drop._hint.sizeHint().width()
+    assert drop.minimumSizeHint().width() < beside
+    drop.resize(beside, 200)
+    QApplication.processEvents()
+    assert drop._hint.y() > drop.button.geometry().bottom()
+    assert drop.thumbs.x() == drop.button.x() == drop._hint.x() == 0

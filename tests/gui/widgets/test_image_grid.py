@@ -299,3 +299,41 @@ def test_that_a_highlighted_column_is_outlined_without_composing_again(grid):
     )
     grid.highlight_column(None)
     assert grid.grab().toImage() == before
+
+
+def test_that_captions_without_room_take_none(grid):
+    """Rows would stand apart for words that nobody sees."""
+    grid.resize(250, 120)
+    grid.set_images(pictures(16))
+    plain = [grid.tile_rect(k) for k in range(16)]
+    grid.set_captions(["root mean square 0.752"] * 16)
+    assert [grid.tile_rect(k) for k in range(16)] == plain
+    grid.grab()
+    grid.set_captions(["7"] * 16)
+    assert [grid.tile_rect(k) for k in range(16)] != plain
+
+
+@pytest.mark.parametrize("highlighted", [None, 0, 4, 9, 11])
+def test_that_both_ends_have_their_titles_but_beside_a_highlighted_column(grid, highlighted):
+    metrics, titles = QFontMetrics(tabular(grid.font())), tuple(map(str, range(1000, 880, -10)))
+    marks = GridMarks(titles, highlighted=highlighted)
+    for width in range(160, 700, 9):
+        plan = planned((96, 8, 8), QSize(width, 400), 1.0, marks, metrics, columns=12)
+        placed = placed_titles(plan, marks, metrics, width)
+        every = min((b - a for a, b in pairwise(placed)), default=12)
+        far = [end for end in (0, 11) if highlighted is None or abs(end - highlighted) >= every]
+        assert (len(far) == 2 and every > 11) or set(far) <= set(placed), width
+        rooms = [room for room, _ in placed.values()]
+        assert not any(a.intersects(b) for a, b in pairwise(rooms))
+
+
+def test_that_an_outline_at_the_rim_is_seen_whole(grid):
+    grid.resize(166, 300)  # the pictures take its whole width
+    grid.set_images(np.zeros((4, 8, 8, 1), np.uint8))
+    grid.set_columns(2)
+    assert (grid.tile_rect(0).left(), grid.tile_rect(3).right()) == (0, 166)
+    plain, y = grid.grab().toImage(), round(grid.tile_rect(3).center().y())
+    grid.highlight_column(0)
+    assert grid.grab().toImage().pixelColor(1, y) != plain.pixelColor(1, y)
+    grid.set_selection(3)
+    assert grid.grab().toImage().pixelColor(164, y) != plain.pixelColor(164, y)

@@ -506,6 +506,28 @@ def test_that_a_plot_has_room_for_its_curves_under_every_row_of_its_legend(qtbot
     assert plot.canvas.height() >= 90
 
 
+def test_that_a_plot_that_grows_wide_again_asks_for_no_row_that_its_legend_has_left(qtbot):
+    plot = XYPlot("Two")
+    qtbot.addWidget(plot)
+    x = np.linspace(0, 1, 30)
+    plot.set_lines({f"a name of some length {k}": Line(x, x + k, "eps") for k in range(2)})
+    plot.resize(200, 400)
+    plot.show()
+    plot.paint_now()
+    QApplication.processEvents()
+    narrow = plot.minimumSizeHint().height()
+    plot.resize(900, 400)
+    QApplication.processEvents()
+    assert plot.minimumSizeHint().height() < narrow
+
+
+def test_that_names_of_a_legend_begin_on_a_pixel(qtbot):
+    legend = LegendLine()
+    qtbot.addWidget(legend)
+    legend.set_entries([LegendEntry("Size per pixel"), LegendEntry("‖ε̂‖", "eps", sample=True)])
+    assert all(room.left() == round(room.left()) for room, _ in legend._places(400.0))
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(2.0, "2"), (0.01, "0.01"), (41_200_000.0, "4.1 · 10⁷"), (3e-5, "3 · 10⁻⁵"), (-2e6, "−2 · 10⁶")],

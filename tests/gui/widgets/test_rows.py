@@ -117,8 +117,12 @@ def test_that_buttons_stand_closer_and_lose_their_words_where_there_is_little_ro
     assert action.toolButtonStyle() == ICON
     assert all(button.width() == 32 for button in moves)
     assert action.geometry().right() <= row.width()
+    assert action.height() == 32, "as those beside it"
+    gap = words.x() + words.contentsRect().left() - moves[-1].geometry().right()
+    assert gap >= 8, "the words stand off the buttons"
     row.resize(900, 40)
     assert action.toolButtonStyle() == BESIDE
+    assert action.height() == 32
 
 
 def test_that_a_column_is_as_wide_as_what_it_needs_now(qtbot):

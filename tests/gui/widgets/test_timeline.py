@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QHelpEvent
@@ -217,3 +219,12 @@ def test_that_a_curve_begins_on_the_lane_that_holds_its_time():
 def test_that_an_axis_without_times_places_everything_at_the_noise():
     assert TimeAxis().place(3) == 0 and TimeAxis().places([2, 1]) == [0, 0]
     assert nearest([0.0], 0.7) == 0
+
+
+def test_that_a_label_ends_above_the_next_bar(timeline):
+    labelled = [replace(track, label="ηηη") if lane == 1 else track for lane, track in enumerate(TRACKS)]
+    timeline.set_tracks(labelled, 0)
+    plan, image = timeline.plan, timeline.grab().toImage()
+    left = round(plan.x_at(TRACKS[1].leaves)) + 12
+    below = image.copy(left, round(plan.lane_top(2)) - 1, 24, 1)
+    assert len({below.pixel(x, 0) for x in range(24)}) == 1, "no letter in the last line before the bar"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QApplication
 
 from diffusion_studio.widgets.plots import Compared, Overlay
 from diffusion_studio.widgets.plots.timestep_panel import TimestepPanel
@@ -118,3 +119,11 @@ def test_that_the_history_follows_until_a_person_looks_back(panel):
     panel.set_history([10, 20, 30, 40], [])
     assert not panel.follows
     assert panel.history.value() == 0
+
+
+@pytest.mark.parametrize("width", range(300, 900, 60))
+def test_that_what_steers_the_plot_stands_together(panel, width):
+    panel.resize(width, 400)
+    QApplication.processEvents()
+    tops = {part.mapTo(panel, part.rect().topLeft()).y() for part in (panel.heights, panel.axis)}
+    assert len(tops) == 1

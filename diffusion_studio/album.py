@@ -44,8 +44,11 @@ class Album:
                 scaled = "" if self.scale == 100 else f"@{self.scale}"
                 yield *inside, f"{width}x{height}{scaled}"
 
-    def take(self, shell: Shell, name: str) -> None:
-        """Pictures of the window as it is now, and of the dialogs over it, in both themes and all sizes."""
+    def take(self, shell: Shell, name: str, ask: Callable[[], None] | None = None) -> None:
+        """Pictures of the window as it is now, in both themes and all sizes.
+
+        With `ask`, which opens a dialog, of this one over it, opened anew as it takes its size of the window.
+        """
         from diffusion_studio.widgets.equations.rendering import rendering
         from diffusion_studio.widgets.look.theme import theme
 
@@ -53,11 +56,15 @@ class Album:
             theme().set_mode(mode)
             for width, height, size in self.windows:
                 shell.resize(width, height)
+                if ask is not None:
+                    ask()
                 pause(REST)
                 wait(lambda: rendering().at_rest)
                 settle(shell)
                 path = self.folder / f"{name}-{mode}-{size}.png"
                 with_dialogs(shell).save(str(path))
+                for dialog in shell.findChildren(QDialog) if ask is not None else ():
+                    dialog.close()
                 typer.echo(path)
 
 

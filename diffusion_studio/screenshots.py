@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from PySide6.QtWidgets import QApplication, QDialog
+from PySide6.QtWidgets import QApplication
 
 from diffusion_studio.album import SIZES, Album, pause, size_of, wait
 from diffusion_studio.cli.options import plain_app
@@ -170,10 +170,7 @@ def _shoot_dialogs(app: App, album: Album, run: Path) -> None:
     for page, names in _DIALOGS.items():
         studio.show_page(page)
         for name in names:
-            app.shell.actions_of_window.do(name)
-            album.take(app.shell, f"dialog-{name}")
-            for dialog in app.shell.findChildren(QDialog):
-                dialog.close()
+            album.take(app.shell, f"dialog-{name}", partial(app.shell.actions_of_window.do, name))
     studio.commands.palette.leave()
 
 

@@ -79,7 +79,7 @@ class HierarchySpec(Choice):
         source="Luo eq. 23",
     )  # fmt: skip
     sizes: tuple[int, ...] = knob(
-        (), title=tr("sizes"),
+        (), title=tr("sizes"), words={(): tr("auto")},
         help=tr("Numbers in each level, from z₁ up. Empty: the code size, halved at each level."),
     )  # fmt: skip
     same_dimension: bool = knob(

@@ -29,6 +29,7 @@ SECTIONS = (
     (tr("End of work"), ["notify", "sound"]),
     (tr("Folders"), ["runs"]),
 )
+_HIGH = 74 * GRID  # pixels: all of it, where the window is as high
 
 
 class SettingsDialog(QDialog):
@@ -57,6 +58,7 @@ class SettingsDialog(QDialog):
         self.form.edited.connect(model.edit)
         model.changed.connect(self._show)
         self._lay_out()
+        self.resize(56 * GRID, min(_HIGH, parent.height() - 4 * GRID))
         self._show(model.state)
 
     def _lay_out(self) -> None:
@@ -80,7 +82,6 @@ class SettingsDialog(QDialog):
         foot.setContentsMargins(3 * GRID, 0, 3 * GRID, 0)
         foot.addWidget(self.buttons)
         outer.addLayout(foot)
-        self.resize(56 * GRID, 64 * GRID)
 
     def _show(self, settings: Settings) -> None:
         usual = ("", str(places.runs_dir()))

@@ -119,6 +119,11 @@ def test_that_an_action_that_cannot_be_done_now_is_grey(app: Any) -> None:
 # --- the sheet --------------------------------------------------------------------------------------------
 
 
+def words_of(sheet: KeySheet) -> list[QLabel]:
+    """What the keys do."""
+    return [label for label in sheet.findChildren(QLabel) if label.wordWrap() and label.isVisible()]
+
+
 @pytest.mark.parametrize("key", ["F1", "?"])
 def test_that_the_sheet_shows_every_key_of_the_window_and_of_its_widgets(
     app: Any, press: Any, key: str
@@ -133,6 +138,8 @@ def test_that_the_sheet_shows_every_key_of_the_window_and_of_its_widgets(
         assert found.where in shown
         assert {words for _, words in found.keys} <= set(shown)
     assert shown.index("On Sample") < shown.index("On 2-D")
+    begins = {label.mapTo(sheet, label.rect().topLeft()).x() for label in words_of(sheet)}
+    assert len(begins) == 2  # one line in each column
     sheet.close()
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QScrollArea
 
-from diffusion_studio import __version__
+from diffusion_studio import __version__, album
 from diffusion_studio.engine.files import places
 from diffusion_studio.pages.settings import SettingsDialog
 from diffusion_studio.studio import Studio
 from diffusion_studio.viewmodels.settings import Settings
+from diffusion_studio.widgets.actions.sheet import KeySheet
 from diffusion_studio.widgets.frame.dialogs import FactsDialog, TextDialog
 from diffusion_studio.widgets.look.theme import theme
+from support.fits import settle
 
 
 @pytest.fixture
@@ -36,7 +39,10 @@ def button(dialog: Any, text: str) -> QPushButton:
 
 
 def test_that_settings_act_at_once_and_are_reset(app: Any) -> None:
+    app.shell.resize(1280, 800)
     dialog = opened(app, "settings", SettingsDialog)
+    settle()
+    assert not dialog.findChild(QScrollArea).verticalScrollBar().isVisible()
     size = app.shell.font().pointSizeF()
     dialog.form.edited.emit("theme", "dark")
     dialog.form.edited.emit("text_size", 150)
@@ -107,3 +113,23 @@ def test_that_a_crash_is_told_at_the_next_start(make_app: Any, qtbot: Any) -> No
     app.shell.banner.action_triggered.emit()
     (log,) = app.shell.findChildren(TextDialog)
     log.close()
+
+
+def test_that_a_picture_shows_a_dialog_as_it_is_in_a_window_of_that_size(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(album, "pause", lambda _: settle())
+    monkeypatch.setattr(album, "MODES", ("light",))
+    beside, folder = [], tmp_path / "pictures"
+    folder.mkdir()
+
+    def ask() -> None:
+        app.shell.actions_of_window.do("keys")
+        (sheet,) = (sheet for sheet in app.shell.findChildren(KeySheet) if sheet.isVisible())
+        beside.append((app.shell.height(), sheet.height()))
+
+    album.Album(folder, ((1920, 1200), (960, 640)), 100).take(app.shell, "keys", ask)
+    assert len(list(folder.iterdir())) == 2
+    assert [window for window, _ in beside] == [1200, 640]
+    assert all(dialog < window for window, dialog in beside)
+    assert not [sheet for sheet in app.shell.findChildren(KeySheet) if sheet.isVisible()]

@@ -252,7 +252,8 @@ def earlier_checkpoint(source: Source, step: int) -> Path:
             )
         raise Refused(
             tr(
-                "{source} keeps no checkpoint at or before step {step} that is earlier than the one in use.",
+                "{source} keeps no checkpoint at or before step {step:,} that is earlier than the one in "
+                "use.",
                 source=source.name,
                 step=step,
             )

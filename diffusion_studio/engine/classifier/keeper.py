@@ -27,13 +27,13 @@ class ClassifierKeeper:
     @property
     def kept(self) -> str:
         if self.step:
-            return tr("The classifier of step {step} is kept.", step=self.step)
+            return tr("The classifier of step {step:,} is kept.", step=self.step)
         return tr("The classifier from before is kept.") if self._before else tr("Nothing was saved before.")
 
     def farewell(self, step: int) -> str:
         if not step:
             return tr("Stopped before the first step; nothing was written.")
-        return tr("The classifier of {run} is saved, after step {step}.", run=self._run.name, step=step)
+        return tr("The classifier of {run} is saved, after step {step:,}.", run=self._run.name, step=step)
 
     @property
     def is_there(self) -> bool:

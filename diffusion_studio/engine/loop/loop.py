@@ -251,7 +251,7 @@ class _Loop:
         if not self._others.look():
             if not last:
                 return ""  # its keeper says so, and it is saved when it can be
-            yield from self._warn(tr("Step {step} is saved when its folder is there again.", step=step))
+            yield from self._warn(tr("Step {step:,} is saved when its folder is there again.", step=step))
             self._others.wait_for_place(LOOK_AGAIN)
         if step == keeper.step:
             return ""
@@ -260,12 +260,12 @@ class _Loop:
         learned = step == self._first or self._streak < step - self._first
         if not learned or self._streak > tolerated or not content.is_finite:
             return _joined(
-                tr("Step {step} was not saved: {reason}", step=step, reason=self._doubt), keeper.kept
+                tr("Step {step:,} was not saved: {reason}", step=step, reason=self._doubt), keeper.kept
             )
         try:
             path = keeper.save(self.counters, content)
         except OSError as error:
-            why = tr("Step {step} could not be saved: {reason}.", step=step, reason=error.strerror or error)
+            why = tr("Step {step:,} could not be saved: {reason}.", step=step, reason=error.strerror or error)
             return _joined(why, keeper.kept, tr("Free some disk space.") if is_full(error) else "")
         yield from self._say(events.Saved(step, path))
         return ""
@@ -314,7 +314,7 @@ class _Loop:
         if is_out_of_memory(error):
             parts, smaller = finer, 0 if finer else self.task.size // 2
         else:
-            message = tr("Training stopped after step {step}. {message}", step=step, message=message)
+            message = tr("Training stopped after step {step:,}. {message}", step=step, message=message)
         if self._unsaved:
             message = _joined(message, self._kept)
         return events.Finished("failed", message, _traceback_of(error), step, parts, smaller)

@@ -83,10 +83,10 @@ class RunKeeper:
     def kept(self) -> str:
         if self.step < 0:
             return tr("Nothing was saved before.")
-        return tr("The checkpoint of step {step} is kept.", step=self.step)
+        return tr("The checkpoint of step {step:,} is kept.", step=self.step)
 
     def farewell(self, step: int) -> str:
-        return tr("Step {step}, everything is saved.", step=step)
+        return tr("Step {step:,}, everything is saved.", step=step)
 
     @property
     def is_there(self) -> bool:
@@ -111,7 +111,7 @@ class RunKeeper:
         if now - self._away < MOST_AWAY and (self._log is None or not self._log.is_deleted):
             return False
         last = (
-            tr("The last step saved in it was {step}.", step=self.step)
+            tr("The last step saved in it was {step:,}.", step=self.step)
             if self.step >= 0
             else tr("Nothing was saved in it.")
         )

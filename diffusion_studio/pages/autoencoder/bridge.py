@@ -21,16 +21,20 @@ from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, H
 from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState, Stage
 from diffusion_studio.viewmodels.autoencoder.state import RUNNING, CodeState
 from diffusion_studio.widgets.codes.diagram import ChainDiagram, Chains
-from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.cards import Card, RemainderCard
+from diffusion_studio.widgets.frame.scrolling import Paragraph
 from diffusion_studio.widgets.frame.table_menu import offer_copy
-from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.look.theme import tabular
 
 SWITCHES = (
     (tr("Same dimension"), tr("Every level has as many numbers as the image (Luo eq. 30)")),
     (tr("Fixed encoder"), tr("Each level is the one below, shrunk and noised (Luo eq. 31)")),
     (tr("N(0, I) at T"), tr("Nothing of the image is left at the last level (Luo eq. 33)")),
 )
+ROWS = 6  # of the table that are seen at once; it scrolls through more
 HEADS = (tr("Measured by one routine"), tr("Bound"), tr("Image"), tr("Levels"), tr("Scatter"))
+
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class BridgeView(QWidget):
@@ -46,9 +50,7 @@ class BridgeView(QWidget):
         for place, (switch, (_, tip)) in enumerate(zip(self.switches, SWITCHES, strict=True)):
             switch.setToolTip(tip)
             switch.clicked.connect(lambda on, place=place: self.restricted.emit(place + bool(on)))
-        self.hint, self.facts = label("", "muted"), label("", "small")
-        for words in (self.hint, self.facts):
-            words.setWordWrap(True)
+        self.hint, self.facts = Paragraph("muted"), Paragraph("small")
         self.facts.setFont(tabular(self.facts.font()))
         self.measure, self.diffusion = QPushButton(tr("Measure")), QPushButton(tr("Measure my diffusion run"))
         self.measure.setToolTip(tr("Both decompositions of the bound of what was trained here"))
@@ -59,7 +61,8 @@ class BridgeView(QWidget):
         self.diffusion.clicked.connect(self.diffusion_requested)
 
     def _build(self) -> None:
-        chains, bound = Card(tr("Both chains")), Card(tr("The bound, bits per dimension"))
+        chains, bound = Card(tr("Both chains")), RemainderCard()
+        bound.set_title(tr("The bound, bits per dimension"))
         for switch in self.switches:
             chains.add_header_widget(switch)
         chains.body.addWidget(self.diagram)
@@ -106,7 +109,7 @@ def hint(config: AutoencoderConfig) -> str:
         )
     if spec.same_dimension:
         return tr("All levels are as large as the image; the encoder is still learned.")
-    return (
+    return tr(
         "A Markovian hierarchy. Dashed is learned, solid is fixed: three switches make it a diffusion model."
     )
 
@@ -154,7 +157,8 @@ def _pixels(state: CodeState) -> int:
 
 def _table() -> QTableWidget:
     table = QTableWidget(0, len(HEADS))
-    table.setHorizontalHeaderLabels(list(HEADS))
+    for column, title in enumerate(HEADS):
+        table.setHorizontalHeaderItem(column, _cell(column, title))
     table.setAccessibleName(tr("The bound of each stage"))
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -165,7 +169,6 @@ def _table() -> QTableWidget:
     header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
     header.setHighlightSections(False)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    table.setMinimumHeight(80)
     offer_copy(table)
     return table
 
@@ -175,4 +178,19 @@ def _fill(table: QTableWidget, stages: Sequence[Stage]) -> None:
     for row, stage in enumerate(stages):
         figures = (stage.total, stage.reconstruction, stage.between, stage.spread)
         for column, text in enumerate((stage.title, *(number(figure, ".3f") for figure in figures))):
-            table.setItem(row, column, QTableWidgetItem(text))
+            table.setItem(row, column, _cell(column, text))
+    table.setMinimumHeight(_high(table, min(max(len(stages), 1), ROWS)))
+
+
+def _cell(column: int, text: str) -> QTableWidgetItem:
+    """Words on the left, numbers one under the other."""
+    item = QTableWidgetItem(text)
+    if column:
+        item.setTextAlignment(_RIGHT)
+    return item
+
+
+def _high(table: QTableWidget, rows: int) -> int:
+    """The height of a table with its head and that many rows, in pixels."""
+    head, row = table.horizontalHeader().sizeHint().height(), table.verticalHeader().defaultSectionSize()
+    return head + rows * row + 2 * table.frameWidth()

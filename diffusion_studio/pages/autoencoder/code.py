@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from diffusion_studio.core.words import number, tr
@@ -18,10 +21,11 @@ from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.forms.slider import ThinSlider
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.images.grid import ImageGrid
-from diffusion_studio.widgets.look.theme import label, tabular
+from diffusion_studio.widgets.look.theme import label, subscripts, tabular
 
 MOST_SLIDERS = 32
 _FINE = 100  # positions of a slider for one standard deviation
+_SMALLEST = 16  # pixels of a picture on the way; below it stand in two rows
 
 
 class CodeView(QSplitter):
@@ -42,9 +46,8 @@ class CodeView(QSplitter):
         self.shown.set_value("points")
         self.axes = (QuietCombo(), QuietCombo())
         self.picture = ImageGrid(tr("Decoded here"), selectable=False)
-        self.way = ImageGrid(tr("From one to another"), selectable=False)
+        self.way = _Way(tr("From one to another"), selectable=False)
         self.picture.set_empty_text(tr("Train first; then move over the plane."))
-        self.way.set_columns(WAY)
         self.way.set_empty_text(tr("Decoded codes between those of two images."))
         self.another = QPushButton(tr("Another way"))
         self.sliders = _Sliders()
@@ -117,7 +120,7 @@ class CodeView(QSplitter):
     def _show_axes(self, size: int) -> None:
         for place, combo in enumerate(self.axes):
             combo.clear()
-            combo.addItems([f"z {k + 1}" for k in range(size)])
+            combo.addItems([f"z{subscripts(k + 1)}" for k in range(size)])
             combo.setCurrentIndex(min(place, size - 1))
             combo.setVisible(size > 2)
         self.sliders.set_count(min(size, MOST_SLIDERS))
@@ -160,6 +163,15 @@ class CodeView(QSplitter):
         self._latent.travel(int(first), int(second))
 
 
+class _Way(ImageGrid):
+    """The pictures on a way: in a row, or in two where one leaves them too little to be seen."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        fits = self.width() >= WAY * (_SMALLEST + self.apart) - self.apart
+        self.set_columns(WAY if fits else math.ceil(WAY / 2))
+        super().resizeEvent(event)
+
+
 class _Sliders(QScrollArea):
     """One slider for each latent."""
 
@@ -198,7 +210,7 @@ class _Sliders(QScrollArea):
         slider.reset_requested.connect(lambda: self.moved.emit(latent, 0.0))
         value.setFont(tabular(value.font()))
         value.setMinimumWidth(44)
-        row.addWidget(label(f"z {latent + 1}", "muted"))
+        row.addWidget(label(f"z{subscripts(latent + 1)}", "muted"))
         row.addWidget(slider, 1)
         row.addWidget(value)
         self._column.insertWidget(latent, holder)

@@ -12,7 +12,8 @@ from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.autoencoder.exact import ExactCase, LearnedLinear, bits
 from diffusion_studio.viewmodels.autoencoder.exact import ExactState
 from diffusion_studio.widgets.forms.slider import ThinSlider
-from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.cards import Card, RemainderCard
+from diffusion_studio.widgets.frame.scrolling import Paragraph
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plots import Line, XYPlot
@@ -20,6 +21,7 @@ from diffusion_studio.widgets.plots import Line, XYPlot
 _FINE, _LOW, _HIGH = 100, -4.0, 1.0  # positions per factor of ten; exponents that σ² reaches
 _LEAST = 1e-6  # eigenvalues below it are not drawn
 SHOWN = 8
+_PICTURES = 72  # pixels of height at least, for those that are known and those that were learned
 
 
 class ExactView(QSplitter):
@@ -41,12 +43,12 @@ class ExactView(QSplitter):
         )
         self.slider.setValue(round(math.log10(0.05) * _FINE))
         self.value.setFont(tabular(self.value.font()))
-        self.facts, self.learned = label(), label("", "muted")
-        for words in (self.facts, self.learned):
-            words.setWordWrap(True)
+        self.facts, self.learned = Paragraph(), Paragraph("muted")
         self.exact = ImageGrid(tr("Principal components"), selectable=False)
         self.spanned = ImageGrid(tr("What was learned"), selectable=False)
         self.spanned.set_empty_text(tr("Train a linear network to see what its decoder spans."))
+        for pictures in (self.exact, self.spanned):
+            pictures.setMinimumHeight(_PICTURES)
         self.turn = QPushButton(tr("Turn the code"))
         self.turn.setToolTip(tr("z → A z and D → D ∘ A⁻¹ with a random matrix A"))
         self._build()
@@ -67,7 +69,9 @@ class ExactView(QSplitter):
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        self.exact_card, self.learned_card = Card(tr("Principal components")), Card(tr("What was learned"))
+        self.exact_card, self.learned_card = RemainderCard(), RemainderCard()
+        self.exact_card.set_title(tr("Principal components"))
+        self.learned_card.set_title(tr("What was learned"))
         self.exact_card.body.addWidget(self.exact)
         self.learned_card.add_header_widget(self.turn)
         self.learned_card.body.addWidget(self.spanned, 1)

@@ -15,8 +15,9 @@ from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState
 from diffusion_studio.viewmodels.autoencoder.record import CodeRecord
 from diffusion_studio.widgets.codes.bars import LatentBars
 from diffusion_studio.widgets.frame.cards import Card
+from diffusion_studio.widgets.frame.scrolling import Paragraph
 from diffusion_studio.widgets.images.grid import ImageGrid
-from diffusion_studio.widgets.look.theme import label, tabular, unbroken
+from diffusion_studio.widgets.look.theme import subscripts, tabular, unbroken
 from diffusion_studio.widgets.plots import Line, XYPlot
 from diffusion_studio.widgets.plots.math import power_text
 
@@ -34,10 +35,9 @@ class LearnView(QSplitter):
         self.terms.set_empty_text(tr("Both terms appear here as it learns."))
         self.bars = LatentBars()
         self.bars.set_empty_text(tr("What each latent carries. A plain autoencoder has no KL."))
-        self.measure, self.facts = QPushButton(tr("Measure")), label("", "small")
+        self.measure, self.facts = QPushButton(tr("Measure")), Paragraph("small")
         self.measure.setToolTip(tr("The bound in bits per dimension, and its gap to log p(x)"))
         self.facts.setFont(tabular(self.facts.font()))
-        self.facts.setWordWrap(True)
         self.facts.setVisible(False)
         self.pairs = ImageGrid(tr("Originals, and what comes back"), selectable=False)
         self.samples = ImageGrid(tr("Decoded from N(0, I)"), selectable=False)
@@ -49,7 +49,7 @@ class LearnView(QSplitter):
         record.terms_changed.connect(self.show_terms)
 
     def _build(self) -> None:
-        self.curves, self.latents = Card(), Card(tr("KL by latent"))
+        self.curves, self.latents = Card(), Card(tr("KL by latent, nats"))
         self.curves.body.addWidget(self.terms)
         self.latents.add_header_widget(self.measure)
         self.latents.body.addWidget(self.bars, 1)
@@ -101,11 +101,11 @@ class LearnView(QSplitter):
         self.pairs.set_images(interleaved(seen.originals, seen.reconstructions, COLUMNS))
         self.samples.set_images(seen.samples)
         levels = isinstance(seen.model.config, HVAEConfig)
-        names = [f"z{n + 1}" for n in range(len(seen.kl))] if levels else []
+        names = [f"z{subscripts(n + 1)}" for n in range(len(seen.kl))] if levels else []
         self.bars.set_values(seen.kl.tolist(), ACTIVE, names)
         active = int((seen.kl > ACTIVE).sum())
         detail = tr("{active} of {count} active", active=active, count=len(seen.kl)) if len(seen.kl) else ""
-        self.latents.set_title(tr("KL by level") if levels else tr("KL by latent"), detail)
+        self.latents.set_title(tr("KL by level, nats") if levels else tr("KL by latent, nats"), detail)
         self.samples_card.set_title(tr("Decoded from N(0, I)"), tr("step {step:,}", step=seen.step))
 
     def show_measured(self, found: MeasuredState) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from diffusion_studio.core.words import tr, trc
 from diffusion_studio.pages import training
@@ -38,7 +38,7 @@ from diffusion_studio.widgets.equations.equation import EquationView
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.frame.banner import Banner
 from diffusion_studio.widgets.frame.cards import ProgressCard
-from diffusion_studio.widgets.frame.scrolling import FillColumn
+from diffusion_studio.widgets.frame.scrolling import FillColumn, Views
 from diffusion_studio.widgets.look.theme import label
 
 PROGRESS_HZ = 8.0
@@ -76,7 +76,7 @@ class AutoencoderPage(Page):
         outer = QHBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.workspace)
-        self.banner, self.views = Banner(), QStackedWidget()
+        self.banner, self.views = Banner(), Views()
         self.choice = Segmented(tr("What is shown of the autoencoder"))
         self.choice.set_options(list(VIEWS))
         self.learn, self.code = LearnView(self.model.record), CodeView(self.model.latent)

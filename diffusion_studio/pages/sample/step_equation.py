@@ -10,6 +10,7 @@ from diffusion_studio.core.words import number, tr
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.viewmodels.sample.chain_views import StepNumbers
 from diffusion_studio.widgets.equations.equation import Term
+from diffusion_studio.widgets.look.theme import subscripts
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def equation_of(step: StepNumbers | None, spec: SampleSpec) -> tuple[list[Term],
 def step_equation(update: Update, s: int) -> tuple[list[Term], list[Term]]:
     """The formula of the step down to s, and the line with its numbers."""
     state = Term("x_s", "xt", tr("The next state"), "x_s")
-    formula, numbers = [state, Term("=")], [Term(text=f"x{_subscript(s)} =")]
+    formula, numbers = [state, Term("=")], [Term(text=f"x{subscripts(s)} =")]
     _add(update, formula, numbers)
     if update.inner is not None and update.when != "probe" and update.repeats:
         inner_formula, inner_numbers = [Term(r"x \leftarrow")], [Term(text="x ←")]
@@ -151,7 +152,3 @@ def _signed(latex: str, minus: bool) -> tuple[str, str]:
 
 def _number(value: float) -> str:
     return number(value, ".3f" if 0.001 <= value < 100 or value == 0 else ".2e")
-
-
-def _subscript(t: int) -> str:
-    return str(t).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

@@ -65,12 +65,7 @@ class KeySheet(QDialog):
         columns.setContentsMargins(24, 24, 24, 24)
         columns.setSpacing(5 * GRID)
         for part in _halves(shown):
-            column = QVBoxLayout()
-            column.setSpacing(3 * GRID)
-            for title, rows in part:
-                column.addLayout(_section(title, rows))
-            column.addStretch(1)
-            columns.addLayout(column, 1)
+            columns.addLayout(_column(part), 1)
         area = QScrollArea()
         area.setAccessibleName(tr("All keys"))
         area.setWidgetResizable(True)
@@ -105,23 +100,31 @@ def _halves(shown: Sequence[Section]) -> Iterator[list[Section]]:
         yield part
 
 
-def _section(title: str, rows: Sequence[Row]) -> QGridLayout:
-    grid = QGridLayout()
+def _column(part: Sequence[Section]) -> QGridLayout:
+    """The sections one above the other, their words on one line below each other."""
+    grid, at = QGridLayout(), 0
     grid.setHorizontalSpacing(2 * GRID)
     grid.setVerticalSpacing(GRID // 2)
     grid.setColumnStretch(1, 1)
-    grid.addWidget(label(title, "strong"), 0, 0, 1, 2)  # no capitals: σ is not Σ
-    for number, (keys, name, what) in enumerate(rows, start=1):
-        words = label(name)
-        words.setWordWrap(True)
-        words.setToolTip(what)
-        grid.addWidget(_keys(keys), number, 0, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        grid.addWidget(words, number, 1)
+    for title, rows in part:
+        if at:
+            grid.setRowMinimumHeight(at, 2 * GRID)
+            at += 1
+        grid.addWidget(label(title, "strong"), at, 0, 1, 2)  # no capitals: σ is not Σ
+        for keys, name, what in rows:
+            at += 1
+            words = label(name)
+            words.setWordWrap(True)
+            words.setToolTip(what)
+            grid.addWidget(_keys(keys), at, 0, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(words, at, 1)
+        at += 1
+    grid.setRowStretch(at, 1)
     return grid
 
 
 def _keys(keys: Sequence[str]) -> QWidget:
-    """The keys side by side, as wide in every section."""
+    """The keys side by side, in a column that is hardly narrower than the other."""
     made = QWidget()
     row = QHBoxLayout(made)
     row.setContentsMargins(0, 0, 0, 0)

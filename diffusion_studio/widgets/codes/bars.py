@@ -13,6 +13,7 @@ from diffusion_studio.widgets.look.theme import tabular, theme
 
 _LEAST, _FOOT, _HEAD = 90, 16, 16  # pixels
 _WIDEST = 40
+_SMALL, _ROOMY = 0.1, 30  # nats that need a digit more, and pixels of a bar that has room for it
 
 
 class LatentBars(QWidget):
@@ -83,6 +84,7 @@ class LatentBars(QWidget):
     def _label(self, painter: QPainter, place: int, value: float, bar: QRectF, step: float) -> None:
         centred = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom
         over = QRectF(place * step, bar.top() - _HEAD, step, _HEAD)
-        painter.drawText(over, centred, number(value, ".1f"))
+        fine = value < _SMALL and step >= _ROOMY
+        painter.drawText(over, centred, number(value, ".2f" if fine else ".1f"))
         name = self._names[place] if place < len(self._names) else str(place + 1)
         painter.drawText(QRectF(place * step, self.height() - _FOOT, step, _FOOT), centred, name)

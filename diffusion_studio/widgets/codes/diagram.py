@@ -10,10 +10,9 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QP
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from diffusion_studio.core.words import tr
-from diffusion_studio.widgets.look.theme import theme
+from diffusion_studio.widgets.look.theme import subscripts, theme
 
 _HIGH = 130  # pixels
-_SUBSCRIPTS = str.maketrans("0123456789T", "₀₁₂₃₄₅₆₇₈₉ₜ")
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class ChainDiagram(QWidget):
         painter.setPen(QColor(palette.text))
         painter.setFont(self._sized(12))
         letter = "x" if number == 0 or chains.fixed else "z"
-        name = letter if number == 0 and not chains.fixed else f"{letter}{number}".translate(_SUBSCRIPTS)
+        name = letter if number == 0 and not chains.fixed else f"{letter}{subscripts(number)}"
         wide = QRectF(box.center().x() - 40, box.top(), 80, box.height())
         painter.drawText(wide, Qt.AlignmentFlag.AlignCenter, name)
         painter.setPen(QColor(palette.muted))

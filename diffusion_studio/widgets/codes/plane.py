@@ -171,10 +171,18 @@ class CodePlane(QWidget):
             self._paint_points(painter)
         if self._rings:
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(QColor(palette.muted), 1, Qt.PenStyle.DashLine))
-            for radius in (1.0, 2.0):
-                size = radius / self._reach * square.width() / 2
-                painter.drawEllipse(square.center(), size, size)
+            for pen in self._pens():
+                painter.setPen(pen)
+                for radius in (1.0, 2.0):
+                    size = radius / self._reach * square.width() / 2
+                    painter.drawEllipse(square.center(), size, size)
+
+    def _pens(self) -> list[QPen]:
+        """Of the rings. Pictures are light or dark whatever the theme is: over them white on black."""
+        if self._shown != "map" or self._map is None:
+            return [QPen(QColor(theme().palette.muted), 1, Qt.PenStyle.DashLine)]
+        ground, ink = QColor(0, 0, 0, 160), QColor(255, 255, 255, 220)
+        return [QPen(ground, 3), QPen(ink, 1, Qt.PenStyle.DashLine)]
 
     def _paint_points(self, painter: QPainter) -> None:
         names = sorted(set(self._names) - {""})

@@ -110,7 +110,14 @@ class _Chip(QFrame):
         self._name.setText(name)
         self._name.setVisible(bool(name))
         self._value.setText(shown)
+        self._value.set_short(_most_telling(shown))
         self.setToolTip(f"{name} {value}".strip() if shown != value else "")
+
+
+def _most_telling(value: str) -> str:
+    """What is left of a value in little room: "CPU" of "CPU · 1 thread", "5,995" of "step 5,995"."""
+    step = tr("step {step:,}", step=0).removesuffix("0")
+    return value.removeprefix(step) if value.startswith(step) else value.partition(" · ")[0]
 
 
 def _row(spacing: int) -> QHBoxLayout:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QStackedWidget, QWidget
+
+from diffusion_studio.widgets.look.theme import Role
 
 
 class ScrollColumn(QScrollArea):
@@ -77,3 +79,39 @@ class Holder(QWidget):
         if event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().event(event)
+
+
+class Views(QStackedWidget):
+    """Views in one place, one at a time: as wide as the widest, but no higher than the one that is seen."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.currentChanged.connect(lambda _: self.updateGeometry())
+
+    def minimumSizeHint(self) -> QSize:
+        shown = self.currentWidget()
+        least = super().minimumSizeHint()
+        return least if shown is None else QSize(least.width(), shown.minimumSizeHint().height())
+
+
+class Paragraph(QLabel):
+    """Words in several lines that need the height of all of them.
+
+    Where nobody asks for a height by the width, as in a splitter, a QLabel is content with that of one line.
+    """
+
+    def __init__(self, role: Role | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        if role is not None:
+            self.setProperty("role", role)
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().minimumSizeHint()
+        return QSize(hint.width(), max(hint.height(), self.heightForWidth(self.width())))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self.updateGeometry()

@@ -213,6 +213,11 @@ def subscripted(text: str) -> str:
     return re.sub(r"_(?:\{([^}]*)\}|([a-z]+\b|\w))", r"<sub>\1\2</sub>", html.escape(text, quote=False))
 
 
+def subscripts(number: int) -> str:
+    """The digits of a number as lowered ones: "₁₂"."""
+    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
 _JOINED = "\u2060"  # no line ends there
 _PLACES = r"eq\.|algorithm|figure|lemma|proposition|table|theorem"  # in a source
 

@@ -192,3 +192,10 @@ def test_that_handles_that_lead_nowhere_are_opened_again(tmp_path):
 
 def test_that_a_run_that_was_not_disturbed_is_told_as_before(session):
     assert only(finish(session), events.Warned) == []
+
+
+def test_that_long_numbers_of_steps_have_commas(session):
+    keeper = run_keeper.RunKeeper(session.run, 1, 5995)
+    assert keeper.kept == "The checkpoint of step 5,995 is kept."
+    assert keeper.farewell(12_345) == "Step 12,345, everything is saved."
+    keeper.close()

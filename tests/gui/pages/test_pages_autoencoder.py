@@ -12,8 +12,11 @@ from diffusion_studio.pages.tour_view import TourView
 from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState
 from diffusion_studio.viewmodels.autoencoder.tour import CARDS
 from diffusion_studio.widgets.plots.math import power_text
+from support.fits import faults
 
 SMALL = {"code.width": 16, "training.batch_size": 32, "training.seconds": 0.0, "training.steps": 40}
+
+SMALL_WINDOWS = ((960, 560), (960, 640), (1280, 720))
 
 
 @pytest.fixture
@@ -153,3 +156,21 @@ def test_that_numbers_in_sentences_are_written_as_by_hand():
     scatter = Scatter((-284.55, 11.58), (-284.52, 10.87), (-284.26, 4.18))
     assert "−284.55, scatter 11.58" in scatter_words(MeasuredState(scatter=scatter))
     assert power_text(5660.4) == "5660"
+
+
+def test_that_what_was_learned_and_measured_fits_into_a_small_window(qtbot, app, page):
+    page.model.choose_kind("hvae")
+    page.model.edit("hierarchy.levels", 2)
+    page.model.settle()
+    train(qtbot, page)
+    page.model.measure()
+    qtbot.waitUntil(lambda: "scatter" in page.bridge.facts.text())
+    page.model.show("code")
+    page.code.show_map(True)
+    qtbot.waitUntil(lambda: page.code.way.count == 9 and page.code.plane._map is not None)
+    for size in SMALL_WINDOWS:
+        app.shell.resize(*size)
+        for view in ("learn", "code", "exact", "bridge"):
+            page.model.show(view)
+            assert not (found := faults(app.shell)), f"{size}, {view}: {found}"
+        assert not page.bridge.hint.geometry().intersects(page.bridge.diagram.geometry())

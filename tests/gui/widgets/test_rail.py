@@ -155,6 +155,19 @@ def test_that_chips_come_go_and_stay_short(header):
     assert header._chips[0].height() < header.height()
 
 
+@pytest.mark.parametrize(
+    ("value", "left"), [("CPU · 1 thread", "CPU"), ("step 5,995", "5,995"), ("digits", "digits")]
+)
+def test_that_a_chip_keeps_its_most_telling_part_in_little_room(qtbot, header, value, left):
+    header.set_chips([("", value)])
+    header.show()
+    shown = header._chips[0]._value
+    assert shown.shown() == value
+    shown.setFixedWidth(50)
+    qtbot.waitUntil(lambda: shown.shown() == left)
+    assert shown.toolTip() == ("" if left == value else value)
+
+
 def test_that_an_empty_state_offers_only_named_buttons(qtbot):
     empty = EmptyState()
     qtbot.addWidget(empty)

@@ -1,7 +1,7 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette, QTextDocument
-from PySide6.QtWidgets import QApplication, QProxyStyle, QSpinBox, QStyle
+from PySide6.QtWidgets import QApplication, QProxyStyle, QSpinBox, QStyle, QTableWidget
 
 from diffusion_studio.widgets.look.theme import (
     DARK,
@@ -167,3 +167,17 @@ def test_that_the_capitals_of_a_section_title_have_room_for_their_accents(qtbot,
     made.setText(title)
     metrics = made.fontMetrics()
     assert made.contentsMargins().top() + metrics.ascent() >= -metrics.boundingRect(title.upper()).top()
+
+
+def test_that_a_table_keeps_its_room_when_it_gets_the_focus(qtbot):
+    table = QTableWidget(2, 2)
+    qtbot.addWidget(table)
+    with qtbot.waitActive(table):
+        table.show()
+        table.activateWindow()
+    table.clearFocus()
+    before = table.viewport().geometry(), table.horizontalHeader().geometry()
+    table.setFocus()
+    table.resize(table.width() + 1, table.height())  # it is laid out anew
+    table.resize(table.width() - 1, table.height())
+    assert (table.viewport().geometry(), table.horizontalHeader().geometry()) == before

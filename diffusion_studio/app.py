@@ -25,7 +25,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files import places
 from diffusion_studio.engine.files.crash import crash_kept
 from diffusion_studio.engine.files.log import WINDOW, kept_log
-from diffusion_studio.engine.files.places import at_home
+from diffusion_studio.engine.files.places import at_home, is_something
 from diffusion_studio.engine.machine.garbage import look_at_all, nothing_looked_for, pass_over_what_stays
 from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.pages.entries import FIRST_PAGE, PAGES
@@ -161,7 +161,7 @@ def run(arguments: list[str]) -> int:
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         print(USAGE, file=sys.stderr)
         return 2
-    if arguments and not at_home(arguments[0]).exists():
+    if arguments and not is_something(at_home(arguments[0])):
         print(
             f"There is nothing at {arguments[0]}. diffusion-studio --help lists the commands.",
             file=sys.stderr,

@@ -30,7 +30,7 @@ from diffusion_studio.data.formats import reason_of_other
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, first_alike, printable
 from diffusion_studio.data.labels import Labelling, indices, labels_for, lost_classes, numbered
 from diffusion_studio.data.layout import Layout, Part, layout_of, listed, twins
-from diffusion_studio.data.scan import METADATA, Listing, looks_like_image, scan
+from diffusion_studio.data.scan import METADATA, Listing, check_folder, looks_like_image, scan
 from diffusion_studio.data.spec import DIGITS, DataSpec
 
 Progress = Callable[[int, int], None]
@@ -81,8 +81,9 @@ def _load_folder(
     known: Callable[[ImageSet], None] | None,
 ) -> ImageSet:  # fmt: skip
     root = _absolute(spec.source)
+    check_folder(root)
     about = _about(spec, root, part)
-    before = _before(cache_dir, about, root) if known is not None and root.is_dir() else None
+    before = _before(cache_dir, about, root) if known is not None else None
     if known is not None and before is not None:
         known(before[1])
     listing = scan(root, cancelled, lambda found: progress(found, 0))

@@ -82,16 +82,20 @@ def scan(
         DataError: no such folder, a file instead of a folder, or one that cannot be read.
         Cancelled: `cancelled()` became true.
     """
-    _check_folder(root)
+    check_folder(root)
     walk = _Walk(root, cancelled or (lambda: False), told or (lambda found: None))
     walk.run()
     return walk.listing()
 
 
-def _check_folder(root: Path) -> None:
+def check_folder(root: Path) -> None:
+    """
+    Raises:
+        DataError: no such folder, a file instead of a folder, or one that cannot be read.
+    """
     try:
         is_folder = stat.S_ISDIR(root.stat().st_mode)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # ValueError: no name that a folder can have
         raise DataError(tr("There is no folder {root}.", root=root)) from None
     except OSError as error:
         raise DataError(tr("The folder {root} cannot be read: {why}.", root=root, why=_why(error))) from error

@@ -79,7 +79,8 @@ def test_that_a_remembered_run_that_cannot_be_opened_is_told_of(content, open_ap
 
 
 @pytest.mark.parametrize("kind", ["{", "[]", *hostile.KINDS[:2]])
-def test_that_a_memory_that_cannot_be_read_is_told_of(kind, open_app):
+def test_that_a_memory_that_cannot_be_read_is_told_of(kind, open_app, monkeypatch):
+    monkeypatch.setattr("diffusion_studio.viewmodels.remembered.DELAY", 10**9)  # else it cannot be written
     path = memory_file()
     if kind in hostile.KINDS:
         hostile.put(path, kind)

@@ -8,6 +8,8 @@ from diffusion_studio import app
 def test_that_a_path_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["tain"]) == 2
     assert "nothing at tain" in capsys.readouterr().err
+    assert app.run(["x" * 5000]) == 2  # no name of a file
+    assert "nothing at xxx" in capsys.readouterr().err
 
 
 def test_that_a_machine_without_a_screen_is_said(

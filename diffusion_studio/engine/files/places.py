@@ -57,6 +57,19 @@ def at_home(name: str | Path) -> Path:
         return Path(name)
 
 
+def is_something(path: Path) -> bool:
+    """Whether there is something at `path`; not where that is no name that a file can have."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """The same of a folder."""
+    return is_something(path) and path.is_dir()
+
+
 def _place(name: str, default: Path) -> Path:
     """`default`, or the folder `name` under the home that the environment sets. Nothing is created."""
     home = os.environ.get(HOME_VARIABLE, "")

@@ -10,7 +10,7 @@ import numpy as np
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet, fingerprint_of, printable
 from diffusion_studio.data.spec import DIGITS, DataSpec
-from diffusion_studio.engine.files.places import at_home
+from diffusion_studio.engine.files.places import at_home, is_folder
 from diffusion_studio.engine.runs.config import TrainingConfig
 from diffusion_studio.engine.runs.run import Run, RunError
 
@@ -53,7 +53,7 @@ def is_same_place(one: str, other: str) -> bool:
 def images_gone(run: Run[Any]) -> bool:
     """Whether the folder of a run's images is not where it was."""
     source = _data(run.config).source
-    return source != DIGITS and not Path(source).is_dir()
+    return source != DIGITS and not is_folder(Path(source))
 
 
 def is_elsewhere(run: Run[Any]) -> bool:

@@ -22,7 +22,7 @@ from diffusion_studio.data.errors import DataError
 from diffusion_studio.data.imageset import ImageSet, first_alike, printable
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DIGITS
-from diffusion_studio.engine.files.places import cache_dir
+from diffusion_studio.engine.files.places import cache_dir, is_folder
 from diffusion_studio.engine.machine.ranks import RankError, Ranks
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
 from diffusion_studio.engine.runs.run import Run, RunError
@@ -164,7 +164,7 @@ def _loaded(
     try:
         return load(run.config.data, cache_dir(), reading, cancelled)
     except DataError as error:
-        if source == DIGITS or Path(source).is_dir():
+        if source == DIGITS or is_folder(Path(source)):
             raise
         raise DataError(
             tr(

@@ -189,8 +189,8 @@ class PlanePage(Page):
         if before is None or before.look != state.look:
             self.bar.show_look(state.look)
             self.picture.show_look(state.look)
-        if before is None or before.learning != state.learning:
-            self.panel.show_learning(state.learning)
+        if before is None or (before.learning, before.spec.law) != (state.learning, state.spec.law):
+            self.panel.show_learning(state.learning, state.spec)
             self.picture.show_learning(self.panel.progress.text())
         if before is None or before.notice != state.notice:
             show_notice(self.banner, state.notice)

@@ -197,8 +197,8 @@ class PlanePanel(QWidget):
         if chosen:
             self.mode_form.set_choice(spec.modes[state.selected])
 
-    def show_learning(self, state: LearningState) -> None:
-        """How far the network is."""
+    def show_learning(self, state: LearningState, spec: PlaneSpec) -> None:
+        """How far the network is, and how far from the exact score of what is shown, if it learned that."""
         self.learn.setVisible(not state.running)
         self.learn.setText(tr("Learn again") if state.trained else tr("Learn"))
         self.pause.setVisible(state.running)
@@ -210,7 +210,9 @@ class PlanePanel(QWidget):
             words.append(how_long if state.running else tr("learned"))
             words.append(plural("{n} step", "{n} steps", state.step, n=number(state.step, ",")))
             words.append(tr("loss {loss:.3f}", loss=state.loss))
-        if state.error == state.error:
+        if words and state.law != spec.law:
+            words.append(tr("of another distribution than the one shown"))
+        elif state.error == state.error:
             where = tr("over all t") if state.t is None else tr("at t = {t}", t=state.t)
             share = 100 * state.error
             words.append(tr("score error {share:.1f} % of E‖s‖² {where}", share=share, where=where))

@@ -49,8 +49,10 @@ class PlaneLearner(QObject):
         return guided_network(self.network, spec.guide)
 
     def forget(self) -> None:
-        """The network is of no use any more."""
+        """The network is of no use any more, nor is what still learns."""
+        self._slot.drop()
         self.network = None
+        self._update(LearningState())
 
     def start(self, spec: PlaneSpec) -> None:
         """Learns the distribution of `spec` from the beginning."""
@@ -76,7 +78,11 @@ class PlaneLearner(QObject):
         self.forget()
         level = max(spec.t, 1) if spec.learning.levels == "one" else None
         labelled = spec.learning.dropped < 1
-        self._update(LearningState(running=True, total=spec.learning.seconds, t=level, labelled=labelled))
+        self._update(
+            LearningState(
+                running=True, total=spec.learning.seconds, t=level, labelled=labelled, law=spec.law
+            )
+        )  # fmt: skip
         self._slot.start(stream)
 
     def toggle_pause(self) -> None:

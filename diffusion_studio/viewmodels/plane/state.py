@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +114,7 @@ class LearningState:
     trained: bool = False
     t: int | None = None  # the one level it learned; None for all
     labelled: bool = True  # whether it is told of classes
+    law: tuple[Any, ...] = ()  # of the distribution that it learns, `PlaneSpec.law`
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.data.spec import DIGITS
 from diffusion_studio.engine.chains.source import MEMORISING, Source, open_named
 from diffusion_studio.engine.classifier.files import version_of
+from diffusion_studio.engine.files.places import is_something
 from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
 from diffusion_studio.engine.runs.config import RunConfig
@@ -37,7 +38,7 @@ def memorising_choice(data_source: str) -> SourceChoice:
 def is_there(key: str) -> bool:
     """Whether there is something at the place that a key names."""
     place = key.removeprefix(MEMORISING)
-    return place != "" and (place == DIGITS or Path(place).exists())
+    return place != "" and (place == DIGITS or is_something(Path(place)))
 
 
 def list_choices(

@@ -13,7 +13,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationSpec, evaluate
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.run import Run, RunError
-from diffusion_studio.engine.training.moved import source_of, with_images_at
+from diffusion_studio.engine.training.moved import images_gone, source_of, with_images_at
 from diffusion_studio.engine.training.run_data import load_run_data
 from support.tiny import CPU, begin, differing, everything, finish, only, resume, tiny_config, write_pictures
 
@@ -114,3 +114,13 @@ def test_that_the_digits_are_no_folder(run: Path, zoo: Path) -> None:
     assert source_of("./digits") == str(Path("digits").absolute())
     with pytest.raises(RunError, match="digits does not hold the images"):
         load_run_data(with_images_at(Run.open(run), "digits"))
+
+
+@pytest.mark.parametrize("source", ["x" * 5000, "a\0b"])
+def test_that_images_at_no_name_of_a_folder_are_gone(source: str, run: Path) -> None:
+    known = Run.open(run)
+    data = known.config.data.model_copy(update={"source": source})
+    odd = Run(run, known.config.model_copy(update={"data": data}))
+    assert images_gone(odd)
+    with pytest.raises(Refused, match="--data on the command line"):
+        load_run_data(odd)

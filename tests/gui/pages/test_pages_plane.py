@@ -213,6 +213,12 @@ def test_that_learned_begins_to_learn_and_error_tells_its_number(qtbot, page, mo
     assert "Fisher divergence" in page.plane.drawing.words["top"]
     assert page.panel.learn.text() == "Learn again"
     page.plane.grab()
+    assert "score error" in page.panel.progress.text()
+    model.modes.choose_shape("ring")
+    said = page.panel.progress.text()
+    assert "score error" not in said and "another" in said
+    model.editor.undo()
+    assert "score error" in page.panel.progress.text()
 
 
 def test_that_guidance_is_shown_in_arrows_lines_and_words(qtbot, page, model):

@@ -17,7 +17,7 @@ from diffusion_studio.viewmodels.plane import player as plane_player
 from diffusion_studio.viewmodels.plane.memory import restored, to_remember
 from diffusion_studio.viewmodels.plane.methods import BUTTONS, method_of, methods
 from diffusion_studio.viewmodels.plane.model import PlaneViewModel
-from diffusion_studio.viewmodels.plane.state import Look
+from diffusion_studio.viewmodels.plane.state import LearningState, Look
 from diffusion_studio.viewmodels.plane.tour.cards import CARDS
 
 SMALL = PlaneSpec(count=60, process=Langevin(steps=80))
@@ -243,6 +243,23 @@ def test_that_a_learned_field_is_shown_and_moves_the_particles(made, qtbot):
     model.set_look(Look(field="error"))
     assert fields[-1].error is not None
     assert model.chain.denoiser is model.spec.denoiser()
+
+
+def test_that_a_network_of_other_noise_levels_is_forgotten_while_it_learns_too(made, qtbot):
+    learning = SMALL.learning.model_copy(update={"seconds": 600.0, "width": 16})
+    model = made(SMALL.model_copy(update={"learning": learning}))
+    model.start_learning()
+    qtbot.waitUntil(lambda: model.state.learning.trained)
+    model.edit("schedule.kind", "linear" if model.spec.schedule.kind != "linear" else "cosine")
+    assert model.learner.network is None
+    assert model.state.learning == LearningState()
+    told: list[int] = []
+    model.learner.learned.connect(lambda: told.append(1))
+    qtbot.waitUntil(lambda: not model.learner._slot.busy)
+    assert (told, model.learner.network) == ([], None)
+    model.start_learning()
+    qtbot.waitUntil(lambda: model.state.learning.trained)
+    assert model.state.learning.law == model.spec.law
 
 
 def test_that_learning_pauses_goes_on_and_stops(made, qtbot):

@@ -146,8 +146,9 @@ def test_that_a_run_on_another_machine_is_followed_and_asked(qtbot, model, elsew
     assert not (mirror / "checkpoints").exists()
     model.following.ask("pause")
     qtbot.waitUntil(lambda: "on server was asked to save and to rest" in model.state.notice.text)
-    assert next(event for event in elsewhere if isinstance(event, events.Paused)).step == 4
-    qtbot.waitUntil(lambda: "step 4 · paused in another process" in model.state.detail)
+    step = next(event for event in elsewhere if isinstance(event, events.Paused)).step
+    assert step in (3, 4), "within a step of being asked"
+    qtbot.waitUntil(lambda: f"step {step} · paused in another process" in model.state.detail)
     model.following.ask("go on")
     qtbot.waitUntil(lambda: not (there / "pause").exists())
     assert [*elsewhere][-1].step == 12

@@ -35,7 +35,8 @@ class NearestPanel(Card):
         words = tr(
             "here: the estimate of the image · exact: what a network that only remembers the training "
             "images would see in the same state · 1 2 3: the nearest training images. "
-            "Numbers: root mean square difference per pixel to “here”; the smallest is {d:.3f}.",
+            "Numbers: root mean square difference per pixel to “here”; the smallest to a "
+            "training image is {d:.3f}.",
             d=found.closest,
         )
         self.words.setText(unbroken(words))

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs.words import length
 from diffusion_studio.viewmodels.train.state import TrainState
-from diffusion_studio.widgets.look.theme import GRID, label
+from diffusion_studio.widgets.look.theme import GRID, label, unbroken
 
 
 class ExpectedRow(QFrame):
@@ -45,8 +45,9 @@ class ExpectedRow(QFrame):
         if expected is None:
             return
         told = expected if state.busy or state.trial is None else state.trial
-        if told.sentence != self._text.text():
-            self._text.setText(told.sentence)
+        sentence = unbroken(told.sentence)
+        if sentence != self._text.text():
+            self._text.setText(sentence)
             self._text.setProperty("role", "strong" if expected.too_short else "muted")
             self._text.style().polish(self._text)
         self.longer.setVisible(expected.too_short)

@@ -14,9 +14,10 @@ _LEAST = 48  # pixels: a few letters and the ellipsis
 class ElidedLabel(QLabel):
     """Takes the room of its text where there is so much, and less where there is not.
 
-    What does not fit ends in an ellipsis and stands whole in the tooltip. It draws its text by itself: a
-    QLabel that is given another one has the whole window laid out again, thirty times a second where a chain
-    plays. One whose width is left to its layout (the policy Ignored) never does so.
+    What does not fit ends in an ellipsis and stands whole in the tooltip; where a few letters have no room,
+    nothing stands there. It draws its text by itself: a QLabel that is given another one has the whole window
+    laid out again, thirty times a second where a chain plays. One whose width is left to its layout (the
+    policy Ignored) never does so.
     """
 
     def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
@@ -83,6 +84,8 @@ class ElidedLabel(QLabel):
         metrics, room = self.fontMetrics(), max(self.contentsRect().width(), 0)
         whole_fits = not self._short or metrics.horizontalAdvance(self._whole) <= room
         shown = metrics.elidedText(self._whole if whole_fits else self._short, mode, room)
+        if shown.endswith("…") and shown != self._whole and room < _LEAST:
+            shown = ""
         if shown != self._shown:
             self._shown = shown
             self.update()

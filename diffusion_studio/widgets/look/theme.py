@@ -220,16 +220,19 @@ def subscripts(number: int) -> str:
 
 _JOINED = "\u2060"  # no line ends there
 _PLACES = r"eq\.|algorithm|figure|lemma|proposition|table|theorem"  # in a source
+_UNITS = r"%|(?:s|min|h|[kMG]B)\b"
 
 
 def unbroken(text: str) -> str:
-    """The text with what belongs together on one line, as t = 100, 5 %, p(y|x) and Luo eq. 7.
+    """The text with what belongs together on one line, as t = 100, 5 %, 3 min, p(y|x) and Luo eq. 7.
 
     No line begins with a dot.
     """
     text = re.sub(rf"\b({_PLACES}) (?=[\dA-Z])", "\\1\u00a0", text)
     text = re.sub(rf"(?<![,;]) (?=({_PLACES})\u00a0)", "\u00a0", text)
-    text = re.sub(r"(?<=\d) (?=%)|(?<=∇) |(?<=\)) (?=p\()|(?<=\bln) (?=p)|(?<=\blog) (?=p)", "\u00a0", text)
+    text = re.sub(
+        rf"(?<=\d) (?={_UNITS})|(?<=∇) |(?<=\)) (?=p\()|(?<=\bln) (?=p)|(?<=\blog) (?=p)", "\u00a0", text
+    )
     text = re.sub(r"(?<=%) (\w+) (?=E‖)", "\u00a0\\1\u00a0", text)
     text = re.sub(r"\([^()]{,14}\)", lambda found: found[0].replace(" ", "\u00a0"), text)  # N(0, 1)
     text = re.sub(r"(?<=\w\|)(?=\w)|(?<=\+)(?=\+)|(?<=\b\w-)(?=\w)", _JOINED, text)  # p(x|z), k-diffusion

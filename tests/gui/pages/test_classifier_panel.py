@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from gettext import GNUTranslations
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import Qt
 
@@ -35,6 +38,14 @@ def visible(panel):
     parts = ("button", "seconds", "pause", "halt", "bar", "words", "knowledge", "notice", "detail")
     parts += ("accuracy", "loss")
     return {name for name in parts if getattr(panel, name).isVisible()}
+
+
+@pytest.mark.parametrize("catalog", sorted(Path("resources/languages").glob("*/pages.mo")), ids=str)
+def test_that_its_title_leaves_the_parameters_their_width_in_any_language(panel, catalog):
+    with catalog.open("rb") as file:
+        said = GNUTranslations(file)
+    panel.card.set_title(said.gettext("Classifier of noisy images"))
+    assert panel.minimumSizeHint().width() <= 220
 
 
 def test_what_it_offers_in_each_state(panel, tmp_path):

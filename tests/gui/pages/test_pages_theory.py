@@ -198,6 +198,7 @@ def test_that_what_is_equal_to_something_stays_beside_it():
     assert unbroken("1 − ᾱ, p(x|z)") == "1\u00a0−\u00a0ᾱ, p(x|\u2060z)"
     assert unbroken("k-diffusion; DPM-Solver++") == "k-\u2060diffusion; DPM-Solver+\u2060+"
     assert unbroken("error 4.6 % of E‖s‖²") == "error 4.6\u00a0%\u00a0of\u00a0E‖s‖²"
+    assert unbroken("0.1 GB, 42 steps in 1 min.") == "0.1\u00a0GB, 42 steps in 1\u00a0min."
     assert unbroken("s + γ ∇ ln p(y|x)") == "s + γ ∇\u00a0ln\u00a0p(y|\u2060x)"
     assert unbroken("samples p(x) p(y|x)^γ") == "samples p(x)\u00a0p(y|\u2060x)^γ"
 

@@ -13,9 +13,13 @@ from diffusion_studio.core.describe import with_values
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.machine.remote import Remote
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.forecast import Forecast
+from diffusion_studio.engine.training.trial import Trial
+from diffusion_studio.pages.train.expected import ExpectedRow
 from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.train import training as module
 from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
+from diffusion_studio.viewmodels.train.state import TrainState
 from support.tiny import begin, finish, tiny_config, write_pictures
 
 TINY = {
@@ -259,3 +263,13 @@ def test_that_samples_are_announced_only_while_something_trains(qtbot):
     )
     card.show_phase("idle")
     assert card.grid.accessibleDescription().startswith("This run ended before it drew samples.")
+
+
+def test_that_what_to_expect_ends_no_line_between_a_number_and_its_unit(qtbot):
+    row = ExpectedRow()
+    qtbot.addWidget(row)
+    found = Forecast(0, 0.0, 1.4, 42, 60.0, 8, 1)
+    trial = Trial(found, weights=635_681, memory=10**8)
+    row.show_state(TrainState(tiny_config(), "", trial=trial))
+    assert "in 1\u00a0min" in row.text
+    assert "0.1\u00a0GB" in row.text

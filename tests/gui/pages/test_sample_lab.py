@@ -491,7 +491,7 @@ def test_that_memory_shows_the_nearest_training_images(qtbot, page, model):
     page.side.show_tab(NEAREST)
     qtbot.waitUntil(lambda: page.side.nearest.grid.count == 25)
     captions = page.side.nearest.grid.captions
-    assert "the smallest is 0.0" in page.side.nearest.words.text()
+    assert "the smallest to a training image is 0.0" in page.side.nearest.words.text()
     for row in range(5):  # the exact denoiser of the digits ends on digits
         assert captions[5 * row] == ""
         distances = [float(text) for text in captions[5 * row + 2 : 5 * row + 5]]

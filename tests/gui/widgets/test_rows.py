@@ -91,6 +91,9 @@ def test_that_a_line_of_text_ends_in_an_ellipsis_and_is_whole_in_its_tooltip(qtb
     assert line.shown().endswith("…")
     assert line.toolTip() == line.text()
     assert line.minimumSizeHint().width() < 80
+    line.resize(20, 20)  # rather than one letter
+    assert line.shown() == ""
+    assert line.toolTip() == line.text()
 
 
 def test_that_a_line_of_text_looks_as_a_label_does(qtbot):

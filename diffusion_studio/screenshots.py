@@ -91,9 +91,11 @@ def _train(seconds: float) -> Path:
 
 def _take(album: Album, run: Path, pages: Collection[PageName]) -> None:
     from diffusion_studio.app import App
+    from diffusion_studio.widgets.look.language import translate_qt
     from diffusion_studio.widgets.look.theme import theme
 
     application = QApplication.instance() or QApplication(["diffusion-studio"])
+    translate_qt(application)  # as the program does: "Close" and the names of keys are Qt's words
     app = App()
     app.show()
     wait(lambda: app.studio is not None)

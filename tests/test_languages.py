@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import string
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
 import languages
+from diffusion_studio.widgets.look.language import GROUP
 
 CATALOGUES = [(code, layer) for code in languages.CODES for layer in (*languages.LAYERS, languages.REST)]
 LOOKED_UP = {"tr": 1, "trc": 2, "plural": 2}
@@ -63,6 +65,24 @@ def test_that_all_catalogues_say_a_sentence_in_the_same_words(code: str) -> None
             one = message.id if isinstance(message.id, str) else message.id[0]
             words = _together(message.id), _together(message.string)
             assert not one or said.setdefault((one, message.context), words) == words, layer
+
+
+@pytest.mark.parametrize("code", languages.CODES)
+def test_that_a_translation_groups_digits_as_the_numbers_of_the_program_do(code: str) -> None:
+    """Nowhere 1.797 or 1,797 for what is written 1 797 beside it."""
+    grouped = re.compile(r"(?<![\d,.])(\d{1,3}(?:,\d{3})+)(?![\d,.]\d)")
+    said = [m for layer in (*languages.LAYERS, languages.REST) for m in languages.known(code, layer) if m.id]
+    wrong = [
+        (number, str(message.string))
+        for message in said
+        for number in grouped.findall(str(message.id))
+        if number.replace(",", GROUP) not in "".join(_each(message.string))
+    ]
+    assert wrong == []
+
+
+def _each(words: object) -> tuple[str, ...]:
+    return tuple(map(str, words)) if isinstance(words, list | tuple) else (str(words),)
 
 
 def _fields(text: str) -> set[str]:

@@ -36,7 +36,7 @@ def test_that_only_the_page_that_is_shown_is_built_until_the_others_are_built_ah
     assert "runs" in studio.pages and "nothing" not in studio.pages
     assert list(studio.pages.there) == ["sample"]
     studio.training._show(replace(studio.training.state, phase="running", fraction=0.5))
-    assert "50%" in app.shell.rail.button("train").accessibleDescription()
+    assert "50\N{NO-BREAK SPACE}%" in app.shell.rail.button("train").accessibleDescription()
     studio.training._show(replace(studio.training.state, phase="idle", fraction=1.0))
     studio.remembering.keep_layouts()
     assert studio.memory.get("layout.runs") == {"axis": "log_snr"}

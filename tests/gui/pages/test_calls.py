@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffusion_studio.engine.evaluation.few_calls import Fare, FewCalls
+from diffusion_studio.pages.sample.calls_panel import BEING_MEASURED, NOT_MEASURED
 from diffusion_studio.pages.sample.side import CALLS
 from diffusion_studio.viewmodels.sample import side_models
 from diffusion_studio.viewmodels.sample.side_models import CallsState
@@ -55,6 +56,7 @@ def test_that_what_is_being_measured_cannot_be_taken_yet(page):
     calls = page.side.calls
     calls.show_state(CallsState(FOUND, measuring=True, share=0.5))
     assert not calls.take.isVisible() and calls.foot.halt.isVisible() and not calls.words.text()
+    assert calls.plot._empty_text == BEING_MEASURED
     calls.show_state(CallsState(FOUND, complete=True))
     assert calls.take.isVisible() and "8 calls: DPM++ (2M)." in calls.words.text()
     none = FewCalls(250, FOUND.reference, 0.01, FOUND.fares[:1])
@@ -62,5 +64,6 @@ def test_that_what_is_being_measured_cannot_be_taken_yet(page):
     assert calls.words.text() == "Stopped before any rule was as good."
     calls.show_state(CallsState(none, complete=True))
     assert calls.words.text().startswith("Nothing measured with fewer calls is as good")
+    assert calls.plot._empty_text == NOT_MEASURED
     calls.show_state(CallsState(message="It cannot be."))
     assert not calls.take.isVisible() and calls.words.text() == "It cannot be."

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
-from diffusion_studio.pages.sample.guidance_panel import GuidancePanel
+from diffusion_studio.pages.sample.guidance_panel import BEING_MEASURED, NOT_MEASURED, GuidancePanel
 from diffusion_studio.pages.sample.pictures import ONE, TWO
 from diffusion_studio.pages.sample.side import BY_HAND, CURVES, GUIDANCE, TRADE
 from diffusion_studio.viewmodels.sample import guidance_trade
@@ -156,8 +156,10 @@ def test_that_a_sweep_can_be_stopped(qtbot, app, page, change):
     page.side.show_tab(TRADE)
     qtbot.waitUntil(lambda: page.model.beside.trade.state.strip is not None)
     page.side.trade.foot.button.click()
+    assert page.side.trade.plot._empty_text == BEING_MEASURED
     page.side.trade.foot.halt.click()
     qtbot.waitUntil(lambda: not page.model.beside.trade.state.measuring)
+    assert page.side.trade.plot._empty_text == NOT_MEASURED
     assert len(page.model.beside.trade.state.trades) < len(guidance_trade.GAMMAS)
 
 

@@ -146,6 +146,15 @@ def test_that_a_double_click_beside_its_content_enlarges_a_card(qtbot, page):
     assert page.findChild(Enlarged).isAncestorOf(page.card)
 
 
+@pytest.mark.parametrize("name", ["plot", "grid"])
+def test_that_a_double_click_on_it_enlarges_a_plot_and_a_picture(qtbot, page, name):
+    drawn = getattr(page, name)
+    place = drawn.tile_rect(0).center().toPoint() if name == "grid" else drawn.rect().center()
+    under = drawn.childAt(place) or drawn
+    qtbot.mouseDClick(under, Qt.MouseButton.LeftButton, pos=under.mapFrom(drawn, place))
+    assert page.findChild(Enlarged).isAncestorOf(drawn)
+
+
 def test_that_f11_enlarges_what_has_the_focus(qtbot, page):
     ActionSet(page, GROUPS).set_acts({"enlarge": Act(partial(toggle_on, page))})
     page.activateWindow()

@@ -25,6 +25,7 @@ from diffusion_studio.widgets.frame.cards import Card, RemainderCard
 from diffusion_studio.widgets.frame.scrolling import Paragraph
 from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.look.theme import tabular
+from diffusion_studio.widgets.plots.math import with_minus_signs
 
 SWITCHES = (
     (tr("Same dimension"), tr("Every level has as many numbers as the image (Luo eq. 30)")),
@@ -136,7 +137,7 @@ def scatter_words(found: MeasuredState) -> str:
             tr("{name} {mean:.2f}, scatter {spread:.2f}", name=name, mean=mean, spread=spread)
             for name, (mean, spread) in parts
         )
-        lines.append(tr("One image, ELBO in nats: {words}.", words=words.replace("-", "−")))
+        lines.append(tr("One image, ELBO in nats: {words}.", words=with_minus_signs(words)))
     run = found.diffusion
     if run is not None:
         lines.append(

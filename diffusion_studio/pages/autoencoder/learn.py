@@ -19,7 +19,7 @@ from diffusion_studio.widgets.frame.scrolling import Paragraph
 from diffusion_studio.widgets.images.grid import ImageGrid
 from diffusion_studio.widgets.look.theme import subscripts, tabular, unbroken
 from diffusion_studio.widgets.plots import Line, XYPlot
-from diffusion_studio.widgets.plots.math import power_text
+from diffusion_studio.widgets.plots.math import power_text, with_minus_signs
 
 COLUMNS = 8  # of pictures
 
@@ -140,7 +140,7 @@ def words(found: MeasuredState) -> str:
                 through=power_text(through), score=power_text(score),
             )
         )  # fmt: skip
-    return "\n".join(lines).replace("-", "−")
+    return with_minus_signs("\n".join(lines))
 
 
 def interleaved(first: NDArray[np.uint8], second: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:

@@ -23,6 +23,7 @@ from diffusion_studio.widgets.look.theme import unbroken
 from diffusion_studio.widgets.plane.paint import Layers
 from diffusion_studio.widgets.plane.plane import PlaneView
 from diffusion_studio.widgets.plane.surface import SurfaceView
+from diffusion_studio.widgets.plots.math import with_minus_signs
 
 _PATHS = 12  # on the landscape
 
@@ -161,4 +162,4 @@ def reading_words(reading: PointReading) -> str:
         known = math.isfinite(reading.flow)  # no number is better than one that is not converged
         along = tr("{r.flow:.3f} along the flow", r=reading) if known else tr("the flow did not converge")
         lines.append(tr("ln p_0 = {r.exact:.3f} in closed form, {along}", r=reading, along=along))
-    return "\n".join(lines).replace("-", "−").replace("p_t", "pₜ").replace("p_0", "p₀")
+    return with_minus_signs("\n".join(lines)).replace("p_t", "pₜ").replace("p_0", "p₀")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from diffusion_studio.core.words import tr
@@ -133,6 +133,7 @@ class PlaneView(QWidget):
         begun = perf_counter()
         image = self._canvas.compose(self.drawing, self.camera, self.devicePixelRatioF())
         painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(theme().palette.background))  # half a pixel may be left
         painter.drawImage(QPointF(0, 0), image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         paint_paths(painter, self.drawing, self.camera)

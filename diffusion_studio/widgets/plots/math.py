@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -142,6 +143,11 @@ def tick_text(value: float, most: float = 1e7) -> str:
     else:
         text = number(value, ".4g" if size < 1000 else ".6g")
     return text.replace("-", "−") if text.startswith("-") else text
+
+
+def with_minus_signs(text: str) -> str:
+    """A sentence with a minus sign before each number below 0; hyphens between words stay what they are."""
+    return re.sub(r"(?<!\w)-(?=[\d.]|inf)", "−", text)
 
 
 def power_text(value: float) -> str:

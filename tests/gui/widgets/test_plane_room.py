@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PySide6.QtCore import QRect
-from PySide6.QtGui import QFontMetrics, QGuiApplication, QImage, QPainter
+from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QImage, QPainter
 
 from diffusion_studio.engine.plane.field import Window
 from diffusion_studio.pages.plane.picture import together
@@ -16,6 +16,7 @@ from diffusion_studio.widgets.plane import overlay
 from diffusion_studio.widgets.plane.camera import Camera
 from diffusion_studio.widgets.plane.drawing import Drawing
 from diffusion_studio.widgets.plane.overlay import _WRAPPED, _within, paint_words
+from diffusion_studio.widgets.plane.plane import PlaneView
 from diffusion_studio.widgets.plane.surface import SurfaceView
 
 
@@ -33,6 +34,22 @@ def test_that_the_ground_of_the_landscape_fits_in_however_it_is_turned(qtbot, si
         across, down, _ = view.project(x, y, np.zeros(4))
         assert across.min() >= -1 and across.max() <= size[0] + 1
         assert down.min() >= 0 and down.max() <= size[1]
+
+
+@pytest.mark.parametrize("size", [(302, 303), (303, 302), (303, 303)])
+def test_that_no_edge_of_the_plane_is_left_as_it_was_where_a_screen_is_scaled_by_a_half(
+    qtbot, monkeypatch, size
+):
+    view = PlaneView()
+    qtbot.addWidget(view)
+    view.resize(*size)
+    monkeypatch.setattr(view, "devicePixelRatioF", lambda: 1.5)
+    screen = QImage(*(math.ceil(1.5 * side) for side in size), QImage.Format.Format_RGB32)
+    screen.setDevicePixelRatio(1.5)
+    screen.fill(QColor("#ff00ff"))
+    view.render(screen)
+    pixels = np.frombuffer(screen.constBits(), np.uint32).reshape(screen.height(), screen.width())
+    assert not (pixels & 0xFFFFFF == 0xFF00FF).any()
 
 
 def test_that_words_over_a_small_picture_hide_little_of_it(qapp):

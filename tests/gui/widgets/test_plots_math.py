@@ -14,6 +14,7 @@ from diffusion_studio.widgets.plots.math import (
     plain_text,
     thin,
     tick_text,
+    with_minus_signs,
 )
 
 
@@ -149,3 +150,8 @@ def test_that_tick_texts_are_short():
 )
 def test_that_a_number_that_grew_without_bound_stays_short(value, text):
     assert plain_text(value, ".2f") == text
+
+
+def test_that_minus_signs_stand_before_numbers_and_hyphens_between_words():
+    said = with_minus_signs("(-0,60; 0,30) ln p = -2.1, -inf, Score-Funktion 3620, -log p, 2-D")
+    assert said == "(−0,60; 0,30) ln p = −2.1, −inf, Score-Funktion 3620, -log p, 2-D"

@@ -169,10 +169,15 @@ def _shoot_runs(app: App, album: Album, run: Path) -> None:
 def _shoot_dialogs(app: App, album: Album, run: Path) -> None:
     """What opens over the pages: keys, settings, queue, trash, and the palette."""
     studio = _studio(app)
+
+    def ask(name: str) -> None:
+        studio.commands.palette.leave()  # which is no dialog: asked for again it would go
+        app.shell.actions_of_window.do(name)
+
     for page, names in _DIALOGS.items():
         studio.show_page(page)
         for name in names:
-            album.take(app.shell, f"dialog-{name}", partial(app.shell.actions_of_window.do, name))
+            album.take(app.shell, f"dialog-{name}", partial(ask, name))
     studio.commands.palette.leave()
 
 

@@ -93,7 +93,7 @@ class LearnView(QSplitter):
     def _show_losses(self) -> None:
         """Of a run on disk the loss of each step, which is all that is kept of its terms."""
         steps, losses = self._record.losses()
-        self.terms.set_axes(tr("step"), tr("loss"))
+        self.terms.set_axes(tr("step"), tr("loss") if len(steps) else tr("nats per image"))
         self.terms.set_lines({tr("loss"): Line(steps, losses, "x0")} if len(steps) else {})
 
     def show_looked(self, seen: Looked) -> None:

@@ -35,6 +35,7 @@ from diffusion_studio.widgets.frame.table_menu import offer_copy
 from diffusion_studio.widgets.images.thumbnail import thumbnail
 from diffusion_studio.widgets.look.icons import pixmap
 from diffusion_studio.widgets.look.theme import theme, tip
+from diffusion_studio.widgets.plots.math import with_minus_signs
 
 _Index = QModelIndex | QPersistentModelIndex
 _Role = Qt.ItemDataRole
@@ -53,7 +54,7 @@ class Column:
 
 
 def _loss(run: RunSummary) -> str:
-    return "" if math.isnan(run.loss) else number(run.loss, ".4f")
+    return "" if math.isnan(run.loss) else with_minus_signs(number(run.loss, ".4f"))
 
 
 def _trained(run: RunSummary) -> str:

@@ -78,11 +78,8 @@ class PlaneLearner(QObject):
         self.forget()
         level = max(spec.t, 1) if spec.learning.levels == "one" else None
         labelled = spec.learning.dropped < 1
-        self._update(
-            LearningState(
-                running=True, total=spec.learning.seconds, t=level, labelled=labelled, law=spec.law
-            )
-        )  # fmt: skip
+        begun = LearningState(running=True, total=spec.learning.seconds, t=level, labelled=labelled)
+        self._update(replace(begun, law=spec.law))
         self._slot.start(stream)
 
     def toggle_pause(self) -> None:

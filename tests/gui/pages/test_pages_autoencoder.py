@@ -46,8 +46,10 @@ def train(qtbot, page) -> None:
 
 
 def test_that_a_training_shows_curves_latents_and_pictures(qtbot, page):
-    train(qtbot, page)
     learn = page.learn
+    page.model.record.begin()
+    assert learn.terms._y_title == "nats per image"  # before anything is known of it
+    train(qtbot, page)
     assert set(learn.terms._lines) == {"reconstruction", "KL"}
     assert learn.pairs.count == 48
     assert learn.samples.count == 24
@@ -142,7 +144,7 @@ def test_that_the_runs_page_leads_here(qtbot, app, page):
     assert app.shell.current_page is page
     qtbot.waitUntil(lambda: page.model.record.newest is not None and not page.model.training.busy)
     assert page.model.record.newest.step == 40
-    assert set(page.learn.terms._lines) == {"loss"}
+    assert set(page.learn.terms._lines) == {page.learn.terms._y_title} == {"loss"}
     steps, losses = page.model.record.losses()
     kept = MetricsReader(page.model.state.run / "metrics.sqlite").losses()
     assert (steps.tolist(), losses.tolist()) == (kept.steps.tolist(), kept.losses.tolist())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,8 @@ def test_that_numbers_end_one_under_the_other():
     run = RunSummary(Path("a"), "ddpm", False, "digits", 1000, 0.5, 10**6, 60.0, 0.0, None)
     rows.show((run,), Arrangement())
     assert [by for place, by in enumerate(BY) if rows.data(rows.index(0, place), role) is not None] == right
+    rows.show((replace(run, loss=-1.326),), Arrangement())
+    assert rows.data(rows.index(0, BY.index("loss")), Qt.ItemDataRole.DisplayRole) == "−1.3260"
 
 
 def test_that_a_run_is_listed_with_its_facts(qtbot, run, app):

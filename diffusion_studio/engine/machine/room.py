@@ -42,8 +42,10 @@ def check_count(count: int, device: torch.device) -> None:
         )
 
 
-def free_memory() -> int:
-    """Of the machine, in bytes."""
+def free_memory(device: torch.device | None = None) -> int:
+    """Of a device or, without one, of the machine, in bytes."""
+    if device is not None and device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
 
 

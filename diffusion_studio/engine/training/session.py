@@ -56,6 +56,7 @@ Shape = tuple[int, int, int]
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
 DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
 SMALL = 16  # pixels up to which a step takes so little time that large batches and a plain optimizer suit
+LARGE = 64  # pixels up to which batches are not made smaller
 FIXED = ("data", "model", "diffusion", "seed", "objective.predict", "objective.variance")
 """What a run keeps for its whole life."""
 
@@ -276,8 +277,11 @@ def resolve(
 
 
 def batch_size_for(resolution: int, device: torch.device) -> int:
-    """Where a step takes long, more of them with fewer images each teach more in the same time."""
-    return 128 if is_fast(device) or resolution <= SMALL else 32
+    """Where a step takes long, more of them with fewer images each teach more in the same time; above
+    64 pixels a batch has as many pixels as one at 64, and no fewer than four images.
+    """
+    size = 128 if is_fast(device) or resolution <= SMALL else 32
+    return max(4, min(size, size * LARGE**2 // resolution**2))
 
 
 def learner_for(

@@ -15,7 +15,7 @@ from diffusion_studio.core.words import number, tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
-from diffusion_studio.engine.machine.room import TRAINED
+from diffusion_studio.engine.machine.room import TRAINED, free_memory
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.training.batches import Batch, BatchSource, Pixels
 from diffusion_studio.engine.training.codes import check_fits, find_code
@@ -23,11 +23,12 @@ from diffusion_studio.engine.training.forecast import Forecast, forecast
 from diffusion_studio.engine.training.learner import Learner, faster_parts
 from diffusion_studio.engine.training.session import learner_for, resolve
 from diffusion_studio.engine.training.trainer import limits_of
-from diffusion_studio.models.side_by_side import parts_for
+from diffusion_studio.models.side_by_side import at_once, parts_for
 
 FEW = 4  # images in each part of the steps that are tried first
 SHORT = 0.5  # seconds: a step that takes no longer is tried whole
 TIMED = 3  # steps of each size, after one that prepares
+SHARE = 0.5  # of the memory that is free may be taken by steps that are tried
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,30 @@ class Trial(events.Event):
     forecast: Forecast
     weights: int  # of the network
     memory: int  # bytes that it takes to train: weights, optimizer and one step
+    free: int  # bytes of the device's memory that were free before
 
     @property
     def sentence(self) -> str:
         """What to expect, and of what."""
-        memory = self.memory
-        gigabytes, megabytes = number(memory / 1e9, ".1f"), number(memory / 1e6, ".0f")
-        room = f"{gigabytes} GB" if memory >= 5e7 else f"{megabytes} MB"
-        return tr(
+        said = tr(
             "{weights:,} weights, {room} of memory. {forecast}",
             weights=self.weights,
-            room=room,
+            room=_room(self.memory),
             forecast=self.forecast.sentence,
         )
+        return said if self.memory <= self.free else f"{self._too_large} {said}"
+
+    @property
+    def _too_large(self) -> str:
+        return tr(
+            "More memory than the {free} that are free here: choose fewer images in a batch, more parts "
+            "of it, a smaller width or a smaller resolution.",
+            free=_room(self.free),
+        )  # fmt: skip
+
+
+def _room(size: int) -> str:
+    return f"{number(size / 1e9, '.1f')} GB" if size >= 5e7 else f"{number(size / 1e6, '.0f')} MB"
 
 
 def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: Callable[[], bool]) -> Trial:
@@ -64,13 +76,16 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
     learner = learner_for(config, images, device, examples.shape)
     spec, steps = config.training, learner.tables.steps
     source = BatchSource(images, steps, learner.classes, 0.0, False, config.seed, device, examples=examples)
-    few = min(FEW * parts_for(spec.batch_size, device), spec.batch_size)
+    free = free_memory(device)
+    one = _kept_by_a_step(learner, source.batch(0, 0, 1))
+    most = max(1, int(SHARE * free / one))  # images in a step that is tried
+    few = min(FEW * parts_for(spec.batch_size, device), spec.batch_size, most)
 
     def heed() -> None:
         if cancelled():
             raise Cancelled
 
-    parts = spec.parts or faster_parts(learner, examples.shape, spec.batch_size, heed)
+    parts = spec.parts or faster_parts(learner, examples.shape, min(spec.batch_size, most), heed)
     learner.spec = spec.model_copy(update={"parts": parts})
 
     def took(size: int) -> float:
@@ -81,12 +96,13 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
             found.append(_timed(learner, source.batch(0, 0, size)))
         return median(found[1:])
 
-    seconds = _whole(took, few, spec.batch_size)
-    kept = _kept_by_a_step(learner, source.batch(0, 0, few)) * spec.batch_size // few
+    seconds = _whole(took, few, spec.batch_size, most)
+    rows = -(-spec.batch_size // parts) * at_once(parts, device)  # that are in memory at the same time
+    kept = _kept_by_a_step(learner, source.batch(0, 0, few)) * min(rows, spec.batch_size) // few
     aside = spec.preview_share if spec.preview_count else 0.0
     return Trial(
         forecast(seconds / (1 - aside), (images.resolution, images.channels), limits_of(spec)),
-        learner.parameter_count, TRAINED * learner.parameter_count + kept,
+        learner.parameter_count, TRAINED * learner.parameter_count + kept, free,
     )  # fmt: skip
 
 
@@ -111,15 +127,17 @@ class _NoCodes:
         return x
 
 
-def _whole(took: Callable[[int], float], few: int, size: int) -> float:
+def _whole(took: Callable[[int], float], few: int, size: int, most: int) -> float:
     """Seconds of a step of `size` images: by itself where that is short, else from the line through two
-    smaller ones, for a step of no images takes time too.
+    smaller ones, for a step of no images takes time too. No step of more than `most` images is tried.
     """
-    if size <= 2 * few:
+    if size <= min(2 * few, most):
         return took(size)
+    if 2 * few > most:
+        return took(few) * size / few
     one, two = took(few), took(2 * few)
     expected = one + max(two - one, 0.0) / few * (size - few)
-    return took(size) if expected <= SHORT else expected
+    return took(size) if expected <= SHORT and size <= most else expected
 
 
 def _timed(learner: Learner, batch: Batch) -> float:

@@ -18,9 +18,14 @@ from diffusion_studio.engine.loop import loop
 from diffusion_studio.engine.loop.task import Limits
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training import trial
+from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.forecast import Forecast, Forecaster, first_shapes, forecast
+from diffusion_studio.engine.training.learner import Learner
+from diffusion_studio.engine.training.minimised import StepResult
+from diffusion_studio.engine.training.session import batch_size_for
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.engine.training.trial import tried
+from diffusion_studio.models.side_by_side import at_once
 from support.tiny import CPU, begin, only, tiny_config
 
 
@@ -165,5 +170,61 @@ def test_that_a_step_of_no_images_takes_time_too(each: float, asked: list[int]) 
         sizes.append(size)
         return 0.02 + each * size
 
-    assert trial._whole(took, 8, 128) == pytest.approx(0.02 + each * 128)
+    assert trial._whole(took, 8, 128, 128) == pytest.approx(0.02 + each * 128)
     assert sizes == asked
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "asked", "expected"),
+    [(128, 8, [8], 128 * 0.18 / 8), (128, 16, [8, 16], 0.02 + 0.02 * 128), (12, 8, [8], 12 * 0.18 / 8)],
+)
+def test_that_no_step_is_tried_that_has_no_room(
+    size: int, most: int, asked: list[int], expected: float
+) -> None:
+    sizes = []
+
+    def took(size: int) -> float:
+        sizes.append(size)
+        return 0.02 + 0.02 * size
+
+    assert trial._whole(took, 8, size, most) == pytest.approx(expected)
+    assert sizes == asked
+
+
+def test_that_little_free_memory_is_not_exhausted_by_a_trial(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is tried fits into half of it, and the trial says that the training will not."""
+    config = tiny_config(pictures, batch_size=64)
+    images, sizes, step = load(config.data, cache_dir()), [], Learner.step
+    enough = tried(config, images, CPU, lambda: False)
+    each = (enough.memory - trial.TRAINED * enough.weights) / 64
+    assert "More memory than" not in enough.sentence
+
+    def noted(self: Learner, batch: Batch, number: int) -> StepResult:
+        sizes.append(batch.t.numel())
+        return step(self, batch, number)
+
+    monkeypatch.setattr(Learner, "step", noted)
+    monkeypatch.setattr(trial, "free_memory", lambda device: int(7 * each))
+    found = tried(config, images, CPU, lambda: False)
+    assert found.memory == pytest.approx(enough.memory, rel=0.05)
+    assert sizes and max(sizes) <= 3
+    assert found.sentence.startswith("More memory than the")
+
+
+def test_that_parts_one_after_the_other_take_less_memory(pictures: Path) -> None:
+    """Of 64 images in 16 parts no more are worked on at a time than there are processors for."""
+    whole, split = (tiny_config(pictures, batch_size=64, parts=parts) for parts in (1, 16))
+    images = load(whole.data, cache_dir())
+    found, less = (tried(config, images, CPU, lambda: False) for config in (whole, split))
+    kept = found.memory - trial.TRAINED * found.weights
+    rows = 4 * at_once(16, CPU)
+    assert less.memory - trial.TRAINED * less.weights == pytest.approx(kept * rows / 64, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("side", "size"), [(8, 128), (16, 128), (28, 32), (64, 32), (96, 14), (128, 8), (256, 4), (512, 4)]
+)
+def test_that_batches_of_large_pictures_are_small(side: int, size: int) -> None:
+    assert batch_size_for(side, CPU) == size

@@ -269,7 +269,7 @@ def test_that_what_to_expect_ends_no_line_between_a_number_and_its_unit(qtbot):
     row = ExpectedRow()
     qtbot.addWidget(row)
     found = Forecast(0, 0.0, 1.4, 42, 60.0, 8, 1)
-    trial = Trial(found, weights=635_681, memory=10**8)
+    trial = Trial(found, weights=635_681, memory=10**8, free=10**10)
     row.show_state(TrainState(tiny_config(), "", trial=trial))
     assert "in 1\u00a0min" in row.text
     assert "0.1\u00a0GB" in row.text

@@ -21,6 +21,7 @@ from diffusion_studio.engine.evaluation.evaluation import Evaluated, EvaluationS
 from diffusion_studio.engine.evaluation.evaluation import evaluate as evaluating
 from diffusion_studio.engine.evaluation.flow_bits import LEAST_TOLERANCE, TOLERANCE
 from diffusion_studio.engine.evaluation.text import lines
+from diffusion_studio.engine.files.figures import finite
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Preparing
@@ -103,7 +104,7 @@ def evaluate(
         tell(line)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, to_json(found.evaluation.to_dict()))
+        write_atomically(out, to_json(finite(found.evaluation.to_dict())))
         tell(out)
 
 

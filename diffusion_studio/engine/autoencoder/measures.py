@@ -20,6 +20,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.autoencoder.bound import bound_terms
 from diffusion_studio.engine.autoencoder.model import CodeModel
+from diffusion_studio.engine.files.figures import Figure
 from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
 from diffusion_studio.models.autoencoder import HierarchyNetwork
 
@@ -38,12 +39,12 @@ class CodeReport:
     draws: int
     dims: int
     squared_error: float  # per pixel, of [−1, 1]
-    total: float  # −ELBO
-    total_error: float  # standard error over images
-    reconstruction: float
-    kl: float
+    total: Figure  # −ELBO
+    total_error: Figure  # standard error over images
+    reconstruction: Figure
+    kl: Figure
     latents: tuple[float, ...]  # KL of each latent or level, nats
-    weighted: float  # −ln p(x) by importance weights
+    weighted: Figure  # −ln p(x) by importance weights
     binary: bool  # whether pixels were made black or white, so that bits cannot be compared with others
 
     @property

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
-from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.autoencoder.measures import CodeReport, measure
 from diffusion_studio.engine.autoencoder.model import CodeModel, open_model
-from diffusion_studio.engine.evaluation.evaluation import FEW_SAMPLES, FEWEST_COMPARED, FILE, EvaluationSpec
+from diffusion_studio.engine.evaluation.evaluation import (
+    NOT_APART,
+    EvaluationSpec,
+    check_enough,
+    even,
+    keep,
+    measured_images,
+    parts_of,
+    read_kept,
+    seen_before,
+)
 from diffusion_studio.engine.evaluation.text import quality_lines, yardstick_lines
 from diffusion_studio.engine.evaluation.yardsticks import Yardsticks, yardsticks
-from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
-from diffusion_studio.engine.runs.quality import FEWEST, Quality, QualitySpace
+from diffusion_studio.engine.runs.quality import Quality, QualitySpace
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import RunData, load_run_data
@@ -69,63 +79,62 @@ def evaluate_code(
     model = open_model(path, device)
     try:
         data = load_run_data(run, None, lambda: control.stopped)
+        images, numbers, held_out = measured_images(run, data, lambda: control.stopped)
     except Cancelled:
         return
-    notes = (*model.notes, *data.notes)
-    report = quality = beside = None
+    check_enough(run, spec, len(numbers), len(data.trained))
+    notes = (*model.notes, *data.notes, *seen_before(data, images))
+    if spec.elbo and not held_out:
+        notes += (NOT_APART,)
+    done = CodeEvaluation(run.name, run.config.kind, model.step, held_out)
     if spec.elbo:
-        if not len(data.apart):
-            notes += (
-                tr("This run keeps no images apart, so the bound is measured on images it was trained on."),
-            )
-        for found in _bound(model, data, spec):
+        chosen = images.images[even(numbers, spec.images)]
+        for found in measure(model, chosen, spec.draws, spec.seed):
             if control.stopped:
                 return
             if isinstance(found, CodeReport):
-                report, beside = found, _beside(found, data, spec)
+                done = replace(done, bound=found, yardsticks=_beside(found, data, chosen))
             else:
                 yield events.Preparing(tr("measuring the bound"), *found)
     if spec.quality:
         yield events.Preparing(tr("drawing samples"), 0, 0)
-        quality = _quality(model, data, spec)
-    done = CodeEvaluation(run.name, run.config.kind, model.step, len(data.apart) > 0, report, quality, beside)
-    write_atomically(run.path / FILE, to_json(done.to_dict()))
+        done = replace(done, quality=_quality(model, data, spec))
+    keep(run, done.to_dict(), partial(read_code_evaluation, run))
     yield CodeEvaluated(done, notes)
 
 
-def _bound(model: CodeModel, data: RunData, spec: EvaluationSpec) -> Iterator[tuple[int, int] | CodeReport]:
-    return measure(model, _measured(data, spec), spec.draws, spec.seed)
-
-
-def _measured(data: RunData, spec: EvaluationSpec) -> NDArray[np.uint8]:
-    """An even choice of the images that are kept apart, or of all. (n, C, H, W)"""
-    numbers = data.apart if len(data.apart) else data.trained
-    chosen = np.unique(np.linspace(0, len(numbers) - 1, min(spec.images, len(numbers))).astype(np.int64))
-    found: NDArray[np.uint8] = data.images.images[numbers[chosen]]
-    return found
-
-
-def _beside(report: CodeReport, data: RunData, spec: EvaluationSpec) -> Yardsticks | None:
+def _beside(report: CodeReport, data: RunData, chosen: NDArray[np.uint8]) -> Yardsticks | None:
     """The yardsticks of a bound on the mass of bytes; where pixels are black or white they tell nothing."""
     if report.binary or math.isnan(report.total):
         return None
-    return yardsticks(data.images.images, _measured(data, spec), data.trained)
+    return yardsticks(data.images.images, chosen, data.trained)
 
 
 def _quality(model: CodeModel, data: RunData, spec: EvaluationSpec) -> Quality:
-    if spec.samples < FEWEST:
-        raise Refused(FEW_SAMPLES.format(count=spec.samples))
-    if len(data.trained) < FEWEST_COMPARED:
-        raise Refused(
-            tr(
-                "{model} has {count} images to compare samples with; at least {fewest} are needed.",
-                model=model.name,
-                count=len(data.trained),
-                fewest=FEWEST_COMPARED,
-            )
-        )
     samples = model.samples(spec.samples, spec.seed).transpose(0, 3, 1, 2)
     return QualitySpace(data.images.images, data.trained).measure(samples)
+
+
+class _Kept(BaseModel):
+    """An evaluation on disk; what a newer version measured beside it is left out."""
+
+    run: str
+    kind: str
+    step: int = Field(ge=0)
+    held_out: bool
+    bound: CodeReport | None = None
+    quality: Quality | None = None
+    yardsticks: Yardsticks | None = None
+
+
+def read_code_evaluation(run: Run[AutoencoderConfig]) -> dict[str, Any] | None:
+    """What was measured about the run of an autoencoder, or None.
+
+    Raises:
+        Refused: there is something that cannot be read; the message is a sentence for a person.
+    """
+    kept = read_kept(run, _Kept)
+    return None if kept is None else CodeEvaluation(**parts_of(kept)).to_dict()
 
 
 def code_lines(found: CodeEvaluation) -> list[str]:

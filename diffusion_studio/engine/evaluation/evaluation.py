@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from diffusion_studio.engine.evaluation.few_calls import REFERENCE, FewCalls, fe
 from diffusion_studio.engine.evaluation.flow_bits import TOLERANCE, FlowReport, measure_flow
 from diffusion_studio.engine.evaluation.measured_bound import BoundReport, measure_bound
 from diffusion_studio.engine.evaluation.yardsticks import Yardsticks, yardsticks
+from diffusion_studio.engine.files.figures import finite
 from diffusion_studio.engine.files.files import to_json, write_atomically
 from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.files.reading import json_inside
@@ -43,7 +45,10 @@ log = logging.getLogger(__name__)
 FEWEST_MEASURED = 2  # images of the bound
 FEWEST_COMPARED = 4  # images that samples are compared with
 FEW_SAMPLES = tr("{{count}} samples say too little of the quality; draw at least {fewest}.", fewest=FEWEST)
+NOT_APART = tr("This run keeps no images apart, so the bound is measured on images it was trained on.")
 FILE = "evaluation.json"  # in the run folder
+
+Kept = TypeVar("Kept", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -109,17 +114,15 @@ def evaluate(
     (step, model, source), notes = run.read_newest(lambda checkpoint: _opened(checkpoint, spec, device))
     try:
         data = load_run_data(run, None, lambda: control.stopped)
-        images, numbers, held_out = _evaluated(run, data, lambda: control.stopped)
+        images, numbers, held_out = measured_images(run, data, lambda: control.stopped)
     except Cancelled:
         return
-    notes += (*without_bound, *data.notes, *_seen_before(data, images))
-    _check_enough(run, spec, len(numbers), len(data.trained))
+    notes += (*without_bound, *data.notes, *seen_before(data, images))
+    check_enough(run, spec, len(numbers), len(data.trained))
     if not held_out and spec.needs_density:
-        notes += (
-            tr("This run keeps no images apart, so the bound is measured on images it was trained on."),
-        )
+        notes += (NOT_APART,)
     done = Evaluation(run.name, step, held_out)
-    chosen = _even(numbers, spec.images)
+    chosen = even(numbers, spec.images)
     if model is not None and spec.flow:
         yield events.Preparing(tr("following the flow"), 0, 0)
         along = measure_flow(
@@ -142,7 +145,7 @@ def evaluate(
             done = yield from _drawn(done, source, data, spec, device, control)
         except Cancelled:
             return
-    _keep(run, done)
+    keep(run, done.to_dict(), partial(read_evaluation, run))
     yield Evaluated(done, notes)
 
 
@@ -155,8 +158,8 @@ def _possible(run: Run, spec: EvaluationSpec) -> tuple[EvaluationSpec, tuple[str
     if not run.config.model.code or not spec.needs_density:
         return spec, ()
     sentence = tr(
-        "{run} is a diffusion in a code: its bound is one of codes, not of pixels, and no "
-        "number of bits for each pixel follows from it, so that it is not measured.",
+        "{run} is a diffusion in a code: its bound is one of codes, not of pixels. For pixels the terms of "
+        "its autoencoder would have to be added, which are not measured.",
         run=run.name,
     )
     if not spec.draws_samples:
@@ -175,8 +178,8 @@ def _opened(
     return checkpoint_step(checkpoint), model, open_source(checkpoint, device) if spec.draws_samples else None
 
 
-def _evaluated(
-    run: Run, data: RunData, cancelled: Callable[[], bool]
+def measured_images(
+    run: Run[Any], data: RunData, cancelled: Callable[[], bool]
 ) -> tuple[ImageSet, NDArray[np.int64], bool]:
     """The images that the bound is measured on, their numbers, and whether they were kept apart.
 
@@ -191,7 +194,7 @@ def _evaluated(
     return data.images, data.trained, False
 
 
-def _seen_before(data: RunData, images: ImageSet) -> Iterator[str]:
+def seen_before(data: RunData, images: ImageSet) -> Iterator[str]:
     """A sentence where images of a folder that is kept apart are trained on as well."""
     if images is data.images:
         return
@@ -205,7 +208,7 @@ def _seen_before(data: RunData, images: ImageSet) -> Iterator[str]:
         )
 
 
-def _check_enough(run: Run, spec: EvaluationSpec, measured: int, compared: int) -> None:
+def check_enough(run: Run[Any], spec: EvaluationSpec, measured: int, compared: int) -> None:
     """Raises Refused where so few images say nothing."""
     if spec.needs_density and measured < FEWEST_MEASURED:
         raise Refused(
@@ -230,7 +233,8 @@ def _check_enough(run: Run, spec: EvaluationSpec, measured: int, compared: int) 
         )
 
 
-def _even(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def even(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """An even choice of at most so many of them."""
     places = np.linspace(0, len(numbers) - 1, min(count, len(numbers))).astype(np.int64)
     return numbers[np.unique(places)]
 
@@ -272,18 +276,20 @@ def _calls(
     return found
 
 
-def _keep(run: Run, evaluation: Evaluation) -> None:
-    """Writes the result beside the run, with what was measured before of the same step."""
+def keep(run: Run[Any], fresh: Mapping[str, Any], read: Callable[[], Mapping[str, Any] | None]) -> None:
+    """Writes what was measured beside the run, with what was measured before of the same step.
+
+    Args:
+        read: what lies there by now.
+    """
     try:
-        before = read_evaluation(run) or {}
+        before = read() or {}
     except Refused as error:
         log.warning("%s Another takes its place.", error)
         before = {}
-    fresh = evaluation.to_dict()
-    if before.get("step") == evaluation.step:
-        kept = ("elbo", "quality", "yardsticks", "calls", "flow")
-        fresh |= {key: before.get(key) for key in kept if fresh[key] is None}
-    write_atomically(run.path / FILE, to_json(fresh))
+    same = before.get("step") == fresh["step"]
+    whole = {key: before.get(key) if same and value is None else value for key, value in fresh.items()}
+    write_atomically(run.path / FILE, to_json(finite(whole)))
 
 
 class _Kept(BaseModel):
@@ -311,8 +317,23 @@ def read_evaluation(run: Run) -> dict[str, Any] | None:
     Raises:
         Refused: there is something that cannot be read; the message is a sentence for a person.
     """
+    kept = read_kept(run, _Kept)
+    return None if kept is None else Evaluation(**parts_of(kept)).to_dict()
+
+
+def parts_of(kept: BaseModel) -> dict[str, Any]:
+    """Its fields, whose values are left as they are."""
+    return {name: getattr(kept, name) for name in type(kept).model_fields}
+
+
+def read_kept(run: Run[Any], kind: type[Kept]) -> Kept | None:
+    """What lies beside a run of what was measured, or None.
+
+    Raises:
+        Refused: there is something that cannot be read; the message is a sentence for a person.
+    """
     try:
-        kept = validated(_Kept, json_inside(run.path, FILE))
+        return validated(kind, json_inside(run.path, FILE))
     except FileNotFoundError:
         return None
     except (OSError, Refused) as error:
@@ -324,4 +345,3 @@ def read_evaluation(run: Run) -> dict[str, Any] | None:
                 reason=reason.rstrip("."),
             )
         ) from None
-    return Evaluation(**{name: getattr(kept, name) for name in type(kept).model_fields}).to_dict()

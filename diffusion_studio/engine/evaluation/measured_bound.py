@@ -29,6 +29,7 @@ from diffusion_studio.core.process.tables import Tables, diffuse
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.evaluation.chain_costs import ChainCost, ChainCosts
+from diffusion_studio.engine.files.figures import Figure
 
 _PIXELS_AT_ONCE = 128 * 32 * 32  # of the images that go through the network together
 _POSTERIOR, _LEARNED, _FORWARD = "posterior", "learned", "forward"  # kinds of the variance
@@ -61,12 +62,12 @@ class BoundReport:
     prior: float  # L_T
     terms: tuple[float, ...]  # of the steps t = 1 … T: L_0, then L_{t−1}
     term_errors: tuple[float, ...]
-    draw_spread: float  # standard deviation of one draw's total around its image's mean
+    draw_spread: Figure  # standard deviation of one draw's total around its image's mean
     other_variance: str  # the worse of both
     other_total: float  # the bound with it
     chain_total: float  # the other decomposition, over triples (Luo eq. 44)
     chain_error: float
-    chain_draw_spread: float
+    chain_draw_spread: Figure
     chains: tuple[ChainCost, ...] = ()  # the bound with fewer steps
 
 

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.engine.files.figures import finite
 from diffusion_studio.engine.files.reading import ANY_SIZE, inside, regular
 from diffusion_studio.engine.runs.metrics import TimestepRecord
 from diffusion_studio.engine.runs.quality import Quality
@@ -82,7 +83,7 @@ class MetricsLog:
 
     def _add(self, kind: str, step: int, values: dict[str, Any]) -> None:
         line = {"kind": kind, "segment": self.segment, "step": step} | values
-        self._lines.append(json.dumps(_finite(line), separators=(",", ":")))
+        self._lines.append(json.dumps(finite(line), separators=(",", ":")))
 
     def flush(self) -> None:
         """Appends what waits.
@@ -172,15 +173,6 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
     """An unbuffered file may take less than it is given."""
     while data:
         data = data[file.write(data) :]
-
-
-def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no ∞: null stands for them."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return {name: _finite(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _tail(path: Path) -> bytes:

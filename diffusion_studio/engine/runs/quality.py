@@ -20,6 +20,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.engine.files.figures import Figure
+
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]  # for pixels, of which there are many
 _Any = TypeVar("_Any", np.float32, np.float64)
@@ -50,10 +52,10 @@ class Quality:
     real_recall: float
     nearest: float  # median distance to the nearest training image, in pixels
     real_nearest: float  # the same between training images
-    noise_frechet: float = math.nan  # not measured by earlier releases
-    noise_precision: float = math.nan
-    noise_recall: float = math.nan
-    noise_nearest: float = math.nan
+    noise_frechet: Figure = math.nan  # not measured by earlier releases
+    noise_precision: Figure = math.nan
+    noise_recall: Figure = math.nan
+    noise_nearest: Figure = math.nan
 
 
 def frechet_distance(a: Floats, b: Floats) -> float:

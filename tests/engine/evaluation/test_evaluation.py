@@ -193,6 +193,13 @@ def test_that_what_a_newer_version_measured_beside_it_is_left_out(evaluated, tmp
     assert read_evaluation(run) == content
 
 
+def test_that_a_scatter_that_one_draw_cannot_tell_is_null_and_comes_back(evaluated, tmp_path):
+    run = Run.open(shutil.copytree(evaluated, tmp_path / "run"))
+    list(evaluate(run.path, EvaluationSpec(images=2, draws=1, quality=False), CPU, Control()))
+    assert "NaN" not in (run.path / "evaluation.json").read_text(encoding="utf-8")
+    assert math.isnan(read_evaluation(run)["elbo"]["draw_spread"])
+
+
 def test_that_training_images_are_named_as_such(pictures, tmp_path):
     finish(begin(tmp_path / "run", tiny_config(pictures, T=4)))
     told = list(evaluate(tmp_path / "run", EvaluationSpec(images=2, quality=False), CPU, Control()))

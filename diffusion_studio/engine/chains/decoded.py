@@ -48,6 +48,10 @@ class DecodedStates:
         if len(self._wishes) > MOST_WISHES:
             self._wishes.pop(next(iter(self._wishes)), None)
 
+    def take_back(self, place: Place) -> None:
+        """Wishes for these pictures no more."""
+        self._wishes.pop(place, None)
+
     @property
     def wished(self) -> Place | None:
         """What was asked for last."""

@@ -53,6 +53,7 @@ class SampleViewModel(PageModel):
         self.tree = TreeModel(start, self.chains, self._on_tree, self)
         self.player = Player(self.chains.road, self._tell, self)
         self.pictures = Pictures(self._tell, self)
+        self.pictures.failed.connect(self._on_undecoded)
         self.saved = SavedTrees(self._on_unreadable, self)
         self.choices = Choices(runs_dir, self.tree, self.saved, self._tell, self)
         self.files = SampleFiles(
@@ -173,6 +174,9 @@ class SampleViewModel(PageModel):
                 if self.chains.record is None:
                     self._fall_back()
         self._tell()
+
+    def _on_undecoded(self, message: str, traceback: str) -> None:
+        self.notices.say(Notice("error", message, traceback))
 
     def _begin(self, rough: NDArray[np.uint8] | None = None) -> None:
         """Other chains are on show."""

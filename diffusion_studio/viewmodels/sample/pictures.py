@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.engine.chains.distances import distance_between
 from diffusion_studio.engine.chains.trajectory import Trajectory
@@ -56,12 +56,15 @@ class Pictures(QObject):
         told: called when something else is to be seen.
     """
 
+    failed = Signal(str, str)  # a sentence, the traceback
+
     def __init__(self, told: Callable[[], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._told = told
         self._rough: NDArray[np.uint8] | None = None
         self._looked_at = -1  # the state that the rough picture is of
         self._decoding = Decoding(told, self)
+        self._decoding.failed.connect(self.failed)
         self.forget()
         self.state = PicturesState()
 
@@ -167,6 +170,8 @@ class Decoding(QObject):
         told: called when there is something new to be seen.
     """
 
+    failed = Signal(str, str)  # a sentence, the traceback
+
     def __init__(self, told: Callable[[], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._told = told
@@ -183,12 +188,17 @@ class Decoding(QObject):
             while not control.stopped and any(record.decoded.wished is not None for record in wishing):
                 for record in wishing:
                     if (wished := record.decoded.wished) is not None:
-                        record.picture(*wished)
+                        try:
+                            record.picture(*wished)
+                        finally:  # what cannot be decoded is not tried again and again
+                            record.decoded.take_back(wished)
                         yield StateDecoded()
 
         self._slot.start(stream)
 
     def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Finished) and event.outcome == "failed":
+            self.failed.emit(event.message, event.traceback)
         self._told()  # at the end too: what was wished for meanwhile is served then
 
     def shutdown(self) -> None:

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.chains.chain_tree import ChainTree
 from diffusion_studio.engine.chains.source import Source
 from diffusion_studio.viewmodels.sample.state import SampleParameters
@@ -52,6 +53,22 @@ def test_that_what_is_looked_at_is_decoded_beside_the_window(model, exact, monke
     model.pictures.set_view("x_t")
     assert exact(model, "x_t").images.shape == (4, 4, 4, 3)
     assert decoded_by and here not in decoded_by
+
+
+def test_that_what_cannot_be_decoded_is_told_and_not_tried_again(model, exact, qtbot, monkeypatch):
+    exact(model)
+    slot, tried = model.pictures._decoding._slot, []
+    qtbot.waitUntil(lambda: not slot.busy)
+
+    def broken(self, x):
+        tried.append(x)
+        raise Refused("The code is broken.")
+
+    monkeypatch.setattr(Source, "pictures", broken)
+    model.player.seek(3)
+    qtbot.waitUntil(lambda: bool(tried) and not slot.busy)
+    assert model.state.notice.text == "The code is broken."
+    assert len(tried) == 1
 
 
 def test_that_the_strip_is_decoded(model, qtbot):

@@ -151,7 +151,7 @@ def sample(
         chain = {"--sampler": sampler, "--eta": eta, "--tau": tau, "--sigma": sigma, "--clip": clip,
                  "--invert": invert, "--label": label, "--classifier": classifier, "--negative": negative,
                  "--guidance-curve": guidance_curve, "--set": sets, "--trajectory": trajectory}  # fmt: skip
-        check_plain(out, chain | {"--guidance": guidance != 1})
+        check_plain(out, chain | {"--steps": steps, "--guidance": guidance != 1})
         sample_code(Path(run), out, count or 16, seed or 0, choose_device(device))
         tell(out)
         return

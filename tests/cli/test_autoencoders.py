@@ -81,6 +81,7 @@ def test_that_options_of_a_chain_are_refused(said, trained, tmp_path):
     for options, part in (
         (["--sampler", "ddim"], "--sampler means nothing"),
         (["--guidance", "2"], "--guidance"),
+        (["--steps", "20"], "--steps means nothing"),
     ):
         code, _, errors = said("sample", run, "--out", tmp_path / "a.png", *options)
         assert code == 2

@@ -138,7 +138,10 @@ def turned_errors(model: CodeModel, images: NDArray[np.uint8], seed: int) -> tup
 
 
 def _error(model: CodeModel, x: Tensor, z: Tensor) -> float:
-    return float(((model.network.decode(z) - x) ** 2).flatten(1).sum(1).mean())
+    out = model.network.decode(z)
+    if model.decoder.is_binary:
+        out = model.decoder.image(out)
+    return float(((out - x) ** 2).flatten(1).sum(1).mean())
 
 
 def _as_pictures(axes: Tensor, shape: Shape) -> NDArray[np.uint8]:

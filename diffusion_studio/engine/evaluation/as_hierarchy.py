@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from diffusion_studio.core.autoencoder.bridge import diffusion_hierarchy
@@ -17,16 +17,27 @@ from diffusion_studio.core.objective.elbo import discretised_term
 from diffusion_studio.core.objective.weights import reverse_variance
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.engine.evaluation.evaluation import even, measured_images
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.model_io import load_model
-from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.runs.run import Run, list_runs
 from diffusion_studio.engine.training.run_data import load_run_data
+from diffusion_studio.models.autoencoder import Shape
 
 
 @dataclass(frozen=True)
 class AsHierarchy:
-    """The bound of a diffusion run by both decompositions, one draw of each image, bits per dimension."""
+    """The bound of a diffusion run by both decompositions, one draw of each image, bits per dimension.
+
+    Args:
+        data: the fingerprint of the images that it learned.
+        source: their name, and how large they are.
+    """
 
     name: str
+    data: str
+    source: str
     levels: int
     images: int
     total: float
@@ -36,6 +47,36 @@ class AsHierarchy:
     spread: float  # over images
     triples: float
     triples_spread: float
+
+
+def named(images: ImageSet) -> str:
+    """The images of a figure, in a few words."""
+    return f"{images.name}, {images.resolution} px"
+
+
+def newest_measurable(runs: Path, shape: Shape | None) -> Path:
+    """The newest run of a diffusion of pixels that was saved and learned images of this shape, or of any.
+
+    Raises:
+        Refused: there is none.
+    """
+    for path in list_runs(runs, RunConfig.kind):
+        with suppress(Refused):  # its config cannot be read
+            run = Run.open(path)
+            if not run.config.model.code and run.step and shape in (None, _learned_shape(run)):
+                return path
+    raise Refused(
+        tr(
+            "No diffusion run here can be measured beside these images: train one in their pixels, not in a "
+            "code, on the Train page."
+        )
+    )
+
+
+def _learned_shape(run: Run) -> tuple[object, object, object]:
+    """The shape of its images, as data.json says."""
+    known = run.manifest
+    return known.get("channels"), known.get("resolution"), known.get("resolution")
 
 
 def as_hierarchy(
@@ -53,11 +94,10 @@ def as_hierarchy(
         )
     checkpoint, _ = run.newest_checkpoint()
     data, denoiser = load_run_data(run), load_model(checkpoint, device).denoiser
-    tables, shape = denoiser.tables, data.images.images.shape[1:]
-    numbers = data.apart if len(data.apart) else data.trained
-    numbers = numbers[np.unique(np.linspace(0, len(numbers) - 1, min(count, len(numbers))).astype(int))]
-    labels = torch.from_numpy(data.images.labels[numbers]).to(device) if denoiser.classes else None
-    x = (torch.from_numpy(data.images.images[numbers]).double() / 127.5 - 1).flatten(1)
+    images, numbers, _ = measured_images(run, data, lambda: False)
+    tables, shape, numbers = denoiser.tables, images.images.shape[1:], even(numbers, count)
+    labels = torch.from_numpy(images.labels[numbers]).to(device) if denoiser.classes else None
+    x = (torch.from_numpy(images.images[numbers]).double() / 127.5 - 1).flatten(1)
     variance, generator = reverse_variance(tables), torch.Generator().manual_seed(seed)
     known: dict[int, tuple[torch.Tensor, float]] = {}  # both decompositions ask for the same step
 
@@ -80,7 +120,8 @@ def as_hierarchy(
     scale = -1 / (x.shape[1] * math.log(2))
     total, triples = one.total * scale, other.total * scale
     yield AsHierarchy(
-        run.name, tables.steps, len(x), float(total.mean()), float((one.reconstruction * scale).mean()),
+        run.name, data.images.fingerprint, named(data.images), tables.steps, len(x),
+        float(total.mean()), float((one.reconstruction * scale).mean()),
         float((torch.stack(one.matching).sum(0) * scale).mean()), float((one.prior * scale).mean()),
         float(total.std()), float(triples.mean()), float(triples.std()),
     )  # fmt: skip

@@ -55,7 +55,9 @@ class BridgeView(QWidget):
         self.facts.setFont(tabular(self.facts.font()))
         self.measure, self.diffusion = QPushButton(tr("Measure")), QPushButton(tr("Measure my diffusion run"))
         self.measure.setToolTip(tr("Both decompositions of the bound of what was trained here"))
-        self.diffusion.setToolTip(tr("The newest diffusion run, by the same routine"))
+        self.diffusion.setToolTip(
+            tr("The newest diffusion run of pixels, of images as large as these, by the same routine")
+        )
         self.table = _table()
         self._build()
         self.measure.clicked.connect(self.measure_requested)
@@ -176,11 +178,17 @@ def _table() -> QTableWidget:
 
 def _fill(table: QTableWidget, stages: Sequence[Stage]) -> None:
     table.setRowCount(len(stages))
-    for row, stage in enumerate(stages):
+    for row, (title, stage) in enumerate(zip(titles(stages), stages, strict=True)):
         figures = (stage.total, stage.reconstruction, stage.between, stage.spread)
-        for column, text in enumerate((stage.title, *(number(figure, ".3f") for figure in figures))):
+        for column, text in enumerate((title, *(number(figure, ".3f") for figure in figures))):
             table.setItem(row, column, _cell(column, text))
     table.setMinimumHeight(_high(table, min(max(len(stages), 1), ROWS)))
+
+
+def titles(stages: Sequence[Stage]) -> list[str]:
+    """What the rows are called: with the images, where not all were measured on the same."""
+    several = len({stage.data for stage in stages}) > 1
+    return [f"{stage.title} · {stage.source}" if several else stage.title for stage in stages]
 
 
 def _cell(column: int, text: str) -> QTableWidgetItem:

@@ -98,7 +98,9 @@ class LearnView(QSplitter):
 
     def show_looked(self, seen: Looked) -> None:
         """What the network does now."""
-        self.pairs.set_images(interleaved(seen.originals, seen.reconstructions, COLUMNS))
+        columns = columns_of(len(seen.originals))
+        self.pairs.set_columns(columns)
+        self.pairs.set_images(interleaved(seen.originals, seen.reconstructions, columns))
         self.samples.set_images(seen.samples)
         levels = isinstance(seen.model.config, HVAEConfig)
         names = [f"z{subscripts(n + 1)}" for n in range(len(seen.kl))] if levels else []
@@ -132,6 +134,8 @@ def words(found: MeasuredState) -> str:
             r=report,
         ),
     ]
+    if report.binary:
+        lines[0] = tr("{line} · pixels black or white", line=lines[0])
     if found.gradients is not None:
         through, score = found.gradients
         lines.append(
@@ -143,8 +147,15 @@ def words(found: MeasuredState) -> str:
     return with_minus_signs("\n".join(lines))
 
 
+def columns_of(count: int, most: int = COLUMNS) -> int:
+    """So many pictures to a row, most // 2 to most, that nearly all of them stand in full rows."""
+    if count <= most:
+        return max(count, 1)
+    return max(range(most, most // 2 - 1, -1), key=lambda columns: count // columns * columns)
+
+
 def interleaved(first: NDArray[np.uint8], second: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Rows of one and of the other in turn. (n, H, W, C) twice → (2n', H, W, C)"""
+    """Full rows of one and of the other in turn. (n, H, W, C) twice → (2n', H, W, C)"""
     rows = len(first) // columns
     shape = (rows, columns, *first.shape[1:])
     pair = [each[: rows * columns].reshape(shape) for each in (first, second)]

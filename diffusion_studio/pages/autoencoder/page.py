@@ -126,7 +126,7 @@ class AutoencoderPage(Page):
         self.exact.turn_requested.connect(model.exact.turn)
         self.bridge.restricted.connect(self._restrict)
         self.bridge.measure_requested.connect(model.measure)
-        self.bridge.diffusion_requested.connect(lambda: model.measuring.measure_diffusion(model.runs_dir))
+        self.bridge.diffusion_requested.connect(model.measure_diffusion)
 
     # --- what the person does ---------------------------------------------------------------------------
 

@@ -19,13 +19,17 @@ from diffusion_studio.engine.autoencoder.measures import (
     scatter,
 )
 from diffusion_studio.engine.autoencoder.model import CodeModel
-from diffusion_studio.engine.evaluation.as_hierarchy import AsHierarchy, as_hierarchy
+from diffusion_studio.engine.evaluation.as_hierarchy import (
+    AsHierarchy,
+    as_hierarchy,
+    named,
+    newest_measurable,
+)
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.devices import choose_device
 from diffusion_studio.engine.runs.autoencoder_config import HVAEConfig, VAEConfig
-from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.runs.run import list_runs
+from diffusion_studio.models.autoencoder import Shape
 from diffusion_studio.viewmodels.job import Post, Slot
 
 IMAGES, WEIGHTED, DRAWS = 64, 64, 256
@@ -33,9 +37,16 @@ IMAGES, WEIGHTED, DRAWS = 64, 64, 256
 
 @dataclass(frozen=True)
 class Stage:
-    """One rung of the bridge that was measured, bits per dimension."""
+    """One rung of the bridge that was measured, bits per dimension.
+
+    Args:
+        data: the fingerprint of the images that it was measured on.
+        source: their name, and how large they are.
+    """
 
     title: str
+    data: str
+    source: str
     total: float
     reconstruction: float
     between: float  # KL, or matching and prior
@@ -47,7 +58,7 @@ class _Measured(events.Event):
     report: CodeReport
     gradients: tuple[float, float] | None
     scatter: Scatter | None
-    title: str
+    stage: Stage
 
 
 @dataclass(frozen=True)
@@ -93,19 +104,22 @@ class Measuring(QObject):
         self._show(replace(self.state, doing=tr("Measuring …")))
         self._slot.start(stream)
 
-    def measure_diffusion(self, runs: Path) -> None:
-        """The newest diffusion run, by the routine that measures hierarchies."""
+    def measure_diffusion(self, runs: Path, shape: Shape | None) -> None:
+        """The newest diffusion run that can be, by the routine that measures hierarchies.
+
+        Args:
+            shape: of the images that it is compared on; None for any.
+        """
         name = self._device
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            for path in list_runs(runs, RunConfig.kind)[:1]:
-                for found in as_hierarchy(path, 16, 0, choose_device(name)):
-                    if control.stopped:
-                        return
-                    if isinstance(found, AsHierarchy):
-                        yield _Diffusion(found)
-                    else:
-                        yield events.Preparing(tr("Walking through the chain"), *found)
+            for found in as_hierarchy(newest_measurable(runs, shape), 16, 0, choose_device(name)):
+                if control.stopped:
+                    return
+                if isinstance(found, AsHierarchy):
+                    yield _Diffusion(found)
+                else:
+                    yield events.Preparing(tr("Walking through the chain"), *found)
 
         self._show(replace(self.state, doing=tr("Opening the newest diffusion run …")))
         self._slot.start(stream)
@@ -122,15 +136,13 @@ class Measuring(QObject):
             case events.Preparing(what=what, done=done, total=total):
                 how_far = tr("{what}: {done} of {total}", what=what, done=done, total=total)
                 self._show(replace(self.state, doing=how_far if total else what))
-            case _Measured(report=report, gradients=gradients, scatter=spread, title=title):
+            case _Measured(report=report, gradients=gradients, scatter=spread, stage=stage):
                 found: dict[str, Any] = {"report": report, "gradients": gradients, "scatter": spread}
-                self._show(
-                    replace(self.state, stages=_with(self.state.stages, _stage(title, report)), **found)
-                )
+                self._show(replace(self.state, stages=_with(self.state.stages, stage), **found))
             case _Diffusion(found=run):
                 between = run.matching + run.prior
                 title = tr("diffusion: {name}", name=run.name)
-                stage = Stage(title, run.total, run.reconstruction, between, run.spread)
+                stage = Stage(title, run.data, run.source, run.total, run.reconstruction, between, run.spread)
                 self._show(replace(self.state, diffusion=run, stages=_with(self.state.stages, stage)))
             case events.Finished(outcome="failed", message=message, traceback=traceback):
                 self._show(replace(self.state, doing=""))
@@ -153,13 +165,18 @@ def _measured(model: CodeModel, images: ImageSet, control: Control) -> Iterator[
         if isinstance(found, CodeReport):
             gradients = gradient_variances(model, some[0], DRAWS, 0) if plain else None
             spread = scatter(model, some[0], DRAWS, 0) if isinstance(model.config, HVAEConfig) else None
-            yield _Measured(found, gradients, spread, stage_title(model))
+            yield _Measured(found, gradients, spread, _stage(model, images, found))
         else:
             yield events.Preparing(tr("Images measured"), *found)
 
 
 def stage_title(model: CodeModel) -> str:
-    """What a network is called on the bridge."""
+    """What a network is called on the bridge; bits of pixels of two values are none of 256."""
+    title = _kind_of(model)
+    return tr("{title}, pixels black or white", title=title) if model.decoder.is_binary else title
+
+
+def _kind_of(model: CodeModel) -> str:
     config = model.config
     if not isinstance(config, HVAEConfig):
         return f"{config.kind.upper()}, k = {model.size}"
@@ -175,14 +192,17 @@ def stage_title(model: CodeModel) -> str:
     return tr("hierarchy, T = {levels}", levels=spec.levels) + (f": {', '.join(kept)}" if kept else "")
 
 
-def _stage(title: str, report: CodeReport) -> Stage:
+def _stage(model: CodeModel, images: ImageSet, report: CodeReport) -> Stage:
     spread = report.total_error * report.images**0.5
-    return Stage(title, report.total, report.reconstruction, report.kl, spread)
+    return Stage(
+        stage_title(model), images.fingerprint, named(images),
+        report.total, report.reconstruction, report.kl, spread,
+    )  # fmt: skip
 
 
 def _with(stages: tuple[Stage, ...], stage: Stage) -> tuple[Stage, ...]:
-    """The newest of each title, in the order in which they were first measured."""
+    """The newest of each title on the same images, in the order in which they were first measured."""
     if stage.total != stage.total:  # a plain autoencoder has no bound
         return stages
-    found = {each.title: each for each in stages} | {stage.title: stage}
+    found = {(each.title, each.data): each for each in (*stages, stage)}
     return tuple(found.values())

@@ -31,6 +31,7 @@ from diffusion_studio.viewmodels.train.images import ImageLoader, ImagesState
 from diffusion_studio.viewmodels.train.told import after_any
 
 BUSY = tr("A training is going on. Stop it to change data or parameters.")
+OTHER_NETWORK = tr("AutoencoderKL has one level, so the network of the hierarchy is an MLP now.")
 
 
 class AutoencoderViewModel(TrainingModel):
@@ -98,7 +99,14 @@ class AutoencoderViewModel(TrainingModel):
     def choose_kind(self, kind: str) -> None:
         """AE, VAE or hierarchy."""
         if kind != self.config.kind and not self.refused_while_busy():
-            self.editor.set(as_kind(self.config, kind))
+            self._become(as_kind(self.config, kind))
+
+    def _become(self, config: AutoencoderConfig) -> None:
+        """Another kind, whose network may have to be another too, which is said then."""
+        other = config.code.network != self.config.code.network
+        self.editor.set(config)
+        if other:
+            self.tell(Notice("info", OTHER_NETWORK))
 
     def edit(self, path: str, value: Any) -> None:
         """Changes one parameter; while it trains, only the weight of the KL."""
@@ -110,7 +118,7 @@ class AutoencoderViewModel(TrainingModel):
         if not self.refused_while_busy():
             config = as_kind(self.config, "hvae")
             assert isinstance(config, HVAEConfig)
-            self.editor.set(config.model_copy(update={"hierarchy": config.hierarchy.restricted(count)}))
+            self._become(config.model_copy(update={"hierarchy": config.hierarchy.restricted(count)}))
 
     def settle(self) -> None:
         self.editor.settle()
@@ -230,6 +238,10 @@ class AutoencoderViewModel(TrainingModel):
         newest = self.record.newest
         if newest is not None and self._set is not None and newest.model.shape == _shape_of(self._set):
             self.measuring.measure(newest.model, self._set)
+
+    def measure_diffusion(self) -> None:
+        """Measures the newest diffusion run of images of the same shape."""
+        self.measuring.measure_diffusion(self.runs_dir, None if self._set is None else _shape_of(self._set))
 
     # --- devices and the end ----------------------------------------------------------------------------
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from diffusion_studio.core.autoencoder.decoders import LearnedGaussianDecoder
-from diffusion_studio.core.describe import knobs
+from diffusion_studio.core.describe import knobs, validated
 from diffusion_studio.core.words import tr
-from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig, VAEConfig
+from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig, HVAEConfig, VAEConfig
+from diffusion_studio.models.autoencoder import CodeSpec
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.state import DataCardState, Phase
 
@@ -62,12 +63,14 @@ def fixed_reasons(state: CodeState) -> dict[str, str]:
 
 
 def as_kind(config: AutoencoderConfig, kind: str) -> AutoencoderConfig:
-    """The same of another kind; what only the other kind has takes its default."""
+    """The same of another kind; what only the other kind has, or cannot have, takes its default."""
     target = BY_KIND[kind]
     shared = {
         name: getattr(config, name) for name in target.model_fields if name in type(config).model_fields
     }
-    return target(**shared)
+    if issubclass(target, HVAEConfig) and config.code.network == "kl":  # has one level
+        shared["code"] = config.code.model_copy(update={"network": CodeSpec().network})
+    return validated(target, shared)
 
 
 def first_config() -> AutoencoderConfig:

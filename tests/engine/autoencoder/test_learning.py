@@ -65,6 +65,16 @@ def test_that_what_a_linear_vae_learned_stands_beside_the_exact_case():
     assert learned_linear(CodeModel(mlp.config, mlp.average), PARTS, IMAGES.images, 1) is None
 
 
+def test_that_the_error_of_a_bernoulli_decoder_is_one_of_pixels():
+    config = code_config("vae", training__steps=2, code__network="linear", decoder__kind="bernoulli")
+    task = learned(config, IMAGES)
+    with torch.inference_mode():
+        seen = task.decoder.image(task.average.decode(task.average.encode(PIXELS.float())[0]))
+    error = float(((seen - PIXELS) ** 2).flatten(1).sum(1).mean())
+    found = learned_linear(CodeModel(task.config, task.average), PARTS, IMAGES.images, 1)
+    assert found.error == pytest.approx(error, rel=1e-4)
+
+
 @pytest.mark.parametrize("active", [1, 2, 3])
 def test_that_latents_collapse_where_their_eigenvalue_lies_below_the_decoder_variance(active):
     values = PARTS.values.tolist()

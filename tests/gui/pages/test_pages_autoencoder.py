@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
-from diffusion_studio.engine.autoencoder.measures import Scatter
+from diffusion_studio.engine.autoencoder.measures import CodeReport, Scatter
 from diffusion_studio.engine.runs.metrics import MetricsReader
-from diffusion_studio.pages.autoencoder.bridge import scatter_words
+from diffusion_studio.pages.autoencoder.bridge import scatter_words, titles
+from diffusion_studio.pages.autoencoder.learn import columns_of, interleaved, words
 from diffusion_studio.pages.tour_view import TourView
-from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState
+from diffusion_studio.viewmodels.autoencoder.measuring import MeasuredState, Stage
 from diffusion_studio.viewmodels.autoencoder.tour import CARDS
 from diffusion_studio.widgets.plots.math import power_text
 from support.fits import faults
@@ -152,6 +156,32 @@ def test_that_the_runs_page_leads_here(qtbot, app, page):
     page.model.choose_kind("ae")
     train(qtbot, page)
     assert set(page.learn.terms._lines) == {"reconstruction"}
+
+
+def test_that_a_bound_of_two_values_is_named_as_such():
+    report = CodeReport(8, 4, 64, 0.1, 0.5, 0.01, 0.4, 0.1, (1.0,), 0.45, True)
+    assert "pixels black or white" in words(MeasuredState(report=report))
+    assert "black" not in words(MeasuredState(report=replace(report, binary=False)))
+
+
+def test_that_stages_have_the_names_of_their_images_where_these_differ():
+    one = Stage("VAE", "a", "digits, 8 px", 1.0, 0.5, 0.5, 0.1)
+    assert titles((one, replace(one, title="AE"))) == ["VAE", "AE"]
+    assert titles((one, replace(one, data="b", source="zoo, 8 px"))) == [
+        "VAE · digits, 8 px", "VAE · zoo, 8 px",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("count", "columns", "seen"),
+    [(1, 1, 1), (3, 3, 3), (8, 8, 8), (9, 8, 8), (11, 5, 10), (12, 6, 12), (15, 5, 15), (24, 8, 24)],
+)
+def test_that_what_comes_back_of_few_images_is_seen(count, columns, seen):
+    assert columns_of(count) == columns
+    originals = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    rows = interleaved(originals, originals + 100, columns).reshape(-1, 2, columns)
+    assert rows[:, 0].ravel().tolist() == list(range(seen))
+    assert rows[:, 1].ravel().tolist() == list(range(100, 100 + seen))
 
 
 def test_that_numbers_in_sentences_are_written_as_by_hand():

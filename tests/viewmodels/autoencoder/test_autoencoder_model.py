@@ -121,6 +121,33 @@ def test_that_each_kind_is_measured(qtbot, model, kind):
     assert len(state.stages) == (kind != "ae")
 
 
+def measured(qtbot, model) -> None:
+    model.measure()
+    qtbot.waitUntil(lambda: not model.measuring.state.doing)
+
+
+def test_that_stages_of_other_images_or_of_two_values_stand_beside_each_other(qtbot, model, tmp_path):
+    trained(qtbot, model)
+    measured(qtbot, model)
+    measured(qtbot, model)  # takes the place of the first
+    model.open_data(str(write_pictures(tmp_path / "zoo")))
+    qtbot.waitUntil(lambda: model._set.name == "zoo")
+    measured(qtbot, model)
+    model.edit("decoder.kind", "bernoulli")
+    trained(qtbot, model)
+    measured(qtbot, model)
+    stages = model.measuring.state.stages
+    names = ["VAE, k = 2", "VAE, k = 2", "VAE, k = 2, pixels black or white"]
+    assert [stage.title for stage in stages] == names
+    assert [stage.source for stage in stages] == ["Digits, 8 px", "zoo, 8 px", "zoo, 8 px"]
+
+
+def test_that_it_is_said_where_no_diffusion_run_can_be_measured(qtbot, model):
+    model.measure_diffusion()
+    qtbot.waitUntil(lambda: not model.measuring.state.doing)
+    assert "No diffusion run here can be measured" in model.state.notice.text
+
+
 def test_that_the_restrictions_come_one_after_the_other(qtbot, model):
     model.restrict(2)
     spec = model.config.hierarchy
@@ -132,6 +159,17 @@ def test_that_the_restrictions_come_one_after_the_other(qtbot, model):
     assert model.config.hierarchy.restrictions == 0
     model.undo()
     assert model.config.hierarchy.restrictions == 3
+
+
+@pytest.mark.parametrize("choose", [lambda model: model.choose_kind("hvae"), lambda model: model.restrict(1)])
+def test_that_a_network_of_one_level_makes_way_for_a_hierarchy(model, choose):
+    model.edit("code.network", "kl")
+    model.settle()
+    choose(model)
+    assert (model.config.kind, model.config.code.network) == ("hvae", "mlp")
+    assert "AutoencoderKL has one level" in model.state.notice.text
+    model.undo()
+    assert (model.config.kind, model.config.code.network) == ("vae", "kl")
 
 
 def test_that_the_weight_is_undone_while_it_trains(qtbot, model, monkeypatch):

@@ -15,6 +15,7 @@ from diffusion_studio.models.unet import quiet_diffusers
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
+LEAST_LOG_VARIANCE = -30.0  # the library reads all below as this
 PARTS = {"encoder": "quant_conv", "decoder": "post_quant_conv"}
 """The two halves of the library's network, each with the convolution at its end that is next to the code."""
 
@@ -78,8 +79,13 @@ def config_of(network: AutoencoderKL) -> Any:
     return json.loads(network.to_json_string())
 
 
-def as_diffusers(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of both halves by the names that diffusers gives them."""
+def as_diffusers(weights: Mapping[str, Tensor], variational: bool) -> dict[str, Tensor]:
+    """The weights of both halves by the names that diffusers gives them.
+
+    Args:
+        variational: whether ln σ² of a code was learned; else it is made the smallest there is, so that a
+            draw is the mean.
+    """
     found: dict[str, Tensor] = {}
     for half, convolution in PARTS.items():
         for inner in (half, convolution):
@@ -89,4 +95,11 @@ def as_diffusers(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 for name, weight in weights.items()
                 if name.startswith(prefix)
             }
-    return found
+    return found if variational else found | _certain(found)
+
+
+def _certain(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The convolution that gives μ and ln σ², with the least ln σ² everywhere."""
+    weight, bias = (weights[f"quant_conv.{name}"].clone() for name in ("weight", "bias"))
+    weight[len(weight) // 2 :], bias[len(bias) // 2 :] = 0, LEAST_LOG_VARIANCE
+    return {"quant_conv.weight": weight, "quant_conv.bias": bias}

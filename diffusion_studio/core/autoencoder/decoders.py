@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import field_validator
 from torch import Tensor
 
 from diffusion_studio.core.describe import Member, OneOf, knob
 from diffusion_studio.core.objective.elbo import discretised_log_likelihood, gaussian_nll
-from diffusion_studio.core.words import tr, trc
+from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.words import number, tr, trc
 
+LEAST_VARIANCE = 1e-6  # an eighth of the width of a bin of 8 bits, squared
 DARK = 0.0  # pixels above it are 1 when they are binarised
 
 
@@ -58,6 +61,19 @@ class _Gaussian(Decoder):
         ),
         source="Course eq. 1.3",
     )  # fmt: skip
+
+    @field_validator("variance")
+    @classmethod
+    def _sensible(cls, value: float) -> float:
+        if value < LEAST_VARIANCE:
+            raise Refused(
+                tr(
+                    "A variance below {least} is far finer than the steps of pixels of 8 bits, and what is "
+                    "minimised grows beyond all numbers",
+                    least=number(LEAST_VARIANCE),
+                )
+            )
+        return value
 
     def log_density(self, x: Tensor, output: Tensor, log_variance: Tensor) -> Tensor:
         return -gaussian_nll(x - output, log_variance.exp()).flatten(-3).sum(-1)

@@ -104,6 +104,15 @@ def discretised_log_likelihood(x_0: Tensor, mean: Tensor, variance: Tensor | flo
     return inside
 
 
+def log_density(x_0: Tensor, mean: Tensor, variance: Tensor | float) -> Tensor:
+    """ln N(x_0; mean, variance) of each element, for data that are no pixels but any numbers. (B, …)"""
+    return -gaussian_nll(x_0 - mean, variance)
+
+
+Likelihood = Callable[[Tensor, Tensor, Tensor | float], Tensor]
+"""ln p(x_0|x_1) of each element, from x_0, mean and variance. (B, …)"""
+
+
 def discretised_term(x_0: Tensor, x0_hat: Tensor, variance: Tensor | float) -> Tensor:
     """L_0 = −ln p(x_0|x_1) for 8-bit pixels. nats (B,)"""
     return -discretised_log_likelihood(x_0, x0_hat, variance).flatten(1).sum(1)
@@ -111,7 +120,7 @@ def discretised_term(x_0: Tensor, x0_hat: Tensor, variance: Tensor | float) -> T
 
 def continuous_term(x_0: Tensor, x0_hat: Tensor, variance: Tensor | float) -> Tensor:
     """L_0 = −ln p(x_0|x_1) for continuous data. nats (B,)"""
-    return gaussian_nll(x_0 - x0_hat, variance).flatten(1).sum(1)
+    return -log_density(x_0, x0_hat, variance).flatten(1).sum(1)
 
 
 FirstTerm = Callable[[Tensor, Tensor, Tensor | float], Tensor]

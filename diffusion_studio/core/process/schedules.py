@@ -356,7 +356,7 @@ class LearnedSchedule(Schedule):
     learns: ClassVar[bool] = True
     first: float = knob(
         8.0, title=tr("ln SNR at t = 1"), ge=0, le=14,
-        help=tr("Where the learned curve begins; training moves it by the bound."),
+        help=tr("Where the learned curve begins; training moves it by the bound. In a code it stays."),
         source="VDM §I.2",
     )  # fmt: skip
     last: float = knob(

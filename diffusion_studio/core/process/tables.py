@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.core.words import tr
+from diffusion_studio.core.words import number, tr
 
+LEAST_FIRST = 1e-15  # of β_1: beside 1 anything less is nothing, in float64
 LEAST_LEFT = 1e-70  # of ᾱ_T: x̂_0 is divided by its root, in float32
 
 
@@ -37,13 +38,21 @@ class Tables:
         """Tables from β_1 … β_T (T,), and the scale (T+1,) of a process that does not preserve the variance.
 
         Raises:
-            Refused: T < 2, a β outside (0, 1), or an ᾱ_T below `LEAST_LEFT`.
+            Refused: T < 2, a β outside (0, 1), a β_1 below `LEAST_FIRST`, or an ᾱ_T below `LEAST_LEFT`.
         """
         betas = torch.as_tensor(betas, dtype=torch.float64, device="cpu")
         if betas.ndim != 1 or len(betas) < 2:
             raise Refused(tr("A schedule needs at least two steps (T ≥ 2)."))
         if not bool(((betas > 0) & (betas < 1)).all()):
             raise Refused(tr("Every β of a schedule must lie between 0 and 1."))
+        if float(betas[0]) < LEAST_FIRST:
+            raise Refused(
+                tr(
+                    "The first step adds no noise that could be told from none: β_1 must be at "
+                    "least {least}.",
+                    least=number(LEAST_FIRST, ".0e"),
+                )
+            )
         if float((1 - betas).prod()) < LEAST_LEFT:
             raise Refused(
                 tr(

@@ -164,7 +164,7 @@ class AutoencoderTask:
         kl_config = self.network.kl_config
         if kl_config is None:
             return CheckpointContent({}, tensors)
-        tensors[KL_WEIGHTS] = as_diffusers(self.average.state_dict())
+        tensors[KL_WEIGHTS] = as_diffusers(self.average.state_dict(), self.network.variational)
         return CheckpointContent({KL_CONFIG: kl_config}, tensors)
 
     def restore(self, content: CheckpointContent) -> None:

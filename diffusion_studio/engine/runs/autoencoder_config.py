@@ -175,6 +175,16 @@ class HVAEConfig(VAEConfig):
     def check_images(self, shape: Shape) -> None:
         super().check_images(shape)
         pixels = shape[0] * shape[1] * shape[2]
+        largest = max(self.hierarchy.dims(self.code.size, pixels))
+        if largest > pixels:
+            raise Refused(
+                tr(
+                    "A level of {size} numbers is larger than the images, which have {pixels} each: choose "
+                    "sizes up to {pixels}.",
+                    size=largest,
+                    pixels=pixels,
+                )
+            )
         if self.hierarchy.same_dimension and pixels > 3072:
             raise Refused(
                 tr(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ CODE = "code"  # the folder of a run that its code lies in
 CONFIG, WEIGHTS, CARD = "config.json", "diffusion_pytorch_model.safetensors", "code.json"
 KIND = "AutoencoderKL"
 MOST_CHANNELS = 64
+LARGEST = 1e30  # of what standardises a code
 
 
 def code_place(folder: Path) -> str | None:
@@ -156,13 +156,22 @@ def _card(folder: Path, place: str, config: Any) -> dict[str, Any]:
     if means and spreads:
         return {"mean": means, "spread": spreads}
     scale = config.get("scaling_factor") or 1.0
+    if not _is_number(scale):
+        raise CheckpointError(
+            tr("The scaling_factor of the autoencoder in {folder} is not a number.", folder=folder)
+        )
     return {"mean": [config.get("shift_factor") or 0.0] * channels, "spread": [1 / scale] * channels}
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a network can count with it."""
+    return isinstance(value, int | float) and abs(value) < LARGEST
 
 
 def _numbers(values: Any, channels: int, folder: Path) -> Tensor:
     """One number for each channel of a code. (c, 1, 1)"""
     sound = isinstance(values, list) and len(values) == channels
-    if not sound or not all(isinstance(each, int | float) and math.isfinite(each) for each in values):
+    if not sound or not all(_is_number(each) for each in values):
         raise CheckpointError(
             tr("What standardises the codes in {folder} is not a number for each channel.", folder=folder)
         )

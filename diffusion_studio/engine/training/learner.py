@@ -14,6 +14,7 @@ from torch import Tensor
 
 from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.denoisers.coordinates import Coordinates
+from diffusion_studio.core.objective.elbo import Likelihood, discretised_log_likelihood
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.loop.descent import Descent, Gradient
@@ -65,6 +66,7 @@ class Learner:
         classes: K of a conditional network, or 0.
         objective: what is minimised; `set_objective` changes it between steps.
         schedule: a noise schedule that is learned beside the network, or None.
+        likelihood: ln p(x_0|x_1) in the bound, of pixels or of codes.
 
     Attributes:
         ranks: the processes that train it together; each is given its rows of a batch.
@@ -75,9 +77,9 @@ class Learner:
     def __init__(
         self, unet: UNet2DModel, tables: Tables, spec: TrainingSpec, classes: int, device: torch.device,
         precision: Precision, objective: ObjectiveSpec | None = None,
-        schedule: ScheduleLearner | None = None,
+        schedule: ScheduleLearner | None = None, likelihood: Likelihood = discretised_log_likelihood,
     ) -> None:  # fmt: skip
-        self.spec = spec
+        self.spec, self._likelihood = spec, likelihood
         self._tables = tables
         self.classes = classes
         self.device = device
@@ -107,7 +109,9 @@ class Learner:
 
     def set_objective(self, objective: ObjectiveSpec) -> None:
         """Minimises this from the next step on."""
-        self._minimised = Minimised(objective, self._tables, self.device, self.schedule is not None)
+        self._minimised = Minimised(
+            objective, self._tables, self.device, self.schedule is not None, self._likelihood
+        )
         self._coordinates = Coordinates.of(self._tables, objective.predict, self.device)
 
     def step(self, batch: Batch, number: int) -> StepResult:

@@ -12,7 +12,7 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.devices import finest
-from diffusion_studio.core.objective.elbo import discretised_log_likelihood, gaussian_kl
+from diffusion_studio.core.objective.elbo import Likelihood, discretised_log_likelihood, gaussian_kl
 from diffusion_studio.core.objective.weights import (
     SNRDifferenceWeight,
     ddpm_elbo_weight,
@@ -87,12 +87,14 @@ class Minimised:
         spec: prediction, loss, weight and learned variance.
         tables: the forward process.
         learned: whether the schedule is learned, so that the bound is minimised, whatever the weight.
+        likelihood: ln p(x_0|x_1), of pixels or of codes.
     """
 
     def __init__(
-        self, spec: ObjectiveSpec, tables: Tables, device: torch.device, learned: bool = False
-    ) -> None:
-        self.spec = spec
+        self, spec: ObjectiveSpec, tables: Tables, device: torch.device, learned: bool = False,
+        likelihood: Likelihood = discretised_log_likelihood,
+    ) -> None:  # fmt: skip
+        self.spec, self._likelihood = spec, likelihood
         self.weight = _learned_weight(tables) if learned else spec.weight_for(tables)
         bound = spec.variance == "vlb"
         self.shown_weight = ddpm_elbo_weight(tables, reverse_variance(tables)) if bound else self.weight
@@ -176,7 +178,7 @@ class Minimised:
         variance = log_variance.exp()
         x0_hat = Prediction(self.spec.predict, value, x_t, self._alpha_bar[index + 1]).x0_hat
         matching = gaussian_kl(self._gain[index] * (batch.x_0 - x0_hat), self._posterior[index], variance)
-        first = -discretised_log_likelihood(batch.x_0, x0_hat, variance)
+        first = -self._likelihood(batch.x_0, x0_hat, variance)
         nats = torch.where(index == 0, first, matching).flatten(1).mean(1)
         bits: Tensor = nats * (self._steps / math.log(2))
         return bits

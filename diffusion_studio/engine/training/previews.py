@@ -14,6 +14,7 @@ from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.process.noise import CounterNoise
 from diffusion_studio.core.process.spacing import TrailingSpacing
 from diffusion_studio.core.samplers import DDIM
+from diffusion_studio.core.steps.clipping import Clip, Clipping, Unclipped
 from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.files.pictures import save_grid
 from diffusion_studio.engine.jobs.control import Control
@@ -87,6 +88,11 @@ class Previewer:
         count, classes = self._spec.preview_count, self._session.learner.classes
         return np.arange(count) % classes if classes else np.full(count, NO_LABEL)
 
+    @property
+    def _clip(self) -> Clipping:
+        """What is done to estimates; codes have no range that they could leave."""
+        return Clip() if self._session.code is None else Unclipped()
+
     def _sample(self, labels: NDArray[np.int64], control: Control) -> NDArray[np.uint8] | None:
         learner, examples = self._session.learner, self._session.batches.examples
         shape = (len(labels), *examples.shape)
@@ -98,7 +104,9 @@ class Previewer:
         for first in range(0, len(labels), at_once):  # large pictures have no room for all together
             rows = slice(first, first + at_once)
             x = start[rows]
-            for step in reverse_chain(learner.denoiser(), DDIM(), times, x, noise.step, asked[rows]):
+            for step in reverse_chain(
+                learner.denoiser(), DDIM(), times, x, noise.step, asked[rows], self._clip
+            ):
                 if control.stopped:
                     return None
                 x = step.x_s

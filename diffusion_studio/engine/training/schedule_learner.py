@@ -79,9 +79,16 @@ class DrawnNoise:
 
 
 class ScheduleLearner:
-    """The learned ω with its optimizer."""
+    """The learned ω with its optimizer.
 
-    def __init__(self, snr: LearnedSNR, device: torch.device) -> None:
+    Args:
+        of_codes: whether the data are codes. Pixels of 8 bits hold the end at t = 1: noise far below a bin
+            gains nothing. A density of any numbers has no such end (less noise never loses, and always gains
+            where they fill fewer dimensions), so that it stays where it was put.
+    """
+
+    def __init__(self, snr: LearnedSNR, device: torch.device, of_codes: bool = False) -> None:
+        self._of_codes = of_codes
         self.snr = snr.to(device=device, dtype=finest(device))
         self._optimizer = torch.optim.Adam(self.snr.parameters(), lr=RATE)
         self._omega = self._now = self._before = self._matching = torch.empty(0)
@@ -124,8 +131,10 @@ class ScheduleLearner:
         rest = self._rest(batch, self._omega) * (batch.share / self.snr.steps)
         inside = self.snr.inside
         gradients = torch.autograd.grad((2 * own * change).sum(), inside, retain_graph=True)
-        ends = torch.autograd.grad(change.sum() + rest, [self.snr.ends])
-        for parameter, gradient in zip([*inside, self.snr.ends], [*gradients, *ends], strict=True):
+        (ends,) = torch.autograd.grad(change.sum() + rest, [self.snr.ends])
+        if self._of_codes:
+            ends[0] = 0
+        for parameter, gradient in zip([*inside, self.snr.ends], [*gradients, ends], strict=True):
             parameter.grad = torch.nan_to_num(gradient)
 
     def follow(self) -> None:
@@ -141,12 +150,13 @@ class ScheduleLearner:
         """Reconstruction and prior terms, nats per dimension; they depend on the ends alone."""
         x_0 = batch.x_0.to(omega.dtype)
         first, last = omega[0], omega[-1]
-        variance = torch.exp(first)  # (1−ᾱ_1)/ᾱ_1
-        mean = x_0 + variance.sqrt() * batch.noise.to(omega.dtype)
-        reconstruction = -discretised_log_likelihood(x_0, mean, variance).mean()
         alpha_bar = torch.sigmoid(-last)
         prior = gaussian_kl(alpha_bar.sqrt() * x_0, torch.sigmoid(last), torch.ones_like(last)).mean()
-        return reconstruction + prior
+        if self._of_codes:  # their reconstruction moves the end at t = 1 alone
+            return prior
+        variance = torch.exp(first)  # (1−ᾱ_1)/ᾱ_1
+        mean = x_0 + variance.sqrt() * batch.noise.to(omega.dtype)
+        return prior - discretised_log_likelihood(x_0, mean, variance).mean()
 
     def state(self) -> dict[str, Tensor]:
         """Everything that continues it exactly."""

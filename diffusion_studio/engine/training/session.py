@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.describe import get_value
+from diffusion_studio.core.objective.elbo import discretised_log_likelihood, log_density
 from diffusion_studio.core.process.schedules import LearnedSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.words import tr
@@ -311,8 +312,12 @@ def learner_for(
     schedule = None
     if isinstance(config.diffusion.schedule, LearnedSchedule):
         chosen = config.diffusion.schedule
-        schedule = ScheduleLearner(LearnedSNR(tables.steps, -chosen.first, -chosen.last), device)
-    return Learner(unet, tables, config.training, classes, device, precision, config.objective, schedule)
+        snr = LearnedSNR(tables.steps, -chosen.first, -chosen.last)
+        schedule = ScheduleLearner(snr, device, of_codes=bool(config.model.code))
+    likelihood = log_density if config.model.code else discretised_log_likelihood
+    return Learner(
+        unet, tables, config.training, classes, device, precision, config.objective, schedule, likelihood
+    )
 
 
 def ready_session(run: Run, data: RunData, learner: Learner, device: torch.device, ground: Ground) -> Session:

@@ -99,6 +99,14 @@ def test_that_steps_that_leave_nothing_of_the_image_are_refused(beta):
     assert Tables.from_betas(LinearSchedule(beta_first=0.13, beta_last=0.13).betas(1000)).alpha_bar[-1] > 0
 
 
+def test_that_a_first_step_that_is_nothing_beside_one_is_refused():
+    for beta in (1e-18, 1e-50):
+        with pytest.raises(ValueError, match="β_1 must be at least 1e-15"):
+            Tables.from_betas(LinearSchedule(beta_first=beta).betas(1000))
+    tables = Tables.from_betas(LinearSchedule(beta_first=1e-14).betas(1000))
+    assert bool(torch.isfinite(tables.log_snr[1:]).all())
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=KINDS)
 def test_that_tables_can_begin_with_alpha_bar(schedule):
     wanted = Tables.from_betas(schedule.betas(1000))

@@ -188,7 +188,9 @@ def test_that_the_code_of_an_autoencoder_kl_is_one_of_diffusers(kind, tmp_path):
     theirs = AutoencoderKL.from_pretrained(checkpoint, subfolder="vae", local_files_only=True)
     with torch.inference_mode():
         x = model.pixels(images)
-        mean = theirs.encode(x).latent_dist.mean
+        codes = theirs.encode(x).latent_dist
+        mean = codes.mean
+        assert (float(codes.std.max()) < 1e-6) == (kind == "ae")
         torch.testing.assert_close(mean.flatten(1), torch.from_numpy(model.codes(images)))
         torch.testing.assert_close(theirs.decode(mean).sample, model.network.decode(mean.flatten(1)))
 
@@ -204,6 +206,11 @@ def test_that_what_cannot_be_is_refused_in_a_sentence():
         code_config("vae", decoder__kind="bernoulli").check_images(colour)
     with pytest.raises(Refused, match="greater than 0"):
         code_config("vae", decoder__variance=0)
+    for kind in ("gaussian", "learned"):
+        with pytest.raises(Refused, match="far finer than the steps of pixels"):
+            code_config("vae", decoder__kind=kind, decoder__variance=1e-18)
+    with pytest.raises(Refused, match="A level of 4000 numbers is larger than the images, which have 64"):
+        code_config("hvae", hierarchy__sizes=(8, 4000)).check_images((1, 8, 8))
     with pytest.raises(Refused, match="3 levels but one size"):
         code_config("hvae", hierarchy__levels=3, hierarchy__sizes=(16,))
     with pytest.raises(Refused, match="must have the image's dimension"):

@@ -13,15 +13,22 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_studio.core.process.spacing import TrailingSpacing
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.data.errors import Cancelled
-from diffusion_studio.data.imageset import to_model_range
+from diffusion_studio.data.imageset import to_model_range, to_uint8
+from diffusion_studio.engine.chains.chain import Chain
+from diffusion_studio.engine.chains.export import run_chain
+from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, SampleSpec
+from diffusion_studio.engine.chains.source import open_source
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training import codes
 from diffusion_studio.engine.training.codes import encoded, find_code, list_codes
 from diffusion_studio.engine.training.events import Preview
+from diffusion_studio.engine.training.previews import STEPS
 from diffusion_studio.engine.training.session import new_session
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.engine.training.trial import tried
@@ -62,6 +69,17 @@ def test_that_a_run_learns_standardised_codes_and_shows_pictures(zoo, code, tmp_
     assert {path.name for path in (run.path / "code").iterdir()} == {
         "config.json", "code.json", "diffusion_pytorch_model.safetensors",
     }  # fmt: skip
+
+
+def test_that_a_preview_is_what_a_chain_draws_of_the_same_weights(zoo, code, tmp_path):
+    """Codes have no range that an estimate could be clipped to."""
+    session = begin(tmp_path / "run", coded_config(zoo, code, preview_count=6))
+    told = finish(session)
+    spec = SampleSpec(sampler=DDIM(), spacing=TrailingSpacing(), steps=STEPS, count=6, label=EVERY_CLASS)
+    samples = run_chain(Chain(open_source(session.run.path, CPU), spec, CPU), keep=True)
+    assert float(np.abs(samples.x0_hat).max()) > 2
+    expected = to_uint8(samples.samples).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(only(told, Preview)[-1].images, expected, atol=1)
 
 
 def test_that_codes_are_those_of_the_network(zoo, code, tmp_path):
@@ -267,6 +285,7 @@ def test_that_a_damaged_or_other_autoencoder_is_refused(zoo, code, tmp_path):
         ({"latent_channels": 7}, "do not fit their config"),
         ({"in_channels": 4, "out_channels": 4}, "only grey"),
         ({"block_out_channels": []}, "block_out_channels should be"),
+        ({"scaling_factor": "0.18"}, "scaling_factor"),
     ):  # fmt: skip
         (tmp_path / "copy" / "config.json").write_text(json.dumps(config | change))
         assert words in refusal(tmp_path / "run", coded_config(zoo, tmp_path / "copy"))

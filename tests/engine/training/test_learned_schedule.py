@@ -14,7 +14,18 @@ from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.schedule_learner import ScheduleLearner
 from diffusion_studio.models.snr import LearnedSNR
-from support.tiny import CPU, begin, differing, everything, finish, resume, tiny_config, with_training
+from support.coded import autoencoder_of, coded_config
+from support.tiny import (
+    CPU,
+    begin,
+    differing,
+    everything,
+    finish,
+    resume,
+    tiny_config,
+    with_training,
+    write_pictures,
+)
 
 LEARNED = {"first": 6.0, "last": -6.0}
 
@@ -104,6 +115,19 @@ def test_that_the_schedule_sums_one_matching_term_less_than_there_are_steps():
 
     for small, large in zip(moved(1.0), moved(1000.0), strict=True):
         assert torch.equal(small, large)
+
+
+def test_that_in_a_code_the_end_near_the_data_stays_and_all_else_moves(tmp_path):
+    pictures = write_pictures(tmp_path / "zoo", each=8)
+    config = coded_config(pictures, autoencoder_of(pictures, tmp_path / "autoencoder"))
+    config = config.model_copy(update={"diffusion": learned_config(pictures).diffusion})
+    session = begin(tmp_path / "run", config)
+    snr = session.learner.schedule.snr
+    before = {name: p.detach().clone() for name, p in snr.named_parameters()}
+    finish(session)
+    moved = {name: (p.detach() != before[name]).tolist() for name, p in snr.named_parameters()}
+    assert moved["ends"] == [False, True]
+    assert any(moved["heights"])
 
 
 def test_that_a_learned_schedule_is_trained_frozen_and_resumed_exactly(pictures, tmp_path):

@@ -13,7 +13,7 @@ import torch
 from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members, with_value, with_values
-from diffusion_studio.core.objective.elbo import bits_per_dim, term
+from diffusion_studio.core.objective.elbo import bits_per_dim, continuous_term, discretised_term, term
 from diffusion_studio.core.objective.losses import L1Loss
 from diffusion_studio.core.objective.time_density import CurveDensity, ImportanceDensity
 from diffusion_studio.core.objective.weights import (
@@ -35,7 +35,19 @@ from diffusion_studio.engine.training.run_data import split
 from diffusion_studio.engine.training.session import DENSITY
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.models.network import Output
-from support.tiny import CPU, begin, differing, everything, finish, only, resume, tiny_config, with_training
+from support.coded import autoencoder_of, coded_config
+from support.tiny import (
+    CPU,
+    begin,
+    differing,
+    everything,
+    finish,
+    only,
+    resume,
+    tiny_config,
+    with_training,
+    write_pictures,
+)
 
 CHANGED = ObjectiveSpec(predict="eps", weight=MinSNRWeight(gamma=2.0), density=ImportanceDensity())
 
@@ -114,7 +126,21 @@ def test_that_the_loss_is_the_weighted_eps_error_of_any_prediction(kind, weight,
 @pytest.mark.parametrize("kind", ["eps", "x_0", "v"])
 def test_that_the_loss_of_l_vlb_is_the_bound_term_by_term(kind, pictures, tmp_path):
     config = tiny_config(pictures, T=6, objective={"predict": kind, "variance": "vlb"})
+    is_the_bound(begin(tmp_path / "run", config), kind, discretised_term)
+
+
+def test_that_the_bound_of_codes_is_one_of_numbers_and_not_of_pixels(tmp_path):
+    """−ln N(x_0; x̂_0, σ²) at t = 1, also far outside [−1, 1], where the outermost bins of pixels lie."""
+    pictures = write_pictures(tmp_path / "zoo", each=8)
+    code = autoencoder_of(pictures, tmp_path / "autoencoder")
+    config = coded_config(pictures, code, T=6, objective={"predict": "v", "variance": "vlb"})
     session = begin(tmp_path / "run", config)
+    assert float(session.batches.batch(0, 0, 24).x_0.abs().max()) > 1.5
+    is_the_bound(session, "v", continuous_term)
+
+
+def is_the_bound(session, kind, first):
+    """Each loss of L_vlb is its term of the bound, with this L_0."""
     batch, learner = session.batches.batch(0, 0, 24), session.learner
     losses = learner._result(batch).minimised.detach()
     tables, unet = learner.tables, copy.deepcopy(learner.unet).double()
@@ -133,7 +159,7 @@ def test_that_the_loss_of_l_vlb_is_the_bound_term_by_term(kind, pictures, tmp_pa
             return Prediction(kind, value, x_t, tables.alpha_bar_at(t)).x0_hat, variance
 
         x_0, noise = batch.x_0[i : i + 1].double(), batch.noise[i : i + 1].double()
-        expected = 6 * bits_per_dim(term(model, tables, t, x_0, noise), x_0.numel())
+        expected = 6 * bits_per_dim(term(model, tables, t, x_0, noise, first), x_0.numel())
         assert float(losses[i]) == pytest.approx(float(expected), rel=2e-3, abs=1e-5)
 
 

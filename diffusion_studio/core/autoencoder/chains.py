@@ -30,7 +30,7 @@ class Encoder(Protocol):
         """q(z_t|x). (B, d) → (B, n_t)"""
 
     def posterior(self, t: int, z: Tensor, x: Tensor) -> Normal:
-        """q(z_{t−1}|z_t, x), t ≥ 2. (B, n_t), (B, d) → (B, n_{t−1})"""
+        """q(z_{t−1}|z_t, x), t ≥ 2; x may be one row for all draws. (B, n_t), (B, d) → (B, n_{t−1})"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class GaussianChain:
         prior = before.matrices()
         across = step.weight @ prior  # (…, m, n)
         gain = torch.linalg.solve(across @ step.weight.T + step.matrix, across).mT  # (…, n, m)
-        mean = before.mean + (gain @ (z - step(before.mean).mean)[..., None])[..., 0]
+        mean = before.mean + _turned(gain, z - step(before.mean).mean)
         return Normal(mean, prior - gain @ across, True)
 
 
@@ -122,6 +122,11 @@ class Noising:
         of_z = float(tables.alpha[t]) ** 0.5 * (1 - earlier) / (1 - now)
         of_x = earlier**0.5 * float(tables.beta[t]) / (1 - now)
         return Normal(of_z * z + of_x * x, _number(tables.beta_tilde[t], x))
+
+
+def _turned(matrices: Tensor, rows: Tensor) -> Tensor:
+    """Rows through one matrix, or each through its own. (n, m) or (B, n, m), (B, m) → (B, n)"""
+    return rows @ matrices.mT if matrices.ndim == 2 else (matrices @ rows[..., None])[..., 0]
 
 
 def _number(value: Tensor | float, like: Tensor) -> Tensor:

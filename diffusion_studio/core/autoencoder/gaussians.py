@@ -56,6 +56,8 @@ class Normal:
         """KL(self ‖ other), closed form (Course proposition 1.5). nats (B,)"""
         if not self.whole and not other.whole:
             return gaussian_kl(self.mean - other.mean, self.covariance, other.covariance).sum(-1)
+        if not other.whole:
+            return self._kl_to_diagonal(other)
         mine, theirs = self.matrices(), other.matrices()
         root, own = torch.linalg.cholesky(theirs), torch.linalg.cholesky(mine)
         difference = torch.linalg.solve_triangular(root, (self.mean - other.mean)[..., None], upper=False)
@@ -67,9 +69,21 @@ class Normal:
         found: Tensor = 0.5 * (size - n) + _half_log_determinant(root) - _half_log_determinant(own)
         return found
 
+    def _kl_to_diagonal(self, other: Normal) -> Tensor:
+        """The same of a whole covariance and one of the diagonal alone, without a matrix for each row."""
+        difference = self.mean - other.mean
+        spread = other.covariance.expand_as(difference)
+        within = self.covariance.diagonal(dim1=-2, dim2=-1) + difference**2
+        own = _half_log_determinant(torch.linalg.cholesky(self.covariance))
+        return 0.5 * (within / spread - 1 + spread.log()).sum(-1) - own
+
     def matrices(self) -> Tensor:
-        """The covariance as matrices, (n, n) or (B, n, n)."""
-        return self.covariance if self.whole else torch.diag_embed(self.covariance.expand_as(self.mean))
+        """The covariance as matrices: (n, n) where it is the same for all rows, or (B, n, n)."""
+        if self.whole:
+            return self.covariance
+        differs = self.covariance.ndim > 1 and len(self.covariance) > 1
+        one = self.covariance if differs else self.covariance.reshape(-1)
+        return torch.diag_embed(one.expand_as(self.mean) if differs else one.expand(self.mean.shape[-1]))
 
 
 def _half_log_determinant(root: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from diffusion_studio.core.autoencoder.gaussians import kl_to_standard
 from diffusion_studio.core.autoencoder.principal import PrincipalComponents, subspace_angle
@@ -20,7 +21,8 @@ from diffusion_studio.models.autoencoder import HierarchyNetwork
 
 SHOWN, SCATTERED = 24, 600  # pictures beside their reconstructions; codes drawn as points
 EVERY, SHARE = 0.5, 0.01  # seconds between two looks, and the most of the time that they take
-MOST_FOR_PRINCIPAL = 1024  # pixels up to which the principal components are worked out
+MOST_FOR_PRINCIPAL = 1024  # numbers of an image up to which the principal components are worked out
+MOST_IMAGES = 20_000  # of which all are
 
 
 class Onlooker:
@@ -31,7 +33,9 @@ class Onlooker:
     """
 
     def __init__(self, images: ImageSet, numbers: NDArray[np.int64], seed: int) -> None:
-        self._seed, self._all = seed, images.images[numbers] if len(numbers) <= 20_000 else None
+        self._seed = seed
+        few = len(numbers) <= MOST_IMAGES and images.images[0].size <= MOST_FOR_PRINCIPAL
+        self._all = images.images[numbers] if few else None
         chosen = _even(numbers, SCATTERED)
         self._some, self._labels = images.images[chosen], images.labels[chosen]
         self._shown = _even(np.arange(len(chosen)), SHOWN)  # which of these
@@ -64,16 +68,11 @@ class Onlooker:
 
     def _codes(self, model: CodeModel) -> tuple[Floats, Floats]:
         """μ of some images, (n, k), and the KL of each latent, or level; a plain autoencoder has none."""
-        pixels = model.pixels(self._some)
+        generator = torch.Generator(model.device).manual_seed(self._seed)
         with torch.inference_mode():
-            mean, log_variance = model.network.encode(pixels)
-            if not isinstance(model.config, VAEConfig):
-                kl = mean[:0, 0]
-            elif isinstance(model.network, HierarchyNetwork):
-                generator = torch.Generator(model.device).manual_seed(self._seed)
-                kl = bound_terms(model.network, model.decoder, pixels, generator).kl.mean(0)
-            else:
-                kl = kl_to_standard(mean, log_variance).mean(0)
+            parts = [_code(model, part, generator) for part in model.parts(self._some)]
+            mean, kl = (torch.cat(each) for each in zip(*parts, strict=True))
+            kl = kl.mean(0) if isinstance(model.config, VAEConfig) else kl[:0, 0]
         return mean.cpu().numpy(), kl.cpu().numpy()
 
     def _angle(self, model: CodeModel) -> float:
@@ -91,6 +90,15 @@ class Onlooker:
         if self._parts is None:
             self._parts = PrincipalComponents.of(torch.from_numpy(images / 127.5 - 1))
         return self._parts
+
+
+def _code(model: CodeModel, images: NDArray[np.uint8], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """μ of images, (n, k), and the KL of each latent or level; of a plain autoencoder no one asks for it."""
+    pixels = model.pixels(images)
+    mean, log_variance = model.network.encode(pixels)
+    if isinstance(model.network, HierarchyNetwork):
+        return mean, bound_terms(model.network, model.decoder, pixels, generator).kl
+    return mean, kl_to_standard(mean, log_variance)
 
 
 def _even(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:

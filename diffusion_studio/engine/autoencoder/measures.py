@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion_studio.core.autoencoder.gaussians import Normal
-from diffusion_studio.core.autoencoder.gradients import gradients
+from diffusion_studio.core.autoencoder.gradients import Gradients, gradients
 from diffusion_studio.core.autoencoder.hierarchy import by_posterior, over_triples, plain
 from diffusion_studio.core.autoencoder.weighted import importance_weighted
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
-from diffusion_studio.engine.autoencoder.bound import bound_terms
-from diffusion_studio.engine.autoencoder.model import CodeModel
+from diffusion_studio.engine.autoencoder.bound import BoundTerms, bound_terms
+from diffusion_studio.engine.autoencoder.model import CodeModel, Heed, go_on
 from diffusion_studio.engine.files.figures import Figure
 from diffusion_studio.engine.runs.autoencoder_config import VAEConfig
 from diffusion_studio.models.autoencoder import HierarchyNetwork
 
 ACTIVE = 0.02  # nats of KL from which a latent counts as active
-_AT_ONCE = 64  # images
+_AT_ONCE, _DRAWS = 64, 8  # images that are measured together, draws of z of each for both terms
+_WITH_GRADIENTS = 4  # how many times as much memory an image takes whose gradient is wanted
 
 
 @dataclass(frozen=True)
@@ -71,19 +72,32 @@ def measure(
     bits = math.log(2) * images[0].size
     squares: list[Tensor] = []
     rows: list[tuple[Tensor, Tensor, Tensor]] = []  # reconstruction, KL, ln p(x) of each image
-    for start in range(0, len(images), _AT_ONCE):
-        part = images[start : start + _AT_ONCE]
+    together = min(_AT_ONCE, model.at_once)
+    for start in range(0, len(images), together):
+        part = images[start : start + together]
         with torch.inference_mode():
             x = model.pixels(part)
             out = model.decoder.image(model.network.decode(model.network.encode(x)[0]))
             squares.append(((out - x) ** 2).flatten(1).mean(1))
             if isinstance(model.config, VAEConfig):
-                terms = bound_terms(model.network, model.decoder, x, generator, 8, exact_bins=True)
+                terms = _both_terms(model, x, generator)
                 known = importance_weighted(log_weights(model, part, draws, generator))
                 rows.append((terms.reconstruction, terms.kl, known))
-        yield min(start + _AT_ONCE, len(images)), len(images)
+        yield start + len(part), len(images)
     error = float(torch.cat(squares).mean())
     yield _report(model, rows, error, bits, draws, images)
+
+
+def _both_terms(model: CodeModel, x: Tensor, generator: torch.Generator) -> BoundTerms:
+    """Both terms of the bound from several draws of z, of so many at a time as there is room for."""
+    each = min(_DRAWS, max(1, model.at_once // len(x)))
+    counts = [min(each, _DRAWS - done) for done in range(0, _DRAWS, each)]
+    found = [bound_terms(model.network, model.decoder, x, generator, n, exact_bins=True) for n in counts]
+    shares = [n / _DRAWS for n in counts]
+    return BoundTerms(
+        torch.stack([part.reconstruction * share for part, share in zip(found, shares, strict=True)]).sum(0),
+        torch.stack([part.kl * share for part, share in zip(found, shares, strict=True)]).sum(0),
+    )
 
 
 def _report(
@@ -140,8 +154,11 @@ class Scatter:
     posterior: tuple[float, float]
 
 
-def scatter(model: CodeModel, image: NDArray[np.uint8], draws: int, seed: int) -> Scatter:
+def scatter(model: CodeModel, image: NDArray[np.uint8], draws: int, seed: int, heed: Heed = go_on) -> Scatter:
     """How much the decompositions of a hierarchy's bound vary from draw to draw.
+
+    The image is one row for all draws, so that what depends on it alone is worked out once: a covariance of
+    two levels is as large as both of them multiplied.
 
     Args:
         image: (C, H, W).
@@ -155,23 +172,28 @@ def scatter(model: CodeModel, image: NDArray[np.uint8], draws: int, seed: int) -
     generator = torch.Generator().manual_seed(seed)
 
     def noise(t: int, q: Normal) -> Tensor:
-        return torch.randn(q.mean.shape, generator=generator).double()
+        return torch.randn((draws, q.mean.shape[1]), generator=generator).double()
 
     network = copy.deepcopy(network).cpu().double()  # not every device knows such numbers
     with torch.inference_mode():
-        x = model.pixels(image[None]).cpu().double().expand(draws, -1, -1, -1).flatten(1)
+        x = model.pixels(image[None]).cpu().double().flatten(1)
         found = network.hierarchy(lambda p, out: model.decoder.log_density(p, out, network.log_variance))
         states = found.draw(x, noise)
-        totals = (
-            plain(found, x, states),
-            over_triples(found, x, states).total,
-            by_posterior(found, x, states).total,
-        )
+        known = []  # ln p(x|z_1), which all three ask for
+        for z in torch.split(states[0], model.at_once):
+            heed()
+            known.append(found.log_likelihood(x, z))
+        likelihood = torch.cat(known)
+        found = replace(found, log_likelihood=lambda x, z: likelihood)
+        totals = []
+        for way in (plain, lambda *of: over_triples(*of).total, lambda *of: by_posterior(*of).total):
+            heed()
+            totals.append(way(found, x, states))
     return Scatter(*((float(total.mean()), float(total.std())) for total in totals))
 
 
 def gradient_variances(
-    model: CodeModel, image: NDArray[np.uint8], draws: int, seed: int
+    model: CodeModel, image: NDArray[np.uint8], draws: int, seed: int, heed: Heed = go_on
 ) -> tuple[float, float]:
     """The variance of one draw of ∇ E_q ln p(x|z): through the draw, and by the score function.
 
@@ -187,4 +209,9 @@ def gradient_variances(
     def f(z: Tensor) -> Tensor:
         return model.decoder.log_density(x, model.network.decode(z), model.network.log_variance)
 
-    return gradients(f, mean, log_variance, noise).variances
+    found = []
+    for part in torch.split(noise, max(1, model.at_once // _WITH_GRADIENTS)):
+        heed()
+        found.append(gradients(f, mean, log_variance, part))
+    through, score = ([getattr(each, name) for each in found] for name in ("reparameterised", "score"))
+    return Gradients(torch.cat(through), torch.cat(score)).variances

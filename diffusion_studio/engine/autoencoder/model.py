@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,12 +21,18 @@ from diffusion_studio.engine.runs.checkpoints import checkpoint_step, read_tenso
 from diffusion_studio.engine.runs.fitness import check_finite, check_shapes, stored_shapes
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.models.autoencoder import CodeNetwork, HierarchyNetwork, Shape
+from diffusion_studio.models.code import PIXELS_AT_ONCE
 
 AVERAGE = "network.safetensors"  # in a checkpoint: what is shown and kept
-_AT_ONCE = 512  # images that go through the network together
 T = TypeVar("T", bound=np.generic)
 Floats = NDArray[np.float32]
 Pictures = NDArray[np.uint8]
+Heed = Callable[[], None]
+"""Called between two parts of a work; what it raises ends it."""
+
+
+def go_on() -> None:
+    """Heeds nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,27 +67,40 @@ class CodeModel:
     def device(self) -> torch.device:
         return self.network.log_variance.device
 
+    @property
+    def at_once(self) -> int:
+        """How many images go through the network together, so that memory does not grow with their size."""
+        return max(1, PIXELS_AT_ONCE // (self.shape[1] * self.shape[2]))
+
+    def parts(self, values: NDArray[T]) -> list[NDArray[T]]:
+        """Images, or codes, so many at a time. (n, …)"""
+        most = self.at_once
+        return [values[i : i + most] for i in range(0, max(len(values), 1), most)]
+
     def codes(self, images: NDArray[np.uint8]) -> Floats:
         """μ of each image. uint8 (n, C, H, W) → (n, k)"""
         with torch.inference_mode():
-            parts = [self.network.encode(self.pixels(part))[0].cpu().numpy() for part in _parts(images)]
+            parts = [self.network.encode(self.pixels(part))[0].cpu().numpy() for part in self.parts(images)]
         found: Floats = np.concatenate(parts)
         return found
 
-    def decoded(self, codes: NDArray[np.floating]) -> Pictures:
+    def decoded(self, codes: NDArray[np.floating], heed: Heed = go_on) -> Pictures:
         """The pictures of codes. (n, k) → uint8 (n, H, W, C)"""
-        with torch.inference_mode():
-            parts = [self._pictures(torch.from_numpy(np.asarray(p, np.float32))) for p in _parts(codes)]
-        found: Pictures = np.concatenate(parts)
-        return found
+        found = []
+        for part in self.parts(codes):
+            heed()
+            with torch.inference_mode():
+                found.append(self._pictures(torch.from_numpy(np.asarray(part, np.float32))))
+        pictures: Pictures = np.concatenate(found)
+        return pictures
 
     def reconstructed(self, images: NDArray[np.uint8]) -> Pictures:
         """Images through the code and back. uint8 (n, C, H, W) → (n, H, W, C)"""
         return self.decoded(self.codes(images))
 
-    def samples(self, count: int, seed: int) -> Pictures:
+    def samples(self, count: int, seed: int, heed: Heed = go_on) -> Pictures:
         """The means of p(x|z) for z from the prior. uint8 (count, H, W, C)"""
-        return self.decoded(self.drawn(count, seed))
+        return self.decoded(self.drawn(count, seed), heed)
 
     def drawn(self, count: int, seed: int) -> Floats:
         """z from the prior. (count, k)"""
@@ -105,10 +125,6 @@ class CodeModel:
         out = self.decoder.image(self.network.decode(z.to(self.device)))
         found: Pictures = to_uint8(out.cpu().numpy()).transpose(0, 2, 3, 1)
         return found
-
-
-def _parts(values: NDArray[T]) -> list[NDArray[T]]:
-    return [values[i : i + _AT_ONCE] for i in range(0, max(len(values), 1), _AT_ONCE)]
 
 
 def open_model(path: Path, device: torch.device) -> CodeModel:

@@ -98,7 +98,10 @@ def evaluate_code(
                 yield events.Preparing(tr("measuring the bound"), *found)
     if spec.quality:
         yield events.Preparing(tr("drawing samples"), 0, 0)
-        done = replace(done, quality=_quality(model, data, spec))
+        try:
+            done = replace(done, quality=_quality(model, data, spec, control))
+        except Cancelled:
+            return
     keep(run, done.to_dict(), partial(read_code_evaluation, run))
     yield CodeEvaluated(done, notes)
 
@@ -110,8 +113,18 @@ def _beside(report: CodeReport, data: RunData, chosen: NDArray[np.uint8]) -> Yar
     return yardsticks(data.images.images, chosen, data.trained)
 
 
-def _quality(model: CodeModel, data: RunData, spec: EvaluationSpec) -> Quality:
-    samples = model.samples(spec.samples, spec.seed).transpose(0, 3, 1, 2)
+def _quality(model: CodeModel, data: RunData, spec: EvaluationSpec, control: Control) -> Quality:
+    """What samples say.
+
+    Raises:
+        Cancelled: it was stopped.
+    """
+
+    def heed() -> None:
+        if control.stopped:
+            raise Cancelled
+
+    samples = model.samples(spec.samples, spec.seed, heed).transpose(0, 3, 1, 2)
     return QualitySpace(data.images.images, data.trained).measure(samples)
 
 

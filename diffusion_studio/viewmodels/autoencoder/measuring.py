@@ -10,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.words import tr
+from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.autoencoder.measures import (
     CodeReport,
@@ -157,14 +158,18 @@ class Measuring(QObject):
 
 def _measured(model: CodeModel, images: ImageSet, control: Control) -> Iterator[events.Event]:
     some = images.images[:: max(1, images.count // IMAGES)][:IMAGES]
-    varies = isinstance(model.config, VAEConfig)
-    plain = varies and not isinstance(model.config, HVAEConfig)
-    for found in measure(model, some, WEIGHTED, 0):
+    levels = isinstance(model.config, HVAEConfig)
+    plain = isinstance(model.config, VAEConfig) and not levels
+
+    def heed() -> None:
         if control.stopped:
-            return
+            raise Cancelled
+
+    for found in measure(model, some, WEIGHTED, 0):
+        heed()
         if isinstance(found, CodeReport):
-            gradients = gradient_variances(model, some[0], DRAWS, 0) if plain else None
-            spread = scatter(model, some[0], DRAWS, 0) if isinstance(model.config, HVAEConfig) else None
+            gradients = gradient_variances(model, some[0], DRAWS, 0, heed) if plain else None
+            spread = scatter(model, some[0], DRAWS, 0, heed) if levels else None
             yield _Measured(found, gradients, spread, _stage(model, images, found))
         else:
             yield events.Preparing(tr("Images measured"), *found)

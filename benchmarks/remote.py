@@ -184,7 +184,7 @@ def tried(rows: Rows, what: str, do: Callable[[], object], expected: str = "") -
 def folder(place: Path, name: str) -> Path:
     made = place / "there" / name
     (made / "samples").mkdir(parents=True)
-    (made / "config.json").write_text(name)
+    (made / "config.json").write_text('{"schema": 1}')
     (made / "samples" / "step ü.png").write_text("picture")
     return made
 
@@ -247,6 +247,9 @@ def nothing_there(rows: Rows, place: Path, server: Server) -> None:
     no = server.at(place / "nothing" / "photos")
     tried(rows, "no such folder", lambda: no.mirror(place / "no"), "There is no folder /.*/photos on .*")
     tried(rows, "the same, asked to pause", lambda: no.touch("pause"), "There is no folder /.*/photos on .*")
+    above, sentence = server.at(place / "there"), "The folder /.*/there on .* is not a run: .*"
+    tried(rows, "a folder that is no run", lambda: above.mirror(place / "no"), sentence)
+    assert not any((place / "no").iterdir()), "something of it was copied"
     programs = place / "nearly-none"
     programs.mkdir()
     (programs / "sh").symlink_to("/bin/sh")

@@ -32,7 +32,8 @@ _LOOKS = 600  # a fifth of a second each: a training that is begun there may say
 _APART = (10, 12, 30, 35, 255)  # what ssh, and rsync over it, end with where the connection is none
 _VANISHED = 24  # of rsync: a file was replaced while it was copied, which a training does all the time
 _FREE = 97  # what a command there ends with, where nobody holds a lock
-_NO_FOLDER, _NO_PROGRAM = "(no such folder)", "(no such program)"  # said by the commands that are sent there
+_NO_FOLDER, _NO_PROGRAM, _NO_RUN = "(no such folder)", "(no such program)", "(no run)"  # said by what is sent
+_IS_RUN = f"[ -f config.json ] && {{ [ -d checkpoints ] || grep -q '\"schema\"' config.json; }}"
 _REFUSED = re.compile(r"permission denied \((?P<ways>[a-z,-]+)\)|(?P<many>too many authentication failures)")
 _HERE = re.compile(
     r"^rsync: \[(?:receiver|generator)\].*(?:failed|failed on .*?): (?P<why>[^:]+) \(\d+\)$", re.I | re.M
@@ -76,7 +77,7 @@ class Remote:
         """
         found = _ADDRESS.fullmatch(address.strip())
         path = unquote(found["path"]).rstrip("/") if found else ""
-        if found is None or not path or "\0" in path or "\n" in path:
+        if found is None or not path or "\0" in path or "\n" in path or _is_no_name(path):
             raise Refused(
                 tr(
                     "{address} is no address of a run: it looks like {example}.",
@@ -158,17 +159,18 @@ class Remote:
         )
 
     def mirror(self, to: Path, without: Sequence[str] = (), cancelled: Stop = never) -> None:
-        """Makes a folder here like the one there; what is gone there stays, and links are passed over.
+        """Makes a folder here like the run there; what is gone there stays, and links are passed over.
 
         Args:
             without: patterns of names that are left out.
 
         Raises:
-            Refused: as `do`, or it cannot be written here.
+            Refused: as `do`, or it is no run (nothing of it is copied), or it cannot be written here.
         """
         with contextlib.suppress(OSError):  # rsync says why
             to.mkdir(parents=True, exist_ok=True)
-        there = f'{self._enter}; {_needs("rsync")}; exec rsync "$@"'  # so nobody reads a pattern in the path
+        is_run = f"{{ {_IS_RUN}; }} || {{ echo '{_NO_RUN}' >&2; exit 1; }}"
+        there = f'{self._enter}; {is_run}; {_needs("rsync")}; exec rsync "$@"'  # no pattern is read in the path
         left_out = [f"--exclude={pattern}" for pattern in without]
         where = [
             "-e",
@@ -197,6 +199,12 @@ class Remote:
         lowered = said.casefold()
         if _NO_FOLDER in said:
             return tr("There is no folder {path} on {host}.", path=self.path, host=self.host)
+        if _NO_RUN in said:
+            return tr(
+                "The folder {path} on {host} is not a run: name the one in which its config.json lies.",
+                path=self.path,
+                host=self.host,
+            )
         if _NO_PROGRAM in said:
             missing = said.partition(_NO_PROGRAM)[2].split()[0]
             return tr(
@@ -253,6 +261,11 @@ class Remote:
             host=self.host,
             give=give,
         )
+
+
+def _is_no_name(path: str) -> bool:
+    """Whether a path ends in what is no name of its own, so that nothing could be kept under it here."""
+    return path.rpartition("/")[2] in (".", "..")
 
 
 def _needs(program: str) -> str:

@@ -53,7 +53,8 @@ def test_that_an_address_is_host_port_and_path(address: str, expected: Remote) -
     "address",
     ["", "server:/runs", "ssh://", "ssh://server", "ssh://server/", "ssh://-oProxyCommand=x/runs",
      "ssh://server/a\nb", "ssh://server/a%0Ab", "ssh://server/a%00b", "ssh://me@-x/runs",
-     "ssh://server:port/a", "ssh://-Fmine@server/runs", "ssh://ser ver/a", "ssh://$(x)/a"],
+     "ssh://server:port/a", "ssh://-Fmine@server/runs", "ssh://ser ver/a", "ssh://$(x)/a",
+     "ssh://server/runs/..", "ssh://server/~/..", "ssh://server/a/./", "ssh://server/a%2F..", "ssh://server/."],
 )  # fmt: skip
 def test_that_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(Refused, match="is no address of a run: it looks like ssh://"):
@@ -73,11 +74,25 @@ def test_that_a_folder_is_mirrored_without_what_is_left_out(
     assert not Path(there.path, "stop").exists()
 
 
+@pytest.mark.parametrize("config", ["", '{"model_type": "other"}'])
+def test_that_nothing_is_copied_of_a_folder_that_is_no_run(
+    config: str, machine: Machine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "there" / "home"
+    (folder / "photos").mkdir(parents=True)
+    (folder / "private").write_text("a key")
+    if config:  # of another program
+        (folder / "config.json").write_text(config)
+    with pytest.raises(Refused, match="The folder .*home on server is not a run: name the one in which"):
+        Remote.at(f"ssh://server{folder}").mirror(tmp_path / "here")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
 def test_that_any_name_of_a_folder_is_taken_as_it_is(machine: Machine, tmp_path: Path) -> None:
     name = "-~ it's “q\" ü [x] *?$(touch oops);&`x`\\"
     folder = tmp_path / "there" / name
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text("of it")
+    (folder / "config.json").write_text('{"schema": 1}')
     remote = Remote.at(f"ssh://server{folder}")
     remote.touch("pause")
     remote.mirror(tmp_path / "here")

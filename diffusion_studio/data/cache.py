@@ -15,23 +15,26 @@ import stat
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import numpy as np
 from numpy.typing import NDArray
 
+from diffusion_studio.data.errors import Cancelled, DataError
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8
 
 VERSION = 8  # of the layout and of the way images are decoded
-CAPACITY = 5 * 2**30  # bytes kept in all
+LEAST = 5 * 2**30  # bytes that a cache may take, however large its disk is
+ROOM = 2**30  # bytes that are left to others on a disk that is full
+RECENT = 7 * 24 * 3600.0  # seconds: what was used since then stays, as far as there is room
 IN_MEMORY = 2**30  # bytes up to which a set is read into memory
 MOST_INDEX = 2**30  # bytes: names of some millions of images
 IMAGES, INDEX = "images.raw", "index.json"
-NOTE = "unfinished.json"  # beside the pixels: how far a reading came that was cancelled
+NOTE = "unfinished.json"  # beside the pixels: how far a reading came that was cancelled or killed
 _TEMPORARY = "tmp-"
 _STALE_SECONDS = 24 * 3600.0
 
@@ -132,6 +135,7 @@ def draft(root: Path, key: str) -> Iterator[Path]:
         folder = root / f"{_TEMPORARY}{key}"
         folder.mkdir(exist_ok=True)
         try:
+            os.utime(folder)  # one that is taken up again is not abandoned
             yield folder
         finally:
             if not (folder / NOTE).exists():
@@ -152,11 +156,13 @@ def write_index(folder: Path, images: ImageSet) -> None:
 
 
 def publish(folder: Path, final: Path) -> None:
-    """Give a finished draft its name, in place of a damaged set of that name.
+    """Give a finished draft its name, in place of a damaged set of that name; a whole one stays.
 
     Raises:
         OSError: the cache cannot be written, or another program holds the old set.
     """
+    if read(final, "", "") is not None:  # another process was faster, and perhaps it is in use
+        return
     shutil.rmtree(final, ignore_errors=True)
     folder.rename(final)
 
@@ -179,22 +185,44 @@ def _index(images: ImageSet) -> dict[str, Any]:
     }
 
 
-def prune(root: Path, keep: Path, capacity: int | None = None) -> None:
-    """Remove abandoned drafts, and the sets unused for longest until the rest fits `capacity` bytes.
+Kept = tuple[float, Path, int]  # when it was used last, where it is, its bytes
 
-    `keep` stays. What cannot be removed (another program holds it) is left.
+
+def prune(root: Path, keep: Path | None = None, needed: int = 0) -> None:
+    """Remove abandoned drafts, and the sets that have to go.
+
+    What cannot be removed (another program holds it) is left.
     """
-    allowed = CAPACITY if capacity is None else capacity
     with contextlib.suppress(OSError):
-        for folder, size in _by_last_use(root):
-            allowed -= size
-            if allowed < 0 and folder != keep:
-                shutil.rmtree(folder, ignore_errors=True)
+        sets, free = _sets(root), shutil.disk_usage(root).free
+        for folder in leaving(sets, free, time.time(), keep, needed):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _by_last_use(root: Path) -> list[tuple[Path, int]]:
-    """Each set with its bytes, the one used last first."""
-    used: list[tuple[float, Path, int]] = []
+def leaving(
+    kept: list[Kept], free: int, now: float, keep: Path | None = None, needed: int = 0
+) -> Iterator[Path]:
+    """What of a cache has to go, the part unused for longest first.
+
+    A cache may take `LEAST` bytes, or half of what is free and its own where that is more. What was used
+    lately goes only where the disk is full: `ROOM` is not free any more, nor as much as the cache takes.
+
+    Args:
+        free: bytes of the disk.
+        keep: stays.
+        needed: bytes that are about to be written; nothing goes for what does not fit the disk anyway.
+    """
+    taken = sum(size for _, _, size in kept)
+    left = free - needed if needed <= free + taken else free
+    for used, path, size in sorted(kept):
+        is_full, is_old = left < min(ROOM, taken), now - used > RECENT
+        if path != keep and (is_full or (is_old and taken > max(LEAST, (left + taken) // 2))):
+            yield path
+            left, taken = left + size, taken - size
+
+
+def _sets(root: Path) -> list[Kept]:
+    used: list[Kept] = []
     for folder in root.iterdir():
         with contextlib.suppress(OSError):
             if folder.name.startswith(_TEMPORARY):
@@ -203,7 +231,7 @@ def _by_last_use(root: Path) -> list[tuple[Path, int]]:
             elif (folder / INDEX).exists():
                 size = sum(path.stat().st_size for path in folder.iterdir())
                 used.append(((folder / INDEX).stat().st_mtime, folder, size))
-    return [(folder, size) for _, folder, size in sorted(used, reverse=True)]
+    return used
 
 
 def _unlink(path: Path) -> None:
@@ -234,7 +262,7 @@ def keep_one_channel(path: Path, count: int, side: int) -> None:
     narrow.replace(path)
 
 
-# --- a reading that was cancelled --------------------------------------------------------------------------
+# --- a reading that was cancelled or killed ----------------------------------------------------------------
 
 
 @dataclass
@@ -255,19 +283,70 @@ class Decoded:
         """How many files were read, well or not."""
         return len(self.files) + len(self.skipped)
 
+    def since(self, told: dict[str, int]) -> Decoded:
+        """With no more of each list than what came after so many."""
+        return replace(self, **{name: getattr(self, name)[told.get(name, 0) :] for name in _LISTS})
 
-def keep_note(folder: Path, decoded: Decoded) -> None:
-    """Notes how far a reading has come, whose pixels are on disk.
+    def add(self, new: Decoded) -> None:
+        """What came after it, from `since`."""
+        for name, value in vars(new).items():
+            if name in _LISTS:
+                getattr(self, name).extend(value)
+            else:
+                setattr(self, name, value)
+
+    def told(self) -> dict[str, int]:
+        """How much there is of each list."""
+        return {name: len(getattr(self, name)) for name in _LISTS}
+
+
+_LISTS = ("files", "sizes", "skipped", "clear", "several")
+
+
+@contextlib.contextmanager
+def noted(folder: Path, decoded: Decoded, pixels: BinaryIO) -> Iterator[Callable[[], None]]:
+    """A reading into a folder; what it gives notes how far the reading has come, and can be called often.
 
     Raises:
         OSError: it cannot be written.
     """
-    draft = folder / f"{NOTE}.draft"
-    with draft.open("w", encoding="ascii") as file:
-        json.dump(asdict(decoded), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / NOTE)
+    note = _Note(folder, decoded, pixels)
+    try:
+        yield note.keep
+    except (Cancelled, KeyboardInterrupt):
+        note.keep()
+        raise
+    except (OSError, DataError):
+        note.forget()
+        raise
+    pixels.flush()
+    os.fsync(pixels.fileno())
+    note.forget()
+
+
+class _Note:
+    """A line for each time, of what was new then: a million names are not written again and again."""
+
+    def __init__(self, folder: Path, decoded: Decoded, pixels: BinaryIO) -> None:
+        self._folder, self._decoded, self._pixels = folder, decoded, pixels
+        self._told: dict[str, int] = {}  # nothing: the first line is of all, in place of older lines
+
+    def keep(self) -> None:
+        self._pixels.flush()
+        os.fsync(self._pixels.fileno())  # never less than what is noted
+        path = self._folder / (NOTE if self._told else f"{NOTE}.draft")
+        with path.open("a" if self._told else "w", encoding="ascii") as file:
+            json.dump(asdict(self._decoded.since(self._told)), file)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if not self._told:
+            path.replace(self._folder / NOTE)
+        self._told = self._decoded.told()
+        os.utime(self._folder)  # it is not abandoned
+
+    def forget(self) -> None:
+        (self._folder / NOTE).unlink(missing_ok=True)
 
 
 def taken_up(folder: Path, pixels: Path, each: int) -> Decoded:
@@ -278,15 +357,29 @@ def taken_up(folder: Path, pixels: Path, each: int) -> Decoded:
         each: bytes of a picture.
     """
     try:
-        found = _decoded(json.loads((folder / NOTE).read_bytes()))
         with pixels.open("r+b") as file:
-            if os.fstat(file.fileno()).st_size >= each * len(found.files):
-                file.truncate(each * len(found.files))
-                return found
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    pixels.write_bytes(b"")
-    return Decoded()
+            found = _noted(folder / NOTE, os.fstat(file.fileno()).st_size // each)
+            file.truncate(each * len(found.files))
+            return found
+    except OSError:
+        pixels.write_bytes(b"")
+        return Decoded()
+
+
+def _noted(note: Path, pictures: int) -> Decoded:
+    """What its lines say up to one that is damaged, or whose pictures are not all there.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = Decoded()
+    with note.open("rb") as lines, contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+        for line in lines:
+            new = _decoded(json.loads(line))
+            if len(found.files) + len(new.files) > pictures:
+                break
+            found.add(new)
+    return found
 
 
 def _decoded(said: dict[str, Any]) -> Decoded:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from diffusion_studio.core.words import plural, tr
 from diffusion_studio.data import cache
-from diffusion_studio.data.cache import NOTE, Decoded, keep_note, taken_up
+from diffusion_studio.data.cache import Decoded, noted, taken_up
 from diffusion_studio.data.decode import Frame, Picture, decode, native_side
 from diffusion_studio.data.digits import digits
 from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnImage
@@ -37,6 +37,7 @@ Progress = Callable[[int, int], None]
 NEARLY_BLACK = 16  # of 255: white of 12 bits in 16
 _TABLE = re.compile(r"\.(csv|tsv|jsonl|parquet|arrow|xlsx?)$|(^|/)(metadata|labels)\.json$", re.IGNORECASE)
 _INTERVAL = 1 / 30  # seconds between two reports of progress
+_NOTE_EVERY = 1024  # files: a reading that is killed loses no more
 
 
 def load(
@@ -164,7 +165,8 @@ class _Build:
     def layout(self) -> Layout:
         return layout_of([*self.listing.pictures])
 
-    def _names(self) -> list[str]:
+    @cached_property
+    def names(self) -> list[str]:
         """The files of the part; what is no picture by its name is reported with what is trained on."""
         of_part = self.layout.part
         left_out = set(self.listing.pictures) - of_part.keys()
@@ -172,23 +174,17 @@ class _Build:
         return [name for name in names if of_part.get(name, "train") == self.part]
 
     def in_folder(self, folder: Path) -> ImageSet:
-        """Decode into the folder of a cache draft, from where an earlier reading was cancelled.
+        """Decode into the folder of a cache draft, from where an earlier reading was cancelled or killed.
 
         Raises:
             OSError: it cannot be written.
         """
         path, side = folder / cache.IMAGES, self.spec.side
-        decoded = taken_up(folder, path, self._decoded_channels * side * side)
-        with path.open("ab") as file:
-            try:
-                self._decode_into(file, decoded)
-            except (Cancelled, KeyboardInterrupt):
-                file.flush()
-                keep_note(folder, decoded)
-                raise
-            file.flush()
-            os.fsync(file.fileno())
-        (folder / NOTE).unlink(missing_ok=True)
+        each = self._decoded_channels * side * side
+        decoded = taken_up(folder, path, each)
+        cache.prune(folder.parent, needed=each * (len(self.names) - decoded.done))
+        with path.open("ab") as file, noted(folder, decoded, file) as note:
+            self._decode_into(file, decoded, note)
         channels = self._channels(decoded)
         if channels < self._decoded_channels:
             cache.keep_one_channel(path, len(decoded.files), side)
@@ -197,7 +193,7 @@ class _Build:
 
     def in_memory(self) -> ImageSet:
         memory, side, decoded = io.BytesIO(), self.spec.side, Decoded()
-        self._decode_into(memory, decoded)
+        self._decode_into(memory, decoded, lambda: None)
         raw = np.frombuffer(memory.getbuffer(), np.uint8).reshape(-1, self._decoded_channels, side, side)
         return self._image_set(decoded, np.ascontiguousarray(raw[:, : self._channels(decoded)]))
 
@@ -208,10 +204,10 @@ class _Build:
     def _channels(self, decoded: Decoded) -> int:
         return self.spec.channels or (1 if decoded.grey else 3)
 
-    def _decode_into(self, sink: BinaryIO, decoded: Decoded) -> None:
+    def _decode_into(self, sink: BinaryIO, decoded: Decoded, note: Callable[[], None]) -> None:
         """Decode all files in order but those that are known, and append the pixels (C, H, W) of each."""
         frame = Frame(self.spec.side, self._decoded_channels, self.spec.fit, self.spec.background_rgb)
-        root, names = self.listing.root, self._names()
+        root, names = self.listing.root, self.names
         workers, before = os.cpu_count() or 1, decoded.done
         pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         try:
@@ -221,6 +217,8 @@ class _Build:
                     raise Cancelled
                 _record(decoded, name, outcome, sink)
                 self.progress(done, len(names))
+                if done % _NOTE_EVERY == 0:
+                    note()
         finally:
             pool.shutdown(cancel_futures=True)
         self._report_rest(decoded)

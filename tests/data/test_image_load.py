@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -217,7 +218,7 @@ def test_that_some_images_of_a_map_are_a_map_and_no_file_stays(
     assert some.fingerprint == fingerprint_of(mapped.images, some.labels, some.class_names, numbers)
 
 
-def test_that_the_sets_used_last_are_kept(photos: Path, store: Path) -> None:
+def test_that_the_sets_used_last_are_kept(photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, resolution in enumerate((4, 8, 12)):
         load(spec_of(photos, resolution=resolution), store)
         for index in store.glob("*/index.json"):
@@ -228,9 +229,57 @@ def test_that_the_sets_used_last_are_kept(photos: Path, store: Path) -> None:
     (store / "tmp-fresh").mkdir()
     (store / "tmp-old").mkdir()
     os.utime(store / "tmp-old", (1, 1))
-    size = sum(path.stat().st_size for path in folders[4].iterdir())
-    cache.prune(store, keep=folders[8], capacity=size)
+    size = sum(path.stat().st_size for side in (4, 8) for path in folders[side].iterdir())
+    monkeypatch.setattr(cache, "LEAST", size)
+    monkeypatch.setattr(cache, "ROOM", 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    cache.prune(store, keep=folders[8])
     assert set(store.iterdir()) == {folders[4], folders[8], store / "tmp-fresh"}
+
+
+GB, DAY = 10**9, 24 * 3600.0
+SMALL, BIG, LATE = Path("small"), Path("big"), Path("late")
+
+
+@pytest.mark.parametrize(
+    ("free", "needed", "keep", "gone"),
+    [
+        (100 * GB, 0, None, []),  # a large disk: all have room
+        (13 * GB, 0, None, []),  # just so
+        (12 * GB, 0, None, [SMALL]),  # more than half, so what was unused for weeks goes
+        (2 * GB, 0, None, [SMALL]),  # and nothing that was used this week
+        (0, 0, None, [SMALL, BIG]),  # a full disk
+        (0, 0, BIG, [SMALL, LATE]),
+        (100 * GB, 100 * GB, None, [SMALL, BIG]),  # or one that will be
+        (100 * GB, 999 * GB, None, []),  # nothing helps
+    ],
+)
+def test_that_sets_go_where_the_disk_has_no_room_for_them(
+    free: int, needed: int, keep: Path | None, gone: list[Path]
+) -> None:
+    now = 100 * DAY
+    kept = [(now, LATE, GB // 2), (now - 30 * DAY, SMALL, GB // 5), (now - 6 * DAY, BIG, 123 * GB // 10)]
+    assert [*cache.leaving(kept, free, now, keep, needed)] == gone
+
+
+def test_that_five_gigabytes_may_be_kept_on_a_small_disk() -> None:
+    kept = [(0.0, SMALL, 2 * GB), (1.0, BIG, 3 * GB)]
+    assert [*cache.leaving(kept, 2 * GB, 99 * DAY)] == []
+    assert [*cache.leaving([*kept, (2.0, LATE, 3 * GB)], 2 * GB, 99 * DAY)] == [SMALL, BIG]
+
+
+def test_that_a_set_that_another_process_has_published_stays(photos: Path, store: Path) -> None:
+    before = load(spec_of(photos), store)
+    (final,) = store.iterdir()
+    draft = store / "tmp-late"
+    shutil.copytree(final, draft)
+    (draft / "later").touch()
+    cache.publish(draft, final)
+    assert not (final / "later").exists()
+    damage_short(final)
+    cache.publish(draft, final)
+    assert (final / "later").exists()
+    assert same(load(spec_of(photos), store), before)
 
 
 def test_that_grey_is_found_by_the_pixels(photos: Path, store: Path) -> None:
@@ -332,6 +381,59 @@ def test_that_a_cancelled_reading_goes_on_where_it_was(
     assert [folder.name for folder in store.iterdir() if folder.is_dir()] == [
         folder.name for folder in store.with_name("other").iterdir() if folder.is_dir()
     ]
+
+
+def copying(store: Path, to: Path, at: int) -> Callable[[], bool]:
+    """What a killed process leaves on disk when it was asked so often."""
+    asked = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        if len(asked) == at:
+            shutil.copytree(store, to)
+        return False
+
+    return cancelled
+
+
+@pytest.mark.parametrize("half", [b"", b'{"files": ["b/0'])
+@pytest.mark.parametrize(("done", "known"), [(1, 0), (3, 2), (6, 6)])
+def test_that_a_reading_that_was_killed_goes_on_from_its_last_note(
+    done: int, known: int, half: bytes, photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "a" / "broken.png").write_bytes(b"")
+    monkeypatch.setattr(loading, "_NOTE_EVERY", 2)
+    left = store.with_name("left")
+    whole = load(spec_of(photos), store, cancelled=copying(store, left, 4 + done))
+    for note in left.glob(f"tmp-*/{NOTE}"):
+        note.write_bytes(note.read_bytes() + half)
+    decode, read = loading.decode, []
+
+    def counted(path: Path, frame: object) -> object:
+        read.append(path.name)
+        return decode(path, frame)
+
+    monkeypatch.setattr(loading, "decode", counted)
+    assert same(load(spec_of(photos), left), whole)
+    assert len(read) == 7 - known
+    assert not [*left.glob("tmp-*")]
+
+
+def test_that_a_disk_that_fills_up_in_the_middle_is_left_as_it_was(
+    photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_NOTE_EVERY", 2)
+    record, read = loading._record, []
+
+    def full(*given: object) -> None:
+        read.append(1)
+        if len(read) == 4:
+            raise OSError(28, "No space left on device")
+        record(*given)
+
+    monkeypatch.setattr(loading, "_record", full)
+    assert load(spec_of(photos), store).count == 6
+    assert [*store.iterdir()] == []
 
 
 def test_that_what_was_read_last_is_known_before_the_folder_is_gone_through(

@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import math
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from torch import Tensor
 from diffusion_studio.core.devices import sent
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
+from diffusion_studio.data.cache import leaving
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, printable, to_model_range
 from diffusion_studio.data.spec import is_path
@@ -33,7 +36,6 @@ from diffusion_studio.engine.training.run_data import Reading
 from diffusion_studio.models.code import Code
 
 PIECE = 128  # images that are encoded together, and written at once
-CAPACITY = 4 << 30  # bytes of codes kept in the cache
 IN_MEMORY = 1 << 28  # bytes up to which codes are read into memory
 LEAST_SPREAD = 1e-6  # of a channel that is used
 WAIT = 0.2  # seconds between two looks at what another process encodes
@@ -327,6 +329,7 @@ def _write(path: Path, made: _Pieces) -> None:
     with part.open("ab") as file:
         done = min(file.tell() // made.row, made.total)
         file.truncate(done * made.row)
+        _prune(path, made.size - done * made.row)
         for codes in made.codes(done):
             file.write(codes.tobytes())
             file.flush()
@@ -340,11 +343,10 @@ def _read(path: Path, shape: tuple[int, ...], size: int) -> Encoded:
     return np.fromfile(path, np.float16).reshape(shape)
 
 
-def _prune(keep: Path) -> None:
-    """Removes the codes unused for longest, until the rest fits the cache."""
+def _prune(keep: Path, needed: int = 0) -> None:
+    """Removes the codes that have to go, by the same rule as sets of images."""
     with contextlib.suppress(OSError):
-        left = CAPACITY
-        for path in sorted(keep.parent.glob("*.f16"), key=lambda p: p.stat().st_mtime, reverse=True):
-            left -= path.stat().st_size
-            if left < 0 and path != keep:
-                path.unlink()
+        kept = [(p.stat().st_mtime, p, p.stat().st_size) for p in keep.parent.glob("*.f16")]
+        free = shutil.disk_usage(keep.parent).free
+        for path in leaving(kept, free, time.time(), keep, needed):
+            path.unlink()

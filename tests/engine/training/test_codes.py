@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -331,3 +332,14 @@ def train_without_end(zoo: str, code: str, run: str) -> None:
 
 if __name__ == "__main__":
     train_without_end(*sys.argv[1:])
+
+
+def test_that_codes_go_where_the_disk_has_no_room_for_them(tmp_path, monkeypatch):
+    for number, name in enumerate(("old", "new", "used")):
+        (tmp_path / f"{name}.f16").write_bytes(b"codes")
+        os.utime(tmp_path / f"{name}.f16", (number, number))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=15))
+    codes._prune(tmp_path / "old.f16")
+    assert len([*tmp_path.iterdir()]) == 3
+    codes._prune(tmp_path / "old.f16", needed=8)
+    assert {path.stem for path in tmp_path.iterdir()} == {"old", "used"}

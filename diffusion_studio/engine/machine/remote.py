@@ -31,9 +31,9 @@ _TO_END = 2.0  # seconds in which a program that is cancelled may tidy up
 _LOOKS = 600  # a fifth of a second each: a training that is begun there may say that it cannot
 _APART = (10, 12, 30, 35, 255)  # what ssh, and rsync over it, end with where the connection is none
 _VANISHED = 24  # of rsync: a file was replaced while it was copied, which a training does all the time
-_FREE = 97  # what a command there ends with, where nobody holds a lock
+_FREE, _HELD = 97, 98  # what a command there ends with, where nobody holds a lock or somebody does
 _NO_FOLDER, _NO_PROGRAM, _NO_RUN = "(no such folder)", "(no such program)", "(no run)"  # said by what is sent
-_IS_RUN = f"[ -f config.json ] && {{ [ -d checkpoints ] || grep -q '\"schema\"' config.json; }}"
+_IS_RUN = "[ -f config.json ] && { [ -d checkpoints ] || grep -q '\"schema\"' config.json; }"
 _REFUSED = re.compile(r"permission denied \((?P<ways>[a-z,-]+)\)|(?P<many>too many authentication failures)")
 _HERE = re.compile(
     r"^rsync: \[(?:receiver|generator)\].*(?:failed|failed on .*?): (?P<why>[^:]+) \(\d+\)$", re.I | re.M
@@ -107,17 +107,18 @@ class Remote:
         words = [*self._ssh, self.host, f"exec sh -c {shlex.quote(f'{self._enter}; {command}')}"]
         return _ran(words, cancelled)
 
-    def holds(self, lock: str, cancelled: Stop = never) -> bool:
-        """Whether a process there holds a lock of the folder: false only where that is certain.
+    def holds(self, lock: str, cancelled: Stop = never) -> bool | None:
+        """Whether a process there holds a lock of the folder; None where nobody can be asked.
 
         Raises:
             Refused: there is no ssh here.
             Cancelled: `cancelled()` became true.
         """
         file = shlex.quote(lock)
-        free = f"[ ! -e {file} ] || flock -n {file} true"
-        code, _ = self._asked(f"command -v flock >/dev/null && {{ {free}; }} && exit {_FREE}", cancelled)
-        return code != _FREE
+        free = f"{{ [ ! -e {file} ] || flock -n {file} true; }} && exit {_FREE}"
+        held = f"[ $? = 1 ] && exit {_HELD}"  # any other end of flock says nothing
+        code, _ = self._asked(f"command -v flock >/dev/null || exit 1; {free}; {held}", cancelled)
+        return {_FREE: False, _HELD: True}.get(code)
 
     @property
     def _ssh(self) -> list[str]:
@@ -170,7 +171,9 @@ class Remote:
         with contextlib.suppress(OSError):  # rsync says why
             to.mkdir(parents=True, exist_ok=True)
         is_run = f"{{ {_IS_RUN}; }} || {{ echo '{_NO_RUN}' >&2; exit 1; }}"
-        there = f'{self._enter}; {is_run}; {_needs("rsync")}; exec rsync "$@"'  # no pattern is read in the path
+        there = (
+            f'{self._enter}; {is_run}; {_needs("rsync")}; exec rsync "$@"'  # no pattern is read in the path
+        )
         left_out = [f"--exclude={pattern}" for pattern in without]
         where = [
             "-e",

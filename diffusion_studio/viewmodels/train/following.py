@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import filelock
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr, trc
 from diffusion_studio.data.errors import Cancelled
-from diffusion_studio.engine.files.pictures import read_grid
 from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.locks import is_held
 from diffusion_studio.engine.machine.remote import Remote, Stop
-from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.metrics_log import END, MetricsTail
 from diffusion_studio.engine.runs.run import (
     LOCK,
@@ -36,12 +35,11 @@ from diffusion_studio.engine.runs.run import (
     is_run,
     lock_of,
 )
-from diffusion_studio.engine.training.events import ObjectiveChanged, Preview, TimestepErrors
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
+from diffusion_studio.viewmodels.train.seen import Line, Seen, since_start
 
 Doing = Callable[[Remote, Stop], None]
-Line = dict[str, Any]
 EVERY = 1.0  # seconds between two looks
 WISHES: dict[Wish, str] = {
     "stop": trc("was asked to", "save and to end"),
@@ -49,8 +47,8 @@ WISHES: dict[Wish, str] = {
     "go on": trc("was asked to", "go on"),
 }
 QUIET = 20  # looks without anything new, after which it is asked whether it is trained at all
-NOTHING: Line = {"kind": "waiting"}
 EVERY_THERE = 3.0  # the same on another machine
+LONGER = 60.0  # seconds more for a run whose limit of time was reached
 LEFT_OUT = (
     "checkpoints", "classifier", "tensorboard", "code", "metrics.sqlite*", LOCK, PAUSE, STOP,
 )  # fmt: skip
@@ -60,7 +58,6 @@ WISHES_THERE: dict[Wish, Doing] = {
     "pause": lambda there, stop: there.touch(PAUSE, stop),
     "go on": lambda there, stop: there.remove(PAUSE, stop),
 }
-COLUMNS = ("t", "error", "spread", "count", "weight", "density", "share", "log_snr")
 
 
 @dataclass(frozen=True)
@@ -80,6 +77,18 @@ class Reached(events.Event):
     """The folder, or the other machine, is there again; what was said of it does not hold any more."""
 
     message: str
+
+
+@dataclass(frozen=True)
+class Silent(events.Event):
+    """Nothing is new, and nobody can be asked whether the run is trained.
+
+    Args:
+        since: when something was written last.
+    """
+
+    step: int
+    since: str
 
 
 @dataclass(frozen=True)
@@ -176,13 +185,18 @@ class Following(QObject):
         """Lets the training of a run on another machine go on there."""
         remote = self._mirrors[run]
         try:
-            source = Run.open(run).config.data.source
+            opened = Run.open(run)
         except RunError as error:
             self.said.emit(Notice("warning", str(error)))
             return
-        words = ["train", source, "--resume", "--quiet"]
+
+        def begin(there: Remote, stop: Stop) -> None:
+            longer = further(opened.config, MetricsTail(opened.metrics_log_path).new())
+            words = ["train", opened.config.data.source, "--resume", "--quiet", *longer]
+            there.begin(words, METRICS_LOG, stop)
+
         sentence = tr("{name} was begun again on {host}.", name=remote.name, host=remote.host)
-        self._ask_there(remote, lambda there, stop: there.begin(words, METRICS_LOG, stop), sentence)
+        self._ask_there(remote, begin, sentence)
 
     def _ask_there(self, remote: Remote, do: Doing, sentence: str) -> None:
         """Does something on another machine, and says `sentence` when it is done."""
@@ -221,6 +235,22 @@ def mirror_of(remote: Remote) -> Path:
     return cache_dir() / "mirrors" / key / remote.name
 
 
+def further(config: RunConfig, told: list[Line]) -> list[str]:
+    """Options that move the limits of a run which has reached them, as far as its metrics tell.
+
+    They do not tell how long it was trained: each end in good order may have been that of its time.
+    """
+    steps, seconds = config.training.steps, config.training.seconds
+    if not told:
+        return []
+    step, in_time = told[-1]["step"], seconds > 0 and told[-1]["kind"] == END
+    if not in_time and not 0 < steps <= step:
+        return []
+    limits = {"--steps": 2 * step if steps <= step else steps, "--seconds": seconds + LONGER * in_time}
+    given = {"--steps": steps, "--seconds": seconds}
+    return [word for name, limit in limits.items() if given[name] for word in (name, str(limit))]
+
+
 def followed(run: Run, step: int, control: Control, remote: Remote | None = None) -> Iterator[events.Event]:
     """What is added to a run by whoever trains it, until that ends; the last event is a `Finished` then.
 
@@ -228,8 +258,8 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
         step: up to which its losses are known.
         remote: where it lies, if the run is a mirror; it is followed on, as it may be begun again there.
     """
-    tail, seen = MetricsTail(run.metrics_log_path), _Seen(run, step)
-    lines = _since_start(tail.new())
+    tail, seen = MetricsTail(run.metrics_log_path), Seen(run, step)
+    lines = since_start(tail.new())
     if remote is None and (not lines or not _goes_on(run.path, lines[-1])):
         return
     apart, quiet, ended = "", 0 if remote is None else QUIET - 2, False
@@ -237,11 +267,15 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
         yield from seen.told_by(lines)
         ended = ended if not lines else lines[-1]["kind"] == END
         quiet = 0 if lines else quiet + 1
-        gone = not (ended or apart) and quiet % QUIET == QUIET - 1 and not _is_held(run.path, remote, control)
+        asked = not (ended or apart) and quiet % QUIET == QUIET - 1
+        held = _is_held(run.path, remote, control) if asked else True
+        gone = held is False
+        if held is None:
+            yield Silent(seen.step, _written_last(run))
         if gone or (lines and ended):
             yield events.Finished("failed" if gone else "done", step=seen.step)
             ended = True
-            if remote is None:
+            if remote is None and not (gone and _is_read_only(run.path)):
                 return
         control.rest(EVERY if remote is None else EVERY_THERE)
         before, apart = apart, _apart(run.path) if remote is None else _mirrored(remote, run.path, control)
@@ -278,25 +312,16 @@ def _mirrored(remote: Remote, to: Path, control: Control) -> str:
     return ""
 
 
-def _is_held(path: Path, remote: Remote | None, control: Control) -> bool:
-    """Whether a process trains a run that tells nothing new."""
+def _is_held(path: Path, remote: Remote | None, control: Control) -> bool | None:
+    """Whether a process trains a run that tells nothing new; None where nobody can be asked."""
     if remote is None:
-        return _goes_on(path, NOTHING)
+        return _is_held_here(path)
     with contextlib.suppress(Refused, Cancelled):
         return remote.holds(LOCK, lambda: control.stopped)
-    return True
+    return None
 
 
-def _since_start(lines: list[Line]) -> list[Line]:
-    """Those of the training that goes on; what came before it is known."""
-    starts = [number for number, line in enumerate(lines, start=1) if line["kind"] == "start"]
-    return (lines[starts[-1] :] or [{"kind": "waiting", "step": 0}]) if starts else lines
-
-
-def _goes_on(path: Path, last: Line) -> bool:
-    """Whether a training has not ended: neither in good order nor without a word."""
-    if last["kind"] == END:
-        return False
+def _is_held_here(path: Path) -> bool | None:
     try:
         if not is_run(path):  # it is away; a lock would make it anew
             return True
@@ -304,89 +329,22 @@ def _goes_on(path: Path, last: Line) -> bool:
             return False
     except filelock.Timeout:
         return True
-    except OSError:  # a folder that may only be read says nothing of who holds it
-        return True
+    except OSError:
+        return is_held(path / LOCK)
 
 
-class _Seen:
-    """What was told of a run, so that only what is new is told."""
-
-    def __init__(self, run: Run, step: int) -> None:
-        self._run, self.step, self._measured = run, step, step
-        self._pictures, self._saved = self._newest_picture(), self._newest_checkpoint()
-
-    def told_by(self, lines: list[Line]) -> Iterator[events.Event]:
-        """What these lines say, and what lies in the folder since the last time."""
-        for kind, group in itertools.groupby(lines, lambda line: line["kind"]):
-            for line in [self._losses([*group])] if kind == "loss" else map(self._event, group):
-                if line is not None:
-                    yield line
-        with contextlib.suppress(OSError):  # it is away, and looked into again
-            yield from self._files()
-
-    def _files(self) -> Iterator[events.Event]:
-        picture, saved = self._newest_picture(), self._newest_checkpoint()
-        if picture not in (self._pictures, None):
-            self._pictures = picture
-            yield from self._preview(picture)
-        if saved not in (self._saved, None) and saved is not None:
-            self._saved = saved
-            yield events.Saved(checkpoint_step(saved), saved)
-
-    def _losses(self, lines: list[Line]) -> events.Event | None:
-        """Those that are not known; a training that goes on from before begins again there."""
-        new = [line for line in lines if line["step"] > self.step]
-        if not new:
-            return None
-        losses = [np.nan if line["loss"] is None else line["loss"] for line in new]
-        self.step = new[-1]["step"]
-        limit = self._run.config.training.steps
-        return events.Progress(
-            self.step, limit, 0.0, 0.0, 0.0, self.step - len(new) + 1, np.array(losses, np.float32)
-        )
-
-    def _event(self, line: Line) -> events.Event | None:
-        match line["kind"]:
-            case "start":
-                self.step = self._measured = min(self.step, line["step"])
-            case "errors" if line["step"] > self._measured:
-                self._measured = line["step"]
-                return _errors(line)
-            case "paused":
-                return events.Paused(line["step"], str(line.get("message", "")))
-            case "resumed":
-                return events.Resumed(line["step"])
-            case "warning":
-                return events.Warned(str(line.get("message", "")), line["step"])
-            case "objective":
-                message, objective = str(line.get("message", "")), self._run.config.objective
-                return ObjectiveChanged(line["step"], message, objective)
-        return None
-
-    def _newest_picture(self) -> Path | None:
-        return max(self._run.sample_folder.glob("step-*.png"), default=None)
-
-    def _newest_checkpoint(self) -> Path | None:
-        return next(reversed(list_checkpoints(self._run.checkpoint_folder)), None)
-
-    def _preview(self, path: Path | None) -> Iterator[events.Event]:
-        side = self._run.config.data.resolution
-        number = "" if path is None else path.stem.removeprefix("step-")
-        if path is None or not number.isdecimal():
-            return
-        try:
-            images = read_grid(path, side, side)
-        except (OSError, Refused):  # half copied; the next one comes
-            return
-        yield Preview(int(number), images, (), path)
+def _is_read_only(path: Path) -> bool:
+    """Such a folder may lie on another machine, whose locks are not seen here."""
+    return not os.access(path, os.W_OK)
 
 
-def _errors(line: Line) -> TimestepErrors | None:
-    """Errors by timestep; null stands for what was not seen yet. None, where they are no such numbers."""
-    try:
-        found: dict[str, Any] = {name: np.array(line[name], np.float64) for name in COLUMNS if name in line}
-        found["count"] = found["count"].astype(np.int64)
-        alike = {values.shape for values in found.values()} == {(len(found["t"]),)}
-        return TimestepErrors(line["step"], **found) if alike else None
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return None
+def _written_last(run: Run) -> str:
+    """When something was added to what a run tells."""
+    with contextlib.suppress(OSError):
+        return f"{datetime.fromtimestamp(run.metrics_log_path.stat().st_mtime):%Y-%m-%d %H:%M}"
+    return "?"
+
+
+def _goes_on(path: Path, last: Line) -> bool:
+    """Whether a training may not have ended, neither in good order nor without a word."""
+    return last["kind"] != END and (_is_held_here(path) is not False or _is_read_only(path))

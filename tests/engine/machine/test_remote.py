@@ -83,7 +83,7 @@ def test_that_nothing_is_copied_of_a_folder_that_is_no_run(
     (folder / "private").write_text("a key")
     if config:  # of another program
         (folder / "config.json").write_text(config)
-    with pytest.raises(Refused, match="The folder .*home on server is not a run: name the one in which"):
+    with pytest.raises(Refused, match=r"The folder .*home on server is not a run: name the one in which"):
         Remote.at(f"ssh://server{folder}").mirror(tmp_path / "here")
     assert list((tmp_path / "here").iterdir()) == []
 
@@ -104,15 +104,15 @@ def test_that_a_lock_that_nobody_holds_there_is_told_from_one_that_is_held(
     machine: Machine, there: Remote
 ) -> None:
     lock = filelock.FileLock(Path(there.path, ".lock"), timeout=0)
-    assert not there.holds(".lock"), "there is none"
+    assert there.holds(".lock") is False, "there is none"
     with lock:
-        assert there.holds(".lock")
+        assert there.holds(".lock") is True
     Path(there.path, ".lock").touch()  # a process that was killed leaves it
-    assert not there.holds(".lock")
-    machine.put("flock", "raise SystemExit(1)")
-    assert there.holds(".lock")
+    assert there.holds(".lock") is False
+    machine.put("flock", "raise SystemExit(66)")
+    assert there.holds(".lock") is None, "flock does not work there"
     machine.has_trouble("Connection refused")
-    assert there.holds(".lock"), "nothing is known of it"
+    assert there.holds(".lock") is None, "nothing is known of it"
 
 
 def test_that_the_program_is_begun_there(machine: Machine, there: Remote) -> None:

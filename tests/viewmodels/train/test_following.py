@@ -12,11 +12,12 @@ import pytest
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.remote import Remote
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.metrics_log import MetricsLog
 from diffusion_studio.engine.runs.run import Run, ask
 from diffusion_studio.engine.training.events import TimestepErrors
 from diffusion_studio.engine.training.trainer import train
-from diffusion_studio.viewmodels.train import following
+from diffusion_studio.viewmodels.train import following, seen
 from diffusion_studio.viewmodels.train.model import TrainViewModel
 from support.machines import Machine
 from support.tiny import begin, finish, resume, tiny_config
@@ -160,7 +161,8 @@ def test_that_a_run_on_another_machine_is_followed_and_asked(qtbot, model, elsew
     machine.has_the_program()
     model.following.begin_there(mirror)
     qtbot.waitUntil(machine.begun.exists)
-    assert machine.begun.read_text() == f"train digits --resume --quiet --run {there}"
+    expected = f"train digits --resume --quiet --steps 24 --run {there}"
+    assert machine.begun.read_text() == expected, "as much again, as it had reached its limit"
 
 
 def test_that_a_folder_that_is_away_for_a_while_is_followed_on(qtbot, model, elsewhere, tmp_path):
@@ -188,6 +190,50 @@ def test_that_a_process_that_was_killed_is_not_said_to_train(qtbot, model, elsew
     qtbot.waitUntil(lambda: model.record.last_step >= 6)
     monkeypatch.setattr(following, "lock_of", lambda _: contextlib.nullcontext())  # nobody holds it any more
     qtbot.waitUntil(lambda: "has ended without a word" in model.state.detail)
+
+
+@pytest.mark.parametrize(
+    ("held", "sentence"), [(False, "has ended without a word"), (None, "nothing new since 20")]
+)
+def test_that_a_folder_that_may_only_be_read_is_not_said_to_be_trained_for_ever(
+    held, sentence, qtbot, model, elsewhere, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(following, "QUIET", 2)
+    monkeypatch.setattr(following, "lock_of", read_only)
+    monkeypatch.setattr(following, "is_held", lambda _: held)
+    monkeypatch.setattr(following, "_is_read_only", lambda _: True)
+    until(elsewhere, 3)
+    model.show_run(tmp_path / "runs" / "far")
+    qtbot.waitUntil(lambda: sentence in model.state.detail)
+    until(elsewhere, 6)  # of another machine, whose lock is not seen
+    qtbot.waitUntil(lambda: model.record.last_step >= 6)
+    assert [*elsewhere][-1].step == 12
+    qtbot.waitUntil(lambda: "step 12 · its training has ended" in model.state.detail)
+
+
+def read_only(path: Path) -> object:
+    raise OSError(30, "read-only file system")
+
+
+@pytest.mark.parametrize(
+    ("limits", "told", "expected"),
+    [
+        ({"steps": 12}, ("loss", 11), []),
+        ({"steps": 12}, ("end", 12), ["--steps", "24"]),
+        ({"steps": 12}, ("end", 8), []),
+        ({"seconds": 30.0}, ("loss", 8), []),
+        ({"seconds": 30.0}, ("end", 8), ["--seconds", "90.0"]),
+        ({"steps": 12, "seconds": 30.0}, ("end", 12), ["--steps", "24", "--seconds", "90.0"]),
+        ({"steps": 12, "seconds": 30.0}, ("loss", 12), ["--steps", "24", "--seconds", "30.0"]),
+        ({"steps": 12, "seconds": 30.0}, ("end", 8), ["--steps", "12", "--seconds", "90.0"]),
+        ({}, ("end", 8), []),
+        ({"steps": 12}, None, []),
+    ],
+)
+def test_that_limits_that_were_reached_are_moved(limits, told, expected):
+    config = RunConfig.model_validate({"training": {"steps": 0, "seconds": 0.0} | limits})
+    lines = [] if told is None else [{"kind": told[0], "step": told[1]}]
+    assert following.further(config, lines) == expected
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are scripts of a shell")
@@ -247,7 +293,7 @@ def test_that_a_training_of_ones_own_ends_the_following(qtbot, model, elsewhere,
 
 
 def stream_of(lines: list[dict[str, object]], run: Run, step: int) -> list[events.Event]:
-    return list(following._Seen(run, step).told_by(lines))
+    return list(seen.Seen(run, step).told_by(lines))
 
 
 def loss(step: int, value: float | None = 0.5) -> dict[str, object]:
@@ -285,9 +331,7 @@ def test_that_errors_of_another_form_are_passed_over(odd, run):
 
 
 def test_that_a_folder_that_says_nothing_of_its_holder_is_followed(run, monkeypatch):
-    def read_only(path: Path) -> object:
-        raise OSError("read-only file system")
-
     monkeypatch.setattr(following, "lock_of", read_only)
+    monkeypatch.setattr(following, "_is_read_only", lambda _: True)
     assert following._goes_on(run.path, loss(3))
     assert not following._goes_on(run.path, {"kind": "end", "step": 3})

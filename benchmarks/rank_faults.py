@@ -32,6 +32,9 @@ from benchmarks.measuring import table
 from diffusion_studio.cli.program import main as command
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, newest_sound
 from diffusion_studio.engine.training import run_data, together
+from diffusion_studio.engine.training.batches import Batch
+from diffusion_studio.engine.training.learner import Learner
+from diffusion_studio.engine.training.minimised import StepResult
 
 LONGEST = 600.0  # seconds until anything must have come back
 ENDED = 10.0  # seconds after which the others must have ended
@@ -247,6 +250,37 @@ def first_killed(place: Path) -> Found:
     return f"{took:.1f} s: {other.errors} Saved: step {saved(run)}.", right and saved(run) >= 3
 
 
+def memory(place: Path) -> Found:
+    """The first process has no room for its fifth step."""
+    return _without_room(place, 0, "", "ended or cannot be reached")
+
+
+def other_memory(place: Path) -> Found:
+    said = "Process 2 of 2 has run out of memory."
+    return _without_room(place, 1, said, said)
+
+
+def _without_room(place: Path, number: int, first_says: str, other_says: str) -> Found:
+    """Both end at once; the first one has saved four steps, and offers more parts."""
+    run, step = place / "run", Learner.step
+
+    def failing(learner: Learner, batch: Batch, done: int) -> StepResult:
+        if done == 4:
+            raise MemoryError
+        return step(learner, batch, done)
+
+    def prepare() -> None:
+        setattr(Learner, "step", failing)  # noqa: B010 - a method that mypy lets nobody replace
+
+    with Training(place, run, 2, before={number: prepare}) as training:
+        _wait(lambda: saved(run) >= 3)
+        took = training.ended()
+    first, other = training.processes
+    right = first_says in first.errors and "parts, which needs less" in first.errors
+    right = right and other_says in other.errors and first.code == other.code == 1
+    return f"{took:.1f} s: {first.errors}", right and took < ENDED and saved(run) == 4
+
+
 def uneven(place: Path) -> Found:
     """33 images among 2, 1 and then 4 processes, against one that trains to the end."""
     with Training(place, place / "alone", 1, "--steps", "18") as training:
@@ -289,8 +323,10 @@ def away(place: Path) -> Found:
 
 CASES: dict[str, Callable[[Path], Found]] = {
     case.__name__: case
-    for case in (versions, images, folder, small, port, killed, first_killed, uneven, away)
-}
+    for case in (
+        versions, images, folder, small, port, killed, first_killed, memory, other_memory, uneven, away,
+    )
+}  # fmt: skip
 
 
 def tried(names: Sequence[str]) -> Iterator[tuple[str, str, bool]]:

@@ -158,7 +158,7 @@ def _train(
 ) -> Session:  # fmt: skip
     control, quiet = Control(), telling.quiet
     stopping = stopping_on_signals(control, patient=launched().count > 1, quiet=quiet)
-    with stopping, joined() as ranks, bar(quiet) as shown:
+    with joined(stopping) as ranks, bar(quiet) as shown:
         device = choose_device(device_here(device_name))
         reading = shown.add_task("reading images", total=None)
 
@@ -180,7 +180,7 @@ def _train(
 
 def _follow(data: str, device_name: str) -> None:
     """What all processes but the first do of those that train together: it says what, and they compute."""
-    with leaving_signals_to_the_first(), joined() as ranks:
+    with joined(leaving_signals_to_the_first()) as ranks:
         session = join(source_of(data), choose_device(device_here(device_name)), ranks)
         if session is not None:
             follow(session)

@@ -87,10 +87,15 @@ def at_once(parts: int, device: torch.device) -> int:
     return min(parts, PROCESSORS) if device.type == "cpu" else 1
 
 
-def finer(count: int, parts: int, most: int, device: torch.device) -> int:
-    """Into how many parts a batch that has no room in `parts` is split next; 0: no further, up to `most`."""
-    found = min(count, most, 2 * max(parts, at_once(count, device)))
-    return found if found > parts else 0
+def finer(count: int, parts: int, most: int, device: torch.device, processes: int = 1) -> int:
+    """Into how many parts a batch that has no room in `parts` is split next; 0: no further, up to `most`.
+
+    Args:
+        processes: that share its rows, and its parts with them.
+    """
+    rows, own = -(-count // processes), -(-parts // processes)
+    found = min(rows, most // processes, 2 * max(own, at_once(rows, device)))
+    return min(count, found * processes) if found > own else 0
 
 
 def _end(waiting: Iterable[Future[T]]) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -74,6 +75,34 @@ def test_that_of_two_processes_one_that_is_killed_ends_the_other_with_a_sound_ch
     sound, complaints = newest_sound(run / "checkpoints")
     assert sound is not None
     assert (problem_with(sound), complaints) == ("", ())
+
+
+WITHOUT_ROOM = """
+import os
+import sys
+from diffusion_studio.cli.program import main
+from diffusion_studio.engine.training.learner import Learner
+step, number = Learner.step, sys.argv.pop(1)
+def without_room(self, batch, n):
+    if n == 2 and os.environ["RANK"] == number:
+        raise MemoryError
+    return step(self, batch, n)
+Learner.step = without_room
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_that_too_little_memory_in_one_process_is_said_by_the_first(number, pictures, tmp_path):
+    run = tmp_path / "run"
+    arguments = ["train", str(pictures), "--run", str(run), *SMALL, "--set", "training.parts=1"]
+    processes = start_processes(2, free_port(), "-c", WITHOUT_ROOM, str(number), *arguments)
+    (code, _, first), (other_code, _, other) = map(ended, processes)
+    assert (code, other_code) == (1, 1)
+    assert ("Process 2 of 2 has run out of memory." in first) == (number == 1)
+    assert "not enough memory for a batch of 16 images. Try again with each step in" in first
+    assert ("has run out of memory" if number else "ended or cannot be reached") in other
+    assert Run.open(run).step == 2
 
 
 def test_that_a_signal_to_all_saves_once_and_ends_all(pictures, tmp_path):

@@ -162,6 +162,17 @@ def test_that_another_device_works_on_one_part_at_a_time():
     assert finer(32, 1, 64, torch.device("meta")) == 2
 
 
+@pytest.mark.parametrize(
+    ("count", "parts", "expected"),
+    [(32, 0, 8), (32, 1, 8), (32, 4, 8), (32, 5, 16), (33, 16, 32), (33, 32, 33), (32, 32, 0), (999, 40, 64)],
+)
+def test_that_of_several_processes_each_works_on_more_parts(count, parts, expected):
+    """Four, each of which works on its parts one after the other."""
+    found = finer(count, parts, 64, torch.device("meta"), 4)
+    assert found == expected
+    assert not found or -(-found // 4) > -(-parts // 4)
+
+
 def test_that_a_thread_has_its_helpers_back_afterwards():
     before = torch.get_num_threads()
     with pytest.raises(ValueError), with_helpers(1):

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs import events
@@ -25,7 +26,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.failures import is_full, words_for
 from diffusion_studio.engine.loop.keeper import Keeper, LostError
 from diffusion_studio.engine.loop.rest import Others
-from diffusion_studio.engine.loop.task import Counters, Divisible, Limits, Task
+from diffusion_studio.engine.loop.task import Counters, Divisible, Limits, Task, Watchful
 from diffusion_studio.engine.machine.memory import is_out_of_memory
 
 TELL_EVERY = 0.033  # seconds between Progress events
@@ -224,7 +225,7 @@ class _Loop:
             return
         self._others.mark(True)
         yield from self._say(events.Paused(self.counters.step, reason))
-        self._others.wait(CHECK_EVERY)
+        self._others.wait(CHECK_EVERY, self.task.rest if isinstance(self.task, Watchful) else None)
         self._others.mark(False)
         self._clock = time.perf_counter()
         if not self.control.stopped:
@@ -310,8 +311,10 @@ class _Loop:
         finer = self.task.finer if isinstance(self.task, Divisible) else 0
         if isinstance(error, LostError):
             return events.Finished("failed", str(error), _traceback_of(error), step)
-        message = words_for(error, _too_large(self.task.size, finer))
+        too_large = _too_large(self.task.size, finer)
+        message = words_for(error, too_large)
         if is_out_of_memory(error):
+            message = _joined(message, too_large) if isinstance(error, Refused) else message  # another's
             parts, smaller = finer, 0 if finer else self.task.size // 2
         else:
             message = tr("Training stopped after step {step:,}. {message}", step=step, message=message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.keeper import Keeper
@@ -57,13 +58,16 @@ class Others:
             self._marked = True
             self._control.pause()
 
-    def wait(self, every: float) -> None:
+    def wait(self, every: float, meanwhile: Callable[[], None] | None = None) -> None:
         """Waits until the training may go on, by whoever paused it or by who takes the mark away.
 
         Args:
             every: seconds between two looks.
+            meanwhile: called after each of them.
         """
         while not self._control.wait_while_paused(every):
+            if meanwhile is not None:
+                meanwhile()
             if self._keeper is not None and self._keeper.asked_to_stop:
                 self._control.stop()
             elif self._marked and self._taken_away:

@@ -59,6 +59,14 @@ class Divisible(Protocol):
         """Into how many parts a step is split next that had no room; 0: no further."""
 
 
+@runtime_checkable
+class Watchful(Protocol):
+    """A task that has something to do while its training rests."""
+
+    def rest(self) -> None:
+        """Called now and then while it does."""
+
+
 class Task(Restorable, Protocol):
     """What is learned. The loop owns the rest: clock, limits, pause, stop, saving, and what goes wrong."""
 

@@ -11,9 +11,12 @@ import contextlib
 import datetime
 import json
 import logging
+import math
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -29,12 +32,27 @@ log = logging.getLogger(__name__)
 _NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun gives to each process
 _MEET = datetime.timedelta(minutes=10)  # until all processes are there
 _WAIT = datetime.timedelta(days=2)  # for one that reads images or saves; one that ended is noticed at once
+_STILL_EVERY = 60.0  # seconds between two words of a first process that rests, however long it does
 _BLOCK = 256  # bytes of the first piece of what is told: most of it fits
 _END = {"end": True}
+_STILL = {"still": True}
+_LAST_WORD = "last word"  # of a process that ends; on the board where they met
 
 
 class RankError(Refused):
     """The processes of a training cannot work together; the message says why, for a person."""
+
+
+class RankMemoryError(RankError, MemoryError):
+    """One of the processes has too little memory for its part; the message says which one."""
+
+
+@dataclass
+class _Listeners:
+    """All other processes, as the first one knows them."""
+
+    listen: bool = True  # whether they hear what is told next, or are at work
+    told: float = -math.inf  # when they were told something last
 
 
 @dataclass(frozen=True)
@@ -45,11 +63,14 @@ class Ranks:
         number: of this process, from 0; 0 is the first.
         count: how many there are.
         group: the way between them, once they have met.
+        board: where each may leave a last word that the first one finds when it is gone.
     """
 
     number: int = 0
     count: int = 1
     group: Any = None
+    board: Any = None
+    others: _Listeners = field(default_factory=_Listeners, compare=False)
 
     @property
     def is_first(self) -> bool:
@@ -89,7 +110,7 @@ class Ranks:
         for kind in dict.fromkeys(tensor.dtype for tensor in tensors):
             alike = [tensor for tensor in tensors if tensor.dtype == kind]
             flat = torch.cat([tensor.detach().reshape(-1) for tensor in alike])
-            with _together():
+            with self._together():
                 self._sum(flat)
             for tensor, found in zip(alike, torch.split(flat, [x.numel() for x in alike]), strict=True):
                 tensor.detach().copy_(found.view(tensor.shape))
@@ -117,6 +138,7 @@ class Ranks:
         """
         if self.count == 1:
             return
+        self.others.told = time.monotonic()
         text = json.dumps(said).encode("ascii")
         self._send(torch.tensor([len(text)]), torch.frombuffer(bytearray(text), dtype=torch.uint8))
 
@@ -124,7 +146,7 @@ class Ranks:
         block = torch.zeros(8 + _BLOCK, dtype=torch.uint8)
         block[:8] = length.view(torch.uint8)
         block[8 : 8 + len(content)] = content[:_BLOCK]
-        with _together():
+        with self._together():
             dist.broadcast(block, 0, self.group)
             if len(content) > _BLOCK:
                 dist.broadcast(content, 0, self.group)
@@ -136,7 +158,7 @@ class Ranks:
             RankError: it is gone.
         """
         block = torch.empty(8 + _BLOCK, dtype=torch.uint8)
-        with _together():
+        with self._together():
             dist.broadcast(block, 0, self.group)
             length = int(block[:8].view(torch.int64))
             content = block[8 : 8 + length]
@@ -144,6 +166,22 @@ class Ranks:
                 content = torch.empty(length, dtype=torch.uint8)
                 dist.broadcast(content, 0, self.group)
         return json.loads(bytes(content.numpy()))
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """All do what the first one told: where it fails in here, nobody hears what it tells after that."""
+        self.others.listen = False
+        yield
+        self.others.listen = True
+
+    def keep_waiting(self) -> None:
+        """The first one rests, and says now and then that it is still there, or it would be given up.
+
+        Raises:
+            RankError: another process is gone.
+        """
+        if self.count > 1 and time.monotonic() - self.others.told >= _STILL_EVERY:
+            self.tell(_STILL)
 
     def gathered(self, said: Any) -> list[Any]:
         """What each process says, in their order; all of them get it.
@@ -171,7 +209,7 @@ class Ranks:
             return
         self.tell([[name, str(x.dtype).removeprefix("torch."), list(x.shape)] for name, x in tensors.items()])
         for tensor in tensors.values():
-            with _together():
+            with self._together():
                 dist.broadcast(tensor.detach().cpu().contiguous(), 0, self.group)
 
     def receive(self) -> dict[str, Tensor]:
@@ -183,9 +221,43 @@ class Ranks:
         found = {}
         for name, kind, shape in self.hear():
             found[name] = torch.empty(shape, dtype=getattr(torch, kind))
-            with _together():
+            with self._together():
                 dist.broadcast(found[name], 0, self.group)
         return found
+
+    def end(self) -> None:
+        """The first one is done, however it ended: the others are told if they hear it. Whoever is at work
+        notices that it is gone.
+        """
+        if self.is_first and self.others.listen:
+            with contextlib.suppress(RankError):
+                self.tell(_END)
+
+    def without_memory(self) -> RankMemoryError:
+        """That this one has too little memory; the first one will find that said when it is gone."""
+        said = f"{self.name} has run out of memory."
+        with contextlib.suppress(RuntimeError):
+            self.board.set(_LAST_WORD, said)
+        return RankMemoryError(said)
+
+    @contextlib.contextmanager
+    def _together(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:  # what torch.distributed raises
+            if is_out_of_memory(error):
+                raise
+            log.error("The processes of a training lost each other", exc_info=error)
+            raise self._lost() from error
+
+    def _lost(self) -> RankError:
+        """Why another process is gone, as far as the first one can know."""
+        with contextlib.suppress(RuntimeError):
+            if self.is_first and self.board is not None and self.board.check([_LAST_WORD]):
+                return RankMemoryError(self.board.get(_LAST_WORD).decode())
+        return RankError(
+            "Another process of this training ended or cannot be reached any more, so this one ends as well."
+        )
 
 
 ALONE = Ranks()
@@ -196,17 +268,9 @@ def is_end(said: Any) -> bool:
     return bool(said == _END)
 
 
-@contextlib.contextmanager
-def _together() -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:  # what torch.distributed raises
-        if is_out_of_memory(error):
-            raise
-        log.error("The processes of a training lost each other", exc_info=error)
-        raise RankError(
-            "Another process of this training ended or cannot be reached any more, so this one ends as well."
-        ) from error
+def is_still_there(said: Any) -> bool:
+    """Whether the first process rests and says no more than that it is there."""
+    return bool(said == _STILL)
 
 
 def launched() -> Ranks:
@@ -229,27 +293,35 @@ def launched() -> Ranks:
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[Ranks]:
+def joined(met: AbstractContextManager[None] | None = None) -> Iterator[Ranks]:
     """This process together with the others, which it has met; alone where it was started alone.
 
     When the first one is done here, however it ended, the others are told.
+
+    Args:
+        met: entered once they have met. Until then a process only waits, and whatever ends it may do so.
 
     Raises:
         RankError: they do not meet.
     """
     ranks = launched()
     if ranks.count == 1:
-        yield ALONE
+        with met or nullcontext():
+            yield ALONE
         return
     ranks = _met(ranks)
-    try:
-        yield ranks
-    finally:
-        if ranks.is_first:
-            with contextlib.suppress(RankError):
-                ranks.tell(_END)
-        with contextlib.suppress(RuntimeError, ValueError):
-            dist.destroy_process_group()
+    with met or nullcontext():
+        try:
+            yield ranks
+        except Exception as error:
+            if ranks.is_first or not is_out_of_memory(error):
+                raise
+            log.error("There is too little memory", exc_info=error)
+            raise ranks.without_memory() from error
+        finally:
+            ranks.end()
+            with contextlib.suppress(RuntimeError, ValueError):
+                dist.destroy_process_group()
 
 
 def _met(ranks: Ranks) -> Ranks:
@@ -257,9 +329,12 @@ def _met(ranks: Ranks) -> Ranks:
     if not dist.is_available():
         raise RankError("This torch was built without torch.distributed: it trains in one process alone.")
     on_cards = torch.cuda.is_available() and dist.is_nccl_available()
+    kind = "cpu:gloo,cuda:nccl" if on_cards else "gloo"
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_cards else "gloo", timeout=_MEET)
-        return replace(ranks, group=dist.new_group(timeout=_WAIT))
+        board, number, count = next(dist.rendezvous("env://", timeout=_MEET))
+        board.set_timeout(_MEET)
+        dist.init_process_group(kind, timeout=_MEET, store=board, rank=number, world_size=count)
+        return replace(ranks, group=dist.new_group(timeout=_WAIT), board=board)
     except (RuntimeError, ValueError) as error:
         log.error("The processes of a training did not meet", exc_info=error)
         raise RankError(_why_apart(ranks, error)) from error

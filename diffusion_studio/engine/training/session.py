@@ -129,9 +129,10 @@ class Session:
         size, ranks = self.config.training.batch_size, self.learner.ranks
         if ranks.is_first:
             ranks.tell({"step": number, "position": position})
-        batch = self.batches.batch(number, position, size, ranks.rows(size))
-        result = self.learner.step(batch, number)
-        self.batches.learn(batch.every_t, result.losses)
+        with ranks.at_work():
+            batch = self.batches.batch(number, position, size, ranks.rows(size))
+            result = self.learner.step(batch, number)
+            self.batches.learn(batch.every_t, result.losses)
         return batch.every_t, result
 
     def set_objective(self, objective: ObjectiveSpec) -> None:

@@ -14,7 +14,7 @@ from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.data.load import load
 from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.jobs.failures import words_for
-from diffusion_studio.engine.machine.ranks import RankError, Ranks, is_end
+from diffusion_studio.engine.machine.ranks import RankError, Ranks, is_end, is_still_there
 from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointContent
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.run import Run
@@ -35,6 +35,11 @@ def lead(session: Session, ranks: Ranks) -> None:
     if ranks.count == 1:
         return
     ranks.tell({"run": str(session.run.path), "step": session.counters.step})
+    with ranks.at_work():
+        _hand_out(session, ranks)
+
+
+def _hand_out(session: Session, ranks: Ranks) -> None:
     ranks.hand_out({"trained": torch.from_numpy(session.batches.numbers)})
     if session.counters.step == 0:
         ranks.hand_out(session.learner.unet.state_dict())
@@ -121,6 +126,8 @@ def follow(session: Session) -> None:
     """
     ranks = session.learner.ranks
     while not is_end(said := ranks.hear()):
+        if is_still_there(said):
+            continue
         if "objective" in said:
             session.set_objective(validated(ObjectiveSpec, said["objective"]))
         else:

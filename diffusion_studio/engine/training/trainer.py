@@ -88,7 +88,11 @@ class ImageTask:
 
     @property
     def finer(self) -> int:
-        return finer(self.size, self.session.config.training.parts, MOST_PARTS, self.session.learner.device)
+        learner, parts = self.session.learner, self.session.config.training.parts
+        return finer(self.size, parts, MOST_PARTS, learner.device, learner.ranks.count)
+
+    def rest(self) -> None:
+        self.session.learner.ranks.keep_waiting()
 
     def state(self) -> CheckpointContent:
         return self.session.state()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from diffusion_studio.engine.machine.ranks import ALONE, RankError, Ranks, joined, launched
-from support.ranks import free_port, start_processes
+from support.patience import look_again_soon
+from support.ranks import free_port, start_process, start_processes
 
 PLACE = {"RANK": "1", "WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 
@@ -39,6 +44,48 @@ with joined() as ranks:
 print("all said")
 """
 
+WITHOUT_ROOM = """
+import sys
+import torch
+from diffusion_studio.engine.machine import ranks as module
+from diffusion_studio.engine.machine.ranks import RankError, is_still_there, joined
+module._STILL_EVERY = 0.0
+number = int(sys.argv[1])
+try:
+    with joined() as ranks:
+        ranks.tell({"step": 0}) if ranks.is_first else ranks.hear()
+        with ranks.at_work():
+            if ranks.number == number:
+                raise MemoryError
+            ranks.add([torch.ones(3)])
+except RankError as said:
+    print(said)
+except MemoryError:
+    print("no room")
+"""
+RESTING = """
+from diffusion_studio.engine.machine import ranks as module
+from diffusion_studio.engine.machine.ranks import is_end, is_still_there, joined
+with joined() as ranks:
+    if ranks.is_first:
+        ranks.keep_waiting()
+        module._STILL_EVERY = 3600.0
+        ranks.keep_waiting()
+        ranks.tell("goes on")
+    else:
+        assert is_still_there(ranks.hear())
+        assert ranks.hear() == "goes on"
+        assert is_end(ranks.hear())
+print("all said")
+"""
+WAITING = """
+from diffusion_studio.cli.signals import leaving_signals_to_the_first
+from diffusion_studio.engine.machine.ranks import joined
+with joined(leaving_signals_to_the_first()):
+    pass
+"""
+GONE = "Another process of this training ended or cannot be reached any more, so this one ends as well."
+
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
@@ -54,6 +101,55 @@ def test_that_processes_tell_each_other_everything_they_need(count: int) -> None
     for process in started:
         out, errors = process.communicate()
         assert (process.returncode, out.strip()) == (0, "all said"), errors
+
+
+@pytest.mark.parametrize(
+    ("number", "first", "other"),
+    [
+        (0, "no room", GONE),
+        (1, "Process 2 of 2 has run out of memory.", "Process 2 of 2 has run out of memory."),
+    ],
+)
+def test_that_nobody_waits_for_a_process_that_fails_in_its_step(number: int, first: str, other: str) -> None:
+    """The others wait for its numbers then, and hear nothing; the first one learns why another is gone."""
+    started = start_processes(2, free_port(), "-c", WITHOUT_ROOM, str(number))
+    for process, said in zip(started, (first, other), strict=True):
+        out, errors = process.communicate()
+        assert out.strip() == said, errors
+
+
+def test_that_a_first_process_that_rests_says_now_and_then_that_it_is_there() -> None:
+    for process in start_processes(2, free_port(), "-c", RESTING):
+        out, errors = process.communicate()
+        assert (process.returncode, out.strip()) == (0, "all said"), errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [0, 1])
+def test_that_a_process_that_waits_for_the_others_is_ended_by_a_signal(number: int) -> None:
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        port = there.getsockname()[1]
+        if number:
+            there.listen()
+        else:
+            there.close()
+        process = start_process(number, 2, port, "-c", WAITING)
+        if number:
+            there.accept()[0].close()
+        else:
+            reach(port, process)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate()
+    assert process.returncode == -signal.SIGTERM, errors
+
+
+def reach(port: int, process: subprocess.Popen[str]) -> None:
+    """Waits until it listens for the others."""
+    while process.poll() is None:
+        with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)):
+            return
+        look_again_soon()
 
 
 @pytest.mark.parametrize(("size", "count"), [(8, 3), (3, 3), (64, 1), (129, 4)])

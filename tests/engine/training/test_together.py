@@ -15,6 +15,8 @@ from diffusion_studio.core.process.schedules import LearnedSchedule
 from diffusion_studio.data.errors import DataError
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.loop import loop
+from diffusion_studio.engine.machine import ranks as ranks_module
 from diffusion_studio.engine.machine.ranks import ALONE, RankError, Ranks
 from diffusion_studio.engine.runs.checkpoints import newest_sound
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
@@ -259,6 +261,34 @@ def test_that_a_process_that_dies_ends_the_training_with_everything_saved(
     sound, complaints = newest_sound(tmp_path / "run" / "checkpoints")
     assert sound is not None
     assert (sound.name, complaints) == ("step-00000003", ())
+
+
+def test_that_the_others_wait_for_a_first_process_that_rests(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranks_module, "_STILL_EVERY", 0.0)
+    monkeypatch.setattr(loop, "CHECK_EVERY", 0.001)
+    control, config = Control(), config_of(pictures, steps=STEPS)
+    control.pause()
+    heard: list[Any] = []
+
+    def one(ranks: Ranks) -> Tensors:
+        if ranks.is_first:
+            session = new_session(tmp_path / "run", config, CPU, ranks=ranks)
+            lead(session, ranks)
+            list(train(session, control))
+            ranks.tell({"end": True})
+            return everything(session)
+        joined = join(str(pictures), CPU, ranks)
+        assert joined is not None
+        heard.extend(ranks.hear() for _ in range(3))
+        control.resume()
+        follow(joined)
+        return everything(joined)
+
+    first, other = in_threads(2, one)
+    assert heard == [{"still": True}] * 3
+    assert differing(first, other) == []
 
 
 def test_that_one_process_alone_needs_no_others(pictures: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from diffusion_studio.engine.files.pictures import read_settings
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop import loop, run_keeper
+from diffusion_studio.engine.machine.ranks import RankMemoryError, Ranks
 from diffusion_studio.engine.runs.checkpoints import newest_sound
 from diffusion_studio.engine.runs.quality import FEWEST
 from diffusion_studio.engine.runs.run import Run
@@ -171,6 +172,22 @@ def test_that_too_little_memory_offers_the_same_step_in_more_parts(
     assert isinstance(last, events.Finished)
     assert (last.outcome, last.parts, last.smaller_batch) == ("failed", finer, 0)
     assert f"in {finer} parts" in last.message
+
+
+def test_that_too_little_memory_in_another_process_is_said_and_offers_more_parts(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(monkeypatch, 2, RankMemoryError("Process 2 of 2 has run out of memory."))
+    monkeypatch.setattr(Learner, "ranks", Ranks(0, 2))
+    monkeypatch.setattr(Ranks, "tell", lambda ranks, said: None)
+    monkeypatch.setattr(Ranks, "add", lambda ranks, tensors: None)
+    with processors(3):
+        told, session = trained(tmp_path / "run", pictures, nothing, steps=4, batch_size=16, parts=1)
+    last = told[-1]
+    assert isinstance(last, events.Finished)
+    assert (last.outcome, last.parts, session.run.step) == ("failed", 12, 2)
+    assert last.message.startswith("Process 2 of 2 has run out of memory. There is not enough memory for a")
+    assert "in 12 parts" in last.message
 
 
 def test_that_a_step_out_of_memory_at_once_leaves_no_checkpoint(

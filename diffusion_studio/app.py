@@ -215,7 +215,9 @@ def _log_exception(kind: type[BaseException], error: BaseException, trace: Any) 
 
 
 class _Signals:
-    """SIGINT and SIGTERM close the window, through a socket that wakes the event loop."""
+    """SIGINT and SIGTERM close the window, through a socket that wakes the event loop; one that whoever
+    started it lets it ignore stays ignored.
+    """
 
     def __init__(self, close: Callable[[], Any]) -> None:
         self._close = close
@@ -225,7 +227,8 @@ class _Signals:
         for end in (self._reader, self._writer):
             end.setblocking(False)
         self._before = signal.set_wakeup_fd(self._writer.fileno())
-        self._handlers = {n: signal.signal(n, lambda *_: None) for n in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        self._handlers = {n: signal.signal(n, lambda *_: None) for n in numbers}
         self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read)
         self._notifier.activated.connect(self._wake)
 

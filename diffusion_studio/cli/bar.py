@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -164,15 +165,46 @@ def with_event_files(stream: Stream, run: Path, step: int) -> Stream:
     Args:
         step: where the training begins or goes on: what a killed one wrote of later steps counts no more.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer = SummaryWriter(str(run / FOLDER), purge_step=step + 1 if step else None)
+    files = _EventFiles(run / FOLDER, step)
     try:
         for event in stream:
-            _write(writer, event)
+            files.write(event)
             yield event
     finally:
-        writer.close()
+        files.close()
+
+
+class _EventFiles:
+    """Event files until they cannot be written any more (a full disk), which is said once."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._folder = folder
+        self._writer: Any = None
+        with self._as_far_as_it_goes():
+            self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+
+    def write(self, event: events.Event) -> None:
+        if self._writer is not None:
+            with self._as_far_as_it_goes():
+                _write(self._writer, event)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            with self._as_far_as_it_goes():
+                self._writer.close()
+
+    @contextlib.contextmanager
+    def _as_far_as_it_goes(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._writer = None
+            note(
+                f"{self._folder} cannot be written: {error.strerror or error}. Training goes on without its "
+                "event files."
+            )
 
 
 def _write(writer: Any, event: events.Event) -> None:

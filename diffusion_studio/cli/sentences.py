@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import select
@@ -19,6 +20,8 @@ from diffusion_studio.core.refused import Refused
 WRONG_USAGE = 2
 PATIENCE = 1.0  # seconds for a terminal that takes nothing, once
 _PROXIED = "rich_proxied_file"  # rich's name for the stream behind
+_NOBODY = [errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO]  # a closed pipe, terminal or descriptor
+_NOBODY += [errno.EINVAL] if os.name == "nt" else []  # what Windows says of a closed pipe
 _COLORS = {1: "red", WRONG_USAGE: "yellow"}
 
 
@@ -27,8 +30,8 @@ class Lasting:
 
     A terminal that was closed or a pipe whose other end has ended; `gone` says that it was found so. It is
     not where there was none from the beginning (`>&-`): then nobody is waited for. A terminal that takes
-    nothing now, held by Ctrl+S or behind a connection that hangs, loses what it has no room for: what is
-    worked on does not wait for it.
+    nothing now, held by Ctrl+S or behind a connection that hangs, loses what it has no room for, and so does
+    a file on a full disk: what is worked on does not wait for it.
     """
 
     def __init__(self, name: Literal["stdout", "stderr"]) -> None:
@@ -85,10 +88,23 @@ class Lasting:
     def _losing_nothing_else(self) -> Iterator[None]:
         try:
             yield
-        except OSError:
-            self.gone = True
+        except OSError as error:
+            self.gone |= error.errno in _NOBODY
             with contextlib.suppress(OSError, io.UnsupportedOperation), Path(os.devnull).open("w") as nowhere:
-                os.dup2(nowhere.fileno(), self.fileno())  # for what Python itself still writes at its end
+                self._lose(nowhere.fileno())
+
+    def _lose(self, nowhere: int) -> None:
+        """What Python holds back, or it would fail once more at its end; all to come, where nobody reads."""
+        here = self.fileno()
+        kept = os.dup(here)
+        try:
+            os.dup2(nowhere, here)
+            if not self.gone:
+                self._stream.flush()
+        finally:
+            if not self.gone:
+                os.dup2(kept, here)
+            os.close(kept)
 
 
 output = Lasting("stdout")

@@ -44,8 +44,9 @@ def leaving_signals_to_the_first() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _heard_by(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-
-    before = {number: signal.signal(number, stop) for number in STOPPING}
+    """One that whoever started this lets it ignore (`nohup`, `&` in a script) stays ignored."""
+    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     finally:

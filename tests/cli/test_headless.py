@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import shutil
+import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 
@@ -148,6 +151,43 @@ def test_that_tensorboard_reads_the_event_files(said, tmp_path, pictures):
     found = _event_files_of(said, tmp_path / "run", pictures, "--steps", "4", *SETS, *previews)
     _check_losses(found, tmp_path / "run", 4)
     assert [event.step for event in found.Images("samples")] == [4]
+
+
+class FullDisk:
+    """Stands in for the writer of event files; `room` is how many losses it takes."""
+
+    room = 0
+
+    def __init__(self, folder, purge_step=None):
+        self.left = self.room
+        self.write()
+
+    def write(self):
+        if not self.left:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.left -= 1
+
+    def add_scalar(self, *_):
+        self.write()
+
+    def flush(self):
+        self.write()
+
+    close = flush
+
+
+@pytest.mark.parametrize("room", [0, 3, 9999])
+def test_that_a_training_goes_on_without_event_files_where_there_is_no_room(
+    said, tmp_path, pictures, monkeypatch, room
+):
+    monkeypatch.setattr(FullDisk, "room", room)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=FullDisk))
+    monkeypatch.setattr("diffusion_studio.cli.bar.find_spec", lambda name: name)
+    run = tmp_path / "run"
+    code, _, errors = said("train", pictures, "--run", run, "--tensorboard", "--steps", "4", *SETS)
+    assert code == 0
+    assert errors.count("tensorboard cannot be written: No space left on device.") == (room < 100)
+    assert Run.open(run).step == 4
 
 
 def test_that_steps_that_were_lost_are_none_for_tensorboard(said, tmp_path, pictures):

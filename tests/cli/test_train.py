@@ -178,6 +178,17 @@ def test_that_a_training_that_nobody_reads_any_more_is_saved(tmp_path, reader):
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file of Linux on a disk that is full")
+def test_that_a_training_goes_on_where_what_it_says_has_no_room(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            without_qt("train", "digits", "--run", tmp_path / "run", "--steps", "5", "--json", *SETS),
+            env=os.environ | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL, stdout=full, stderr=full,
+        )  # fmt: skip
+    assert done.returncode == 0
+    assert Run.open(tmp_path / "run").step == 5
+
+
 @pytest.mark.skipif(os.name == "nt", reason="terminals of POSIX")
 def test_that_a_training_does_not_wait_for_a_terminal_that_takes_nothing(tmp_path):
     """As after Ctrl+S: nobody reads, and the system keeps no more than a few lines."""

@@ -398,6 +398,17 @@ def test_that_a_signal_closes_the_window_and_the_last_edit_is_kept(number):
     assert json.loads(remembered().read_text())["sample"]["tree"]["spec"]["seed"] == 8
 
 
+def test_that_a_signal_that_is_ignored_from_the_beginning_closes_no_window(qapp):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `&` in a script does
+    try:
+        with module._Signals(lambda: None):
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            assert callable(signal.getsignal(signal.SIGTERM))
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_that_wrong_usage_is_said(capsys):
     for arguments in (["--nonsense"], ["a", "b"]):
         assert module.run(arguments) == 2

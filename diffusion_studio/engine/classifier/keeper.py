@@ -9,7 +9,7 @@ from diffusion_studio.core.describe import validated
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.classifier.files import CARD, FOLDER, ClassifierCard, save_classifier, version_of
 from diffusion_studio.engine.classifier.learner import AVERAGE
-from diffusion_studio.engine.jobs.events import Event
+from diffusion_studio.engine.jobs.events import Event, Finished
 from diffusion_studio.engine.loop.keeper import LostError
 from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent
@@ -62,6 +62,9 @@ class ClassifierKeeper:
 
     def heard(self, event: Event) -> Iterator[Event]:
         yield event
+
+    def ended(self, finished: Finished) -> None:
+        """Nobody else follows the training of a classifier."""
 
     def save(self, counters: Counters, content: CheckpointContent) -> Path:
         known = {"step": counters.step, "seconds": counters.seconds}

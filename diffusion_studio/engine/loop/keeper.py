@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.engine.jobs.events import Event
+from diffusion_studio.engine.jobs.events import Event, Finished
 from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent
 
@@ -62,3 +62,6 @@ class Keeper(Protocol):
             OSError: it cannot be written now; what was there before is untouched.
             LostError: the place is gone.
         """
+
+    def ended(self, finished: Finished) -> None:
+        """Takes down how the training ended."""

@@ -98,8 +98,12 @@ class _Loop:
             trouble = yield from self._save(SKIPS_BEFORE_PAUSE - 1, last=True)
         except Exception as error:
             yield from self._rescue(error)
-            return self._failed(error)
-        return self._ended(trouble)
+            finished = self._failed(error)
+        else:
+            finished = self._ended(trouble)
+        if self.keeper is not None:
+            self.keeper.ended(finished)
+        return finished
 
     def _steps(self) -> Telling:
         self._clock = time.perf_counter()

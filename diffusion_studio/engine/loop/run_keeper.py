@@ -56,6 +56,7 @@ class RunKeeper:
         self._written = -math.inf
         self._trouble = ""  # with the database, not told yet
         self._troubled = False
+        self._finished = events.Finished("failed")  # until it is told otherwise
         self.metrics = self._open_metrics()
         self._log = self._open_log()
 
@@ -193,6 +194,9 @@ class RunKeeper:
         self.step = counters.step
         return path
 
+    def ended(self, finished: events.Finished) -> None:
+        self._finished = finished
+
     def _write(self) -> None:
         """Puts what was gathered into the metrics database, and beside it."""
         self._recorded = self.record or self._recorded
@@ -244,7 +248,7 @@ class RunKeeper:
         self._write()
         if self._log is not None:
             self._write_log(last=True)
-            self._log.close(self._told_step)
+            self._log.close(self._told_step, self._finished.outcome, self._finished.message)
         if self.metrics is not None:
             self.metrics.close()
 

@@ -7,7 +7,7 @@ It is read where a database is not: on another machine, over a network folder, i
     {"kind": "errors", "segment": 1, "step": 40, "t": [...], "error": [...], ...}
     {"kind": "quality", "segment": 1, "step": 40, "fd": 12.5, ...}
     {"kind": "objective", "segment": 1, "step": 41, "message": "weight: ..."}
-    {"kind": "end", "segment": 1, "step": 400}
+    {"kind": "end", "segment": 1, "step": 400, "outcome": "done", "message": "Step 400, everything is saved."}
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import os
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,17 @@ from diffusion_studio.engine.files.reading import ANY_SIZE, inside, regular
 from diffusion_studio.engine.runs.metrics import TimestepRecord
 from diffusion_studio.engine.runs.quality import Quality
 
+Outcome = Literal["done", "stopped", "failed"]
 ERRORS_EVERY = 20.0  # seconds between two lines with all errors by t, which are long
-END = "end"  # the kind of the last line of a training that ended in good order
+END = "end"  # the kind of the last line of a training that was not killed
+OUTCOMES: tuple[Outcome, ...] = (
+    "done",
+    "stopped",
+    "failed",
+)  # of one that ended; lines of older versions have none
 _TAIL = 1 << 16  # bytes at the end in which the last line is looked for
 _RECENT = 1 << 20  # bytes at the end that are read first
+_MOST_STEPS = 1 << 53  # and then some: a number of any size is JSON
 
 
 class MetricsLog:
@@ -120,9 +127,14 @@ class MetricsLog:
             return os.fstat(self._file.fileno()).st_nlink == 0
         return False
 
-    def close(self, step: int) -> None:
-        """Ends the file at the newest step."""
-        self._add(END, step, {})
+    def close(self, step: int, outcome: Outcome = "done", message: str = "") -> None:
+        """Ends the file at the newest step.
+
+        Args:
+            outcome: one of `OUTCOMES`.
+            message: how the training ended, for a person.
+        """
+        self._add(END, step, {"outcome": outcome} | ({"message": message} if message else {}))
         with contextlib.suppress(OSError):
             self.flush()
         self._file.close()
@@ -161,10 +173,14 @@ def _line(text: bytes) -> dict[str, Any] | None:
         line = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    is_one = (
-        isinstance(line, dict) and isinstance(line.get("kind"), str) and isinstance(line.get("step"), int)
-    )
-    if not is_one or (line["kind"] == "loss" and not isinstance(line.get("loss"), float | int | None)):
+    if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
+        return None
+    step, loss = line.get("step"), line.get("loss") if line["kind"] == "loss" else None
+    if not isinstance(step, int) or abs(step) > _MOST_STEPS or not isinstance(loss, float | int | None):
+        return None
+    try:
+        float(loss or 0)
+    except OverflowError:
         return None
     return dict(line)
 
@@ -189,6 +205,6 @@ def _is_cut(path: Path) -> bool:
 def _last_segment(path: Path) -> int:
     """Number of the newest start of the training that the file knows; 0 without any."""
     for line in reversed(_tail(path).splitlines()):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return int(json.loads(line)["segment"])
     return 0

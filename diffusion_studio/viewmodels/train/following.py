@@ -22,7 +22,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.locks import is_held
 from diffusion_studio.engine.machine.remote import Remote, Stop
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.runs.metrics_log import END, MetricsTail
+from diffusion_studio.engine.runs.metrics_log import END, OUTCOMES, MetricsTail
 from diffusion_studio.engine.runs.run import (
     LOCK,
     METRICS_LOG,
@@ -273,7 +273,7 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
         if held is None:
             yield Silent(seen.step, _written_last(run))
         if gone or (lines and ended):
-            yield events.Finished("failed" if gone else "done", step=seen.step)
+            yield _finished(lines, seen.step)
             ended = True
             if remote is None and not (gone and _is_read_only(run.path)):
                 return
@@ -284,6 +284,13 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
         elif before and not apart:
             yield Reached(_reached(run.path, remote))
         lines = tail.new()
+
+
+def _finished(lines: list[Line], step: int) -> events.Finished:
+    """How a training ended, by its last line if there is one."""
+    last = lines[-1] if lines else {"outcome": "failed"}
+    outcome = next((each for each in OUTCOMES if each == last.get("outcome")), OUTCOMES[0])
+    return events.Finished(outcome, str(last.get("message", "")), step=step)
 
 
 def _apart(folder: Path) -> str:

@@ -104,6 +104,9 @@ def _followed(state: TrainState, event: events.Event) -> TrainState:
             return replace(state, detail=detail, notice=notice)
         case events.Resumed(step=step):
             return replace(state, detail=_elsewhere(step, tr("trained by another process")))
+        case events.Finished(outcome="failed", step=step, message=message) if message:
+            detail = _elsewhere(step, tr("its training has failed"))
+            return replace(state, detail=detail, notice=Notice("error", message))
         case events.Finished(outcome="failed", step=step):
             detail = _elsewhere(step, tr("the process that trained it has ended without a word"))
             return replace(state, detail=detail)

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop import run_keeper
 from diffusion_studio.engine.runs import metrics_log
 from diffusion_studio.engine.runs.metrics_log import MetricsLog, MetricsTail
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.learner import Learner
+from diffusion_studio.engine.training.trainer import train
 from support.tiny import begin, finish, resume, tiny_config, with_training
 
 
@@ -126,12 +129,65 @@ def test_that_of_a_long_file_the_newest_lines_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"[1]", b"no", b'{"kind": 1, "step": 2}', b'{"kind": "loss", "step": 1, "loss": "x"}', b"[" * 9999],
+    [
+        b"",
+        b"[1]",
+        b"no",
+        b'{"kind": 1, "step": 2}',
+        b'{"kind": "loss", "step": 1, "loss": "x"}',
+        b"[" * 9999,
+        b'{"kind": "loss", "step": 1, "loss": 1%s}' % (b"0" * 400),
+        b'{"kind": "start", "step": 1%s}' % (b"0" * 40),
+    ],
 )
 def test_that_other_lines_are_passed_over(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(line + b'\n{"kind": "start", "step": 0}\n')
     assert MetricsTail(path).new() == [{"kind": "start", "step": 0}]
+
+
+@pytest.mark.parametrize("segment", ["Infinity", "[]", "1" + "0" * 5000])
+def test_that_a_start_after_other_lines_has_a_number(segment: str, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"segment": 4}}\n{{"segment": {segment}}}\n')
+    log = MetricsLog(path, 0)
+    log.close(0)
+    assert log.segment == 5
+
+
+@pytest.mark.parametrize(
+    ("act", "outcome", "said"),
+    [
+        (lambda control: None, "done", "Step 3, everything is saved."),
+        (lambda control: control.stop(), "stopped", "Step 0, everything is saved."),
+        (None, "failed", "There is not enough memory for a batch of 16 images."),
+    ],
+    ids=["done", "stopped", "failed"],
+)
+def test_that_the_last_line_says_how_a_training_ended(
+    act: Any, outcome: str, said: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_room(*_: object) -> None:
+        raise MemoryError
+
+    control, session = Control(), begin(tmp_path / "run", tiny_config(pictures, steps=3))
+    if act is None:
+        monkeypatch.setattr(Learner, "step", without_room)
+    else:
+        act(control)
+    last = [*train(session, control)][-1]
+    line = lines_of(session.run.metrics_log_path)[-1]
+    assert (line["kind"], line["outcome"], line["message"]) == ("end", outcome, getattr(last, "message", ""))
+    assert line["message"].startswith(said)
+
+
+def test_that_a_training_that_is_given_up_has_failed(pictures: Path, tmp_path: Path) -> None:
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    stream = train(session, Control())
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    line = lines_of(session.run.metrics_log_path, "end")[-1]
+    assert (line["outcome"], "message" in line) == ("failed", False)
 
 
 def test_that_a_link_to_the_file_of_somebody_else_is_not_written(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.metrics_log import MetricsLog
 from diffusion_studio.engine.runs.run import Run, ask
 from diffusion_studio.engine.training.events import TimestepErrors
+from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.viewmodels.train import following, seen
 from diffusion_studio.viewmodels.train.model import TrainViewModel
@@ -249,13 +250,38 @@ def test_that_a_process_that_was_killed_on_another_machine_is_not_said_to_train(
     qtbot.waitUntil(lambda: model.record.last_step >= 3)
     until(elsewhere, 6)
     qtbot.waitUntil(lambda: "trained by another process" in model.state.detail)
-    monkeypatch.setattr(MetricsLog, "close", lambda log, step: log._file.close())  # no word of an end
+    monkeypatch.setattr(MetricsLog, "close", lambda log, *_: log._file.close())  # no word of an end
     elsewhere.close()  # which lets go of the lock
     qtbot.waitUntil(lambda: "has ended without a word" in model.state.detail)
     resumed = train(resume(there), Control())
     until(resumed, 9)
     qtbot.waitUntil(lambda: "trained by another process" in model.state.detail)
     resumed.close()
+
+
+def test_that_a_training_that_has_failed_elsewhere_is_said_to_have_failed(
+    qtbot, model, elsewhere, tmp_path, monkeypatch
+):
+    until(elsewhere, 3)
+    model.show_run(tmp_path / "runs" / "far")
+    qtbot.waitUntil(lambda: model.record.last_step >= 3)
+
+    def without_room(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Learner, "step", without_room)
+    assert [*elsewhere][-1].outcome == "failed"
+    qtbot.waitUntil(lambda: "its training has failed" in model.state.detail)
+    assert model.state.notice.kind == "error"
+    assert "not enough memory" in notice_of(model)
+
+
+def test_that_a_training_that_its_process_gave_up_has_ended_without_a_word(qtbot, model, elsewhere, tmp_path):
+    until(elsewhere, 3)
+    model.show_run(tmp_path / "runs" / "far")
+    qtbot.waitUntil(lambda: model.record.last_step >= 3)
+    elsewhere.close()
+    qtbot.waitUntil(lambda: "has ended without a word" in model.state.detail)
 
 
 def notice_of(model) -> str:

@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import random
+import signal
 import sys
 import tempfile
 import zlib
@@ -29,6 +30,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 # What a test writes need not outlive a power cut, and ten thousand such waits take milliseconds each.
 os.fsync = os.fstat  # type: ignore[assignment]
+# Processes that tests begin hear signals, also where the tests were begun by `nohup` or with `&`: what is
+# ignored stays ignored in them, what is heard here has its default.
+for _name in ("SIGINT", "SIGHUP"):
+    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), lambda *_: None)
 
 settings.register_profile("local", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)

@@ -13,6 +13,8 @@ import json
 import logging
 import math
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -309,7 +311,8 @@ def joined(met: AbstractContextManager[None] | None = None) -> Iterator[Ranks]:
         with met or nullcontext():
             yield ALONE
         return
-    ranks = _met(ranks)
+    with _ended_by_ctrl_c():
+        ranks = _met(ranks)
     with met or nullcontext():
         try:
             yield ranks
@@ -324,14 +327,30 @@ def joined(met: AbstractContextManager[None] | None = None) -> Iterator[Ranks]:
                 dist.destroy_process_group()
 
 
+@contextlib.contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """As other signals end a process; Python itself would hear of it only when the others have come."""
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _met(ranks: Ranks) -> Ranks:
     """From now on they wait long: one of them may read a large folder while the others have nothing to do."""
     if not dist.is_available():
         raise RankError("This torch was built without torch.distributed: it trains in one process alone.")
+    from torch.distributed.rendezvous import rendezvous  # what such a torch has not
+
     on_cards = torch.cuda.is_available() and dist.is_nccl_available()
     kind = "cpu:gloo,cuda:nccl" if on_cards else "gloo"
     try:
-        board, number, count = next(dist.rendezvous("env://", timeout=_MEET))
+        board, number, count = next(rendezvous("env://", timeout=_MEET))
         board.set_timeout(_MEET)
         dist.init_process_group(kind, timeout=_MEET, store=board, rank=number, world_size=count)
         return replace(ranks, group=dist.new_group(timeout=_WAIT), board=board)

@@ -125,8 +125,9 @@ def test_that_a_first_process_that_rests_says_now_and_then_that_it_is_there() ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("number", [0, 1])
-def test_that_a_process_that_waits_for_the_others_is_ended_by_a_signal(number: int) -> None:
+def test_that_a_process_that_waits_for_the_others_is_ended_by_a_signal(number: int, ending: int) -> None:
     with socket.socket() as there:
         there.bind(("127.0.0.1", 0))
         port = there.getsockname()[1]
@@ -139,9 +140,9 @@ def test_that_a_process_that_waits_for_the_others_is_ended_by_a_signal(number: i
             there.accept()[0].close()
         else:
             reach(port, process)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(ending)
         _, errors = process.communicate()
-    assert process.returncode == -signal.SIGTERM, errors
+    assert process.returncode == -ending, errors
 
 
 def reach(port: int, process: subprocess.Popen[str]) -> None:

@@ -264,7 +264,8 @@ def test_that_a_training_that_has_failed_elsewhere_is_said_to_have_failed(
 ):
     until(elsewhere, 3)
     model.show_run(tmp_path / "runs" / "far")
-    qtbot.waitUntil(lambda: model.record.last_step >= 3)
+    until(elsewhere, 6)
+    qtbot.waitUntil(lambda: model.record.last_step >= 6)
 
     def without_room(*_: object) -> None:
         raise MemoryError
@@ -279,7 +280,8 @@ def test_that_a_training_that_has_failed_elsewhere_is_said_to_have_failed(
 def test_that_a_training_that_its_process_gave_up_has_ended_without_a_word(qtbot, model, elsewhere, tmp_path):
     until(elsewhere, 3)
     model.show_run(tmp_path / "runs" / "far")
-    qtbot.waitUntil(lambda: model.record.last_step >= 3)
+    until(elsewhere, 6)
+    qtbot.waitUntil(lambda: model.record.last_step >= 6)
     elsewhere.close()
     qtbot.waitUntil(lambda: "has ended without a word" in model.state.detail)
 

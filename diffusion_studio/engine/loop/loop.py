@@ -315,16 +315,20 @@ class _Loop:
         finer = self.task.finer if isinstance(self.task, Divisible) else 0
         if isinstance(error, LostError):
             return events.Finished("failed", str(error), _traceback_of(error), step)
-        too_large = _too_large(self.task.size, finer)
-        message = words_for(error, too_large)
+        message = _words(error, _too_large(self.task.size, finer))
         if is_out_of_memory(error):
-            message = _joined(message, too_large) if isinstance(error, Refused) else message  # another's
             parts, smaller = finer, 0 if finer else self.task.size // 2
         else:
             message = tr("Training stopped after step {step:,}. {message}", step=step, message=message)
         if self._unsaved:
             message = _joined(message, self._kept)
         return events.Finished("failed", message, _traceback_of(error), step, parts, smaller)
+
+
+def _words(error: Exception, too_large: str) -> str:
+    """Too little memory in another process has a sentence of its own before what may be done."""
+    elsewhere = is_out_of_memory(error) and isinstance(error, Refused)
+    return _joined(str(error), too_large) if elsewhere else words_for(error, too_large)
 
 
 def _too_large(size: int, parts: int) -> str:

@@ -19,7 +19,7 @@ import os
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +29,8 @@ from diffusion_studio.engine.files.reading import ANY_SIZE, inside, regular
 from diffusion_studio.engine.runs.metrics import TimestepRecord
 from diffusion_studio.engine.runs.quality import Quality
 
-Outcome = Literal["done", "stopped", "failed"]
 ERRORS_EVERY = 20.0  # seconds between two lines with all errors by t, which are long
 END = "end"  # the kind of the last line of a training that was not killed
-OUTCOMES: tuple[Outcome, ...] = (
-    "done",
-    "stopped",
-    "failed",
-)  # of one that ended; lines of older versions have none
 _TAIL = 1 << 16  # bytes at the end in which the last line is looked for
 _RECENT = 1 << 20  # bytes at the end that are read first
 _MOST_STEPS = 1 << 53  # and then some: a number of any size is JSON
@@ -127,11 +121,11 @@ class MetricsLog:
             return os.fstat(self._file.fileno()).st_nlink == 0
         return False
 
-    def close(self, step: int, outcome: Outcome = "done", message: str = "") -> None:
+    def close(self, step: int, outcome: str = "done", message: str = "") -> None:
         """Ends the file at the newest step.
 
         Args:
-            outcome: one of `OUTCOMES`.
+            outcome: done, stopped or failed; lines of older versions have none.
             message: how the training ended, for a person.
         """
         self._add(END, step, {"outcome": outcome} | ({"message": message} if message else {}))

@@ -57,7 +57,7 @@ class Trial(events.Event):
             "More memory than the {free} that are free here: choose fewer images in a batch, more parts "
             "of it, a smaller width or a smaller resolution.",
             free=_room(self.free),
-        )  # fmt: skip
+        )
 
 
 def _room(size: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import filelock
 from PySide6.QtCore import QObject, Signal
@@ -22,7 +23,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.locks import is_held
 from diffusion_studio.engine.machine.remote import Remote, Stop
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.runs.metrics_log import END, OUTCOMES, MetricsTail
+from diffusion_studio.engine.runs.metrics_log import END, MetricsTail
 from diffusion_studio.engine.runs.run import (
     LOCK,
     METRICS_LOG,
@@ -289,7 +290,8 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
 def _finished(lines: list[Line], step: int) -> events.Finished:
     """How a training ended, by its last line if there is one."""
     last = lines[-1] if lines else {"outcome": "failed"}
-    outcome = next((each for each in OUTCOMES if each == last.get("outcome")), OUTCOMES[0])
+    known: tuple[events.Outcome, ...] = get_args(events.Outcome)
+    outcome: events.Outcome = next((each for each in known if each == last.get("outcome")), "done")
     return events.Finished(outcome, str(last.get("message", "")), step=step)
 
 

@@ -27,6 +27,7 @@ from diffusion_studio.models.side_by_side import at_once, parts_for
 
 FEW = 4  # images in each part of the steps that are tried first
 SHORT = 0.5  # seconds: a step that takes no longer is tried whole
+LONG = 2.0  # seconds: such a step is tried once, and no larger one; what comes once in it is nothing then
 TIMED = 3  # steps of each size, after one that prepares
 SHARE = 0.5  # of the memory that is free may be taken by steps that are tried
 
@@ -90,11 +91,11 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
 
     def took(size: int) -> float:
         """Seconds of a step of so many images, once the first has prepared their size."""
-        found = []
-        for _ in range(1 + TIMED):
+        found: list[float] = []
+        while len(found) <= TIMED and (not found or found[-1] < LONG):
             heed()
             found.append(_timed(learner, source.batch(0, 0, size)))
-        return median(found[1:])
+        return median(found[1:] or found)
 
     seconds = _whole(took, few, spec.batch_size, most)
     rows = -(-spec.batch_size // parts) * at_once(parts, device)  # that are in memory at the same time
@@ -133,9 +134,10 @@ def _whole(took: Callable[[int], float], few: int, size: int, most: int) -> floa
     """
     if size <= min(2 * few, most):
         return took(size)
-    if 2 * few > most:
-        return took(few) * size / few
-    one, two = took(few), took(2 * few)
+    one = took(few)
+    if 2 * few > most or one >= LONG:
+        return one * size / few
+    two = took(2 * few)
     expected = one + max(two - one, 0.0) / few * (size - few)
     return took(size) if expected <= SHORT and size <= most else expected
 

@@ -191,6 +191,20 @@ def test_that_no_step_is_tried_that_has_no_room(
     assert sizes == asked
 
 
+def test_that_a_long_step_is_tried_once(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forecast of hours does not take minutes."""
+    config = tiny_config(pictures, batch_size=64, parts=1)
+    images, sizes = load(config.data, cache_dir()), []
+
+    def timed(learner: Learner, batch: Batch) -> float:
+        sizes.append(len(batch.x_0))
+        return trial.LONG * len(batch.x_0) / 4
+
+    monkeypatch.setattr(trial, "_timed", timed)
+    found = tried(config, images, CPU, lambda: False)
+    assert len(sizes) == 1 and found.forecast.step_seconds == pytest.approx(trial.LONG * 64 / 4)
+
+
 def test_that_little_free_memory_is_not_exhausted_by_a_trial(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

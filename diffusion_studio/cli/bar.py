@@ -21,6 +21,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.training.events import Preview, PreviewMeasured, TimestepErrors
 from diffusion_studio.engine.training.forecast import Forecast
+from diffusion_studio.engine.training.trial import Trial
 
 Stream = Iterator[events.Event]
 EVERY = 10.0  # seconds between two lines, where there is no terminal
@@ -85,7 +86,9 @@ def watch(stream: Iterator[events.Event], shown: Bar, control: Control) -> None:
             case events.Progress():
                 total = 1.0 if event.fraction else None
                 shown.update(task, completed=event.fraction, total=total, detail=_detail(event))
-            case Forecast() if not told and not shown.quiet:
+            case Trial() if not shown.quiet:
+                note(event.sentence)
+            case Forecast() if event.sentence and not told and not shown.quiet:
                 note(event.sentence)
                 told = True
             case events.Warned(message=message):
@@ -137,6 +140,10 @@ def _plain(event: events.Event) -> dict[str, Any]:
     found = {field.name: getattr(event, field.name) for field in fields(event)}
     if isinstance(event, events.Progress):
         found = {"loss": float(event.losses[-1]), "seconds_left": event.seconds_left} | found
+    if isinstance(event, Forecast):
+        found |= {"shapes_step": event.shapes_step, "shapes_seconds": event.shapes_seconds}
+    if isinstance(event, Trial):
+        found |= _plain(event.forecast)
     kinds = (bool, int, float, str, Path)
     return {k: _word(v) for k, v in found.items() if isinstance(v, kinds) and k != "traceback"}
 

@@ -39,6 +39,7 @@ from diffusion_studio.engine.training.moved import source_of, with_images_at
 from diffusion_studio.engine.training.session import Session, new_session, resumed_session
 from diffusion_studio.engine.training.together import follow, join, lead
 from diffusion_studio.engine.training.trainer import train as training
+from diffusion_studio.engine.training.trial import tried_soon
 
 app = plain_app()
 
@@ -57,6 +58,13 @@ class _Telling:
     quiet: bool = False
     json: bool = False
     event_files: bool = False
+
+    def training(self, session: Session, control: Control) -> Iterator[events.Event]:
+        """What is told of a training, beginning with what to expect of it, if anybody hears that."""
+        heard = self.json or not self.quiet
+        if heard and (trial := tried_soon(session, lambda: control.stopped)) is not None:
+            yield trial
+        yield from training(session, control)
 
     def told(self, stream: Iterator[events.Event], session: Session) -> Iterator[events.Event]:
         """The same events, told on the way to whoever else wants them."""
@@ -174,7 +182,7 @@ def _train(
             session = new_session(place, config, device, read, lambda: control.stopped, encode, ranks)
         shown.remove_task(reading)
         lead(session, ranks)
-        watch(telling.told(training(session, control), session), shown, control)
+        watch(telling.told(telling.training(session, control), session), shown, control)
     return session
 
 

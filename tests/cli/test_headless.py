@@ -32,6 +32,17 @@ def test_that_a_quiet_training_says_nothing_but_where_it_is(said, pictures, tmp_
     assert found == (0, f"{tmp_path / 'run'}\n", "")
 
 
+def test_that_what_to_expect_is_said_before_the_first_step(said, pictures, tmp_path):
+    _, _, errors = said("train", pictures, "--run", tmp_path / "run", "--steps", "3", *SETS)
+    expected = "of memory. Perhaps too short to see something: about 3 steps in 1 s here. First shapes at 8×8"
+    assert expected in errors.replace("\n", " ")
+
+
+def test_that_nothing_is_tried_that_nobody_hears(said, pictures, tmp_path, monkeypatch):
+    monkeypatch.delattr("diffusion_studio.cli.train.tried_soon")
+    assert said("train", pictures, "--run", tmp_path / "run", "--steps", "1", "--quiet", *SETS)[0] == 0
+
+
 def test_that_a_quiet_training_says_what_is_wrong(said, tmp_path):
     code, out, errors = said("train", tmp_path / "gone", "--steps", "3", "--quiet", *SETS)
     assert (code, out) == (1, "")
@@ -52,7 +63,10 @@ def test_that_lines_of_json_tell_what_happens(said, pictures, tmp_path):
     run = tmp_path / "run"
     code, out, errors = said("train", pictures, "--run", run, "--steps", "3", "--quiet", "--json", *SETS)
     assert (code, errors) == (0, "")
-    told = [json.loads(line) for line in out.splitlines()]
+    expected, *told = [json.loads(line) for line in out.splitlines()]
+    assert expected["event"] == "trial" and expected["last_step"] == 3
+    assert expected["weights"] == told[0]["parameters"] and expected["memory"] > 0
+    assert expected["step_seconds"] > 0 and expected["shapes_step"] > 3
     assert told[0] | {"device": ""} == {
         "event": "started", "run": str(run), "step": 0, "device": "", "precision": "fp32",
         "parameters": told[0]["parameters"], "steps_per_epoch": 0.75,

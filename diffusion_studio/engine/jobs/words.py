@@ -19,6 +19,6 @@ def length(seconds: float) -> str:
 
 
 def roughly(seconds: float) -> str:
-    """As finely as an estimate is worth: "45 s", "2 min 10 s", "40 min", "3 h 20 min"."""
+    """As finely as an estimate is worth, never nothing: "45 s", "2 min 10 s", "40 min", "3 h 20 min"."""
     grain = 1 if seconds < 60 else 10 if seconds < 600 else 60 if seconds < 3600 else 600
-    return length(grain * round(seconds / grain))
+    return length(max(1, grain * round(seconds / grain)))

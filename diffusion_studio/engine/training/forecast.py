@@ -5,15 +5,29 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from diffusion_studio.core.words import tr
+import torch
+
+from diffusion_studio.core.describe import get_value
+from diffusion_studio.core.words import plural, tr
+from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.words import roughly
 from diffusion_studio.engine.loop.task import Limits
+from diffusion_studio.engine.machine.devices import is_fast
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.training.session import LARGE, SMALL, resolve
 
 SOON = 1.0  # seconds of training behind the first forecast
 LEAST = 3  # steps behind it
 LENGTHS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)  # minutes
 CHANGED = 0.1  # share by which one differs from the one before where it is told again
+GRAIN = 8  # pixels between two resolutions that are offered
+SPARE = 1.2  # time for a smaller one: its steps cost a little more than their share of pixels
+DECISIVE = (
+    "model.width", "model.multipliers", "model.layers", "model.attention", "objective",
+    "training.batch_size", "training.optimizer", "training.learning_rate",
+)  # fmt: skip
+"""What the first shapes depend on beside the images; the rule knows the defaults alone."""
 
 
 def first_shapes(resolution: int, channels: int) -> int:
@@ -27,6 +41,16 @@ def first_shapes(resolution: int, channels: int) -> int:
     return round(grey if channels == 1 else 3.5 * grey)
 
 
+def is_fitted(config: RunConfig, images: ImageSet, device: torch.device) -> bool:
+    """Whether the rule of first shapes was fitted on trainings like this one, whose config is resolved: of
+    pixels, few of them, with what a processor trains by default.
+    """
+    if is_fast(device) or config.model.code or images.resolution > LARGE:
+        return False
+    usual = resolve(RunConfig(data=config.data), images, device)
+    return all(get_value(config, path) == get_value(usual, path) for path in DECISIVE)
+
+
 @dataclass(frozen=True)
 class Forecast(events.Event):
     """What a training will have done in its time, as its speed is now."""
@@ -38,6 +62,7 @@ class Forecast(events.Event):
     last_seconds: float  # of training, when it will end; 0: it has no limit
     resolution: int  # of the images, in pixels
     channels: int  # 1: grey
+    usual: bool = True  # whether the rule of first shapes was fitted on trainings like this one
 
     @property
     def shapes_step(self) -> int:
@@ -61,33 +86,70 @@ class Forecast(events.Event):
 
     @property
     def sentence(self) -> str:
-        """What to expect."""
-        shapes = tr("about {time} (step {step:,})", step=self.shapes_step, time=roughly(self.shapes_seconds))
-        end = roughly(self.last_seconds)
-        if self.too_short:
-            side = f"{self.resolution}×{self.resolution}"
-            return tr(
-                "Too short to see something: about {steps:,} steps in {end} here, and first shapes "
-                "at {side} usually take {shapes}.",
-                steps=self.last_step,
+        """What to expect; "" where nothing is left to say."""
+        return " ".join(part for part in (self._length, self._first) if part)
+
+    @property
+    def _length(self) -> str:
+        """How many steps there will be, and whether they are too few."""
+        steps, end = self.last_step, roughly(self.last_seconds)
+        if not steps:
+            return ""
+        if not self.too_short:
+            return plural("About {n:,} step in {end}.", "About {n:,} steps in {end}.", steps, end=end)
+        if self.usual:
+            return plural(
+                "Too short to see something: about {n:,} step in {end} here.",
+                "Too short to see something: about {n:,} steps in {end} here.",
+                steps,
                 end=end,
-                side=side,
-                shapes=shapes,
             )
-        if not self.last_step:
-            return tr("First shapes usually after {shapes}.", shapes=shapes)
-        return tr(
-            "About {steps:,} steps in {end}; first shapes usually after {shapes}.",
-            steps=self.last_step,
+        return plural(
+            "Perhaps too short to see something: about {n:,} step in {end} here.",
+            "Perhaps too short to see something: about {n:,} steps in {end} here.",
+            steps,
             end=end,
-            shapes=shapes,
+        )
+
+    @property
+    def _first(self) -> str:
+        """When first shapes are seen, unless they are there."""
+        if not self.is_told:
+            return ""
+        side, time = f"{self.resolution}×{self.resolution}", roughly(self.shapes_seconds)
+        if self.usual:
+            return tr(
+                "First shapes at {side} usually after about {time} (step {step:,}).",
+                side=side,
+                time=time,
+                step=self.shapes_step,
+            )
+        return tr(
+            "First shapes at {side} perhaps after about {time} (step {step:,}).",
+            side=side,
+            time=time,
+            step=self.shapes_step,
         )
 
     @property
     def long_enough(self) -> float:
-        """A round time, in seconds, in which twice as many steps fit as the first shapes usually take."""
+        """A round time, in seconds, for twice the steps of the first shapes; 0: there is none up to a day."""
         needed = 2 * self.shapes_seconds / 60
-        return 60.0 * next((minutes for minutes in LENGTHS if minutes >= needed), LENGTHS[-1])
+        return 60.0 * next((minutes for minutes in LENGTHS if minutes >= needed), 0)
+
+    def smaller(self, limits: Limits) -> int:
+        """The largest smaller resolution whose first shapes usually come within these limits, or 0.
+
+        By the time of a pixel: batches have as many pictures, and above LARGE as many pixels. Down to where
+        other networks and batches are chosen.
+        """
+        for side in range((self.resolution - 1) // GRAIN * GRAIN, SMALL, -GRAIN):
+            steps = first_shapes(side, self.channels)
+            pixels = (min(side, LARGE) / min(self.resolution, LARGE)) ** 2
+            seconds = SPARE * steps * self.step_seconds * pixels
+            if steps <= (limits.steps or steps) and seconds <= (limits.seconds or seconds):
+                return side
+        return 0
 
     def differs(self, other: Forecast) -> bool:
         """Whether it says something else than an earlier one."""
@@ -96,18 +158,27 @@ class Forecast(events.Event):
 
 
 def forecast(
-    took: float, shape: tuple[int, int], limits: Limits, step: int = 0, seconds: float = 0.0
+    took: float,
+    shape: tuple[int, int],
+    limits: Limits,
+    step: int = 0,
+    seconds: float = 0.0,
+    usual: bool = True,
 ) -> Forecast:
     """Of a training that is at `step` after so many seconds, where one more step takes `took` seconds.
 
     Args:
         shape: resolution and channels of the images.
+        usual: whether the rule of first shapes was fitted on trainings like this one.
     """
-    by_time = round(step + (limits.seconds - seconds) / took) if limits.seconds else 0
+    left = limits.seconds - seconds
+    by_time = step + max(round(left / took), left > 0) if limits.seconds else 0  # a step begun is made
     ends = [last for last in (limits.steps, by_time) if last]
     last = max(min(ends), step) if ends else 0
-    end = limits.seconds if last == by_time else seconds + (last - step) * took
-    return Forecast(step, seconds, took, last, end, *shape)
+    end = seconds + (last - step) * took
+    if last == by_time:
+        end = max(limits.seconds, seconds + min(last - step, 1) * took)
+    return Forecast(step, seconds, took, last, end, *shape, usual)
 
 
 class Forecaster:
@@ -117,12 +188,14 @@ class Forecaster:
         size: images in a step.
         shape: resolution and channels of the images.
         aside: share of the training time that goes into previews.
+        usual: whether the rule of first shapes was fitted on trainings like this one.
     """
 
     def __init__(
-        self, size: int, shape: tuple[int, int], aside: float, first_step: int, seconds: float
-    ) -> None:
-        self._size, self._shape, self._aside = size, shape, aside
+        self, size: int, shape: tuple[int, int], aside: float, first_step: int, seconds: float,
+        usual: bool = True,
+    ) -> None:  # fmt: skip
+        self._size, self._shape, self._aside, self._usual = size, shape, aside, usual
         self._from = first_step + LEAST, seconds + SOON
         self._told: Forecast | None = None
 
@@ -133,7 +206,7 @@ class Forecaster:
             return None
         took = self._size / progress.images_per_second / (1 - self._aside)
         limits = Limits(progress.total_steps, progress.total_seconds)
-        found = forecast(took, self._shape, limits, progress.step, progress.seconds)
+        found = forecast(took, self._shape, limits, progress.step, progress.seconds, self._usual)
         if self._told is not None and not found.differs(self._told):
             return None
         self._told = found

@@ -6,48 +6,72 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from diffusion_studio.core.describe import get_value, with_value
+from diffusion_studio.core.describe import get_value, knobs
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.models.unet import UNetSpec
+
+KEPT = (
+    "parts", "precision", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "preview_count",
+    "preview_share",
+)  # fmt: skip
+"""Of a training, what says nothing of how well it learns."""
+USUAL = RunConfig()
+PATHS = tuple(knob.path for knob in knobs(USUAL))
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A named set of parameter values."""
+    """A time and the steps that suit it. The network, its batches and what it learns are the usual ones, by
+    resolution and machine, whatever was tried before; images, labels, code and seed stay.
+    """
 
     key: str
     title: str
     help: str
-    changes: Mapping[str, Any]
+    changes: Mapping[str, Any]  # of the usual training
 
     def applied_to(self, config: RunConfig) -> RunConfig:
-        for path, value in self.changes.items():
-            config = with_value(config, path, value)
-        return config
+        kept = {name: getattr(config.training, name) for name in KEPT}
+        return USUAL.model_copy(
+            update={
+                "data": config.data,
+                "seed": config.seed,
+                "model": UNetSpec(code=config.model.code, conditional=config.model.conditional),
+                "training": USUAL.training.model_copy(update={**kept, **self.changes}),
+            }
+        )
 
     def changed_in(self, config: RunConfig) -> tuple[str, ...]:
-        """The paths of its values for which the config has others."""
-        return tuple(path for path, value in self.changes.items() if get_value(config, path) != value)
+        """The paths of parameters for which the config has other values."""
+        mine = self.applied_to(config)
+        return tuple(path for path in PATHS if _differ(config, mine, path))
 
     def matches(self, config: RunConfig) -> bool:
-        return not self.changed_in(config)
+        return self.applied_to(config) == config
+
+
+def _differ(config: RunConfig, usual: RunConfig, path: str) -> bool:
+    """Whether they have different values; another member of a family is one difference."""
+    try:
+        return bool(get_value(config, path) != get_value(usual, path))
+    except KeyError:
+        return False
 
 
 PRESETS = (
     Preset(
-        "minute", tr("In a minute"), tr("See something in a minute: a small network that learns fast."),
-        {"training.seconds": 60.0, "training.steps": 0, "training.batch_size": 0,
-         "training.optimizer": "auto", "training.learning_rate": 3e-3, "training.ema_decay": 0.995},
+        "minute", tr("In a minute"),
+        tr("A minute: large steps and a short average. How far they lead here is said below."),
+        {"seconds": 60.0, "learning_rate": 3e-3, "ema_decay": 0.995},
     ),
     Preset(
         "balanced", tr("Balanced"), tr("Ten minutes: calmer steps and a longer average."),
-        {"training.seconds": 600.0, "training.steps": 0, "training.batch_size": 0,
-         "training.optimizer": "auto", "training.learning_rate": 1e-3, "training.ema_decay": 0.999},
+        {"seconds": 600.0, "learning_rate": 1e-3, "ema_decay": 0.999},
     ),
     Preset(
         "best", tr("Best"), tr("An hour: small steps and a long average, for the best images."),
-        {"training.seconds": 3600.0, "training.steps": 0, "training.batch_size": 0,
-         "training.optimizer": "auto", "training.learning_rate": 5e-4, "training.ema_decay": 0.9995},
+        {"seconds": 3600.0, "learning_rate": 5e-4, "ema_decay": 0.9995},
     ),
 )  # fmt: skip
 

@@ -27,7 +27,7 @@ from diffusion_studio.engine.training.events import (
     TimestepErrors,
     change_text,
 )
-from diffusion_studio.engine.training.forecast import Forecaster
+from diffusion_studio.engine.training.forecast import Forecaster, is_fitted
 from diffusion_studio.engine.training.learner import SLOWER
 from diffusion_studio.engine.training.previews import Previewer
 from diffusion_studio.engine.training.session import Session
@@ -64,7 +64,8 @@ def _forecaster(session: Session) -> Forecaster:
     spec, counters = session.config.training, session.counters
     aside = spec.preview_share if spec.preview_count else 0.0
     shape = session.images.resolution, session.images.channels
-    return Forecaster(spec.batch_size, shape, aside, counters.step, counters.seconds)
+    usual = is_fitted(session.config, session.images, session.learner.device)
+    return Forecaster(spec.batch_size, shape, aside, counters.step, counters.seconds, usual)
 
 
 class ImageTask:

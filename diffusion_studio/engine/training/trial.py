@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +17,14 @@ from diffusion_studio.core.words import number, tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
+from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.machine.room import TRAINED, free_memory
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.training.batches import Batch, BatchSource, Pixels
+from diffusion_studio.engine.training.batches import Batch, BatchSource, Examples, Pixels
 from diffusion_studio.engine.training.codes import check_fits, find_code
-from diffusion_studio.engine.training.forecast import Forecast, forecast
+from diffusion_studio.engine.training.forecast import Forecast, forecast, is_fitted
 from diffusion_studio.engine.training.learner import Learner, faster_parts
-from diffusion_studio.engine.training.session import learner_for, resolve
+from diffusion_studio.engine.training.session import Session, learner_for, resolve
 from diffusion_studio.engine.training.trainer import limits_of
 from diffusion_studio.models.side_by_side import at_once, parts_for
 
@@ -30,6 +33,11 @@ SHORT = 0.5  # seconds: a step that takes no longer is tried whole
 LONG = 2.0  # seconds: such a step is tried once, and no larger one; what comes once in it is nothing then
 TIMED = 3  # steps of each size, after one that prepares
 SHARE = 0.5  # of the memory that is free may be taken by steps that are tried
+IN_FLIGHT = 1.4  # measured: gradients on their way back, and what operations need, beside what is kept
+SOON = 2.0  # seconds that a trial may take where a training waits for it
+MANY = 100_000_000  # weights of a network whose making takes longer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,37 +82,101 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
     """
     examples = _NoCodes(config, images, device) if config.model.code else Pixels(images.images, device)
     config = resolve(config, images, device, examples.shape)
-    learner = learner_for(config, images, device, examples.shape)
-    spec, steps = config.training, learner.tables.steps
-    source = BatchSource(images, steps, learner.classes, 0.0, False, config.seed, device, examples=examples)
-    free = free_memory(device)
-    one = _kept_by_a_step(learner, source.batch(0, 0, 1))
-    most = max(1, int(SHARE * free / one))  # images in a step that is tried
-    few = min(FEW * parts_for(spec.batch_size, device), spec.batch_size, most)
+    return _Trying(config, images, examples, device, cancelled).found()
 
-    def heed() -> None:
-        if cancelled():
+
+def tried_soon(session: Session, cancelled: Callable[[], bool]) -> Trial | None:
+    """The same for a training that waits for it, in less time; None where that says nothing or cannot be.
+
+    What is wrong is left to the training to say. Of several processes each has rows of its own, which are not
+    tried by one alone.
+    """
+    learner, counters = session.learner, session.counters
+    another = TRAINED * learner.parameter_count > SHARE * free_memory(learner.device)
+    if another or learner.parameter_count > MANY or learner.ranks.count > 1:
+        return None
+    config, images, examples = session.config, session.images, session.batches.examples
+    try:
+        return _Trying(config, images, examples, learner.device, cancelled, 1, SOON).found(counters)
+    except Cancelled:
+        return None
+    except Exception as error:  # a training is not ended by what is only said of it
+        log.warning("What to expect of the training was not found out", exc_info=error)
+        return None
+
+
+class _Trying:
+    """Steps of a network that nobody keeps.
+
+    Args:
+        config: without automatic values, but for the parts of a batch.
+        timed: steps of each size, after one that prepares.
+        within: seconds after which no further step is begun.
+    """
+
+    def __init__(
+        self, config: RunConfig, images: ImageSet, examples: Examples, device: torch.device,
+        cancelled: Callable[[], bool], timed: int = TIMED, within: float = math.inf,
+    ) -> None:  # fmt: skip
+        self._config, self._images, self._device, self._cancelled = config, images, device, cancelled
+        self._timed, self._left = timed, within
+        self._free = free_memory(device)
+        self._each = 0.0  # bytes that an image took in the newest step, where the device counts them
+        self._learner = learner = learner_for(config, images, device, examples.shape)
+        self._source = BatchSource(
+            images, learner.tables.steps, learner.classes, 0.0, False, config.seed, device, examples=examples
+        )
+        spec = config.training
+        self._one = self._kept(1)
+        self._most = max(1, int(SHARE * self._free / (IN_FLIGHT * self._one)))  # images in a step
+        self._few = min(FEW * parts_for(spec.batch_size, device), spec.batch_size, self._most)
+        most = min(spec.batch_size, self._most)
+        self._parts = spec.parts or faster_parts(learner, examples.shape, most, self._heed)
+        learner.spec = spec.model_copy(update={"parts": self._parts})
+
+    def _heed(self) -> None:
+        if self._cancelled():
             raise Cancelled
 
-    parts = spec.parts or faster_parts(learner, examples.shape, min(spec.batch_size, most), heed)
-    learner.spec = spec.model_copy(update={"parts": parts})
+    def found(self, counters: Counters | None = None) -> Trial:
+        """What to expect of a training that is at `counters`; None: it begins."""
+        spec, images, at = self._config.training, self._images, counters or Counters()
+        seconds = _whole(self._took, self._few, spec.batch_size, self._most, self._in_time)
+        aside = spec.preview_share if spec.preview_count else 0.0
+        shape, usual = (images.resolution, images.channels), is_fitted(self._config, images, self._device)
+        expected = forecast(seconds / (1 - aside), shape, limits_of(spec), at.step, at.seconds, usual)
+        weights = self._learner.parameter_count
+        return Trial(expected, weights, TRAINED * weights + self._step_memory(), self._free)
 
-    def took(size: int) -> float:
+    def _took(self, size: int) -> float:
         """Seconds of a step of so many images, once the first has prepared their size."""
         found: list[float] = []
-        while len(found) <= TIMED and (not found or found[-1] < LONG):
-            heed()
-            found.append(_timed(learner, source.batch(0, 0, size)))
+        while not found or (len(found) <= self._timed and found[-1] < LONG and self._in_time(found[-1])):
+            self._heed()
+            _count_anew(self._device)
+            found.append(_timed(self._learner, self._source.batch(0, 0, size)))
+            self._each = _taken(self._device) / self._rows(size)
+            self._left -= found[-1]
         return median(found[1:] or found)
 
-    seconds = _whole(took, few, spec.batch_size, most)
-    rows = -(-spec.batch_size // parts) * at_once(parts, device)  # that are in memory at the same time
-    kept = _kept_by_a_step(learner, source.batch(0, 0, few)) * min(rows, spec.batch_size) // few
-    aside = spec.preview_share if spec.preview_count else 0.0
-    return Trial(
-        forecast(seconds / (1 - aside), (images.resolution, images.channels), limits_of(spec)),
-        learner.parameter_count, TRAINED * learner.parameter_count + kept, free,
-    )  # fmt: skip
+    def _in_time(self, seconds: float) -> bool:
+        return seconds <= self._left
+
+    def _rows(self, size: int) -> int:
+        """How many images of a step of `size` are in memory at the same time."""
+        return min(size, -(-size // self._parts) * at_once(self._parts, self._device))
+
+    def _step_memory(self) -> int:
+        """Bytes of a whole step: as measured where the device counts them, or by what is kept."""
+        rows = self._rows(self._config.training.batch_size)
+        if self._each:
+            return round(self._each * rows)
+        more = self._kept(self._few) - self._one  # not all of one: weights may be kept in bf16 too, once
+        each = more / (self._few - 1) if self._few > 1 else self._one
+        return round(IN_FLIGHT * (self._one + each * (rows - 1)))
+
+    def _kept(self, size: int) -> int:
+        return _kept_by_a_step(self._learner, self._source.batch(0, 0, size))
 
 
 class _NoCodes:
@@ -128,24 +200,40 @@ class _NoCodes:
         return x
 
 
-def _whole(took: Callable[[int], float], few: int, size: int, most: int) -> float:
+def _whole(
+    took: Callable[[int], float], few: int, size: int, most: int,
+    in_time: Callable[[float], bool] = lambda seconds: True,
+) -> float:  # fmt: skip
     """Seconds of a step of `size` images: by itself where that is short, else from the line through two
-    smaller ones, for a step of no images takes time too. No step of more than `most` images is tried.
+    smaller ones, for a step of no images takes time too. No step of more than `most` images is tried, and
+    none after the first for which there is no time.
     """
     if size <= min(2 * few, most):
         return took(size)
     one = took(few)
-    if 2 * few > most or one >= LONG:
+    if 2 * few > most or one >= LONG or not in_time(2 * one):
         return one * size / few
     two = took(2 * few)
     expected = one + max(two - one, 0.0) / few * (size - few)
-    return took(size) if expected <= SHORT and size <= most else expected
+    return took(size) if expected <= SHORT and size <= most and in_time(2 * expected) else expected
 
 
 def _timed(learner: Learner, batch: Batch) -> float:
     began = time.perf_counter()
     learner.step(batch, 0).losses.cpu()  # it is over on every device
     return time.perf_counter() - began
+
+
+def _count_anew(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _taken(device: torch.device) -> int:
+    """Bytes that were taken at the most since then, beside what is taken now; 0 where nobody counts them."""
+    if device.type != "cuda":
+        return 0
+    return torch.cuda.max_memory_allocated(device) - torch.cuda.memory_allocated(device)
 
 
 def _kept_by_a_step(learner: Learner, batch: Batch) -> int:

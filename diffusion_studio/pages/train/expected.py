@@ -50,7 +50,8 @@ class ExpectedRow(QFrame):
             self._text.setText(sentence)
             self._text.setProperty("role", "strong" if expected.too_short else "muted")
             self._text.style().polish(self._text)
-        self.longer.setVisible(expected.too_short)
-        self.longer.setText(tr("Train {length}", length=length(expected.long_enough)))
-        self.smaller.setVisible(expected.too_short and state.smaller_resolution > 0)
-        self.smaller.setText(tr("Use {side} px", side=state.smaller_resolution))
+        longer, side = expected.long_enough, state.smaller_resolution
+        self.longer.setVisible(expected.too_short and longer > 0)
+        self.longer.setText(tr("Train {length}", length=length(longer)))
+        self.smaller.setVisible(side > 0)
+        self.smaller.setText(tr("Use {side} px", side=side))

@@ -187,7 +187,7 @@ class TrainViewModel(TrainingModel):
 
     def train_longer(self) -> None:
         """Gives the training, or the one that would begin, the time in which there is something to see."""
-        if (expected := self.state.expected) is None:
+        if (expected := self.state.expected) is None or not expected.long_enough:
             return
         for path, value in (("training.steps", 0), ("training.seconds", expected.long_enough)):
             self.edit(path, value)
@@ -195,8 +195,10 @@ class TrainViewModel(TrainingModel):
 
     def train_smaller(self) -> None:
         """Begins at a smaller resolution, instead of the training that goes on, if one does."""
-        was_busy = self.state.busy
-        self._set_config(with_value(self.config, "data.resolution", self.state.smaller_resolution))
+        was_busy, side = self.state.busy, self.state.smaller_resolution
+        if not side:
+            return
+        self._set_config(with_value(self.config, "data.resolution", side))
         if was_busy:
             self._begin()  # what goes on is saved, and makes way
 

@@ -14,6 +14,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.words import duration
+from diffusion_studio.engine.loop.task import Limits
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.forecast import Forecast
@@ -23,7 +24,6 @@ from diffusion_studio.viewmodels.train.overview import Overview
 
 Phase = Literal["idle", "preparing", "running", "paused", "stopping"]
 THUMBNAILS = 16
-SMALLER = 32  # px, what is offered where larger pictures take too long
 LENGTH = ("training.seconds", "training.steps")
 LIVE = ("objective.weight", "objective.density", "objective.loss", *LENGTH)  # may change while training
 
@@ -81,9 +81,13 @@ class TrainState:
 
     @property
     def smaller_resolution(self) -> int:
-        """What is offered where pictures of this size take too long; 0 where they are small."""
-        expected = self.expected
-        return SMALLER if expected is not None and expected.resolution > SMALLER else 0
+        """What is offered where pictures of this size take too long, and 0 where nothing is; never in a code,
+        which has a side of its own.
+        """
+        expected, training = self.expected, self.config.training
+        if expected is None or not expected.too_short or self.config.model.code:
+            return 0
+        return expected.smaller(Limits(training.steps, training.seconds))
 
 
 def may_become(state: TrainState, config: RunConfig | None) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from diffusion_studio.core.describe import with_value
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.load import load
 from diffusion_studio.engine.files.places import cache_dir
@@ -16,16 +18,24 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.words import roughly
 from diffusion_studio.engine.loop import loop
 from diffusion_studio.engine.loop.task import Limits
+from diffusion_studio.engine.machine.ranks import Ranks
+from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training import trial
 from diffusion_studio.engine.training.batches import Batch
-from diffusion_studio.engine.training.forecast import Forecast, Forecaster, first_shapes, forecast
+from diffusion_studio.engine.training.forecast import (
+    Forecast,
+    Forecaster,
+    first_shapes,
+    forecast,
+    is_fitted,
+)
 from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.minimised import StepResult
-from diffusion_studio.engine.training.session import batch_size_for
+from diffusion_studio.engine.training.session import batch_size_for, resolve
 from diffusion_studio.engine.training.trainer import train
-from diffusion_studio.engine.training.trial import tried
-from diffusion_studio.models.side_by_side import at_once
+from diffusion_studio.engine.training.trial import tried, tried_soon
+from diffusion_studio.models.side_by_side import at_once, parts_for
 from support.tiny import CPU, begin, only, tiny_config
 
 
@@ -44,6 +54,14 @@ def test_that_whichever_limit_comes_first_ends_it() -> None:
     assert forecast(0.5, (8, 1), Limits(steps=500, seconds=60)).last_step == 120
     endless = forecast(0.5, (8, 1), Limits())
     assert (endless.last_step, endless.last_seconds, endless.too_short) == (0, 0, False)
+
+
+def test_that_a_step_longer_than_the_time_is_made_all_the_same() -> None:
+    """It is no training without a limit."""
+    found = forecast(200.0, (64, 3), Limits(seconds=60))
+    assert (found.last_step, found.last_seconds, found.too_short) == (1, 200, True)
+    later = forecast(200.0, (64, 3), Limits(seconds=60), step=1, seconds=61)
+    assert (later.last_step, later.last_seconds) == (1, 61)
 
 
 def test_that_it_is_too_short_where_it_ends_before_the_first_shapes() -> None:
@@ -101,17 +119,88 @@ def test_that_a_running_training_goes_on_to_another_limit(
 
 def test_that_it_is_put_into_words() -> None:
     shapes = first_shapes(64, 1)
+    after = f"about {roughly(shapes / 2)} (step {shapes:,})."
     enough = forecast(0.5, (64, 1), Limits(seconds=3600))
-    assert enough.sentence == (
-        f"About 7,200 steps in 1 h; first shapes usually after about {roughly(shapes / 2)} (step {shapes:,})."
-    )
-    assert forecast(0.5, (64, 1), Limits()).sentence.startswith("First shapes usually after about")
-    short = forecast(1.0, (64, 1), Limits(seconds=60))
+    assert enough.sentence == f"About 7,200 steps in 1 h. First shapes at 64×64 usually after {after}"
+    assert forecast(0.5, (64, 1), Limits()).sentence == f"First shapes at 64×64 usually after {after}"
+    short = forecast(0.5, (64, 1), Limits(seconds=60))
     assert short.sentence == (
-        "Too short to see something: about 60 steps in 1 min here, and first shapes at 64×64 usually take "
-        f"about {roughly(shapes)} (step {shapes:,})."
+        "Too short to see something: about 120 steps in 1 min here. "
+        f"First shapes at 64×64 usually after {after}"
     )
-    assert short.long_enough >= 2 * shapes and short.long_enough % 60 == 0
+    assert short.long_enough >= shapes and short.long_enough % 60 == 0
+
+
+def test_that_a_single_step_is_not_told_as_several() -> None:
+    short = forecast(50.0, (64, 1), Limits(seconds=60))
+    assert short.sentence.startswith("Too short to see something: about 1 step in 1 min here. First")
+    assert replace(short, usual=False).sentence.startswith(
+        "Perhaps too short to see something: about 1 step in"
+    )
+
+
+def test_that_a_time_is_never_nothing() -> None:
+    assert forecast(0.001, (8, 1), Limits(steps=4)).sentence.startswith(
+        "Too short to see something: about 4 steps in 1 s"
+    )
+
+
+def test_that_what_was_not_measured_is_not_usual() -> None:
+    found = forecast(0.5, (64, 1), Limits(seconds=3600), usual=False)
+    assert "First shapes at 64×64 perhaps after about" in found.sentence
+
+
+def test_that_shapes_that_are_there_are_not_announced() -> None:
+    found = forecast(0.5, (8, 1), Limits(seconds=3600), step=400, seconds=200.0)
+    assert found.sentence == "About 7,200 steps in 1 h."
+    assert forecast(0.5, (8, 1), Limits(), step=400, seconds=200.0).sentence == ""
+
+
+def test_that_no_time_is_offered_where_a_day_is_too_short() -> None:
+    assert forecast(3600.0, (64, 3), Limits(seconds=60)).long_enough == 0
+
+
+@pytest.mark.parametrize(
+    ("took", "side", "limits", "offered"),
+    [
+        (0.46, 64, Limits(seconds=120), 48),  # the largest that comes, not the smallest
+        (0.46, 64, Limits(seconds=60), 32),
+        (0.46, 64, Limits(seconds=10), 0),  # none comes
+        (0.46, 64, Limits(seconds=120, steps=320), 32),  # fewer steps than those of 40 px
+        (0.46, 64, Limits(steps=400), 48),
+        (1.8, 128, Limits(seconds=300), 40),  # a batch at 64 px has as many pixels as one at 128
+        (0.2, 28, Limits(seconds=60), 24),
+        (0.2, 24, Limits(seconds=1), 0),  # below are other networks
+    ],
+)
+def test_that_the_largest_resolution_whose_shapes_come_is_offered(
+    took: float, side: int, limits: Limits, offered: int
+) -> None:
+    found = forecast(took, (side, 3), limits)
+    assert found.smaller(limits) == offered
+    if offered and limits.seconds:
+        assert first_shapes(offered, 3) * took * (min(offered, 64) / min(side, 64)) ** 2 < limits.seconds
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fitted"),
+    [
+        ("seed", 3, True),
+        ("training.ema_decay", 0.9, True),
+        ("training.learning_rate", 1e-3, False),
+        ("training.batch_size", 16, False),
+        ("model.width", 64, False),
+        ("objective.predict", "eps", False),
+    ],
+)
+def test_that_only_the_usual_training_was_measured(
+    path: str, value: object, fitted: bool, pictures: Path
+) -> None:
+    config = RunConfig(data=tiny_config(pictures).data)
+    images = load(config.data, cache_dir())
+    chosen = resolve(with_value(config, path, value), images, CPU)
+    assert is_fitted(chosen, images, CPU) is fitted
+    assert not is_fitted(chosen, images, torch.device("cuda"))
 
 
 def test_that_it_is_silent_once_the_first_shapes_are_there() -> None:
@@ -143,8 +232,8 @@ def test_that_its_memory_is_what_a_step_keeps(pictures: Path, tmp_path: Path) ->
         tried(tiny_config(pictures, batch_size=size, parts=1), images, CPU, lambda: False)
         for size in (64, 128)
     )
-    kept = one.memory - trial.TRAINED * one.weights
-    assert two.memory - trial.TRAINED * two.weights == pytest.approx(2 * kept, rel=1e-3)
+    kept = (one.memory - trial.TRAINED * one.weights) / trial.IN_FLIGHT
+    assert (two.memory - trial.TRAINED * two.weights) / trial.IN_FLIGHT == pytest.approx(2 * kept, rel=1e-3)
     inputs = []
     session = begin(tmp_path / "run", config)
     for module in session.learner.unet.modules():
@@ -189,6 +278,80 @@ def test_that_no_step_is_tried_that_has_no_room(
 
     assert trial._whole(took, 8, size, most) == pytest.approx(expected)
     assert sizes == asked
+
+
+def test_that_no_further_step_is_tried_for_which_there_is_no_time() -> None:
+    sizes: list[int] = []
+
+    def took(size: int) -> float:
+        sizes.append(size)
+        return 0.02 + 0.001 * size
+
+    room = iter((True, False))
+    assert trial._whole(took, 8, 128, 128, lambda seconds: next(room)) == pytest.approx(0.148)
+    assert sizes == [8, 16]
+    assert trial._whole(took, 8, 128, 128, lambda seconds: False) == pytest.approx(128 / 8 * 0.028)
+    assert sizes == [8, 16, 8]
+
+
+def test_that_what_the_device_counted_is_what_a_step_takes(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the images that are worked on at the same time."""
+    config = tiny_config(pictures, batch_size=64, parts=4)
+    images = load(config.data, cache_dir())
+    monkeypatch.setattr(trial, "_taken", lambda device: 1000)
+    monkeypatch.setattr(trial, "_timed", lambda learner, batch: trial.LONG)  # of a few alone
+    found = tried(config, images, CPU, lambda: False)
+    few = min(trial.FEW * parts_for(64, CPU), 64)
+    at_work = -(-few // 4) * at_once(4, CPU)
+    assert found.memory - trial.TRAINED * found.weights == round(1000 / at_work * 16 * at_once(4, CPU))
+
+
+def test_that_a_training_that_waits_is_tried_with_few_steps(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(tmp_path / "run", tiny_config(pictures, steps=70, parts=1, batch_size=64))
+    session.counters.step, session.counters.seconds = 20, 5.0
+    before = {name: value.clone() for name, value in session.learner.unet.state_dict().items()}
+    sizes: list[int] = []
+
+    def timed(learner: Learner, batch: Batch) -> float:
+        sizes.append(len(batch.x_0))
+        learner.step(batch, 0)
+        return 0.3
+
+    monkeypatch.setattr(trial, "_timed", timed)
+    found = tried_soon(session, lambda: False)
+    assert found is not None and found.forecast.step == 20
+    assert found.forecast.last_step == 70 and found.forecast.seconds == 5.0
+    assert len(sizes) * 0.3 <= trial.SOON
+    after = session.learner.unet.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_that_a_trial_ends_no_training(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    assert tried_soon(session, lambda: True) is None  # somebody asked for the end
+
+    def fails(learner: Learner, batch: Batch) -> float:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trial, "_timed", fails)
+        assert tried_soon(session, lambda: False) is None
+    for name, value in (("MANY", 10), ("free_memory", lambda device: 10_000)):
+        with monkeypatch.context() as patch:
+            patch.setattr(trial, name, value)
+            assert tried_soon(session, lambda: False) is None
+
+
+def test_that_one_of_several_processes_tries_nothing(pictures: Path, tmp_path: Path) -> None:
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    session.learner.ranks = Ranks(0, 2)
+    assert tried_soon(session, lambda: False) is None
 
 
 def test_that_a_long_step_is_tried_once(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -273,3 +274,19 @@ def test_that_what_to_expect_ends_no_line_between_a_number_and_its_unit(qtbot):
     row.show_state(TrainState(tiny_config(), "", trial=trial))
     assert "in 1\u00a0min" in row.text
     assert "0.1\u00a0GB" in row.text
+
+
+def test_that_only_what_helps_is_offered(qtbot):
+    row = ExpectedRow()
+    qtbot.addWidget(row)
+    short = Forecast(0, 0.0, 0.46, 130, 60.0, 64, 3)
+
+    def shown(forecast, **training):
+        trial = Trial(forecast, weights=635_681, memory=10**8, free=10**10)
+        row.show_state(TrainState(tiny_config(**{"steps": 0, **training}), "", trial=trial))
+        return [button.text() for button in (row.longer, row.smaller) if not button.isHidden()]
+
+    assert shown(short, seconds=60.0) == ["Train 8 min", "Use 32 px"]
+    assert shown(short, seconds=10.0) == ["Train 8 min"]
+    assert shown(replace(short, step_seconds=3600.0), seconds=60.0) == []
+    assert shown(replace(short, last_step=900), seconds=414.0) == []

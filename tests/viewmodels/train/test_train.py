@@ -735,6 +735,8 @@ def test_that_a_training_can_begin_anew_with_smaller_pictures(make, wait, qtbot,
     model.start()
     wait(model, "running")
     first = model.state.run
+    model.edit("training.seconds", 150.0)
+    model.settle()
     model._on_told(Forecast(1, 2.0, 1.0, 20, 17.0, 64, 3))
     assert model.state.smaller_resolution == 32
     model.train_smaller()
@@ -745,10 +747,18 @@ def test_that_a_training_can_begin_anew_with_smaller_pictures(make, wait, qtbot,
     assert Run.open(first).step > 0  # what there was is kept
 
 
-def test_that_small_pictures_are_not_offered_smaller(make, wait):
+def test_that_no_smaller_pictures_are_offered_where_they_do_not_help(make):
     model = make()
-    model._on_told(Forecast(1, 2.0, 1.0, 20, 17.0, 28, 1))
-    assert model.state.smaller_resolution == 0
+    short = Forecast(1, 2.0, 1.0, 60, 60.0, 64, 3)
+    state = replace(model.state, config=PRESETS[1].applied_to(model.config), phase="running", forecast=short)
+    assert state.smaller_resolution == 56
+    assert replace(state, forecast=replace(short, last_step=600)).smaller_resolution == 0  # long enough
+    assert replace(state, forecast=replace(short, step_seconds=30.0)).smaller_resolution == 0  # none comes
+    in_a_code = with_value(state.config, "model.code", "/there")
+    assert replace(state, config=in_a_code).smaller_resolution == 0
+    before = model.config
+    model.train_smaller()
+    assert model.config == before and not model.state.busy
 
 
 def test_that_nothing_is_tried_once_the_window_closes(

@@ -19,7 +19,7 @@ from diffusion_studio.cli.sentences import errors, nobody_reads, note, plain, te
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
-from diffusion_studio.engine.training.events import Preview, PreviewMeasured, TimestepErrors
+from diffusion_studio.engine.training.events import PartsChanged, Preview, PreviewMeasured, TimestepErrors
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.trial import Trial
 
@@ -86,6 +86,10 @@ def watch(stream: Iterator[events.Event], shown: Bar, control: Control) -> None:
             case events.Progress():
                 total = 1.0 if event.fraction else None
                 shown.update(task, completed=event.fraction, total=total, detail=_detail(event))
+            case events.Started(device=device) if not shown.quiet:
+                errors.print(plain(f"Trains on {device}."))
+            case PartsChanged(device=device, message=message) if not shown.quiet:
+                note(f"{message} {device}.")
             case Trial() if not shown.quiet:
                 note(event.sentence)
             case Forecast() if event.sentence and not told and not shown.quiet:

@@ -48,6 +48,12 @@ def test_that_resume_goes_on_to_the_new_limit(said, run, tmp_path):
     assert steps.tolist() == [1, 2, 3, 4, 5]
 
 
+def test_that_the_device_is_told_with_the_parts_that_it_works_on(said, pictures, tmp_path):
+    sets = [*SETS, "--set", "training.parts=2"]
+    code, _, errors = said("train", pictures, "--run", tmp_path / "run", "--steps", "1", *sets)
+    assert code == 0 and "Trains on CPU · 2 parts × 1 thread." in errors
+
+
 def test_that_betas_that_are_cut_are_told(said, pictures, tmp_path):
     sets = [*SETS, "--set", "diffusion.steps=10", "--set", "diffusion.schedule.kind=linear"]
     code, _, errors = said("train", pictures, "--run", tmp_path / "run", "--steps", "1", *sets)

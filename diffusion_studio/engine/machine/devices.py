@@ -77,11 +77,20 @@ def training_format(device: torch.device, precision: Precision, parts: int) -> t
     return torch.contiguous_format if by_channel else torch.channels_last
 
 
-def device_name(device: torch.device) -> str:
-    """What a person calls it: "CPU · 2 threads", "NVIDIA H100", "NVIDIA H100 · cuda:1"."""
+def device_name(device: torch.device, parts: int = 0) -> str:
+    """What a person calls it: "CPU · 2 threads", "NVIDIA H100", "NVIDIA H100 · cuda:1".
+
+    Args:
+        parts: into which what it computes is split: "CPU · 4 parts × 2 threads".
+    """
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
         return f"{name} · {device}" if device.index else name
+    if device.type == "cpu" and parts > 1:
+        helpers = max(1, PROCESSORS // parts)
+        return plural(
+            "CPU · {parts} parts × {n} thread", "CPU · {parts} parts × {n} threads", helpers, parts=parts
+        )
     if device.type == "cpu":
         return plural("CPU · {n} thread", "CPU · {n} threads", PROCESSORS)
     return tr("Apple GPU")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ from diffusion_studio.engine.machine import qt_libraries
 
 ENGINE_PACKAGES = ("torch", "diffusers", "safetensors", "numpy", "Pillow")
 WINDOW_PACKAGES = ("PySide6_Essentials", "pyqtgraph", "ziamath")
+THREADS = "OMP_NUM_THREADS"
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # what libraries read when they are loaded
 ENOUGH_DISK = 2 * 1024**3  # bytes: a few dozen checkpoints of a small U-Net
 ENOUGH_MEMORY = 1024**3  # bytes: torch, the window and a small network
 
@@ -38,6 +41,7 @@ def diagnose() -> tuple[Finding, ...]:
     looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("Software", _software),
         ("Devices", _devices),
+        ("Threads", _threads),
         ("Qt libraries", _qt_libraries),
         ("Memory", _memory),
         ("Places", _places),
@@ -119,6 +123,21 @@ def _devices() -> Iterator[Finding]:
         yield Finding("mps", tr("Apple graphics processor"))
     elif not torch.cuda.is_available():
         yield Finding(tr("Graphics processor"), tr("none; the processor computes"))
+
+
+def _threads() -> Iterator[Finding]:
+    """How many compute, how they wait for each other, and whether they have to wait for other programs."""
+    from diffusion_studio.models.company import company
+    from diffusion_studio.models.side_by_side import PROCESSORS
+
+    chosen = f"{THREADS}={os.environ[THREADS]}" if os.environ.get(THREADS) else "one for each processor"
+    yield Finding("Threads", f"{PROCESSORS} ({chosen})")
+    if PROCESSORS == 1:
+        return
+    policies = [f"{name}={os.environ[name]}" for name in WAITING if os.environ.get(name)]
+    yield Finding("Helpers wait", ", ".join(policies) or "as their library chose")
+    beside = "keep processors busy: networks compute in parts, without helpers"
+    yield Finding("Other programs", beside if company().is_here() else "none that helpers wait for")
 
 
 def _cuda(index: int) -> str:

@@ -137,10 +137,11 @@ class TrainingSpec(Choice):
     parts: int = knob(
         0, title=tr("parts of a step"), ge=0, le=MOST_PARTS, advanced=True, words={0: tr("auto")},
         help=tr("Into how many parts the images of a step are split. Each is worked on by a processor of its "
-             "own, and their gradients are added: the same step, but for rounding. 0 measures at the start "
-             "what is faster: 1, every operation by all processors, or one for each processor, which keeps "
-             "its share beside other programs. Once they slow a training down it goes on in parts. More "
-             "parts than processors need less memory: those without a processor wait for their turn."),
+             "own, and their gradients are added: the same step, but for rounding. 0 measures at each "
+             "start what is faster: 1, every operation by all processors, or one for each processor, which "
+             "keeps its share beside other programs, or fewer. Once these slow a training down it goes on in "
+             "parts, and as before when they are gone. More parts than processors need less memory: those "
+             "without a processor wait for their turn."),
         formula=r"\nabla L = \sum_p \tfrac{B_p}{B}\, \nabla L_p",
     )  # fmt: skip
     optimizer: Literal["auto", "muon", "adamw"] = knob(

@@ -39,6 +39,16 @@ class ObjectiveChanged(Event):
     objective: ObjectiveSpec
 
 
+@dataclass(frozen=True)
+class PartsChanged(Event):
+    """From this step on batches are split otherwise, as is faster now."""
+
+    step: int
+    parts: int
+    device: str  # what computes, and how
+    message: str  # why, as a sentence
+
+
 @dataclass(frozen=True, eq=False)
 class Preview(Event):
     """Samples drawn with fixed noise from the EMA weights."""

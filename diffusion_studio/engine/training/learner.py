@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,10 +19,12 @@ from diffusion_studio.core.objective.elbo import Likelihood, discretised_log_lik
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.loop.descent import Descent, Gradient
+from diffusion_studio.engine.loop.pace import CLEARLY
 from diffusion_studio.engine.machine.devices import training_format
 from diffusion_studio.engine.machine.ranks import ALONE
-from diffusion_studio.engine.runs.checkpoints import CheckpointError
+from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointError, read_json
 from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
+from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.minimised import Minimised, StepResult
 from diffusion_studio.engine.training.schedule_learner import DrawnNoise, ScheduleLearner
@@ -40,11 +43,10 @@ if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
 
+MEASURED = "parts"  # of a step, where nobody chose them: in what a checkpoint says of its training
 ROUNDS = 3  # of each, after one that prepares
-CLEARLY = 0.9  # share of the time of whole batches that parts may take to be chosen
 FAR = 2.0  # how much longer whole batches take where one round is enough to choose
 VERY_FAR = 5.0  # the same in the steps that prepare; those in parts come first, and import what is needed
-SLOWER = 0.5  # share of the best speed so far below which other programs are at work
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +90,13 @@ class Learner:
         self.unet = unet.to(device=device, memory_format=self.memory_format).train()
         self.network = UNet(self.unet, classes, precision)
         self.ema_unet = copy.deepcopy(self.unet).eval().requires_grad_(False)
-        self.descent = Descent(self.unet, self.ema_unet, muon=spec.optimizer == "muon")
+        self.descent = self._descent()
         self.schedule = schedule
         self._behind = schedule is not None  # whether the schedule has moved on from the tables
         self.set_objective(objective or ObjectiveSpec())
+
+    def _descent(self) -> Descent:
+        return Descent(self.unet, self.ema_unet, muon=self.spec.optimizer == "muon")
 
     @property
     def tables(self) -> Tables:
@@ -114,6 +119,23 @@ class Learner:
         )
         self._coordinates = Coordinates.of(self._tables, objective.predict, self.device)
 
+    @property
+    def parts(self) -> int:
+        """Of all parts of a step, those that are worked on here; 0: one for each processor."""
+        return -(-self.spec.parts // self.ranks.count)
+
+    def set_parts(self, parts: int) -> None:
+        """Splits batches from the next step on; the weights lie as suits that."""
+        self.spec = self.spec.model_copy(update={"parts": parts})
+        layout = training_format(self.device, self.precision, parts)
+        if layout == self.memory_format:
+            return
+        moments, self.memory_format = self.descent.state(), layout
+        for network in (self.unet, self.ema_unet):
+            network.to(memory_format=layout)
+        self.descent = self._descent()
+        self.descent.restore(moments)
+
     def step(self, batch: Batch, number: int) -> StepResult:
         """One gradient step; a gradient that is not finite changes nothing.
 
@@ -124,8 +146,7 @@ class Learner:
         Returns:
             Error and loss of each sample of the whole batch, on the device. float32 (B,)
         """
-        chosen = -(-self.spec.parts // self.ranks.count)  # of all parts of a step, those of one process
-        parts = slices(len(batch.t), chosen or parts_for(len(batch.t), self.device))
+        parts = slices(len(batch.t), self.parts or parts_for(len(batch.t), self.device))
         with with_helpers(helpers_for(parts)):
             return self._step(batch, number, parts)
 
@@ -218,7 +239,8 @@ class Learner:
 
 
 def faster_parts(learner: Learner, shape: tuple[int, int, int], size: int, heed: Callable[[], None]) -> int:
-    """Into how many parts batches of `size` are split: one, or one for each processor (docs/adr/0007).
+    """Into how many parts batches of `size` are split as is fastest now: one, one for each processor, or half
+    of those, a quarter …, whose operations are shared by the processors that are left (docs/adr/0007).
 
     By itself a machine computes whole batches a little faster with helper threads; beside other programs
     parts are several times faster.
@@ -231,7 +253,7 @@ def faster_parts(learner: Learner, shape: tuple[int, int, int], size: int, heed:
     many = parts_for(size, learner.device)
     if many == 1:
         return 1
-    batch, took = _made_up(min(size, LEAST * many), shape, learner), {many: 0.0, 1: 0.0}
+    batch, took = _made_up(min(size, LEAST * many), shape, learner), dict.fromkeys(_halves(many), 0.0)
     for number in range(ROUNDS + 1):
         last = {}
         for parts in took:
@@ -241,9 +263,31 @@ def faster_parts(learner: Learner, shape: tuple[int, int, int], size: int, heed:
             learner.step(batch, number).losses.cpu()
             last[parts] = time.perf_counter() - began
             took[parts] += last[parts] if number else 0.0
-        if last[1] > (FAR if number else VERY_FAR) * last[many]:
-            return many  # a machine at work on something else is not asked again
-    return many if took[many] < CLEARLY * took[1] else 1
+        best = _fastest(last) if number else many  # what comes first has prepared what the others need
+        if last[1] > (FAR if number else VERY_FAR) * last[best]:
+            return best  # a machine at work on something else is not asked again
+    best = _fastest(took)
+    return best if took[best] < CLEARLY * took[1] else 1
+
+
+def _halves(many: int) -> Iterator[int]:
+    """12, 6, 3, 1: so many parts, and half as many as long as there are several."""
+    while many > 1:
+        yield many
+        many //= 2
+    yield 1
+
+
+def _fastest(took: Mapping[int, float]) -> int:
+    """The number of parts, more than one, that takes the least time."""
+    return min((parts for parts in took if parts > 1), key=lambda parts: took[parts])
+
+
+def was_measured(run: Run, checkpoint: Path | None) -> bool:
+    """Whether the number of parts of a run is yet to be measured, or one that was."""
+    parts = run.config.training.parts
+    state = read_json(checkpoint, STATE) if parts and checkpoint is not None else {}
+    return not parts or (isinstance(state, dict) and state.get(MEASURED) == parts)
 
 
 def _made_up(count: int, shape: tuple[int, int, int], learner: Learner) -> Batch:

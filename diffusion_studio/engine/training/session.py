@@ -32,7 +32,13 @@ from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource, Examples, Pixels
 from diffusion_studio.engine.training.codes import CodedImages, check_fits, encoded, find_code, standardising
-from diffusion_studio.engine.training.learner import Learner, LearnerState, faster_parts
+from diffusion_studio.engine.training.learner import (
+    MEASURED,
+    Learner,
+    LearnerState,
+    faster_parts,
+    was_measured,
+)
 from diffusion_studio.engine.training.minimised import StepResult
 from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import (
@@ -73,7 +79,7 @@ class Session:
     averages: TimestepAverages
     counters: Counters = field(default_factory=Counters)
     notes: tuple[str, ...] = ()  # sentences about what was found while making ready
-    may_split: bool = False  # whether batches are whole because that was faster, and may be split later
+    measured: bool = False  # whether nobody chose the number of parts: it follows what is faster
     code: Code | None = None  # where the network learns codes, and not pixels
 
     @property
@@ -90,7 +96,9 @@ class Session:
         }  # fmt: skip
         if self.code is not None:
             studio["in_a_code"] = True
-        trainer = {"timestep_errors": self.averages.state()}
+        trainer: dict[str, Any] = {"timestep_errors": self.averages.state()}
+        if self.measured:
+            trainer[MEASURED] = self.config.training.parts
         pipeline = model_io.pipeline_json(
             self.learner.unet.config, self.learner.tables, self.config.objective.predict, self.code is None
         )
@@ -146,8 +154,8 @@ class Session:
 
     def set_parts(self, parts: int) -> None:
         """Splits batches from the next step on."""
-        self.run, self.may_split = Run(self.run.path, _in_parts(self.config, parts)), False
-        self.learner.spec = self.config.training
+        self.run = Run(self.run.path, _in_parts(self.config, parts))
+        self.learner.set_parts(parts)
 
     def set_length(self, steps: int, seconds: float) -> None:
         """Trains up to these limits; 0 sets none."""
@@ -179,9 +187,7 @@ def new_session(
     shape = found.examples.shape
     resolved = resolve(config, images, device, shape)
     if measured := not resolved.training.parts:
-        alone = ranks.count == 1  # several processes have a processor each
-        parts = _faster_parts(resolved, images, device, shape, cancelled) if alone else 1
-        resolved = _in_parts(resolved, parts)
+        resolved = _in_faster_parts(resolved, images, device, shape, ranks, cancelled)
     _heed(cancelled)
     agree(ranks, resolved, images)
     learner = learner_for(resolved, images, device, shape)
@@ -189,19 +195,22 @@ def new_session(
     beside = None if found.code is None else code_contents(found.code)
     run = begin_run(place, resolved, manifest_of(images, apart), beside)
     session = ready_session(run, replace(data, notes=(*data.notes, *found.notes)), learner, device, found)
-    session.may_split = measured and resolved.training.parts == 1 and ranks.count == 1
+    session.measured = measured
     return session
 
 
-def _faster_parts(
-    config: RunConfig, images: ImageSet, device: torch.device, shape: Shape,
+def _in_faster_parts(
+    config: RunConfig, images: ImageSet, device: torch.device, shape: Shape, ranks: Ranks,
     cancelled: Callable[[], bool] | None,
-) -> int:  # fmt: skip
+) -> RunConfig:  # fmt: skip
     """As `faster_parts`, of a network for it alone, which is not built where there is nothing to choose."""
     size = config.training.batch_size
+    if ranks.count > 1:  # they have a processor each
+        return _in_parts(config, config.training.parts or 1)
     if parts_for(size, device) == 1:
-        return 1
-    return faster_parts(learner_for(config, images, device, shape), shape, size, lambda: _heed(cancelled))
+        return _in_parts(config, 1)
+    learner = learner_for(config, images, device, shape)
+    return _in_parts(config, faster_parts(learner, shape, size, lambda: _heed(cancelled)))
 
 
 def _in_parts(config: RunConfig, parts: int) -> RunConfig:
@@ -326,16 +335,9 @@ def ready_session(run: Run, data: RunData, learner: Learner, device: torch.devic
     config = run.config
     tables: Tables = learner.tables
     batches = BatchSource(
-        data.images,
-        tables.steps,
-        learner.classes,
-        config.training.label_dropout,
-        config.data.flip,
-        config.seed,
-        device,
-        data.trained,
-        ground.examples,
-    )
+        data.images, tables.steps, learner.classes, config.training.label_dropout, config.data.flip,
+        config.seed, device, data.trained, ground.examples,
+    )  # fmt: skip
     batches.set_density(config.objective.density, tables)
     averages = TimestepAverages(tables.steps)
     return Session(run, data.images, learner, batches, averages, notes=data.notes, code=ground.code)
@@ -359,14 +361,18 @@ def resumed_session(
     data = load_run_data(run, reading, cancelled)
     _heed(cancelled)
     ground = kept_code(run, data, device, encoding, cancelled)
-    learner = learner_for(run.config, data.images, device, ground.examples.shape)
-    session = ready_session(run, data, learner, device, ground)
+    shape = ground.examples.shape
+    checkpoint: Path | None = None
     try:
-        checkpoint, complaints = run.newest_checkpoint()
+        checkpoint, notes = run.newest_checkpoint()
     except RunError as error:
-        session.notes += (tr("{error} Training begins again at step 0.", error=error),)
-    else:
-        session.notes += complaints
+        notes = (tr("{error} Training begins again at step 0.", error=error),)
+    if measured := was_measured(run, checkpoint):
+        run = Run(run.path, _in_faster_parts(run.config, data.images, device, shape, ranks, cancelled))
+    learner = learner_for(run.config, data.images, device, shape)
+    session = ready_session(run, data, learner, device, ground)
+    session.measured, session.notes = measured, session.notes + notes
+    if checkpoint is not None:
         session.counters = resume(session, checkpoint)
     agree(ranks, run.config, data.images)
     return session

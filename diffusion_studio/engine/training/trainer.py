@@ -15,22 +15,24 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.loop import Training, finishing, trained
+from diffusion_studio.engine.loop.pace import Pace
 from diffusion_studio.engine.loop.run_keeper import RunKeeper, kept_in
 from diffusion_studio.engine.loop.task import Limits
 from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent
-from diffusion_studio.engine.runs.config import MOST_PARTS, ObjectiveSpec, TrainingSpec
+from diffusion_studio.engine.runs.config import MOST_PARTS, ObjectiveSpec, RunConfig, TrainingSpec
 from diffusion_studio.engine.runs.metrics import TimestepRecord
 from diffusion_studio.engine.training.events import (
     ObjectiveChanged,
+    PartsChanged,
     PreviewMeasured,
     TimestepErrors,
     change_text,
 )
 from diffusion_studio.engine.training.forecast import Forecaster, is_fitted
-from diffusion_studio.engine.training.learner import SLOWER
 from diffusion_studio.engine.training.previews import Previewer
 from diffusion_studio.engine.training.session import Session
+from diffusion_studio.models.company import company
 from diffusion_studio.models.side_by_side import finer, parts_for
 
 TELL_TIMESTEPS_EVERY = 0.25  # seconds
@@ -44,7 +46,7 @@ def train(session: Session, control: Control) -> Iterator[events.Event]:
 def _training(session: Session, control: Control) -> Training:
     spec, counters = session.config.training, session.counters
     with kept_in(session.run, spec.keep_checkpoints, counters) as keeper:
-        before = session.run.update_config().objective
+        before = session.run.update_config()
         task = ImageTask(session, control, keeper)
         yield from keeper.all_heard(task.opening(before))
         finished = yield from trained(
@@ -80,12 +82,25 @@ class ImageTask:
         self._losses: list[Tensor] = []
         self._previewer = Previewer(session)
         self._forecaster = _forecaster(session)
-        self._fastest = 0.0  # images a second so far
+        self._pace = Pace()
+        self._helped = session.config.training.parts  # parts in which helper threads compute, once they may
+        if self._helped == self._most_parts:
+            self._helped = 1
         self._told, self._told_step = -np.inf, session.counters.step  # of the last errors by t
 
     @property
     def size(self) -> int:
         return self.session.config.training.batch_size
+
+    @property
+    def _most_parts(self) -> int:
+        """That are worked on at once: one for each processor."""
+        return parts_for(self.size, self.session.learner.device)
+
+    @property
+    def _device_name(self) -> str:
+        learner = self.session.learner
+        return device_name(learner.device, learner.parts)
 
     @property
     def finer(self) -> int:
@@ -108,17 +123,19 @@ class ImageTask:
         self._losses.append(result.minimised)
         return self._losses[-1]
 
-    def opening(self, before: ObjectiveSpec) -> Iterator[events.Event]:
-        """What is told before the first step; `before` is the objective that the run had until now."""
+    def opening(self, before: RunConfig) -> Iterator[events.Event]:
+        """What is told before the first step; `before` is the config that the run had until now."""
         session, learner = self.session, self.session.learner
         yield events.Started(
-            session.run.path, session.counters.step, device_name(learner.device), learner.precision,
+            session.run.path, session.counters.step, self._device_name, learner.precision,
             learner.parameter_count, session.images.count / self.size,
         )  # fmt: skip
         for note in session.notes:
             yield events.Warned(note, session.counters.step)
-        if before != session.config.objective:
-            yield self._mark(before)
+        if before.training.parts != session.config.training.parts:
+            self._note_parts("since this start")
+        if before.objective != session.config.objective:
+            yield self._mark(before.objective)
 
     def tell(self, progress: events.Progress, last: bool) -> Iterator[events.Event]:
         """Errors by t, a changed objective, a preview: each when its time has come."""
@@ -166,13 +183,28 @@ class ImageTask:
         return self.session.averages.bin_mean(learner.tables.log_snr.numpy()[1:])
 
     def _mind_others(self, progress: events.Progress) -> Iterator[events.Event]:
-        """Goes on in parts once other programs slow down what was fast on whole batches."""
-        rate, self._fastest = progress.images_per_second, max(self._fastest, progress.images_per_second)
-        parts = parts_for(self.size, self.session.learner.device)
-        if self.session.may_split and parts > 1 and rate < SLOWER * self._fastest:
-            self.session.set_parts(parts)
-            self._keeper.note(progress.step, "parts", f"batches in {parts} parts, beside other programs")
-            yield from self._written(tr("number of parts"))
+        """Goes on in parts where other programs make helper threads wait, and with these where none do."""
+        session, most = self.session, self._most_parts
+        if not session.measured or most == 1 or session.learner.ranks.count > 1:
+            return
+        if session.config.training.parts != most:
+            if not self._pace.still_helped(progress):
+                said = tr("Other programs slow this training down: its steps are split into parts.")
+                yield from self._split(most, "beside other programs", said)
+        elif self._pace.may_be_helped(progress, self.size, company().is_here()):
+            said = tr("The processors are free again: this training uses all of them for each operation.")
+            yield from self._split(self._helped, "with nothing beside", said)
+
+    def _split(self, parts: int, why: str, message: str) -> Iterator[events.Event]:
+        self.session.set_parts(parts)
+        self._note_parts(why)
+        yield from self._written(tr("number of parts"))
+        yield PartsChanged(self.session.counters.step, parts, self._device_name, message)
+
+    def _note_parts(self, why: str) -> None:
+        parts = self.session.config.training.parts
+        said = f"batches in {parts} parts" if parts > 1 else "whole batches"
+        self._keeper.note(self.session.counters.step, "parts", f"{said}, {why}")
 
     # --- another objective ----------------------------------------------------------------------------
 

@@ -132,7 +132,7 @@ class _Trying:
         self._few = min(FEW * parts_for(spec.batch_size, device), spec.batch_size, self._most)
         most = min(spec.batch_size, self._most)
         self._parts = spec.parts or faster_parts(learner, examples.shape, most, self._heed)
-        learner.spec = spec.model_copy(update={"parts": self._parts})
+        learner.set_parts(self._parts)
 
     def _heed(self) -> None:
         if self._cancelled():

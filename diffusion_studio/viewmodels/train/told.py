@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
-from diffusion_studio.engine.training.events import ObjectiveChanged
+from diffusion_studio.engine.training.events import ObjectiveChanged, PartsChanged
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.following import Followed, Reached, Silent
@@ -33,6 +33,8 @@ def after(state: TrainState, event: events.Event) -> TrainState:
     match event:
         case ObjectiveChanged(step=step, message=message):
             return replace(state, marks=(*state.marks, (step, message)))
+        case PartsChanged(device=device):
+            return replace(state, device=device)
         case Forecast():
             return replace(state, forecast=event)
         case events.Progress(step=step) if state.forecast is not None:

@@ -11,6 +11,7 @@ import torch
 from diffusion_studio.engine.machine import doctor, qt_libraries
 from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.engine.machine.doctor import Finding, diagnose, report
+from support.processors import processors
 
 
 @pytest.fixture
@@ -24,6 +25,18 @@ def test_that_a_working_machine_is_described(findings):
     )
     assert findings["torch"].ok
     assert findings["Processor"].value.startswith(device_name(torch.device("cpu")))
+
+
+@pytest.mark.parametrize(("beside", "said"), [(True, "in parts"), (False, "none")])
+def test_that_threads_are_told_how_they_wait_and_for_whom(beside, said, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with processors(2, company=beside):
+        found = {finding.name: finding.value for finding in diagnose()}
+    assert found["Threads"] == "2 (OMP_NUM_THREADS=2)"
+    assert found["Helpers wait"] == "GOMP_SPINCOUNT=1000"
+    assert said in found["Other programs"]
 
 
 def test_that_every_complaint_comes_with_advice(monkeypatch):

@@ -45,3 +45,10 @@ def test_that_a_thread_that_works_alone_names_the_processor_as_others_do():
     work_alone()
     assert device_name(torch.device("cpu")) == before
     assert f"{ALL} thread" in before
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"), [(2, "2 parts × 1 thread"), (8, "8 parts × 1 thread"), (1, "3 threads")]
+)
+def test_that_the_processor_is_named_with_the_parts_it_works_on(parts, said):
+    assert device_name(torch.device("cpu"), parts) == f"CPU · {said}"

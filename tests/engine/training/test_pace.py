@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.jobs.events import Progress
 from diffusion_studio.engine.loop import loop
+from diffusion_studio.engine.loop.pace import Pace
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.engine.training.events import PartsChanged
 from diffusion_studio.engine.training.learner import Learner, faster_parts
 from diffusion_studio.engine.training.minimised import StepResult
+from diffusion_studio.engine.training.session import Session
 from diffusion_studio.engine.training.trainer import train
 from support.processors import processors
-from support.tiny import begin, tiny_config
+from support.tiny import begin, differing, everything, finish, only, resume, tiny_config, with_training
 
 SHAPE = (1, 8, 8)
 
@@ -24,13 +32,16 @@ SHAPE = (1, 8, 8)
 class Pretended:
     """Steps that take no time but by a clock of the test: so long whole, so long in parts."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, whole: float, parts: float) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, whole: float, parts: float | dict[int, float]
+    ) -> None:
         self.now, self.sizes = 0.0, []
+        split = parts if isinstance(parts, dict) else defaultdict(lambda: parts)
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)
 
         def step(learner: Learner, batch, number: int) -> StepResult:
             self.sizes.append(len(batch.t))
-            self.now += whole if learner.spec.parts == 1 else parts
+            self.now += whole if learner.spec.parts == 1 else split[learner.spec.parts]
             return StepResult(torch.zeros(1), torch.zeros(1))
 
         monkeypatch.setattr(Learner, "step", step)
@@ -45,6 +56,19 @@ def test_that_parts_are_taken_where_they_are_clearly_faster(
     with processors(3):
         assert faster_parts(learner, SHAPE, 128, lambda: None) == expected
     assert set(steps.sizes) == {12}  # a few images for each processor are enough
+
+
+@pytest.mark.parametrize(
+    ("whole", "split", "expected"),
+    [(1.0, {8: 0.8, 4: 0.6, 2: 0.7}, 4), (1.0, {8: 0.95, 4: 0.98, 2: 0.92}, 1), (9.0, {8: 1, 4: 2, 2: 4}, 8)],
+)
+def test_that_a_machine_of_many_processors_tries_fewer_parts_too(
+    whole, split, expected, pictures, tmp_path, monkeypatch
+):
+    learner = begin(tmp_path / "run", tiny_config(pictures)).learner
+    Pretended(monkeypatch, whole, split)
+    with processors(8):
+        assert faster_parts(learner, SHAPE, 128, lambda: None) == expected
 
 
 @pytest.mark.parametrize(("whole", "steps_taken"), [(3.0, 4), (9.0, 2)])
@@ -82,37 +106,125 @@ def test_that_what_was_measured_is_kept_and_the_network_begins_untouched(
     with processors(2):
         session = begin(tmp_path / "run", tiny_config(pictures, parts=0))
     assert Run.open(session.run.path).config.training.parts == found
-    assert session.may_split == (found == 1) and not given.may_split
+    assert session.measured and not given.measured
     for a, b in zip(session.learner.unet.parameters(), given.learner.unet.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("may_split", [True, False])
-def test_that_a_training_goes_on_in_parts_once_other_programs_slow_it_down(
-    may_split: bool, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "TELL_EVERY", 0.0)
-    monkeypatch.setattr(loop, "RATES", 1)
-    session = begin(tmp_path / "run", tiny_config(pictures, parts=1, steps=9))
-    session.may_split = may_split
-    taken = iter([0.1] * 4 + [1.0] * 100)
-    now = [0.0]
+def found_by(found: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each measuring comes to the next of these."""
+    monkeypatch.setattr("diffusion_studio.engine.training.session.faster_parts", lambda *_: found.pop(0))
 
-    def clock() -> float:
-        return now[0]
 
-    step = Learner.step
+def parts_noted(session: Session) -> list[str]:
+    return [message for _, kind, message in session.run.metrics.events() if kind == "parts"]
 
-    def slower(learner: Learner, batch, number: int) -> StepResult:
-        now[0] += next(taken)
-        return step(learner, batch, number)
 
-    monkeypatch.setattr(time, "perf_counter", clock)
-    monkeypatch.setattr(Learner, "step", slower)
+def test_that_a_training_that_goes_on_measures_again(pictures, tmp_path, monkeypatch):
+    found_by(found := [1, 2], monkeypatch)
     with processors(2):
+        finish(begin(tmp_path / "run", tiny_config(pictures, parts=0, steps=1)))
+        longer = with_training(Run.open(tmp_path / "run").config, steps=2)
+        finish(session := resume(tmp_path / "run", longer))
+    assert session.measured and session.learner.spec.parts == 2 and not found
+    assert Run.open(tmp_path / "run").config.training.parts == 2
+    assert parts_noted(session) == ["batches in 2 parts, since this start"]
+
+
+def test_that_parts_that_somebody_chose_stay(pictures, tmp_path, monkeypatch):
+    found_by([1], monkeypatch)
+    with processors(2):
+        finish(begin(tmp_path / "chosen", tiny_config(pictures, parts=1, steps=1)))
+        assert resume(tmp_path / "chosen").config.training.parts == 1
+        finish(measured := begin(tmp_path / "measured", tiny_config(pictures, parts=0, steps=1)))
+        session = resume(tmp_path / "measured", with_training(measured.config, parts=2))
+        assert session.config.training.parts == 2 and not session.measured
+
+
+class Clocked:
+    """Steps of a training that take so long by a clock of the test, whole and in parts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, whole: Iterator[float], parts: float) -> None:
+        self.now, step = 0.0, Learner.step
+
+        def slower(learner: Learner, batch, number: int) -> StepResult:
+            self.now += next(whole) if learner.spec.parts == 1 else parts
+            return step(learner, batch, number)
+
+        monkeypatch.setattr(loop, "TELL_EVERY", 0.0)
+        monkeypatch.setattr(loop, "RATES", 1)
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(Learner, "step", slower)
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_that_a_training_goes_on_in_parts_once_other_programs_slow_it_down(
+    measured: bool, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(tmp_path / "run", tiny_config(pictures, parts=1, steps=9))
+    session.measured = measured
+    Clocked(monkeypatch, chain([0.1] * 4, repeat(1.0)), 1.0)
+    with processors(2, company=True):
         told = list(train(session, Control()))
     assert told[-1].outcome == "done"
     run = Run.open(session.run.path)
-    assert run.config.training.parts == session.learner.spec.parts == (2 if may_split else 1)
-    noted = [message for _, kind, message in run.metrics.events() if kind == "parts"]
-    assert noted == (["batches in 2 parts, beside other programs"] if may_split else [])
+    assert run.config.training.parts == session.learner.spec.parts == (2 if measured else 1)
+    assert parts_noted(session) == (["batches in 2 parts, beside other programs"] if measured else [])
+    assert [event.parts for event in only(told, PartsChanged)] == ([2] if measured else [])
+
+
+@pytest.mark.parametrize(("whole", "expected"), [(2.0, [1]), (2.5, [1, 2])])
+def test_that_a_training_has_its_helpers_back_once_it_is_alone(
+    whole: float, expected: list[int], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are given up again where parts were clearly faster after all."""
+    session = begin(tmp_path / "run", tiny_config(pictures, parts=2, steps=20))
+    session.measured = True
+    Clocked(monkeypatch, repeat(whole), 2.0)
+    with processors(2):
+        told = list(train(session, Control()))
+    assert [event.parts for event in only(told, PartsChanged)] == expected
+    assert Run.open(session.run.path).config.training.parts == expected[-1]
+    assert parts_noted(session)[0] == "whole batches, with nothing beside"
+
+
+def progress(step: int, seconds: float, rate: float = 0.0) -> Progress:
+    return Progress(step, 0, seconds, 0.0, rate, step, np.zeros(1, np.float32))
+
+
+def test_that_helpers_are_tried_only_after_a_while_without_company_and_less_often_each_time():
+    pace = Pace()
+    assert not pace.may_be_helped(progress(1, 1.0), 8, False)
+    assert not pace.may_be_helped(progress(100, 10.9), 8, False)
+    assert not pace.may_be_helped(progress(101, 11.5), 8, True)
+    assert not pace.may_be_helped(progress(200, 21.4), 8, False)
+    assert pace.may_be_helped(progress(201, 21.5), 8, False)  # 80 images a second
+    assert pace.still_helped(progress(202, 21.6, 73.0)) and not pace.still_helped(progress(203, 21.7, 71.0))
+    assert not pace.may_be_helped(progress(204, 22.0), 8, False)
+    assert not pace.may_be_helped(progress(900, 41.9), 8, False)
+    assert pace.may_be_helped(progress(901, 42.0), 8, False)
+
+
+def test_that_a_few_long_steps_do_not_tell_that_nothing_is_beside():
+    pace = Pace()
+    said = [pace.may_be_helped(progress(step, 20.0 * step), 8, False) for step in range(1, 12)]
+    assert said == [False] * 10 + [True]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_that_a_training_that_is_split_on_the_way_goes_on_like_one_that_was_split_when_it_began_again(
+    optimizer: str, pictures: Path, tmp_path: Path
+) -> None:
+    """Layouts of memory differ with the parts, and the last bits with them."""
+    one = begin(tmp_path / "one", tiny_config(pictures, parts=1, optimizer=optimizer))
+    other = begin(tmp_path / "other", tiny_config(pictures, parts=2, optimizer=optimizer))
+    for number in range(2):
+        one.step(number, 16 * number)
+    before = everything(one)
+    other.learner.restore(one.learner.state())
+    one.set_parts(2)
+    assert differing(before, everything(one)) == []
+    for session in (one, other):
+        session.step(2, 32)
+    assert differing(everything(one), everything(other)) == []
+    assert one.learner.memory_format == other.learner.memory_format

@@ -6,6 +6,7 @@ import pytest
 
 from diffusion_studio.engine.jobs.events import Preparing
 from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.training.events import PartsChanged
 from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.viewmodels.train.told import after
 
@@ -22,3 +23,9 @@ def test_that_what_comes_before_a_training_begins_with_a_capital_and_keeps_its_o
     """Some languages have capitals inside a sentence."""
     state = after(TrainState(RunConfig(), ""), Preparing("reading Bilder", done, total))
     assert state.detail == said
+
+
+def test_that_the_head_follows_what_computes():
+    state = TrainState(RunConfig(), "", device="CPU · 2 threads")
+    state = after(state, PartsChanged(3, 2, "CPU · 2 parts × 1 thread", "Other programs …"))
+    assert state.device == "CPU · 2 parts × 1 thread"

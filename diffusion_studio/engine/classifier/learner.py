@@ -43,13 +43,17 @@ class ClassifierLearner:
         self._alpha_bar = tables.alpha_bar.to(device=device, dtype=torch.float32)
         self._asked = ClassifierNetwork(self.network, tables)
 
+    def parts(self, count: int) -> int:
+        """Into how many parts a batch of `count` images is split."""
+        return parts_for(count, self.device)
+
     def step(self, batch: Batch, number: int) -> Tensor:
         """One gradient step; a gradient that is not finite changes nothing. The mean loss, on the device.
 
         Args:
             number: how many steps came before.
         """
-        parts = slices(len(batch.t), parts_for(len(batch.t), self.device))
+        parts = slices(len(batch.t), self.parts(len(batch.t)))
         with with_helpers(helpers_for(parts)):
             found = side_by_side(lambda rows: self._part(batch.part(rows), len(batch.t)), parts, self.device)
             self._descent.take([gradient for _, gradient in found])

@@ -165,8 +165,9 @@ class ClassifierTask:
 
     def opening(self) -> Iterator[events.Event]:
         """What is told before the first step."""
+        device = device_name(self.learner.device, self.learner.parts(self.size))
         yield events.Started(
-            self._run.path, 0, device_name(self.learner.device), "fp32", self.learner.parameter_count,
+            self._run.path, 0, device, "fp32", self.learner.parameter_count,
             len(self._data.trained) / self.size,
         )  # fmt: skip
         for note in self._data.notes:

@@ -26,7 +26,7 @@ from diffusion_studio.engine.training.forecast import Forecast, forecast, is_fit
 from diffusion_studio.engine.training.learner import Learner, faster_parts
 from diffusion_studio.engine.training.session import Session, learner_for, resolve
 from diffusion_studio.engine.training.trainer import limits_of
-from diffusion_studio.models.side_by_side import at_once, parts_for
+from diffusion_studio.models.side_by_side import at_once, parts_for, with_helpers
 
 FEW = 4  # images in each part of the steps that are tried first
 SHORT = 0.5  # seconds: a step that takes no longer is tried whole
@@ -38,6 +38,7 @@ SOON = 2.0  # seconds that a trial may take where a training waits for it
 MANY = 100_000_000  # weights of a network whose making takes longer
 
 log = logging.getLogger(__name__)
+_now = time.perf_counter
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
 
 
 def tried_soon(session: Session, cancelled: Callable[[], bool]) -> Trial | None:
-    """The same for a training that waits for it, in less time; None where that says nothing or cannot be.
+    """The same for a training that waits for it, in less time; None where that takes too long or cannot be.
 
     What is wrong is left to the training to say. Of several processes each has rows of its own, which are not
     tried by one alone.
@@ -97,7 +98,8 @@ def tried_soon(session: Session, cancelled: Callable[[], bool]) -> Trial | None:
         return None
     config, images, examples = session.config, session.images, session.batches.examples
     try:
-        return _Trying(config, images, examples, learner.device, cancelled, 1, SOON).found(counters)
+        trying = _Trying(config, images, examples, learner.device, cancelled, 1, SOON)
+        return trying.found(counters) if trying.in_time(0.0) else None
     except Cancelled:
         return None
     except Exception as error:  # a training is not ended by what is only said of it
@@ -111,7 +113,7 @@ class _Trying:
     Args:
         config: without automatic values, but for the parts of a batch.
         timed: steps of each size, after one that prepares.
-        within: seconds after which no further step is begun.
+        within: seconds from now in which it should be over.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class _Trying:
         cancelled: Callable[[], bool], timed: int = TIMED, within: float = math.inf,
     ) -> None:  # fmt: skip
         self._config, self._images, self._device, self._cancelled = config, images, device, cancelled
-        self._timed, self._left = timed, within
+        self._timed, self._until = timed, _now() + within
         self._free = free_memory(device)
         self._each = 0.0  # bytes that an image took in the newest step, where the device counts them
         self._learner = learner = learner_for(config, images, device, examples.shape)
@@ -127,7 +129,8 @@ class _Trying:
             images, learner.tables.steps, learner.classes, 0.0, False, config.seed, device, examples=examples
         )
         spec = config.training
-        self._one = self._kept(1)
+        self._one, two = (_kept_by_a_step(learner, self._source.batch(0, 0, size)) for size in (1, 2))
+        self._more = two - self._one  # weights may be kept in bf16 too, once
         self._most = max(1, int(SHARE * self._free / (IN_FLIGHT * self._one)))  # images in a step
         self._few = min(FEW * parts_for(spec.batch_size, device), spec.batch_size, self._most)
         most = min(spec.batch_size, self._most)
@@ -141,7 +144,7 @@ class _Trying:
     def found(self, counters: Counters | None = None) -> Trial:
         """What to expect of a training that is at `counters`; None: it begins."""
         spec, images, at = self._config.training, self._images, counters or Counters()
-        seconds = _whole(self._took, self._few, spec.batch_size, self._most, self._in_time)
+        seconds = _whole(self._took, self._few, spec.batch_size, self._most, self.in_time)
         aside = spec.preview_share if spec.preview_count else 0.0
         shape, usual = (images.resolution, images.channels), is_fitted(self._config, images, self._device)
         expected = forecast(seconds / (1 - aside), shape, limits_of(spec), at.step, at.seconds, usual)
@@ -151,16 +154,16 @@ class _Trying:
     def _took(self, size: int) -> float:
         """Seconds of a step of so many images, once the first has prepared their size."""
         found: list[float] = []
-        while not found or (len(found) <= self._timed and found[-1] < LONG and self._in_time(found[-1])):
+        while not found or (len(found) <= self._timed and found[-1] < LONG and self.in_time(found[-1])):
             self._heed()
             _count_anew(self._device)
             found.append(_timed(self._learner, self._source.batch(0, 0, size)))
             self._each = _taken(self._device) / self._rows(size)
-            self._left -= found[-1]
         return median(found[1:] or found)
 
-    def _in_time(self, seconds: float) -> bool:
-        return seconds <= self._left
+    def in_time(self, seconds: float) -> bool:
+        """Whether there is time for so much more."""
+        return _now() + seconds <= self._until
 
     def _rows(self, size: int) -> int:
         """How many images of a step of `size` are in memory at the same time."""
@@ -171,12 +174,7 @@ class _Trying:
         rows = self._rows(self._config.training.batch_size)
         if self._each:
             return round(self._each * rows)
-        more = self._kept(self._few) - self._one  # not all of one: weights may be kept in bf16 too, once
-        each = more / (self._few - 1) if self._few > 1 else self._one
-        return round(IN_FLIGHT * (self._one + each * (rows - 1)))
-
-    def _kept(self, size: int) -> int:
-        return _kept_by_a_step(self._learner, self._source.batch(0, 0, size))
+        return round(IN_FLIGHT * (self._one + self._more * (rows - 1)))
 
 
 class _NoCodes:
@@ -219,9 +217,9 @@ def _whole(
 
 
 def _timed(learner: Learner, batch: Batch) -> float:
-    began = time.perf_counter()
+    began = _now()
     learner.step(batch, 0).losses.cpu()  # it is over on every device
-    return time.perf_counter() - began
+    return _now() - began
 
 
 def _count_anew(device: torch.device) -> None:
@@ -237,7 +235,9 @@ def _taken(device: torch.device) -> int:
 
 
 def _kept_by_a_step(learner: Learner, batch: Batch) -> int:
-    """Bytes that the way through the network leaves for the way back."""
+    """Bytes that the way through the network leaves for the way back; found without helper threads, for which
+    other programs would have it wait.
+    """
     known = {weight.untyped_storage().data_ptr() for weight in learner.descent.weights}
     sizes: dict[int, int] = {}
 
@@ -247,6 +247,6 @@ def _kept_by_a_step(learner: Learner, batch: Batch) -> int:
             sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with with_helpers(1), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         learner.network.predict(batch.x_0, batch.t, batch.labels)
     return sum(sizes.values())

@@ -319,13 +319,16 @@ def test_that_a_training_that_waits_is_tried_with_few_steps(
     def timed(learner: Learner, batch: Batch) -> float:
         sizes.append(len(batch.x_0))
         learner.step(batch, 0)
-        return 0.3
+        now.append(now[-1] + 0.5)
+        return 0.5
 
+    now = [100.0]
+    monkeypatch.setattr(trial, "_now", lambda: now[-1])
     monkeypatch.setattr(trial, "_timed", timed)
     found = tried_soon(session, lambda: False)
     assert found is not None and found.forecast.step == 20
     assert found.forecast.last_step == 70 and found.forecast.seconds == 5.0
-    assert len(sizes) * 0.3 <= trial.SOON
+    assert len(sizes) == 4 and now[-1] - now[0] <= trial.SOON
     after = session.learner.unet.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
@@ -342,7 +345,10 @@ def test_that_a_trial_ends_no_training(
     with monkeypatch.context() as patch:
         patch.setattr(trial, "_timed", fails)
         assert tried_soon(session, lambda: False) is None
-    for name, value in (("MANY", 10), ("free_memory", lambda device: 10_000)):
+    late = iter(range(0, 1000, 10))
+    for name, value in (
+        ("MANY", 10), ("free_memory", lambda device: 10_000), ("_now", lambda: float(next(late))),
+    ):  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr(trial, name, value)
             assert tried_soon(session, lambda: False) is None

@@ -137,7 +137,7 @@ class TrainingSpec(Choice):
     parts: int = knob(
         0, title=tr("parts of a step"), ge=0, le=MOST_PARTS, advanced=True, words={0: tr("auto")},
         help=tr("Into how many parts the images of a step are split. Each is worked on by a processor of its "
-             "own, and their gradients are added: the same step, but for rounding. 0 measures at each "
+             "own, and their gradients are added: the same step, but for rounding. 0 measures at the "
              "start what is faster: 1, every operation by all processors, or one for each processor, which "
              "keeps its share beside other programs, or fewer. Once these slow a training down it goes on in "
              "parts, and as before when they are gone. More parts than processors need less memory: those "
@@ -174,8 +174,9 @@ class TrainingSpec(Choice):
         help=tr("The learning rate grows from 0 over the first steps."),
     )  # fmt: skip
     decay_from: int = knob(
-        0, title=tr("decay from"), ge=0, le=10_000_000, advanced=True, words={0: tr("never")},
-        help=tr("From this step on the learning rate falls like 1/√step, so that the weights come to rest."),
+        100, title=tr("decay from"), ge=0, le=10_000_000, advanced=True, words={0: tr("never")},
+        help=tr("From this step on the learning rate falls like 1/√step, so that the weights come to rest, "
+             "however long the training goes on."),
         formula=r"\eta_k = \eta \big/ \sqrt{\max(k/k_0,\,1)}", source="EDM2 eq. 67",
     )  # fmt: skip
     weight_decay: float = knob(

@@ -22,7 +22,7 @@ PATHS = tuple(knob.path for knob in knobs(USUAL))
 
 @dataclass(frozen=True)
 class Preset:
-    """A time and the steps that suit it. The network, its batches and what it learns are the usual ones, by
+    """A time and the average that suits it. The network, its batches and what it learns are the usual ones, by
     resolution and machine, whatever was tried before; images, labels, code and seed stay.
     """
 
@@ -62,16 +62,16 @@ def _differ(config: RunConfig, usual: RunConfig, path: str) -> bool:
 PRESETS = (
     Preset(
         "minute", tr("In a minute"),
-        tr("A minute: large steps and a short average. How far they lead here is said below."),
-        {"seconds": 60.0, "learning_rate": 3e-3, "ema_decay": 0.995},
+        tr("A minute, and a short average. How far it leads here is said below."),
+        {"seconds": 60.0, "ema_decay": 0.995},
     ),
     Preset(
-        "balanced", tr("Balanced"), tr("Ten minutes: calmer steps and a longer average."),
-        {"seconds": 600.0, "learning_rate": 1e-3, "ema_decay": 0.999},
+        "balanced", tr("Balanced"), tr("Ten minutes, and a longer average."),
+        {"seconds": 600.0, "ema_decay": 0.999},
     ),
     Preset(
-        "best", tr("Best"), tr("An hour: small steps and a long average, for the best images."),
-        {"seconds": 3600.0, "learning_rate": 5e-4, "ema_decay": 0.9995},
+        "best", tr("Best"), tr("An hour, and the longest average, for the best images."),
+        {"seconds": 3600.0, "ema_decay": 0.9995},
     ),
 )  # fmt: skip
 

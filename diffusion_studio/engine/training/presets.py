@@ -22,8 +22,8 @@ PATHS = tuple(knob.path for knob in knobs(USUAL))
 
 @dataclass(frozen=True)
 class Preset:
-    """A time and the average that suits it. The network, its batches and what it learns are the usual ones, by
-    resolution and machine, whatever was tried before; images, labels, code and seed stay.
+    """A time and the average that suits it. The network, its batches, and what it learns are the usual ones,
+    by resolution and machine, whatever was tried before; images, labels, code and seed stay.
     """
 
     key: str

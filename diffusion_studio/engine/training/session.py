@@ -369,7 +369,7 @@ def resumed_session(
     except RunError as error:
         notes = (tr("{error} Training begins again at step 0.", error=error),)
     measured = was_measured(run, checkpoint)
-    if measured and device.type == "cpu" and company().is_here():  # else the same parts come to the same bits
+    if not run.config.training.parts or (measured and company().is_here()):  # else: the bits of one start
         run = Run(run.path, _in_faster_parts(run.config, data.images, device, shape, ranks, cancelled))
     learner = learner_for(run.config, data.images, device, shape)
     session = ready_session(run, data, learner, device, ground)

@@ -23,7 +23,6 @@ from diffusion_studio.engine.training.learner import Learner, faster_parts
 from diffusion_studio.engine.training.minimised import StepResult
 from diffusion_studio.engine.training.session import Session
 from diffusion_studio.engine.training.trainer import train
-from diffusion_studio.models.company import Company
 from support.processors import processors
 from support.tiny import begin, differing, everything, finish, only, resume, tiny_config, with_training
 
@@ -121,15 +120,9 @@ def parts_noted(session: Session) -> list[str]:
     return [message for _, kind, message in session.run.metrics.events() if kind == "parts"]
 
 
-def beside(here: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other programs keep the processors busy, or none does."""
-    monkeypatch.setattr(Company, "is_here", lambda _: here)
-
-
 def test_that_a_training_that_goes_on_by_itself_keeps_its_parts(pictures, tmp_path, monkeypatch):
     """So it comes to the bits of one that never stopped."""
     found_by([2], monkeypatch)
-    beside(False, monkeypatch)
     with processors(2):
         finish(begin(tmp_path / "run", tiny_config(pictures, parts=0, steps=1)))
         session = resume(tmp_path / "run")
@@ -138,8 +131,7 @@ def test_that_a_training_that_goes_on_by_itself_keeps_its_parts(pictures, tmp_pa
 
 def test_that_a_training_that_goes_on_beside_others_measures_again(pictures, tmp_path, monkeypatch):
     found_by(found := [1, 2], monkeypatch)
-    beside(True, monkeypatch)
-    with processors(2):
+    with processors(2, company=True):
         finish(begin(tmp_path / "run", tiny_config(pictures, parts=0, steps=1)))
         longer = with_training(Run.open(tmp_path / "run").config, steps=2)
         finish(session := resume(tmp_path / "run", longer))

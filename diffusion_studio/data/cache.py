@@ -51,11 +51,11 @@ def read(folder: Path, name: str, source: str) -> ImageSet | None:
     return found
 
 
-def newest(root: Path, about: str) -> Path | None:
-    """The set whose name begins with `about` that was used last, if there is one."""
+def newest(root: Path, pattern: str) -> Path | None:
+    """The set with such a name that was used last, if there is one."""
     found: list[tuple[float, Path]] = []
     with contextlib.suppress(OSError):
-        for folder in root.glob(f"{about}-*"):
+        for folder in root.glob(pattern):
             with contextlib.suppress(OSError):
                 found.append(((folder / INDEX).stat().st_mtime, folder))
     return max(found)[1] if found else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import statistics
 import struct
 import threading
 import warnings
@@ -24,7 +23,7 @@ from diffusion_studio.data.colours.space import ADOBE_RGB, Space
 from diffusion_studio.data.errors import BadImage
 from diffusion_studio.data.formats import HEAD, Format, format_of, opened
 from diffusion_studio.data.samples import Alpha, Samples, upright
-from diffusion_studio.data.spec import Fit
+from diffusion_studio.data.spec import UNASKED, DataSpec, Fit
 
 MAX_MEGAPIXELS = 100
 _NOT_READ = "unsupported", "not supported", "unknown pixel mode", "cannot handle"  # in words of the readers
@@ -318,25 +317,23 @@ def _explain(error: Exception) -> str:
 
 # --- the size of a whole folder ----------------------------------------------------------------------------
 
-SMALLEST, LARGEST = 8, 64  # pixels that are chosen without being asked for
 LOOKED_AT = 100  # pictures of a folder: their headers alone are read
 
 
-def native_side(paths: Sequence[Path]) -> int:
-    """Height and width for the pictures of a folder: their usual shorter side, as a multiple of 4.
+def native_side(paths: Sequence[Path], spec: DataSpec) -> int:
+    """Height and width for the pictures of a folder: those of the usual one, but 64 px at most.
 
-    What is larger than 64 px is brought to 64. 32 where no header can be read.
+    32 where no header can be read.
     """
     some = paths[:: max(1, -(-len(paths) // LOOKED_AT))]
-    sides = [side for side in map(_shorter_side, some) if side]
-    usual = int(statistics.median_low(sides)) if sides else 32
-    return min(max(usual // 4 * 4, SMALLEST), LARGEST)
+    sizes = [size for size in map(_size, some) if size is not None]
+    return min(spec.side_of_most(np.array(sizes, np.int32)), UNASKED) if sizes else 32
 
 
-def _shorter_side(path: Path) -> int:
-    """Of one picture; 0 where its header cannot be read: decoding will say why."""
+def _size(path: Path) -> tuple[int, int] | None:
+    """Width and height of one picture; None where its header cannot be read: decoding will say why."""
     try:
         with path.open("rb") as file:
-            return min(opened(format_of(file.read(HEAD)), file).size)
+            return opened(format_of(file.read(HEAD)), file).size
     except Exception:  # a damaged file makes the readers raise almost anything
-        return 0
+        return None

@@ -89,12 +89,12 @@ def _load_folder(
         known(before[1])
     listing = scan(root, cancelled, lambda found: progress(found, 0))
     if not spec.resolution:
-        spec = spec.model_copy(
-            update={"resolution": native_side([listing.root / name for name in listing.pictures])}
-        )
-    final = cache_dir / f"{about}-{cache_key(spec, listing, part)}"
-    name, source = _name(root), str(root)
-    found = before[1] if before and before[0] == final else cache.read(final, name, source)
+        side = native_side([listing.root / name for name in listing.pictures], spec)
+        spec = spec.model_copy(update={"resolution": side})
+    key, name, source = cache_key(spec, listing, part), _name(root), str(root)
+    final = cache_dir / f"{about}-{key}"
+    there = cache.newest(cache_dir, f"[!t]*-{key}") or final  # also where it was asked for in other words
+    found = before[1] if before and before[0] == there else cache.read(there, name, source)
     if found is not None:
         progress(found.count, found.count)
         return found
@@ -116,7 +116,7 @@ def _load_folder(
 
 def _before(cache_dir: Path, about: str, root: Path) -> tuple[Path, ImageSet] | None:
     """What was read last of a folder, and where it is kept; None if nothing was, or it is damaged."""
-    folder = cache.newest(cache_dir, about)
+    folder = cache.newest(cache_dir, f"{about}-*")
     found = None if folder is None else cache.read(folder, _name(root), str(root))
     return None if folder is None or found is None else (folder, found)
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import ImageColor
 from pydantic import BeforeValidator, field_validator
 
 from diffusion_studio.core.describe import Choice, knob
 from diffusion_studio.core.refused import Refused
-from diffusion_studio.core.words import tr
+from diffusion_studio.core.words import plural, tr
 
 DIGITS = "digits"
+LEAST, MOST = 4, 512  # pixels of a side
+UNASKED = 64  # pixels of a side that is chosen without being asked for
 
 Fit = Literal["crop", "pad", "stretch"]
+_SQUARED: dict[Fit, str] = {
+    "crop": tr("cut to squares"), "pad": tr("padded to squares"), "stretch": tr("stretched to squares"),
+}  # fmt: skip
+_SCALED = {  # (smaller, larger)
+    (True, False): tr("made smaller"), (False, True): tr("made larger"),
+    (True, True): tr("made smaller or larger"),
+}  # fmt: skip
 
 
 def is_path(text: str) -> bool:
@@ -45,15 +56,14 @@ class DataSpec(Choice):
     resolution: int = knob(
         0,
         title=tr("resolution"),
-        multiple=4,
         words={0: tr("auto")},
         unit="px",
         help=tr(
-            "Height and width of every image, a multiple of 4 from 4 to 512. "
-            "0 takes the size that most of the pictures have, at most 64."
+            "Height and width of every image, from 4 to 512. 0 takes the size of the pictures themselves, "
+            "but at most 64: larger ones take long, so ask for them."
         ),
         ge=0,
-        le=512,
+        le=MOST,
     )
     channels: Annotated[Literal[0, 1, 3], BeforeValidator(_as_number)] = knob(
         0,
@@ -106,9 +116,9 @@ class DataSpec(Choice):
 
     @field_validator("resolution")
     @classmethod
-    def _multiple_of_four(cls, resolution: int) -> int:
-        if resolution % 4:
-            raise Refused(tr("the resolution should be a multiple of 4 from 4 to 512, or 0 to choose"))
+    def _large_enough(cls, resolution: int) -> int:
+        if 0 < resolution < LEAST:
+            raise Refused(tr("the resolution should be from 4 to 512, or 0 to choose"))
         return resolution
 
     @field_validator("background")
@@ -133,3 +143,46 @@ class DataSpec(Choice):
     def side(self) -> int:
         """Height and width in pixels; of a folder whose resolution is 0, before its pictures are known."""
         return self.resolution or (8 if self.source == DIGITS else 32)
+
+    def side_of_most(self, sizes: NDArray[np.int32]) -> int:
+        """The height and width at which the usual one of some pictures keeps its size, from 8 to 512.
+
+        Args:
+            sizes: width and height of each, (N, 2).
+        """
+        kept = np.sort(self._kept(sizes))
+        return int(np.clip(kept[(len(kept) - 1) // 2], 2 * LEAST, MOST))
+
+    def _kept(self, sizes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The side of each picture that its square has where nothing is made smaller or larger. (N,)"""
+        found: NDArray[np.int32] = sizes.max(1) if self.fit == "pad" else sizes.min(1)
+        return found
+
+    def told(self, sizes: NDArray[np.int32], side: int) -> str:
+        """How pictures of these sizes become squares of this side, as a sentence; "" where all of them are.
+
+        Args:
+            sizes: width and height of each, (N, 2).
+        """
+        if bool((sizes == side).all()):
+            return ""
+        kinds, counts = np.unique(sizes, axis=0, return_counts=True)
+        width, height = kinds[np.argmax(counts)].tolist()
+        shape = {"width": width, "height": height, "side": side, "how": self._how(sizes, side)}
+        if len(kinds) == 1:
+            return tr("Pictures of {width}×{height} are learned at {side}×{side}: {how}.", **shape)
+        return plural(
+            "Pictures of {width}×{height} and of {n} other size are learned at {side}×{side}: {how}.",
+            "Pictures of {width}×{height} and of {n} other sizes are learned at {side}×{side}: {how}.",
+            len(kinds) - 1, **shape,
+        )  # fmt: skip
+
+    def _how(self, sizes: NDArray[np.int32], side: int) -> str:
+        """ "cut to squares, made smaller"."""
+        kept, found = self._kept(sizes), []
+        if bool((sizes[:, 0] != sizes[:, 1]).any()):
+            found.append(_SQUARED[self.fit])
+        smaller, larger = bool((kept > side).any()), bool((kept < side).any())
+        if smaller or larger:
+            found.append(_SCALED[smaller, larger])
+        return ", ".join(found)

@@ -135,7 +135,7 @@ def _encoder(spec: CodeSpec, shape: Shape, out: int) -> nn.Module:
     if spec.network == "mlp":
         return nn.Sequential(nn.Flatten(), *_hidden(size, spec.width, out))
     some = max(4, spec.width // 4)
-    inner = 2 * some * (height // 4) * (width // 4)
+    inner = 2 * some * -(-height // 4) * -(-width // 4)
     return nn.Sequential(
         nn.Conv2d(channels, some, 3, 2, 1), nn.SiLU(), nn.Conv2d(some, 2 * some, 3, 2, 1), nn.SiLU(),
         nn.Flatten(), nn.Linear(inner, spec.width), nn.SiLU(), nn.Linear(spec.width, out),
@@ -149,14 +149,25 @@ def _decoder(spec: CodeSpec, shape: Shape, size: int) -> nn.Module:
     if spec.network == "mlp":
         hidden = _hidden(size, spec.width, channels * height * width)
         return nn.Sequential(*hidden, nn.Unflatten(1, shape))
-    some, small = max(4, spec.width // 4), (height // 4, width // 4)
+    some, small = max(4, spec.width // 4), (-(-height // 4), -(-width // 4))
     inner = 2 * some * small[0] * small[1]
     return nn.Sequential(
         nn.Linear(size, spec.width), nn.SiLU(), nn.Linear(spec.width, inner), nn.SiLU(),
         nn.Unflatten(1, (2 * some, *small)), nn.ConvTranspose2d(2 * some, some, 4, 2, 1), nn.SiLU(),
         nn.ConvTranspose2d(some, some, 4, 2, 1), nn.SiLU(),
-        nn.Conv2d(some, channels, 3, 1, 1),
+        nn.Conv2d(some, channels, 3, 1, 1), _Cut(height, width),
     )  # fmt: skip
+
+
+class _Cut(nn.Module):
+    """What is beyond the height and width of an image goes."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self._height, self._width = height, width
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., : self._height, : self._width]
 
 
 class CodeNetwork(nn.Module):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from diffusion_studio.core.denoisers.denoiser import NO_LABEL
 from diffusion_studio.core.describe import Choice, knob
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
 MOST_LEVELS, MOST_MULTIPLE = 9, 16
+PADDED = 1.25  # times its pixels an image may have at most with a margin that is not asked for
+ENOUGH = 1.5  # times the smallest map that is wanted: no margin is added to come closer to it
 Precision = Literal["fp32", "bf16"]
 
 
@@ -94,14 +97,15 @@ class UNetSpec(Choice):
                     multiple=MOST_MULTIPLE,
                 )
             )
-        if resolution < 1 or resolution % 2 ** (levels - 1):
+        least = 2 ** (levels - 1)
+        if resolution < least:
             raise Refused(
                 tr(
                     "A network of {levels} levels halves the image {times} times, so the resolution must be "
-                    "a multiple of {multiple}; it is {resolution}.",
+                    "at least {least}; it is {resolution}.",
                     levels=levels,
                     times=levels - 1,
-                    multiple=2 ** (levels - 1),
+                    least=least,
                     resolution=resolution,
                 )
             )
@@ -114,17 +118,44 @@ class UNetSpec(Choice):
 
 
 def _levels(resolution: int, fast_device: bool) -> tuple[int, ...]:
-    """Halve down to about 4 pixels, 8 of large images, as long as the resolution divides.
+    """Halve down to about 4 pixels, 8 of large images, as long as the resolution divides; also beyond that
+    where much is left and little has to be added for it.
 
     On a processor large maps get few channels and small ones many: nearly all the work of a U-Net is done on
     its largest maps, and what is learned mostly on its smaller ones.
     """
-    levels, size = 1, resolution
-    while size % 2 == 0 and size > (4 if fast_device or resolution <= 16 else 8):
-        levels, size = levels + 1, size // 2
+    levels, least = 1, 4 if fast_device or resolution <= 16 else 8
+    while (smallest := padded(resolution, levels) >> levels - 1) > least:
+        most = PADDED if smallest > ENOUGH * least else 1
+        if padded(resolution, levels + 1) ** 2 > max(most * resolution**2, padded(resolution, levels) ** 2):
+            break
+        levels += 1
     if fast_device or resolution <= 16:
         return (1, *([2] * (levels - 1)))
     return tuple(min(2**level, 8) for level in range(levels))
+
+
+def padded(side: int, levels: int) -> int:
+    """The side with which an image goes through a network of so many levels: each halves it evenly."""
+    return side + -side % (1 << levels - 1)
+
+
+def margins(sides: Sequence[int], levels: int) -> tuple[int, int, int, int]:
+    """Zeros on the left, on the right, above and below an image of this height and width."""
+    height, width = (padded(side, levels) - side for side in sides)
+    return width // 2, width - width // 2, height // 2, height - height // 2
+
+
+def through(unet: UNet2DModel, x_t: Tensor, t: Tensor, codes: Tensor | None, levels: int) -> Tensor:
+    """What a network says of images of any size: those that its levels cannot halve get a margin of zeros,
+    which is cut off from what it says. (B, C, H, W)
+    """
+    height, width = x_t.shape[2:]
+    left, right, above, below = margins((height, width), levels)
+    if not left + right + above + below:
+        return cast(Tensor, unet(x_t, t, codes, return_dict=False)[0])
+    (said,) = unet(pad(x_t, (left, right, above, below)), t, codes, return_dict=False)
+    return cast(Tensor, said[..., above : above + height, left : left + width])
 
 
 def _width(resolution: int, fast_device: bool) -> int:
@@ -155,7 +186,8 @@ def build_unet(
     spec.check(resolution)
 
     widths = tuple(spec.width * m for m in spec.multipliers)
-    attends = [resolution // 2**level <= spec.attention for level in range(len(widths))]
+    side = padded(resolution, len(widths))
+    attends = [side // 2**level <= spec.attention for level in range(len(widths))]
     down = tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends)
     up = tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends))
     with quiet_diffusers():
@@ -197,6 +229,7 @@ class UNet:
         self.precision: Precision = precision
         config = unet.config  # read once: looking something up there takes microseconds
         self.learns_variance = bool(config.out_channels == 2 * config.in_channels)  # how much noise (iDDPM)
+        self._levels = len(config.block_out_channels)
         self._knows_none = bool(config.num_class_embeds == classes + 1)  # a class for images without one
         self._known: tuple[Tensor | None, Tensor | None] = (None, None)  # labels of a chain, and their codes
 
@@ -230,9 +263,7 @@ class UNet:
 
     def _say(self, x_t: Tensor, t: Tensor, codes: Tensor | None) -> Tensor:
         with autocast(x_t.device, self.precision):
-            (said,) = self.unet(x_t, t - 1, codes, return_dict=False)
-        found: Tensor = said.to(x_t.dtype)
-        return found
+            return through(self.unet, x_t, t - 1, codes, self._levels).to(x_t.dtype)
 
     def _codes(self, x_t: Tensor, labels: Tensor | None) -> Tensor:
         """Classes as the network counts them; those of a chain stay the same, and are turned once. (B,)"""

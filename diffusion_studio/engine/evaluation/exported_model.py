@@ -28,6 +28,7 @@ from diffusion_studio.engine.runs.model_io import (
 )
 from diffusion_studio.engine.runs.pipeline_folder import MODEL_INDEX
 from diffusion_studio.engine.runs.run import Run
+from diffusion_studio.models.unet import margins
 
 CARD, PICTURE = "README.md", "samples.png"
 _FILES = (MODEL_INDEX, UNET_CONFIG, UNET_WEIGHTS, SCHEDULER_CONFIG, STUDIO)
@@ -59,7 +60,7 @@ def export_model(path: Path, folder: Path) -> tuple[str, ...]:
     """Writes the newest sound model of a run into a folder that is not there yet, or is empty.
 
     Returns:
-        Sentences about checkpoints that had to be passed over.
+        Sentences about checkpoints that had to be passed over, and about a margin.
 
     Raises:
         Refused: no run, no checkpoint, something in the folder, or a model that diffusers cannot sample.
@@ -85,7 +86,26 @@ def export_model(path: Path, folder: Path) -> tuple[str, ...]:
         if isinstance(error, OSError) and _concerns(error, temporary):
             error.filename = str(folder)
         raise
-    return notes
+    return (*notes, *_about_margin(folder))
+
+
+def _about_margin(folder: Path) -> Iterator[str]:
+    """What has to be known of a network that images go through with zeros around them."""
+    side, margin = _side_and_margin(read_json(folder, UNET_CONFIG))
+    if any(margin):
+        yield tr(
+            "It needs zeros around its input, from {side} to {inner} a side, which the pipelines of "
+            "diffusers do not add: the example in {card} does.",
+            side=side,
+            inner=side + sum(margin),
+            card=CARD,
+        )
+
+
+def _side_and_margin(network: Any) -> tuple[int, tuple[int, int]]:
+    """The side of what a network makes, and the zeros before and after it on the way through."""
+    sides = sides_of(network["sample_size"])
+    return sides[0], margins(sides, len(network["block_out_channels"]))[:2]
 
 
 def _concerns(error: OSError, draft: Path) -> bool:
@@ -138,10 +158,10 @@ def _newest_picture(run: Run[Any]) -> bytes:
 
 def _facts(run: Run[Any], checkpoint: Path, folder: Path, has_picture: bool) -> ModelFacts:
     step, network = checkpoint_step(checkpoint), read_json(checkpoint, UNET_CONFIG)
-    measured = read_evaluation(run)
+    measured, (side, margin) = read_evaluation(run), _side_and_margin(network)
     return ModelFacts(
         run.name, folder.name, step, run.config, run.manifest,
         _class_names(checkpoint),
         measured if measured and measured.get("step") == step else None, has_picture,
-        (int(network["in_channels"]), sides_of(network["sample_size"])[0]),
+        (int(network["in_channels"]), side), margin,
     )  # fmt: skip

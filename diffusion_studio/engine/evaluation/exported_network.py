@@ -21,6 +21,7 @@ from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.runs.model_io import LoadedModel, load_model
 from diffusion_studio.engine.runs.scheduler_config import prediction_json
 from diffusion_studio.models.time_embedding import forget_times
+from diffusion_studio.models.unet import through
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -41,11 +42,10 @@ class _Plain(nn.Module):
 
     def __init__(self, unet: UNet2DModel) -> None:
         super().__init__()
-        self.unet = unet
+        self.unet, self._levels = unet, len(unet.config.block_out_channels)
 
     def forward(self, sample: Tensor, timestep: Tensor, class_labels: Tensor | None = None) -> Tensor:
-        found: Tensor = self.unet(sample, timestep, class_labels, return_dict=False)[0]
-        return found
+        return through(self.unet, sample, timestep, class_labels, self._levels)
 
 
 def check_onnx() -> None:

@@ -41,6 +41,22 @@ images = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy
 """
 
 
+_LOOP = """\
+import torch
+from diffusers import DDIMScheduler, UNet2DModel
+
+unet = UNet2DModel.from_pretrained({folder!r}, subfolder="unet")
+scheduler = DDIMScheduler.from_pretrained({folder!r}, subfolder="scheduler")
+scheduler.set_timesteps({steps})
+
+x = torch.randn(4, {channels}, {resolution}, {resolution})
+for t in scheduler.timesteps:
+    with torch.no_grad():
+        output = unet(x, t).sample
+    x = scheduler.step(output[:, :{channels}], t, x).prev_sample  # more channels speak of the variance
+images = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+"""
+
 _CODE_UNCONDITIONAL = """\
 from diffusers import AutoencoderKL, LDMPipeline
 
@@ -50,15 +66,29 @@ images = pipeline(batch_size=4, num_inference_steps={steps}, eta=0.0).images
 images[0].save("sample.png")
 """
 
-_CODE_CONDITIONAL = _CONDITIONAL.replace(
-    "from diffusers import DDIM", "from diffusers import AutoencoderKL, DDIM"
-).replace(
-    "images = ((x.clamp",
-    """vae = AutoencoderKL.from_pretrained({folder!r}, subfolder="vae")
+
+def _decoded(loop: str) -> str:
+    """The same of codes."""
+    return loop.replace(
+        "from diffusers import DDIM", "from diffusers import AutoencoderKL, DDIM"
+    ).replace(
+        "images = ((x.clamp",
+        """vae = AutoencoderKL.from_pretrained({folder!r}, subfolder="vae")
 with torch.no_grad():
     x = vae.decode(x).sample
 images = ((x.clamp""",
-)
+    )  # fmt: skip
+
+
+def _with_margin(loop: str, margin: tuple[int, int]) -> str:
+    """The same of images that go through the network with zeros around them."""
+    inside = f"{margin[0]} : {margin[0]} + {{resolution}}"
+    return (
+        loop.replace("import torch\n", "import torch\nfrom torch.nn.functional import pad\n", 1)
+        .replace("unet(torch.cat([x, x])", f"unet(pad(torch.cat([x, x]), {margin * 2})")
+        .replace("unet(x", f"unet(pad(x, {margin * 2})")
+        .replace(").sample\n    ", f").sample[..., {inside}, {inside}]\n    ", 1)
+    )
 
 
 @dataclass(frozen=True)
@@ -74,6 +104,7 @@ class ModelFacts:
     measured: Mapping[str, Any] | None  # evaluation.json, if it is of this step
     has_picture: bool  # whether samples.png lies beside it
     shape: tuple[int, int]  # channels and side of what the network makes, which in a code are codes
+    margin: tuple[int, int] = (0, 0)  # zeros before and after it, each way, on its way through the network
 
 
 def model_card(facts: ModelFacts) -> str:
@@ -81,7 +112,7 @@ def model_card(facts: ModelFacts) -> str:
     parts = [
         _front_matter(facts), f"# {facts.name}", _summary(facts),
         "![Samples](samples.png)" if facts.has_picture else "",
-        "## Sampling", f"```python\n{example(facts)}```", _without_class(facts),
+        "## Sampling", _about_margin(facts), f"```python\n{example(facts)}```", _without_class(facts),
         "## Data", _data(facts), "## Training", _training(facts.config),
         *(("## Figures", _figures(facts.measured)) if facts.measured else ()),
     ]  # fmt: skip
@@ -91,14 +122,19 @@ def model_card(facts: ModelFacts) -> str:
 def example(facts: ModelFacts) -> str:
     """Code that samples the model with diffusers alone."""
     classes, (channels, side) = len(facts.class_names), facts.shape
-    if facts.config.model.code:
-        text = _CODE_CONDITIONAL if classes else _CODE_UNCONDITIONAL
-    else:
-        text = _CONDITIONAL if classes else _UNCONDITIONAL
-    return text.format(
+    return _example(facts).format(
         folder=facts.folder, steps=min(50, facts.config.diffusion.steps), classes=classes,
         channels=channels, resolution=side,
     )  # fmt: skip
+
+
+def _example(facts: ModelFacts) -> str:
+    in_a_code, has_margin = bool(facts.config.model.code), any(facts.margin)
+    if not facts.class_names and not has_margin:
+        return _CODE_UNCONDITIONAL if in_a_code else _UNCONDITIONAL
+    loop = _CONDITIONAL if facts.class_names else _LOOP
+    loop = _with_margin(loop, facts.margin) if has_margin else loop
+    return _decoded(loop) if in_a_code else loop
 
 
 def _front_matter(facts: ModelFacts) -> str:
@@ -123,6 +159,17 @@ def _in_a_code(facts: ModelFacts) -> str:
     return (
         f" It is a diffusion in a code: `unet` makes codes of {channels} × {side} × {side} numbers, and the "
         "autoencoder in `vae` pictures of them; what standardises the codes stands in its weights."
+    )
+
+
+def _about_margin(facts: ModelFacts) -> str:
+    if not any(facts.margin):
+        return ""
+    side = facts.shape[1]
+    inner = side + sum(facts.margin)
+    return (
+        f"The network was trained with zeros around its input, from {side} × {side} to {inner} × {inner}, "
+        "which are cut off from its output. The pipelines of diffusers do not do that, this does:"
     )
 
 

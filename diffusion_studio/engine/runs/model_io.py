@@ -27,7 +27,7 @@ from diffusion_studio.engine.runs.scheduler_config import clipping_note, predict
 from diffusion_studio.models.code import Code
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.time_embedding import remember_times
-from diffusion_studio.models.unet import Precision, UNet, quiet_diffusers
+from diffusion_studio.models.unet import Precision, UNet, padded, quiet_diffusers
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -112,7 +112,7 @@ def load_model(folder: Path, device: torch.device, precision: Precision = "fp32"
     learned = scheduler.get("variance_type") == "learned_range"
     sides, channels = sides_of(planned.config.sample_size), _channels(planned, learned, code, folder)
     check_shapes(planned, stored, folder)
-    check_call(planned, sides)
+    check_call(planned, _called_with(planned, sides, folder))
     unet = filled(planned, folder, files.weights)
     names = _class_names(folder, unet)
     denoiser = NetworkDenoiser(tables, UNet(prepared(unet, device), len(names), precision), kind)
@@ -212,6 +212,14 @@ def _channels(unet: UNet2DModel, learned_variance: bool, code: Code | None, fold
             )
         )
     return int(taken)
+
+
+def _called_with(unet: UNet2DModel, sides: tuple[int, int], folder: Path) -> tuple[int, int]:
+    """The sides with which the network itself is called: one of this app learned with a margin around."""
+    if not (folder / STUDIO).is_file():
+        return sides
+    levels = len(unet.config.block_out_channels)
+    return padded(sides[0], levels), padded(sides[1], levels)
 
 
 def _of_codes(folder: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -122,6 +124,12 @@ def test_that_codes_and_pictures_have_their_shapes():
             assert model.decoded(codes).shape == (5, 4, 4, 1)
             assert model.samples(3, 0).dtype == np.uint8
             assert np.array_equal(model.samples(3, 0), model.samples(3, 0))
+
+
+def test_that_convolutions_take_pictures_of_any_size():
+    images = replace(IMAGES, images=np.zeros((8, 1, 10, 10), np.uint8), labels=np.full(8, -1))
+    task = learned(code_config("vae", training__steps=2, code__network="conv"), images)
+    assert task.model(2).decoded(np.zeros((5, 3), np.float32)).shape == (5, 10, 10, 1)
 
 
 @pytest.mark.parametrize(("kind", "decoded"), [("ae", 1), ("vae", 1), ("hvae", 2)])

@@ -88,7 +88,7 @@ def test_that_what_fits_is_not_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [("multipliers", [2**63, 2], "at most 16"), ("multipliers", [], "from 1 to 9 levels"),
-     ("multipliers", [1] * 9, "multiple of 256"), ("width", 0, "multiple of 8"),
+     ("multipliers", [1] * 9, "at least 256"), ("width", 0, "multiple of 8"),
      ("layers", 0, "at least one")],
 )  # fmt: skip
 def test_that_a_config_of_somebody_else_is_looked_at_as_well(name, value, words, tmp_path: Path):

@@ -24,7 +24,7 @@ from diffusion_studio.engine.machine.devices import (
 )
 from diffusion_studio.engine.runs.config import DiffusionSpec, RunConfig
 from diffusion_studio.engine.training.session import resolve
-from diffusion_studio.models.unet import UNetSpec, build_unet
+from diffusion_studio.models.unet import UNet, UNetSpec, build_unet, padded
 from support.tiny import CPU, tiny_config
 
 CONFIGS: list[Choice] = [RunConfig(), SampleSpec()]
@@ -105,12 +105,12 @@ def test_that_a_schedule_that_cannot_be_is_refused() -> None:
         DiffusionSpec.model_validate({"schedule": {"kind": "explicit", "values": [0.1, 0.2]}})
 
 
-@given(st.integers(1, 60).map(lambda n: 4 * n), st.booleans())
+@given(st.integers(4, 512), st.booleans())
 def test_that_an_automatic_network_fits_every_resolution(resolution: int, fast: bool) -> None:
     spec = UNetSpec().resolved(resolution, fast)
-    halvings = len(spec.multipliers) - 1
-    assert resolution % 2**halvings == 0
-    assert resolution >> halvings >= 3
+    whole = padded(resolution, len(spec.multipliers))
+    assert whole**2 <= 1.25 * resolution**2
+    assert 3 <= whole >> len(spec.multipliers) - 1 <= 15
     assert spec.width % 8 == 0
     assert spec.layers >= 1
     assert spec.attention >= 0
@@ -118,7 +118,20 @@ def test_that_an_automatic_network_fits_every_resolution(resolution: int, fast: 
     assert spec.resolved(resolution, not fast) == spec, "a resolved size stays as it is on another device"
 
 
-@pytest.mark.parametrize("resolution", [4, 8, 12, 16, 20, 28, 32])
+@pytest.mark.parametrize(
+    ("resolution", "levels"), [(8, 2), (16, 3), (28, 3), (32, 3), (36, 3), (64, 4), (128, 5)]
+)
+def test_that_what_can_be_halved_is_halved_without_a_margin(resolution: int, levels: int) -> None:
+    assert len(UNetSpec().resolved(resolution, False).multipliers) == levels
+    assert padded(resolution, levels) == resolution
+
+
+@pytest.mark.parametrize(("resolution", "whole"), [(30, 32), (60, 64), (100, 104), (250, 256), (500, 512)])
+def test_that_what_nearly_can_gets_a_margin(resolution: int, whole: int) -> None:
+    assert padded(resolution, len(UNetSpec().resolved(resolution, False).multipliers)) == whole
+
+
+@pytest.mark.parametrize("resolution", [4, 8, 9, 12, 16, 20, 28, 30, 32])
 @pytest.mark.parametrize("conditional", [False, True])
 def test_that_an_automatic_network_can_be_built(resolution: int, conditional: bool) -> None:
     count = 6
@@ -138,8 +151,9 @@ def test_that_an_automatic_network_can_be_built(resolution: int, conditional: bo
     assert spec.model.width == 8
     unet = build_unet(spec.model, resolution, 3, 2 if conditional else 0)
     x = torch.randn(2, 3, resolution, resolution)
-    labels = torch.tensor([0, 2]) if conditional else None
-    assert unet(x, torch.tensor([0, 49]), labels).sample.shape == x.shape
+    labels = torch.tensor([0, -1]) if conditional else None
+    network = UNet(unet, 2 if conditional else 0)
+    assert network.predict(x, torch.tensor([1, 50]), labels).value.shape == x.shape
 
 
 @pytest.mark.parametrize("attention", [0, 4, 8, 64])

@@ -384,7 +384,7 @@ def test_that_one_class_is_no_class(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "value", "words"),
-    [("model.multipliers", (1, 2, 2, 2, 2), "multiple of 16"), ("model.width", 12, "multiple of 8"),
+    [("model.multipliers", (1, 2, 2, 2, 2), "at least 16"), ("model.width", 12, "multiple of 8"),
      ("model.multipliers", (1, 0), "at least 1")],
 )  # fmt: skip
 def test_that_a_network_that_cannot_be_built_leaves_no_run(

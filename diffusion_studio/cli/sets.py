@@ -1,4 +1,4 @@
-"""--set KEY=VALUE: what it changes, and the list of all keys below the help of a command."""
+"""--set KEY=VALUE: what it changes, and the list of all keys below the help of a command; a hint of one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from diffusion_studio.cli.sentences import note
 from diffusion_studio.core.describe import Choice, Knob, M, every_knob, families, members, with_values
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.data.spec import DataSpec
 
 
 def changed(choice: M, pairs: list[str]) -> M:
@@ -29,6 +32,15 @@ def check_source(source: str, before: str) -> None:
     """Raises Refused where `--set` names images: the argument DATA does."""
     if source != before:
         raise Refused(f"DATA says which images, not --set data.source: leave out {source!r}.")
+
+
+def note_size(spec: DataSpec, images: ImageSet) -> None:
+    """Says how pictures become squares, before they are learned; and how they keep their size."""
+    if not (told := spec.told(images.sizes, images.resolution)):
+        return
+    own = spec.side_of_most(images.sizes)
+    kept = not spec.resolution and images.resolution < own
+    note(f"{told} --set data.resolution={own} learns them larger." if kept else told)
 
 
 def write_choices(formatter: Any, choice: Choice, options: Mapping[str, str] = MappingProxyType({})) -> None:

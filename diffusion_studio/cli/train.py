@@ -23,7 +23,7 @@ from diffusion_studio.cli.options import (
     plain_app,
 )
 from diffusion_studio.cli.sentences import errors, note, tell, usage
-from diffusion_studio.cli.sets import changed, check_source, write_choices
+from diffusion_studio.cli.sets import changed, check_source, note_size, write_choices
 from diffusion_studio.cli.signals import leaving_signals_to_the_first, stopping_on_signals
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.refused import Refused
@@ -181,6 +181,8 @@ def _train(
         else:
             session = new_session(place, config, device, read, lambda: control.stopped, encode, ranks)
         shown.remove_task(reading)
+        if not quiet:
+            note_size(config.data, session.images)
         lead(session, ranks)
         watch(telling.told(telling.training(session, control), session), shown, control)
     return session

@@ -20,7 +20,7 @@ from diffusion_studio.cli.options import (
     plain_app,
 )
 from diffusion_studio.cli.sentences import tell, usage
-from diffusion_studio.cli.sets import changed, check_source, write_choices
+from diffusion_studio.cli.sets import changed, check_source, note_size, write_choices
 from diffusion_studio.cli.signals import stopping_on_signals
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.refused import Refused
@@ -108,5 +108,6 @@ def _train(config: AutoencoderConfig, place: Path | NewRun, device_name: str, re
         else:
             session = new_session(place, config, device, control, read)
         shown.remove_task(reading)
+        note_size(config.data, session.images)
         watch(train(session), shown, control)
     return session.run.path

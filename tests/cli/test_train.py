@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from diffusion_studio.core.describe import knobs
 from diffusion_studio.engine.runs.config import RunConfig
@@ -59,6 +60,22 @@ def test_that_betas_that_are_cut_are_told(said, pictures, tmp_path):
     code, _, errors = said("train", pictures, "--run", tmp_path / "run", "--steps", "1", *sets)
     assert code == 0
     assert "5 of the 10 β_t are cut to 0.999" in errors
+
+
+def test_that_it_is_told_how_pictures_become_squares(said, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("L", (90, 70), 40 * number).save(folder / f"{number}.png")
+    sets = [part for part in SETS if "resolution" not in str(part)]
+    code, _, errors = said("train", folder, "--run", tmp_path / "run", "--steps", "1", *sets)
+    assert code == 0
+    how = "Pictures of 90×70 are learned at 64×64: cut to squares, made smaller."
+    assert f"{how} --set data.resolution=70 learns them larger." in errors
+    *_, errors = said("train", folder, "--run", tmp_path / "run", "--resume", "--steps", "2")
+    assert how in errors and "larger" not in errors
+    *_, errors = said("train", folder, "--run", tmp_path / "quiet", "--quiet", "--steps", "1", *sets)
+    assert errors == ""
 
 
 def test_that_skipped_files_are_counted(said, tmp_path):

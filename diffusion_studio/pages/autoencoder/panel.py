@@ -12,6 +12,7 @@ from diffusion_studio.pages.page import titled
 from diffusion_studio.viewmodels.autoencoder.state import CodeState, fixed_reasons
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.forms.size_question import SizeQuestion
 from diffusion_studio.widgets.frame.cards import DataCard, SkippedDialog
 
 KINDS = (
@@ -41,7 +42,7 @@ class CodePanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.data_card, self.skipped = DataCard(), SkippedDialog(self)
+        self.data_card, self.sizes, self.skipped = DataCard(), SizeQuestion(), SkippedDialog(self)
         self.kinds = Segmented(tr("Kind of autoencoder"), stretch=True)
         self.kinds.set_options(list(KINDS))
         self.form = Form(SECTIONS)
@@ -50,11 +51,16 @@ class CodePanel(QWidget):
         column.setSpacing(16)
         column.addLayout(titled(tr("Kind"), self.kinds))
         column.addWidget(self.form)
-        column.addLayout(titled(tr("Data"), self.data_card))
+        column.addLayout(titled(tr("Data"), self.data_card, self.sizes))
         self.data_card.skipped_requested.connect(self.skipped.open)
         self.kinds.changed.connect(self.kind_chosen)
         self.form.edited.connect(self.edited)
         self.form.edit_finished.connect(self.settled)
+        self.sizes.chosen.connect(self._choose_size)
+
+    def _choose_size(self, side: int) -> None:
+        self.edited.emit("data.resolution", side)
+        self.settled.emit()
 
     def show_config(self, state: CodeState) -> None:
         """The parameters, and what is wrong about them."""
@@ -66,6 +72,7 @@ class CodePanel(QWidget):
     def show_phase(self, state: CodeState) -> None:
         """What can be changed now, and why the rest cannot."""
         self.form.set_disabled_reasons(fixed_reasons(state))
+        self.sizes.ask(state.sides)
         self.kinds.setEnabled(not state.busy)
 
     def show_data(self, state: CodeState) -> None:
@@ -74,6 +81,7 @@ class CodePanel(QWidget):
             self.data_card.set_progress(*state.reading)
         else:
             self.data_card.set_idle()
+        self.sizes.ask(state.sides)
         data = state.data
         if data is not None:
             self.data_card.set_data(data.name, data.count, len(data.class_names), data.size, data.thumbnails)

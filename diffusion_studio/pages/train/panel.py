@@ -18,6 +18,7 @@ from diffusion_studio.pages.train.own_presets import OwnPresetsButton
 from diffusion_studio.viewmodels.train.state import TrainState, fixed_reasons
 from diffusion_studio.widgets.forms.form import Form
 from diffusion_studio.widgets.forms.segmented import Segmented
+from diffusion_studio.widgets.forms.size_question import SizeQuestion
 from diffusion_studio.widgets.frame.cards import DataCard, SkippedDialog
 from diffusion_studio.widgets.look.theme import label
 
@@ -51,7 +52,7 @@ class TrainPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.data_card, self.skipped = DataCard(), SkippedDialog(self)
+        self.data_card, self.sizes, self.skipped = DataCard(), SizeQuestion(), SkippedDialog(self)
         self.presets = Segmented(tr("Preset"), stretch=True)
         self.presets.set_options([(p.key, p.title, p.help) for p in PRESETS])
         self.own = OwnPresetsButton()
@@ -62,7 +63,7 @@ class TrainPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(16)
-        column.addLayout(titled(tr("Data"), self.data_card))
+        column.addLayout(titled(tr("Data"), self.data_card, self.sizes))
         column.addLayout(titled(tr("Preset"), self.presets, self._build_changes(), self.own))
         for curve in self.curves.values():
             column.addWidget(curve)
@@ -76,6 +77,7 @@ class TrainPanel(QWidget):
         self.presets.changed.connect(self.preset_chosen)
         self.form.edited.connect(self.edited)
         self.form.edit_finished.connect(self.settled)
+        self.sizes.chosen.connect(self._choose_size)
         for curve in self.curves.values():
             curve.edited.connect(self.edited)
             curve.settled.connect(self.settled)
@@ -96,6 +98,10 @@ class TrainPanel(QWidget):
 
     def _go_back_to_preset(self) -> None:
         self.preset_chosen.emit(self._nearest)
+
+    def _choose_size(self, side: int) -> None:
+        self.edited.emit("data.resolution", side)
+        self.settled.emit()
 
     def _show_preset(self, config: RunConfig) -> None:
         """The nearest preset, and honestly what is not of it."""
@@ -140,6 +146,7 @@ class TrainPanel(QWidget):
             self.data_card.set_progress(*state.reading)
         else:
             self.data_card.set_idle()
+        self.sizes.ask(state.sides)
         data = state.data
         if data is not None:
             self.data_card.set_data(data.name, data.count, len(data.class_names), data.size, data.thumbnails)
@@ -157,6 +164,7 @@ class TrainPanel(QWidget):
         self.form.set_disabled_reasons(reasons)
         for path, curve in self.curves.items():
             curve.setEnabled(path not in reasons)
+        self.sizes.ask(state.sides)
         self.presets.setEnabled(not state.busy)
         self.own.setEnabled(not state.busy)
         self.reset.setEnabled(not state.busy)

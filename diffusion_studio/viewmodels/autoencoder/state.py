@@ -12,7 +12,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig, HVAEConfig, VAEConfig
 from diffusion_studio.models.autoencoder import CodeSpec
 from diffusion_studio.viewmodels.notice import Notice
-from diffusion_studio.viewmodels.train.state import DataCardState, Phase
+from diffusion_studio.viewmodels.train.state import DataCardState, Phase, sides_to_choose
 
 View = Literal["learn", "code", "exact", "bridge"]
 LIVE = ("kl_weight",)  # may change while training
@@ -42,6 +42,11 @@ class CodeState:
     @property
     def busy(self) -> bool:
         return self.phase != "idle"
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Between which sizes of the pictures one can choose now."""
+        return None if self.busy or self.reading else sides_to_choose(self.data, self.config.data)
 
 
 def may_become(state: CodeState, config: AutoencoderConfig | None) -> bool:

@@ -111,10 +111,10 @@ class ImageLoader(QObject):
             case events.Preparing(done=done, total=total):
                 self._show(ImagesState(self.state.data, (done, total)))
             case DataKnown(images=images):
-                self._show(ImagesState(data_card(images), self.state.reading))
+                self._show(ImagesState(data_card(images, self._asked), self.state.reading))
             case DataLoaded(images=images):
                 self._opened = self._asked
-                self._show(ImagesState(data_card(images)))
+                self._show(ImagesState(data_card(images, self._asked)))
                 self.loaded.emit(images)
             case OverviewFound(overview=found):
                 self._show(replace(self.state, overview=found))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from diffusion_studio.core.describe import get_value, knobs
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
+from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.loop.task import Limits
@@ -40,6 +41,8 @@ class DataCardState:
     skipped: tuple[tuple[str, str], ...]
     how: str = ""  # how the classes were found, as a sentence
     notes: tuple[str, ...] = ()  # what else a person should know of the set
+    side: int = 0  # height and width in pixels
+    side_of_most: int = 0  # at which the usual picture keeps its size
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,18 @@ class TrainState:
             return 0
         return expected.smaller(Limits(training.steps, training.seconds))
 
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Between which sizes of the pictures one can choose now."""
+        return None if self.busy or self.reading else sides_to_choose(self.data, self.config.data)
+
+
+def sides_to_choose(data: DataCardState | None, spec: DataSpec) -> tuple[int, int] | None:
+    """Of pictures that are made smaller without being asked for: (as they are learned, their own)."""
+    if data is None or spec.resolution or data.side >= data.side_of_most:
+        return None
+    return data.side, data.side_of_most
+
 
 def may_become(state: TrainState, config: RunConfig | None) -> bool:
     """Whether the config may become this one now: while it trains, only what may change then may differ."""
@@ -124,15 +139,18 @@ def fixed_reasons(state: TrainState) -> dict[str, str]:
     return {k.path: reason for k in knobs(state.config) if not k.path.startswith(LIVE)}
 
 
-def data_card(images: ImageSet) -> DataCardState:
+def data_card(images: ImageSet, spec: DataSpec) -> DataCardState:
+    """What there is to see of the images that `spec` describes."""
     numbers = np.linspace(0, images.count - 1, min(images.count, THUMBNAILS)).astype(np.int64)
     colour = tr("grey") if images.channels == 1 else tr("colour")
+    told = spec.told(images.sizes, images.resolution)
     return DataCardState(
         images.name, images.count, images.class_names if images.conditional_possible else (),
         f"{images.resolution}×{images.resolution} {colour}",
         np.ascontiguousarray(images.images[numbers].transpose(0, 2, 3, 1)),
         tuple((s.file, s.reason) for s in images.skipped),
-        images.how, images.notes,
+        images.how, (told, *images.notes) if told else images.notes,
+        images.resolution, spec.side_of_most(images.sizes) if len(images.sizes) else images.resolution,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QInputDialog, QLabel
@@ -233,6 +234,29 @@ def test_that_a_folder_that_is_opened_fills_the_middle_with_its_images(qtbot, pa
     assert page.model.config.data.background == "#ffffff"
     page.views.look_at("training")
     assert page.views.currentWidget() is page.empty
+
+
+def test_that_it_is_asked_whether_large_pictures_keep_their_size(qtbot, page, tmp_path):
+    folder, model, question = tmp_path / "photos", page.model, page.panel.sizes
+    folder.mkdir()
+    for number in range(3):
+        Image.new("L", (120, 80), 40 * number).save(folder / f"{number}.png")
+    assert question.isHidden()  # digits are learned as they are
+    model.open_data(str(folder))
+    qtbot.waitUntil(lambda: model.state.sides is not None)
+    said = "Pictures of 120×80 are learned at 64×64: cut to squares, made smaller."
+    assert said in page.panel.data_card._notes.text()
+    assert "At 80 px each takes about 1.6 times as long" in question.text
+    click(qtbot, question.own)
+    assert model.config.data.resolution == 80 and question.isHidden()
+    qtbot.waitUntil(lambda: model.state.reading is None)
+    assert "learned at 80×80: cut to squares." in page.panel.data_card._notes.text()
+    model.undo()
+    qtbot.waitUntil(lambda: model.state.sides == (64, 80))
+    click(qtbot, question.smaller)
+    assert model.config.data.resolution == 64
+    qtbot.waitUntil(lambda: model.state.reading is None)
+    assert question.isHidden() and said in page.panel.data_card._notes.text()
 
 
 def test_that_only_a_folder_that_could_be_opened_is_remembered_and_offered(qtbot, app, page, tmp_path):

@@ -18,7 +18,7 @@ if trouble:
     print(trouble, file=sys.stderr)
     sys.exit(255)
 host, command = sys.argv[-2:]
-sys.exit(subprocess.run(["sh", "-c", command]).returncode)
+sys.exit(subprocess.run(["sh", "-c", command], env=os.environ | {environment}).returncode)
 """
 RSYNC = """
 import fnmatch, os, shlex, shutil, subprocess, sys
@@ -77,7 +77,15 @@ class Machine:
 
     def has_trouble(self, trouble: str) -> None:
         """ssh says this and ends; "": it works; "slow": it does not come back."""
-        self.put("ssh", SSH.replace("{trouble}", repr(trouble)))
+        self.put("ssh", SSH.replace("{trouble}", repr(trouble)).replace("{environment}", "{}"))
+
+    def has_only_a_shell(self) -> None:
+        """No other program is there."""
+        programs = self._folder / "there"
+        programs.mkdir()
+        (programs / "sh").symlink_to("/bin/sh")
+        environment = repr({"PATH": str(programs)})
+        self.put("ssh", SSH.replace("{trouble}", repr("")).replace("{environment}", environment))
 
     def copies_with_trouble(self, trouble: str, code: int) -> None:
         """rsync says this and ends with that; "": it works."""

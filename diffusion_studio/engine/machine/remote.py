@@ -172,7 +172,7 @@ class Remote:
             to.mkdir(parents=True, exist_ok=True)
         is_run = f"{{ {_IS_RUN}; }} || {{ echo '{_NO_RUN}' >&2; exit 1; }}"
         there = (
-            f'{self._enter}; {is_run}; {_needs("rsync")}; exec rsync "$@"'  # no pattern is read in the path
+            f'{self._enter}; {_needs("rsync")}; {is_run}; exec rsync "$@"'  # no pattern is read in the path
         )
         left_out = [f"--exclude={pattern}" for pattern in without]
         where = [

@@ -130,9 +130,9 @@ def _levels(resolution: int, fast_device: bool) -> tuple[int, ...]:
         if padded(resolution, levels + 1) ** 2 > max(most * resolution**2, padded(resolution, levels) ** 2):
             break
         levels += 1
-    if fast_device or resolution <= 16:
+    if fast_device:
         return (1, *([2] * (levels - 1)))
-    return tuple(min(2**level, 8) for level in range(levels))
+    return (1, 3) if levels == 2 else tuple(min(2**level, 8) for level in range(levels))
 
 
 def padded(side: int, levels: int) -> int:
@@ -161,7 +161,7 @@ def through(unet: UNet2DModel, x_t: Tensor, t: Tensor, codes: Tensor | None, lev
 def _width(resolution: int, fast_device: bool) -> int:
     if fast_device:
         return 128 if resolution <= 64 else 64
-    return 32 if resolution <= 16 else 16
+    return 16
 
 
 def build_unet(

@@ -10,7 +10,7 @@ from diffusion_studio.cli.sentences import note
 from diffusion_studio.core.describe import Choice, Knob, M, every_knob, families, members, with_values
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.imageset import ImageSet
-from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.data.spec import UNASKED, DataSpec
 
 
 def changed(choice: M, pairs: list[str]) -> M:
@@ -39,7 +39,7 @@ def note_size(spec: DataSpec, images: ImageSet) -> None:
     if not (told := spec.told(images.sizes, images.resolution)):
         return
     own = spec.side_of_most(images.sizes)
-    kept = not spec.resolution and images.resolution < own
+    kept = not spec.resolution and images.resolution == UNASKED < own
     note(f"{told} --set data.resolution={own} learns them larger." if kept else told)
 
 

@@ -64,7 +64,7 @@ def new_session(
         Refused: data, config or folder that cannot be used; the message is a sentence for a person.
     """
     cancelled = _stopped(control)
-    images = load(config.data, cache_dir(), reading, cancelled)
+    images = _images(config, reading, cancelled)
     shape = (images.channels, images.resolution, images.resolution)
     config.check_images(shape)
     data = config.data.model_copy(update={"resolution": images.resolution, "channels": images.channels})
@@ -75,6 +75,19 @@ def new_session(
         raise Cancelled
     run = begin_run(place, resolved, manifest_of(images, apart))
     return CodeSession(run, RunData(images, numbers, apart), task, control, notes=images.notes)
+
+
+def _images(
+    config: AutoencoderConfig, reading: Reading | None, cancelled: Callable[[], bool] | None
+) -> ImageSet:
+    """Of a side that nobody asked for, a network of diffusers gets one that its factor divides."""
+    images = load(config.data, cache_dir(), reading, cancelled)
+    factor = config.code.factor if config.code.network == "kl" and not config.data.resolution else 1
+    side = images.resolution // factor * factor
+    if side in (0, images.resolution):
+        return images
+    smaller = config.data.model_copy(update={"resolution": side})
+    return load(smaller, cache_dir(), reading, cancelled)
 
 
 def resumed_session(

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from diffusion_studio.core.describe import with_values
+from diffusion_studio.core.describe import with_value, with_values
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.autoencoder.events import BoundTold, Looked, WeightChanged
 from diffusion_studio.engine.autoencoder.model import open_model
@@ -193,6 +194,20 @@ def test_that_the_code_of_an_autoencoder_kl_is_one_of_diffusers(kind, tmp_path):
         assert (float(codes.std.max()) < 1e-6) == (kind == "ae")
         torch.testing.assert_close(mean.flatten(1), torch.from_numpy(model.codes(images)))
         torch.testing.assert_close(theirs.decode(mean).sample, model.network.decode(mean.flatten(1)))
+
+
+@pytest.mark.parametrize(("asked", "side"), [(0, 8), (8, 8)])
+def test_that_a_side_that_nobody_asked_for_is_one_that_the_factor_divides(asked, side, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(6):
+        Image.fromarray(np.full((10, 10), 20 * number, np.uint8)).save(folder / f"{number}.png")
+    config = code_config("vae", code__network="kl", code__channels=2, data__source=str(folder))
+    config = with_value(config, "data.resolution", asked)
+    session = new_session(tmp_path / "run", config, CPU, Control())
+    assert session.images.resolution == session.run.config.data.resolution == side
+    with pytest.raises(Refused, match="4 does not divide the resolution 10"):
+        new_session(tmp_path / "other", with_value(config, "data.resolution", 10), CPU, Control())
 
 
 def test_that_what_cannot_be_is_refused_in_a_sentence():

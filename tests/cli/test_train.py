@@ -8,12 +8,17 @@ import re
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from diffusion_studio.cli.sets import note_size
 from diffusion_studio.core.describe import knobs
+from diffusion_studio.data.load import load
+from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.metrics import MetricsReader
 from diffusion_studio.engine.runs.run import Run
@@ -76,6 +81,16 @@ def test_that_it_is_told_how_pictures_become_squares(said, tmp_path):
     assert how in errors and "larger" not in errors
     *_, errors = said("train", folder, "--run", tmp_path / "quiet", "--quiet", "--steps", "1", *sets)
     assert errors == ""
+
+
+@pytest.mark.parametrize(("side", "own", "larger"), [(20, 24, False), (64, 80, True)])
+def test_that_a_larger_size_is_named_above_64_px_alone(side, own, larger, capsys):
+    """Of a large folder some headers alone are read, so the usual picture may be another one than of all."""
+    images = replace(
+        load(DataSpec()), images=np.zeros((3, 1, side, side), np.uint8), sizes=np.full((3, 2), own, np.int32)
+    )
+    note_size(DataSpec(), images)
+    assert (f"data.resolution={own} learns them larger" in capsys.readouterr().err) == larger
 
 
 def test_that_skipped_files_are_counted(said, tmp_path):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diffusion_studio.core.describe import get_value, knobs
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
-from diffusion_studio.data.spec import DataSpec
+from diffusion_studio.data.spec import UNASKED, DataSpec
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.loop.task import Limits
@@ -100,7 +100,7 @@ class TrainState:
 
 def sides_to_choose(data: DataCardState | None, spec: DataSpec) -> tuple[int, int] | None:
     """Of pictures that are made smaller without being asked for: (as they are learned, their own)."""
-    if data is None or spec.resolution or data.side >= data.side_of_most:
+    if data is None or spec.resolution or not data.side == UNASKED < data.side_of_most:
         return None
     return data.side, data.side_of_most
 

@@ -31,7 +31,13 @@ from diffusion_studio.viewmodels.train import outlook
 from diffusion_studio.viewmodels.train import training as module
 from diffusion_studio.viewmodels.train.comparison import comparison_with
 from diffusion_studio.viewmodels.train.model import TrainViewModel
-from diffusion_studio.viewmodels.train.state import LENGTH, fixed_reasons, progress_text
+from diffusion_studio.viewmodels.train.state import (
+    LENGTH,
+    data_card,
+    fixed_reasons,
+    progress_text,
+    sides_to_choose,
+)
 from diffusion_studio.viewmodels.train.timestep_history import MOST, TimestepHistory
 from support.patience import look_again_soon
 from support.tiny import begin, finish, tiny_config, write_pictures
@@ -745,6 +751,14 @@ def test_that_a_training_can_begin_anew_with_smaller_pictures(make, wait, qtbot,
     model.stop()
     wait(model)
     assert Run.open(first).step > 0  # what there was is kept
+
+
+@pytest.mark.parametrize(("side", "own", "asked"), [(20, 24, None), (64, 80, (64, 80)), (64, 64, None)])
+def test_that_a_size_is_asked_for_above_64_px_alone(side, own, asked):
+    """Of a large folder some headers alone are read, so the usual picture may be another one than of all."""
+    pixels = np.zeros((3, 1, side, side), np.uint8)
+    images = replace(load(DataSpec()), images=pixels, sizes=np.full((3, 2), own, np.int32))
+    assert sides_to_choose(data_card(images, DataSpec()), DataSpec()) == asked
 
 
 def test_that_no_smaller_pictures_are_offered_where_they_do_not_help(make):

@@ -25,7 +25,7 @@ GRAIN = 8  # pixels between two resolutions that are offered
 SPARE = 1.2  # time for a smaller one: its steps cost a little more than their share of pixels
 DECISIVE = (
     "model.width", "model.multipliers", "model.layers", "model.attention", "objective",
-    "training.batch_size", "training.optimizer", "training.learning_rate",
+    "training.batch_size", "training.optimizer", "training.learning_rate", "training.decay_from",
 )  # fmt: skip
 """What the first shapes depend on beside the images; the rule knows the defaults alone."""
 
@@ -37,7 +37,7 @@ def first_shapes(resolution: int, channels: int) -> int:
     images has come 19 parts in 20 of the way from that of noise to that of real images. Colours take longer
     than grey. benchmarks/RESULTS.md has the trainings, and how far the rule is off.
     """
-    grey = 45 * math.sqrt(resolution / 8)
+    grey = max(58.0, 45 * math.sqrt(resolution / 8))
     return round(grey if channels == 1 else 3.5 * grey)
 
 

@@ -12,11 +12,9 @@ from diffusion_studio.core.describe import get_value
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet
-from diffusion_studio.data.load import load
 from diffusion_studio.engine.autoencoder.events import Looked, WeightChanged
 from diffusion_studio.engine.autoencoder.task import AutoencoderTask
 from diffusion_studio.engine.files.pictures import save_grid
-from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.loop import Training, finishing, trained
@@ -28,7 +26,14 @@ from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig, F
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.moved import with_images_at
-from diffusion_studio.engine.training.run_data import Reading, RunData, kept_apart, load_run_data, manifest_of
+from diffusion_studio.engine.training.run_data import (
+    Reading,
+    RunData,
+    images_of,
+    kept_apart,
+    load_run_data,
+    manifest_of,
+)
 
 FIXED = ("data", "code", "decoder", "hierarchy", "seed")
 """What a run keeps for its whole life."""
@@ -64,7 +69,8 @@ def new_session(
         Refused: data, config or folder that cannot be used; the message is a sentence for a person.
     """
     cancelled = _stopped(control)
-    images = _images(config, reading, cancelled)
+    factor = config.code.factor if config.code.network == "kl" else 1
+    images = images_of(config.data, factor, reading, cancelled)
     shape = (images.channels, images.resolution, images.resolution)
     config.check_images(shape)
     data = config.data.model_copy(update={"resolution": images.resolution, "channels": images.channels})
@@ -75,19 +81,6 @@ def new_session(
         raise Cancelled
     run = begin_run(place, resolved, manifest_of(images, apart))
     return CodeSession(run, RunData(images, numbers, apart), task, control, notes=images.notes)
-
-
-def _images(
-    config: AutoencoderConfig, reading: Reading | None, cancelled: Callable[[], bool] | None
-) -> ImageSet:
-    """Of a side that nobody asked for, a network of diffusers gets one that its factor divides."""
-    images = load(config.data, cache_dir(), reading, cancelled)
-    factor = config.code.factor if config.code.network == "kl" and not config.data.resolution else 1
-    side = images.resolution // factor * factor
-    if side in (0, images.resolution):
-        return images
-    smaller = config.data.model_copy(update={"resolution": side})
-    return load(smaller, cache_dir(), reading, cancelled)
 
 
 def resumed_session(

@@ -32,7 +32,7 @@ from diffusion_studio.engine.runs.code_files import CODE, code_place, read_code
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
 from diffusion_studio.engine.runs.run import Run, RunError, is_run, kind_of, list_runs
 from diffusion_studio.engine.training.moved import is_same_place
-from diffusion_studio.engine.training.run_data import Reading
+from diffusion_studio.engine.training.run_data import Reading, RunData
 from diffusion_studio.models.code import Code
 
 PIECE = 128  # images that are encoded together, and written at once
@@ -206,6 +206,21 @@ def check_fits(found: FoundCode, images: ImageSet) -> None:
 
 
 # --- the codes of all images -------------------------------------------------------------------------------
+
+
+def newly_coded(
+    found: FoundCode, data: RunData, mirrored: bool, told: Reading | None, cancelled: Cancel | None
+) -> tuple[CodedImages, Code]:
+    """The codes of the images of a new run, and the code that standardises them.
+
+    Raises:
+        Cancelled: `cancelled()` became true.
+        Refused: images that cannot be trained on in this code; the message is a sentence.
+    """
+    check_fits(found, data.images)
+    raw = encoded(data.images, found.code, mirrored, told, cancelled)
+    code = standardising(found.code, raw, data.trained)
+    return CodedImages(raw, code), code
 
 
 def standardising(code: Code, raw: Encoded, numbers: NDArray[np.int64]) -> Code:

@@ -21,7 +21,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import DataError
 from diffusion_studio.data.imageset import ImageSet, first_alike, printable
 from diffusion_studio.data.load import load
-from diffusion_studio.data.spec import DIGITS
+from diffusion_studio.data.spec import DIGITS, DataSpec
 from diffusion_studio.engine.files.places import cache_dir, is_folder
 from diffusion_studio.engine.machine.ranks import RankError, Ranks
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
@@ -50,6 +50,17 @@ class RunData:
     trained: Numbers
     apart: Numbers
     notes: tuple[str, ...] = ()
+
+
+def images_of(
+    data: DataSpec, factor: int, reading: Reading | None, cancelled: Callable[[], bool] | None
+) -> ImageSet:
+    """The images of a new run; of a side that nobody asked for, they get one that the factor divides."""
+    images = load(data, cache_dir(), reading, cancelled)
+    side = images.resolution // factor * factor
+    if data.resolution or side in (0, images.resolution):
+        return images
+    return load(data.model_copy(update={"resolution": side}), cache_dir(), reading, cancelled)
 
 
 def split(count: int, held_out: float, seed: int) -> tuple[Numbers, Numbers]:

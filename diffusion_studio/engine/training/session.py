@@ -17,8 +17,6 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import ImageSet, printable
-from diffusion_studio.data.load import load
-from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.loop.run_keeper import resume
 from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.machine.devices import choose_precision, is_fast
@@ -31,7 +29,7 @@ from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource, Examples, Pixels
-from diffusion_studio.engine.training.codes import CodedImages, check_fits, encoded, find_code, standardising
+from diffusion_studio.engine.training.codes import CodedImages, FoundCode, encoded, find_code, newly_coded
 from diffusion_studio.engine.training.learner import (
     MEASURED,
     Learner,
@@ -45,6 +43,7 @@ from diffusion_studio.engine.training.run_data import (
     Reading,
     RunData,
     agree,
+    images_of,
     kept_apart,
     load_run_data,
     manifest_of,
@@ -180,11 +179,12 @@ def new_session(
         Cancelled: `cancelled()` became true; there is no run folder then.
         Refused: data, config or folder that cannot be used; the message is a sentence for a person.
     """
-    images = load(config.data, cache_dir(), reading, cancelled)
+    code = find_code(config.model.code, device) if config.model.code else None
+    images = images_of(config.data, code.code.factor if code else 1, reading, cancelled)
     _heed(cancelled)  # what follows cannot be interrupted: the network's library takes a second to import
     trained, apart = kept_apart(images, config.data.held_out, config.seed)
     data = RunData(images, trained, apart, images.notes)
-    found = _new_code(config, data, device, encoding, cancelled)
+    found = _ground(code, config, data, device, encoding, cancelled)
     shape = found.examples.shape
     resolved = resolve(config, images, device, shape)
     if measured := not resolved.training.parts:
@@ -227,19 +227,15 @@ class Ground:
     notes: tuple[str, ...] = ()
 
 
-def _new_code(
-    config: RunConfig, data: RunData, device: torch.device, encoding: Reading | None,
-    cancelled: Callable[[], bool] | None,
+def _ground(
+    found: FoundCode | None, config: RunConfig, data: RunData, device: torch.device,
+    encoding: Reading | None, cancelled: Callable[[], bool] | None,
 ) -> Ground:  # fmt: skip
     """The pixels of a new run, or their codes."""
-    images = data.images
-    if not config.model.code:
-        return Ground(Pixels(images.images, device))
-    found = find_code(config.model.code, device)
-    check_fits(found, images)
-    raw = encoded(images, found.code, config.data.flip, encoding, cancelled)
-    code = standardising(found.code, raw, data.trained)
-    return Ground(CodedImages(raw, code), code, found.notes)
+    if found is None:
+        return Ground(Pixels(data.images.images, device))
+    examples, code = newly_coded(found, data, config.data.flip, encoding, cancelled)
+    return Ground(examples, code, found.notes)
 
 
 def kept_code(

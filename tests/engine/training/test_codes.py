@@ -13,7 +13,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from diffusion_studio.core.describe import with_values
 from diffusion_studio.core.process.spacing import TrailingSpacing
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM
@@ -255,6 +257,18 @@ def test_that_a_resolution_that_the_factor_does_not_divide_is_refused(zoo, tmp_p
     for side in (20, 8):
         odd = config.model_copy(update={"data": config.data.model_copy(update={"resolution": side})})
         assert f"does not divide the resolution {side}" in refusal(tmp_path / "run", odd)
+
+
+def test_that_a_side_that_nobody_asked_for_is_one_that_the_factor_divides(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(6):
+        Image.fromarray(np.full((18, 18), 20 * number, np.uint8)).save(folder / f"{number}.png")
+    code = autoencoder_of(folder, tmp_path / "autoencoder", data__resolution=0)
+    config = with_values(coded_config(folder, code), [("data.resolution", 0)])
+    session = begin(tmp_path / "run", config)
+    assert session.images.resolution == session.config.data.resolution == 16
+    assert session.batches.examples.shape == (3, 4, 4)
 
 
 def test_that_a_code_without_places_is_refused(zoo, tmp_path):

@@ -87,14 +87,16 @@ def tried(config: RunConfig, images: ImageSet, device: torch.device, cancelled: 
 
 
 def tried_soon(session: Session, cancelled: Callable[[], bool]) -> Trial | None:
-    """The same for a training that waits for it, in less time; None where that takes too long or cannot be.
+    """The same for a training that waits for it, in less time; None where that takes too long or cannot be,
+    or nothing is left to train.
 
     What is wrong is left to the training to say. Of several processes each has rows of its own, which are not
     tried by one alone.
     """
     learner, counters = session.learner, session.counters
     another = TRAINED * learner.parameter_count > SHARE * free_memory(learner.device)
-    if another or learner.parameter_count > MANY or learner.ranks.count > 1:
+    over = limits_of(session.config.training).share(counters.step, counters.seconds) == 1
+    if over or another or learner.parameter_count > MANY or learner.ranks.count > 1:
         return None
     config, images, examples = session.config, session.images, session.batches.examples
     try:

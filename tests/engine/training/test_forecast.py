@@ -354,6 +354,14 @@ def test_that_a_trial_ends_no_training(
             assert tried_soon(session, lambda: False) is None
 
 
+def test_that_of_a_training_at_its_end_nothing_is_expected(pictures: Path, tmp_path: Path) -> None:
+    session = begin(tmp_path / "run", tiny_config(pictures, steps=2))
+    session.counters = replace(session.counters, step=1)
+    assert tried_soon(session, lambda: False) is not None
+    session.counters = replace(session.counters, step=2)
+    assert tried_soon(session, lambda: False) is None
+
+
 def test_that_one_of_several_processes_tries_nothing(pictures: Path, tmp_path: Path) -> None:
     session = begin(tmp_path / "run", tiny_config(pictures))
     session.learner.ranks = Ranks(0, 2)

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,9 +21,8 @@ from diffusion_studio.engine.loop.descent import Descent, Gradient
 from diffusion_studio.engine.loop.pace import CLEARLY
 from diffusion_studio.engine.machine.devices import training_format
 from diffusion_studio.engine.machine.ranks import ALONE
-from diffusion_studio.engine.runs.checkpoints import STATE, CheckpointError, read_json
+from diffusion_studio.engine.runs.checkpoints import CheckpointError
 from diffusion_studio.engine.runs.config import ObjectiveSpec, TrainingSpec
-from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.batches import Batch
 from diffusion_studio.engine.training.minimised import Minimised, StepResult
 from diffusion_studio.engine.training.schedule_learner import DrawnNoise, ScheduleLearner
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
 
-MEASURED = "parts"  # of a step, where nobody chose them: in what a checkpoint says of its training
 ROUNDS = 3  # of each, after one that prepares
 FAR = 2.0  # how much longer whole batches take where one round is enough to choose
 VERY_FAR = 5.0  # the same in the steps that prepare; those in parts come first, and import what is needed
@@ -281,13 +278,6 @@ def _halves(many: int) -> Iterator[int]:
 def _fastest(took: Mapping[int, float]) -> int:
     """The number of parts, more than one, that takes the least time."""
     return min((parts for parts in took if parts > 1), key=lambda parts: took[parts])
-
-
-def was_measured(run: Run, checkpoint: Path | None) -> bool:
-    """Whether the number of parts of a run is yet to be measured, or one that was."""
-    parts = run.config.training.parts
-    state = read_json(checkpoint, STATE) if parts and checkpoint is not None else {}
-    return not parts or (isinstance(state, dict) and state.get(MEASURED) == parts)
 
 
 def _made_up(count: int, shape: tuple[int, int, int], learner: Learner) -> Batch:

@@ -22,7 +22,7 @@ from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.machine.devices import choose_precision, is_fast
 from diffusion_studio.engine.machine.ranks import ALONE, Ranks
 from diffusion_studio.engine.machine.room import check_room
-from diffusion_studio.engine.runs import model_io
+from diffusion_studio.engine.runs import checkpoints, model_io
 from diffusion_studio.engine.runs.checkpoints import STATE, STUDIO, CheckpointContent, CheckpointError
 from diffusion_studio.engine.runs.code_files import CODE, code_contents, read_code
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
@@ -30,13 +30,7 @@ from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.batches import BatchSource, Examples, Pixels
 from diffusion_studio.engine.training.codes import CodedImages, FoundCode, encoded, find_code, newly_coded
-from diffusion_studio.engine.training.learner import (
-    MEASURED,
-    Learner,
-    LearnerState,
-    faster_parts,
-    was_measured,
-)
+from diffusion_studio.engine.training.learner import Learner, LearnerState, faster_parts
 from diffusion_studio.engine.training.minimised import StepResult
 from diffusion_studio.engine.training.moved import with_images_at
 from diffusion_studio.engine.training.run_data import (
@@ -61,6 +55,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
+MEASURED = "parts"  # of a step, where nobody chose them: in what a checkpoint says of its training
 DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
 SMALL = 16  # pixels up to which a step takes so little time that large batches and a plain optimizer suit
 LARGE = 64  # pixels up to which batches are not made smaller
@@ -364,7 +359,7 @@ def resumed_session(
         checkpoint, notes = run.newest_checkpoint()
     except RunError as error:
         notes = (tr("{error} Training begins again at step 0.", error=error),)
-    measured = was_measured(run, checkpoint)
+    measured = _was_measured(run, checkpoint)
     if not run.config.training.parts or (measured and company().is_here()):  # else: the bits of one start
         run = Run(run.path, _in_faster_parts(run.config, data.images, device, shape, ranks, cancelled))
     learner = learner_for(run.config, data.images, device, shape)
@@ -374,6 +369,13 @@ def resumed_session(
         session.counters = resume(session, checkpoint)
     agree(ranks, run.config, data.images)
     return session
+
+
+def _was_measured(run: Run, checkpoint: Path | None) -> bool:
+    """Whether the number of parts of a run is yet to be measured, or one that was."""
+    parts = run.config.training.parts
+    state = checkpoints.read_json(checkpoint, STATE) if parts and checkpoint is not None else {}
+    return not parts or (isinstance(state, dict) and state.get(MEASURED) == parts)
 
 
 def _reconfigured(run: Run, config: RunConfig | None) -> Run:

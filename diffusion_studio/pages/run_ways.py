@@ -108,7 +108,7 @@ class RunWays(QObject):
     def queue_run(self, path: Path, anew: bool) -> None:
         """Lets a run go on, or one like it begin, when those before have ended."""
         try:
-            config = Run.open(path).config
+            config = Run.open(path).afresh
         except Refused as error:
             self._runs.tell(str(error))
             return
@@ -128,7 +128,7 @@ class RunWays(QObject):
     def begin_like(self, path: Path) -> None:
         """Its settings, for another run; undo brings back those of before."""
         try:
-            config = Run.open_as(path, TrainingConfig).config
+            config = Run.open_as(path, TrainingConfig).afresh
         except Refused as error:
             self._runs.tell(str(error))
             return

@@ -11,7 +11,7 @@ from support.tiny import tiny_config
 
 
 def test_that_parameters_and_runs_are_queued_seen_and_taken_out(qtbot, open_app, isolated_home):
-    create_run(places.runs_dir() / "mine", tiny_config(), {})
+    create_run(places.runs_dir() / "mine", tiny_config(parts=2), {}, parts_measured=True)
     app = open_app(page="train")
     studio, begun = app.studio, []
     studio.queue._begin = begun.append
@@ -28,6 +28,7 @@ def test_that_parameters_and_runs_are_queued_seen_and_taken_out(qtbot, open_app,
     (dialog,) = app.shell.findChildren(QueueDialog)
     shown = [dialog.list.item(row).text() for row in range(dialog.list.count())]
     assert shown == ["New run on digits", "Go on with mine", "New run like mine"]
+    assert studio.queue.state.items[2].config.training.parts == 0  # it measures for itself
     assert not dialog.earlier.isEnabled() and not dialog.remove.isEnabled()
     dialog.list.setCurrentRow(2)
     qtbot.mouseClick(dialog.earlier, Qt.MouseButton.LeftButton)

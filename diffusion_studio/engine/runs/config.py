@@ -233,6 +233,11 @@ class TrainingConfig(Choice):
         """Whether its network is told the class of an image."""
         return False
 
+    @classmethod
+    def completed(cls, written: Any) -> Any:
+        """What a file says, with what every training did before it could be chosen."""
+        return written
+
 
 class RunConfig(TrainingConfig):
     """The training of a diffusion model, completely described."""
@@ -266,6 +271,18 @@ class RunConfig(TrainingConfig):
     @property
     def knows_classes(self) -> bool:
         return self.model.conditional
+
+    @classmethod
+    def completed(cls, written: Any) -> Any:
+        """AdamW on whole batches, the plain loss of ε."""
+        if not isinstance(written, dict):
+            return written
+        training, objective = written.get("training", {}), written.get("objective", {})
+        if isinstance(training, dict):
+            training = {"optimizer": "adamw", "batch_size": 128, "parts": 1, **training}
+        if isinstance(objective, dict):
+            objective = {"predict": "eps", "weight": {"kind": "surrogate"}, **objective}
+        return {**written, "training": training, "objective": objective}
 
     def _check_learned(self) -> None:
         """A learned schedule is trained by the bound, in which λ_t does not act."""

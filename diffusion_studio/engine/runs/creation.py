@@ -59,25 +59,28 @@ class NewRun:
 
 
 def begin_run(
-    place: Path | NewRun, config: K, manifest: dict[str, Any], others: Mapping[str, bytes] | None = None
-) -> Run[K]:
+    place: Path | NewRun, config: K, manifest: dict[str, Any], others: Mapping[str, bytes] | None = None,
+    parts_measured: bool = False,
+) -> Run[K]:  # fmt: skip
     """A new run; of two that are to be named at the same time each gets a name of its own.
 
     Args:
         others: files that it has beside, by relative path.
+        parts_measured: whether nobody chose the number of parts of a step.
 
     Raises:
         RunError: there is already something else, or the folder cannot be made.
     """
     while isinstance(place, NewRun):
         with contextlib.suppress(TakenError):  # named the same by another process meanwhile
-            return create_run(place.path, config, manifest, others)
-    return create_run(place, config, manifest, others)
+            return create_run(place.path, config, manifest, others, parts_measured)
+    return create_run(place, config, manifest, others, parts_measured)
 
 
 def create_run(
-    path: Path, config: K, manifest: dict[str, Any], others: Mapping[str, bytes] | None = None
-) -> Run[K]:
+    path: Path, config: K, manifest: dict[str, Any], others: Mapping[str, bytes] | None = None,
+    parts_measured: bool = False,
+) -> Run[K]:  # fmt: skip
     """A new run folder with its config and the manifest of its images.
 
     It is made beside its place and renamed. A folder that is there already, empty or left half-made by a
@@ -87,7 +90,7 @@ def create_run(
         TakenError: there is a run already, or one is being made there.
         RunError: there is something else, or the folder cannot be made.
     """
-    run = Run(path, config)
+    run = Run(path, config, parts_measured)
     last = zip(_FILES, (to_json(manifest), run.config_json()), strict=True)
     files = {**(others or {}), **dict(last)}
     try:

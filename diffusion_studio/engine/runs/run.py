@@ -14,7 +14,7 @@ import torch
 from typing_extensions import TypeVar
 
 import diffusion_studio
-from diffusion_studio.core.describe import validated
+from diffusion_studio.core.describe import validated, with_value
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.file_cache import FileCache
@@ -36,6 +36,7 @@ SCHEMA = 1
 LOCK = ".lock"
 CONFIG = "config.json"
 METRICS_LOG = "metrics.jsonl"
+PARTS_MEASURED = "parts_measured"  # in config.json, beside the config
 STOP = "stop"  # a file in the folder of a run: whoever trains it should save and end
 PAUSE = "pause"  # the same: it should save and rest until the file is gone; while it rests there is one
 Wish = Literal["stop", "pause", "go on"]
@@ -43,7 +44,7 @@ TRIES = 5  # at a checkpoint while a training deletes older ones
 MOST_MANIFEST = 256 << 20  # bytes of data.json, which names every image
 OWN: tuple[type[TrainingConfig], ...] = (RunConfig, AEConfig, VAEConfig, HVAEConfig)
 """The kinds of training that come with the program; named so that they are there wherever runs are read."""
-_CONFIGS, _KINDS, _OURS = FileCache[TrainingConfig](), FileCache[str](), FileCache[bool]()
+_CONFIGS, _KINDS, _OURS = FileCache[tuple[TrainingConfig, bool]](), FileCache[str](), FileCache[bool]()
 
 
 class RunError(Refused):
@@ -61,6 +62,7 @@ class Run(Generic[C]):
 
     path: Path
     config: C
+    parts_measured: bool = False  # whether nobody chose the parts of a step: they follow what is faster
 
     @classmethod
     def open(cls, path: Path) -> Run[RunConfig]:
@@ -80,7 +82,7 @@ class Run(Generic[C]):
         """
         if not is_run(path):
             raise RunError(tr("{path} is not a run: it holds no config.json.", path=path))
-        config = read_config(path)
+        config, parts_measured = _read(path)
         if not isinstance(config, kind):
             raise RunError(
                 tr(
@@ -90,7 +92,7 @@ class Run(Generic[C]):
                     wanted=kind.kind,
                 )
             )
-        return Run(path, config)
+        return Run(path, config, parts_measured)
 
     @classmethod
     def owning(cls, path: Path) -> Run[RunConfig]:
@@ -106,6 +108,11 @@ class Run(Generic[C]):
             )
         return cls.open(folder)
 
+    @property
+    def afresh(self) -> C:
+        """Its config for another run, which measures anew what was measured for this one."""
+        return with_value(self.config, "training.parts", 0) if self.parts_measured else self.config
+
     def config_json(self) -> bytes:
         """The content of config.json."""
         content = {
@@ -115,7 +122,7 @@ class Run(Generic[C]):
             "torch": str(torch.__version__),
             "config": self.config.model_dump(mode="json"),
         }
-        return to_json(content)
+        return to_json(content | ({PARTS_MEASURED: True} if self.parts_measured else {}))
 
     def write_config(self) -> None:
         """Writes config.json."""
@@ -274,10 +281,15 @@ def read_config(path: Path, name: str = CONFIG) -> TrainingConfig:
     Raises:
         RunError: it cannot be read, or a newer version wrote it.
     """
-    return _CONFIGS.of(path / name, lambda: _read_config(path, name))
+    return _read(path, name)[0]
 
 
-def _read_config(path: Path, name: str) -> TrainingConfig:
+def _read(path: Path, name: str = CONFIG) -> tuple[TrainingConfig, bool]:
+    """The config, and whether the number of parts of a step was measured."""
+    return _CONFIGS.of(path / name, lambda: _read_anew(path, name))
+
+
+def _read_anew(path: Path, name: str) -> tuple[TrainingConfig, bool]:
     file, content = path / name, _written(path, name)
     kinds, kind = kinds_of_training(), content.get("kind", RunConfig.kind)
     if content.get("schema", 0) > SCHEMA or kind not in kinds:
@@ -289,9 +301,10 @@ def _read_config(path: Path, name: str) -> TrainingConfig:
             )
         )
     try:
-        return validated(kinds[kind], _completed(content["config"], kinds[kind]))
+        config = validated(kinds[kind], kinds[kind].completed(content["config"]))
     except Refused as error:
         raise RunError(tr("{file} is not a valid config: {error}", file=file, error=error)) from None
+    return config, isinstance(config, RunConfig) and content.get(PARTS_MEASURED) is True
 
 
 def kinds_of_training() -> dict[str, type[TrainingConfig]]:
@@ -303,19 +316,6 @@ def _below(config: type[TrainingConfig]) -> Iterator[type[TrainingConfig]]:
     for below in config.__subclasses__():
         yield below
         yield from _below(below)
-
-
-def _completed(config: Any, kind: type[TrainingConfig]) -> Any:
-    """The config with what every training did before it could be chosen: AdamW on whole batches, the
-    plain loss of ε."""
-    if not isinstance(config, dict) or kind is not RunConfig:
-        return config
-    training, objective = config.get("training", {}), config.get("objective", {})
-    if isinstance(training, dict):
-        training = {"optimizer": "adamw", "batch_size": 128, "parts": 1, **training}
-    if isinstance(objective, dict):
-        objective = {"predict": "eps", "weight": {"kind": "surrogate"}, **objective}
-    return {**config, "training": training, "objective": objective}
 
 
 def _written(path: Path, name: str = CONFIG) -> dict[str, Any]:

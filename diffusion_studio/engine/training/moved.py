@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ def with_images_at(run: Run[K], name: str | None) -> Run[K]:
     if name is None or is_same_place(source_of(name), data.source):
         return run
     moved = data.model_copy(update={"source": source_of(name)})
-    return Run(run.path, run.config.model_copy(update={"data": moved}))
+    return replace(run, config=run.config.model_copy(update={"data": moved}))
 
 
 def _data(config: TrainingConfig) -> DataSpec:

@@ -22,7 +22,7 @@ from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.machine.devices import choose_precision, is_fast
 from diffusion_studio.engine.machine.ranks import ALONE, Ranks
 from diffusion_studio.engine.machine.room import check_room
-from diffusion_studio.engine.runs import checkpoints, model_io
+from diffusion_studio.engine.runs import model_io
 from diffusion_studio.engine.runs.checkpoints import STATE, STUDIO, CheckpointContent, CheckpointError
 from diffusion_studio.engine.runs.code_files import CODE, code_contents, read_code
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
-MEASURED = "parts"  # of a step, where nobody chose them: in what a checkpoint says of its training
 DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
 SMALL = 16  # pixels up to which a step takes so little time that large batches and a plain optimizer suit
 LARGE = 64  # pixels up to which batches are not made smaller
@@ -74,7 +73,6 @@ class Session:
     averages: TimestepAverages
     counters: Counters = field(default_factory=Counters)
     notes: tuple[str, ...] = ()  # sentences about what was found while making ready
-    measured: bool = False  # whether nobody chose the number of parts: it follows what is faster
     code: Code | None = None  # where the network learns codes, and not pixels
 
     @property
@@ -91,9 +89,6 @@ class Session:
         }  # fmt: skip
         if self.code is not None:
             studio["in_a_code"] = True
-        trainer: dict[str, Any] = {"timestep_errors": self.averages.state()}
-        if self.measured:
-            trainer[MEASURED] = self.config.training.parts
         pipeline = model_io.pipeline_json(
             self.learner.unet.config, self.learner.tables, self.config.objective.predict, self.code is None
         )
@@ -101,6 +96,7 @@ class Session:
         history = self.batches.history
         if history is not None:
             tensors[DENSITY] = {"losses": history.losses, "count": history.count}
+        trainer = {"timestep_errors": self.averages.state()}
         return CheckpointContent(json={**pipeline, STUDIO: studio, STATE: trainer}, tensors=tensors)
 
     def restore(self, content: CheckpointContent) -> None:
@@ -143,19 +139,19 @@ class Session:
         if self.learner.ranks.is_first:
             self.learner.ranks.tell({"objective": objective.model_dump(mode="json")})
         config = self.config.model_copy(update={"objective": objective})
-        self.run = Run(self.run.path, config)
+        self.run = replace(self.run, config=config)
         self.learner.set_objective(objective)
         self.batches.set_density(objective.density, self.learner.tables)
 
     def set_parts(self, parts: int) -> None:
         """Splits batches from the next step on."""
-        self.run = Run(self.run.path, _in_parts(self.config, parts))
+        self.run = replace(self.run, config=_in_parts(self.config, parts))
         self.learner.set_parts(parts)
 
     def set_length(self, steps: int, seconds: float) -> None:
         """Trains up to these limits; 0 sets none."""
         training = self.config.training.model_copy(update={"steps": steps, "seconds": seconds})
-        self.run = Run(self.run.path, self.config.model_copy(update={"training": training}))
+        self.run = replace(self.run, config=self.config.model_copy(update={"training": training}))
 
 
 def new_session(
@@ -189,10 +185,8 @@ def new_session(
     learner = learner_for(resolved, images, device, shape)
     _heed(cancelled)
     beside = None if found.code is None else code_contents(found.code)
-    run = begin_run(place, resolved, manifest_of(images, apart), beside)
-    session = ready_session(run, replace(data, notes=(*data.notes, *found.notes)), learner, device, found)
-    session.measured = measured
-    return session
+    run = begin_run(place, resolved, manifest_of(images, apart), beside, measured)
+    return ready_session(run, replace(data, notes=(*data.notes, *found.notes)), learner, device, found)
 
 
 def _in_faster_parts(
@@ -359,23 +353,16 @@ def resumed_session(
         checkpoint, notes = run.newest_checkpoint()
     except RunError as error:
         notes = (tr("{error} Training begins again at step 0.", error=error),)
-    measured = _was_measured(run, checkpoint)
-    if not run.config.training.parts or (measured and company().is_here()):  # else: the bits of one start
-        run = Run(run.path, _in_faster_parts(run.config, data.images, device, shape, ranks, cancelled))
+    if not run.config.training.parts or (run.parts_measured and company().is_here()):  # else: the same bits
+        faster = _in_faster_parts(run.config, data.images, device, shape, ranks, cancelled)
+        run = replace(run, config=faster, parts_measured=True)
     learner = learner_for(run.config, data.images, device, shape)
     session = ready_session(run, data, learner, device, ground)
-    session.measured, session.notes = measured, session.notes + notes
+    session.notes += notes
     if checkpoint is not None:
         session.counters = resume(session, checkpoint)
     agree(ranks, run.config, data.images)
     return session
-
-
-def _was_measured(run: Run, checkpoint: Path | None) -> bool:
-    """Whether the number of parts of a run is yet to be measured, or one that was."""
-    parts = run.config.training.parts
-    state = checkpoints.read_json(checkpoint, STATE) if parts and checkpoint is not None else {}
-    return not parts or (isinstance(state, dict) and state.get(MEASURED) == parts)
 
 
 def _reconfigured(run: Run, config: RunConfig | None) -> Run:
@@ -392,4 +379,5 @@ def _reconfigured(run: Run, config: RunConfig | None) -> Run:
                     run=run.name,
                 )
             )
-    return Run(run.path, config)  # written once the training holds the run's lock
+    same = config.training.parts == run.config.training.parts
+    return Run(run.path, config, run.parts_measured and same)  # written once the training holds the lock

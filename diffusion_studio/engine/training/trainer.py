@@ -185,7 +185,7 @@ class ImageTask:
     def _mind_others(self, progress: events.Progress) -> Iterator[events.Event]:
         """Goes on in parts where other programs make helper threads wait, and with these where none do."""
         session, most = self.session, self._most_parts
-        if not session.measured or most == 1 or session.learner.ranks.count > 1:
+        if not session.run.parts_measured or most == 1 or session.learner.ranks.count > 1:
             return
         if session.config.training.parts != most:
             if not self._pace.still_helped(progress):

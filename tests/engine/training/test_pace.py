@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -106,7 +108,7 @@ def test_that_what_was_measured_is_kept_and_the_network_begins_untouched(
     with processors(2):
         session = begin(tmp_path / "run", tiny_config(pictures, parts=0))
     assert Run.open(session.run.path).config.training.parts == found
-    assert session.measured and not given.measured
+    assert session.run.parts_measured and not given.run.parts_measured
     for a, b in zip(session.learner.unet.parameters(), given.learner.unet.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -126,7 +128,7 @@ def test_that_a_training_that_goes_on_by_itself_keeps_its_parts(pictures, tmp_pa
     with processors(2):
         finish(begin(tmp_path / "run", tiny_config(pictures, parts=0, steps=1)))
         session = resume(tmp_path / "run")
-    assert session.measured and session.config.training.parts == 2
+    assert session.run.parts_measured and session.config.training.parts == 2
 
 
 def test_that_a_training_that_goes_on_beside_others_measures_again(pictures, tmp_path, monkeypatch):
@@ -135,7 +137,7 @@ def test_that_a_training_that_goes_on_beside_others_measures_again(pictures, tmp
         finish(begin(tmp_path / "run", tiny_config(pictures, parts=0, steps=1)))
         longer = with_training(Run.open(tmp_path / "run").config, steps=2)
         finish(session := resume(tmp_path / "run", longer))
-    assert session.measured and session.learner.spec.parts == 2 and not found
+    assert session.run.parts_measured and session.learner.spec.parts == 2 and not found
     assert Run.open(tmp_path / "run").config.training.parts == 2
     assert parts_noted(session) == ["batches in 2 parts, since this start"]
 
@@ -147,7 +149,18 @@ def test_that_parts_that_somebody_chose_stay(pictures, tmp_path, monkeypatch):
         assert resume(tmp_path / "chosen").config.training.parts == 1
         finish(measured := begin(tmp_path / "measured", tiny_config(pictures, parts=0, steps=1)))
         session = resume(tmp_path / "measured", with_training(measured.config, parts=2))
-        assert session.config.training.parts == 2 and not session.measured
+        assert session.config.training.parts == 2 and not session.run.parts_measured
+
+
+def test_that_a_run_that_was_killed_before_its_first_checkpoint_knows_that_nobody_chose_its_parts(
+    pictures, tmp_path, monkeypatch
+):
+    found_by([2], monkeypatch)
+    with processors(2):
+        begin(tmp_path / "run", tiny_config(pictures, parts=0))
+        session = resume(tmp_path / "run")
+    assert session.run.parts_measured and session.config.training.parts == 2
+    assert session.run.afresh.training.parts == 0
 
 
 class Clocked:
@@ -171,7 +184,7 @@ def test_that_a_training_goes_on_in_parts_once_other_programs_slow_it_down(
     measured: bool, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = begin(tmp_path / "run", tiny_config(pictures, parts=1, steps=9))
-    session.measured = measured
+    session.run = replace(session.run, parts_measured=measured)
     Clocked(monkeypatch, chain([0.1] * 4, repeat(1.0)), 1.0)
     with processors(2, company=True):
         told = list(train(session, Control()))
@@ -182,13 +195,28 @@ def test_that_a_training_goes_on_in_parts_once_other_programs_slow_it_down(
     assert [event.parts for event in only(told, PartsChanged)] == ([2] if measured else [])
 
 
+def test_that_a_run_that_was_killed_after_its_parts_changed_knows_that_nobody_chose_them(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found_by([1], monkeypatch)
+    with processors(2, company=True):
+        session = begin(tmp_path / "run", tiny_config(pictures, parts=0, steps=9))
+        Clocked(monkeypatch, chain([0.1] * 4, repeat(1.0)), 1.0)
+        for event in train(session, Control()):
+            if isinstance(event, PartsChanged):  # what lies on the disk now is what a killed process leaves
+                shutil.copytree(tmp_path / "run", tmp_path / "killed")
+    with processors(2):
+        left = resume(tmp_path / "killed")
+    assert left.run.parts_measured and left.config.training.parts == 2
+
+
 @pytest.mark.parametrize(("whole", "expected"), [(2.0, [1]), (2.5, [1, 2])])
 def test_that_a_training_has_its_helpers_back_once_it_is_alone(
     whole: float, expected: list[int], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are given up again where parts were clearly faster after all."""
     session = begin(tmp_path / "run", tiny_config(pictures, parts=2, steps=20))
-    session.measured = True
+    session.run = replace(session.run, parts_measured=True)
     Clocked(monkeypatch, repeat(whole), 2.0)
     with processors(2):
         told = list(train(session, Control()))

@@ -251,9 +251,9 @@ def test_that_a_new_run_begins_with_its_settings_under_its_new_name_everywhere(q
     studio.show_page("runs")
     click(qtbot, page.foot.again)
     assert app.shell.current_page is studio.train_page
-    assert studio.training.config == Run.open(run).config
+    assert studio.training.config == Run.open(run).afresh
     studio.training.undo()
-    assert studio.training.config != Run.open(run).config
+    assert studio.training.config != Run.open(run).afresh
 
 
 def test_that_a_run_that_is_given_is_in_the_lab_book_too(qtbot, isolated_home, open_app, tmp_path):

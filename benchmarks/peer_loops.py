@@ -1,8 +1,8 @@
 """How others train on the same pictures: their networks and loops at the settings that they propose.
 
-Each takes pictures (n, C, H, W) in [−1, 1] and a time, trains as long, and gives 1,000 samples drawn with 50
-calls of its network and how many steps it took. Nobody's code is here: what is not diffusers' comes from the
-packages of its authors, which are asked for where they are not installed
+Each takes pictures (n, C, H, W) in [−1, 1], a time and a number, trains as long, and gives as many samples
+drawn with 50 calls of its network and how many steps it took. Nobody's code is here: what is not diffusers'
+comes from the packages of its authors, which are asked for where they are not installed
 (pip install denoising-diffusion-pytorch smalldiffusion torch-ema).
 """
 
@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-COUNT, CALLS = 1000, 50
-Peer = Callable[[Tensor, float], tuple[Tensor, int]]
+CALLS, TOGETHER = 50, 50  # calls of the network for a sample; samples drawn at once
+Peer = Callable[[Tensor, float, int], tuple[Tensor, int]]
 
 
-def course(x: Tensor, seconds: float) -> tuple[Tensor, int]:
+def course(x: Tensor, seconds: float, count: int) -> tuple[Tensor, int]:
     """The Hugging Face diffusion course: UNet2DModel 32-64-64 at 32 px, AdamW 1e-3, batches of 128."""
     from diffusers import UNet2DModel
 
@@ -33,10 +33,10 @@ def course(x: Tensor, seconds: float) -> tuple[Tensor, int]:
         up_block_types=("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
     )  # fmt: skip
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
-    return _noise_learned(network, optimizer, _resized(x, side), 128, seconds)
+    return _noise_learned(network, optimizer, _resized(x, side), 128, seconds, count)
 
 
-def script(x: Tensor, seconds: float) -> tuple[Tensor, int]:
+def script(x: Tensor, seconds: float, count: int) -> tuple[Tensor, int]:
     """diffusers' train_unconditional at its defaults: 64 px, 128 to 512 channels, AdamW 1e-4, batches of 16,
     a rate that rises for 500 steps, mirrored pictures, and an average of the weights.
     """
@@ -56,12 +56,12 @@ def script(x: Tensor, seconds: float) -> tuple[Tensor, int]:
     )
     average = EMAModel(network.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
     samples, steps = _noise_learned(
-        network, optimizer, colour, 16, seconds, rise=500, mirrored=True, clip=1.0, average=average
+        network, optimizer, colour, 16, seconds, count, rise=500, mirrored=True, clip=1.0, average=average
     )
     return samples.mean(1, keepdim=True) if x.shape[1] == 1 else samples, steps
 
 
-def denoising(x: Tensor, seconds: float) -> tuple[Tensor, int]:
+def denoising(x: Tensor, seconds: float, count: int) -> tuple[Tensor, int]:
     """denoising-diffusion-pytorch with 32 channels: its loss, sampler and average of the weights, Adam 8e-5,
     two batches of 32 a step.
     """
@@ -83,11 +83,11 @@ def denoising(x: Tensor, seconds: float) -> tuple[Tensor, int]:
         average.update()
         steps += 1
     with torch.inference_mode():
-        parts = [average.ema_model.sample(batch_size=100) for _ in range(COUNT // 100)]
+        parts = [average.ema_model.sample(batch_size=size) for size in _sizes(count)]
     return torch.cat(parts) * 2 - 1, steps
 
 
-def small(x: Tensor, seconds: float) -> tuple[Tensor, int]:
+def small(x: Tensor, seconds: float, count: int) -> tuple[Tensor, int]:
     """smalldiffusion's example for Fashion-MNIST: 64 channels, batches of 1,024, AdamW 7e-4, average 0.999,
     and its own sampler.
     """
@@ -109,8 +109,8 @@ def small(x: Tensor, seconds: float) -> tuple[Tensor, int]:
         steps += 1
     with average.average_parameters():
         parts = []
-        for _ in range(COUNT // 100):
-            *_, last = samples(network, levels.sample_sigmas(CALLS), gam=1.6, batchsize=100)
+        for size in _sizes(count):
+            *_, last = samples(network, levels.sample_sigmas(CALLS), gam=1.6, batchsize=size)
             parts.append(last)
     return torch.cat(parts), steps
 
@@ -136,13 +136,17 @@ def _resized(x: Tensor, side: int) -> Tensor:
     return x if x.shape[-1] == side else F.interpolate(x, side, mode="bilinear")
 
 
+def _sizes(count: int) -> list[int]:
+    return [min(TOGETHER, count - at) for at in range(0, count, TOGETHER)]
+
+
 def _until(seconds: float) -> Iterator[int]:
     began = time.perf_counter()
     return itertools.takewhile(lambda _: time.perf_counter() - began < seconds, itertools.count())
 
 
 def _noise_learned(
-    network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, size: int, seconds: float, *,
+    network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, size: int, seconds: float, count: int, *,
     rise: int = 0, mirrored: bool = False, clip: float = 0.0, average: object = None,
 ) -> tuple[Tensor, int]:  # fmt: skip
     """With diffusers' schedulers of 1,000 linear levels; drawn by DDIM."""
@@ -171,7 +175,7 @@ def _noise_learned(
     scheduler.set_timesteps(CALLS)
     parts = []
     with torch.inference_mode():
-        for part in torch.split(torch.randn(COUNT, *x.shape[1:]), 50):
+        for part in torch.split(torch.randn(count, *x.shape[1:]), TOGETHER):
             for t_ in scheduler.timesteps:
                 part = scheduler.step(drawing(part, t_, return_dict=False)[0], t_, part).prev_sample
             parts.append(part)

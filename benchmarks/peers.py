@@ -1,7 +1,8 @@
 """How good are one's own pictures after equal time: the product, and others beside it.
 
     python -m benchmarks.peers PICTURES [--side 32] [--seconds 180] [--unconditional] [--peers NAMES]
-                               [--guidance 1.3] [--seed 0] [--set key=value ...] [--save FILE.png]
+                               [--guidance 1.3] [--seed 0] [--count 1000] [--set key=value ...]
+                               [--save FILE.png]
 
 PICTURES is an .npz with x, uint8 (n, H, W), and y, the class of each; or a folder of pictures, which are put
 on white and brought to --side. The product trains from a folder of them with its defaults through the command
@@ -30,7 +31,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.measuring import say_machine, table
-from benchmarks.peer_loops import CALLS, COUNT, PEERS
+from benchmarks.peer_loops import CALLS, PEERS
 
 
 class Judge(nn.Module):
@@ -87,7 +88,7 @@ def write_folder(folder: Path, x: NDArray[np.uint8], y: NDArray[np.int64] | None
 
 
 def product(
-    folder: Path, seconds: float, sets: list[str], where: Path, guidance: float
+    folder: Path, seconds: float, sets: list[str], where: Path, guidance: float, count: int
 ) -> tuple[Tensor, Tensor, int]:
     """Samples, classes and steps of the product; guidance takes two calls a step, none (1) takes one."""
     run, out = where / "run", where / "samples.npz"
@@ -95,7 +96,7 @@ def product(
     given = [part for pair in sets for part in ("--set", pair)]
     train = ["train", str(folder), "--run", str(run), "--seconds", str(seconds), *given]
     steps = CALLS if guidance == 1 else CALLS // 2
-    sample = ["sample", str(run), "--out", str(out), "--count", str(COUNT), "--sampler", "dpm2m"]
+    sample = ["sample", str(run), "--out", str(out), "--count", str(count), "--sampler", "dpm2m"]
     sample += ["--steps", str(steps), "--guidance", str(guidance)]
     for arguments in (train, sample):
         subprocess.run([*command, *arguments], check=True, capture_output=True)
@@ -165,6 +166,7 @@ def main() -> None:
     parser.add_argument("--unconditional", action="store_true")
     parser.add_argument("--guidance", type=float, default=1.3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=1000, help="samples of each: slow networks take long")
     parser.add_argument("--peers", nargs="*", default=[])
     parser.add_argument("--without", action="store_true", help="the peers alone, without the product")
     parser.add_argument("--set", action="append", default=[])
@@ -176,10 +178,11 @@ def main() -> None:
         / 127.5
         - 1
     )
+    count = options.count
     judge = Fixed(x.shape[1]) if labels is None else judge_of(x, torch.from_numpy(labels))
     real = judge.of(x)
     mixed = np.random.default_rng(0).permutation(len(x))
-    rows = [("real pictures", "", f"{frechet(real[mixed[:COUNT]], real[mixed[COUNT:]]):.3g}", "")]
+    rows = [("real pictures", "", f"{frechet(real[mixed[:count]], real[mixed[count:]]):.3g}", "")]
 
     def row(name: str, steps: int, samples: Tensor, asked: Tensor | None) -> None:
         near = F.interpolate(samples.float(), x.shape[-1], mode="bilinear").clamp(-1, 1)
@@ -203,12 +206,12 @@ def main() -> None:
             write_folder(folder, pixels, labels)
             without = labels is None or options.unconditional
             guidance = 1.0 if without else options.guidance
-            samples, asked, steps = product(folder, options.seconds, sets, Path(where), guidance)
+            samples, asked, steps = product(folder, options.seconds, sets, Path(where), guidance, count)
             row("the product", steps, samples, None if without else asked)
     for name in PEERS if options.peers == ["all"] else options.peers:
         torch.manual_seed(options.seed)
         try:
-            drawn, taken = PEERS[name](x, options.seconds)
+            drawn, taken = PEERS[name](x, options.seconds, count)
         except ModuleNotFoundError as missing:
             rows.append((name, "", f"needs {missing.name}", ""))
         else:

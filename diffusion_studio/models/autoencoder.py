@@ -62,6 +62,11 @@ class CodeSpec(Choice):
         help=tr("AutoencoderKL: numbers in each place of the code. Its size k is c (H/f) (W/f)."),
     )  # fmt: skip
 
+    @property
+    def multiple(self) -> int:
+        """What the sides of an image have to be multiples of."""
+        return self.factor if self.network == "kl" else 1
+
     def resolved(self, shape: Shape) -> CodeSpec:
         """With the size that the network has for images of this shape."""
         if self.network != "kl":

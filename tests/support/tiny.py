@@ -53,14 +53,15 @@ def tiny_config(
 
 
 def write_pictures(
-    folder: Path, classes: tuple[str, ...] = ("ape", "bee", "cat"), each: int = 4, seed: int = 1
-) -> Path:
-    """A folder of grey 8 × 8 pictures, one sub-folder per class; no classes: all in one folder."""
+    folder: Path, classes: tuple[str, ...] = ("ape", "bee", "cat"), each: int = 4, seed: int = 1,
+    side: int = 8,
+) -> Path:  # fmt: skip
+    """A folder of grey square pictures, one sub-folder per class; no classes: all in one folder."""
     generator = np.random.default_rng(seed)
     for place in [folder / name for name in classes] or [folder]:
         place.mkdir(parents=True, exist_ok=True)
         for number in range(each):
-            pixels = generator.integers(0, 256, (8, 8), dtype=np.uint8)
+            pixels = generator.integers(0, 256, (side, side), dtype=np.uint8)
             Image.fromarray(pixels).save(place / f"{number}.png")
     return folder
 

@@ -69,8 +69,7 @@ def new_session(
         Refused: data, config or folder that cannot be used; the message is a sentence for a person.
     """
     cancelled = _stopped(control)
-    factor = config.code.factor if config.code.network == "kl" else 1
-    images = images_of(config.data, factor, reading, cancelled)
+    images = images_of(config.data, config.code.multiple, reading, cancelled)
     shape = (images.channels, images.resolution, images.resolution)
     config.check_images(shape)
     data = config.data.model_copy(update={"resolution": images.resolution, "channels": images.channels})

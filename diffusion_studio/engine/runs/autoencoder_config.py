@@ -77,8 +77,8 @@ class AutoencoderConfig(TrainingConfig):
         Raises:
             Refused: it cannot; the message is a sentence.
         """
-        pixels, factor = shape[0] * shape[1] * shape[2], self.code.factor
-        if self.code.network == "kl" and shape[1] % factor:
+        pixels, factor = shape[0] * shape[1] * shape[2], self.code.multiple
+        if shape[1] % factor:
             raise Refused(
                 tr(
                     "A factor of {factor} does not divide the resolution {resolution}: choose a multiple of "

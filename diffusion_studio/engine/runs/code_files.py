@@ -99,6 +99,19 @@ def read_code(folder: Path, place: str, device: torch.device, name: str) -> Code
     )  # fmt: skip
 
 
+def factor_in(folder: Path, place: str) -> int:
+    """f of the autoencoder at a place in a folder, by its config alone.
+
+    Raises:
+        CheckpointError: there is no such config.
+    """
+    config = read_json(folder, f"{place}{CONFIG}")
+    channels = config.get("block_out_channels") if isinstance(config, dict) else None
+    if not isinstance(channels, list) or not channels:
+        raise CheckpointError(tr("The autoencoder's config is not valid: nothing can be built from it."))
+    return 1 << len(channels) - 1
+
+
 def _planned(config: Any, folder: Path) -> AutoencoderKL:
     """The network without weights.
 

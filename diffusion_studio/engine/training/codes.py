@@ -28,7 +28,7 @@ from diffusion_studio.data.imageset import ImageSet, printable, to_model_range
 from diffusion_studio.data.spec import is_path
 from diffusion_studio.engine.files.places import at_home, cache_dir
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
-from diffusion_studio.engine.runs.code_files import CODE, code_place, read_code
+from diffusion_studio.engine.runs.code_files import CODE, code_place, factor_in, read_code
 from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
 from diffusion_studio.engine.runs.run import Run, RunError, is_run, kind_of, list_runs
 from diffusion_studio.engine.training.moved import is_same_place
@@ -114,6 +114,21 @@ def find_code(name: str, device: torch.device) -> FoundCode:
             )
         )
     return FoundCode(read_code(path, place, device, path.name))
+
+
+def multiple_of(name: str) -> int:
+    """What the sides of pictures in a code have to be multiples of, as its files say; 1 where there is none,
+    which `find_code` says.
+    """
+    path = at_home(name) if is_path(name) else Path(printable(name))
+    with contextlib.suppress(Refused, OSError):
+        if not name:
+            return 1
+        if not is_run(path):
+            return factor_in(path, code_place(path) or "")
+        config = Run.open_as(path, TrainingConfig).config
+        return config.code.multiple if isinstance(config, AutoencoderConfig) else factor_in(path / CODE, "")
+    return 1
 
 
 def _of_run(path: Path, device: torch.device) -> FoundCode:

@@ -53,14 +53,25 @@ class RunData:
 
 
 def images_of(
-    data: DataSpec, factor: int, reading: Reading | None, cancelled: Callable[[], bool] | None
-) -> ImageSet:
-    """The images of a new run; of a side that nobody asked for, they get one that the factor divides."""
-    images = load(data, cache_dir(), reading, cancelled)
-    side = images.resolution // factor * factor
+    data: DataSpec, multiple: int, reading: Reading | None, cancelled: Callable[[], bool] | None,
+    known: Callable[[ImageSet], None] | None = None,
+) -> ImageSet:  # fmt: skip
+    """The images of a new run; their side, where nobody asked for one, is a multiple of a number.
+
+    Args:
+        known: as in `load`, of images of that side.
+    """
+
+    def fitting(images: ImageSet) -> None:
+        if known is not None and (data.resolution or images.resolution % multiple == 0):
+            known(images)
+
+    images = load(data, cache_dir(), reading, cancelled, known=fitting if known else None)
+    side = images.resolution // multiple * multiple
     if data.resolution or side in (0, images.resolution):
         return images
-    return load(data.model_copy(update={"resolution": side}), cache_dir(), reading, cancelled)
+    smaller = data.model_copy(update={"resolution": side})
+    return load(smaller, cache_dir(), reading, cancelled, known=known)
 
 
 def split(count: int, held_out: float, seed: int) -> tuple[Numbers, Numbers]:

@@ -56,11 +56,8 @@ class CodePanel(QWidget):
         self.kinds.changed.connect(self.kind_chosen)
         self.form.edited.connect(self.edited)
         self.form.edit_finished.connect(self.settled)
-        self.sizes.chosen.connect(self._choose_size)
-
-    def _choose_size(self, side: int) -> None:
-        self.edited.emit("data.resolution", side)
-        self.settled.emit()
+        self.sizes.edited.connect(self.edited)
+        self.sizes.settled.connect(self.settled)
 
     def show_config(self, state: CodeState) -> None:
         """The parameters, and what is wrong about them."""

@@ -12,7 +12,7 @@ from diffusion_studio.widgets.look.theme import GRID, label, unbroken
 
 
 class ExpectedRow(QFrame):
-    """One sentence, and two ways out of a training that is too short; hidden while nothing is known."""
+    """One sentence, and two ways out of a training that is too short; hidden where nothing is to be said."""
 
     longer_requested = Signal()
     smaller_requested = Signal()
@@ -39,19 +39,16 @@ class ExpectedRow(QFrame):
         return self._text.text()
 
     def show_state(self, state: TrainState) -> None:
-        """The sentence of the training that goes on, or of the one that would begin."""
-        expected = state.expected
-        self.setVisible(expected is not None)
-        if expected is None:
-            return
-        told = expected if state.busy or state.trial is None else state.trial
-        sentence = unbroken(told.sentence)
-        if sentence != self._text.text():
+        """Of the training that goes on, or of the one that would begin."""
+        sentence, expected, side = unbroken(state.outlook), state.expected, state.smaller_resolution
+        self.setVisible(bool(sentence))
+        short = expected is not None and expected.too_short
+        if sentence and sentence != self._text.text():
             self._text.setText(sentence)
-            self._text.setProperty("role", "strong" if expected.too_short else "muted")
+            self._text.setProperty("role", "strong" if short else "muted")
             self._text.style().polish(self._text)
-        longer, side = expected.long_enough, state.smaller_resolution
-        self.longer.setVisible(expected.too_short and longer > 0)
+        longer = 0.0 if expected is None else expected.long_enough
+        self.longer.setVisible(short and longer > 0)
         self.longer.setText(tr("Train {length}", length=length(longer)))
         self.smaller.setVisible(side > 0)
         self.smaller.setText(tr("Use {side} px", side=side))

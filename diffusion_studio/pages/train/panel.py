@@ -77,7 +77,8 @@ class TrainPanel(QWidget):
         self.presets.changed.connect(self.preset_chosen)
         self.form.edited.connect(self.edited)
         self.form.edit_finished.connect(self.settled)
-        self.sizes.chosen.connect(self._choose_size)
+        self.sizes.edited.connect(self.edited)
+        self.sizes.settled.connect(self.settled)
         for curve in self.curves.values():
             curve.edited.connect(self.edited)
             curve.settled.connect(self.settled)
@@ -98,10 +99,6 @@ class TrainPanel(QWidget):
 
     def _go_back_to_preset(self) -> None:
         self.preset_chosen.emit(self._nearest)
-
-    def _choose_size(self, side: int) -> None:
-        self.edited.emit("data.resolution", side)
-        self.settled.emit()
 
     def _show_preset(self, config: RunConfig) -> None:
         """The nearest preset, and honestly what is not of it."""

@@ -59,7 +59,7 @@ class AutoencoderViewModel(TrainingModel):
         self.state = CodeState(self.config)
         self._set: ImageSet | None = None
         self._awake = False
-        self._read: DataSpec | None = None  # what was read last
+        self._read: tuple[DataSpec, int] | None = None  # what was read last
         self.editor.changed.connect(self._on_edited)
         self.images.changed.connect(self._on_images)
         self.images.loaded.connect(self._on_set)
@@ -78,7 +78,7 @@ class AutoencoderViewModel(TrainingModel):
     def set_awake(self, awake: bool) -> None:
         """Whether the page is seen: only then its images are read."""
         self._awake = awake
-        if awake and self.config.data != self._read:
+        if awake and _shown_by(self.config) != self._read:
             self._load()
 
     def follow(self, data: DataSpec) -> None:
@@ -87,8 +87,8 @@ class AutoencoderViewModel(TrainingModel):
             self.editor.set(self.config.model_copy(update={"data": data}))
 
     def _load(self) -> None:
-        self._read = self.config.data
-        self.images.load(self._read)
+        data, multiple = self._read = _shown_by(self.config)
+        self.images.load(data, lambda: multiple)
 
     def open_data(self, source: str) -> None:
         """Chooses the images: a folder, or the word digits."""
@@ -144,7 +144,7 @@ class AutoencoderViewModel(TrainingModel):
         self.exact.set_size(config.code.size)
         if self.state.busy and isinstance(config, VAEConfig):
             self.training.weigh(config.kl_weight)
-        if config.data != before.data and self._awake:
+        if self._awake and _shown_by(config) != _shown_by(before):
             self._load()
 
     def _on_images(self, images: ImagesState) -> None:
@@ -265,6 +265,11 @@ class AutoencoderViewModel(TrainingModel):
         if state != self.state:
             self.state = state
             self.changed.emit(state)
+
+
+def _shown_by(config: AutoencoderConfig) -> tuple[DataSpec, int]:
+    """The images that are learned, and what their sides have to be multiples of where nobody chose them."""
+    return config.data, 1 if config.data.resolution else config.code.multiple
 
 
 def _shape_of(images: ImageSet) -> tuple[int, int, int]:

@@ -9,11 +9,10 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
-from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
-from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.training.run_data import images_of
 from diffusion_studio.viewmodels.job import Post, Slot
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.overview import Overview, overview
@@ -39,6 +38,7 @@ class DataKnown(events.Event):
     """What the images were when they were read last; whether any has changed is being looked at."""
 
     images: ImageSet
+    multiple: int  # what their sides have to be multiples of
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,7 @@ class DataLoaded(events.Event):
     """The images are in memory."""
 
     images: ImageSet
+    multiple: int  # what their sides have to be multiples of
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +83,21 @@ class ImageLoader(QObject):
         self._slot.told.connect(self._on_event)
         self.state = ImagesState()
 
-    def load(self, spec: DataSpec) -> None:
-        """Reads the images of `spec`."""
+    def load(self, spec: DataSpec, multiple: Callable[[], int] = lambda: 1) -> None:
+        """Reads the images of `spec`.
+
+        Args:
+            multiple: finds out what their sides have to be multiples of; files are read for it.
+        """
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            told, known = reading_told(post), lambda images: post(DataKnown(images))
-            images = load(spec, cache_dir(), told, lambda: control.stopped, known=known)
-            yield DataLoaded(images)
+            of = multiple()
+
+            def known(images: ImageSet) -> None:
+                post(DataKnown(images, of))
+
+            images = images_of(spec, of, reading_told(post), lambda: control.stopped, known)
+            yield DataLoaded(images, of)
             yield OverviewFound(overview(images))
 
         self._asked = spec
@@ -110,11 +119,11 @@ class ImageLoader(QObject):
         match event:
             case events.Preparing(done=done, total=total):
                 self._show(ImagesState(self.state.data, (done, total)))
-            case DataKnown(images=images):
-                self._show(ImagesState(data_card(images, self._asked), self.state.reading))
-            case DataLoaded(images=images):
+            case DataKnown(images=images, multiple=multiple):
+                self._show(ImagesState(data_card(images, self._asked, multiple), self.state.reading))
+            case DataLoaded(images=images, multiple=multiple):
                 self._opened = self._asked
-                self._show(ImagesState(data_card(images, self._asked)))
+                self._show(ImagesState(data_card(images, self._asked, multiple)))
                 self.loaded.emit(images)
             case OverviewFound(overview=found):
                 self._show(replace(self.state, overview=found))

@@ -16,6 +16,7 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.runs.run import Run, RunError, is_run
+from diffusion_studio.engine.training.codes import multiple_of
 from diffusion_studio.engine.training.presets import PRESETS, preset_of
 from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.editor import Edited, Editor
@@ -79,7 +80,7 @@ class TrainViewModel(TrainingModel):
     def load_data(self) -> None:
         """Reads the images that the config names."""
         self.dismiss_notice()
-        self.images.load(self.config.data)
+        self.images.load(self.config.data, partial(multiple_of, self.config.model.code))
 
     def edit(self, path: str, value: Any) -> None:
         """Changes one parameter; while it trains, only those of what is minimised."""
@@ -111,7 +112,7 @@ class TrainViewModel(TrainingModel):
 
     def _set_config(self, config: RunConfig) -> None:
         """Another config as one step; its images are read even if they were read before."""
-        same = config.data == self.config.data
+        same = _shown_alike(config, self.config)
         self.editor.set(config)
         if same:
             self.load_data()
@@ -122,7 +123,7 @@ class TrainViewModel(TrainingModel):
             config=config, preset=preset_of(config), errors=edited.errors,
             can_undo=edited.can_undo, can_redo=edited.can_redo,
         )  # fmt: skip
-        if config.data != before.data:
+        if not _shown_alike(config, before):
             self.outlook.take(None)
             self.load_data()
         self._look_ahead()
@@ -130,9 +131,10 @@ class TrainViewModel(TrainingModel):
     def _on_images(self, images: ImagesState) -> None:
         self._update(data=images.data, reading=images.reading, overview=images.overview)
 
-    def _on_trial(self, trial: Trial | None) -> None:
-        if trial is not self.state.trial:
-            self._update(trial=trial)
+    def _on_trial(self, found: Trial | str) -> None:
+        trial, instead = (None, found) if isinstance(found, str) else (found, "")
+        if trial is not self.state.trial or instead != self.state.instead:
+            self._update(trial=trial, instead=instead)
 
     def _look_ahead(self) -> None:
         """Finds out what to expect of the training that would begin."""
@@ -268,6 +270,12 @@ class TrainViewModel(TrainingModel):
     def _show(self, state: TrainState) -> None:
         self.state = state
         self.changed.emit(state)
+
+
+def _shown_alike(config: RunConfig, other: RunConfig) -> bool:
+    """Whether both show the network the same images: a side that nobody asked for depends on the code."""
+    alike = bool(config.data.resolution) or config.model.code == other.model.code
+    return alike and config.data == other.data
 
 
 def _extended(run: Run) -> RunConfig:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from diffusion_studio.core.words import tr
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
@@ -15,6 +16,7 @@ from diffusion_studio.engine.training.trial import Trial, tried
 from diffusion_studio.viewmodels.job import Post, Slot
 
 WAIT = 1500  # ms without another change before a training is tried
+TRYING = tr("It is being found out how long steps take here …")
 
 
 class Outlook(QObject):
@@ -23,7 +25,7 @@ class Outlook(QObject):
     Only while somebody looks: the trial takes all processors for seconds.
     """
 
-    found = Signal(object)  # Trial, or None while nothing is known
+    found = Signal(object)  # Trial, or a sentence in its place: that it is on its way, or why there is none
 
     def __init__(self, device: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -63,12 +65,13 @@ class Outlook(QObject):
         self._timer.stop()
         self._slot.drop()
         self._config, self._known = config, False
-        self.found.emit(None)
         self._wait()
 
     def _wait(self) -> None:
         nothing = self._config is None or self._images is None
-        if self._seen and not nothing and not self._closed:
+        tries = self._seen and not nothing and not self._closed
+        self.found.emit(TRYING if tries else "")
+        if tries:
             self._timer.start(WAIT)
 
     def shutdown(self) -> None:
@@ -88,6 +91,12 @@ class Outlook(QObject):
         self._slot.start(stream)
 
     def _on_event(self, event: events.Event) -> None:
-        if isinstance(event, Trial) and self._config is not None:
-            self._known = True
-            self.found.emit(event)
+        match event:
+            case Trial() if self._config is not None:
+                self._know(event)
+            case events.Finished(outcome="failed", message=message):
+                self._know(tr("How long a training takes here cannot be said. {reason}", reason=message))
+
+    def _know(self, found: Trial | str) -> None:
+        self._known = True
+        self.found.emit(found)

@@ -26,6 +26,7 @@ from diffusion_studio.viewmodels.train.overview import Overview
 Phase = Literal["idle", "preparing", "running", "paused", "stopping"]
 THUMBNAILS = 16
 LENGTH = ("training.seconds", "training.steps")
+FIRST_STEPS = tr("How long it takes here is said after the first few steps.")
 LIVE = ("objective.weight", "objective.density", "objective.loss", *LENGTH)  # may change while training
 
 
@@ -65,6 +66,7 @@ class TrainState:
     errors: tuple[tuple[str, str], ...] = ()  # (path, sentence) of parameters
     marks: tuple[tuple[int, str], ...] = ()  # (step, what was changed about the objective)
     trial: Trial | None = None  # what was found out about the training that would begin
+    instead: str = ""  # in place of that: that it is being found out, or why it cannot be
     forecast: Forecast | None = None  # of the one that goes on
     notice: Notice | None = None
     offered: tuple[str, int] = ("", 0)  # (path, value) of a parameter, after running out of memory
@@ -81,6 +83,15 @@ class TrainState:
         if not self.busy:
             return None if self.trial is None else self.trial.forecast
         return self.forecast if self.forecast is not None and self.forecast.is_told else None
+
+    @property
+    def outlook(self) -> str:
+        """What there is to expect, or when that will be known, as a sentence; "" where nothing is said."""
+        if not self.busy:
+            return self.instead if self.trial is None else self.trial.sentence
+        if self.forecast is None and self.phase in ("preparing", "running"):
+            return FIRST_STEPS
+        return "" if self.expected is None else self.expected.sentence
 
     @property
     def smaller_resolution(self) -> int:
@@ -139,18 +150,24 @@ def fixed_reasons(state: TrainState) -> dict[str, str]:
     return {k.path: reason for k in knobs(state.config) if not k.path.startswith(LIVE)}
 
 
-def data_card(images: ImageSet, spec: DataSpec) -> DataCardState:
-    """What there is to see of the images that `spec` describes."""
+def data_card(images: ImageSet, spec: DataSpec, multiple: int = 1) -> DataCardState:
+    """What there is to see of the images that `spec` describes.
+
+    Args:
+        multiple: what their sides have to be multiples of.
+    """
     numbers = np.linspace(0, images.count - 1, min(images.count, THUMBNAILS)).astype(np.int64)
     colour = tr("grey") if images.channels == 1 else tr("colour")
-    told = spec.told(images.sizes, images.resolution)
+    own = spec.side_of_most(images.sizes) if len(images.sizes) else images.resolution
+    told = [spec.told(images.sizes, images.resolution)]
+    if told[0] and multiple > 1 and not spec.resolution:
+        told.append(tr("In this code the sides of pictures are multiples of {multiple}.", multiple=multiple))
     return DataCardState(
         images.name, images.count, images.class_names if images.conditional_possible else (),
         f"{images.resolution}×{images.resolution} {colour}",
         np.ascontiguousarray(images.images[numbers].transpose(0, 2, 3, 1)),
         tuple((s.file, s.reason) for s in images.skipped),
-        images.how, (told, *images.notes) if told else images.notes,
-        images.resolution, spec.side_of_most(images.sizes) if len(images.sizes) else images.resolution,
+        images.how, (*filter(None, told), *images.notes), images.resolution, own // multiple * multiple,
     )  # fmt: skip
 
 

@@ -11,9 +11,10 @@ from diffusion_studio.widgets.look.theme import GRID, label
 
 
 class SizeQuestion(QWidget):
-    """One sentence and both answers; hidden while there is nothing to ask."""
+    """One sentence and both answers, an edit as of a form; hidden while there is nothing to ask."""
 
-    chosen = Signal(int)  # height and width in pixels
+    edited = Signal(str, object)  # path, value
+    settled = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -22,8 +23,8 @@ class SizeQuestion(QWidget):
         self._text = label(role="muted")
         self._text.setWordWrap(True)
         self.smaller, self.own = QPushButton(), QPushButton()
-        self.smaller.clicked.connect(lambda: self.chosen.emit(self._sides[0]))
-        self.own.clicked.connect(lambda: self.chosen.emit(self._sides[1]))
+        self.smaller.clicked.connect(lambda: self._choose(self._sides[0]))
+        self.own.clicked.connect(lambda: self._choose(self._sides[1]))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GRID // 2)
@@ -37,6 +38,10 @@ class SizeQuestion(QWidget):
     @property
     def text(self) -> str:
         return self._text.text()
+
+    def _choose(self, side: int) -> None:
+        self.edited.emit("data.resolution", side)
+        self.settled.emit()
 
     def ask(self, sides: tuple[int, int] | None) -> None:
         """Asks about two sides, that which was chosen and the own one; None: there is nothing to ask."""

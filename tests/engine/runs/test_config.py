@@ -130,6 +130,14 @@ def test_that_what_nearly_can_gets_a_margin(resolution: int, whole: int) -> None
     assert padded(resolution, len(UNetSpec().resolved(resolution, False).multipliers)) == whole
 
 
+def test_that_the_margins_are_those_that_a_person_is_told() -> None:
+    told = next(knob.help for knob in knobs(RunConfig()) if knob.path == "data.resolution")
+    assert told.endswith(": 52 px take as long as 56, 60 as 64.")
+    for side, larger in ((52, 56), (60, 64)):
+        networks = {UNetSpec().resolved(each, fast_device=False) for each in (side, larger)}
+        assert len(networks) == 1 and padded(side, len(networks.pop().multipliers)) == larger
+
+
 @pytest.mark.parametrize("resolution", [4, 8, 9, 12, 16, 20, 28, 30, 32])
 @pytest.mark.parametrize("conditional", [False, True])
 def test_that_an_automatic_network_can_be_built(resolution: int, conditional: bool) -> None:

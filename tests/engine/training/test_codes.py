@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from diffusion_studio.core.describe import with_values
 from diffusion_studio.core.process.spacing import TrailingSpacing
@@ -21,6 +20,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.samplers import DDIM
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.imageset import to_model_range, to_uint8
+from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.export import run_chain
 from diffusion_studio.engine.chains.sample_spec import EVERY_CLASS, SampleSpec
@@ -29,9 +29,10 @@ from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training import codes
-from diffusion_studio.engine.training.codes import encoded, find_code, list_codes
+from diffusion_studio.engine.training.codes import encoded, find_code, list_codes, multiple_of
 from diffusion_studio.engine.training.events import Preview
 from diffusion_studio.engine.training.previews import STEPS
+from diffusion_studio.engine.training.run_data import images_of
 from diffusion_studio.engine.training.session import new_session
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.engine.training.trial import tried
@@ -44,6 +45,7 @@ from support.tiny import (
     finish,
     only,
     resume,
+    tiny_config,
     with_training,
     write_pictures,
 )
@@ -260,15 +262,30 @@ def test_that_a_resolution_that_the_factor_does_not_divide_is_refused(zoo, tmp_p
 
 
 def test_that_a_side_that_nobody_asked_for_is_one_that_the_factor_divides(tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for number in range(6):
-        Image.fromarray(np.full((18, 18), 20 * number, np.uint8)).save(folder / f"{number}.png")
+    folder = write_pictures(tmp_path / "pictures", side=18)
     code = autoencoder_of(folder, tmp_path / "autoencoder", data__resolution=0)
     config = with_values(coded_config(folder, code), [("data.resolution", 0)])
     session = begin(tmp_path / "run", config)
     assert session.images.resolution == session.config.data.resolution == 16
     assert session.batches.examples.shape == (3, 4, 4)
+
+
+def test_that_what_a_code_divides_is_known_from_its_files_alone(zoo, code, tmp_path):
+    checkpoint = sorted((code / "checkpoints").iterdir())[-1]
+    begin(tmp_path / "run", coded_config(zoo, code))
+    eight = autoencoder_of(zoo, tmp_path / "eight", code__factor=8, code__channels=2)
+    finish(begin(tmp_path / "pixels", tiny_config(zoo, steps=1)))
+    places = (code, checkpoint, checkpoint / "vae", tmp_path / "run", eight)
+    assert [multiple_of(str(place)) for place in places] == [4, 4, 4, 4, 8]
+    others = ("", str(tmp_path / "nowhere"), str(tmp_path / "pixels"))
+    assert [multiple_of(name) for name in others] == [1, 1, 1]
+
+
+def test_that_of_images_read_before_only_those_of_a_fitting_side_are_shown(tmp_path):
+    folder, shown = write_pictures(tmp_path / "pictures", side=18), []
+    for _ in range(2):
+        found = images_of(DataSpec(source=str(folder)), 4, None, None, shown.append)
+    assert found.resolution == 16 and [images.resolution for images in shown] == [16]
 
 
 def test_that_a_code_without_places_is_refused(zoo, tmp_path):

@@ -20,8 +20,9 @@ from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.pages.train.expected import ExpectedRow
 from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.train import training as module
+from diffusion_studio.viewmodels.train.outlook import TRYING
 from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
-from diffusion_studio.viewmodels.train.state import TrainState
+from diffusion_studio.viewmodels.train.state import FIRST_STEPS, TrainState
 from support.tiny import begin, finish, tiny_config, write_pictures
 
 TINY = {
@@ -298,6 +299,19 @@ def test_that_what_to_expect_ends_no_line_between_a_number_and_its_unit(qtbot):
     row.show_state(TrainState(tiny_config(), "", trial=trial))
     assert "in 1\u00a0min" in row.text
     assert "0.1\u00a0GB" in row.text
+
+
+def test_that_the_place_of_what_to_expect_says_that_it_is_being_found_out(qtbot):
+    row = ExpectedRow()
+    qtbot.addWidget(row)
+    state = TrainState(tiny_config(), "", instead=TRYING)
+    row.show_state(state)
+    assert not row.isHidden() and row.text == TRYING
+    assert row.longer.isHidden() and row.smaller.isHidden()
+    row.show_state(replace(state, phase="preparing"))
+    assert row.text == FIRST_STEPS
+    row.show_state(replace(state, instead=""))
+    assert row.isHidden()
 
 
 def test_that_only_what_helps_is_offered(qtbot):

@@ -40,6 +40,18 @@ def test_that_a_training_is_shown_and_kept(qtbot, model):
     assert model.record.newest.step == 30
 
 
+def test_that_the_images_are_shown_as_an_autoencoderkl_learns_them(qtbot, model, tmp_path):
+    folder = write_pictures(tmp_path / "pictures", side=18)
+    model.open_data(str(folder))
+    qtbot.waitUntil(lambda: model.state.reading is None and model.state.data.size.startswith("18×18"))
+    model.edit("code.network", "kl")
+    qtbot.waitUntil(lambda: model.state.reading is None and model.state.data.size.startswith("16×16"))
+    trained(qtbot, model)
+    assert model.record.newest.model.shape[1:] == (16, 16)
+    model.measure()
+    qtbot.waitUntil(lambda: model.measuring.state.report is not None)
+
+
 def test_that_the_place_under_the_pointer_is_decoded(qtbot, model):
     trained(qtbot, model)
     model.show("code")

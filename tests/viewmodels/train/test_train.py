@@ -13,6 +13,7 @@ from PIL import Image
 
 from diffusion_studio.core.describe import knobs, with_value
 from diffusion_studio.core.objective.weights import UnitWeight
+from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
@@ -23,15 +24,16 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.creation import NewRun, begin_run
 from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.runs.run import Run, is_run
+from diffusion_studio.engine.training import run_data
 from diffusion_studio.engine.training.events import Preview, PreviewMeasured, TimestepErrors
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.presets import PRESETS
-from diffusion_studio.viewmodels.train import images as images_module
 from diffusion_studio.viewmodels.train import outlook
 from diffusion_studio.viewmodels.train import training as module
 from diffusion_studio.viewmodels.train.comparison import comparison_with
 from diffusion_studio.viewmodels.train.model import TrainViewModel
 from diffusion_studio.viewmodels.train.state import (
+    FIRST_STEPS,
     LENGTH,
     data_card,
     fixed_reasons,
@@ -39,6 +41,7 @@ from diffusion_studio.viewmodels.train.state import (
     sides_to_choose,
 )
 from diffusion_studio.viewmodels.train.timestep_history import MOST, TimestepHistory
+from support.coded import autoencoder_of
 from support.patience import look_again_soon
 from support.tiny import begin, finish, tiny_config, write_pictures
 
@@ -142,7 +145,7 @@ def test_that_cancelled_reading_shows_no_images_of_another_folder(make, wait, tm
             look_again_soon()
         raise Cancelled
 
-    monkeypatch.setattr(images_module, "load", endless)
+    monkeypatch.setattr(run_data, "load", endless)
     model.open_data(str(tmp_path))
     model.images.cancel()
     wait(model)
@@ -162,7 +165,7 @@ def test_that_images_read_before_are_shown_while_it_is_looked_whether_they_chang
             look_again_soon()
         return replace(read, name="changed")
 
-    monkeypatch.setattr(images_module, "load", slow)
+    monkeypatch.setattr(run_data, "load", slow)
     model = make()
     model.load_data()
     qtbot.waitUntil(lambda: model.state.reading == (1000, 0))
@@ -753,12 +756,71 @@ def test_that_a_training_can_begin_anew_with_smaller_pictures(make, wait, qtbot,
     assert Run.open(first).step > 0  # what there was is kept
 
 
-@pytest.mark.parametrize(("side", "own", "asked"), [(20, 24, None), (64, 80, (64, 80)), (64, 64, None)])
-def test_that_a_size_is_asked_for_above_64_px_alone(side, own, asked):
+@pytest.mark.parametrize(
+    ("side", "own", "multiple", "asked"),
+    [
+        (20, 24, 1, None),
+        (64, 80, 1, (64, 80)),
+        (64, 64, 1, None),
+        (64, 70, 1, (64, 70)),
+        (64, 70, 4, (64, 68)),
+        (64, 66, 4, None),
+    ],
+)
+def test_that_a_size_is_asked_for_above_64_px_alone(side, own, multiple, asked):
     """Of a large folder some headers alone are read, so the usual picture may be another one than of all."""
     pixels = np.zeros((3, 1, side, side), np.uint8)
     images = replace(load(DataSpec()), images=pixels, sizes=np.full((3, 2), own, np.int32))
-    assert sides_to_choose(data_card(images, DataSpec()), DataSpec()) == asked
+    assert sides_to_choose(data_card(images, DataSpec(), multiple), DataSpec()) == asked
+
+
+def test_that_in_a_code_the_images_are_shown_as_they_are_learned(make, wait, at_once, qtbot, tmp_path):
+    folder = write_pictures(tmp_path / "pictures", side=18)
+    code = autoencoder_of(folder, tmp_path / "autoencoder")
+    model = make(with_value(tiny_config(folder), "data.resolution", 0))
+    model.outlook.watch(True)
+    model.load_data()
+    assert wait(model).state.data.size == "18×18 grey"
+    model.edit("model.code", str(code))
+    assert model.state.trial is None
+    assert wait(model).state.data.size == "16×16 grey"
+    assert "multiples of 4" in " ".join(model.state.data.notes)
+    qtbot.waitUntil(lambda: model.state.trial is not None)
+    assert model.state.expected.resolution == 16
+    model.settle()
+    model.edit("data.resolution", 18)
+    qtbot.waitUntil(lambda: "does not divide the resolution 18" in model.state.outlook)
+    assert model.state.trial is None
+    model.undo()
+    assert wait(model).state.data.size == "16×16 grey"
+
+
+def test_that_it_is_said_that_a_training_is_tried_and_why_nothing_is_known(
+    make, wait, at_once, qtbot, tmp_path, monkeypatch
+):
+    may_end = threading.Event()
+
+    def refused(config, images, device, cancelled):
+        while not (may_end.is_set() or cancelled()):
+            look_again_soon()
+        raise Refused("There is no room.")
+
+    monkeypatch.setattr(outlook, "tried", refused)
+    model = make(tiny_config(write_pictures(tmp_path / "zoo"), **FOREVER))
+    model.outlook.watch(True)
+    assert model.state.outlook == ""  # there are no images yet
+    model.load_data()
+    qtbot.waitUntil(lambda: model.outlook._slot.busy)
+    assert model.state.outlook == outlook.TRYING
+    may_end.set()
+    qtbot.waitUntil(lambda: model.state.outlook.endswith("cannot be said. There is no room."))
+    model.edit("seed", 3)
+    assert model.state.outlook == outlook.TRYING
+    model.start()
+    assert model.state.outlook == FIRST_STEPS
+    wait(model, "running")
+    model._on_told(found := Forecast(5, 2.0, 1.0, 60, 60.0, 8, 1))
+    assert model.state.outlook == found.sentence
 
 
 def test_that_no_smaller_pictures_are_offered_where_they_do_not_help(make):

@@ -102,3 +102,9 @@ def test_that_names_in_prose_are_found():
     assert unknown_names("(Vincent 2011), Luo eq. 3, Ho et al. 2020, eq. 4, and Luo after eq. 5", known) == []
     assert unknown_names("Song\n    et al. 2021 say", known) == ["Song et al. 2021"]
     assert unknown_names("as L eq. 45 prints", known) == ["as L eq. 4"]
+
+
+def test_that_every_picture_is_shown_and_every_picture_that_is_shown_is_there():
+    pictures = {path.name for path in (ROOT / "docs" / "images").iterdir()}
+    shown = re.findall(r"\]\((?:docs/)?images/([^)]+)\)", "".join(TEXTS[name] for name in PAGES))
+    assert sorted(pictures) == sorted(set(shown))

@@ -146,6 +146,8 @@ class RunKeeper:
 
     def heard(self, event: events.Event) -> Iterator[events.Event]:
         match event:
+            case events.Started(step=step, device=device):
+                self.note_device(step, device)
             case events.Progress(step=step, losses=losses):
                 self._told_step = step
                 self._unwritten.append(losses)
@@ -176,6 +178,11 @@ class RunKeeper:
         if self._log is not None:
             self._log.note(step, kind, message)
         self._notes.append(lambda metrics: metrics.note(step, kind, message))
+
+    def note_device(self, step: int, device: str) -> None:
+        """Says what computes from a step on, and how, to those who follow the run."""
+        if self._log is not None:
+            self._log.note(step, "device", device)
 
     def add_quality(self, step: int, quality: Quality) -> None:
         """Writes the measures of the samples drawn at a step, if that can be done."""

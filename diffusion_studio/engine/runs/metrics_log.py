@@ -3,6 +3,7 @@
 It is read where a database is not: on another machine, over a network folder, in a script.
 
     {"kind": "start", "segment": 1, "step": 0, "at": 1764342000.0}
+    {"kind": "device", "segment": 1, "step": 0, "message": "CPU · 2 parts × 1 thread"}
     {"kind": "loss", "segment": 1, "step": 1, "loss": 0.98}
     {"kind": "errors", "segment": 1, "step": 40, "t": [...], "error": [...], ...}
     {"kind": "quality", "segment": 1, "step": 40, "fd": 12.5, ...}
@@ -159,6 +160,16 @@ class MetricsTail:
         self._at = size
         *whole, self._rest = found.split(b"\n")
         return [line for line in map(_line, whole) if line is not None]
+
+
+def newest_line(path: Path, kind: str) -> dict[str, Any] | None:
+    """The newest line of a kind, however many came after it; None where there is none to be read."""
+    begin, found = f'{{"kind":"{kind}"'.encode("ascii"), b""
+    with contextlib.suppress(OSError), regular(inside(path.parent, path.name), ANY_SIZE).open("rb") as file:
+        for line in file:
+            if line.startswith(begin):
+                found = line
+    return _line(found)
 
 
 def _line(text: bytes) -> dict[str, Any] | None:

@@ -198,6 +198,7 @@ class ImageTask:
     def _split(self, parts: int, why: str, message: str) -> Iterator[events.Event]:
         self.session.set_parts(parts)
         self._note_parts(why)
+        self._keeper.note_device(self.session.counters.step, self._device_name)
         yield from self._written(tr("number of parts"))
         yield PartsChanged(self.session.counters.step, parts, self._device_name, message)
 

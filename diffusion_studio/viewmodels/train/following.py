@@ -23,7 +23,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.locks import is_held
 from diffusion_studio.engine.machine.remote import Remote, Stop
 from diffusion_studio.engine.runs.config import RunConfig
-from diffusion_studio.engine.runs.metrics_log import END, MetricsTail
+from diffusion_studio.engine.runs.metrics_log import END, MetricsTail, newest_line
 from diffusion_studio.engine.runs.run import (
     LOCK,
     METRICS_LOG,
@@ -263,6 +263,8 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
     lines = since_start(tail.new())
     if remote is None and (not lines or not _goes_on(run.path, lines[-1])):
         return
+    if (device := newest_line(run.metrics_log_path, "device")) is not None:
+        lines = [device, *lines]
     apart, quiet, ended = "", 0 if remote is None else QUIET - 2, False
     while not control.stopped:
         yield from seen.told_by(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from diffusion_studio.engine.training.events import ObjectiveChanged, Preview, T
 
 Line = dict[str, Any]
 COLUMNS = ("t", "error", "spread", "count", "weight", "density", "share", "log_snr")
+
+
+@dataclass(frozen=True)
+class ComputedBy(events.Event):
+    """What computes from a step on, and how."""
+
+    step: int
+    device: str
 
 
 def since_start(lines: list[Line]) -> list[Line]:
@@ -77,6 +86,8 @@ class Seen:
                 return events.Resumed(line["step"])
             case "warning":
                 return events.Warned(str(line.get("message", "")), line["step"])
+            case "device":
+                return ComputedBy(line["step"], str(line.get("message", "")))
             case "objective":
                 message, objective = str(line.get("message", "")), self._run.config.objective
                 return ObjectiveChanged(line["step"], message, objective)

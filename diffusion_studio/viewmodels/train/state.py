@@ -138,7 +138,7 @@ def shown_run(state: TrainState, run: Run) -> TrainState:
     trained = tr("trained for {duration}", duration=duration(run.trained_seconds))
     return replace(
         state, run=run.path, run_steps=run.config.diffusion.steps, step=run.step, fraction=0.0,
-        saved_step=run.step, detail=f"{step_text(run.step)} · {trained}",
+        saved_step=run.step, device="", detail=f"{step_text(run.step)} · {trained}",
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from diffusion_studio.engine.training.events import ObjectiveChanged, PartsChang
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.following import Followed, Reached, Silent
+from diffusion_studio.viewmodels.train.seen import ComputedBy
 from diffusion_studio.viewmodels.train.state import Phase, TrainState, progress_text, step_text
 
 
@@ -118,6 +119,8 @@ def _followed(state: TrainState, event: events.Event) -> TrainState:
             return replace(state, marks=(*state.marks, (step, message)))
         case events.Warned(message=message):
             return replace(state, notice=Notice("warning", message))
+        case ComputedBy(device=device):
+            return replace(state, device=device)
         case Silent(step=step, since=since):
             return replace(state, detail=_elsewhere(step, tr("nothing new since {time}", time=since)))
         case Reached(message=message):

@@ -19,6 +19,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Progress
 from diffusion_studio.engine.loop import loop
 from diffusion_studio.engine.loop.pace import Pace
+from diffusion_studio.engine.runs.metrics_log import newest_line
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.events import PartsChanged
 from diffusion_studio.engine.training.learner import Learner, faster_parts
@@ -193,6 +194,8 @@ def test_that_a_training_goes_on_in_parts_once_other_programs_slow_it_down(
     assert run.config.training.parts == session.learner.spec.parts == (2 if measured else 1)
     assert parts_noted(session) == (["batches in 2 parts, beside other programs"] if measured else [])
     assert [event.parts for event in only(told, PartsChanged)] == ([2] if measured else [])
+    noted = newest_line(run.metrics_log_path, "device")
+    assert noted is not None and ("2 parts" in noted["message"]) == measured
 
 
 def test_that_a_run_that_was_killed_after_its_parts_changed_knows_that_nobody_chose_them(

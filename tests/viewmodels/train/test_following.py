@@ -61,6 +61,7 @@ def test_that_a_run_that_another_process_trains_is_followed_to_its_end(qtbot, mo
     qtbot.waitUntil(lambda: model.record.last_step >= 6)
     assert model.state.phase == "idle", "nothing is trained here"
     assert "trained by another process" in model.state.detail
+    assert model.state.device.startswith("CPU · ")
     for _ in elsewhere:
         pass
     qtbot.waitUntil(lambda: "has ended" in model.state.detail)
@@ -332,6 +333,19 @@ def loss(step: int, value: float | None = 0.5) -> dict[str, object]:
 def run(tmp_path) -> Run:
     finish(begin(tmp_path / "run", tiny_config(steps=1)))
     return Run.open(tmp_path / "run")
+
+
+def test_that_it_is_told_what_computes_however_long_ago_that_was_said(run, monkeypatch):
+    monkeypatch.setattr("diffusion_studio.engine.runs.metrics_log._RECENT", 100)
+    log = MetricsLog(run.metrics_log_path, 1)
+    for parts in (1, 2):
+        log.note(1, "device", f"CPU · {parts} parts")
+    log.losses(2, np.ones(9, np.float32))
+    log.flush()
+    log._file.close()  # as that of a process that was killed
+    with run.lock():
+        told = next(following.followed(run, 1, Control()))
+    assert told == seen.ComputedBy(1, "CPU · 2 parts")
 
 
 def test_that_losses_that_are_known_are_not_told_again(run):

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from diffusion_studio.core.words import tr
 from diffusion_studio.pages.train.parts import measures
 from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
+from diffusion_studio.viewmodels.train.state import step_text
 from diffusion_studio.widgets.forms.slider import ThinSlider
 from diffusion_studio.widgets.frame.cards import Card
 from diffusion_studio.widgets.images.grid import ImageGrid
@@ -68,4 +69,4 @@ class SamplesCard(Card):
         measured = previews.quality.get(step)
         self.quality.show_measures(None if measured is None else measures(step, measured))
         self.grid.set_images(previews.images(index))
-        self.set_title(tr("Samples"), tr("EMA · DDIM 20 · step {step:,}", step=step))
+        self.set_title(tr("Samples"), tr("EMA · DDIM 20 · step {step:,}", step=step), step_text(step))

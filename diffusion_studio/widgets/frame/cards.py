@@ -60,9 +60,10 @@ class Card(QFrame):
         column.addLayout(self.body)
         self.set_title(title)
 
-    def set_title(self, title: str, detail: str = "") -> None:
+    def set_title(self, title: str, detail: str = "", short: str = "") -> None:
         self._title.setText(title)
         self._title.setVisible(bool(title))
+        self._detail.set_short(short)
         self._detail.setText(detail)
         self._detail.setVisible(bool(detail))
         self.setAccessibleName(title)
@@ -229,20 +230,18 @@ class ProgressCard(QFrame):
         self._stop = _button(tr("Stop && save"), self.stop_requested)
         self._bar = _bar(self)
         self._slot = _row()
-        words = QVBoxLayout()
-        words.setSpacing(0)
         for text in (self._title, self._detail):
             text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            words.addWidget(text)
-        head = _row(self._start, self._pause, self._resume)
-        head.insertLayout(0, words, 1)
+        head = _row(self._title, self._start, self._pause, self._resume)
         head.addLayout(self._slot)
         head.addWidget(self._stop)
         column = QVBoxLayout(self)
         column.setContentsMargins(14, 12, 14, 14)
-        column.setSpacing(12)
+        column.setSpacing(GRID)
         column.addLayout(head)
+        column.addWidget(self._detail)  # below the buttons, which would leave no room for it
         column.addWidget(self._bar)
+        self.set_detail("")
         self.set_state("idle")
 
     @property
@@ -270,6 +269,7 @@ class ProgressCard(QFrame):
         """One line: step and total, speed, time left."""
         self._detail.set_short(text.partition(" · ")[0])
         self._detail.setText(text)
+        self._detail.setVisible(bool(text))
         self._bar.setAccessibleDescription(text)
 
     def set_progress(self, done: int, total: int) -> None:

@@ -183,3 +183,22 @@ def test_that_a_narrow_card_says_the_step_rather_than_half_a_sentence(show):
     assert card._detail.shown() == "step 37 · trained for 12 s"
     card._detail.resize(card._detail.fontMetrics().horizontalAdvance("step 37 · trained"), 20)
     assert card._detail.shown() == "step 37"
+
+
+def test_that_how_far_work_is_has_room_beside_many_buttons(show):
+    card, said = show(ProgressCard()), "step 400 of 3,000 · 11 images/s · 19 min left"
+    assert card._detail.isHidden()
+    for word in ("Sample", "…"):
+        card.add_action_widget(QPushButton(word))
+    card.set_title("2026-11-29_holiday-pictures")
+    card.set_state("running")
+    card.set_detail(said)
+    card.resize(card._detail.fontMetrics().horizontalAdvance(said) + 40, card.sizeHint().height())
+    assert card._detail.shown() == said
+
+
+def test_that_a_narrow_title_says_the_step_whole(show):
+    card = show(Card())
+    card.set_title("Samples", "EMA · DDIM 20 · step 400", "step 400")
+    card._detail.resize(card._detail.fontMetrics().horizontalAdvance("EMA · DDIM 20 · step"), 20)
+    assert card._detail.shown() == "step 400"

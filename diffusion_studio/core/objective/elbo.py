@@ -41,11 +41,6 @@ def gaussian_kl(difference: Tensor, first: Tensor | float, second: Tensor | floa
     return 0.5 * (difference**2 / second + ratio - 1 - log_ratio)
 
 
-def gaussian_kl_by_ratio(square: Tensor, log_ratio: Tensor) -> Tensor:
-    """`gaussian_kl` of each element from (m − m')²/a and ln(b/a), with less rounding. (B, …)"""
-    return 0.5 * (square * torch.exp(-log_ratio) + torch.expm1(-log_ratio) + log_ratio)
-
-
 def posterior_gain(tables: Tables, t: int) -> float:
     """How far the mean of q(x_{t−1}|x_t, x_0) moves with x_0: √ᾱ_{t−1} β_t / (1−ᾱ_t)."""
     return math.sqrt(tables.alpha_bar_at(t - 1)) * float(tables.beta[t]) / (1 - tables.alpha_bar_at(t))
@@ -94,14 +89,9 @@ def discretised_log_likelihood(x_0: Tensor, mean: Tensor, variance: Tensor | flo
     Args:
         x_0: pixels in [−1, 1], each at the centre of a bin. (B, …)
     """
-    return log_mass(x_0, x_0 - mean, variance)
-
-
-def log_mass(x_0: Tensor, difference: Tensor, variance: Tensor | float) -> Tensor:
-    """The same from x_0 − mean, which may be known better than the mean. (B, …)"""
     std = variance.sqrt() if isinstance(variance, Tensor) else variance**0.5
     half = 1 / (BINS - 1)
-    low, high = (difference - half) / std, (difference + half) / std
+    low, high = (x_0 - half - mean) / std, (x_0 + half - mean) / std
     far = 1e3  # standard deviations: as good as infinite, with sound gradients
     low, high = (
         torch.where(x_0 < -1 + half, high - far, low),
@@ -114,23 +104,23 @@ def log_mass(x_0: Tensor, difference: Tensor, variance: Tensor | float) -> Tenso
     return inside
 
 
-def log_density(_: Tensor, difference: Tensor, variance: Tensor | float) -> Tensor:
+def log_density(x_0: Tensor, mean: Tensor, variance: Tensor | float) -> Tensor:
     """ln N(x_0; mean, variance) of each element, for data that are no pixels but any numbers. (B, …)"""
-    return -gaussian_nll(difference, variance)
+    return -gaussian_nll(x_0 - mean, variance)
 
 
 Likelihood = Callable[[Tensor, Tensor, Tensor | float], Tensor]
-"""ln p(x_0|x_1) of each element, from x_0, x_0 − mean and variance. (B, …)"""
+"""ln p(x_0|x_1) of each element, from x_0, mean and variance. (B, …)"""
 
 
 def discretised_term(x_0: Tensor, x0_hat: Tensor, variance: Tensor | float) -> Tensor:
     """L_0 = −ln p(x_0|x_1) for 8-bit pixels. nats (B,)"""
-    return -log_mass(x_0, x_0 - x0_hat, variance).flatten(1).sum(1)
+    return -discretised_log_likelihood(x_0, x0_hat, variance).flatten(1).sum(1)
 
 
 def continuous_term(x_0: Tensor, x0_hat: Tensor, variance: Tensor | float) -> Tensor:
     """L_0 = −ln p(x_0|x_1) for continuous data. nats (B,)"""
-    return -log_density(x_0, x_0 - x0_hat, variance).flatten(1).sum(1)
+    return -log_density(x_0, x0_hat, variance).flatten(1).sum(1)
 
 
 FirstTerm = Callable[[Tensor, Tensor, Tensor | float], Tensor]

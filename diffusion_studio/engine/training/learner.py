@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffusion_studio.core.averaging import decay_at
 from diffusion_studio.core.denoisers.coordinates import Coordinates
-from diffusion_studio.core.objective.elbo import Likelihood, log_mass
+from diffusion_studio.core.objective.elbo import Likelihood, discretised_log_likelihood
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.loop.descent import Descent, Gradient
@@ -76,7 +76,7 @@ class Learner:
     def __init__(
         self, unet: UNet2DModel, tables: Tables, spec: TrainingSpec, classes: int, device: torch.device,
         precision: Precision, objective: ObjectiveSpec | None = None,
-        schedule: ScheduleLearner | None = None, likelihood: Likelihood = log_mass,
+        schedule: ScheduleLearner | None = None, likelihood: Likelihood = discretised_log_likelihood,
     ) -> None:  # fmt: skip
         self.spec, self._likelihood = spec, likelihood
         self._tables = tables
@@ -193,7 +193,7 @@ class Learner:
     def _result(self, batch: Batch, drawn: DrawnNoise | None = None) -> StepResult:
         x_t = self._minimised.noisy(batch, drawn).contiguous(memory_format=self.memory_format)
         output = predicted(self.network, self._coordinates, x_t, batch.t, batch.labels)
-        return self._minimised(batch, output, drawn)
+        return self._minimised(batch, x_t, output, drawn)
 
     def learning_rate(self, number: int) -> float:
         """The learning rate of a step: it grows while warming up, and falls like 1/√step in the end."""

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from diffusion_studio.core.denoisers.predictions import Prediction
 from diffusion_studio.core.denoisers.readings import READINGS
-from diffusion_studio.core.objective.elbo import Likelihood, gaussian_kl_by_ratio, log_mass
+from diffusion_studio.core.devices import finest
+from diffusion_studio.core.objective.elbo import Likelihood, discretised_log_likelihood, gaussian_kl
 from diffusion_studio.core.objective.weights import (
     SNRDifferenceWeight,
     ddpm_elbo_weight,
@@ -90,7 +92,7 @@ class Minimised:
 
     def __init__(
         self, spec: ObjectiveSpec, tables: Tables, device: torch.device, learned: bool = False,
-        likelihood: Likelihood = log_mass,
+        likelihood: Likelihood = discretised_log_likelihood,
     ) -> None:  # fmt: skip
         self.spec, self._likelihood = spec, likelihood
         self.weight = _learned_weight(tables) if learned else spec.weight_for(tables)
@@ -108,16 +110,14 @@ class Minimised:
             self._prepare_bound(tables, device)
 
     def _prepare_bound(self, tables: Tables, device: torch.device) -> None:
-        """All of it depends on t alone, so it is worked out in float64 and rounded once."""
-        before, alpha_bar, beta = tables.alpha_bar[:-1], tables.alpha_bar[1:], tables.beta[1:]
-        small = reverse_variance(tables)[1:]
-        root, noise_root = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
-        slope = self._reading.x_0(torch.ones_like(root), torch.zeros_like(root), root, noise_root)
-        gain = before.sqrt() * beta / (1 - alpha_bar)
-        self._log_small = small.log().to(device, torch.float32)  # ln β̃_t, t = 1 … T
-        self._log_range = (beta.log() - small.log()).to(device, torch.float32)  # ln β_t/β̃_t
-        self._slope = slope.to(device, torch.float32)  # of x̂_0 over the prediction
-        self._matching = ((gain * slope) ** 2 / small).to(device, torch.float32)  # of the means, in β̃_t
+        clipped = reverse_variance(tables)
+        self._alpha_bar = tables.alpha_bar.to(device, finest(device))
+        self._log_small = clipped[1:].log().to(device, torch.float32)  # ln β̃_t, t = 1 … T
+        self._log_large = tables.beta[1:].log().to(device, torch.float32)
+        self._posterior = clipped[1:].to(device, torch.float32)
+        before = tables.alpha_bar[:-1]
+        gain = before.sqrt() * tables.beta[1:] / (1 - tables.alpha_bar[1:])
+        self._gain = gain.to(device, torch.float32)
 
     def _roots(self, batch: Batch, drawn: DrawnNoise | None) -> tuple[Tensor, Tensor]:
         """(√ᾱ_t, √(1−ᾱ_t)), (B, 1, 1, 1); of a learned schedule with their gradients."""
@@ -131,7 +131,9 @@ class Minimised:
         a, b = self._roots(batch, drawn)
         return a * batch.x_0 + b * batch.noise
 
-    def __call__(self, batch: Batch, output: Output, drawn: DrawnNoise | None = None) -> StepResult:
+    def __call__(
+        self, batch: Batch, x_t: Tensor, output: Output, drawn: DrawnNoise | None = None
+    ) -> StepResult:
         """Errors and losses of a batch.
 
         Args:
@@ -139,20 +141,21 @@ class Minimised:
             drawn: ω of each sample, where the schedule is learned.
         """
         value, fraction = output
-        a, b = self._roots(batch, drawn)
-        difference = value - self._reading.target(batch.x_0, batch.noise, a, b)
+        errors = self._errors(batch, value, drawn)
         if drawn is not None:
-            errors = (self._reading.scale(a, b) * difference).square().flatten(1).mean(1)
             return StepResult(errors, errors * drawn.weight, batch.correction)
-        errors = self._errors(batch, difference)
         losses = errors if self._weight is None else errors * self._weight[batch.t]
         if fraction is not None:
-            losses = self._with_bound(losses, batch, difference, fraction)
+            losses = self._with_bound(losses, batch, x_t, value, fraction)
         return StepResult(errors, losses, batch.correction)
 
-    def _errors(self, batch: Batch, difference: Tensor) -> Tensor:
-        """ρ(ε − ε̂) per element, from ŷ − y. (B,)"""
+    def _errors(self, batch: Batch, value: Tensor, drawn: DrawnNoise | None) -> Tensor:
+        """ρ(ε − ε̂) per element. (B,)"""
+        a, b = self._roots(batch, drawn)
+        difference = value - self._reading.target(batch.x_0, batch.noise, a, b)
         loss = self.spec.loss
+        if drawn is not None:
+            return (self._reading.scale(a, b) * difference).square().flatten(1).mean(1)
         if loss.is_squared:
             errors: Tensor = difference.square().flatten(1).mean(1)
             return errors if self._square is None else errors * self._square[batch.t]
@@ -160,22 +163,22 @@ class Minimised:
             difference = difference * self._scale[batch.t][:, None, None, None]
         return loss.of(difference).flatten(1).mean(1)
 
-    def _with_bound(self, losses: Tensor, batch: Batch, difference: Tensor, fraction: Tensor) -> Tensor:
+    def _with_bound(
+        self, losses: Tensor, batch: Batch, x_t: Tensor, value: Tensor, fraction: Tensor
+    ) -> Tensor:
         """L_hybrid or L_vlb of each sample. (B,)"""
-        if self.spec.variance == "vlb":
-            return self._bound(batch, difference, fraction)
-        return losses + HYBRID * self._bound(batch, difference.detach(), fraction)
+        hybrid = self.spec.variance == "hybrid"
+        bound = self._bound(batch, x_t, value.detach() if hybrid else value, fraction)
+        return losses + HYBRID * bound if hybrid else bound
 
-    def _bound(self, batch: Batch, difference: Tensor, fraction: Tensor) -> Tensor:
-        """T times the term of the bound at t, in bits per dimension; its mean over t is L_vlb − L_T. (B,)
-
-        x_0 − x̂_0 is read from ŷ − y: the two of them differ by little where σ² is small.
-        """
+    def _bound(self, batch: Batch, x_t: Tensor, value: Tensor, fraction: Tensor) -> Tensor:
+        """T times the term of the bound at t, in bits per dimension; its mean over t is L_vlb − L_T. (B,)"""
         index = (batch.t - 1)[:, None, None, None]
-        above = fraction * self._log_range[index]  # ln σ²/β̃_t
-        matching = gaussian_kl_by_ratio(self._matching[index] * difference.square(), above)
-        variance = (self._log_small[index] + above).exp()
-        first = -self._likelihood(batch.x_0, -self._slope[index] * difference, variance)
+        log_variance = fraction * self._log_large[index] + (1 - fraction) * self._log_small[index]
+        variance = log_variance.exp()
+        x0_hat = Prediction(self.spec.predict, value, x_t, self._alpha_bar[index + 1]).x0_hat
+        matching = gaussian_kl(self._gain[index] * (batch.x_0 - x0_hat), self._posterior[index], variance)
+        first = -self._likelihood(batch.x_0, x0_hat, variance)
         nats = torch.where(index == 0, first, matching).flatten(1).mean(1)
         bits: Tensor = nats * (self._steps / math.log(2))
         return bits

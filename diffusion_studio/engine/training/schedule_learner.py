@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.devices import finest
-from diffusion_studio.core.objective.elbo import gaussian_kl, log_mass
+from diffusion_studio.core.objective.elbo import discretised_log_likelihood, gaussian_kl
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
 from diffusion_studio.engine.runs.model_io import tables_of
@@ -155,8 +155,8 @@ class ScheduleLearner:
         if self._of_codes:  # their reconstruction moves the end at t = 1 alone
             return prior
         variance = torch.exp(first)  # (1−ᾱ_1)/ᾱ_1
-        apart = -variance.sqrt() * batch.noise.to(omega.dtype)  # x_0 − x_1/√ᾱ_1
-        return prior - log_mass(x_0, apart, variance).mean()
+        mean = x_0 + variance.sqrt() * batch.noise.to(omega.dtype)
+        return prior - discretised_log_likelihood(x_0, mean, variance).mean()
 
     def state(self) -> dict[str, Tensor]:
         """Everything that continues it exactly."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from diffusion_studio.core.describe import get_value
-from diffusion_studio.core.objective.elbo import log_density, log_mass
+from diffusion_studio.core.objective.elbo import discretised_log_likelihood, log_density
 from diffusion_studio.core.process.schedules import LearnedSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.core.words import tr
@@ -310,7 +310,7 @@ def learner_for(
         chosen = config.diffusion.schedule
         snr = LearnedSNR(tables.steps, -chosen.first, -chosen.last)
         schedule = ScheduleLearner(snr, device, of_codes=bool(config.model.code))
-    likelihood = log_density if config.model.code else log_mass
+    likelihood = log_density if config.model.code else discretised_log_likelihood
     return Learner(
         unet, tables, config.training, classes, device, precision, config.objective, schedule, likelihood
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 import torch
 from torch import Tensor
 
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # pulls singular values towards 1 in few rounds
-_ROUNDS = 5
+_STAGES = (2, 3)  # rounds: five in all
 MOMENTUM = 0.95
 
 
@@ -24,32 +25,40 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 
 def all_orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
-    """The same of many. Each round multiplies X by a polynomial in X Xᵀ from the left, so the product of them
-    is found from X Xᵀ alone, of all matrices with equally many rows at once.
+    """The same of many. Each round multiplies X by a polynomial in X Xᵀ from the left, so what the rounds of
+    a stage make of it is found from X Xᵀ alone, of all matrices with equally many rows at once.
+
+    A singular value s stands in X Xᵀ as s², beside the rounding of 1: after two rounds, which make the small
+    ones twelve times as large, it is formed anew.
     """
     flat = [x.T if x.shape[0] > x.shape[1] else x for x in matrices]  # no more rows than columns
     flat = [x / (x.norm() + 1e-7) for x in flat]
     places: dict[int, list[int]] = defaultdict(list)
     for place, x in enumerate(flat):
         places[len(x)].append(place)
-    for together in places.values():
-        factors = _factors(torch.stack([flat[place] @ flat[place].T for place in together]))
+    for together, rounds in product(places.values(), _STAGES):
+        factors = _factors(torch.stack([flat[place] @ flat[place].T for place in together]), rounds)
         for place, factor in zip(together, factors, strict=True):
             flat[place] = factor @ flat[place]
     return [x.T if len(x) != len(given) else x for x, given in zip(flat, matrices, strict=True)]
 
 
-def _factors(square: Tensor) -> Tensor:
-    """What all rounds together multiply each X by, from its X Xᵀ. (k, m, m)"""
-    a, b, c = _NEWTON_SCHULZ
-    one = torch.eye(square.shape[-1], dtype=square.dtype, device=square.device)
-    factor = one.expand_as(square)
-    for number in range(_ROUNDS):
-        once = torch.baddbmm(square, square, square, beta=b, alpha=c) + a * one
+def _factors(square: Tensor, rounds: int) -> Tensor:
+    """What so many rounds together multiply each X by, from its X Xᵀ. (k, m, m)"""
+    factor = once = _once(square)
+    for _ in range(rounds - 1):
+        square = once @ square @ once
+        once = _once(square)
         factor = once @ factor
-        if number < _ROUNDS - 1:
-            square = once @ square @ once
     return factor
+
+
+def _once(square: Tensor) -> Tensor:
+    """What one round multiplies each X by. (k, m, m)"""
+    a, b, c = _NEWTON_SCHULZ
+    found = torch.baddbmm(square, square, square, beta=b, alpha=c)
+    found.diagonal(dim1=1, dim2=2).add_(a)
+    return found
 
 
 class Muon(torch.optim.Optimizer):

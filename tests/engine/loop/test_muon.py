@@ -36,6 +36,16 @@ def test_that_singular_values_come_near_1_and_directions_stay(shape):
     assert 0.5 < float(inside.diagonal().min()) <= float(inside.diagonal().max()) < 1.3
 
 
+@pytest.mark.parametrize("shape", [(64, 64), (32, 288), (288, 32)])
+def test_that_small_singular_values_are_found_beside_large_ones(shape):
+    """Those of a momentum fall by thousands; squared, in X Xᵀ, they would be lost in rounding."""
+    rough = torch.randn(shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    u, s, v = torch.linalg.svd(rough, full_matrices=False)
+    matrix = (u * torch.arange(1, len(s) + 1) ** -2.0 @ v).float()
+    exact = orthogonal(matrix.double())
+    assert float((orthogonal(matrix) - exact).norm() / exact.norm()) < 5e-5
+
+
 def by_rounds(matrix):
     """As the source writes it: every round multiplies the matrix itself."""
     x = matrix / (matrix.norm() + 1e-7)

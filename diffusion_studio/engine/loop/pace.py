@@ -6,8 +6,10 @@ from diffusion_studio.engine.jobs.events import Progress
 
 SLOWER = 0.5  # share of the best speed so far below which other programs are at work
 CLEARLY = 0.9  # share of another way's time below which a way to compute is clearly faster
+KEPT = 0.98  # share of the speed in parts from which helpers are kept that are tried again
 PATIENCE = 10.0  # seconds of training with nothing beside it until helpers are tried again
 STEPS = 10  # that it takes meanwhile, at least
+BESIDE, FASTER = "beside other programs", "faster so"  # why batches go on in parts
 
 
 class Pace:
@@ -23,11 +25,13 @@ class Pace:
         self._since: tuple[float, int] | None = None  # seconds and steps when the last company was seen
         self._patience = PATIENCE
 
-    def still_helped(self, progress: Progress) -> bool:
-        """Whether helpers, which it has, are worth their while."""
+    def gives_up(self, progress: Progress) -> str:
+        """Why helpers, which it has, are no longer worth their while: BESIDE, FASTER, or ""."""
         rate, self._since = progress.images_per_second, None
         self._best = max(self._best, rate)
-        return rate >= max(SLOWER * self._best, CLEARLY * self._apart)
+        if rate < SLOWER * self._best:
+            return BESIDE
+        return FASTER if rate < KEPT * self._apart else ""
 
     def may_be_helped(self, progress: Progress, size: int, beside: bool) -> bool:
         """Whether helpers, which it has not, are worth a trial.

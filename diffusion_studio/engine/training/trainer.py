@@ -15,7 +15,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.loop import Training, finishing, trained
-from diffusion_studio.engine.loop.pace import Pace
+from diffusion_studio.engine.loop.pace import BESIDE, FASTER, Pace
 from diffusion_studio.engine.loop.run_keeper import RunKeeper, kept_in
 from diffusion_studio.engine.loop.task import Limits
 from diffusion_studio.engine.machine.devices import device_name
@@ -36,6 +36,10 @@ from diffusion_studio.models.company import company
 from diffusion_studio.models.side_by_side import finer, parts_for
 
 TELL_TIMESTEPS_EVERY = 0.25  # seconds
+APART = {
+    BESIDE: tr("Other programs slow this training down: its steps are split into parts."),
+    FASTER: tr("This training is faster with its steps in parts: they are split again."),
+}  # why a training gives its helper threads up
 
 
 def train(session: Session, control: Control) -> Iterator[events.Event]:
@@ -188,11 +192,10 @@ class ImageTask:
         if not session.run.parts_measured or most == 1 or session.learner.ranks.count > 1:
             return
         if session.config.training.parts != most:
-            if not self._pace.still_helped(progress):
-                said = tr("Other programs slow this training down: its steps are split into parts.")
-                yield from self._split(most, "beside other programs", said)
+            if why := self._pace.gives_up(progress):
+                yield from self._split(most, why, APART[why])
         elif self._pace.may_be_helped(progress, self.size, company().is_here()):
-            said = tr("The processors are free again: this training uses all of them for each operation.")
+            said = tr("The processors are free: this training tries all of them for each operation.")
             yield from self._split(self._helped, "with nothing beside", said)
 
     def _split(self, parts: int, why: str, message: str) -> Iterator[events.Event]:

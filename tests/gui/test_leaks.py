@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from statistics import median
 
 import psutil
 import pytest
@@ -101,11 +102,11 @@ def test_that_no_signal_takes_the_name_of_a_method_of_qt(open_app):
 def test_that_a_closed_window_leaves_nothing(qtbot):
     """Nothing of it stays alive, and the next one takes its memory; the first two fill the caches.
 
-    What the system gives comes in jumps, so that one window may seem to take some; what is lost with each
-    window is missing after each.
+    What the system gives comes in jumps, so that one window may seem to take some; what each window loses is
+    missing after most of them.
     """
     taken = []
-    for number in range(4):
+    for number in range(5):
         before = {id(thing) for thing in window_parts()}
         parts = [weakref.ref(thing) for thing in opened_and_closed(qtbot) if id(thing) not in before]
         assert len(parts) > 1000
@@ -113,7 +114,7 @@ def test_that_a_closed_window_leaves_nothing(qtbot):
         assert number < 2 or left == []
         taken.append(psutil.Process().memory_info().rss / 2**20)
     grown = [after - before for before, after in pairwise(taken)]
-    assert min(grown[1:]) < 3, taken  # MB for a window of 16
+    assert median(grown[1:]) < 3, taken  # MB for a window of 16
 
 
 def opened_and_closed(qtbot) -> list[object]:

@@ -9,7 +9,7 @@ CLEARLY = 0.9  # share of another way's time below which a way to compute is cle
 KEPT = 0.98  # share of the speed in parts from which helpers are kept that are tried again
 PATIENCE = 10.0  # seconds of training with nothing beside it until helpers are tried again
 STEPS = 10  # that it takes meanwhile, at least
-BESIDE, FASTER = "beside other programs", "faster so"  # why batches go on in parts
+BESIDE, FASTER = "beside other programs", "faster than with helper threads"  # why batches go on in parts
 
 
 class Pace:

@@ -225,7 +225,7 @@ def test_that_a_training_has_its_helpers_back_once_it_is_alone(
         told = list(train(session, Control()))
     assert [event.parts for event in only(told, PartsChanged)] == expected
     assert Run.open(session.run.path).config.training.parts == expected[-1]
-    again = ["batches in 2 parts, faster so"]
+    again = ["batches in 2 parts, faster than with helper threads"]
     assert parts_noted(session) == ["whole batches, with nothing beside", *again[: len(expected) - 1]]
 
 

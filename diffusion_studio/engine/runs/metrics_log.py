@@ -18,6 +18,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -163,13 +164,35 @@ class MetricsTail:
 
 
 def newest_line(path: Path, kind: str) -> dict[str, Any] | None:
-    """The newest line of a kind, however many came after it; None where there is none to be read."""
-    begin, found = f'{{"kind":"{kind}"'.encode("ascii"), b""
+    """The newest line of a kind since the training was last begun, however many came after it; None where
+    there is none to be read. The file is read from its end, a piece at a time.
+    """
+    wanted, start = (f'\n{{"kind":"{each}"'.encode("ascii") for each in (kind, "start"))
     with contextlib.suppress(OSError), regular(inside(path.parent, path.name), ANY_SIZE).open("rb") as file:
-        for line in file:
-            if line.startswith(begin):
-                found = line
-    return _line(found)
+        for lines in _from_the_end(file):
+            at, begun = lines.rfind(wanted), lines.rfind(start)
+            if at >= 0 and at >= begun:
+                return _line(lines[at + 1 : lines.index(b"\n", at + 1)])
+            if begun >= 0:
+                return None
+    return None
+
+
+def _from_the_end(file: BinaryIO) -> Iterator[bytes]:
+    """Whole lines, the last ones first, with the end of the line before them; one without an end is left out,
+    and so is one that is longer than a piece.
+    """
+    at, cut = file.seek(0, os.SEEK_END), b""
+    while at > 0:
+        begin = max(0, at - _RECENT)
+        file.seek(begin)
+        piece, at = file.read(at - begin) + cut, begin
+        if at == 0:
+            piece = b"\n" + piece
+        first, last = piece.find(b"\n"), piece.rfind(b"\n")
+        if first >= 0:
+            yield piece[first : last + 1]
+        cut = piece[: first + 1] if 0 <= first < _RECENT else b""
 
 
 def _line(text: bytes) -> dict[str, Any] | None:

@@ -183,6 +183,7 @@ class TrainViewModel(TrainingModel):
             forecast=None,
             phase="preparing", run=path, run_steps=config.diffusion.steps, step=0, fraction=0.0,
             detail=tr("Building the network …"), notice=None, saved_step=0, marks=(),
+            device="",
         )  # fmt: skip
         self.following.stop()
         self.record.begin(config)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop import run_keeper
 from diffusion_studio.engine.runs import metrics_log
-from diffusion_studio.engine.runs.metrics_log import MetricsLog, MetricsTail
+from diffusion_studio.engine.runs.metrics_log import MetricsLog, MetricsTail, newest_line
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.trainer import train
@@ -125,6 +127,59 @@ def test_that_of_a_long_file_the_newest_lines_are_read(tmp_path: Path) -> None:
     steps = [line["step"] for line in MetricsTail(path).new()]
     assert 10_000 < len(steps) < 60_000
     assert steps == list(range(60_000 - len(steps), 60_000))
+
+
+def device(step: int) -> bytes:
+    return b'{"kind":"device","step":%d}\n' % step
+
+
+LOSSES = b"".join(b'{"kind":"loss","step":%d,"loss":1}\n' % step for step in range(99))
+START = b'{"kind":"start","step":0}\n'
+
+
+@pytest.mark.parametrize("piece", [40, 64, 99, 1 << 20])
+@pytest.mark.parametrize(
+    ("content", "step"),
+    [
+        (b"", None),
+        (LOSSES, None),
+        (device(1) + LOSSES, 1),
+        (START + device(1) + LOSSES + device(2) + device(3) + LOSSES, 3),
+        (LOSSES + device(1) + b'{"kind":"device","st', 1),
+        (device(1) + b"x" * 999 + b"\n" + LOSSES, 1),
+        (device(1) + START + LOSSES, None),
+        (START + device(1) + LOSSES + START + device(2), 2),
+    ],
+    ids=["empty", "none", "first", "newest", "half a line", "a long line", "of the start before", "begun again"],
+)
+def test_that_the_newest_line_of_a_kind_is_found_from_the_end(
+    content: bytes, step: int | None, piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_log, "_RECENT", piece)
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(content)
+    found = newest_line(path, "device")
+    assert (found if found is None else found["step"]) == step
+
+
+def test_that_no_more_is_read_than_comes_after_the_newest_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    class Counted(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(size)
+            read.append(len(found))
+            return found
+
+    content = LOSSES * 99 + device(1) + LOSSES
+    monkeypatch.setattr(metrics_log, "_RECENT", 1000)
+    monkeypatch.setattr(
+        metrics_log, "regular", lambda *_: SimpleNamespace(open=lambda mode: Counted(content))
+    )
+    assert newest_line(tmp_path / "metrics.jsonl", "device") == {"kind": "device", "step": 1}
+    assert sum(read) < len(LOSSES) + 2000
 
 
 @pytest.mark.parametrize(

@@ -321,6 +321,21 @@ def test_that_a_training_of_ones_own_ends_the_following(qtbot, model, elsewhere,
     qtbot.waitUntil(lambda: not model.state.busy)
 
 
+def test_that_what_computes_elsewhere_is_said_of_that_run_alone(qtbot, model, elsewhere, tmp_path):
+    finish(begin(tmp_path / "runs" / "mine", tiny_config(steps=2)))
+    until(elsewhere, 3)
+    model.show_run(tmp_path / "runs" / "far")
+    qtbot.waitUntil(lambda: model.state.device != "")
+    model.show_run(tmp_path / "runs" / "mine")
+    assert model.state.device == "", "nothing computes it now"
+    model.show_run(tmp_path / "runs" / "far")
+    qtbot.waitUntil(lambda: model.state.device != "")
+    model.start()
+    assert model.state.device == "", "what will compute is not known yet"
+    model.stop()
+    qtbot.waitUntil(lambda: not model.state.busy)
+
+
 def stream_of(lines: list[dict[str, object]], run: Run, step: int) -> list[events.Event]:
     return list(seen.Seen(run, step).told_by(lines))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 PIXELS_AT_ONCE = 64 * 64 * 64  # of pictures that go through the network together
+
+
+def factor_of(widths: Sequence[int]) -> int:
+    """f of an autoencoder of diffusers whose levels are so wide: each but the last halves both sides."""
+    return 1 << len(widths) - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +42,7 @@ class Code:
     @property
     def factor(self) -> int:
         """f: how many pixels, each way, come into one place of the code."""
-        return 1 << len(self.network.config.block_out_channels) - 1
+        return factor_of(self.network.config.block_out_channels)
 
     @property
     def channels(self) -> int:

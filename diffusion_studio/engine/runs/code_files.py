@@ -18,7 +18,7 @@ from diffusion_studio.engine.runs.checkpoints import CheckpointError, checkpoint
 from diffusion_studio.engine.runs.fitness import check_numbers, check_shapes
 from diffusion_studio.engine.runs.network_files import filled, plain, shapes_in
 from diffusion_studio.engine.runs.pipeline_folder import AUTOENCODERS, autoencoder_in, weights_in
-from diffusion_studio.models.code import Code
+from diffusion_studio.models.code import Code, factor_of
 from diffusion_studio.models.unet import quiet_diffusers
 
 if TYPE_CHECKING:
@@ -106,10 +106,10 @@ def factor_in(folder: Path, place: str) -> int:
         CheckpointError: there is no such config.
     """
     config = read_json(folder, f"{place}{CONFIG}")
-    channels = config.get("block_out_channels") if isinstance(config, dict) else None
-    if not isinstance(channels, list) or not channels:
+    widths = config.get("block_out_channels") if isinstance(config, dict) else None
+    if not isinstance(widths, list) or not widths:
         raise CheckpointError(tr("The autoencoder's config is not valid: nothing can be built from it."))
-    return 1 << len(channels) - 1
+    return factor_of(widths)
 
 
 def _planned(config: Any, folder: Path) -> AutoencoderKL:

@@ -277,6 +277,7 @@ def test_that_what_a_code_divides_is_known_from_its_files_alone(zoo, code, tmp_p
     finish(begin(tmp_path / "pixels", tiny_config(zoo, steps=1)))
     places = (code, checkpoint, checkpoint / "vae", tmp_path / "run", eight)
     assert [multiple_of(str(place)) for place in places] == [4, 4, 4, 4, 8]
+    assert [find_code(str(place), torch.device("cpu")).code.factor for place in places] == [4, 4, 4, 4, 8]
     others = ("", str(tmp_path / "nowhere"), str(tmp_path / "pixels"))
     assert [multiple_of(name) for name in others] == [1, 1, 1]
 

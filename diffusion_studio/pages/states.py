@@ -14,7 +14,7 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.states import state_in, write_state
 from diffusion_studio.engine.runs.autoencoder_config import BY_KIND, AutoencoderConfig
-from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.config import PARTS_MEASURED, RunConfig, afresh
 from diffusion_studio.pages.page import Page
 from diffusion_studio.pages.shell import Shell
 from diffusion_studio.viewmodels.autoencoder.model import AutoencoderViewModel
@@ -123,7 +123,9 @@ class States:
         """The parameters of a training: of a state, a preview, or the config.json of a run."""
         kind = state.get("kind", RunConfig.kind)
         try:
-            config = validated(BY_KIND.get(kind, RunConfig), state["config"])
+            config = afresh(
+                validated(BY_KIND.get(kind, RunConfig), state["config"]), state.get(PARTS_MEASURED) is True
+            )
         except (Refused, TypeError):
             return False
         code = isinstance(config, AutoencoderConfig)

@@ -94,6 +94,19 @@ def test_that_a_config_of_a_run_begins_the_same_training(said, run, tmp_path):
     assert _known(tmp_path / "again") == _known(run)
 
 
+def test_that_parts_that_were_measured_for_a_run_are_not_chosen_for_another(said, run, tmp_path):
+    content = json.loads((run / "config.json").read_text())
+    content["config"]["training"]["parts"] = 3
+    file = tmp_path / "config.json"
+    for measured, parts in ((True, 1), (False, 3)):  # a single processor has nothing to measure
+        file.write_text(json.dumps(content | {"parts_measured": measured}))
+        again = tmp_path / str(measured)
+        code, _, errors = said("train", "--config", file, "--run", again, "--steps", "1", "--quiet")
+        assert code == 0, errors
+        found = Run.open(again)
+        assert (found.config.training.parts, found.parts_measured) == (parts, measured)
+
+
 def test_that_options_change_the_config_of_a_file(said, run, pictures, tmp_path):
     options = ["--config", run / "config.json", "--run", tmp_path / "other", "--steps", "2", "--seed", "9"]
     code, _, errors = said("train", pictures, *options, "--set", "training.learning_rate=0.001")

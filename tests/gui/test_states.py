@@ -62,6 +62,12 @@ def test_that_pages_are_saved_and_come_back_from_files_and_pictures(qtbot, open_
     assert studio.training.config == config and app.shell.current_page is studio.train_page
     studio.training.undo()
     assert studio.training.config == before[0]
+    for measured, parts in ((True, 0), (False, 3)):
+        config = with_value(RunConfig(), "training.parts", 3).model_dump(mode="json")
+        file = tmp_path / "config.json"
+        file.write_text(json.dumps({"schema": 1, "config": config, "parts_measured": measured}))
+        studio.open_path(str(file))
+        assert studio.training.config.training.parts == parts, "what nobody chose is measured anew"
 
 
 def test_that_a_state_is_asked_for_by_its_key_and_a_file_without_one_is_refused(qtbot, open_app, tmp_path):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import model_validator
 from torch import Tensor
 
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
-from diffusion_studio.core.describe import Choice, knob
+from diffusion_studio.core.describe import Choice, knob, with_value
 from diffusion_studio.core.objective.losses import AnyLoss, L2Loss
 from diffusion_studio.core.objective.time_density import AnyTimeDensity, UniformDensity
 from diffusion_studio.core.objective.weights import AnyWeight, check_weight, plain_weight
@@ -28,6 +28,9 @@ from diffusion_studio.models.unet import UNetSpec
 
 ReverseVariance = Literal["fixed", "hybrid", "vlb"]
 MOST_PARTS = 64  # of a step
+PARTS_MEASURED = "parts_measured"  # in config.json and in previews, beside the config: nobody chose them
+
+C = TypeVar("C", bound="TrainingConfig")
 
 
 class DiffusionSpec(Choice):
@@ -237,6 +240,12 @@ class TrainingConfig(Choice):
     def completed(cls, written: Any) -> Any:
         """What a file says, with what every training did before it could be chosen."""
         return written
+
+
+def afresh(config: C, parts_measured: bool) -> C:
+    """A config for another run, which measures anew what was measured for this one."""
+    measured = parts_measured and isinstance(config, RunConfig)
+    return with_value(config, "training.parts", 0) if measured else config
 
 
 class RunConfig(TrainingConfig):

@@ -14,7 +14,7 @@ import torch
 from typing_extensions import TypeVar
 
 import diffusion_studio
-from diffusion_studio.core.describe import validated, with_value
+from diffusion_studio.core.describe import validated
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.files.file_cache import FileCache
@@ -29,14 +29,13 @@ from diffusion_studio.engine.runs.checkpoints import (
     list_checkpoints,
     newest_sound,
 )
-from diffusion_studio.engine.runs.config import RunConfig, TrainingConfig
+from diffusion_studio.engine.runs.config import PARTS_MEASURED, RunConfig, TrainingConfig, afresh
 from diffusion_studio.engine.runs.metrics import MetricsReader
 
 SCHEMA = 1
 LOCK = ".lock"
 CONFIG = "config.json"
 METRICS_LOG = "metrics.jsonl"
-PARTS_MEASURED = "parts_measured"  # in config.json, beside the config
 STOP = "stop"  # a file in the folder of a run: whoever trains it should save and end
 PAUSE = "pause"  # the same: it should save and rest until the file is gone; while it rests there is one
 Wish = Literal["stop", "pause", "go on"]
@@ -110,8 +109,8 @@ class Run(Generic[C]):
 
     @property
     def afresh(self) -> C:
-        """Its config for another run, which measures anew what was measured for this one."""
-        return with_value(self.config, "training.parts", 0) if self.parts_measured else self.config
+        """Its config for another run."""
+        return afresh(self.config, self.parts_measured)
 
     def config_json(self) -> bytes:
         """The content of config.json."""
@@ -273,7 +272,7 @@ def size_of(path: Path) -> int:
 
 
 def read_config(path: Path, name: str = CONFIG) -> TrainingConfig:
-    """The config in a run folder, of whatever kind; one without a kind is a diffusion model's.
+    """The config in a run folder, for another run; of any kind, that of a diffusion model where none is said.
 
     Args:
         name: of its file, where a copy of it lies somewhere else.
@@ -281,7 +280,7 @@ def read_config(path: Path, name: str = CONFIG) -> TrainingConfig:
     Raises:
         RunError: it cannot be read, or a newer version wrote it.
     """
-    return _read(path, name)[0]
+    return afresh(*_read(path, name))
 
 
 def _read(path: Path, name: str = CONFIG) -> tuple[TrainingConfig, bool]:

@@ -19,6 +19,7 @@ from diffusion_studio.data.imageset import to_uint8
 from diffusion_studio.engine.files.pictures import save_grid
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.task import Counters
+from diffusion_studio.engine.runs.config import PARTS_MEASURED
 from diffusion_studio.engine.runs.quality import FEWEST, Quality, QualitySpace
 from diffusion_studio.engine.training.events import Preview
 from diffusion_studio.engine.training.session import Session
@@ -126,6 +127,7 @@ class Previewer:
                 "steps": STEPS,
                 "seed": SEED,
                 "config": config,
+                PARTS_MEASURED: self._session.run.parts_measured,
             },
         )
         return path

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Signal
 from diffusion_studio.core.describe import with_value
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs import events
-from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.config import RunConfig, afresh
 from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.runs.run import Run, RunError, is_run
 from diffusion_studio.engine.training.codes import multiple_of
@@ -171,7 +171,8 @@ class TrainViewModel(TrainingModel):
 
     def _resume(self, run: Run, config: RunConfig) -> None:
         if not self.training.busy:
-            self._set_config(config)
+            measured = run.parts_measured and config.training.parts == run.config.training.parts
+            self._set_config(afresh(config, measured))
             self._show_new(run.path, config)
             self._show_record(run)  # before the training writes more
             self.training.go_on(run.path, config)

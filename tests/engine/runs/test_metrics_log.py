@@ -150,7 +150,7 @@ START = b'{"kind":"start","step":0}\n'
         (device(1) + START + LOSSES, None),
         (START + device(1) + LOSSES + START + device(2), 2),
     ],
-    ids=["empty", "none", "first", "newest", "half a line", "a long line", "of the start before", "begun again"],
+    ids=["empty", "none", "first", "newest", "half a line", "a long line", "before", "begun again"],
 )
 def test_that_the_newest_line_of_a_kind_is_found_from_the_end(
     content: bytes, step: int | None, piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

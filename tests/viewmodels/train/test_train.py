@@ -408,6 +408,19 @@ def test_that_too_little_memory_offers_more_parts_first_and_goes_on_with_them(
     assert [config.training.batch_size for config in script.configs] == [16, 16]
 
 
+def test_that_the_parts_of_a_run_are_its_own_where_nobody_chose_them(make, wait, script, tmp_path):
+    """The next new run, which begins with what the page shows, measures them anew."""
+    path, model = tmp_path / "runs" / "mine", make()
+    finish(begin(path, tiny_config(steps=2, parts=2)))
+    for measured, shown in ((False, 2), (True, 0)):
+        replace(Run.open(path), parts_measured=measured).write_config()
+        model.resume_run(path)
+        assert model.config.training.parts == shown
+        model.stop()
+        wait(model)
+    assert [config.training.parts for config in script.configs] == [2, 2]
+
+
 def test_that_other_failures_offer_nothing(make, tell):
     model = make()
     model.start()

@@ -15,7 +15,9 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer
 from shiboken6 import isValid
 
-GRACE = 60.0  # seconds in which threads that were told to end may end, on a machine that may be busy
+from support.patience import PATIENCE
+
+GRACE = PATIENCE  # for threads that were told to end: they may import a library meanwhile
 
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -126,7 +126,9 @@ class _Trying:
         self._timed, self._until = timed, _now() + within
         self._free = free_memory(device)
         self._each = 0.0  # bytes that an image took in the newest step, where the device counts them
+        self._heed()
         self._learner = learner = learner_for(config, images, device, examples.shape)
+        self._heed()  # the first network of a process imports a library
         self._source = BatchSource(
             images, learner.tables.steps, learner.classes, 0.0, False, config.seed, device, examples=examples
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -242,6 +243,25 @@ def test_that_its_memory_is_what_a_step_keeps(pictures: Path, tmp_path: Path) ->
     batch = session.batches.batch(0, 0, 64)
     session.learner.network.predict(batch.x_0, batch.t, batch.labels)
     assert sum(inputs) * 4 < kept < 8 * sum(inputs) * 4
+
+
+@pytest.mark.parametrize("built", [0, 1])
+def test_that_a_trial_that_is_given_up_goes_no_further_than_what_it_is_at(
+    built: int, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first network imports a library, which takes seconds, or minutes of a machine that is busy."""
+    build, networks = trial.learner_for, []
+
+    def learner_for(*of: Any) -> Learner:
+        networks.append(build(*of))
+        return networks[-1]
+
+    monkeypatch.setattr(trial, "learner_for", learner_for)
+    monkeypatch.delattr(trial, "_kept_by_a_step")
+    config = tiny_config(pictures)
+    with pytest.raises(Cancelled):
+        tried(config, load(config.data, cache_dir()), CPU, lambda: len(networks) == built)
+    assert len(networks) == built
 
 
 def test_that_a_trial_can_be_given_up(pictures: Path) -> None:

@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import select
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,11 +32,15 @@ class Lasting:
     A terminal that was closed or a pipe whose other end has ended; `gone` says that it was found so. It is
     not where there was none from the beginning (`>&-`): then nobody is waited for. A terminal that takes
     nothing now, held by Ctrl+S or behind a connection that hangs, loses what it has no room for, and so does
-    a file on a full disk: what is worked on does not wait for it.
+    a file on a full disk: what is worked on does not wait for it. Neither does it for a pipe that nobody
+    empties (`2>&1 | less`), where that is said.
+
+    Args:
+        waits: for a pipe; what goes through it is for a program, which must have each line.
     """
 
-    def __init__(self, name: Literal["stdout", "stderr"]) -> None:
-        self._name = name
+    def __init__(self, name: Literal["stdout", "stderr"], waits: bool = True) -> None:
+        self._name, self._waits = name, waits
         self.gone = False
         self._terminals: dict[str, int] = {}  # opened here, by their names: writing to them never waits
         self._is_stuck = False
@@ -53,7 +58,7 @@ class Lasting:
 
     def write(self, text: str) -> int:
         with self._losing_nothing_else():
-            if self._stream is not None and not self._to_terminal(text):
+            if self._stream is not None and not self._to_terminal(text) and not self._to_pipe(text):
                 self._stream.write(text)
         return len(text)
 
@@ -73,10 +78,29 @@ class Lasting:
                 rest = rest[os.write(terminal, rest) :]
                 self._is_stuck = False
             except BlockingIOError:
-                waits = 0.0 if self._is_stuck else PATIENCE
-                self._is_stuck = not select.select([], [terminal], [], waits)[1]
-                if self._is_stuck:
+                if not self._has_room(terminal):
                     break
+        return True
+
+    def _has_room(self, there: int) -> bool:
+        """Whether something takes more now, or soon if it did until now."""
+        waits = 0.0 if self._is_stuck else PATIENCE
+        self._is_stuck = not select.select([], [there], [], waits)[1]
+        return not self._is_stuck
+
+    def _to_pipe(self, text: str) -> bool:
+        """Whether it is a pipe that is not waited for, which has what it had room for."""
+        if self.gone or self._waits or os.name == "nt":
+            return False
+        try:
+            pipe = self._stream.fileno()
+            if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+                return False
+        except OSError:
+            return False
+        rest = text.encode(self._stream.encoding, self._stream.errors)
+        while rest and self._has_room(pipe):
+            rest = rest[os.write(pipe, rest[: select.PIPE_BUF]) :]  # so much never waits then
         return True
 
     def flush(self) -> None:
@@ -108,7 +132,7 @@ class Lasting:
 
 
 output = Lasting("stdout")
-_stderr = Lasting("stderr")
+_stderr = Lasting("stderr", waits=False)
 errors = Console(
     file=cast("IO[str]", _stderr), highlight=False, soft_wrap=True, markup=False, emoji=False
 )  # fmt: skip

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from diffusion_studio.cli import sentences
 from diffusion_studio.cli.sets import note_size
 from diffusion_studio.core.describe import knobs
 from diffusion_studio.data.load import load
@@ -228,9 +230,10 @@ def test_that_a_training_goes_on_where_what_it_says_has_no_room(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="terminals of POSIX")
-def test_that_a_training_does_not_wait_for_a_terminal_that_takes_nothing(tmp_path):
-    """As after Ctrl+S: nobody reads, and the system keeps no more than a few lines."""
-    ours, theirs = os.openpty()
+@pytest.mark.parametrize("reader", ["pipe", "terminal"])
+def test_that_a_training_does_not_wait_for_who_takes_nothing(tmp_path, reader):
+    """As after Ctrl+S, or in `less`: nobody reads, and the system keeps no more than a few lines."""
+    ours, theirs = os.pipe() if reader == "pipe" else os.openpty()
     os.set_blocking(theirs, False)
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -238,9 +241,30 @@ def test_that_a_training_does_not_wait_for_a_terminal_that_takes_nothing(tmp_pat
     os.set_blocking(theirs, True)
     done = subprocess.run(
         without_qt("train", "digits", "--run", tmp_path / "run", "--steps", "5", *SETS),
-        env=os.environ | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL, stderr=theirs,
+        stdout=theirs if reader == "terminal" else subprocess.DEVNULL,
     )  # fmt: skip
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 0
     assert Run.open(tmp_path / "run").step == 5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_that_a_program_that_reads_slowly_has_each_line_and_a_person_whole_ones(monkeypatch):
+    (from_out, to_out), (from_err, to_err) = os.pipe(), os.pipe()
+    lines = [f"{number} {'.' * 99}" for number in range(4000)]
+    with os.fdopen(to_out, "w") as out, os.fdopen(to_err, "w") as err, monkeypatch.context() as streams:
+        streams.setattr("sys.stdout", out)
+        streams.setattr("sys.stderr", err)
+        streams.setattr(sentences, "PATIENCE", 0.0)
+        for line in lines:
+            sentences.note(line)
+        telling = threading.Thread(target=lambda: [sentences.tell(line) for line in lines])
+        telling.start()
+        with os.fdopen(from_out) as reader:
+            assert [next(reader).rstrip("\n") for _ in lines] == lines
+        telling.join()
+    with os.fdopen(from_err) as reader:
+        seen = reader.read().splitlines()
+    assert seen == lines[: len(seen)] and 0 < len(seen) < len(lines)

@@ -17,7 +17,7 @@ from diffusion_studio.engine.machine.remote import Remote
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.trial import Trial
-from diffusion_studio.pages.train.expected import ExpectedRow
+from diffusion_studio.pages.train.expected import NARROWEST, ExpectedRow
 from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.train import training as module
 from diffusion_studio.viewmodels.train.outlook import TRYING
@@ -312,6 +312,24 @@ def test_that_the_place_of_what_to_expect_says_that_it_is_being_found_out(qtbot)
     assert row.text == FIRST_STEPS
     row.show_state(replace(state, instead=""))
     assert row.isHidden()
+
+
+@pytest.mark.parametrize(("width", "beside"), [(480, False), (900, True)])
+def test_that_what_to_expect_is_no_narrow_column_beside_its_buttons(qtbot, width, beside):
+    row = ExpectedRow()
+    qtbot.addWidget(row)
+    found = Forecast(0, 0.0, 0.46, 130, 60.0, 64, 3)
+    trial = Trial(found, weights=2_422_963, memory=4 * 10**8, free=10**10)
+    row.show_state(TrainState(tiny_config(steps=0, seconds=60.0), "", trial=trial))
+    row.resize(width, row.heightForWidth(width))
+    row.show()
+    sentence, ways = row.findChild(QLabel).geometry(), row.longer.parentWidget().geometry()
+    assert sentence.width() >= NARROWEST
+    assert sentence.width() >= row.contentsRect().width() - (ways.width() + 8 if beside else 0)
+    assert row.longer.y() == row.smaller.y()
+    assert not sentence.intersects(ways)
+    assert (ways.top() < sentence.bottom()) == beside
+    assert max(sentence.bottom(), ways.bottom()) < row.height()
 
 
 def test_that_only_what_helps_is_offered(qtbot):

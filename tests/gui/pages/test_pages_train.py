@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -18,9 +19,11 @@ from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.pages.train.expected import NARROWEST, ExpectedRow
+from diffusion_studio.pages.train.images_view import ImagesView
 from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.train import training as module
 from diffusion_studio.viewmodels.train.outlook import TRYING
+from diffusion_studio.viewmodels.train.overview import Overview
 from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.train.state import FIRST_STEPS, TrainState
 from support.tiny import begin, finish, tiny_config, write_pictures
@@ -278,6 +281,20 @@ def test_that_only_a_folder_that_could_be_opened_is_remembered_and_offered(qtbot
     assert page.model.config.data.source == str(folder)
     digits.trigger()
     assert page.model.config.data.source == "digits"
+
+
+def test_that_pictures_of_every_class_are_seen_in_little_room(qtbot):
+    view = ImagesView()
+    qtbot.addWidget(view)
+    names = tuple(name for name in ("ape", "bee", "cat", "dog", "eel") for _ in range(12))
+    found = Overview("zoo", np.zeros((60, 8, 8, 1), np.uint8), names, (), (), ())
+    view.show_state(None, TrainState(tiny_config(), "", overview=found))
+    view.resize(600, 300)
+    view.show()
+    shown = view.pictures.captions
+    assert len(shown) == view.pictures.count < 60
+    assert set(shown) == set(names)
+    assert list(shown) == sorted(shown)
 
 
 def test_that_samples_are_announced_only_while_something_trains(qtbot):

@@ -8,8 +8,9 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import count, pairwise, repeat
 from statistics import median
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -33,6 +34,16 @@ def complaint(monkeypatch: pytest.MonkeyPatch, part: str) -> Iterator[None]:
         yield
         with pytest.raises(pytest.fail.Exception, match=part):
             next(watch, None)
+
+
+def test_that_a_thread_that_is_waited_for_has_its_turns(monkeypatch):
+    """It may be in the middle of Python's work; the collector lets nobody else do any."""
+    now, collected, looks = count(0, 0.01), [], repeat(["running"], 150)
+    with monkeypatch.context() as patch:
+        patch.setattr(leaks, "time", SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _: None))
+        patch.setattr(leaks, "gc", SimpleNamespace(collect=lambda: collected.append(1)))
+        assert leaks._after_grace(lambda: next(looks, [])) == []
+    assert 1 < len(collected) < 10
 
 
 def test_that_a_running_python_thread_is_found(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import tempfile
 import threading
 import time
@@ -18,6 +19,7 @@ from shiboken6 import isValid
 from support.patience import PATIENCE
 
 GRACE = PATIENCE  # for threads that were told to end: they may import a library meanwhile
+COLLECTED_EVERY = 1.0  # seconds in which they have Python to themselves
 
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -78,10 +80,12 @@ def _temporary_folders() -> set[Path]:
 
 def _after_grace(look: Callable[[], list[str]]) -> list[str]:
     """What `look` still finds after deferred deletions are done and `GRACE` has passed."""
-    deadline = time.monotonic() + GRACE
+    deadline, collected = time.monotonic() + GRACE, -math.inf
     _settle()
     while (left := look()) and time.monotonic() < deadline:
-        gc.collect()  # only now: with torch loaded it takes a tenth of a second
+        if time.monotonic() - collected >= COLLECTED_EVERY:
+            gc.collect()  # only now: with torch loaded it takes a tenth of a second
+            collected = time.monotonic()
         time.sleep(0.02)
         _settle()
     return left

@@ -38,7 +38,11 @@ if reached.returncode:
     sys.exit(reached.returncode)
 patterns = [word.removeprefix("--exclude=") for word in sys.argv if word.startswith("--exclude=")]
 left_out = lambda folder, names: {name for name in names if any(fnmatch.fnmatch(name, p) for p in patterns)}
-shutil.copytree(reached.stdout.rstrip("\\n"), target, ignore=left_out, dirs_exist_ok=True)
+def whole(source, target):  # whoever reads meanwhile reads the one before
+    shutil.copy2(source, target + ".draft")
+    os.replace(target + ".draft", target)
+there = reached.stdout.rstrip("\\n")
+shutil.copytree(there, target, ignore=left_out, copy_function=whole, dirs_exist_ok=True)
 """
 FLOCK = """
 import fcntl, sys

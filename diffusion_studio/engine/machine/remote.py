@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr
@@ -91,6 +91,12 @@ class Remote:
     def name(self) -> str:
         """Of the folder."""
         return self.path.rpartition("/")[2]
+
+    @property
+    def address(self) -> str:
+        """What `at` makes it of."""
+        port, home = f":{self.port}" if self.port else "", "" if self.path.startswith("/") else "/~/"
+        return f"ssh://{self.host}{port}{home}{quote(self.path)}"
 
     def do(self, command: str, cancelled: Stop = never) -> None:
         """Runs a command of the shell there, in the folder.

@@ -35,6 +35,7 @@ ERRORS_EVERY = 20.0  # seconds between two lines with all errors by t, which are
 END = "end"  # the kind of the last line of a training that was not killed
 _TAIL = 1 << 16  # bytes at the end in which the last line is looked for
 _RECENT = 1 << 20  # bytes at the end that are read first
+_FIRST = 128  # bytes at the beginning, with the time at which the run was begun
 _MOST_STEPS = 1 << 53  # and then some: a number of any size is JSON
 
 
@@ -145,13 +146,17 @@ class MetricsTail:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._at = -1  # where to read on; −1: nothing was read yet
-        self._rest = b""
+        self._rest = self._begins = b""
+        self.is_other = False  # whether the file of another run has come into its place
 
     def new(self) -> list[dict[str, Any]]:
         """The lines since the last time; none, where the file cannot be read now."""
         try:
             with regular(inside(self._path.parent, self._path.name), ANY_SIZE).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
+                begins = file.read(_FIRST)
+                self.is_other |= not are_of_one_run(self._begins, begins)
+                self._begins = begins
                 if self._at < 0 or size < self._at:
                     self._at, self._rest = max(0, size - _RECENT), b""
                 file.seek(self._at)
@@ -161,6 +166,18 @@ class MetricsTail:
         self._at = size
         *whole, self._rest = found.split(b"\n")
         return [line for line in map(_line, whole) if line is not None]
+
+
+def beginning(path: Path) -> bytes:
+    """How a file begins, which says when; nothing where it cannot be read."""
+    with contextlib.suppress(OSError), regular(inside(path.parent, path.name), ANY_SIZE).open("rb") as file:
+        return file.read(_FIRST)
+    return b""
+
+
+def are_of_one_run(before: bytes, after: bytes) -> bool:
+    """Whether a file that began like this, as far as it went then, may be the one that begins like that."""
+    return before[: len(after)] == after[: len(before)]
 
 
 def newest_line(path: Path, kind: str) -> dict[str, Any] | None:

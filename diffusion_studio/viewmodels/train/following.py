@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from PySide6.QtCore import QObject, Signal
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import tr, trc
 from diffusion_studio.data.errors import Cancelled
-from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.locks import is_held
@@ -37,6 +35,7 @@ from diffusion_studio.engine.runs.run import (
     lock_of,
 )
 from diffusion_studio.viewmodels.job import Post, Slot
+from diffusion_studio.viewmodels.mirrors import mirror, mirrored_at
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.seen import Line, Seen, since_start
 
@@ -50,10 +49,6 @@ WISHES: dict[Wish, str] = {
 QUIET = 20  # looks without anything new, after which it is asked whether it is trained at all
 EVERY_THERE = 3.0  # the same on another machine
 LONGER = 60.0  # seconds more for a run whose limit of time was reached
-LEFT_OUT = (
-    "checkpoints", "classifier", "tensorboard", "code", "metrics.sqlite*", LOCK, PAUSE, STOP,
-)  # fmt: skip
-"""Of a mirror."""
 WISHES_THERE: dict[Wish, Doing] = {
     "stop": lambda there, stop: there.touch(STOP, stop),
     "pause": lambda there, stop: there.touch(PAUSE, stop),
@@ -93,10 +88,18 @@ class Silent(events.Event):
 
 
 @dataclass(frozen=True)
+class Replaced(events.Event):
+    """Another run lies where the one lay that was followed."""
+
+    run: Path
+
+
+@dataclass(frozen=True)
 class Arrived(events.Event):
     """A run on another machine is mirrored here."""
 
     run: Path
+    host: str
 
 
 class Following(QObject):
@@ -116,13 +119,12 @@ class Following(QObject):
         self._asking = Slot(self)
         self._asking.told.connect(self._on_answer)
         self._run: Path | None = None
-        self._mirrors: dict[Path, Remote] = {}
         self.rests = False  # whether the other process is paused, as far as it said
 
     def look(self, run: Run, step: int) -> None:
         """Follows a run, whose losses are known up to `step`, while another process trains it."""
 
-        remote = self._mirrors.get(run.path)
+        remote = self.remote(run.path)
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
             yield from (Followed(event) for event in followed(run, step, control, remote))
@@ -137,12 +139,9 @@ class Following(QObject):
         except Refused as error:
             self.said.emit(Notice("warning", str(error)))
             return
-        place = mirror_of(remote)
-        self._mirrors[place] = remote
 
         def stream(control: Control, post: Post) -> Iterator[events.Event]:
-            remote.mirror(place, LEFT_OUT, lambda: control.stopped)
-            yield Arrived(place)
+            yield Arrived(mirror(remote, lambda: control.stopped), remote.host)
 
         self.said.emit(Notice("info", tr("Asking {host} for {name} …", host=remote.host, name=remote.name)))
         self._asking.start(stream)
@@ -153,7 +152,7 @@ class Following(QObject):
 
     def remote(self, run: Path | None) -> Remote | None:
         """Where a run lies of which this is the mirror; None for one that is here."""
-        return None if run is None else self._mirrors.get(run)
+        return None if run is None else mirrored_at(run)
 
     @property
     def run(self) -> Path | None:
@@ -184,7 +183,9 @@ class Following(QObject):
 
     def begin_there(self, run: Path) -> None:
         """Lets the training of a run on another machine go on there."""
-        remote = self._mirrors[run]
+        remote = self.remote(run)
+        if remote is None:
+            return
         try:
             opened = Run.open(run)
         except RunError as error:
@@ -210,8 +211,7 @@ class Following(QObject):
 
     def _on_answer(self, event: events.Event) -> None:
         match event:
-            case Arrived(run=run):
-                host = self._mirrors[run].host
+            case Arrived(run=run, host=host):
                 self.said.emit(Notice("info", tr("{name} on {host} is followed.", name=run.name, host=host)))
                 self.arrived.emit(run)
             case events.Finished(outcome="failed", message=message):
@@ -228,12 +228,12 @@ class Following(QObject):
             if isinstance(event.event, (events.Paused, events.Resumed)):
                 self.rests = isinstance(event.event, events.Paused)
             self.told.emit(event)
+            if isinstance(event.event, Replaced):
+                self._show_other(event.event.run)
 
-
-def mirror_of(remote: Remote) -> Path:
-    """Where a run on another machine is mirrored to."""
-    key = hashlib.sha256(repr((remote.host, remote.port, remote.path)).encode()).hexdigest()[:12]
-    return cache_dir() / "mirrors" / key / remote.name
+    def _show_other(self, run: Path) -> None:
+        self.arrived.emit(run)
+        self.said.emit(Notice("info", tr("Another run lies in {folder} now; it is shown.", folder=run)))
 
 
 def further(config: RunConfig, told: list[Line]) -> list[str]:
@@ -281,12 +281,15 @@ def followed(run: Run, step: int, control: Control, remote: Remote | None = None
             if remote is None and not (gone and _is_read_only(run.path)):
                 return
         control.rest(EVERY if remote is None else EVERY_THERE)
-        before, apart = apart, _apart(run.path) if remote is None else _mirrored(remote, run.path, control)
+        before, apart = apart, _apart(run.path) if remote is None else _mirrored(remote, control)
         if apart and apart != before:
             yield events.Warned(tr("{problem} It is tried again.", problem=apart), seen.step)
         elif before and not apart:
             yield Reached(_reached(run.path, remote))
         lines = tail.new()
+        if tail.is_other:
+            yield Replaced(run.path)
+            return
 
 
 def _finished(lines: list[Line], step: int) -> events.Finished:
@@ -312,10 +315,10 @@ def _reached(folder: Path, remote: Remote | None) -> str:
     return tr("{host} is reached again.", host=remote.host)
 
 
-def _mirrored(remote: Remote, to: Path, control: Control) -> str:
+def _mirrored(remote: Remote, control: Control) -> str:
     """Brings a mirror up to date; why that was not possible, as a sentence, or ""."""
     try:
-        remote.mirror(to, LEFT_OUT, lambda: control.stopped)
+        mirror(remote, lambda: control.stopped)
     except Cancelled:
         return ""
     except Refused as error:

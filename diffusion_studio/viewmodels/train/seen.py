@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,14 @@ from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.files.pictures import read_grid
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.runs.checkpoints import checkpoint_step, list_checkpoints
+from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.runs.run import Run
-from diffusion_studio.engine.training.events import ObjectiveChanged, Preview, TimestepErrors
+from diffusion_studio.engine.training.events import (
+    ObjectiveChanged,
+    Preview,
+    PreviewMeasured,
+    TimestepErrors,
+)
 
 Line = dict[str, Any]
 COLUMNS = ("t", "error", "spread", "count", "weight", "density", "share", "log_snr")
@@ -80,6 +86,8 @@ class Seen:
             case "errors" if line["step"] > self._measured:
                 self._measured = line["step"]
                 return _errors(line)
+            case "quality":
+                return _measured(line)
             case "paused":
                 return events.Paused(line["step"], str(line.get("message", "")))
             case "resumed":
@@ -109,6 +117,16 @@ class Seen:
         except (OSError, Refused):  # half copied; the next one comes
             return
         yield Preview(int(number), images, (), path)
+
+
+def _measured(line: Line) -> PreviewMeasured | None:
+    """How good the samples of a step are; None, where some of it is no number."""
+    values = {field.name: line[field.name] for field in fields(Quality) if field.name in line}
+    if not all(isinstance(value, int | float) for value in values.values()):
+        return None
+    with contextlib.suppress(TypeError):  # there are too few of them
+        return PreviewMeasured(line["step"], Quality(**values))
+    return None
 
 
 def _errors(line: Line) -> TimestepErrors | None:

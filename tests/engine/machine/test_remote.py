@@ -45,7 +45,7 @@ def there(tmp_path) -> Remote:
 )
 def test_that_an_address_is_host_port_and_path(address: str, expected: Remote) -> None:
     found = Remote.at(address)
-    assert found == expected
+    assert found == expected == Remote.at(found.address)
     assert found.name == expected.path.rpartition("/")[2]
 
 

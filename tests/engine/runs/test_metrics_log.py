@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -118,7 +119,21 @@ def test_that_what_is_appended_is_read_once_and_whole(tmp_path: Path) -> None:
     assert tail.new() == [{"kind": "loss", "step": 1, "loss": 0.5}]
     assert tail.new() == []
     path.write_bytes(b'{"kind": "start", "step": 7}\n')
-    assert tail.new() == [{"kind": "start", "step": 7}], "another file in its place"
+    assert not tail.is_other
+    path.write_bytes(b'{"kind": "start", "step": 7}\n')
+    assert tail.new() == [{"kind": "start", "step": 7}]
+    assert tail.is_other, "another file in its place"
+
+
+@pytest.mark.parametrize("size", [0, 9, 40, 64])
+def test_that_a_file_that_has_lost_its_end_is_the_same(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"kind": "start", "step": 7}\n{"kind": "loss", "step": 8, "loss": 1}\n')
+    tail = MetricsTail(path)
+    tail.new()
+    os.truncate(path, size)
+    tail.new()
+    assert not tail.is_other
 
 
 def test_that_of_a_long_file_the_newest_lines_are_read(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.machine.remote import Remote
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.metrics_log import MetricsLog
+from diffusion_studio.engine.runs.quality import Quality
 from diffusion_studio.engine.runs.run import Run, ask
-from diffusion_studio.engine.training.events import TimestepErrors
+from diffusion_studio.engine.training.events import PreviewMeasured, TimestepErrors
 from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.viewmodels.train import following, seen
@@ -182,6 +184,62 @@ def test_that_a_folder_that_is_away_for_a_while_is_followed_on(qtbot, model, els
     assert [*elsewhere][-1].step == 12
     qtbot.waitUntil(lambda: "step 12 · its training has ended" in model.state.detail)
     assert model.record.losses.steps.tolist() == list(range(1, 13))
+
+
+def lain_in_the_place_of(path: Path, steps: int) -> None:
+    """The run is deleted, and another one is trained in its place at once."""
+    other = path.with_name("other")
+    finish(begin(other, tiny_config(steps=steps, preview_count=4)))
+    path.rename(path.with_name("deleted"))
+    other.rename(path)
+
+
+def test_that_another_run_in_the_place_of_a_followed_one_is_shown_as_it_is(qtbot, model, elsewhere, tmp_path):
+    path = tmp_path / "runs" / "far"
+    until(elsewhere, 6)
+    model.show_run(path)
+    qtbot.waitUntil(lambda: model.record.last_step >= 6)
+    lain_in_the_place_of(path, 2)
+    qtbot.waitUntil(lambda: f"Another run lies in {path} now" in notice_of(model))
+    assert model.record.losses.steps.tolist() == [1, 2]
+    assert model.state.saved_step == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are scripts of a shell")
+def test_that_of_another_run_on_another_machine_nothing_is_left_in_the_mirror(
+    qtbot, model, elsewhere, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(following, "EVERY_THERE", 0.01)
+    Machine(tmp_path / "bin", monkeypatch)
+    there = tmp_path / "runs" / "far"
+    for _ in elsewhere:
+        pass
+    model.following.look_at(f"ssh://server{there}")
+    qtbot.waitUntil(lambda: model.record.last_step == 12)
+    assert len(model.record.previews)
+    mirror = model.state.run
+    lain_in_the_place_of(there, 2)
+    qtbot.waitUntil(lambda: f"Another run lies in {mirror} now" in notice_of(model))
+    qtbot.waitUntil(lambda: model.record.last_step == 2)
+    assert [path.name for path in (mirror / "samples").iterdir()] == ["step-00000002.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are scripts of a shell")
+def test_that_the_next_window_follows_a_mirror_on(qtbot, model, elsewhere, tmp_path, monkeypatch):
+    monkeypatch.setattr(following, "EVERY_THERE", 0.01)
+    Machine(tmp_path / "bin", monkeypatch)
+    there = tmp_path / "runs" / "far"
+    until(elsewhere, 3)
+    model.following.look_at(f"ssh://server{there}")
+    qtbot.waitUntil(lambda: model.record.last_step >= 3)
+    model.following.stop()
+    qtbot.waitUntil(lambda: model.following.run is None)
+    until(elsewhere, 6)
+    later = TrainViewModel(tmp_path / "runs", device="cpu")
+    later.show_run(model.state.run)
+    assert later.following.remote(later.state.run) == Remote("server", 0, str(there))
+    qtbot.waitUntil(lambda: later.record.last_step >= 6)
+    later.shutdown()
 
 
 def test_that_a_process_that_was_killed_is_not_said_to_train(qtbot, model, elsewhere, tmp_path, monkeypatch):
@@ -385,6 +443,13 @@ def test_that_errors_of_another_form_are_passed_over(odd, run):
     assert np.isnan(found.error[0])
     told = stream_of([loss(9), {"kind": "errors", "step": 7, **whole}], run, 1)
     assert [type(event).__name__ for event in told] == ["Progress", "TimestepErrors"], "older than the loss"
+
+
+def test_that_it_is_told_how_good_samples_are(run):
+    numbers = dict.fromkeys((field.name for field in fields(Quality)), 0.5) | {"count": 64}
+    lines = [{"kind": "quality", "step": 9, **numbers}, {"kind": "quality", "step": 9, "count": 64}]
+    lines.append({"kind": "quality", "step": 9, **numbers, "frechet": "far"})
+    assert stream_of(lines, run, 1) == [PreviewMeasured(9, Quality(**numbers))]
 
 
 def test_that_a_folder_that_says_nothing_of_its_holder_is_followed(run, monkeypatch):

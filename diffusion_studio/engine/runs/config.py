@@ -213,7 +213,8 @@ class TrainingSpec(Choice):
     )  # fmt: skip
     preview_share: float = knob(
         0.02, title=tr("preview time"), ge=0, le=0.5, advanced=True,
-        help=tr("Largest share of the training time that previews may take."),
+        help=tr("Largest share of the training time that previews may take. Where a sample takes long, the "
+             "first previews draw fewer, at least four, so that the next one comes sooner."),
     )  # fmt: skip
 
 

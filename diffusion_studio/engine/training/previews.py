@@ -28,10 +28,13 @@ STEPS = 20
 SEED = 0
 AT_ONCE = 1 << 21  # numbers of the samples that are drawn together
 FIRST_AFTER = 2.0  # seconds of training
+FEW = 4  # samples of an early preview where each takes long
+SOON = 20.0  # seconds of training until the next preview, where so few make that possible
+ASKED = 1 / 3  # of the time in which a picture is trained on goes into asking the network
 
 
 class Previewer:
-    """Draws previews seldom enough to stay within their share of the time."""
+    """Draws previews seldom enough to stay within their share of the time, and small enough to be soon."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -54,12 +57,31 @@ class Previewer:
         Raises:
             OSError: it could not be saved.
         """
+        return self._drawn(counters, control, self.affordable(counters))
+
+    def draw_all(self, counters: Counters, control: Control) -> Preview | None:
+        """As `draw`, of as many samples as are asked for, whatever time that takes."""
+        return self._drawn(counters, control, self._spec.preview_count)
+
+    def affordable(self, counters: Counters) -> int:
+        """How many samples the next preview has: all of them where the one after it then comes soon, or
+        after a third of the time trained so far; fewer at first where a sample takes longer, at least four.
+        """
+        spec, steps = self._spec, min(STEPS, self._session.learner.tables.steps)
+        cost = ASKED * steps * counters.seconds / max(counters.position, 1)  # seconds of one sample
+        count, most = spec.preview_count, max(SOON, counters.seconds / 3) * spec.preview_share
+        while count > FEW and count * cost > most:
+            count = max(FEW, count // 2)
+        return count
+
+    def _drawn(self, counters: Counters, control: Control, count: int) -> Preview | None:
         self._began = time.perf_counter()
-        labels = self._labels()
+        labels = self._labels(count)
         images = self._sample(labels, control)
         if images is None:
             return None
-        self._drawn_step = counters.step
+        if count == self._spec.preview_count:
+            self._drawn_step = counters.step
         classes = self._session.images.class_names
         names = tuple(classes[k] if k >= 0 else "" for k in labels)
         try:
@@ -84,9 +106,9 @@ class Previewer:
         self._rest(counters)
         return quality
 
-    def _labels(self) -> NDArray[np.int64]:
+    def _labels(self, count: int) -> NDArray[np.int64]:
         """Every class in turn. (n,)"""
-        count, classes = self._spec.preview_count, self._session.learner.classes
+        classes = self._session.learner.classes
         return np.arange(count) % classes if classes else np.full(count, NO_LABEL)
 
     @property
@@ -96,10 +118,10 @@ class Previewer:
 
     def _sample(self, labels: NDArray[np.int64], control: Control) -> NDArray[np.uint8] | None:
         learner, examples = self._session.learner, self._session.batches.examples
-        shape = (len(labels), *examples.shape)
+        shape = (self._spec.preview_count, *examples.shape)  # so that each sample keeps its noise
         noise = CounterNoise(SEED, learner.device)
         times = TrailingSpacing().times(learner.tables, min(STEPS, learner.tables.steps))
-        start = noise.start(shape).contiguous(memory_format=learner.memory_format)
+        start = noise.start(shape)[: len(labels)].contiguous(memory_format=learner.memory_format)
         asked, at_once = torch.from_numpy(labels).to(learner.device), max(1, AT_ONCE // start[0].numel())
         found = []
         for first in range(0, len(labels), at_once):  # large pictures have no room for all together

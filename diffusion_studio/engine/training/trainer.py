@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.loop import Training, finishing, trained
 from diffusion_studio.engine.loop.pace import BESIDE, FASTER, Pace
 from diffusion_studio.engine.loop.run_keeper import RunKeeper, kept_in
-from diffusion_studio.engine.loop.task import Limits
+from diffusion_studio.engine.loop.task import Counters, Limits
 from diffusion_studio.engine.machine.devices import device_name
 from diffusion_studio.engine.runs.checkpoints import CheckpointContent
 from diffusion_studio.engine.runs.config import MOST_PARTS, ObjectiveSpec, RunConfig, TrainingSpec
@@ -25,6 +25,7 @@ from diffusion_studio.engine.runs.metrics import TimestepRecord
 from diffusion_studio.engine.training.events import (
     ObjectiveChanged,
     PartsChanged,
+    Preview,
     PreviewMeasured,
     TimestepErrors,
     change_text,
@@ -157,7 +158,7 @@ class ImageTask:
         while self._control.asked:
             yield from self._change(self._control.take_wish())
         if self._previewer.due(progress.seconds):
-            yield from self._preview()
+            yield from self._preview(self._previewer.draw)
 
     def _measure(self) -> None:
         """Copies what was gathered on the device; no step waited for it."""
@@ -263,12 +264,12 @@ class ImageTask:
     def last_preview(self) -> Iterator[events.Event]:
         """One more at the end, if it is worth it."""
         if self._previewer.wanted(self.session.counters.step, self._control):
-            yield from self._preview()
+            yield from self._preview(self._previewer.draw_all)
 
-    def _preview(self) -> Iterator[events.Event]:
+    def _preview(self, draw: Callable[[Counters, Control], Preview | None]) -> Iterator[events.Event]:
         counters = self.session.counters
         try:
-            preview = self._previewer.draw(counters, self._control)
+            preview = draw(counters, self._control)
         except OSError as error:
             reason = error.strerror or error
             yield events.Warned(

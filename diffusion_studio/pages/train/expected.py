@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.jobs.words import length
 from diffusion_studio.viewmodels.train.state import TrainState
+from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import GRID, label, unbroken
+
+NARROWEST = 320  # pixels of the sentence: where it had less beside the buttons, they stand below it
 
 
 class ExpectedRow(QFrame):
@@ -22,16 +25,21 @@ class ExpectedRow(QFrame):
         self.setAccessibleName(tr("What to expect"))
         self._text = label(role="muted")
         self._text.setWordWrap(True)
+        self._text.setMinimumWidth(NARROWEST)
+        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.longer, self.smaller = QPushButton(), QPushButton()
         self.longer.clicked.connect(self.longer_requested)
         self.smaller.clicked.connect(self.smaller_requested)
         self.smaller.setToolTip(tr("Pictures of a quarter of the area take about a quarter of the time"))
-        row = QHBoxLayout(self)
-        row.setContentsMargins(14, 0, 14, 0)
-        row.setSpacing(GRID)
-        row.addWidget(self._text, 1)
-        row.addWidget(self.longer)
-        row.addWidget(self.smaller)
+        self.setContentsMargins(14, 0, 14, 0)
+        self._ways = QWidget()  # both beside the sentence, or both below it
+        row, ways = FlowRow(self), QHBoxLayout(self._ways)
+        ways.setContentsMargins(0, 0, 0, 0)
+        ways.setSpacing(GRID)
+        row.addWidget(self._text)
+        row.addWidget(self._ways)
+        ways.addWidget(self.longer)
+        ways.addWidget(self.smaller)
         self.hide()
 
     @property
@@ -52,3 +60,4 @@ class ExpectedRow(QFrame):
         self.longer.setText(tr("Train {length}", length=length(longer)))
         self.smaller.setVisible(side > 0)
         self.smaller.setText(tr("Use {side} px", side=side))
+        self._ways.setHidden(self.longer.isHidden() and self.smaller.isHidden())

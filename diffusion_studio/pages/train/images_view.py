@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QColorDialog, QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -144,10 +145,16 @@ class ImagesView(QWidget):
             self._show_pictures()
 
     def _show_pictures(self) -> None:
-        """As many as can be seen in the room that there is."""
+        """As many as can be seen in the room that there is, evenly from all: of every class."""
         found, self._room = self._shown, self.pictures.room
-        self.pictures.set_images(None if found is None else found.pictures[: self._room])
-        self.pictures.set_captions(() if found is None else found.captions[: self._room])
+        if found is None:
+            self.pictures.set_images(None)
+            self.pictures.set_captions(())
+            return
+        last, count = len(found.pictures) - 1, min(self._room, len(found.pictures))
+        chosen = np.linspace(0, last, count).astype(np.int64)
+        self.pictures.set_images(found.pictures[chosen])
+        self.pictures.set_captions([found.captions[k] for k in chosen] if found.captions else ())
 
     def _show_facts(self, found: Overview) -> None:
         _clear(self._fact_rows)

@@ -43,6 +43,9 @@ class PreviewHistory:
         return self._entries[index].step
 
     def add(self, preview: Preview) -> None:
+        """The newest preview; it takes the place of one of fewer samples at the same step."""
+        if self._entries and self._entries[-1].step == preview.step:
+            del self._entries[-1]
         self._entries.append(_Entry(preview.step, preview.images, preview.path))
         self.labels = preview.labels
         if len(self._entries) > MOST:  # thin out the older half, keep both ends

@@ -82,11 +82,18 @@ class ElidedLabel(QLabel):
     def _show(self) -> None:
         mode = Qt.TextElideMode.ElideMiddle if self._middle else Qt.TextElideMode.ElideRight
         metrics, room = self.fontMetrics(), max(self.contentsRect().width(), 0)
-        whole_fits = not self._short or metrics.horizontalAdvance(self._whole) <= room
-        shown = metrics.elidedText(self._whole if whole_fits else self._short, mode, room)
+        shown = metrics.elidedText(self._whole, mode, room)
+        if self._short and not self._tells_more(shown):
+            shown = metrics.elidedText(self._short, mode, room)
         if shown.endswith("…") and shown != self._whole and room < _LEAST:
             shown = ""
         if shown != self._shown:
             self._shown = shown
             self.update()
         self.setToolTip("" if shown == self._whole else tip(self._whole))
+
+    def _tells_more(self, shown: str) -> bool:
+        """Whether that is the whole, or its most telling part with at least half of what follows it."""
+        kept, short = shown.removesuffix("…"), len(self._short)
+        begins = self._whole.startswith(self._short)
+        return shown == self._whole or (begins and 2 * (len(kept) - short) >= len(self._whole) - short)

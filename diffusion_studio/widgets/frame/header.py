@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWi
 from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.look.icons import set_icon
-from diffusion_studio.widgets.look.theme import GRID, label, tabular
+from diffusion_studio.widgets.look.theme import GRID, label, tabular, tip
 
 _LONGEST = 40  # characters of a chip's value; the tooltip has all of it
 
@@ -99,6 +99,7 @@ class _Chip(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._name, self._value = label(role="muted"), ElidedLabel()
         self._value.setFont(tabular(self._value.font()))
+        self._value.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)  # the chip says all of it
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 4, 10, 4)
         row.setSpacing(6)
@@ -111,7 +112,7 @@ class _Chip(QFrame):
         self._name.setVisible(bool(name))
         self._value.setText(shown)
         self._value.set_short(_most_telling(shown))
-        self.setToolTip(f"{name} {value}".strip() if shown != value else "")
+        self.setToolTip(tip(f"{name} {value}".strip()))
 
 
 def _most_telling(value: str) -> str:

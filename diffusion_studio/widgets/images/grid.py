@@ -25,7 +25,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.frame.enlarge import can_enlarge, toggle
 from diffusion_studio.widgets.images.grid_menu import open_menu
-from diffusion_studio.widgets.images.grid_plan import GAP, GridMarks, GridPlan, paint_marks, planned
+from diffusion_studio.widgets.images.grid_plan import GAP, GridMarks, GridPlan, paint_marks, planned, said_of
 from diffusion_studio.widgets.images.mosaic import (
     OPAQUE,
     Images,
@@ -70,7 +70,6 @@ class ImageGrid(QWidget):
         self.setAccessibleName(name)
         self._words: Words | None = None  # (N, H, W)
         self._marks = GridMarks()
-        self._tooltips: tuple[str, ...] = ()
         self._empty_text = ""
         self._columns: int | None = None
         self._centre, self._selectable = centre, selectable
@@ -122,7 +121,7 @@ class ImageGrid(QWidget):
 
     def set_tooltips(self, tooltips: Sequence[str]) -> None:
         """What hovering over each picture says."""
-        self._tooltips = tuple(tooltips)
+        self._mark(tooltips=tuple(tooltips))
 
     def set_columns(self, columns: int | None) -> None:
         """Fix the number of columns, row by row (a strip: one row a chain, one column a step); None fits it.
@@ -256,8 +255,7 @@ class ImageGrid(QWidget):
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             index = self.index_at(event.pos())
-            known = self._tooltips[index : index + 1] if index is not None else ()
-            text = known[0] if known else ""
+            text = said_of(self._planned(), self._marks, self.fontMetrics(), index)
             area = QRect() if index is None else self.tile_rect(index).toAlignedRect()
             QToolTip.showText(event.globalPos(), text, self, area)
             return True

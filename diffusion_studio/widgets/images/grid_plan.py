@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen
 
 from diffusion_studio.widgets.images.mosaic import Layout, fit
-from diffusion_studio.widgets.look.theme import tabular, theme
+from diffusion_studio.widgets.look.theme import tabular, theme, tip
 
 GAP = 6
 _MOST_OF_TITLE = 96  # pixels
 _BETWEEN = 4  # pixels, from one title to the next
+_LETTERS = 3  # of a name, by which it is known again
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class GridMarks:
 
     titles: tuple[str, ...] = ()  # one short text above each column
     captions: tuple[str, ...] = ()  # one under each picture
+    tooltips: tuple[str, ...] = ()  # what hovering over each says
     highlighted: int | None = None  # a column
     selection: int | None = None  # a picture
 
@@ -53,6 +56,10 @@ class GridPlan:
         """The picture under a point, or None."""
         return self.layout.index_at(point.x() * self.ratio, point.y() * self.ratio)
 
+    def caption(self, text: str, metrics: QFontMetrics) -> str:
+        """What is written of it under a picture."""
+        return shortened(text, metrics, int(_caption_width(self))) if self.captioned else ""
+
     @property
     def across(self) -> float:
         """From one column to the next."""
@@ -81,8 +88,31 @@ def planned(
         found = fit(count, (width, height), area, gap, centre, columns)
         return GridPlan(replace(found, origin=(found.origin[0], found.origin[1] + top)), ratio, below > 0)
 
-    written = plan(marks.room_below(metrics))
+    written = _spread(plan(marks.room_below(metrics)), marks, metrics, area[0], centre)
     return written if _any_caption(written, marks, metrics) else plan(0)
+
+
+def _spread(plan: GridPlan, marks: GridMarks, metrics: QFontMetrics, width: int, centre: bool) -> GridPlan:
+    """With its columns as far apart as captions need, where pictures leave room in `width` device pixels."""
+    layout, captions = plan.layout, marks.captions[: plan.layout.count]
+    if not captions or not centre:
+        return plan
+    widest = max(metrics.horizontalAdvance(caption) + 1 for caption in captions)
+    lacking = math.ceil((widest - _caption_width(plan)) * plan.ratio)
+    more = max(0, min(lacking, (width - layout.size[0]) // layout.columns))
+    wider = replace(layout, gap=(layout.gap[0] + more, layout.gap[1]))
+    left = max(0, (width - wider.size[0]) // 2)
+    return replace(plan, layout=replace(wider, origin=(left, layout.origin[1])))
+
+
+def said_of(plan: GridPlan | None, marks: GridMarks, metrics: QFontMetrics, index: int | None) -> str:
+    """What hovering over picture `index` says: what is known of it, or a caption that has no room."""
+    if plan is None or index is None:
+        return ""
+    if index < len(marks.tooltips):
+        return marks.tooltips[index]
+    caption = marks.captions[index] if index < len(marks.captions) else ""
+    return "" if plan.caption(caption, metrics) == caption else tip(caption)
 
 
 def paint_marks(painter: QPainter, plan: GridPlan, marks: GridMarks, size: QSize) -> None:
@@ -148,27 +178,31 @@ def _paint_captions(painter: QPainter, plan: GridPlan, marks: GridMarks) -> None
         return
     for index, caption in enumerate(marks.captions[: plan.layout.count]):
         tile = plan.tile(index)
-        room = QRectF(tile.left() - 2, tile.bottom() + 1, _caption_width(tile), marks.room_below(metrics))
+        room = QRectF(0, tile.bottom() + 1, _caption_width(plan), marks.room_below(metrics))
+        room.moveLeft(tile.center().x() - room.width() / 2)
         painter.setPen(QColor(colors.text if index == marks.selection else colors.muted))
-        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, shortened(caption, metrics, int(room.width())))
+        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, plan.caption(caption, metrics))
 
 
-def _caption_width(tile: QRectF) -> float:
-    """It may be a little wider than its picture."""
-    return tile.width() + 4
+def _caption_width(plan: GridPlan) -> float:
+    """It may be wider than its picture, and leaves a little of the gap to the next one."""
+    return plan.across - 2
 
 
 def _any_caption(plan: GridPlan, marks: GridMarks, metrics: QFontMetrics) -> bool:
     """Whether any caption has room under its picture."""
     captions = marks.captions[: plan.layout.count]
-    width = int(_caption_width(plan.tile(0))) if captions else 0
-    return any(shortened(caption, metrics, width) for caption in captions)
+    return any(plan.caption(caption, metrics) for caption in captions)
 
 
 def shortened(caption: str, metrics: QFontMetrics, width: int) -> str:
-    """As much of a caption as there is room for; nothing where that is less than half: "0…" tells none."""
+    """As much of a caption as there is room for; nothing where that tells nothing, as "0…" does: less than
+    half of it, and no three letters of a name.
+    """
     short = metrics.elidedText(caption, Qt.TextElideMode.ElideRight, width)
-    return short if short == caption or 2 * (len(short) - 1) >= len(caption) else ""
+    kept = len(short) - 1
+    telling = 2 * kept >= len(caption) or (kept >= _LETTERS and caption[:_LETTERS].isalpha())
+    return short if short == caption or telling else ""
 
 
 def _paint_highlight(painter: QPainter, plan: GridPlan, marks: GridMarks, inside: QRectF) -> None:

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -18,11 +19,13 @@ from diffusion_studio.engine.machine.remote import Remote
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.trial import Trial
-from diffusion_studio.pages.train.expected import ExpectedRow
+from diffusion_studio.pages.train.expected import NARROWEST, ExpectedRow
+from diffusion_studio.pages.train.images_view import ImagesView
 from diffusion_studio.pages.train.samples import SamplesCard
 from diffusion_studio.viewmodels.mirrors import mirror
 from diffusion_studio.viewmodels.train import training as module
 from diffusion_studio.viewmodels.train.outlook import TRYING
+from diffusion_studio.viewmodels.train.overview import Overview
 from diffusion_studio.viewmodels.train.preview_history import PreviewHistory
 from diffusion_studio.viewmodels.train.state import FIRST_STEPS, TrainState
 from support.tiny import begin, finish, tiny_config, write_pictures
@@ -283,6 +286,20 @@ def test_that_only_a_folder_that_could_be_opened_is_remembered_and_offered(qtbot
     assert page.model.config.data.source == "digits"
 
 
+def test_that_pictures_of_every_class_are_seen_in_little_room(qtbot):
+    view = ImagesView()
+    qtbot.addWidget(view)
+    names = tuple(name for name in ("ape", "bee", "cat", "dog", "eel") for _ in range(12))
+    found = Overview("zoo", np.zeros((60, 8, 8, 1), np.uint8), names, (), (), ())
+    view.show_state(None, TrainState(tiny_config(), "", overview=found))
+    view.resize(600, 300)
+    view.show()
+    shown = view.pictures.captions
+    assert len(shown) == view.pictures.count < 60
+    assert set(shown) == set(names)
+    assert list(shown) == sorted(shown)
+
+
 def test_that_samples_are_announced_only_while_something_trains(qtbot):
     card = SamplesCard(PreviewHistory())
     qtbot.addWidget(card)
@@ -315,6 +332,24 @@ def test_that_the_place_of_what_to_expect_says_that_it_is_being_found_out(qtbot)
     assert row.text == FIRST_STEPS
     row.show_state(replace(state, instead=""))
     assert row.isHidden()
+
+
+@pytest.mark.parametrize(("width", "beside"), [(480, False), (900, True)])
+def test_that_what_to_expect_is_no_narrow_column_beside_its_buttons(qtbot, width, beside):
+    row = ExpectedRow()
+    qtbot.addWidget(row)
+    found = Forecast(0, 0.0, 0.46, 130, 60.0, 64, 3)
+    trial = Trial(found, weights=2_422_963, memory=4 * 10**8, free=10**10)
+    row.show_state(TrainState(tiny_config(steps=0, seconds=60.0), "", trial=trial))
+    row.resize(width, row.heightForWidth(width))
+    row.show()
+    sentence, ways = row.findChild(QLabel).geometry(), row.longer.parentWidget().geometry()
+    assert sentence.width() >= NARROWEST
+    assert sentence.width() >= row.contentsRect().width() - (ways.width() + 8 if beside else 0)
+    assert row.longer.y() == row.smaller.y()
+    assert not sentence.intersects(ways)
+    assert (ways.top() < sentence.bottom()) == beside
+    assert max(sentence.bottom(), ways.bottom()) < row.height()
 
 
 def test_that_only_what_helps_is_offered(qtbot):

@@ -1,12 +1,13 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, QSize, Qt
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFont, QFontMetrics
 
 from diffusion_studio.widgets.images.grid import ImageGrid
-from diffusion_studio.widgets.images.grid_plan import GridMarks, placed_titles, planned, shortened
+from diffusion_studio.widgets.images.grid_plan import GridMarks, placed_titles, planned, said_of, shortened
 from diffusion_studio.widgets.images.mosaic import as_image, compose, fit, packed, round_corners
 from diffusion_studio.widgets.look.theme import tabular
 
@@ -201,6 +202,8 @@ def test_that_a_caption_of_which_hardly_anything_is_seen_is_left_out(grid):
     assert shortened("0.752", metrics, metrics.horizontalAdvance("0.752") + 1) == "0.752"
     assert shortened("0.752", metrics, metrics.horizontalAdvance("0.…") + 1) == ""
     assert shortened("cathedral", metrics, metrics.horizontalAdvance("cathedr…") + 1).startswith("cath")
+    assert shortened("cathedral", metrics, metrics.horizontalAdvance("cat…") + 1) == "cat…"
+    assert shortened("cathedral", metrics, metrics.horizontalAdvance("ca…") + 1) == ""
 
 
 def test_that_captions_take_their_room_below_the_tiles(grid):
@@ -211,6 +214,27 @@ def test_that_captions_take_their_room_below_the_tiles(grid):
     assert grid.tile_rect(3) != before
     assert grid.tile_rect(3).bottom() + grid.fontMetrics().height() <= grid.height()
     grid.grab()
+
+
+def test_that_captions_have_the_room_that_small_pictures_leave_beside_them(qapp):
+    metrics, names = QFontMetrics(QFont()), ("seven", "zebra", "dog", "ship") * 9
+    for ratio in (1.0, 2.0):
+        size = QSize(320, 500)
+        plan = planned((36, 28, 28), size, ratio, GridMarks(captions=names), metrics)
+        written = [plan.caption(name, metrics) for name in names]
+        assert written == list(names)
+        least = min(plan.tile(k).left() for k in range(36))
+        assert least >= 0 and max(plan.tile(k).right() for k in range(36)) <= size.width()
+        assert plan.across - 2 >= max(metrics.horizontalAdvance(name) for name in names)
+
+
+def test_that_a_caption_without_room_is_said_by_its_picture(qapp):
+    metrics, marks = QFontMetrics(QFont()), GridMarks(captions=("7", "submarine under water") * 8)
+    plan = planned((16, 8, 8), QSize(120, 200), 1.0, marks, metrics)
+    assert said_of(plan, marks, metrics, 0) == ""
+    assert said_of(plan, marks, metrics, 1) == "submarine under water"
+    assert said_of(plan, marks, metrics, None) == said_of(None, marks, metrics, 1) == ""
+    assert said_of(plan, replace(marks, tooltips=("a", "b")), metrics, 1) == "b"
 
 
 def test_that_an_empty_grid_says_so(grid):

@@ -168,6 +168,27 @@ def test_that_a_chip_keeps_its_most_telling_part_in_little_room(qtbot, header, v
     assert shown.toolTip() == ("" if left == value else value)
 
 
+@pytest.mark.parametrize("value", ["CPU · 2 parts × 1 thread", "a name of more than forty letters " * 2])
+def test_that_all_of_a_chip_can_be_read_wherever_the_pointer_is_on_it(qtbot, header, value):
+    header.set_chips([("device", value)])
+    header.show()
+    (chip,) = header._chips
+    chip._value.setFixedWidth(50)
+    qtbot.waitUntil(lambda: chip._value.shown() not in value.strip().splitlines())
+    for part in (chip._name, chip._value):
+        under = chip.childAt(part.geometry().center()) or chip
+        assert (under.toolTip() or chip.toolTip()) == f"device {value}".strip()
+
+
+def test_that_a_chip_in_medium_room_ends_later_than_its_most_telling_part(qtbot, header):
+    header.set_chips([("device", "CPU · 2 parts × 1 thread")])
+    header.show()
+    shown = header._chips[0]._value
+    shown.setFixedWidth(shown.sizeHint().width() - 12)
+    qtbot.waitUntil(lambda: shown.shown().endswith("…"))
+    assert shown.shown().startswith("CPU · 2 parts")
+
+
 def test_that_an_empty_state_offers_only_named_buttons(qtbot):
     empty = EmptyState()
     qtbot.addWidget(empty)

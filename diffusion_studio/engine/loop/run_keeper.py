@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -269,7 +270,7 @@ def kept_in(run: Run[Any], keep: int, counters: Counters) -> Iterator[RunKeeper]
         counters: where the training goes on.
 
     Raises:
-        RunError: it is gone, is being trained by another, or went on meanwhile.
+        RunError: it is gone, is being trained by another, went on meanwhile, or holds a wish for ever.
     """
     if not is_run(run.path):  # a lock would make the folder anew
         raise RunError(tr("{path} is not a run: it was deleted or moved.", path=run.path))
@@ -285,12 +286,31 @@ def kept_in(run: Run[Any], keep: int, counters: Counters) -> Iterator[RunKeeper]
             raise RunError(
                 tr("{run} was trained to {saved} meanwhile; open it again.", run=run.name, saved=saved.name)
             )
-        with contextlib.suppress(OSError):
-            for wish in (STOP, PAUSE):  # they were meant for the training before
-                (run.path / wish).unlink(missing_ok=True)
+        for wish in (STOP, PAUSE):
+            _take_away(run.path / wish)
         keeper = RunKeeper(run, keep, counters.step)
         held.callback(keeper.close)
         yield keeper
+
+
+def _take_away(wish: Path) -> None:
+    """It was meant for the training before.
+
+    Raises:
+        RunError: it stays, and would end every training at once or let it rest.
+    """
+    try:
+        wish.unlink(missing_ok=True)
+    except OSError as error:
+        if os.path.lexists(wish):
+            raise RunError(
+                tr(
+                    "{file} asks every training of this run to end or to rest, and cannot be removed: "
+                    "{reason}.",
+                    file=wish,
+                    reason=error.strerror or error,
+                )
+            ) from None
 
 
 def resume(task: Restorable, checkpoint: Path) -> Counters:

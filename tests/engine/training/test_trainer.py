@@ -214,6 +214,20 @@ def test_that_a_failure_while_saving_after_a_failure_still_ends_well(
     assert "Saving after the failure failed too: second" in told[-1].traceback
 
 
+@pytest.mark.parametrize("wish", ["stop", "pause"])
+def test_that_a_wish_that_cannot_be_removed_is_said_before_a_training(
+    wish: str, pictures: Path, tmp_path: Path
+) -> None:
+    session = begin(tmp_path / "run", tiny_config(pictures))
+    (tmp_path / "run" / wish).mkdir()
+    (refused,) = finish(session)
+    assert isinstance(refused, events.Finished)
+    assert refused.outcome == "failed"
+    assert refused.message.startswith(f"{tmp_path / 'run' / wish} asks every training of this run to end or")
+    (tmp_path / "run" / wish).rmdir()
+    assert finish(resume(tmp_path / "run"))[-1].outcome == "done"
+
+
 def test_that_one_run_is_trained_once_at_a_time(pictures: Path, tmp_path: Path) -> None:
     session = begin(tmp_path / "run", tiny_config(pictures, checkpoint_every=1))
     first = train(session, Control())

@@ -6,8 +6,11 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from diffusion_studio.cli.commands import COMMANDS, COMPLETE, Command
+from diffusion_studio.core.importing import ended_by_ctrl_c
 
 SCREENSHOTS = Command(
     "diffusion_studio.screenshots",
@@ -20,12 +23,15 @@ OPTIONS = ("--help", "-h", "--version", "--completion")
 def main() -> int:
     """The console script `diffusion-studio`."""
     try:
-        return _run()
+        with ended_by_ctrl_c():
+            run = _begin()
+        return run()
     finally:
         gc.freeze()  # or Python looks through all that torch has imported once more: a second at the end
 
 
-def _run() -> int:
+def _begin() -> Callable[[], int]:
+    """Imports what is asked for; what is left to do."""
     from diffusion_studio.engine.files import places
     from diffusion_studio.engine.machine.torch_libraries import load_first
 
@@ -39,11 +45,11 @@ def _run() -> int:
 
         if first == "screenshots":
             _speak("en")  # but for what the environment says: pictures do not hang on who takes them
-        return run_command(arguments, ALL)
-    return _open_window(arguments)
+        return partial(run_command, arguments, ALL)
+    return _window(arguments)
 
 
-def _open_window(arguments: list[str]) -> int:
+def _window(arguments: list[str]) -> Callable[[], int]:
     try:
         importlib.import_module("PySide6")
     except ModuleNotFoundError:
@@ -52,14 +58,14 @@ def _open_window(arguments: list[str]) -> int:
             "Training and sampling work without it; see diffusion-studio --help.",
             file=sys.stderr,
         )
-        return 1
+        return lambda: 1
     from diffusion_studio.engine.files import places
     from diffusion_studio.viewmodels.remembered import glance
 
     _speak(glance(places.settings_dir() / "window.json", "language"))
     from diffusion_studio.app import run
 
-    return run(arguments)
+    return partial(run, arguments)
 
 
 def _speak(setting: object) -> None:

@@ -21,6 +21,7 @@ import diffusion_studio
 from diffusion_studio.cli.commands import COMMANDS, COMPLETE, Command
 from diffusion_studio.cli.options import plain_app
 from diffusion_studio.cli.sentences import complain
+from diffusion_studio.core.importing import ended_by_ctrl_c
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.data.errors import Cancelled
 from diffusion_studio.engine.files.log import kept_log
@@ -40,7 +41,8 @@ class _Commands(TyperGroup):
         if cmd_name not in ctx.obj:
             return None
         try:
-            module = importlib.import_module(ctx.obj[cmd_name].module)
+            with ended_by_ctrl_c():
+                module = importlib.import_module(ctx.obj[cmd_name].module)
         except ImportError as error:
             log.exception("A library could not be loaded")
             named = f": {error.name}" if error.name else ""

@@ -24,10 +24,10 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from diffusion_studio.data.errors import Cancelled, DataError
+from diffusion_studio.data.errors import Cancelled, DataError, FolderGoneError
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8
 
-VERSION = 8  # of the layout and of the way images are decoded
+VERSION = 9  # of the layout and of the way images are decoded
 LEAST = 5 * 2**30  # bytes that a cache may take, however large its disk is
 ROOM = 2**30  # bytes that are left to others on a disk that is full
 RECENT = 7 * 24 * 3600.0  # seconds: what was used since then stays, as far as there is room
@@ -87,7 +87,8 @@ def _assemble(path: Path, index: dict[str, Any], name: str, source: str) -> Imag
         class_names=class_names,
         files=tuple(map(str, index["files"])),
         skipped=tuple(
-            Skipped(str(file), str(reason), bool(other)) for file, reason, other in index["skipped"]
+            Skipped(str(file), str(reason), bool(other), bool(passing))
+            for file, reason, other, passing in index["skipped"]
         ),
         name=name,
         source=source,
@@ -178,7 +179,7 @@ def _index(images: ImageSet) -> dict[str, Any]:
         "labels": images.labels.tolist(),
         "files": list(images.files),
         "sizes": images.sizes.tolist(),
-        "skipped": [[s.file, s.reason, s.other] for s in images.skipped],
+        "skipped": [[s.file, s.reason, s.other, s.passing] for s in images.skipped],
         "how": images.how,
         "notes": list(images.notes),
         "apart": images.apart,
@@ -313,7 +314,7 @@ def noted(folder: Path, decoded: Decoded, pixels: BinaryIO) -> Iterator[Callable
     note = _Note(folder, decoded, pixels)
     try:
         yield note.keep
-    except (Cancelled, KeyboardInterrupt):
+    except (Cancelled, FolderGoneError, KeyboardInterrupt):
         note.keep()
         raise
     except (OSError, DataError):
@@ -367,7 +368,7 @@ def taken_up(folder: Path, pixels: Path, each: int) -> Decoded:
 
 
 def _noted(note: Path, pictures: int) -> Decoded:
-    """What its lines say up to one that is damaged, or whose pictures are not all there.
+    """What its lines say up to one that is damaged, lacks pictures, or names files that were not given.
 
     Raises:
         OSError: there is none.
@@ -376,7 +377,7 @@ def _noted(note: Path, pictures: int) -> Decoded:
     with note.open("rb") as lines, contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         for line in lines:
             new = _decoded(json.loads(line))
-            if len(found.files) + len(new.files) > pictures:
+            if len(found.files) + len(new.files) > pictures or any(s.passing for s in new.skipped):
                 break
             found.add(new)
     return found
@@ -386,7 +387,10 @@ def _decoded(said: dict[str, Any]) -> Decoded:
     """Raises ValueError, KeyError or TypeError where it is no such note."""
     files = [str(file) for file in said["files"]]
     sizes = [(int(width), int(height)) for width, height in said["sizes"]]
-    skipped = [Skipped(str(e["file"]), str(e["reason"]), bool(e["other"])) for e in said["skipped"]]
+    skipped = [
+        Skipped(str(e["file"]), str(e["reason"]), bool(e["other"]), bool(e["passing"]))
+        for e in said["skipped"]
+    ]
     if len(files) != len(sizes):
         raise ValueError("the note is damaged")
     clear, several = ([str(file) for file in said[key]] for key in ("clear", "several"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import struct
 import threading
 import warnings
@@ -53,7 +54,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture and the size it has in its file."""
+    """A decoded picture and the size it has in its file, upright."""
 
     pixels: NDArray[np.uint8]  # (H, W, C)
     width: int
@@ -76,7 +77,7 @@ def decode(path: Path, frame: Frame) -> Picture:
         with path.open("rb") as file:
             return decode_file(file, frame)
     except OSError as error:
-        raise BadImage(_explain(error)) from error
+        raise BadImage(_explain(error), _of_system(error)) from error
 
 
 def decode_file(file: BinaryIO, frame: Frame) -> Picture:
@@ -90,7 +91,7 @@ def decode_file(file: BinaryIO, frame: Frame) -> Picture:
     except BadImage:
         raise
     except Exception as error:  # a damaged file makes the readers raise almost anything
-        raise BadImage(_explain(error)) from error
+        raise BadImage(_explain(error), _of_system(error)) from error
 
 
 def _decode(file: BinaryIO, frame: Frame) -> Picture:
@@ -127,10 +128,12 @@ def _decode(file: BinaryIO, frame: Frame) -> Picture:
         if header is not None and header.is_deep:
             assert isinstance(image, PngImagePlugin.PngImageFile)
             found = _turned(image, png.read_deep(file, image, header, frame.background))
-            return _framed(found, frame, width, height, deep=True)
+            return _framed(found, frame, *found.size, deep=True)
         loaded = _loaded(image, file, header, asked)
         clear, is_deep = _is_clear(loaded), loaded.mode.startswith("I")
         turned = _turned(image, loaded)
+        if turned.size != loaded.size:
+            width, height = height, width
         space = header.space if header is not None else _space(image, file, name)
         plain = _from_space(turned, space, frame.background) if space else _plain(turned, frame.background)
         return _framed(plain, frame, width, height, deep=is_deep, clear=clear, several=several)
@@ -292,12 +295,17 @@ def _resize(image: Image.Image, size: tuple[int, int], box: tuple[int, int, int,
     return image.resize(size, Image.Resampling.NEAREST if whole else Image.Resampling.BICUBIC, box=box)
 
 
+def _of_system(error: Exception) -> bool:
+    """Whether the system did not give a file; what a damaged one says leads to places that are none."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+
+
 def _explain(error: Exception) -> str:
     """A sentence for whatever the reader of a format raised."""
     lowered = str(error).lower()  # never shown: it speaks of the reader's depths
     if isinstance(error, MemoryError):
         return tr("There is not enough memory to open it.")
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.strerror and _of_system(error):
         return tr("The file cannot be read: {why}.", why=error.strerror.lower())
     if isinstance(error, EOFError) or "truncated" in lowered or "end of file" in lowered:
         return png.CUT_OFF

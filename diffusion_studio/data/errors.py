@@ -9,12 +9,21 @@ class DataError(Refused):
     """A data source that cannot be used at all."""
 
 
-class BadImage(Refused):
-    """One file that cannot be used as a picture; `reason` is a sentence."""
+class FolderGoneError(DataError):
+    """A folder that went away while it was read: on a network, on a drive that was pulled out."""
 
-    def __init__(self, reason: str) -> None:
+
+class BadImage(Refused):
+    """One file that cannot be used as a picture; `reason` is a sentence.
+
+    Args:
+        passing: whether the system did not give the file, which it may do another time.
+    """
+
+    def __init__(self, reason: str, passing: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.passing = passing
 
 
 class NotAnImage(BadImage):

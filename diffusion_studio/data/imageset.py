@@ -28,6 +28,7 @@ class Skipped:
     file: str
     reason: str
     other: bool = False  # it does not even look like an image
+    passing: bool = False  # the system did not give it, which it may do another time
 
 
 def _no_sizes() -> NDArray[np.int32]:

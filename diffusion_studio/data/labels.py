@@ -14,9 +14,10 @@ from diffusion_studio.core.words import plural, tr
 from diffusion_studio.data.imageset import Skipped, printable
 from diffusion_studio.data.layout import Layout, Part, classes_by_folder, listed
 from diffusion_studio.data.metadata import read_metadata
-from diffusion_studio.data.scan import FoundFile
+from diffusion_studio.data.scan import METADATA, FoundFile, Listing
 
 _MANY = 20  # classes from which on hardly any has more than one picture by intention
+_TABLE = re.compile(r"\.(csv|tsv|jsonl|parquet|arrow|xlsx?)$|(^|/)(metadata|labels)\.json$", re.IGNORECASE)
 _NOTHING = {"nan", "none", "null", "n/a", "<na>"}  # how programs write what is missing
 
 
@@ -106,6 +107,17 @@ def lost_classes(layout: Layout, named: dict[str, str], names: Sequence[str]) ->
 
 def _classes(layout: Layout, part: Part, named: dict[str, str]) -> set[str]:
     return {named[file] for file in layout.files(part) if file in named}
+
+
+def unread_tables(listing: Listing, found: Labelling) -> Iterator[str]:
+    """A table beside pictures without labels perhaps holds them."""
+    tables = [f.path for f in listing.files if _TABLE.search(f.path)]
+    if tables and not found.named:
+        one, other = METADATA
+        yield tr(
+            "{tables} is not read: labels stand in {one} or {other}.",
+            tables=listed(tables), one=one, other=other,
+        )  # fmt: skip
 
 
 def numbered(files: Sequence[str], named: dict[str, str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:

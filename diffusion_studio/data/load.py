@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import os
-import re
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,14 +28,20 @@ from diffusion_studio.data.digits import digits
 from diffusion_studio.data.errors import BadImage, Cancelled, DataError, NotAnImage
 from diffusion_studio.data.formats import reason_of_other
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8, first_alike, printable
-from diffusion_studio.data.labels import Labelling, indices, labels_for, lost_classes, numbered
+from diffusion_studio.data.labels import indices, labels_for, lost_classes, numbered, unread_tables
 from diffusion_studio.data.layout import Layout, Part, layout_of, listed, twins
-from diffusion_studio.data.scan import METADATA, Listing, check_folder, looks_like_image, scan
+from diffusion_studio.data.scan import (
+    Listing,
+    check_folder,
+    check_there,
+    is_any_given,
+    looks_like_image,
+    scan,
+)
 from diffusion_studio.data.spec import DIGITS, DataSpec
 
 Progress = Callable[[int, int], None]
 NEARLY_BLACK = 16  # of 255: white of 12 bits in 16
-_TABLE = re.compile(r"\.(csv|tsv|jsonl|parquet|arrow|xlsx?)$|(^|/)(metadata|labels)\.json$", re.IGNORECASE)
 _INTERVAL = 1 / 30  # seconds between two reports of progress
 _NOTE_EVERY = 1024  # files: a reading that is killed loses no more
 
@@ -95,6 +101,9 @@ def _load_folder(
     final = cache_dir / f"{about}-{key}"
     there = cache.newest(cache_dir, f"[!t]*-{key}") or final  # also where it was asked for in other words
     found = before[1] if before and before[0] == there else cache.read(there, name, source)
+    if found is not None and is_any_given(root, found.skipped):
+        found = None
+        shutil.rmtree(there, ignore_errors=True)
     if found is not None:
         progress(found.count, found.count)
         return found
@@ -215,6 +224,8 @@ class _Build:
             for done, (name, outcome) in enumerate(work, start=before + 1):
                 if self.cancelled():
                     raise Cancelled
+                if isinstance(outcome, BadImage) and outcome.passing:
+                    check_there(self.listing)
                 _record(decoded, name, outcome, sink)
                 self.progress(done, len(names))
                 if done % _NOTE_EVERY == 0:
@@ -255,23 +266,12 @@ class _Build:
                 *found.notes,
                 *twins(class_names),
                 *(lost_classes(layout, found.named, class_names) if self.part == "train" else ()),
-                *_unread_tables(listing, found),
+                *unread_tables(listing, found),
                 *_at_odds(images, labels, decoded),
                 *_seen(decoded, listing),
             ),
             apart=len(layout.files("apart")),
         )
-
-
-def _unread_tables(listing: Listing, found: Labelling) -> Iterator[str]:
-    """A table beside pictures without labels perhaps holds them."""
-    tables = [f.path for f in listing.files if _TABLE.search(f.path)]
-    if tables and not found.named:
-        one, other = METADATA
-        yield tr(
-            "{tables} is not read: labels stand in {one} or {other}.",
-            tables=listed(tables), one=one, other=other,
-        )  # fmt: skip
 
 
 def _at_odds(images: UInt8, labels: NDArray[np.int64], decoded: Decoded) -> Iterator[str]:
@@ -336,7 +336,7 @@ def _record(decoded: Decoded, name: str, outcome: Picture | BadImage, sink: Bina
     if isinstance(outcome, BadImage):
         plain = isinstance(outcome, NotAnImage) and not looks_like_image(name)
         reason = reason_of_other(outcome.reason, name) if plain else outcome.reason
-        decoded.skipped.append(Skipped(name, reason, plain))
+        decoded.skipped.append(Skipped(name, reason, plain, outcome.passing))
         return
     pixels = outcome.pixels  # (H, W, C)
     sink.write(pixels.transpose(2, 0, 1).tobytes())

@@ -76,7 +76,8 @@ def _take(found: Metadata, root: Path, path: str, folder: str, files: Sequence[s
     try:
         rows, odd = _read(root / path)
     except Refused as error:
-        found.complaints.append(Skipped(path, tr("Its labels were not used: {reason}.", reason=error)))
+        reason = tr("Its labels were not used: {reason}.", reason=error)
+        found.complaints.append(Skipped(path, reason, passing=isinstance(error.__cause__, OSError)))
         return False
     names = _Names(root, folder, files)
     labels, missing, twice = names.matched(rows)

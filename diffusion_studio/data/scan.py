@@ -6,12 +6,12 @@ import os
 import re
 import stat
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from diffusion_studio.core.words import tr
-from diffusion_studio.data.errors import Cancelled, DataError
+from diffusion_studio.data.errors import Cancelled, DataError, FolderGoneError
 from diffusion_studio.data.imageset import Skipped
 
 _AT_ONCE = 1000  # files between two looks at whether the walk is to end
@@ -54,6 +54,7 @@ class Listing:
     skipped: tuple[Skipped, ...]  # what could not be walked or is no regular file
     passed_over: tuple[str, ...] = ()  # folders that are not the person's, or are runs
     empty: tuple[str, ...] = ()  # folders in which nothing lies
+    device: int | None = None  # of the system, which the folder lies on
 
     @property
     def pictures(self) -> tuple[str, ...]:
@@ -103,6 +104,39 @@ def check_folder(root: Path) -> None:
         raise DataError(tr("{root} is a file; choose the folder that holds the images.", root=root))
 
 
+def check_there(listing: Listing) -> None:
+    """
+    Raises:
+        FolderGoneError: the folder is not there any more, or another one where its drive was.
+    """
+    try:
+        if listing.root.stat().st_dev == listing.device:
+            return
+    except OSError:
+        pass
+    raise FolderGoneError(
+        tr(
+            "The folder {root} went away while its images were read. Make it reachable and read it again.",
+            root=listing.root,
+        )
+    )
+
+
+def is_any_given(root: Path, skipped: Iterable[Skipped]) -> bool:
+    """Whether the system gives a file now that it did not give before."""
+    return any(_is_given(root / each.file) for each in skipped if each.passing)
+
+
+def _is_given(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    except OSError:
+        return False
+    return True
+
+
 class _Walk:
     def __init__(self, root: Path, cancelled: Callable[[], bool], told: Callable[[int], None]) -> None:
         self.root = root
@@ -116,6 +150,7 @@ class _Walk:
         self.seen: set[tuple[int, int]] = set()
         self.passed_over: list[str] = []
         self.empty: list[str] = []
+        self.device: int | None = None
 
     def run(self) -> None:
         while self.folders or self.links:
@@ -140,6 +175,7 @@ class _Walk:
         if (status.st_dev, status.st_ino) in self.seen:
             return False
         self.seen.add((status.st_dev, status.st_ino))
+        self.device = status.st_dev if self.device is None else self.device
         with os.scandir(path) as found:
             entries = [entry for entry in found if not entry.name.startswith(".")]
         names = {entry.name for entry in entries}
@@ -200,6 +236,7 @@ class _Walk:
             skipped=tuple(sorted(self.skipped, key=lambda s: s.file)),
             passed_over=tuple(sorted(self.passed_over)),
             empty=tuple(sorted(self.empty)),
+            device=self.device,
         )
 
 

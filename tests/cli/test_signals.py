@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -28,3 +30,27 @@ def test_that_a_signal_that_is_ignored_from_the_beginning_stops_nothing(name, ca
     finally:
         signal.signal(number, before)
     assert capsys.readouterr().err == "Stopping and saving …\n"
+
+
+_AT_ONCE = """
+import os, signal, sys
+from diffusion_studio import __main__ as program
+from diffusion_studio.cli.commands import Command
+from diffusion_studio.engine.machine import torch_libraries
+if sys.argv[1] == "at the beginning":
+    torch_libraries.load_first = lambda: os.kill(os.getpid(), signal.SIGINT)
+program.ALL["doctor"] = Command("interrupted", "")
+sys.argv = ["diffusion-studio", "doctor"]
+sys.exit(program.main())
+"""
+
+
+@pytest.mark.parametrize("when", ["at the beginning", "while a command is imported"])
+def test_that_ctrl_c_before_anything_has_begun_ends_without_a_word(when, tmp_path):
+    (tmp_path / "interrupted.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", _AT_ONCE, when],
+        env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,10 +20,10 @@ from PIL import Image
 from diffusion_studio.data import cache
 from diffusion_studio.data import load as loading
 from diffusion_studio.data.cache import NOTE
-from diffusion_studio.data.errors import Cancelled, DataError
+from diffusion_studio.data.errors import BadImage, Cancelled, DataError, FolderGoneError
 from diffusion_studio.data.imageset import ImageSet, Skipped, fingerprint_of
 from diffusion_studio.data.load import cache_key, load
-from diffusion_studio.data.scan import Listing
+from diffusion_studio.data.scan import Listing, scan
 from diffusion_studio.data.spec import DataSpec
 from support.image_folders import add_broken_files, build_mixed_folder, crops
 
@@ -540,3 +541,87 @@ def test_that_a_folder_is_known_again_whatever_the_words_for_what_was_left_out(t
         for reason in ("It is not a regular file.", "Es ist keine gewöhnliche Datei.")
     ]
     assert len({cache_key(spec_of(tmp_path), listing) for listing in listed}) == 1
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As where a person may not read a file."""
+    decode = loading.decode
+
+    def refused(path: Path, frame: loading.Frame) -> object:
+        if path.name == name:
+            raise BadImage("The file cannot be read: permission denied.", passing=True)
+        return decode(path, frame)
+
+    monkeypatch.setattr(loading, "decode", refused)
+
+
+def test_that_a_file_that_the_system_did_not_give_is_read_when_it_does(
+    photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch, no_decoding: Callable[[], None]
+) -> None:
+    with monkeypatch.context() as patch:
+        refusing(patch, "1.png")
+        (skipped,) = load(spec_of(photos), store).skipped
+    assert skipped.passing and skipped.file == "a/1.png"
+    with monkeypatch.context() as patch:  # it is still not given: nothing is read again
+        patch.setattr("diffusion_studio.data.scan._is_given", lambda path: False)
+        patch.setattr(loading, "decode", None)
+        assert load(spec_of(photos), store).skipped == (skipped,)
+    found = load(spec_of(photos), store)
+    assert (found.count, found.skipped) == (6, ())
+    no_decoding()
+    assert same(load(spec_of(photos), store), found)
+
+
+def test_that_labels_that_the_system_did_not_give_are_read_when_it_does(
+    photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "metadata.csv").write_text("file_name,label\na/1.png,x\nb/0.png,y\n")
+
+    def refused(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("diffusion_studio.data.metadata._text", refused)
+        assert load(spec_of(photos), store).class_names == ("a", "b")
+    assert load(spec_of(photos), store).class_names == ("x", "y")
+
+
+def test_that_a_reading_goes_on_with_what_the_system_did_not_give(
+    photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        refusing(patch, "1.png")
+        with pytest.raises(Cancelled):
+            load(spec_of(photos), store, cancelled=after(8))
+    assert load(spec_of(photos), store).count == 6
+
+
+@pytest.mark.parametrize("how", ["gone", "another drive"])
+def test_that_a_folder_that_goes_away_while_it_is_read_is_said_and_reading_goes_on_there(
+    how: str, photos: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, away, read = loading.decode, photos.with_name("away"), []
+
+    def going(path: Path, frame: loading.Frame) -> object:
+        if path.name == "0.png" and how == "gone":
+            photos.rename(away)
+        if how != "gone" or away.exists():
+            raise BadImage("The file cannot be read: no such file or directory.", passing=True)
+        return decode(path, frame)
+
+    def counted(path: Path, frame: loading.Frame) -> object:
+        read.append(path.name)
+        return decode(path, frame)
+
+    monkeypatch.setattr(loading.os, "cpu_count", lambda: 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "decode", going)
+        if how != "gone":
+            patch.setattr(loading, "scan", lambda *_: replace(scan(photos), device=-1))
+        with pytest.raises(FolderGoneError, match="went away while its images were read"):
+            load(spec_of(photos), store)
+    if how == "gone":
+        away.rename(photos)
+    monkeypatch.setattr(loading, "decode", counted)
+    assert load(spec_of(photos), store).count == 6
+    assert len(read) == (3 if how == "gone" else 6)  # a/1, a/3 and a/5 were read before

@@ -13,8 +13,6 @@ import json
 import logging
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +23,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from diffusion_studio.core.importing import ended_by_ctrl_c
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.engine.machine.memory import is_out_of_memory
 from diffusion_studio.models.side_by_side import slices
@@ -311,7 +310,7 @@ def joined(met: AbstractContextManager[None] | None = None) -> Iterator[Ranks]:
         with met or nullcontext():
             yield ALONE
         return
-    with _ended_by_ctrl_c():
+    with ended_by_ctrl_c():
         ranks = _met(ranks)
     with met or nullcontext():
         try:
@@ -325,20 +324,6 @@ def joined(met: AbstractContextManager[None] | None = None) -> Iterator[Ranks]:
             ranks.end()
             with contextlib.suppress(RuntimeError, ValueError):
                 dist.destroy_process_group()
-
-
-@contextlib.contextmanager
-def _ended_by_ctrl_c() -> Iterator[None]:
-    """As other signals end a process; Python itself would hear of it only when the others have come."""
-    here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _met(ranks: Ranks) -> Ranks:

@@ -22,7 +22,7 @@ from diffusion_studio.core.words import tr
 from diffusion_studio.data.errors import BadImage, NotAnImage
 
 Format = Literal["PNG", "JPEG", "WebP", "BMP", "GIF", "TIFF", "AVIF"]
-HEAD = 132  # bytes that tell a format
+HEAD = 1024  # bytes that tell a format
 
 _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -51,13 +51,17 @@ _READ = "PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF"
 
 _AVIF_BRANDS = {b"avif", b"avis"}
 _OTHER_BRANDS = {
-    b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"avci": "HEIF",
+    b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"hevx": "HEIC", b"heim": "HEIC",
+    b"heis": "HEIC", b"hevm": "HEIC", b"hevs": "HEIC", b"avci": "HEIF",
     b"mif1": "HEIF", b"msf1": "HEIF", b"crx ": "Canon CR3",
 }  # fmt: skip
 RAW = tr("raw (of a camera)")
 _NOT_HERE = tr("It only says where Git LFS keeps the file: “git lfs pull” fetches it.")
 _UNPACK = tr("It is a packed file: unpack it, and choose the folder with what was in it.")
 _NOT_FETCHED = b"version https://git-lfs"
+_SVG = re.compile(
+    rb"(\xef\xbb\xbf)?\s*<(?!html|!DOCTYPE html)(.*<)?(svg|!DOCTYPE svg)\b", re.DOTALL | re.IGNORECASE
+)
 _ARCHIVE = re.compile(r"(?<!\.nii)\.(zip|7z|rar|tar|t?gz|t?bz2|t?xz)$", re.IGNORECASE)
 _PACKED = b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ"
 _OTHER_SIGNATURES = (
@@ -68,15 +72,23 @@ _OTHER_SIGNATURES = (
     (b"8BPS", "Photoshop"),
     (b"\x76\x2f\x31\x01", "OpenEXR"),
     (b"#?RADIANCE", "Radiance HDR"),
+    (b"#?RGBE", "Radiance HDR"),
     (b"DDS ", "DDS"),
     (b"\0\0\x01\0", tr("icon")),
+    (b"\0\0\x02\0", tr("icon")),
+    (b"icns", tr("icon")),
     (b"qoif", "QOI"),
-    (b"<svg", "SVG"),
     (b"%PDF", "PDF"),
     (b"%!PS", "PostScript"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript"),
+    (b"\xd7\xcd\xc6\x9a", "WMF"),
+    (b"/* XPM */", "XPM"),
+    (b"\x0a\x05\x01\x08", "PCX"),
+    (b"AT&TFORM", "DjVu"),
     (b"II\xbc", "JPEG XR"),
     (b"gimp xcf", "GIMP"),
     (b"\x8aMNG", "MNG"),
+    (b"\x8bJNG", "JNG"),
     (b"BPG\xfb", "BPG"),
     (b"SIMPLE  =", "FITS"),
     (b"\x93NUMPY", "NumPy"),
@@ -85,6 +97,9 @@ _OTHER_SIGNATURES = (
     (b"IIRO", RAW),
     (b"IIRS", RAW),
     (b"IIU\0", RAW),
+    (b"II\x1a\0\0\0HEAPCCDR", RAW),
+    (b"\0MRM", RAW),
+    (b"FOVb", RAW),
     (bytes(128) + b"DICM", "DICOM"),
 )
 
@@ -106,7 +121,7 @@ def format_of(head: bytes) -> Format:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WebP"
     brand = head[8:12] if head[4:8] == b"ftyp" else b""
-    if brand in _AVIF_BRANDS or (brand in _OTHER_BRANDS and b"avif" in head[16:]):
+    if brand in _AVIF_BRANDS or (brand in _OTHER_BRANDS and b"avif" in head[16:132]):
         return "AVIF"
     if head.startswith(_NOT_FETCHED):
         raise NotAnImage(_NOT_HERE)
@@ -119,8 +134,10 @@ def _other(head: bytes, brand: bytes) -> str:
     """The name of a kind of picture that is not read, or nothing."""
     if brand in _OTHER_BRANDS:
         return _OTHER_BRANDS[brand]
-    if head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace():
+    if head[:1] == b"P" and head[1:2] in b"1234567Ff" and head[2:3].isspace():
         return "Netpbm"
+    if _SVG.match(head):
+        return "SVG"
     return next((name for signature, name in _OTHER_SIGNATURES if head.startswith(signature)), "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import sys
 import zlib
@@ -92,6 +93,24 @@ def test_that_orientation_counts_in_other_formats_too_and_only_once(format: str)
     options = {"lossless": True} if format == "WEBP" else {}
     turned = pixels(image, Frame(SIDE, 3), format, exif=exif, **options)
     assert np.array_equal(turned, np.rot90(np.asarray(image), -1))
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "JPEG", "AVIF"])
+def test_that_a_picture_is_as_large_as_it_is_seen(format: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    found = decode_file(saved(Image.new("RGB", (40, 32)), format, exif=exif), Frame(SIDE, 3))
+    assert (found.width, found.height) == (32, 40)
+
+
+def test_that_a_place_that_is_none_is_damage_and_no_refusal_of_the_system() -> None:
+    class Odd(io.BytesIO):
+        def seek(self, *_: int) -> int:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    with pytest.raises(BadImage, match="damaged") as caught:
+        decode_file(Odd(saved(Image.new("RGB", (8, 8))).getvalue()), Frame(SIDE, 3))
+    assert not caught.value.passing
 
 
 def test_that_damaged_camera_data_does_not_cost_the_picture() -> None:

@@ -233,6 +233,19 @@ HEADS = {
     "NumPy": b"\x93NUMPY\1\0" + bytes(200), "DICOM": bytes(128) + b"DICM" + bytes(200),
     "FITS": b"SIMPLE  =                    T" + bytes(200),
 }  # fmt: skip
+DRAWN = b"<svg xmlns='http://www.w3.org/2000/svg' width='9'/>"
+OTHERS = {
+    "SVG after a declaration": (b"<?xml version='1.0'?>\n<!-- Created with Inkscape -->\n" + DRAWN, "SVG"),
+    "SVG after its type": (b"<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'svg11.dtd'>" + DRAWN, "SVG"),
+    "SVG after a mark": (b"\xef\xbb\xbf\r\n " + DRAWN, "SVG"),
+    "SVG after a long word": (b"<?xml version='1.0'?><!--" + bytes(500) + b"-->" + DRAWN, "SVG"),
+    "old Canon": (b"II\x1a\0\0\0HEAPCCDR" + bytes(99), "raw (of a camera)"),
+    "Minolta": (b"\0MRM" + bytes(99), "raw (of a camera)"),
+    "Sigma": (b"FOVb\0\0\2\0" + bytes(99), "raw (of a camera)"),
+    "pictures of a phone": (b"\0\0\0\x18ftyphevx" + bytes(99), "HEIC"),
+    "floats": (b"Pf\n2 2\n-1\n" + bytes(16), "Netpbm"),
+}
+"""What other kinds begin with, and what they are called."""
 
 
 @pytest.mark.parametrize("kind", RAW)
@@ -248,6 +261,20 @@ def test_that_other_files_are_called_what_they_are(words: str, tmp_path: Path) -
         (tmp_path / "set" / name).write_bytes(HEADS[words])
     with pytest.raises(Exception, match=words):
         load(DataSpec(source=str(tmp_path / "set"), resolution=8), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_that_kinds_that_are_not_read_are_named(kind: str) -> None:
+    data, name = OTHERS[kind]
+    assert reason(data).startswith(f"It is a picture of the kind {name}; ")
+
+
+@pytest.mark.parametrize(
+    "begins", [b"<!DOCTYPE html>", b"<html>", b"words about ", b"<?xml version='1.0'?><a/>"]
+)
+def test_that_a_page_of_the_web_is_no_picture(begins: bytes) -> None:
+    drawn = b"" if begins.startswith(b"<?xml") else DRAWN
+    assert reason(begins + drawn).startswith("It is not an image")
 
 
 def test_that_a_file_that_is_named_like_no_picture_is_called_what_it_is(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from diffusion_studio.engine.runs.checkpoints import (
 )
 from diffusion_studio.engine.runs.config import DiffusionSpec
 from diffusion_studio.engine.runs.model_io import load_model
-from diffusion_studio.engine.runs.pipeline_folder import is_pipeline, kind_named
+from diffusion_studio.engine.runs.pipeline_folder import is_pipeline, kind_named, lacks_network
 from diffusion_studio.engine.runs.run import Run, is_run, owner_of
 from diffusion_studio.engine.training.run_data import load_run_data
 from diffusion_studio.models.code import Code
@@ -89,8 +89,21 @@ class Source:
         return pictures if self.code is None else self.code.encode(pictures)
 
     def pictures(self, states: Tensor) -> Tensor:
-        """The other way; what leaves [−1, 1] is not cut."""
-        return states if self.code is None else self.code.decode(states)
+        """The other way; what leaves [−1, 1] is not cut.
+
+        Raises:
+            Refused: values that are not numbers.
+        """
+        found = states if self.code is None else self.code.decode(states)
+        if self.code is not None and not found.isfinite().all():
+            raise Refused(
+                tr(
+                    "The autoencoder of {name} makes pictures whose values are not numbers: its weights are "
+                    "damaged, or what standardises its codes is.",
+                    name=self.name,
+                )
+            )
+        return found
 
 
 def open_named(name: str, device: torch.device) -> Source:
@@ -117,6 +130,15 @@ def open_source(path: Path, device: torch.device) -> Source:
     if not is_pipeline(path):
         if not path.exists():
             raise Refused(tr("There is nothing at {path}.", path=path))
+        if path.is_file():
+            raise Refused(
+                tr(
+                    "{path} is a file; a model is a folder (with unet/ and scheduler/, or a network alone).",
+                    path=path,
+                )
+            )
+        if lacks_network(path):
+            raise Refused(tr("The network of {path} is missing: there is no unet/config.json.", path=path))
         named = kind_named(path)
         if named:
             raise Refused(

@@ -89,6 +89,7 @@ def read_code(folder: Path, place: str, device: torch.device, name: str) -> Code
     card = _card(folder, place, network.config)
     channels = int(network.config.latent_channels)
     mean, spread = (_numbers(card.get(key), channels, folder) for key in ("mean", "spread"))
+    spread = spread / card.get("scale", 1.0)
     if not bool((spread > 0).all()):
         raise CheckpointError(
             tr("The codes in {folder} have no spread, so that they cannot be standardised.", folder=folder)
@@ -140,6 +141,8 @@ def _planned(config: Any, folder: Path) -> AutoencoderKL:
             tr("The autoencoder's config is not valid: nothing can be built from it.")
         ) from error
     found = network.config
+    if len({len(found[key]) for key in ("block_out_channels", "down_block_types", "up_block_types")}) > 1:
+        raise CheckpointError(tr("The autoencoder's config is not valid: nothing can be built from it."))
     if found.in_channels != found.out_channels or found.in_channels not in (1, 3):
         raise CheckpointError(
             tr(
@@ -160,20 +163,22 @@ def _planned(config: Any, folder: Path) -> AutoencoderKL:
 
 
 def _card(folder: Path, place: str, config: Any) -> dict[str, Any]:
-    """What standardises codes: as it was measured here, or as the library has it in the network's config."""
+    """What standardises codes: as it was measured here, or as the library has it in the network's config:
+    its pipelines decode σ z / scale + μ.
+    """
     if (folder / place / CARD).is_file():
         found = read_json(folder, f"{place}{CARD}")
-        return found if isinstance(found, dict) else {}
+        return {**found, "scale": 1.0} if isinstance(found, dict) else {}
     channels = int(config.latent_channels)
-    means, spreads = config.get("latents_mean"), config.get("latents_std")
-    if means and spreads:
-        return {"mean": means, "spread": spreads}
-    scale = config.get("scaling_factor") or 1.0
-    if not _is_number(scale):
+    means, spreads, scale = (config.get(key) for key in ("latents_mean", "latents_std", "scaling_factor"))
+    scale = 1.0 if scale is None else scale
+    if not _is_number(scale) or scale < 1 / LARGEST:
         raise CheckpointError(
-            tr("The scaling_factor of the autoencoder in {folder} is not a number.", folder=folder)
+            tr("The scaling_factor of the autoencoder in {folder} is not a number above 0.", folder=folder)
         )
-    return {"mean": [config.get("shift_factor") or 0.0] * channels, "spread": [1 / scale] * channels}
+    if not (means and spreads):
+        means, spreads = [config.get("shift_factor") or 0.0] * channels, [1.0] * channels
+    return {"mean": means, "spread": spreads, "scale": float(scale)}
 
 
 def _is_number(value: Any) -> bool:

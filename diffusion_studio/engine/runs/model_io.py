@@ -182,7 +182,16 @@ def _channels(unet: UNet2DModel, learned_variance: bool, code: Code | None, fold
             another autoencoder.
     """
     taken, given = unet.config.in_channels, unet.config.out_channels
-    if given != (2 * taken if learned_variance else taken):
+    if learned_variance and given != 2 * taken:
+        raise CheckpointError(
+            tr(
+                "The network takes {taken} channels and gives {given}; as it is said to learn the variance "
+                "(variance_type), it must give twice as many as it takes.",
+                taken=taken,
+                given=given,
+            )
+        )
+    if not learned_variance and given != taken:
         raise CheckpointError(
             tr(
                 "The network takes {taken} channels but gives {given}; they must be the same.",

@@ -138,6 +138,12 @@ def autoencoder_in(folder: Path) -> str | None:
     return next((f"{name}/" for name in AUTOENCODERS if (folder / name).is_dir() or name in has), None)
 
 
+def lacks_network(folder: Path) -> bool:
+    """Whether a folder without a network says that it has one of the known kind."""
+    entry = _index(folder).get("unet")
+    return isinstance(entry, list) and NETWORK in entry
+
+
 def kind_named(folder: Path) -> str:
     """What a folder without a known network says it holds, like "DiTPipeline"; "" where it is silent."""
     for name in (MODEL_INDEX, _CONFIG):

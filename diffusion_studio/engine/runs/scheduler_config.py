@@ -165,7 +165,9 @@ def _without_signal(betas: Tensor, kind: PredictionKind) -> Tensor:
 
 
 def _betas(config: dict[str, Any]) -> Tensor:
-    steps = int(_number("num_train_timesteps", config.get("num_train_timesteps", 1000)))
+    number = _number("num_train_timesteps", config.get("num_train_timesteps", 1000))
+    if (steps := int(number)) != number:
+        raise Refused(tr("It has {number} steps, which is not a whole number.", number=number))
     if not 2 <= steps <= MOST_STEPS:
         raise Refused(
             tr(
@@ -192,6 +194,8 @@ def _linear(first: float, last: float, steps: int) -> Tensor:
 
 
 def _scaled_linear(first: float, last: float, steps: int) -> Tensor:
+    if min(first, last) < 0:
+        raise Refused(tr("Every β of a schedule must lie between 0 and 1."))
     return _linear(first**0.5, last**0.5, steps) ** 2
 
 

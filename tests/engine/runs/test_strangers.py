@@ -13,6 +13,9 @@ import torch
 from diffusers import UNet2DModel
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.chains.chain import Chain
+from diffusion_studio.engine.chains.export import run_chain
+from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import open_source
 from diffusion_studio.engine.runs.checkpoints import CheckpointError
 from diffusion_studio.engine.runs.model_io import load_model
@@ -114,3 +117,82 @@ def test_that_what_git_lfs_has_not_fetched_is_not_called_damaged(name: str, tmp_
     (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     with pytest.raises(CheckpointError, match="which “git lfs pull” fetches"):
         load_model(folder, CPU)
+
+
+AUTOENCODER: dict[str, Any] = {
+    "in_channels": 1, "out_channels": 1, "latent_channels": 1,
+    "block_out_channels": (4, 4), "norm_num_groups": 2,
+    "down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2,
+}  # fmt: skip
+
+
+def coded(folder: Path, **config: Any) -> tuple[Path, diffusers.AutoencoderKL]:
+    """A model of codes, and its autoencoder."""
+    pipeline(UNet2DModel(**SMALL), diffusers.DDPMScheduler(), folder)
+    network = diffusers.AutoencoderKL(**(AUTOENCODER | config))
+    network.save_pretrained(folder / "vae")
+    return folder, network.eval()
+
+
+@pytest.mark.parametrize(
+    ("config", "spread", "mean"),
+    [
+        ({"scaling_factor": 0.5}, 2.0, 0.0),
+        ({"scaling_factor": 0.5, "shift_factor": 0.25}, 2.0, 0.25),
+        ({"scaling_factor": 0.5, "latents_mean": [0.25], "latents_std": [3.0]}, 6.0, 0.25),
+    ],
+)
+def test_that_codes_are_scaled_as_pipelines_of_diffusers_do(
+    config: dict[str, Any], spread: float, mean: float, tmp_path: Path
+) -> None:
+    folder, network = coded(tmp_path, **config)
+    code, z = load_model(folder, CPU).code, torch.randn(1, 1, 8, 8)
+    assert code is not None
+    with torch.no_grad():
+        torch.testing.assert_close(code.decode(z), network.decode(z * spread + mean).sample)
+
+
+def test_that_an_autoencoder_of_more_widths_than_blocks_is_refused(tmp_path: Path) -> None:
+    folder, _ = coded(tmp_path, block_out_channels=(4, 4, 4))
+    with pytest.raises(CheckpointError, match="autoencoder's config is not valid"):
+        load_model(folder, CPU)
+
+
+def test_that_pictures_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    folder, network = coded(tmp_path)
+    with torch.no_grad():
+        network.decoder.conv_out.weight.fill_(3e38)
+        network.decoder.conv_norm_out.weight.fill_(3e38)
+    network.save_pretrained(folder / "vae")
+    source = open_source(folder, CPU)
+    with pytest.raises(Refused, match="pictures whose values are not numbers"):
+        run_chain(Chain(source, SampleSpec(count=1, steps=1), CPU), keep=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"beta_schedule": "scaled_linear", "beta_start": -0.1}, "Every β of a schedule must lie"),
+        ({"num_train_timesteps": 10.7}, "10.7 steps, which is not a whole number"),
+        ({"variance_type": "learned_range"}, "takes 1 channels and gives 1; as it is said to learn"),
+    ],
+)
+def test_that_a_scheduler_that_does_not_fit_is_refused_for_what_is_wrong(
+    config: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    file = (
+        pipeline(UNet2DModel(**SMALL), diffusers.DDPMScheduler(), tmp_path)
+        / "scheduler/scheduler_config.json"
+    )
+    file.write_text(json.dumps(json.loads(file.read_text()) | config))
+    with pytest.raises(CheckpointError, match=words):
+        load_model(tmp_path, CPU)
+
+
+def test_that_a_model_that_was_fetched_in_part_and_a_file_are_called_so(tmp_path: Path) -> None:
+    folder = pipeline(UNet2DModel(**SMALL), diffusers.DDPMScheduler(), tmp_path)
+    with pytest.raises(Refused, match="is a file; a model is a folder"):
+        open_source(folder / "unet" / WEIGHTS, CPU)
+    (folder / "unet" / "config.json").unlink()
+    with pytest.raises(Refused, match=r"is missing: there is no unet/config\.json"):
+        open_source(folder, CPU)

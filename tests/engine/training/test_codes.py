@@ -319,6 +319,8 @@ def test_that_a_damaged_or_other_autoencoder_is_refused(zoo, code, tmp_path):
         ({"in_channels": 4, "out_channels": 4}, "only grey"),
         ({"block_out_channels": []}, "block_out_channels should be"),
         ({"scaling_factor": "0.18"}, "scaling_factor"),
+        ({"scaling_factor": 0}, "is not a number above 0"),
+        ({"block_out_channels": [64, 64, 64, 64]}, "config"),
     ):  # fmt: skip
         (tmp_path / "copy" / "config.json").write_text(json.dumps(config | change))
         assert words in refusal(tmp_path / "run", coded_config(zoo, tmp_path / "copy"))

@@ -291,7 +291,10 @@ def _seen(decoded: Decoded, listing: Listing) -> Iterator[str]:
     """What a person should know of the pictures themselves, and of folders that were left out."""
     count = len(decoded.files)
     if decoded.dark:
-        some = tr("{dark} of {count} pictures are nearly black", dark=decoded.dark, count=count)
+        some = plural(
+            "{n} of {count} pictures is nearly black", "{n} of {count} pictures are nearly black",
+            decoded.dark, count=count,
+        )  # fmt: skip
         yield tr(
             "{what}: perhaps 12-bit data in 16-bit files, which use a sixteenth of the range. Stretch them "
             "before they are trained on.",

@@ -136,7 +136,7 @@ def test_that_twelve_bits_in_sixteen_are_told(tmp_path: Path) -> None:
     root = draw(tmp_path / "set", "cat/0.png", "dog/1.png")
     values = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
     tifffile.imwrite(root / "cat" / "deep.tif", values, photometric="minisblack")
-    assert read(root).notes[0].startswith("1 of 3 pictures are nearly black: perhaps 12-bit data in 16-bit ")
+    assert read(root).notes[0].startswith("1 of 3 pictures is nearly black: perhaps 12-bit data in 16-bit ")
 
 
 def test_that_a_black_set_is_told(tmp_path: Path) -> None:

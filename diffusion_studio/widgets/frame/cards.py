@@ -192,9 +192,8 @@ class DataCard(QFrame):
         column.addWidget(self._name)
         column.addWidget(self._facts)
         column.addWidget(self._notes)
-        left_out = _row(self._skipped, self._show)
+        column.addLayout(left_out := _row(self._skipped, self._show))
         left_out.addStretch(1)
-        column.addLayout(left_out)
         column.addSpacing(GRID // 2)
         opening, reading = QWidget(), QWidget()
         opening.setLayout(buttons := _row(self._open, self._recent))
@@ -232,6 +231,7 @@ class ProgressCard(QFrame):
         self._slot = _row()
         for text in (self._title, self._detail):
             text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._title.elide_middle()  # names of runs begin with their day
         head = _row(self._title, self._start, self._pause, self._resume)
         head.addLayout(self._slot)
         head.addWidget(self._stop)

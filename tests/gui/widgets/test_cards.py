@@ -197,6 +197,13 @@ def test_that_how_far_work_is_has_room_beside_many_buttons(show):
     assert card._detail.shown() == said
 
 
+def test_that_a_name_in_little_room_keeps_its_end(show):
+    card = show(ProgressCard())
+    card.set_title("2026-11-29_holiday-pictures")
+    card._title.resize(card._title.fontMetrics().horizontalAdvance("2026-11-29_hol"), 20)
+    assert "…" in card._title.shown() and card._title.shown().endswith("ures")
+
+
 def test_that_a_narrow_title_says_the_step_whole(show):
     card = show(Card())
     card.set_title("Samples", "EMA · DDIM 20 · step 400", "step 400")

@@ -132,7 +132,7 @@ def _levels(resolution: int, fast_device: bool) -> tuple[int, ...]:
         levels += 1
     if fast_device:
         return (1, *([2] * (levels - 1)))
-    return (1, 3) if levels == 2 else tuple(min(2**level, 8) for level in range(levels))
+    return tuple(min(2**level, 8) for level in range(levels))
 
 
 def padded(side: int, levels: int) -> int:

@@ -47,6 +47,36 @@ def _uniform(steps: int) -> Tensor:
     return torch.full((steps,), 1 / steps, dtype=torch.float64)
 
 
+def _uniform_share(default: float) -> float:
+    share: float = knob(
+        default, title=tr("uniform share"), ge=0, le=1, advanced=True,
+        help=tr("How much of the density stays uniform, so that no t is forgotten."),
+        source="iDDPM §3.3, code",
+    )  # fmt: skip
+    return share
+
+
+class AutoDensity(TimeDensity):
+    """A choice that is left to the start of a training, which knows the images (`RunConfig.density_for`).
+    benchmarks/RESULTS.md has what was measured for it.
+    """
+
+    kind: Literal["auto"] = "auto"
+    rank: ClassVar[int] = -1
+
+    title: ClassVar[str] = tr("auto")
+    summary: ClassVar[str] = tr(
+        "log-normal around the level that hides images of this size, where v is learned of pixels by its plain "
+        "loss; uniform everywhere else."
+    )
+    formula: ClassVar[str] = r"P_{mean} = \ln\tfrac{n}{8} - 0.6"
+    source: ClassVar[str] = "Hoogeboom et al. 2023"
+
+    def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
+        """Those of the uniform density, which stands in until the choice is made."""
+        return _uniform(tables.steps)
+
+
 class UniformDensity(TimeDensity):
     kind: Literal["uniform"] = "uniform"
 
@@ -61,11 +91,7 @@ class UniformDensity(TimeDensity):
 
 class ImportanceDensity(TimeDensity):
     kind: Literal["importance"] = "importance"
-    floor: float = knob(
-        0.001, title=tr("uniform share"), ge=0, le=1, advanced=True,
-        help=tr("How much of the density stays uniform, so that no t is forgotten."),
-        source="iDDPM §3.3, code",
-    )  # fmt: skip
+    floor: float = _uniform_share(0.001)
 
     learns: ClassVar[bool] = True
     title: ClassVar[str] = tr("by importance")
@@ -98,6 +124,7 @@ class LogNormalDensity(TimeDensity):
         help=tr("How far around it the levels reach; the larger, the more even over all of them."),
         source="EDM table 1",
     )  # fmt: skip
+    floor: float = _uniform_share(0.0)
 
     title: ClassVar[str] = tr("log-normal in ς")
     summary: ClassVar[str] = tr(
@@ -105,6 +132,13 @@ class LogNormalDensity(TimeDensity):
     )
     formula: ClassVar[str] = r"\ln\varsigma_t \sim \mathcal{N}(P_{mean}, P_{std}^2)"
     source: ClassVar[str] = "EDM §5, table 1"
+
+    @classmethod
+    def for_side(cls, side: int) -> LogNormalDensity:
+        """For images so many pixels wide. Twice the side averages noise over four times the pixels, so the
+        same shapes are hidden by twice the level.
+        """
+        return cls(mean=round(math.log(side / 8) - 0.6, 3), std=1.0, floor=0.1)
 
     def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
         """Each t has what lies between the middles to its neighbours, in ln ς."""
@@ -114,6 +148,8 @@ class LogNormalDensity(TimeDensity):
         edges = (torch.cat([ends[0], middles, ends[1]]) - self.mean) / self.std
         share = torch.special.ndtr(edges).diff()
         if not float(share.sum()) > 1e-6:
+            if self.floor:
+                return _uniform(tables.steps)
             low, high = math.exp(float(levels[0])), math.exp(float(levels[-1]))
             raise Refused(
                 tr(
@@ -123,7 +159,7 @@ class LogNormalDensity(TimeDensity):
                     high=high,
                 )
             )
-        found: Tensor = share / share.sum()
+        found: Tensor = (1 - self.floor) * share / share.sum() + self.floor / tables.steps
         return found
 
 

@@ -11,7 +11,13 @@ from torch import Tensor
 from diffusion_studio.core.denoisers.readings import READINGS, PredictionKind
 from diffusion_studio.core.describe import Choice, knob, with_value
 from diffusion_studio.core.objective.losses import AnyLoss, L2Loss
-from diffusion_studio.core.objective.time_density import AnyTimeDensity, UniformDensity
+from diffusion_studio.core.objective.time_density import (
+    AnyTimeDensity,
+    AutoDensity,
+    LogNormalDensity,
+    TimeDensity,
+    UniformDensity,
+)
 from diffusion_studio.core.objective.weights import AnyWeight, check_weight, plain_weight
 from diffusion_studio.core.process.forward import (
     AnyForwardProcess,
@@ -99,7 +105,7 @@ class ObjectiveSpec(Choice):
         source="Course eq. 2.10, algorithm 1",
     )
     density: AnyTimeDensity = knob(
-        UniformDensity(), title=tr("draw t"), symbol="p", help=tr("How often each t is drawn.")
+        AutoDensity(), title=tr("draw t"), symbol="p", help=tr("How often each t is drawn.")
     )
 
     def proposals(self, name: str, value: Any) -> Mapping[str, Any]:
@@ -282,16 +288,30 @@ class RunConfig(TrainingConfig):
     def knows_classes(self) -> bool:
         return self.model.conditional
 
+    def density_for(self, side: int) -> TimeDensity:
+        """How often each t is drawn where a network sees images so many pixels wide.
+
+        With an objective of one's own t is drawn evenly, so that λ_t alone says what counts. In a code, and
+        with a learned schedule, another density was not measured.
+        """
+        if not isinstance(self.objective.density, AutoDensity):
+            return self.objective.density
+        is_usual = self.objective == ObjectiveSpec()
+        if is_usual and not self.model.code and not self.diffusion.schedule.learns:
+            return LogNormalDensity.for_side(side)
+        return UniformDensity()
+
     @classmethod
     def completed(cls, written: Any) -> Any:
-        """AdamW on whole batches, the plain loss of ε."""
+        """AdamW on whole batches, the plain loss of ε at times drawn evenly."""
         if not isinstance(written, dict):
             return written
         training, objective = written.get("training", {}), written.get("objective", {})
         if isinstance(training, dict):
             training = {"optimizer": "adamw", "batch_size": 128, "parts": 1, **training}
         if isinstance(objective, dict):
-            objective = {"predict": "eps", "weight": {"kind": "surrogate"}, **objective}
+            plain = {"predict": "eps", "weight": {"kind": "surrogate"}, "density": {"kind": "uniform"}}
+            objective = {**plain, **objective}
         return {**written, "training": training, "objective": objective}
 
     def _check_learned(self) -> None:

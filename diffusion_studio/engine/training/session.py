@@ -139,7 +139,9 @@ class Session:
         if self.learner.ranks.is_first:
             self.learner.ranks.tell({"objective": objective.model_dump(mode="json")})
         config = self.config.model_copy(update={"objective": objective})
-        self.run = replace(self.run, config=config)
+        density = config.density_for(self.batches.examples.shape[1])
+        objective = objective.model_copy(update={"density": density})
+        self.run = replace(self.run, config=config.model_copy(update={"objective": objective}))
         self.learner.set_objective(objective)
         self.batches.set_density(objective.density, self.learner.tables)
 
@@ -270,7 +272,10 @@ def resolve(
             "batch_size": size, "optimizer": optimizer,
         }
     )  # fmt: skip
-    return config.model_copy(update={"data": data, "model": model, "training": training})
+    objective = config.objective.model_copy(update={"density": config.density_for(side)})
+    return config.model_copy(
+        update={"data": data, "model": model, "objective": objective, "training": training}
+    )
 
 
 def batch_size_for(resolution: int, device: torch.device) -> int:
@@ -304,6 +309,8 @@ def learner_for(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         unet = build()
+        for weight in unet.conv_out.parameters():  # it says 0 at first, as that of Ho et al. 2020 does
+            torch.nn.init.zeros_(weight)
     tables = config.diffusion.tables()
     schedule = None
     if isinstance(config.diffusion.schedule, LearnedSchedule):

@@ -15,7 +15,7 @@ from diffusion_studio.core.denoisers.readings import READINGS
 from diffusion_studio.core.describe import members, with_value, with_values
 from diffusion_studio.core.objective.elbo import bits_per_dim, continuous_term, discretised_term, term
 from diffusion_studio.core.objective.losses import L1Loss
-from diffusion_studio.core.objective.time_density import CurveDensity, ImportanceDensity
+from diffusion_studio.core.objective.time_density import CurveDensity, ImportanceDensity, UniformDensity
 from diffusion_studio.core.objective.weights import (
     CurveWeight,
     MinSNRWeight,
@@ -367,7 +367,8 @@ def test_that_a_run_from_before_objectives_opens_and_goes_on(pictures, tmp_path)
             db.execute(f"ALTER TABLE timesteps DROP COLUMN {name}")
     db.close()
     run = Run.open(tmp_path / "run")
-    assert run.config.objective == ObjectiveSpec(predict="eps", weight=SurrogateWeight())
+    plain = ObjectiveSpec(predict="eps", weight=SurrogateWeight(), density=UniformDensity())
+    assert run.config.objective == plain
     assert run.metrics.timesteps().weight is None
     assert len(run.metrics.timestep_history()) >= 1
     again = resume(tmp_path / "run", with_training(run.config, steps=5))
@@ -418,8 +419,6 @@ def test_that_changes_are_told_in_words():
     assert change_text(before, after) == "weight: surrogate (1) → min-SNR γ 3"
     assert change_text(after, with_value(after, "weight.gamma", 5.0)) == "weight: min-SNR γ 3 → min-SNR γ 5"
     drawn = with_value(before, "density.kind", "curve")
-    assert (
-        change_text(before, drawn) == "draw t: uniform → by hand"
-    )  # a parameter that is off is not spelt out
+    assert change_text(before, drawn) == "draw t: auto → by hand"  # a parameter that is off is not spelt out
     kept = with_value(drawn, "density.unbiased", True)
     assert change_text(drawn, kept) == "draw t: by hand → by hand keep the sum"

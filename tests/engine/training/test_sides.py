@@ -85,7 +85,8 @@ def test_that_bits_are_those_of_the_pixels_alone(pictures, tmp_path):
 def test_that_the_example_on_its_card_puts_zeros_around(
     conditional, variance, pictures, tmp_path, monkeypatch
 ):
-    run = run_of(pictures, tmp_path / "run", conditional=conditional, objective={"variance": variance})
+    objective = {"variance": variance, "predict": "v"}  # of which noise magnifies no rounding
+    run = run_of(pictures, tmp_path / "run", conditional=conditional, objective=objective)
     (said,) = export_model(run, tmp_path / "model")
     assert said.startswith("It needs zeros around its input, from 10 to 12 a side")
     assert "from 10 × 10 to 12 × 12" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
@@ -99,7 +100,7 @@ def test_that_the_example_on_its_card_puts_zeros_around(
         for t in known["scheduler"].timesteps:
             said = network.predict(x, torch.full((4,), int(t) + 1)).value
             x = known["scheduler"].step(said, t, x).prev_sample
-        torch.testing.assert_close(known["x"], x, rtol=0, atol=1e-2)
+        torch.testing.assert_close(known["x"], x, rtol=0, atol=1e-4)
 
 
 def test_that_its_onnx_takes_images_of_its_own_size(pictures, tmp_path):

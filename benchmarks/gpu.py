@@ -212,7 +212,7 @@ def idle_share(step: Callable[[int], Tensor], device: torch.device) -> str:
 def training(sizes: tuple[Size, ...], device: torch.device) -> None:
     rows = []
     for size in sizes:
-        precision = choose_precision("auto", device, size.pixels)
+        precision = choose_precision("auto", device)
         ours = Ours.of(size, device, precision)
         rates = rate(ours.step, size, device), rate(theirs(size, device, precision), size, device)
         ratio = rates[0] / rates[1]
@@ -251,7 +251,7 @@ def drawn_by_diffusers(unet: Any, count: int, pixels: int, steps: int, device: t
 def sampling(sizes: tuple[Size, ...], device: torch.device, steps: int) -> None:
     rows = []
     for size in sizes:
-        ours = Ours.of(size, device, choose_precision("auto", device, size.pixels))
+        ours = Ours.of(size, device, choose_precision("auto", device))
         sides = (
             lambda ours=ours, size=size: drawn(ours, size.batch, steps, device),
             lambda ours=ours, size=size: drawn_by_diffusers(

@@ -22,7 +22,7 @@ from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.chains.chain import Chain
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
 from diffusion_studio.engine.chains.source import Source
-from diffusion_studio.engine.machine.devices import choose_precision
+from diffusion_studio.engine.machine.devices import sampling_precision
 from diffusion_studio.engine.runs.model_io import prepared
 from diffusion_studio.models.network import NetworkDenoiser
 from diffusion_studio.models.unet import UNet, UNetSpec, autocast, build_unet
@@ -48,7 +48,7 @@ def source_for(resolution: int, channels: int, classes: int) -> Source:
     """The same as the program loads it."""
     tables = Tables.from_betas(CosineSchedule().betas(1000))
     unet = prepared(plain_network(resolution, channels, classes), CPU)
-    network = UNet(unet, classes, choose_precision("auto", CPU, resolution))
+    network = UNet(unet, classes, sampling_precision(CPU, resolution))
     names = tuple(str(k) for k in range(classes))
     return Source(
         "folder", "bench", NetworkDenoiser(tables, network), (resolution, resolution), channels, names

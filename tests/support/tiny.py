@@ -46,7 +46,7 @@ def tiny_config(
             "diffusion": {"steps": T, "schedule": schedule or LinearSchedule()},
             "objective": {"predict": "eps", "weight": {"kind": "surrogate"}} | (objective or {}),
             "training": {"batch_size": 16, "steps": 4, "preview_count": 0, "warmup": 3}
-            | {"optimizer": "adamw"}
+            | {"optimizer": "adamw", "precision": "fp32"}
             | training,
         }
     )

@@ -66,8 +66,8 @@ class AutoDensity(TimeDensity):
 
     title: ClassVar[str] = tr("auto")
     summary: ClassVar[str] = tr(
-        "log-normal around the level that hides images of this size, where v is learned of pixels by its plain "
-        "loss; uniform everywhere else."
+        "log-normal around the level that hides images of this size, where v is learned of pixels by its "
+        "plain loss; uniform everywhere else."
     )
     formula: ClassVar[str] = r"P_{mean} = \ln\tfrac{n}{8} - 0.6"
     source: ClassVar[str] = "Hoogeboom et al. 2023"

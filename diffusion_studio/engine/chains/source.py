@@ -24,7 +24,7 @@ from diffusion_studio.data.load import load
 from diffusion_studio.data.spec import DataSpec
 from diffusion_studio.engine.classifier.files import load_classifier
 from diffusion_studio.engine.files.places import cache_dir
-from diffusion_studio.engine.machine.devices import choose_precision
+from diffusion_studio.engine.machine.devices import sampling_precision
 from diffusion_studio.engine.runs.checkpoints import (
     STUDIO,
     checkpoint_step,
@@ -169,7 +169,7 @@ def _from_model(folder: Path, device: torch.device) -> Source:
         "folder", folder.name, model.denoiser, model.sides, model.channels, model.class_names,
         model.notes, step=max(step, 0), checkpoints=folder.parent if step >= 0 else None, code=model.code,
     )  # fmt: skip
-    model.denoiser.network.precision = choose_precision("auto", device, min(source.shape(1)[2:]))
+    model.denoiser.network.precision = sampling_precision(device, min(source.shape(1)[2:]))
     return source
 
 

@@ -12,7 +12,7 @@ from diffusion_studio.engine.machine.memory import keep_freed_memory
 from diffusion_studio.models.side_by_side import PROCESSORS
 from diffusion_studio.models.unet import Precision
 
-BF16_FROM = 28  # pixels: below, converting costs more than bf16 saves on a processor
+BF16_FROM = 28  # pixels: samples of smaller images take so little time on a processor that they stay exact
 
 
 def choose_device(choice: str = "auto") -> torch.device:
@@ -59,14 +59,21 @@ def is_fast(device: torch.device) -> bool:
     return device.type != "cpu"
 
 
-def choose_precision(choice: str, device: torch.device, resolution: int) -> Precision:
-    """fp32 or bf16. The rule depends on the machine and the data only, so that a training can be repeated."""
+def choose_precision(choice: str, device: torch.device) -> Precision:
+    """fp32 or bf16 of a training. The rule depends on the machine only, so that it can be repeated."""
     if choice in ("fp32", "bf16"):
         return cast(Precision, choice)
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     has_bf16 = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if has_bf16 and resolution >= BF16_FROM else "fp32"
+    return "bf16" if has_bf16 else "fp32"
+
+
+def sampling_precision(device: torch.device, resolution: int) -> Precision:
+    """That in which images of this side are drawn."""
+    if device.type == "cpu" and resolution < BF16_FROM:
+        return "fp32"
+    return choose_precision("auto", device)
 
 
 def training_format(device: torch.device, precision: Precision, parts: int) -> torch.memory_format:

@@ -268,7 +268,7 @@ def resolve(
         optimizer = "adamw" if side <= SMALL else "muon"
     training = config.training.model_copy(
         update={
-            "precision": choose_precision(config.training.precision, device, side),
+            "precision": choose_precision(config.training.precision, device),
             "batch_size": size, "optimizer": optimizer,
         }
     )  # fmt: skip
@@ -298,7 +298,7 @@ def learner_for(
         Refused: it has no room on the device.
     """
     channels, side = shape[:2] if shape else (images.channels, images.resolution)
-    precision = choose_precision(config.training.precision, device, side)
+    precision = choose_precision(config.training.precision, device)
     classes = images.classes if config.model.conditional else 0
     learned = config.objective.variance != "fixed"
 

@@ -19,6 +19,7 @@ from diffusion_studio.engine.machine.devices import (
     choose_device,
     choose_precision,
     device_name,
+    sampling_precision,
 )
 from diffusion_studio.engine.runs.config import DiffusionSpec, RunConfig
 from diffusion_studio.engine.training.session import resolve
@@ -180,9 +181,11 @@ def test_that_only_devices_that_are_there_are_chosen() -> None:
     assert device_name(CPU).startswith("CPU · ")
 
 
-def test_that_precision_follows_the_machine_and_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    for has, resolution, expected in ((True, 8, "fp32"), (True, 28, "bf16"), (False, 28, "fp32")):
+def test_that_precision_follows_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has in (True, False):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has: has)
-        assert choose_precision("auto", CPU, resolution) == expected
-    assert choose_precision("bf16", CPU, 8) == "bf16"
-    assert choose_precision("fp32", CPU, 64) == "fp32"
+        assert choose_precision("auto", CPU) == ("bf16" if has else "fp32")
+        assert sampling_precision(CPU, 28) == ("bf16" if has else "fp32")
+        assert sampling_precision(CPU, 8) == "fp32"
+    assert choose_precision("bf16", CPU) == "bf16"
+    assert choose_precision("fp32", CPU) == "fp32"

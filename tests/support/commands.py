@@ -6,7 +6,7 @@ import sys
 
 _TINY = (
     "model.width=8", "model.multipliers=1,2", "model.layers=1", "model.attention=0", "diffusion.steps=50",
-    "training.batch_size=16", "training.preview_count=0",
+    "training.batch_size=16", "training.preview_count=0", "training.precision=fp32",
 )  # fmt: skip
 SETS = [word for pair in _TINY for word in ("--set", pair)]
 

@@ -19,7 +19,7 @@ def completed(monkeypatch, capsys):
         monkeypatch.setenv(COMPLETE, "complete_bash")
         monkeypatch.setenv("COMP_WORDS", line)
         monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
-        assert program._run() == 0
+        assert program._begin()() == 0
         return capsys.readouterr().out.split()
 
     return completed
@@ -51,7 +51,7 @@ def test_that_the_script_of_a_shell_is_printed(monkeypatch, capsys, shell: str, 
     monkeypatch.setattr(sys, "argv", ["diffusion-studio", *form.format("--completion", shell).split(" ")])
     monkeypatch.setenv(COMPLETE, "")  # what is set meanwhile goes with the test
     monkeypatch.delenv(COMPLETE)
-    assert program._run() == 0
+    assert program._begin()() == 0
     said = capsys.readouterr().out
     assert sign in said
     assert COMPLETE in said
@@ -60,5 +60,5 @@ def test_that_the_script_of_a_shell_is_printed(monkeypatch, capsys, shell: str, 
 
 def test_that_a_shell_that_is_not_known_is_refused(monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["diffusion-studio", "--completion", "csh"])
-    assert program._run() == 2
+    assert program._begin()() == 2
     assert "csh" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -37,8 +36,8 @@ def first_shapes(resolution: int, channels: int) -> int:
     images has come 19 parts in 20 of the way from that of noise to that of real images. Colours take longer
     than grey. benchmarks/RESULTS.md has the trainings, and how far the rule is off.
     """
-    grey = max(58.0, 45 * math.sqrt(resolution / 8))
-    return round(grey if channels == 1 else 3.5 * grey)
+    grey = 45 * max(1.0, resolution / 28)
+    return round(grey if channels == 1 else 2.8 * grey)
 
 
 def is_fitted(config: RunConfig, images: ImageSet, device: torch.device) -> bool:

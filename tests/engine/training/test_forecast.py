@@ -124,9 +124,9 @@ def test_that_it_is_put_into_words() -> None:
     enough = forecast(0.5, (64, 1), Limits(seconds=3600))
     assert enough.sentence == f"About 7,200 steps in 1 h. First shapes at 64×64 usually after {after}"
     assert forecast(0.5, (64, 1), Limits()).sentence == f"First shapes at 64×64 usually after {after}"
-    short = forecast(0.5, (64, 1), Limits(seconds=60))
+    short = forecast(0.5, (64, 1), Limits(seconds=30))
     assert short.sentence == (
-        "Too short to see something: about 120 steps in 1 min here. "
+        "Too short to see something: about 60 steps in 30 s here. "
         f"First shapes at 64×64 usually after {after}"
     )
     assert short.long_enough >= shapes and short.long_enough % 60 == 0
@@ -164,12 +164,12 @@ def test_that_no_time_is_offered_where_a_day_is_too_short() -> None:
 @pytest.mark.parametrize(
     ("took", "side", "limits", "offered"),
     [
-        (0.46, 64, Limits(seconds=120), 48),  # the largest that comes, not the smallest
-        (0.46, 64, Limits(seconds=60), 32),
-        (0.46, 64, Limits(seconds=10), 0),  # none comes
-        (0.46, 64, Limits(seconds=120, steps=320), 32),  # fewer steps than those of 40 px
-        (0.46, 64, Limits(steps=400), 48),
-        (1.8, 128, Limits(seconds=300), 40),  # a batch at 64 px has as many pixels as one at 128
+        (0.46, 64, Limits(seconds=120), 56),  # the largest that comes, not the smallest
+        (0.46, 64, Limits(seconds=60), 40),
+        (0.46, 64, Limits(seconds=1), 0),  # none comes
+        (0.46, 64, Limits(seconds=120, steps=150), 32),  # fewer steps than those of 40 px
+        (0.46, 64, Limits(steps=250), 48),
+        (1.8, 128, Limits(seconds=300), 48),  # a batch at 64 px has as many pixels as one at 128
         (0.2, 28, Limits(seconds=60), 24),
         (0.2, 24, Limits(seconds=1), 0),  # below are other networks
     ],

@@ -362,7 +362,7 @@ def test_that_only_what_helps_is_offered(qtbot):
         row.show_state(TrainState(tiny_config(**{"steps": 0, **training}), "", trial=trial))
         return [button.text() for button in (row.longer, row.smaller) if not button.isHidden()]
 
-    assert shown(short, seconds=60.0) == ["Train 8 min", "Use 32 px"]
-    assert shown(short, seconds=10.0) == ["Train 8 min"]
+    assert shown(short, seconds=60.0) == ["Train 5 min", "Use 40 px"]
+    assert shown(short, seconds=1.0) == ["Train 5 min"]
     assert shown(replace(short, step_seconds=3600.0), seconds=60.0) == []
     assert shown(replace(short, last_step=900), seconds=414.0) == []

@@ -760,10 +760,10 @@ def test_that_a_training_can_begin_anew_with_smaller_pictures(make, wait, qtbot,
     model.edit("training.seconds", 150.0)
     model.settle()
     model._on_told(Forecast(1, 2.0, 1.0, 20, 17.0, 64, 3))
-    assert model.state.smaller_resolution == 32
+    assert model.state.smaller_resolution == 48
     model.train_smaller()
     qtbot.waitUntil(lambda: model.state.phase == "running" and model.state.run != first)
-    assert Run.open(model.state.run).config.data.resolution == 32
+    assert Run.open(model.state.run).config.data.resolution == 48
     model.stop()
     wait(model)
     assert Run.open(first).step > 0  # what there was is kept

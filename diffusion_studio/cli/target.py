@@ -24,7 +24,7 @@ def check_target(path: Path, force: bool) -> None:
     if len(os.fsencode(name)) > LONGEST:
         raise Refused(f"{path.name[:40]}… is too long for the name of a file.")
     if path.is_dir():
-        raise Refused(f"{path} is a folder; name a file in it, like {path / path.with_suffix('.png').name}.")
+        raise Refused(f"{path} is a folder; name a file in it, like {path / path.name}.")
     if path.exists() and not force:
         raise Refused(f"{path} is there already; --force replaces it.")
     folder = next(folder for folder in path.absolute().parents if folder.exists())

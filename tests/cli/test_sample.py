@@ -202,10 +202,11 @@ def test_that_a_file_is_replaced_only_by_force(said, run, tmp_path):
 
 
 def test_that_a_folder_is_no_file_to_write_to(said, run, tmp_path):
-    (tmp_path / "a.png").mkdir()
-    code, _, errors = said("sample", run, "--out", tmp_path / "a.png")
-    assert code == 2
-    assert "a.png is a folder; name a file in it" in errors
+    for command, name in (("sample", "a.png"), ("sample", "a.npz"), ("evaluate", "a.json")):
+        (tmp_path / name).mkdir()
+        code, _, errors = said(command, run, "--out", tmp_path / name)
+        assert code == 2
+        assert f"is a folder; name a file in it, like {tmp_path / name / name}." in errors
 
 
 def test_that_brackets_in_a_name_come_out_whole(said, tmp_path):

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from diffusion_studio.core.refused import Refused
+from diffusion_studio.engine.files.files import write_atomically
 from diffusion_studio.engine.files.places import cache_dir
 from diffusion_studio.engine.machine.remote import Remote, Stop
 from diffusion_studio.engine.runs.metrics_log import are_of_one_run, beginning
@@ -41,9 +42,10 @@ def mirror(remote: Remote, cancelled: Stop) -> Path:
         Cancelled: `cancelled()` became true.
     """
     place = mirror_of(remote)
-    with contextlib.suppress(OSError):  # rsync says why
-        place.mkdir(parents=True, exist_ok=True)
-        _address(place).write_text(remote.address, "utf-8")
+    if mirrored_at(place) != remote:
+        with contextlib.suppress(OSError):  # rsync says why
+            place.mkdir(parents=True, exist_ok=True)
+            write_atomically(_address(place), remote.address.encode())
     before = beginning(place / METRICS_LOG)
     remote.mirror(place, LEFT_OUT, cancelled)
     if not are_of_one_run(before, beginning(place / METRICS_LOG)):

@@ -288,6 +288,11 @@ class RunConfig(TrainingConfig):
     def knows_classes(self) -> bool:
         return self.model.conditional
 
+    def with_density(self, side: int) -> RunConfig:
+        """The same with `density_for` these images in the place of what is automatic."""
+        objective = self.objective.model_copy(update={"density": self.density_for(side)})
+        return self.model_copy(update={"objective": objective})
+
     def density_for(self, side: int) -> TimeDensity:
         """How often each t is drawn where a network sees images so many pixels wide.
 

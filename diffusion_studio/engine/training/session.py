@@ -139,11 +139,10 @@ class Session:
         if self.learner.ranks.is_first:
             self.learner.ranks.tell({"objective": objective.model_dump(mode="json")})
         config = self.config.model_copy(update={"objective": objective})
-        density = config.density_for(self.batches.examples.shape[1])
-        objective = objective.model_copy(update={"density": density})
-        self.run = replace(self.run, config=config.model_copy(update={"objective": objective}))
-        self.learner.set_objective(objective)
-        self.batches.set_density(objective.density, self.learner.tables)
+        config = config.with_density(self.batches.examples.shape[1])
+        self.run = replace(self.run, config=config)
+        self.learner.set_objective(config.objective)
+        self.batches.set_density(config.objective.density, self.learner.tables)
 
     def set_parts(self, parts: int) -> None:
         """Splits batches from the next step on."""
@@ -272,10 +271,8 @@ def resolve(
             "batch_size": size, "optimizer": optimizer,
         }
     )  # fmt: skip
-    objective = config.objective.model_copy(update={"density": config.density_for(side)})
-    return config.model_copy(
-        update={"data": data, "model": model, "objective": objective, "training": training}
-    )
+    found = config.model_copy(update={"data": data, "model": model, "training": training})
+    return found.with_density(side)
 
 
 def batch_size_for(resolution: int, device: torch.device) -> int:
@@ -355,6 +352,7 @@ def resumed_session(
     _heed(cancelled)
     ground = kept_code(run, data, device, encoding, cancelled)
     shape = ground.examples.shape
+    run = replace(run, config=run.config.with_density(shape[1]))  # which may change, also back to auto
     checkpoint: Path | None = None
     try:
         checkpoint, notes = run.newest_checkpoint()

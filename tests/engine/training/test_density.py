@@ -13,7 +13,7 @@ from diffusion_studio.core.process.schedules import GeometricSchedule
 from diffusion_studio.core.process.tables import Tables
 from diffusion_studio.engine.runs.config import ObjectiveSpec, RunConfig
 from diffusion_studio.engine.runs.run import Run
-from support.tiny import begin, tiny_config
+from support.tiny import begin, finish, resume, tiny_config, with_training
 
 
 @pytest.mark.parametrize(("side", "mean"), [(8, -0.6), (16, -0.6 + math.log(2)), (28, -0.6 + math.log(3.5))])
@@ -52,6 +52,17 @@ def test_that_a_run_keeps_what_was_chosen_and_another_choice_while_it_trains(pic
     assert session.batches.density == UniformDensity()
     session.set_objective(ObjectiveSpec())
     assert session.config.objective.density == config.density_for(8) == session.batches.density
+
+
+def test_that_a_run_that_goes_on_with_the_choice_left_open_makes_it_again(pictures, tmp_path):
+    config = tiny_config(pictures, objective=ObjectiveSpec().model_dump())
+    finish(begin(tmp_path / "run", with_value(config, "objective.density.kind", "uniform")))
+    run = Run.open(tmp_path / "run")
+    asked = with_training(with_value(run.config, "objective.density.kind", "auto"), steps=6)
+    session = resume(run.path, asked)
+    assert session.config.objective.density == config.density_for(8) == session.batches.density
+    finish(session)
+    assert Run.open(run.path).config.objective.density == config.density_for(8)
 
 
 def test_that_levels_which_a_schedule_has_not_leave_the_even_share():

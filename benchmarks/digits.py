@@ -1,6 +1,6 @@
 """How good are the digits after a minute of training?
 
-    python benchmarks/digits.py [--seconds 60] [--set key=value ...]
+    python benchmarks/digits.py [--seconds 60] [--seed 0] [--sampler ddim] [--set key=value ...]
 
 Trains through the command line, draws 1,000 class-conditional samples with 50 DDIM steps and prints
 
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--guidance", default="1")
+    parser.add_argument("--sampler", default="ddim")
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -68,8 +69,9 @@ def main() -> None:
             *sets,
         )
         command(
-            "sample", run, "--out", out, "--count", "1000", "--steps", "50", "--guidance", options.guidance
-        )
+            "sample", run, "--out", out, "--count", "1000", "--steps", "50", "--guidance", options.guidance,
+            "--sampler", options.sampler,
+        )  # fmt: skip
         with np.load(out) as data:
             samples, labels = data["samples"].reshape(1000, -1), data["labels"]
     digits = load_digits()

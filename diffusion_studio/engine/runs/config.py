@@ -162,9 +162,10 @@ class TrainingSpec(Choice):
         source="Jordan et al. 2024",
     )  # fmt: skip
     learning_rate: float = knob(
-        3e-3, title=tr("learning rate"), gt=0, le=1, scale="log",
+        0.0, title=tr("learning rate"), ge=0, le=1, scale="log", words={0: tr("auto")},
         help=tr("Step length of the optimizer. Too large and the loss jumps, too small and nothing happens; "
-             "wide networks need a smaller one."),
+             "wide networks need a smaller one. 0 chooses: 0.003, but 0.007 for AdamW and at most 32 "
+             "channels."),
         source="Loshchilov & Hutter 2019",
     )  # fmt: skip
     ema_decay: float = knob(
@@ -308,12 +309,13 @@ class RunConfig(TrainingConfig):
 
     @classmethod
     def completed(cls, written: Any) -> Any:
-        """AdamW on whole batches, the plain loss of ε at times drawn evenly."""
+        """AdamW on whole batches at 0.003, the plain loss of ε at times drawn evenly."""
         if not isinstance(written, dict):
             return written
         training, objective = written.get("training", {}), written.get("objective", {})
         if isinstance(training, dict):
-            training = {"optimizer": "adamw", "batch_size": 128, "parts": 1, **training}
+            usual = {"optimizer": "adamw", "batch_size": 128, "parts": 1, "learning_rate": 3e-3}
+            training = {**usual, **training}
         if isinstance(objective, dict):
             plain = {"predict": "eps", "weight": {"kind": "surrogate"}, "density": {"kind": "uniform"}}
             objective = {**plain, **objective}

@@ -46,7 +46,8 @@ def test_that_every_parameter_is_described(config: Choice) -> None:
         assert knob.title, knob
         assert knob.title == knob.title.strip(), knob
         assert len(knob.options) > 1 or knob.type not in ("choice", "family"), knob
-        assert knob.scale == "linear" or (knob.low is not None and (knob.low > 0 or knob.open_low)), knob
+        lowest = knob.low is not None and (knob.low > 0 or knob.open_low or 0 in dict(knob.words))
+        assert knob.scale == "linear" or lowest, knob
 
 
 @ALL

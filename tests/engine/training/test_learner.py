@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from diffusion_studio.core.process.schedules import CosineSchedule, LearnedSchedule, LinearSchedule, Schedule
+from diffusion_studio.data.load import load
 from diffusion_studio.engine.loop.adamw import AdamW
 from diffusion_studio.engine.machine.devices import training_format
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training.batches import Batch
-from diffusion_studio.engine.training.session import Session
-from diffusion_studio.models.unet import Precision
+from diffusion_studio.engine.training.session import Session, resolve
+from diffusion_studio.models.unet import Precision, UNetSpec
 from support.processors import processors
-from support.tiny import begin, differing, everything, finish, resume, tiny_config, with_training
+from support.tiny import CPU, begin, differing, everything, finish, resume, tiny_config, with_training
 
 
 @pytest.fixture
@@ -247,6 +248,24 @@ def test_that_a_training_in_either_precision_goes_on_exactly(
     second = resume(tmp_path / "twice", with_training(first.config, steps=6))
     finish(second)
     assert differing(everything(once), everything(second)) == []
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "width", "chosen", "expected"),
+    [
+        ("adamw", 16, 0.0, 7e-3),
+        ("adamw", 24, 0.0, 3e-3),  # 48 channels at its widest
+        ("muon", 16, 0.0, 3e-3),
+        ("adamw", 16, 2e-3, 2e-3),
+    ],
+)
+def test_that_narrow_networks_learn_at_a_higher_rate_by_adamw(
+    pictures: Path, optimizer: str, width: int, chosen: float, expected: float
+) -> None:
+    config = tiny_config(pictures, optimizer=optimizer, learning_rate=chosen)
+    model = UNetSpec(width=width, multipliers=(1, 2))
+    found = resolve(config.model_copy(update={"model": model}), load(config.data), CPU)
+    assert found.training.learning_rate == expected
 
 
 @pytest.mark.parametrize(("resolution", "expected"), [(16, ("adamw", 128)), (20, ("muon", 32))])

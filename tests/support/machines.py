@@ -62,12 +62,14 @@ sys.exit({trouble} or None)
 
 
 class Machine:
-    """Programs on a path of their own, in front of all others."""
+    """Programs on a path of their own, in front of all others but the product's."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder, self.begun = folder, folder / "begun"
         folder.mkdir()
-        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        everywhere = os.environ["PATH"].split(os.pathsep)
+        others = [place for place in everywhere if not Path(place, "diffusion-studio").exists()]
+        monkeypatch.setenv("PATH", os.pathsep.join([str(folder), *others]))
         self.has_trouble("")
         self.copies_with_trouble("", 0)
         self.put("flock", FLOCK)

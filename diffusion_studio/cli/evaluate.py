@@ -37,6 +37,7 @@ Draws = Annotated[
     typer.Option(
         "--draws",
         min=1,
+        max=100_000,
         help="Draws of noise for each of them; of an autoencoder, K weighted draws of z.",
     ),
 ]

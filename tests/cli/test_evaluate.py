@@ -49,3 +49,8 @@ def test_that_an_autoencoder_has_no_calls_to_count(said, pictures, tmp_path):
     code, out, errors = said("evaluate", tmp_path / "code", "--calls")
     assert (code, out) == (1, "")
     assert "take one call of its decoder" in complaint(errors)
+
+
+def test_that_draws_beyond_all_memory_are_refused_by_their_name(said, tmp_path):
+    code, _, errors = said("evaluate", tmp_path, "--draws", 10_000_000_000)
+    assert code == 2 and "--draws" in errors and "100000" in errors

@@ -118,9 +118,9 @@ def clipping_note(config: dict[str, Any]) -> str:
     if not clips:
         return tr("Its own sampling clips no estimate: for the same samples set “clip estimate” to off.")
     limit = config.get("clip_sample_range", 1.0)
-    return (
-        "" if limit == 1 else tr("Its own sampling clips estimates at ±{limit}, here it is ±1.", limit=limit)
-    )
+    if limit == 1 or not isinstance(limit, int | float) or not math.isfinite(limit):
+        return ""
+    return tr("Its own sampling clips estimates at ±{limit}, here it is ±1.", limit=limit)
 
 
 def _prediction(config: dict[str, Any]) -> PredictionKind:

@@ -59,7 +59,8 @@ DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
 NARROW = 32  # channels up to which AdamW may take longer steps
 SMALL = 16  # pixels up to which a step takes so little time that large batches and a plain optimizer suit
 LARGE = 64  # pixels up to which batches are not made smaller
-FIXED = ("data", "model", "diffusion", "seed", "objective.predict", "objective.variance")
+FIXED = ("data", "model", "diffusion", "seed", "objective.predict", "objective.variance",
+         "training.optimizer")  # fmt: skip
 """What a run keeps for its whole life."""
 
 
@@ -262,27 +263,26 @@ def resolve(
     side = shape[1] if shape else images.resolution
     model = config.model.resolved(side, is_fast(device))
     model = model.model_copy(update={"conditional": model.conditional and images.conditional_possible})
-    size = config.training.batch_size or batch_size_for(side, device)
-    optimizer = config.training.optimizer
-    if optimizer == "auto":
-        optimizer = "adamw" if side <= SMALL else "muon"
-    training = config.training.model_copy(
+    return _chosen(config.model_copy(update={"data": data, "model": model}), side, device)
+
+
+def _chosen(config: RunConfig, side: int, device: torch.device) -> RunConfig:
+    """What may change in the life of a run, with every automatic value filled in; its network is known."""
+    training = config.training
+    usual = "adamw" if side <= SMALL else "muon"
+    optimizer = usual if training.optimizer == "auto" else training.optimizer
+    training = training.model_copy(
         update={
-            "precision": choose_precision(config.training.precision, device),
-            "batch_size": size, "optimizer": optimizer,
-            "learning_rate": config.training.learning_rate or learning_rate_for(model, optimizer),
+            "precision": choose_precision(training.precision, device),
+            "batch_size": training.batch_size or batch_size_for(side, device), "optimizer": optimizer,
+            "learning_rate": training.learning_rate or learning_rate_for(config.model, optimizer),
         }
     )  # fmt: skip
-    found = config.model_copy(update={"data": data, "model": model, "training": training})
-    return found.with_density(side)
+    return config.model_copy(update={"training": training}).with_density(side)
 
 
 def learning_rate_for(model: UNetSpec, optimizer: str) -> float:
-    """AdamW may take longer steps where the network is narrow; it was measured on 8×8 digits.
-
-    Args:
-        model: with every automatic value filled in.
-    """
+    """AdamW may take longer steps where the network, of a known width, is narrow; measured on 8×8 digits."""
     return 7e-3 if optimizer == "adamw" and model.width * max(model.multipliers) <= NARROW else 3e-3
 
 
@@ -363,7 +363,7 @@ def resumed_session(
     _heed(cancelled)
     ground = kept_code(run, data, device, encoding, cancelled)
     shape = ground.examples.shape
-    run = replace(run, config=run.config.with_density(shape[1]))  # which may change, also back to auto
+    run = replace(run, config=_chosen(run.config, shape[1], device))  # what may change, also back to auto
     checkpoint: Path | None = None
     try:
         checkpoint, notes = run.newest_checkpoint()

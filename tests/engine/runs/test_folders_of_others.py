@@ -170,6 +170,7 @@ def test_that_averaged_weights_and_a_scheduler_from_elsewhere_are_said(tmp_path:
         ("DDPMScheduler", {}, ""), ("DDIMScheduler", {}, ""),
         ("DDPMScheduler", {"clip_sample": False}, "clips no estimate"),
         ("DDIMScheduler", {"clip_sample_range": 2.0}, "clips estimates at ±2.0"),
+        ("DDPMScheduler", {"clip_sample_range": None}, ""),
         ("DDPMScheduler", {"thresholding": True}, "dynamic threshold"),
         ("PNDMScheduler", {}, "clips no estimate"),
     ],

@@ -10,11 +10,13 @@ import pytest
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
+from diffusion_studio.engine.machine.devices import choose_precision
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run, RunError
 from diffusion_studio.engine.training.session import Session
 from diffusion_studio.engine.training.trainer import train
 from support.tiny import (
+    CPU,
     begin,
     differing,
     everything,
@@ -184,7 +186,13 @@ def test_that_a_finished_training_goes_on_only_with_a_higher_limit(plain: RunCon
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("data.flip", True), ("model.width", 16), ("diffusion.steps", 40), ("seed", 1)],
+    [
+        ("data.flip", True),
+        ("model.width", 16),
+        ("diffusion.steps", 40),
+        ("seed", 1),
+        ("training.optimizer", "muon"),
+    ],
 )
 def test_that_what_defines_a_run_cannot_change(
     path: str, value: object, plain: RunConfig, tmp_path: Path
@@ -193,7 +201,8 @@ def test_that_what_defines_a_run_cannot_change(
 
     session = begin(tmp_path / "run", with_training(plain, steps=1))
     finish(session)
-    with pytest.raises(RunError, match=rf"The {path.split('.')[0]} of run cannot change"):
+    name = "optimizer" if path == "training.optimizer" else path.split(".")[0]
+    with pytest.raises(RunError, match=rf"The {name} of run cannot change"):
         resume(tmp_path / "run", with_value(session.config, path, value))
     assert resume(tmp_path / "run").config == session.config
 
@@ -207,6 +216,18 @@ def test_that_new_training_parameters_are_kept(plain: RunConfig, tmp_path: Path)
     again = resume(tmp_path / "run")
     assert (again.config.training.learning_rate, again.config.training.steps) == (1e-5, 5)
     assert again.learner.spec.learning_rate == 1e-5
+
+
+def test_that_what_is_left_open_is_chosen_when_a_run_goes_on(plain: RunConfig, tmp_path: Path) -> None:
+    session = begin(tmp_path / "run", with_training(plain, steps=1, batch_size=12))
+    finish(session)
+    left_open = with_training(session.config, steps=2, learning_rate=0.0, batch_size=0, precision="auto")
+    again = resume(tmp_path / "run", left_open)
+    finish(again)
+    found = Run.open(tmp_path / "run").config.training
+    assert (found.learning_rate, found.batch_size) == (7e-3, 128)
+    assert found.precision == choose_precision("auto", CPU)
+    assert again.learner.spec.learning_rate == 7e-3
 
 
 def test_that_changed_images_are_told_and_used(tmp_path: Path) -> None:

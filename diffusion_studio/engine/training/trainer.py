@@ -116,6 +116,7 @@ class ImageTask:
         self.session.learner.ranks.keep_waiting()
 
     def state(self) -> CheckpointContent:
+        self._measure()
         return self.session.state()
 
     def restore(self, content: CheckpointContent) -> None:
@@ -144,10 +145,10 @@ class ImageTask:
 
     def tell(self, progress: events.Progress, last: bool) -> Iterator[events.Event]:
         """Errors by t, a changed objective, a preview: each when its time has come."""
-        self._measure()
         now = time.perf_counter()
         if progress.step > self._told_step and (last or now - self._told >= TELL_TIMESTEPS_EVERY):
             self._told, self._told_step = now, progress.step
+            self._measure()
             self._keeper.record = self.by_timestep()
             yield TimestepErrors(**vars(self._keeper.record))
         if last:
@@ -232,6 +233,7 @@ class ImageTask:
                     tr("The {name} of a run cannot change after its first step.", name=name), step
                 )
                 return
+        self._measure()  # as it was drawn and weighted
         self.session.set_objective(objective)
         yield from self._written(tr("objective"))
         yield self._mark(before)

@@ -258,6 +258,24 @@ def test_that_a_change_takes_effect_at_the_next_step_and_is_marked(pictures, tmp
     assert differing(everything(session), everything(plain)) == []
 
 
+def test_that_what_was_measured_before_a_change_counts_as_it_was_drawn(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr("diffusion_studio.engine.training.trainer.TELL_TIMESTEPS_EVERY", 1e9)  # not on its own
+    session, control = begin(tmp_path / "run", tiny_config(pictures, steps=8)), Control()
+    seen, original = {}, session.set_objective
+
+    def changed(objective):
+        seen[session.counters.step] = session.averages.count.sum()
+        original(objective)
+
+    session.set_objective = changed
+    for event in train(session, control):
+        if isinstance(event, events.Progress) and event.step >= 3 and not seen:
+            control.ask(CHANGED)
+    assert seen == {step: 16 * step for step in seen}
+    assert len(seen) == 1
+    assert session.averages.count.sum() == 16 * 8
+
+
 def test_that_a_change_survives_resuming(pictures, tmp_path):
     config = tiny_config(pictures, steps=12, T=5)
     whole = begin(tmp_path / "whole", config)

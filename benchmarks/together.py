@@ -44,7 +44,8 @@ CHANGED = 5  # number of the weights of which one is changed
 PLAIN: dict[str, Any] = {
     "model.width": 16, "model.multipliers": (1, 2), "model.layers": 1, "model.attention": 0,
     "training.batch_size": 32, "training.preview_count": 0, "training.precision": "fp32",
-    "training.optimizer": "adamw", "training.learning_rate": 3e-3, "training.parts": 1, "data.resolution": 8, "diffusion.steps": 100,
+    "training.optimizer": "adamw", "training.learning_rate": 3e-3, "training.parts": 1,
+    "data.resolution": 8, "diffusion.steps": 100,
 }  # fmt: skip
 CASES: dict[str, dict[str, Any]] = {
     **{f"density: {kind}": {"objective.density.kind": kind} for kind in members(TimeDensity)},

@@ -55,7 +55,20 @@ class Samples:
     profile: bytes | None = None
 
     def picture(self, background: tuple[int, int, int]) -> Image.Image:
-        """Mode L, RGB or CMYK, on the background where it is transparent."""
+        """Mode L, RGB or CMYK, on the background where it is transparent.
+
+        Raises:
+            BadImage: long numbers so small beside the largest ones that nothing would be seen.
+        """
+        brightest = self.values[..., : self.colours].max()
+        if self.white > 65535 and 0 < brightest < self.white / 510:
+            raise BadImage(
+                tr(
+                    "Its largest number is {most} of {white}, which is black; save it with 8 or 16 bits.",
+                    most=brightest,
+                    white=self.white,
+                )
+            )
         plain = self.alpha is None and not self.space and not self.profile and not self.inverted
         if plain and self.white == 65535:
             return _image(((self.values.astype(np.uint32) + 128) // 257).astype(np.uint8))

@@ -127,6 +127,14 @@ def test_that_deep_cmyk_tiffs_are_converted(planar: str) -> None:
     assert np.abs(read(data).pixels - 255 * (1 - ink[..., :3]) * (1 - ink[..., 3:])).max() <= 2
 
 
+@pytest.mark.parametrize("dtype", ["uint32", "uint64"])
+def test_that_small_numbers_in_long_ones_are_refused_and_not_black(dtype: str) -> None:
+    values = np.arange(SIDE * SIDE).reshape(SIDE, SIDE).astype(dtype)
+    white = np.iinfo(dtype).max
+    assert refusal(tiff(values)).startswith(f"Its largest number is 255 of {white}, which is black")
+    assert not read(tiff(np.zeros_like(values))).pixels.any(), "what is black is black"
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32"])
 def test_that_signed_integers_are_refused_by_name(dtype: str) -> None:
     reason = refusal(tiff(np.zeros((SIDE, SIDE), dtype), photometric="minisblack"))

@@ -88,7 +88,7 @@ class Run(Generic[C]):
                     "{path} holds a training of the kind {kind}, not {wanted}.",
                     path=path,
                     kind=config.kind,
-                    wanted=kind.kind,
+                    wanted=kind.kind or "autoencoder",
                 )
             )
         return Run(path, config, parts_measured)

@@ -21,6 +21,8 @@ from diffusion_studio.engine.autoencoder.task import AutoencoderTask, KlWeight
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.runs.autoencoder_config import AutoencoderConfig
+from diffusion_studio.engine.runs.config import RunConfig
+from diffusion_studio.engine.runs.creation import create_run
 from diffusion_studio.engine.runs.run import Run, kind_of, list_runs
 from diffusion_studio.engine.training.batches import DataOrder
 from support.codes import CPU, code_config, spectrum_images, trained_in
@@ -271,6 +273,12 @@ def limited(path: Path, config: AutoencoderConfig, last: int) -> CodeSession:
     session.task.step = counted
     assert list(train(session))[-1].step == last
     return session
+
+
+def test_that_a_run_of_another_kind_is_refused_by_what_is_wanted(tmp_path: Path) -> None:
+    create_run(tmp_path / "run", RunConfig(), {})
+    with pytest.raises(Refused, match="of the kind diffusion, not autoencoder"):
+        Run.open_as(tmp_path / "run", AutoencoderConfig)
 
 
 if __name__ == "__main__":  # the one that is killed: it trains without an end

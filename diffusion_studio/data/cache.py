@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from diffusion_studio.data.errors import Cancelled, DataError, FolderGoneError
 from diffusion_studio.data.imageset import ImageSet, Skipped, UInt8
 
-VERSION = 9  # of the layout and of the way images are decoded
+VERSION = 10  # of the layout and of the way images are decoded
 LEAST = 5 * 2**30  # bytes that a cache may take, however large its disk is
 ROOM = 2**30  # bytes that are left to others on a disk that is full
 RECENT = 7 * 24 * 3600.0  # seconds: what was used since then stays, as far as there is room

@@ -2,7 +2,8 @@
 
     python benchmarks/digits.py [--seconds 60] [--seed 0] [--sampler ddim] [--set key=value ...]
 
-Trains through the command line, draws 1,000 class-conditional samples with 50 DDIM steps and prints
+Trains through the command line, draws 1,000 class-conditional samples with 50 steps (of DDIM, or of another
+sampler) and prints
 
 - the share of samples that an SVM (RBF), fitted on the real digits, recognises as the class asked for;
 - the Fréchet distance √(‖μ₁−μ₂‖² + tr(C₁ + C₂ − 2(C₁C₂)^½)) in pixel space, pixels in [0, 1], to the real

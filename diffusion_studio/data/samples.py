@@ -60,15 +60,7 @@ class Samples:
         Raises:
             BadImage: long numbers so small beside the largest ones that nothing would be seen.
         """
-        brightest = self.values[..., : self.colours].max()
-        if self.white > 65535 and 0 < brightest < self.white / 510:
-            raise BadImage(
-                tr(
-                    "Its largest number is {most} of {white}, which is black; save it with 8 or 16 bits.",
-                    most=brightest,
-                    white=self.white,
-                )
-            )
+        self._check_seen()
         plain = self.alpha is None and not self.space and not self.profile and not self.inverted
         if plain and self.white == 65535:
             return _image(((self.values.astype(np.uint32) + 128) // 257).astype(np.uint8))
@@ -83,6 +75,21 @@ class Samples:
         if self.alpha is not None:
             colour = self._composite(colour, unit[..., self.colours :], background)
         return _image(np.rint(np.clip(colour, 0, 1) * 255).astype(np.uint8))
+
+    def _check_seen(self) -> None:
+        """Raises BadImage for long numbers that are too small beside the largest ones to be seen."""
+        if self.white <= 65535:
+            return
+        most = self.values[..., : self.colours].max()
+        if 0 < most < self.white / 510:
+            raise BadImage(
+                tr(
+                    "Its largest number is {most} of {white}, so nothing would be seen; save it with 8 or 16 "
+                    "bits.",
+                    most=most,
+                    white=self.white,
+                )
+            )
 
     def _composite(self, colour: Shares, opacity: Shares, background: tuple[int, int, int]) -> Shares:
         """(H, W, 3)"""

@@ -131,7 +131,9 @@ def test_that_deep_cmyk_tiffs_are_converted(planar: str) -> None:
 def test_that_small_numbers_in_long_ones_are_refused_and_not_black(dtype: str) -> None:
     values = np.arange(SIDE * SIDE).reshape(SIDE, SIDE).astype(dtype)
     white = np.iinfo(dtype).max
-    assert refusal(tiff(values)).startswith(f"Its largest number is 255 of {white}, which is black")
+    assert refusal(tiff(values)).startswith(f"Its largest number is 255 of {white}, so nothing would be seen")
+    inverted = tiff(values, photometric="miniswhite")
+    assert refusal(inverted) == refusal(tiff(values)), "this one would be white"
     assert not read(tiff(np.zeros_like(values))).pixels.any(), "what is black is black"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, Protocol
 
 from diffusion_studio.core.words import tr
 from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.widgets.actions.action_set import Act
+
+MOVING = ("step", "fraction", "detail", "forecast")  # of the state of a page, whenever a training is heard
 
 
 class Trains(Protocol):
@@ -40,6 +43,12 @@ def chips_of(model: Trains, name: str, waiting: int = 0) -> list[tuple[str, str]
     device = model.state.device
     chips = [(tr("run"), name), (tr("queue"), queue), (tr("device"), device), (tr("saved"), saved)]
     return [(title, value) for title, value in chips if value]
+
+
+def only_moves_on(before: Any, state: Any) -> bool:
+    """Whether two states of a page differ at most in how far its training is."""
+    others = (field.name for field in fields(state) if field.name not in MOVING)
+    return all(getattr(before, name) is getattr(state, name) for name in others)
 
 
 def name_of(model: Trains) -> str:

@@ -42,7 +42,7 @@ class Started(Event):
 
 @dataclass(frozen=True, eq=False)
 class Progress(Event):
-    """At most one every 33 ms; carries every loss since the last one."""
+    """At most ten a second; carries every loss since the last one."""
 
     step: int
     total_steps: int  # 0: no limit

@@ -30,7 +30,8 @@ class LearnView(QSplitter):
     def __init__(self, record: CodeRecord, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._record = record
-        self.terms = XYPlot(tr("Both terms"), max_hz=6.0)
+        self.terms = XYPlot(tr("Both terms"))
+        self.terms.spare_the_training()
         self.terms.set_axes(tr("step"), tr("nats per image"))
         self.terms.set_empty_text(tr("Both terms appear here as it learns."))
         self.bars = LatentBars()

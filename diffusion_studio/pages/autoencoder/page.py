@@ -41,7 +41,7 @@ from diffusion_studio.widgets.frame.cards import ProgressCard
 from diffusion_studio.widgets.frame.scrolling import FillColumn, Views
 from diffusion_studio.widgets.look.theme import label
 
-PROGRESS_HZ = 8.0
+PROGRESS_HZ = 4.0
 VIEWS = (
     ("learn", tr("Learning"), tr("Both terms, latents, reconstructions, samples")),
     ("code", tr("Code"), tr("The plane of codes, and what each place decodes to")),
@@ -215,13 +215,14 @@ class AutoencoderPage(Page):
     def _render_progress(self, before: CodeState | None, state: CodeState) -> None:
         """The line and the bar, now and then while only they move; painting takes time from the training."""
         now = time.monotonic()
-        moves_on = before is not None and before.phase == state.phase == "running"
-        if moves_on and now - self._progress_shown < 1 / PROGRESS_HZ:
+        moves_on = before is not None and training.only_moves_on(before, state)
+        if moves_on and state.phase == "running" and now - self._progress_shown < 1 / PROGRESS_HZ:
             return
         self._progress_shown = now
         self.progress.set_detail(state.detail)
         self.progress.set_progress(round(1000 * state.fraction), 1000)
-        self.header_changed.emit()
+        if not moves_on:
+            self.header_changed.emit()
 
     # --- header and memory ------------------------------------------------------------------------------
 

@@ -34,7 +34,6 @@ EXACT = tr(
     "of these images can know more; where even this one guesses, the class is not decided yet."
 )
 USE = tr("It leads the chain where the guide is “by a classifier”.")
-PLOT_HZ = 4.0  # drawing takes time from the training
 TIMES = [
     ("30", "30 s", tr("Enough for small images")),
     ("120", "2 min", ""),
@@ -55,14 +54,15 @@ class ClassifierPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
         column.addWidget(self._build_training())
-        self.accuracy = XYPlot(tr("Accuracy over t"), max_hz=PLOT_HZ)
+        self.accuracy = XYPlot(tr("Accuracy over t"))
         self.accuracy.set_axes("t", tr("accuracy"))
         self.accuracy.setToolTip(
             tr("On images that it never learned from: how often the likeliest class is right")
         )
-        self.loss = LossPlot(tr("Cross-entropy"), decay=0.95, max_hz=PLOT_HZ)
+        self.loss = LossPlot(tr("Cross-entropy"), decay=0.95)
         self._accuracy_card, self._loss_card = RemainderCard(), RemainderCard()
         for card, plot, share in ((self._accuracy_card, self.accuracy, 3), (self._loss_card, self.loss, 2)):
+            plot.spare_the_training()
             card.body.addWidget(plot)
             column.addWidget(card, share)
         column.addStretch(0)

@@ -17,8 +17,6 @@ from diffusion_studio.viewmodels.train.state import TrainState
 from diffusion_studio.widgets.plots import Compared, Line, LossPlot, Mark, RunCurve, XYPlot
 from diffusion_studio.widgets.plots.timestep_panel import FROZEN, TimestepPanel
 
-PLOT_HZ = 4.0  # painting costs the training time on a small processor
-
 
 class TrainCurves(QSplitter):
     """Plots under each other that show what `record` holds."""
@@ -26,8 +24,8 @@ class TrainCurves(QSplitter):
     def __init__(self, record: RunRecord, state: TrainState, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Vertical, parent)
         self._record, self._state = record, state
-        self.loss = LossPlot(tr("Loss, as minimised"), max_hz=PLOT_HZ)
-        self.timesteps = TimestepPanel(max_hz=PLOT_HZ)
+        self.loss = LossPlot(tr("Loss, as minimised"))
+        self.timesteps = TimestepPanel()
         self.loss.set_empty_text(tr("The loss of every step appears here as it trains."))
         self.timesteps.plot.set_empty_text(
             tr(
@@ -35,9 +33,11 @@ class TrainCurves(QSplitter):
                 "once a few hundred images were noised and denoised."
             )
         )
-        self.schedule = XYPlot(tr("Learned noise schedule"), max_hz=PLOT_HZ)
+        self.schedule = XYPlot(tr("Learned noise schedule"))
         self.schedule.set_axes("t", "ln SNR, −ω(t)")
         self.schedule_card = framed(self.schedule)
+        for drawn in (self.loss, self.timesteps.plot, self.schedule):
+            drawn.spare_the_training()
         for plot in (framed(self.loss), framed(self.timesteps), self.schedule_card):
             self.addWidget(plot)
         self.schedule_card.hide()

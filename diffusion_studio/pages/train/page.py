@@ -59,7 +59,7 @@ from diffusion_studio.widgets.frame.empty import EmptyState
 from diffusion_studio.widgets.frame.scrolling import FillColumn
 from diffusion_studio.widgets.look.theme import label
 
-PROGRESS_HZ = 8.0
+PROGRESS_HZ = 4.0
 
 
 class TrainPage(Page):
@@ -237,14 +237,15 @@ class TrainPage(Page):
     def _render_progress(self, before: TrainState | None, state: TrainState) -> None:
         """The line and the bar, now and then while only they move; painting takes time from the training."""
         now = time.monotonic()
-        moves_on = before is not None and before.phase == state.phase == "running"
-        if moves_on and now - self._progress_shown < 1 / PROGRESS_HZ:
+        moves_on = before is not None and training.only_moves_on(before, state)
+        if moves_on and state.phase == "running" and now - self._progress_shown < 1 / PROGRESS_HZ:
             return
         self._progress_shown = now
         self.expected.show_state(state)
         self.progress.set_detail(state.detail)
         self.progress.set_progress(round(1000 * state.fraction), 1000)
-        self.header_changed.emit()
+        if not moves_on:
+            self.header_changed.emit()
 
     def _show_previews(self) -> None:
         self.samples.show_previews(self.model.state.marks)

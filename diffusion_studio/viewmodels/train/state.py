@@ -120,15 +120,14 @@ def may_become(state: TrainState, config: RunConfig | None) -> bool:
     """Whether the config may become this one now: while it trains, only what may change then may differ."""
     if not state.busy:
         return True
-    return config is not None and _without_live(config) == _without_live(state.config)
+    return config is not None and _with_live_of(state.config, config) == state.config
 
 
-def _without_live(config: RunConfig) -> RunConfig:
-    """With the same for everybody in place of what may change while training."""
-    usual = RunConfig()
+def _with_live_of(other: RunConfig, config: RunConfig) -> RunConfig:
+    """With what `other` has in place of what may change while training."""
     for path in LIVE:
         part, _, name = path.partition(".")
-        given = getattr(config, part).model_copy(update={name: get_value(usual, path)})
+        given = getattr(config, part).model_copy(update={name: get_value(other, path)})
         config = config.model_copy(update={part: given})
     return config
 

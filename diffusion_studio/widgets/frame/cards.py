@@ -229,8 +229,8 @@ class ProgressCard(QFrame):
         self._stop = _button(tr("Stop && save"), self.stop_requested)
         self._bar = _bar(self)
         self._slot = _row()
-        for text in (self._title, self._detail):
-            text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._title.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._detail.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._title.elide_middle()  # names of runs begin with their day
         head = _row(self._title, self._start, self._pause, self._resume)
         head.addLayout(self._slot)

@@ -16,8 +16,8 @@ class ElidedLabel(QLabel):
 
     What does not fit ends in an ellipsis and stands whole in the tooltip; where a few letters have no room,
     nothing stands there. It draws its text by itself: a QLabel that is given another one has the whole window
-    laid out again, thirty times a second where a chain plays. One whose width is left to its layout (the
-    policy Ignored) never does so.
+    laid out again, thirty times a second where a chain plays. It asks for that only where its text needs
+    another width, and one whose width is left to its layout (the policy Ignored) never does so.
     """
 
     def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
@@ -51,9 +51,11 @@ class ElidedLabel(QLabel):
 
     def setText(self, text: str) -> None:
         if text != self._whole:
+            room = self.sizeHint()
             self._whole = text
             self.setAccessibleName(text)
-            if self.sizePolicy().horizontalPolicy() != QSizePolicy.Policy.Ignored:
+            ignored = self.sizePolicy().horizontalPolicy() == QSizePolicy.Policy.Ignored
+            if not ignored and self.sizeHint() != room:
                 self.updateGeometry()
             self._show()
 

@@ -143,6 +143,7 @@ class _Item(QToolButton):
         set_icon(self, self._icon_name, "text" if chosen else "muted", 20)
 
     def set_share(self, share: float | None) -> None:
+        share = None if share is None else round(share, 2)
         if share != self._share:
             self._share = share
             self.setAccessibleDescription(

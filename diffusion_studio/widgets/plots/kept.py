@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap, QRegion, QResizeEvent
@@ -25,6 +27,7 @@ class KeptView(pg.GraphicsView):
     def __init__(self) -> None:
         super().__init__(background=None)
         self.keeps = True  # False: draws shapes, for a file
+        self.cost = 0.0  # ms that the last picture took
         self.uprights: list[Upright] = []
         self.uncrossed: list[pg.TextItem] = []  # no upright goes through them
         self._picture = QPixmap()
@@ -72,6 +75,7 @@ class KeptView(pg.GraphicsView):
         size = viewport.size() * ratio
         if picture.size() == size and picture.devicePixelRatio() == ratio:
             return picture
+        began = perf_counter()
         picture = QPixmap(size)
         picture.setDevicePixelRatio(ratio)
         picture.fill(Qt.GlobalColor.transparent)
@@ -81,6 +85,7 @@ class KeptView(pg.GraphicsView):
         with QPainter(picture) as painter:
             self.render(painter, QRectF(viewport.rect()), viewport.rect())
         super().paintEvent(QPaintEvent(_NOWHERE))  # else the scene, once updated as a whole, tells no more
+        self.cost = 1000 * (perf_counter() - began)
         return picture
 
 

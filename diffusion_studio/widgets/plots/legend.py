@@ -50,19 +50,30 @@ class LegendLine(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entries: tuple[LegendEntry, ...] = ()
+        self._kept = 0  # pixels: a number that gets shorter has not the whole window laid out again
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
-        theme().changed.connect(self.update)
+        theme().changed.connect(self._restyle)
+
+    def _restyle(self) -> None:
+        self._kept = 0
+        self.update()
 
     def set_entries(self, entries: Sequence[LegendEntry]) -> None:
         entries = [replace(entry, text=lowered(entry.text)) for entry in entries]
         if tuple(entries) != self._entries:
+            before = self._room()
+            self._kept = before[0].width() if len(entries) == len(self._entries) else 0
             self._entries = tuple(entries)
             self.setAccessibleName(self.text())
             self.setToolTip(tip(self.text()) if self._is_long() else "")
-            self.updateGeometry()
+            if self._room() != before:
+                self.updateGeometry()
             self.update()
+
+    def _room(self) -> tuple[QSize, QSize]:
+        return self.minimumSizeHint(), self.sizeHint()
 
     def _is_long(self) -> bool:
         """Whether a name may be cut short."""
@@ -77,7 +88,7 @@ class LegendLine(QWidget):
     def minimumSizeHint(self) -> QSize:
         """Room for the widest of what stays together, and a name that is very long ends in an ellipsis."""
         widest = max((rect.width() for rect, _ in self._places(0.0)), default=0.0)
-        return QSize(max(60, min(round(widest) + 1, _WIDEST)), self._line_height())
+        return QSize(max(60, min(round(widest) + 1, _WIDEST), self._kept), self._line_height())
 
     def hasHeightForWidth(self) -> bool:
         return True

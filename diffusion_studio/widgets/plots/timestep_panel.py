@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWid
 from diffusion_studio.core.words import tr
 from diffusion_studio.widgets.forms.segmented import Segmented
 from diffusion_studio.widgets.forms.slider import ThinSlider
+from diffusion_studio.widgets.frame.elided import ElidedLabel
 from diffusion_studio.widgets.frame.flow import FlowRow
 from diffusion_studio.widgets.look.theme import label, tabular
 from diffusion_studio.widgets.plots.timestep import Axis, TimestepPlot
@@ -33,9 +34,9 @@ class TimestepPanel(QWidget):
     compare_requested = Signal(str)  # "freeze", "" for nothing, or a choice's key
     choices_requested = Signal()  # the menu opens: `set_choices` may follow
 
-    def __init__(self, max_hz: float = 10.0, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.plot = TimestepPlot(max_hz=max_hz)
+        self.plot = TimestepPlot()
         self.axis = Segmented(tr("Axis of the timesteps"))
         self.heights = Segmented(tr("Scale of the heights"))
         self.axis.set_options(AXES)
@@ -67,7 +68,7 @@ class TimestepPanel(QWidget):
         self.history.setAccessibleName(tr("Step of training whose errors are shown"))
         self.history.setToolTip(_LOOK_BACK)
         self.history.valueChanged.connect(self._move)
-        self.moment = label("", "muted")
+        self.moment = ElidedLabel(role="muted")
         self.moment.setFont(tabular(self.moment.font()))
         self.history.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         row = FlowRow()
@@ -134,7 +135,5 @@ class TimestepPanel(QWidget):
         since = ""
         if changed:
             since = tr(" · from step {step:,}: {change}", step=changed[-1][0], change=changed[-1][1])
-        shown = tr("step {step:,}", step=step)
-        self.moment.setText(shown)
-        self.moment.setToolTip(f"{shown}{since}")
+        self.moment.setText(tr("step {step:,}", step=step))
         self.history.setToolTip(f"{_LOOK_BACK}{since}")

@@ -47,6 +47,9 @@ class Clock:
     def isValid(self):
         return True
 
+    def invalidate(self):
+        self.milliseconds = 10**6
+
     def elapsed(self):
         return self.milliseconds
 
@@ -168,11 +171,28 @@ class TestEveryPlot:
         assert draws == [] and not plot._timer.isActive()
         plot.show()
         qtbot.waitUntil(lambda: len(draws) == 1)
-        plot._clock, plot._cost = Clock(), 0.0
+        plot._clock, plot._cost, plot.canvas.cost = Clock(), 0.0, 0.0
         for _ in range(20):
             plot._changed()
         assert plot._timer.isActive() and plot._timer.interval() == round(1000 / plot.max_hz)
         assert len(draws) == 1
+
+    def test_that_beside_a_training_it_rests_a_hundred_times_as_long_as_it_took(self, qtbot, make):
+        plot = shown(qtbot, make())
+        plot.spare_the_training()
+        for drawn, painted, rest in ((1.0, 1.0, 250), (2.0, 3.0, 500), (90.0, 90.0, 2000)):
+            plot._clock, plot._cost, plot.canvas.cost = Clock(), drawn, painted
+            plot._timer.stop()
+            plot._changed()
+            assert plot._timer.interval() == rest
+
+    def test_that_it_knows_what_painting_takes(self, qtbot, make):
+        plot = shown(qtbot, make())
+        plot.paint_now()
+        plot.canvas.cost = 0.0
+        plot.canvas.renew()
+        plot.grab()
+        assert plot.canvas.cost > 0
 
     def test_that_it_is_exported(self, qtbot, make, tmp_path):
         plot = shown(qtbot, make())

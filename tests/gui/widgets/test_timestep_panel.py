@@ -111,11 +111,11 @@ def test_that_the_history_follows_until_a_person_looks_back(panel):
     panel.moment_changed.connect(moved.append)
     panel.set_history([10, 20, 30], [(15, "weight: a → b")])
     assert panel.follows
-    assert "weight: a → b" in panel.moment.toolTip()
+    assert "weight: a → b" in panel.history.toolTip()
     panel.history.setValue(0)
     assert moved == [0]
     assert panel.moment.text() == "step 10"
-    assert "weight" not in panel.moment.toolTip()
+    assert "weight" not in panel.history.toolTip()
     panel.set_history([10, 20, 30, 40], [])
     assert not panel.follows
     assert panel.history.value() == 0

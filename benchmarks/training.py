@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from diffusion_studio.engine.training.session import Session
 
 OVERHEAD, SHARE, LAG = 1.03, 0.95, 0.016
-SETTLED, TURN = 0.3, 2.0  # seconds after the window was shown or hidden, and counted then
+SETTLED, TURN = 1.0, 2.0  # seconds after the window was shown or hidden, and counted then
 ROUNDS, TURNS = 12, 10  # of the overhead, and turns in each of them
 WARM_UP, MEASURED, WATCHED, PAIRS = 3.0, 10.0, 4.0, 4  # seconds, seconds, seconds, turns of each
 RGB: dict[str, object] = {"model.width": 32, "training.batch_size": 32}

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.viewmodels.job import Slot
 
+TICK = 100  # ms between two looks at what it told, which is no more than ten times a second
 LONG = 60_000  # ms: the last step of a large network takes a while to save
 
 
@@ -21,7 +22,7 @@ class SteeredTraining(QObject):
     def __init__(self, device: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._device = device
-        self._slot = Slot(self)
+        self._slot = Slot(self, TICK)
         self._slot.told.connect(self.told)
 
     def use_device(self, name: str) -> None:

@@ -36,7 +36,7 @@ from diffusion_studio.engine.training.session import Session
 from diffusion_studio.models.company import company
 from diffusion_studio.models.side_by_side import finer, parts_for
 
-TELL_TIMESTEPS_EVERY = 0.25  # seconds
+TELL_TIMESTEPS_EVERY = 0.5  # seconds
 APART = {
     BESIDE: tr("Other programs slow this training down: its steps are split into parts."),
     FASTER: tr("This training is faster with its steps in parts: they are split again."),

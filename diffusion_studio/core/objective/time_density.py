@@ -67,10 +67,10 @@ class AutoDensity(TimeDensity):
     title: ClassVar[str] = tr("auto")
     summary: ClassVar[str] = tr(
         "log-normal around the level that hides images of this size, where v is learned of pixels by its "
-        "plain loss; uniform everywhere else."
+        "plain loss; by importance for L_vlb; uniform everywhere else."
     )
     formula: ClassVar[str] = r"P_{mean} = \ln\tfrac{n}{8} - 0.6"
-    source: ClassVar[str] = "Hoogeboom et al. 2023"
+    source: ClassVar[str] = "Hoogeboom et al. 2023; iDDPM §3.3"
 
     def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
         """Those of the uniform density, which stands in until the choice is made."""

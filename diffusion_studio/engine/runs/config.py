@@ -14,6 +14,7 @@ from diffusion_studio.core.objective.losses import AnyLoss, L2Loss
 from diffusion_studio.core.objective.time_density import (
     AnyTimeDensity,
     AutoDensity,
+    ImportanceDensity,
     LogNormalDensity,
     TimeDensity,
     UniformDensity,
@@ -297,11 +298,14 @@ class RunConfig(TrainingConfig):
     def density_for(self, side: int) -> TimeDensity:
         """How often each t is drawn where a network sees images so many pixels wide.
 
-        With an objective of one's own t is drawn evenly, so that λ_t alone says what counts. In a code, and
-        with a learned schedule, another density was not measured.
+        With an objective of one's own t is drawn evenly, so that λ_t alone says what counts; but for L_vlb by
+        importance, since its terms differ by orders of magnitude (iDDPM, section 3.3). In a code, and with a
+        learned schedule, another density was not measured.
         """
         if not isinstance(self.objective.density, AutoDensity):
             return self.objective.density
+        if self.objective.variance == "vlb":
+            return ImportanceDensity()
         is_usual = self.objective == ObjectiveSpec()
         if is_usual and not self.model.code and not self.diffusion.schedule.learns:
             return LogNormalDensity.for_side(side)

@@ -38,6 +38,13 @@ def test_that_times_are_drawn_evenly_where_something_else_is_learned(path, value
     assert with_value(RunConfig(), path, value).density_for(8) == UniformDensity()
 
 
+def test_that_the_bound_draws_times_by_importance_unless_another_density_is_chosen():
+    config = with_value(RunConfig(), "objective.variance", "vlb")
+    assert config.density_for(8) == ImportanceDensity()
+    evenly = with_value(config, "objective.density.kind", "uniform")
+    assert evenly.density_for(8) == UniformDensity()
+
+
 def test_that_a_density_of_one_s_own_stays():
     config = with_value(RunConfig(), "objective.density.kind", "importance")
     assert config.density_for(28) == ImportanceDensity()

@@ -261,6 +261,7 @@ def test_that_a_change_takes_effect_at_the_next_step_and_is_marked(pictures, tmp
 def test_that_what_was_measured_before_a_change_counts_as_it_was_drawn(pictures, tmp_path, monkeypatch):
     every = "diffusion_studio.engine.training.trainer.TELL_TIMESTEPS_EVERY"
     monkeypatch.setattr(every, 1e9)  # not on its own
+    monkeypatch.setattr("diffusion_studio.engine.loop.loop.TELL_EVERY", 0.0)
     session, control = begin(tmp_path / "run", tiny_config(pictures, steps=8)), Control()
     seen, original = {}, session.set_objective
 

@@ -42,7 +42,8 @@ def tell(page, step: int, largest: float) -> None:
     """One more step, its loss and the errors by t, drawn and painted at once."""
     page._progress_shown = -1e9  # as if it were long ago
     tell = page.model._on_told
-    tell(events.Progress(step, 900, 0.03 * step, 0.0, 1000.0 + step, step, np.array([1 / step], np.float32)))
+    rate, loss = 10.0 ** (step % 5 + 1), np.array([1 / step], np.float32)  # words of another length each time
+    tell(events.Progress(step, 900, 0.03 * step, 0.0, rate, step, loss))
     t, count = np.arange(5.0, 1000.0, 10.0), np.full(100, 40)
     share = np.linspace(0.0, largest, 100)
     error = np.linspace(1.0, 0.1, 100) / step

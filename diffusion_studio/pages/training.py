@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Protocol
 
@@ -10,6 +13,7 @@ from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.widgets.actions.action_set import Act
 
 MOVING = ("step", "fraction", "detail", "forecast")  # of the state of a page, whenever a training is heard
+REPAINTS = 4.0  # a second, of what only moves on; painting takes time from the training
 
 
 class Trains(Protocol):
@@ -46,9 +50,28 @@ def chips_of(model: Trains, name: str, waiting: int = 0) -> list[tuple[str, str]
 
 
 def only_moves_on(before: Any, state: Any) -> bool:
-    """Whether two states of a page differ at most in how far its training is."""
+    """Whether two states of a page differ at most in how far its training is; `before` may be None."""
     others = (field.name for field in fields(state) if field.name not in MOVING)
-    return all(getattr(before, name) is getattr(state, name) for name in others)
+    return before is not None and all(getattr(before, name) is getattr(state, name) for name in others)
+
+
+class Repaints:
+    """When the line and the bar of a training are painted: now and then while only they move, else at once.
+
+    Args:
+        clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._last = clock, -math.inf
+
+    def are_due(self, moves_on: bool) -> bool:
+        """Whether to paint now, which counts as painted."""
+        now = self._clock()
+        if moves_on and now - self._last < 1 / REPAINTS:
+            return False
+        self._last = now
+        return True
 
 
 def name_of(model: Trains) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,6 @@ from diffusion_studio.widgets.frame.cards import ProgressCard
 from diffusion_studio.widgets.frame.scrolling import FillColumn, Views
 from diffusion_studio.widgets.look.theme import label
 
-PROGRESS_HZ = 4.0
 VIEWS = (
     ("learn", tr("Learning"), tr("Both terms, latents, reconstructions, samples")),
     ("code", tr("Code"), tr("The plane of codes, and what each place decodes to")),
@@ -59,7 +57,7 @@ class AutoencoderPage(Page):
         super().__init__(model, parent)
         self.model = model
         self._shown: CodeState | None = None
-        self._progress_shown = -1e9
+        self._repaints = training.Repaints()
         self._name = ""  # of the run that is shown
         self._build()
         self._connect()
@@ -213,12 +211,10 @@ class AutoencoderPage(Page):
         self.progress.set_title(self._name or tr("Nothing trained yet"), begin)
 
     def _render_progress(self, before: CodeState | None, state: CodeState) -> None:
-        """The line and the bar, now and then while only they move; painting takes time from the training."""
-        now = time.monotonic()
-        moves_on = before is not None and training.only_moves_on(before, state)
-        if moves_on and state.phase == "running" and now - self._progress_shown < 1 / PROGRESS_HZ:
+        """The line and the bar; the head of the page where more has changed."""
+        moves_on = training.only_moves_on(before, state)
+        if not self._repaints.are_due(moves_on and state.phase == "running"):
             return
-        self._progress_shown = now
         self.progress.set_detail(state.detail)
         self.progress.set_progress(round(1000 * state.fraction), 1000)
         if not moves_on:

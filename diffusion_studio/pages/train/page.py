@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,8 +58,6 @@ from diffusion_studio.widgets.frame.empty import EmptyState
 from diffusion_studio.widgets.frame.scrolling import FillColumn
 from diffusion_studio.widgets.look.theme import label
 
-PROGRESS_HZ = 4.0
-
 
 class TrainPage(Page):
     """The page's widgets, laid out and tied to the view-model."""
@@ -73,7 +70,7 @@ class TrainPage(Page):
         self.model = model
         self._shown: TrainState | None = None
         self._waiting = 0  # trainings in the queue
-        self._progress_shown = -1e9
+        self._repaints = training.Repaints()
         self._name = ""  # of the run that is shown
         self._build()
         self._connect()
@@ -235,12 +232,10 @@ class TrainPage(Page):
         self.progress.set_title(self._name or tr("Nothing trained yet"), begin)
 
     def _render_progress(self, before: TrainState | None, state: TrainState) -> None:
-        """The line and the bar, now and then while only they move; painting takes time from the training."""
-        now = time.monotonic()
-        moves_on = before is not None and training.only_moves_on(before, state)
-        if moves_on and state.phase == "running" and now - self._progress_shown < 1 / PROGRESS_HZ:
+        """The line and the bar; the head of the page where more has changed."""
+        moves_on = training.only_moves_on(before, state)
+        if not self._repaints.are_due(moves_on and state.phase == "running"):
             return
-        self._progress_shown = now
         self.expected.show_state(state)
         self.progress.set_detail(state.detail)
         self.progress.set_progress(round(1000 * state.fraction), 1000)

@@ -22,7 +22,8 @@ from diffusion_studio.widgets.plots.math import Floats
 
 LEAST = 92  # pixels of height for curves and their axis
 _REST = 12  # a plot that takes long to draw and to paint rests so many times as long
-_CALM_HZ, _CALM_REST, _CALM_AT_MOST = 4.0, 100, 2.0  # the same beside a training, and seconds of rest at most
+_LONGEST = 2000  # ms of rest
+_CALM_HZ, _CALM_REST = 4.0, 100  # of a plot beside a training
 _APART = 0.001  # s: two plots that are due in one turn of the event loop follow closer than that
 _SMOOTH_UP_TO = 4000  # points; longer curves are drawn without antialiasing
 _DOT = 7  # pixels, of a value that stands alone: Qt draws no line that has no length
@@ -38,7 +39,7 @@ class BasePlot(ExportingWidget):
         self.setAccessibleName(name)
         can_enlarge(self, name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.max_hz, self.rest = max_hz, float(_REST)
+        self.max_hz, self.rest = max_hz, _REST
         self._empty_text = tr("Nothing has been measured yet.")
         self.legend = LegendLine()
         self.canvas = Canvas()
@@ -86,7 +87,7 @@ class BasePlot(ExportingWidget):
 
     def spare_the_training(self) -> None:
         """Draw what a training tells: a slow processor gives a hundredth of its time to it at most."""
-        self.max_hz, self.rest = _CALM_HZ, float(_CALM_REST)
+        self.max_hz, self.rest = _CALM_HZ, _CALM_REST
 
     # for subclasses
 
@@ -115,7 +116,7 @@ class BasePlot(ExportingWidget):
         """The data or the look changed: paint when it is due."""
         self._dirty = True
         if self.isVisible() and not self._timer.isActive():
-            rest = min(self.rest * (self._cost + self.canvas.cost), 1000 * _CALM_AT_MOST)
+            rest = min(self.rest * (self._cost + self.canvas.cost), _LONGEST)
             interval = max(1000 / self.max_hz, rest)
             elapsed = self._clock.elapsed() if self._clock.isValid() else interval
             self._timer.start(max(0, round(interval - elapsed)))

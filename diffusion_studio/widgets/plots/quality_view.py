@@ -36,7 +36,8 @@ class DistancePlot(LossPlot):
     """The Fréchet distance of the previews over training, beside the one of real images."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(tr("Fréchet distance"), decay=0.0, max_hz=4, parent=parent)
+        super().__init__(tr("Fréchet distance"), decay=0.0, parent=parent)
+        self.spare_the_training()
         self.setAccessibleName(tr("Fréchet distance over the steps of training"))
 
     def _area(self, *_: object, **__: object) -> None:

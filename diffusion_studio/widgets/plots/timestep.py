@@ -77,7 +77,6 @@ class TimestepPlot(BasePlot):
         self,
         title: str = BY_TIMESTEP,
         name: str = ERROR,
-        max_hz: float = 10.0,
         parent: QWidget | None = None,
     ) -> None:
         self._title, self._name = title, name
@@ -89,7 +88,7 @@ class TimestepPlot(BasePlot):
         self._log = False
         self._axis: Axis = "t"
         self._log_snr: Floats | None = None
-        super().__init__(tr("Error by timestep"), max_hz, parent)
+        super().__init__(tr("Error by timestep"), parent=parent)
 
     def set_data(
         self, t: ArrayLike, error: ArrayLike, count: ArrayLike,

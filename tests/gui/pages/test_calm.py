@@ -8,22 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QObject
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from diffusion_studio.engine.jobs import events
 from diffusion_studio.engine.training.events import TimestepErrors
+from diffusion_studio.pages.page import Page
+from diffusion_studio.pages.training import Repaints
 from diffusion_studio.widgets.plots.base import BasePlot
 
 
 class Requests(QObject):
-    """Whoever is asked to be laid out again."""
+    """Whoever on a page is asked to be laid out again."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: Page) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self._page, self.found = page, []
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.LayoutRequest:
+        asks = event.type() == QEvent.Type.LayoutRequest and isinstance(watched, QWidget)
+        if asks and (watched is self._page or self._page.isAncestorOf(watched)):
             self.found.append(f"{type(watched).__name__} {watched.objectName()}")
         return False
 
@@ -40,7 +43,7 @@ def page(qtbot, open_app):
 
 def tell(page, step: int, largest: float) -> None:
     """One more step, its loss and the errors by t, drawn and painted at once."""
-    page._progress_shown = -1e9  # as if it were long ago
+    page._repaints = Repaints()  # as if it were long ago
     tell = page.model._on_told
     rate, loss = 10.0 ** (step % 5 + 1), np.array([1 / step], np.float32)  # words of another length each time
     tell(events.Progress(step, 900, 0.03 * step, 0.0, rate, step, loss))
@@ -54,7 +57,7 @@ def tell(page, step: int, largest: float) -> None:
 
 
 def test_that_the_window_is_not_laid_out_again_for_what_a_training_tells(page):
-    requests = Requests()
+    requests = Requests(page)
     QApplication.instance().installEventFilter(requests)
     for _ in range(20):  # a window that was just opened takes a few rounds
         requests.found.clear()
@@ -82,6 +85,8 @@ def test_that_the_head_of_the_page_is_asked_only_when_something_else_than_the_st
 def test_that_the_first_line_and_the_last_are_shown_however_soon_they_come(page):
     show = page.model._show
     tell(page, 5, 0.02)
+    page._repaints = Repaints(lambda: 0.0)  # no time goes by
+    page._repaints.are_due(moves_on=False)
     show(replace(page.model.state, step=6, detail="six"))
     assert "step 5" in page.progress._detail.text(), "it was shown a moment ago"
     show(replace(page.model.state, phase="idle", detail="over"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.runs.config import PARTS_MEASURED
 from diffusion_studio.engine.runs.quality import FEWEST, Quality, QualitySpace
 from diffusion_studio.engine.training.events import Preview
+from diffusion_studio.engine.training.forecast import first_shapes
 from diffusion_studio.engine.training.session import Session
 
 STEPS = 20
@@ -34,18 +36,27 @@ ASKED = 1 / 3  # of the time in which a picture is trained on goes into asking t
 
 
 class Previewer:
-    """Draws previews seldom enough to stay within their share of the time, and small enough to be soon."""
+    """Draws previews seldom enough to stay within their share of the time, and small enough to be soon.
+
+    One comes when first shapes are usually seen, and those after it pay for it.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._spec = session.config.training
         self._next = session.counters.seconds + FIRST_AFTER
+        images, step = session.images, session.counters.step
+        shapes = first_shapes(images.resolution, images.channels)
+        self._shapes = shapes if step < shapes else math.inf  # one comes at this step
         self._drawn_step = -1
         self._began = 0.0  # with the newest preview
+        self._paid = 0.0  # seconds of training from which on the previews before it have their share
         self._space: QualitySpace | None = None
 
-    def due(self, seconds: float) -> bool:
-        return self._spec.preview_count > 0 and self._spec.preview_share > 0 and seconds >= self._next
+    def due(self, step: int, seconds: float) -> bool:
+        """Whether a preview comes: when those before have their share, and once first shapes are usual."""
+        wanted = self._spec.preview_count > 0 and self._spec.preview_share > 0
+        return wanted and (seconds >= self._next or step >= self._shapes)
 
     def wanted(self, step: int, control: Control) -> bool:
         """Whether a last picture is worth drawing: none when somebody waits for the end."""
@@ -75,7 +86,9 @@ class Previewer:
         return count
 
     def _drawn(self, counters: Counters, control: Control, count: int) -> Preview | None:
-        self._began = time.perf_counter()
+        self._began, self._paid = time.perf_counter(), max(self._next, counters.seconds)
+        if counters.step >= self._shapes:
+            self._shapes = math.inf
         labels = self._labels(count)
         images = self._sample(labels, control)
         if images is None:
@@ -87,15 +100,15 @@ class Previewer:
         try:
             path = self._save(counters.step, images)
         finally:
-            self._rest(counters)
+            self._rest()
         return Preview(counters.step, images, names, path)
 
-    def _rest(self, counters: Counters) -> None:
+    def _rest(self) -> None:
         """Puts the next preview off by the time that this one took."""
         spent = time.perf_counter() - self._began
-        self._next = counters.seconds + spent / max(self._spec.preview_share, 1e-3)
+        self._next = self._paid + spent / max(self._spec.preview_share, 1e-3)
 
-    def measured(self, preview: Preview, counters: Counters) -> Quality | None:
+    def measured(self, preview: Preview) -> Quality | None:
         """How near the samples come to the training images; too few of them say nothing."""
         images = preview.images
         if len(images) < FEWEST or self._session.batches.count < 4:
@@ -103,7 +116,7 @@ class Previewer:
         if self._space is None:  # of large pictures a matter of seconds
             self._space = QualitySpace(self._session.images.images, self._session.batches.numbers)
         quality = self._space.measure(images.transpose(0, 3, 1, 2))
-        self._rest(counters)
+        self._rest()
         return quality
 
     def _labels(self, count: int) -> NDArray[np.int64]:

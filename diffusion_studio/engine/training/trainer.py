@@ -158,7 +158,7 @@ class ImageTask:
             yield forecast
         while self._control.asked:
             yield from self._change(self._control.take_wish())
-        if self._previewer.due(progress.seconds):
+        if self._previewer.due(progress.step, progress.seconds):
             yield from self._preview(self._previewer.draw)
 
     def _measure(self) -> None:
@@ -281,6 +281,6 @@ class ImageTask:
         if preview is None:
             return
         yield preview
-        if (quality := self._previewer.measured(preview, counters)) is not None:
+        if (quality := self._previewer.measured(preview)) is not None:
             self._keeper.add_quality(preview.step, quality)
             yield PreviewMeasured(preview.step, quality)

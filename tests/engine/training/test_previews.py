@@ -12,6 +12,7 @@ from diffusion_studio.engine.files.pictures import read_grid
 from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.loop.task import Counters
 from diffusion_studio.engine.training import previews
+from diffusion_studio.engine.training.forecast import first_shapes
 from support.clock import Clock
 from support.tiny import begin, tiny_config, write_pictures
 
@@ -29,27 +30,29 @@ class SlowTraining:
     counters: Counters
     clock: Clock
     drawn: list[int]  # samples of each preview
+    steps: list[int]  # of each
 
-    def go_on(self, seconds: float, per_sample: float) -> None:
-        """A step trains on 32 pictures, each of which takes as long as three questions to the network."""
+    def go_on(self, seconds: float, per_sample: float, calls: float = 3.0) -> None:
+        """A step trains on 32 pictures, each of which takes as long as so many calls of the network."""
         while self.counters.seconds < seconds:
             self.counters.step += 1
             self.counters.position += 32
-            self.counters.seconds += 32 * 3 * per_sample / previews.STEPS
-            if self.previewer.due(self.counters.seconds):
+            self.counters.seconds += 32 * calls * per_sample / previews.STEPS
+            if self.previewer.due(self.counters.step, self.counters.seconds):
                 before = self.clock.seconds
                 shown = self.previewer.draw(self.counters, Control())
                 assert shown is not None
                 self.clock.seconds = before + len(shown.images) * per_sample
-                self.previewer._rest(self.counters)
+                self.previewer._rest()
                 self.drawn.append(len(shown.images))
+                self.steps.append(self.counters.step)
 
 
 @pytest.fixture
 def slow(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlowTraining:
     session = begin(tmp_path / "run", tiny_config(pictures, preview_count=16, preview_share=0.02))
     clock = Clock(monkeypatch, tick=0.0)
-    return SlowTraining(previews.Previewer(session), session.counters, clock, [])
+    return SlowTraining(previews.Previewer(session), session.counters, clock, [], [])
 
 
 def test_that_large_pictures_are_seen_three_times_in_a_minute(slow: SlowTraining) -> None:
@@ -66,6 +69,22 @@ def test_that_large_pictures_are_seen_three_times_in_a_minute(slow: SlowTraining
 def test_that_small_pictures_are_seen_all_from_the_first_preview_on(slow: SlowTraining) -> None:
     slow.go_on(60, 0.1 / 16)
     assert set(slow.drawn) == {16}
+
+
+def test_that_one_comes_with_the_first_shapes_and_is_paid_for_by_those_after_it(slow: SlowTraining) -> None:
+    """As beside other programs: samples take longer, compared with steps."""
+    shapes = first_shapes(8, 1)
+    slow.go_on(1800, 1.0, calls=1.5)
+    assert slow.steps[0] < shapes and slow.steps[1] == shapes
+    for number, step in enumerate(slow.steps[2:], 2):
+        seconds = step * 32 * 1.5 / previews.STEPS
+        assert sum(slow.drawn[:number]) <= 0.02 * seconds  # those before have their share
+
+
+def test_that_a_training_that_is_past_them_has_no_preview_of_first_shapes(slow: SlowTraining) -> None:
+    slow.counters.step = first_shapes(8, 1)
+    previewer = previews.Previewer(slow.previewer._session)
+    assert not previewer.due(slow.counters.step, 0.0)
 
 
 def test_that_a_preview_of_few_is_followed_by_one_of_all_at_the_end_and_keeps_its_noise(

@@ -474,8 +474,8 @@ def test_that_previews_stay_within_their_share_of_the_time(
 ) -> None:
     session = begin(tmp_path / "run", tiny_config(pictures, preview_count=1, preview_share=0.01))
     previewer = previews.Previewer(session)
-    assert not previewer.due(previews.FIRST_AFTER - 0.1)
-    assert previewer.due(previews.FIRST_AFTER)
+    assert not previewer.due(1, previews.FIRST_AFTER - 0.1)
+    assert previewer.due(1, previews.FIRST_AFTER)
     session.counters.seconds = previews.FIRST_AFTER
     clock = Clock(monkeypatch, tick=0.0)
     sample = previewer._sample
@@ -486,14 +486,14 @@ def test_that_previews_stay_within_their_share_of_the_time(
 
     monkeypatch.setattr(previewer, "_sample", slow)
     previewer.draw(session.counters, Control())
-    assert not previewer.due(previews.FIRST_AFTER + 199.9)
-    assert previewer.due(previews.FIRST_AFTER + 200)
+    assert not previewer.due(1, previews.FIRST_AFTER + 199.9)
+    assert previewer.due(1, previews.FIRST_AFTER + 200)
 
 
 @pytest.mark.parametrize("off", [{"preview_count": 0}, {"preview_share": 0.0}])
 def test_that_previews_can_be_switched_off(off: dict[str, float], pictures: Path, tmp_path: Path) -> None:
     session = begin(tmp_path / "run", tiny_config(pictures, **({"preview_count": 4} | off)))
-    assert not previews.Previewer(session).due(1e9)
+    assert not previews.Previewer(session).due(1000, 1e9)
 
 
 def test_that_a_preview_that_cannot_be_saved_does_not_stop_anything(

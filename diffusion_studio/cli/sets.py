@@ -63,4 +63,5 @@ def _describe(k: Knob) -> str:
     options = f" one of {', '.join(str(v) for v, _ in k.options)}" if k.options else ""
     unit = f" {k.unit}" if k.unit else ""
     default = "empty" if k.default in ("", ()) else k.default
-    return f"{k.help} [{k.type}{options}{bounds}{unit}; default {default}]"
+    word = f", {k.word(k.default)}" if k.word(k.default) not in ("", default) else ""
+    return f"{k.help} [{k.type}{options}{bounds}{unit}; default {default}{word}]"

@@ -345,9 +345,19 @@ def _unchecked(choice: M, path: str, value: Any) -> M:
     if isinstance(present, tuple) and isinstance(value, str):
         parts = value.replace(",", " ").split()
         value = tuple(part.split(":") if ":" in part else part for part in parts)
+    if isinstance(value, str):
+        value = _meant(get_value(choice, holder) if holder else choice, name, value)
     if name == "kind" and value != present and (member := _kind_of(get_value(choice, holder), value)):
         path, value = holder, member()
     return _put(choice, path, value)
+
+
+def _meant(holder: Any, name: str, text: str) -> Any:
+    """The number that a parameter shows as this word ("auto"); of anything else the text as it is."""
+    if isinstance(holder, Choice) and name in type(holder).model_fields:
+        words = _knob(type(holder), name).words
+        return next((value for value, word in words if word == text and not isinstance(value, str)), text)
+    return text
 
 
 def _kind_of(present: Any, kind: Any) -> type[Any] | None:

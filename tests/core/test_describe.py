@@ -72,6 +72,14 @@ def test_that_a_dict_gives_several_parameters_of_one_member():
         with_values(Sample(), [("sampler", given | {"wings": 2})])
 
 
+def test_that_the_word_that_is_shown_for_a_value_is_read_as_the_value():
+    other = with_values(RunConfig(), [("training.learning_rate", 0.01), ("data.channels", 3)])
+    words = {"training.learning_rate": "auto", "data.channels": "auto", "training.seconds": "no limit"}
+    assert with_values(other, words.items()) == RunConfig()
+    with pytest.raises(Refused, match="seed"):
+        with_values(other, [("seed", "auto")])
+
+
 def test_that_text_is_read_as_the_parameter_type():
     assert with_value(Sample(), "steps", "20").steps == 20
     assert with_value(Sample(), "sampler.eta", "0.5").sampler.eta == 0.5

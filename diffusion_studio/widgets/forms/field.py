@@ -236,8 +236,8 @@ class Field(QWidget):
 
     def _words(self, value: Any) -> str:
         labels = dict(self.knob.options)
-        if value in labels:
-            return str(labels[value])
+        if word := self.knob.word(value) or labels.get(value):
+            return str(word)
         if isinstance(value, bool):
             return tr("on") if value else tr("off")
         if isinstance(value, tuple):

@@ -42,7 +42,7 @@ class Sample(Choice):
         2e-3, title="learning rate", symbol="η", gt=0, le=1, scale="log", help="Step size.", source="somebody"
     )
     steps: int = knob(50, title="steps", ge=1, le=1000, unit="st", help="How many.")
-    size: int = knob(8, title="size", help="Unbounded.")
+    size: int = knob(8, title="size", help="Unbounded.", words={8: "usual"})
     mode: Literal["a", "b", "c"] = knob("a", title="mode", help="Which.")
     flip: bool = knob(True, title="mirror", help="Left and right.")
     name: str = knob("digits", title="name", help="Its name.")
@@ -266,6 +266,7 @@ def test_that_a_tooltip_carries_formula_range_default_and_source(page):
     rate = page.form.field("rate").tooltip_html()
     assert all(s in rate for s in ("learning rate", "Step size.", "above 0", "Default 2e-3.", "somebody"))
     assert "data:image/png;base64," in page.form.field("shape.kind").tooltip_html()
+    assert "Default usual." in page.form.field("size").tooltip_html()
 
 
 def test_that_a_word_below_a_symbol_is_whole():

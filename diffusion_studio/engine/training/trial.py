@@ -32,6 +32,7 @@ FEW = 4  # images in each part of the steps that are tried first
 SHORT = 0.5  # seconds: a step that takes no longer is tried whole
 LONG = 2.0  # seconds: such a step is tried once, and no larger one; what comes once in it is nothing then
 TIMED = 3  # steps of each size, after one that prepares
+AT_LEAST = 0.5  # seconds of whole steps, if there is time for it: beside other programs they differ
 SHARE = 0.5  # of the memory that is free may be taken by steps that are tried
 IN_FLIGHT = 1.4  # measured: gradients on their way back, and what operations need, beside what is kept
 SOON = 2.0  # seconds that a trial may take where a training waits for it
@@ -100,7 +101,7 @@ def tried_soon(session: Session, cancelled: Callable[[], bool]) -> Trial | None:
         return None
     config, images, examples = session.config, session.images, session.batches.examples
     try:
-        trying = _Trying(config, images, examples, learner.device, cancelled, 1, SOON)
+        trying = _Trying(config, images, examples, learner.device, cancelled, 1, 0.0, SOON)
         return trying.found(counters) if trying.in_time(0.0) else None
     except Cancelled:
         return None
@@ -115,15 +116,17 @@ class _Trying:
     Args:
         config: without automatic values, but for the parts of a batch.
         timed: steps of each size, after one that prepares.
+        at_least: seconds of whole steps, more of which are timed where they are short.
         within: seconds from now in which it should be over.
     """
 
     def __init__(
         self, config: RunConfig, images: ImageSet, examples: Examples, device: torch.device,
-        cancelled: Callable[[], bool], timed: int = TIMED, within: float = math.inf,
+        cancelled: Callable[[], bool], timed: int = TIMED, at_least: float = AT_LEAST,
+        within: float = math.inf,
     ) -> None:  # fmt: skip
         self._config, self._images, self._device, self._cancelled = config, images, device, cancelled
-        self._timed, self._until = timed, _now() + within
+        self._timed, self._at_least, self._until = timed, at_least, _now() + within
         self._free = free_memory(device)
         self._each = 0.0  # bytes that an image took in the newest step, where the device counts them
         self._heed()
@@ -158,12 +161,17 @@ class _Trying:
     def _took(self, size: int) -> float:
         """Seconds of a step of so many images, once the first has prepared their size."""
         found: list[float] = []
-        while not found or (len(found) <= self._timed and found[-1] < LONG and self.in_time(found[-1])):
+        while not found or (self._goes_on(size, found) and found[-1] < LONG and self.in_time(found[-1])):
             self._heed()
             _count_anew(self._device)
             found.append(_timed(self._learner, self._source.batch(0, 0, size)))
             self._each = _taken(self._device) / self._rows(size)
         return median(found[1:] or found)
+
+    def _goes_on(self, size: int, found: list[float]) -> bool:
+        """Whether steps of this size, of which some took so long, are timed once more."""
+        whole = size == self._config.training.batch_size
+        return len(found) <= self._timed or (whole and sum(found[1:]) < self._at_least)
 
     def in_time(self, seconds: float) -> bool:
         """Whether there is time for so much more."""

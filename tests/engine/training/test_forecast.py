@@ -402,6 +402,22 @@ def test_that_a_long_step_is_tried_once(pictures: Path, monkeypatch: pytest.Monk
     assert len(sizes) == 1 and found.forecast.step_seconds == pytest.approx(trial.LONG * 64 / 4)
 
 
+def test_that_short_steps_are_timed_for_half_a_second(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside other programs one step takes longer than the next."""
+    config = tiny_config(pictures, batch_size=64, parts=1)
+    images, took = load(config.data, cache_dir()), iter((1.0, *([0.05, 0.1] * 4)))
+    few = trial.FEW * parts_for(64, CPU)
+
+    def timed(learner: Learner, batch: Batch) -> float:
+        return next(took) if len(batch.x_0) == 64 else 0.001 * len(batch.x_0) / few
+
+    monkeypatch.setattr(trial, "_timed", timed)
+    found = tried(config, images, CPU, lambda: False)
+    assert list(took) == [0.1] and found.forecast.step_seconds == pytest.approx(0.05)
+
+
 def test_that_little_free_memory_is_not_exhausted_by_a_trial(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

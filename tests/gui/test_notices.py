@@ -34,6 +34,7 @@ def test_that_a_notice_pushes_nothing_on_any_page(qtbot, open_app):
     app.studio.plane.player.stop()
     for entry in PAGES:
         app.studio.show_page(entry.key)
+        qtbot.waitUntil(lambda: app.studio.runs.state.listed or app.shell.rail.current != "runs")
         page = app.studio.pages[entry.key]
         (banner,) = page.findChildren(Banner)
         before = places(qtbot, page, banner)

@@ -237,6 +237,7 @@ class Script:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.told: list[events.Event] = []
+        self.more = False  # there is more to tell, even after a stop
         self.configs: list[RunConfig] = []
         monkeypatch.setattr(module, "new_session", self._session)
         monkeypatch.setattr(
@@ -250,7 +251,7 @@ class Script:
             begin_run(place, config, {})
 
     def _train(self, session: object, control: Control) -> Iterator[events.Event]:
-        while not control.stopped or self.told:
+        while not control.stopped or self.told or self.more:
             if self.told:
                 yield self.told.pop(0)
             else:
@@ -272,6 +273,7 @@ def tell(qtbot, script):
         model.training.told.connect(known.append)
         script.told += told
         qtbot.waitUntil(lambda: len(known) >= len(told))
+        script.more = False
         model.training.told.disconnect(known.append)
 
     return tell
@@ -307,7 +309,8 @@ def test_that_a_training_is_told_from_start_to_end(make, tell):
     assert model.state.detail == "Step 5, everything is saved."
 
 
-def test_that_nothing_told_after_the_stop_changes_the_phase(make, tell):
+def test_that_nothing_told_after_the_stop_changes_the_phase(make, script, tell):
+    script.more = True
     model = make()
     model.start()
     model.stop()

@@ -1,6 +1,6 @@
 """What training costs beyond the bare loop, and what the window costs the training.
 
-    python -m benchmarks.training [overhead] [window] [company] [forecast]
+    python -m benchmarks.training [overhead] [window] [company] [forecast [FOLDER@SIDE ...]]
 
 overhead  seconds per step of the trainer (batches, metrics, EMA, gradient clipping, events) ÷ of a bare loop
           (forward, backward, optimizer) of the same network with ready-made tensors; taken in turns, a step
@@ -13,8 +13,9 @@ window    images per second with the window open, the Train page visible and plo
 company   steps of a training by itself and beside four programs that keep a processor busy each: in parts, as
           by default; with helper threads on whole batches; and with one thread. A fair share beside four is a
           third of what there is alone.
-forecast  steps of a training of a minute as said before it begins, as said after its first second, as they
-          stand after ten, and as they come to be; by itself and beside four programs, twice each.
+forecast  steps of a training of a minute as said before it begins, as said first while it goes on (after five
+          seconds), as they stand after ten, and as they come to be; by itself and beside four programs, twice
+          each; of the digits and parts of photographs, or of the digits and the folders that are given.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -358,22 +359,23 @@ def steps_here(source: str, parts: str) -> float:
 # --- forecast -----------------------------------------------------------------------------------------------
 
 
-def measure_forecast(folder: Path) -> None:
+def measure_forecast(folder: Path, given: Sequence[str]) -> None:
     rows = []
-    cases = [("digits", "digits"), *((f"{side}×{side} RGB", f"{side}") for side in (28, 32, 64))]
-    for (name, source), others in product(cases, (0, 4)):
-        if source != "digits":
-            source = str(write_photo_crops(folder / f"crops-{name}", 256, int(source)))
+    crops = [f"{write_photo_crops(folder / f'crops-{side}', 256, side)}@{side}" for side in (28, 32, 64)]
+    for case, others in product(("digits@8", *(given or crops)), (0, 4)):
+        source, side = case.rsplit("@", 1)
+        name = f"{Path(source).name} {side}×{side}"
         for number in range(2):
             with busy(others):
-                said, steps = forecasts_of(folder / f"forecast-{name}-{others}-{number}", source)
+                said, steps = forecasts_of(folder / f"forecast-{name}-{others}-{number}", source, int(side))
             errors = (f"{each / steps - 1:+.0%}" for each in said)
             rows.append((name, f"{others}", f"{steps}", *errors, f"{FORECAST:.0%}"))
-    table(("data", "beside", "steps", "before", "after a second", "after ten", "budget"), rows)
+            print(*rows[-1], flush=True)
+    table(("data", "beside", "steps", "before", "said first", "after ten", "budget"), rows)
 
 
-def forecasts_of(run: Path, source: str) -> tuple[tuple[int, int, int], int]:
-    """Steps in a minute: before it begins, after its first second, as is said after ten; in truth."""
+def forecasts_of(run: Path, source: str, side: int) -> tuple[tuple[int, int, int], int]:
+    """Steps in a minute: before it begins, as said first, as is said after ten; in truth."""
     from diffusion_studio.data.load import load
     from diffusion_studio.engine.files.places import cache_dir
     from diffusion_studio.engine.jobs.control import Control
@@ -382,7 +384,7 @@ def forecasts_of(run: Path, source: str) -> tuple[tuple[int, int, int], int]:
     from diffusion_studio.engine.training.trainer import train
     from diffusion_studio.engine.training.trial import tried
 
-    changes: dict[str, object] = {"training.seconds": 60.0}
+    changes: dict[str, object] = {"training.seconds": 60.0, "data.resolution": side}
     config = config_for(source, changes)
     before = tried(config, load(config.data, cache_dir()), choose_device("cpu"), lambda: False).forecast
     session = session_for(run, source, changes)
@@ -403,7 +405,7 @@ def main() -> None:
             return
         say_machine()
         if "forecast" in wanted:
-            measure_forecast(Path(place))
+            measure_forecast(Path(place), wanted[wanted.index("forecast") + 1 :])
         if "company" in wanted:
             measure_company(Path(place))
         if "overhead" in wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +17,11 @@ from diffusion_studio.engine.machine.devices import is_fast
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.training.session import LARGE, SMALL, resolve
 
-SOON = 1.0  # seconds of training behind the first forecast
+SOON = 5.0  # seconds of training behind the first forecast: a machine has fast and slow moments
 LEAST = 3  # steps behind it
+BEHIND = 30.0  # seconds of training whose speed is taken
 LENGTHS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)  # minutes
-CHANGED = 0.1  # share by which one differs from the one before where it is told again
+CHANGED = 0.05  # share by which one differs from the one before where it is told again
 GRAIN = 8  # pixels between two resolutions that are offered
 SPARE = 1.2  # time for a smaller one: its steps cost a little more than their share of pixels
 DECISIVE = (
@@ -56,7 +58,7 @@ class Forecast(events.Event):
 
     step: int  # at which it was made
     seconds: float  # of training so far
-    step_seconds: float  # median of one step
+    step_seconds: float  # of one more step
     last_step: int  # at which it will end; 0: it has no limit
     last_seconds: float  # of training, when it will end; 0: it has no limit
     resolution: int  # of the images, in pixels
@@ -183,27 +185,38 @@ def forecast(
 class Forecaster:
     """Says when there is a forecast to tell: once there is one, and when it has changed.
 
+    The speed is the mean of the last half minute, without the very first step, which prepares much, and
+    without previews, which have a share of their own.
+
     Args:
-        size: images in a step.
         shape: resolution and channels of the images.
         aside: share of the training time that goes into previews.
         usual: whether the rule of first shapes was fitted on trainings like this one.
     """
 
     def __init__(
-        self, size: int, shape: tuple[int, int], aside: float, first_step: int, seconds: float,
-        usual: bool = True,
-    ) -> None:  # fmt: skip
-        self._size, self._shape, self._aside, self._usual = size, shape, aside, usual
+        self, shape: tuple[int, int], aside: float, first_step: int, seconds: float, usual: bool = True
+    ) -> None:
+        self._shape, self._aside, self._usual = shape, aside, usual
         self._from = first_step + LEAST, seconds + SOON
+        self._seen: deque[tuple[int, float]] = deque()  # step, and seconds of training without previews
+        self._previews = 0.0  # seconds of training
         self._told: Forecast | None = None
+
+    def set_aside(self, seconds: float) -> None:
+        """So many seconds of training went into a preview."""
+        self._previews += seconds
 
     def after(self, progress: events.Progress) -> Forecast | None:
         """What is new to tell, or None."""
-        steps, seconds = self._from
-        if progress.step < steps or progress.seconds < seconds or not progress.images_per_second:
+        if not self._seen or progress.step > self._seen[-1][0]:  # a preview counts with the step after it
+            self._seen.append((progress.step, progress.seconds - self._previews))
+        (step, began), (newest, now), (steps, seconds) = self._seen[0], self._seen[-1], self._from
+        if newest < max(steps, step + 1) or progress.seconds < seconds:
             return None
-        took = self._size / progress.images_per_second / (1 - self._aside)
+        took = (now - began) / (newest - step) / (1 - self._aside)
+        while now - self._seen[1][1] >= BEHIND:
+            self._seen.popleft()
         limits = Limits(progress.total_steps, progress.total_seconds)
         found = forecast(took, self._shape, limits, progress.step, progress.seconds, self._usual)
         if self._told is not None and not found.differs(self._told):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ def _forecaster(session: Session) -> Forecaster:
     aside = spec.preview_share if spec.preview_count else 0.0
     shape = session.images.resolution, session.images.channels
     usual = is_fitted(session.config, session.images, session.learner.device)
-    return Forecaster(spec.batch_size, shape, aside, counters.step, counters.seconds, usual)
+    return Forecaster(shape, aside, counters.step, counters.seconds, usual)
 
 
 class ImageTask:
@@ -271,7 +272,8 @@ class ImageTask:
     def _preview(self, draw: Callable[[Counters, Control], Preview | None]) -> Iterator[events.Event]:
         counters = self.session.counters
         try:
-            preview = draw(counters, self._control)
+            with self._set_aside():
+                preview = draw(counters, self._control)
         except OSError as error:
             reason = error.strerror or error
             yield events.Warned(
@@ -281,6 +283,17 @@ class ImageTask:
         if preview is None:
             return
         yield preview
-        if (quality := self._previewer.measured(preview)) is not None:
+        with self._set_aside():
+            quality = self._previewer.measured(preview)
+        if quality is not None:
             self._keeper.add_quality(preview.step, quality)
             yield PreviewMeasured(preview.step, quality)
+
+    @contextmanager
+    def _set_aside(self) -> Iterator[None]:
+        """What is done within is no time of steps."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._forecaster.set_aside(time.perf_counter() - began)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run
 from diffusion_studio.engine.training import trial
 from diffusion_studio.engine.training.batches import Batch
+from diffusion_studio.engine.training.events import Preview
 from diffusion_studio.engine.training.forecast import (
     Forecast,
     Forecaster,
@@ -40,8 +42,8 @@ from diffusion_studio.models.side_by_side import at_once, parts_for
 from support.tiny import CPU, begin, only, tiny_config
 
 
-def progress(step: int, seconds: float, rate: float, total_seconds: float = 60.0) -> events.Progress:
-    return events.Progress(step, 0, seconds, total_seconds, rate, step, np.zeros(1, np.float32))
+def progress(step: int, seconds: float, total_seconds: float = 60.0) -> events.Progress:
+    return events.Progress(step, 0, seconds, total_seconds, 64.0, step, np.zeros(1, np.float32))
 
 
 def test_that_steps_to_come_are_the_time_left_by_the_time_of_one() -> None:
@@ -78,20 +80,42 @@ def test_that_larger_pictures_take_more_steps() -> None:
 
 
 def test_that_it_is_told_once_it_is_known_and_when_it_has_changed() -> None:
-    forecaster = Forecaster(32, (8, 1), 0.0, 0, 0.0)
-    assert forecaster.after(progress(2, 5.0, 64)) is None  # too few steps
-    assert forecaster.after(progress(9, 0.5, 64)) is None  # too soon
-    first = forecaster.after(progress(9, 2.0, 64))
-    assert first is not None and first.step_seconds == 0.5 and first.last_step == 9 + 116
-    assert forecaster.after(progress(10, 2.5, 66)) is None
-    slower = forecaster.after(progress(11, 3.5, 32))
-    assert slower is not None and slower.step_seconds == 1.0
-    assert forecaster.after(progress(12, 4.5, 32, 30.0)) is not None  # another length
+    forecaster = Forecaster((8, 1), 0.0, 0, 0.0)
+    assert forecaster.after(progress(1, 7.0)) is None  # the first step, which takes long
+    assert forecaster.after(progress(2, 7.5)) is None  # too few steps
+    first = forecaster.after(progress(11, 12.0))
+    assert first is not None and first.step_seconds == 0.5 and first.last_step == 11 + 96
+    assert forecaster.after(progress(12, 12.5)) is None
+    slower = forecaster.after(progress(13, 15.0))
+    assert slower is not None and slower.step_seconds == 8 / 12
+    assert forecaster.after(progress(14, 15.6, 17.0)) is not None  # another length, which is too short
+
+
+def test_that_a_fast_moment_at_the_beginning_is_not_told() -> None:
+    forecaster = Forecaster((8, 1), 0.0, 100, 30.0)
+    assert forecaster.after(progress(101, 30.1)) is None
+    assert forecaster.after(progress(109, 30.9)) is None
+    found = forecaster.after(progress(113, 36.1))
+    assert found is not None and found.step_seconds == pytest.approx(0.5)
+
+
+def test_that_the_speed_is_that_of_the_last_half_minute() -> None:
+    forecaster = Forecaster((8, 1), 0.0, 0, 0.0)
+    fast = [forecaster.after(progress(step, step / 10, 1000.0)) for step in range(1, 1001)]
+    slow = [forecaster.after(progress(1000 + step, 100.0 + step, 1000.0)) for step in range(1, 41)]
+    assert len([each for each in fast if each]) == 1
+    told = [each.step_seconds for each in slow if each]
+    assert told == sorted(told) and 0.95 < told[-1] <= 1.0 + 1e-9
+    assert slow[-1] is None and slow[0] is None
 
 
 def test_that_time_for_previews_is_no_time_for_steps() -> None:
-    found = Forecaster(32, (8, 1), 0.2, 0, 0.0).after(progress(10, 5.0, 64, 45.0))
-    assert found is not None and found.last_step == 10 + 40 / (0.5 / 0.8)
+    forecaster = Forecaster((8, 1), 0.2, 0, 0.0)
+    forecaster.after(progress(2, 1.0, 45.0))
+    forecaster.set_aside(3.0)  # the share of the whole time is what counts
+    found = forecaster.after(progress(6, 6.0, 45.0))
+    assert found is not None and found.step_seconds == 0.5 / 0.8
+    assert found.last_step == 6 + round(39 / (0.5 / 0.8))
 
 
 def test_that_a_training_tells_its_forecast(
@@ -103,6 +127,30 @@ def test_that_a_training_tells_its_forecast(
     told = list(train(session, Control()))
     first, *_ = only(told, Forecast)
     assert first.step >= 3 and first.last_step == 12 and first.step_seconds > 0
+
+
+def test_that_a_preview_counts_with_the_step_after_it() -> None:
+    """What is asked of a training is heeded before its next step, whose time is the first to have it."""
+    forecaster = Forecaster((8, 1), 0.0, 0, 0.0)
+    forecaster.after(progress(1, 1.0))
+    first = forecaster.after(progress(11, 6.0))
+    assert first is not None and first.step_seconds == 0.5
+    forecaster.set_aside(100.0)
+    shorter = forecaster.after(progress(11, 6.0, 7.0))
+    assert shorter is not None and shorter.step_seconds == 0.5 and shorter.last_step == 13
+    assert forecaster.after(progress(12, 106.5, 7.0)) is None
+
+
+def test_that_a_training_sets_its_previews_aside(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside: list[float] = []
+    monkeypatch.setattr(Forecaster, "set_aside", lambda _, seconds: aside.append(seconds))
+    session = begin(tmp_path / "run", tiny_config(pictures, steps=4, preview_count=4))
+    began = perf_counter()
+    drawn = only(list(train(session, Control())), Preview)
+    assert len(aside) == 2 * len(drawn) > 0  # drawn, and measured
+    assert 0 < sum(aside) < perf_counter() - began
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(9, 9), (2, 3)])

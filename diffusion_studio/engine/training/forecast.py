@@ -21,7 +21,8 @@ SOON = 5.0  # seconds of training behind the first forecast: a machine has fast 
 LEAST = 3  # steps behind it
 BEHIND = 30.0  # seconds of training whose speed is taken
 LENGTHS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)  # minutes
-CHANGED = 0.05  # share by which one differs from the one before where it is told again
+CHANGED = 0.05  # share by which the speed differs from the one before where it is told again
+CHANGED_STEPS = 0.02  # and the number of steps
 GRAIN = 8  # pixels between two resolutions that are offered
 SPARE = 1.2  # time for a smaller one: its steps cost a little more than their share of pixels
 DECISIVE = (
@@ -81,11 +82,6 @@ class Forecast(events.Event):
         return 0 < self.last_step < self.shapes_step
 
     @property
-    def is_told(self) -> bool:
-        """Whether it has something to say still: the first shapes are to come, or will not come."""
-        return self.too_short or self.step < self.shapes_step
-
-    @property
     def sentence(self) -> str:
         """What to expect; "" where nothing is left to say."""
         return " ".join(part for part in (self._length, self._first) if part)
@@ -115,7 +111,7 @@ class Forecast(events.Event):
     @property
     def _first(self) -> str:
         """When first shapes are seen, unless they are there."""
-        if not self.is_told:
+        if self.step >= self.shapes_step and not self.too_short:
             return ""
         side, time = f"{self.resolution}×{self.resolution}", roughly(self.shapes_seconds)
         if self.usual:
@@ -155,7 +151,12 @@ class Forecast(events.Event):
     def differs(self, other: Forecast) -> bool:
         """Whether it says something else than an earlier one."""
         faster = self.step_seconds / other.step_seconds
-        return not 1 - CHANGED < faster < 1 + CHANGED or self.too_short != other.too_short
+        more = self.last_step / max(other.last_step, 1) if self.last_step else 1.0
+        return (
+            not 1 - CHANGED < faster < 1 + CHANGED
+            or not 1 - CHANGED_STEPS < more < 1 + CHANGED_STEPS
+            or self.too_short != other.too_short
+        )
 
 
 def forecast(

@@ -26,7 +26,7 @@ from diffusion_studio.viewmodels.train.overview import Overview
 Phase = Literal["idle", "preparing", "running", "paused", "stopping"]
 THUMBNAILS = 16
 LENGTH = ("training.seconds", "training.steps")
-FIRST_STEPS = tr("How long it takes here is said after the first few steps.")
+FIRST_STEPS = tr("How long it takes here is said after the first few seconds.")
 LIVE = ("objective.weight", "objective.density", "objective.loss", *LENGTH)  # may change while training
 
 
@@ -82,7 +82,7 @@ class TrainState:
         """What to expect of the training that goes on, or of the one that would begin."""
         if not self.busy:
             return None if self.trial is None else self.trial.forecast
-        return self.forecast if self.forecast is not None and self.forecast.is_told else None
+        return self.forecast if self.forecast is not None and self.forecast.sentence else None
 
     @property
     def outlook(self) -> str:

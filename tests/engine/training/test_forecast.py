@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -35,10 +34,12 @@ from diffusion_studio.engine.training.forecast import (
 )
 from diffusion_studio.engine.training.learner import Learner
 from diffusion_studio.engine.training.minimised import StepResult
+from diffusion_studio.engine.training.previews import Previewer
 from diffusion_studio.engine.training.session import batch_size_for, resolve
 from diffusion_studio.engine.training.trainer import train
 from diffusion_studio.engine.training.trial import tried, tried_soon
 from diffusion_studio.models.side_by_side import at_once, parts_for
+from support.clock import Clock
 from support.tiny import CPU, begin, only, tiny_config
 
 
@@ -145,13 +146,18 @@ def test_that_a_preview_counts_with_the_step_after_it() -> None:
 def test_that_a_training_sets_its_previews_aside(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aside: list[float] = []
+    clock, aside, draw = Clock(monkeypatch), [], Previewer._drawn
+
+    def drawn(*given: Any) -> Preview | None:
+        clock.seconds += 100
+        return draw(*given)
+
+    monkeypatch.setattr(Previewer, "_drawn", drawn)
     monkeypatch.setattr(Forecaster, "set_aside", lambda _, seconds: aside.append(seconds))
     session = begin(tmp_path / "run", tiny_config(pictures, steps=4, preview_count=4))
-    began = perf_counter()
-    drawn = only(list(train(session, Control())), Preview)
-    assert len(aside) == 2 * len(drawn) > 0  # drawn, and measured
-    assert 0 < sum(aside) < perf_counter() - began
+    previews = only(list(train(session, Control())), Preview)
+    assert len(aside) == 2 * len(previews) > 0  # drawn, and measured
+    assert all(100 < seconds < 101 for seconds in aside[::2]) and all(0 < s < 1 for s in aside[1::2])
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(9, 9), (2, 3)])

@@ -82,7 +82,7 @@ class TrainState:
         """What to expect of the training that goes on, or of the one that would begin."""
         if not self.busy:
             return None if self.trial is None else self.trial.forecast
-        return self.forecast if self.forecast is not None and self.forecast.sentence else None
+        return self.forecast
 
     @property
     def outlook(self) -> str:

@@ -13,10 +13,10 @@ window    images per second with the window open, the Train page visible and plo
 company   steps of a training by itself and beside four programs that keep a processor busy each: in parts, as
           by default; with helper threads on whole batches; and with one thread. A fair share beside four is a
           third of what there is alone.
-forecast  steps of a training of a minute as said before it begins, as said first while it goes on (after five
-          seconds), as they stand after ten, and as they come to be; by itself and beside four programs, three
-          times each; of the digits and parts of photographs, or of the digits and the folders that are given.
-          Each is held to the budget; the middle one says what is left where a machine's speed swings.
+forecast  steps of a training of a minute as said before it begins, as said first while it goes on (after ten
+          seconds), as they stand after twenty, and as they come to be; by itself and beside four programs,
+          three times each; of the digits and parts of photographs, or of the digits and the folders that are
+          given. Each is held to the budget; the middle one says what is left where a machine's speed swings.
 """
 
 from __future__ import annotations
@@ -378,13 +378,13 @@ def measure_forecast(folder: Path, given: Sequence[str]) -> None:
             rows.append((name, f"{others}", f"{steps}", *(f"{error:+.0%}" for error in all_[-1]), verdict))
             print(*rows[-1], flush=True)
         middle.append((name, f"{others}", *(f"{median(errors):+.0%}" for errors in zip(*all_, strict=True))))
-    columns = "before", "said first", "after ten"
+    columns = "before", "said first", "after twenty"
     table(("data", "beside", "steps", *columns, f"said first ≤ {FORECAST:.0%}"), rows)
     table(("the middle one", "beside", *columns), middle)
 
 
 def forecasts_of(run: Path, source: str, side: int) -> tuple[tuple[int, int, int], int]:
-    """Steps in a minute: before it begins, as said first, as is said after ten; in truth."""
+    """Steps in a minute: before it begins, as said first, as it stands after twenty; in truth."""
     from diffusion_studio.data.load import load
     from diffusion_studio.engine.files.places import cache_dir
     from diffusion_studio.engine.jobs.control import Control
@@ -398,7 +398,7 @@ def forecasts_of(run: Path, source: str, side: int) -> tuple[tuple[int, int, int
     before = tried(config, load(config.data, cache_dir()), choose_device("cpu"), lambda: False).forecast
     session = session_for(run, source, changes)
     young = [event for event in train(session, Control()) if isinstance(event, Forecast)]
-    standing = [forecast for forecast in young if forecast.seconds <= 10 or forecast is young[0]]
+    standing = [forecast for forecast in young if forecast.seconds <= 20 or forecast is young[0]]
     return (before.last_step, young[0].last_step, standing[-1].last_step), session.counters.step
 
 

@@ -17,7 +17,8 @@ from diffusion_studio.engine.machine.devices import is_fast
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.training.session import LARGE, SMALL, resolve
 
-SOON = 5.0  # seconds of training behind the first forecast: a machine has fast and slow moments
+SOON = 10.0  # seconds of training behind the first forecast: a machine has fast and slow moments
+SOONER = 1 / 6  # and of a shorter training so much of its time
 LEAST = 3  # steps behind it
 BEHIND = 30.0  # seconds of training whose speed is taken
 LENGTHS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)  # minutes
@@ -199,7 +200,7 @@ class Forecaster:
         self, shape: tuple[int, int], aside: float, first_step: int, seconds: float, usual: bool = True
     ) -> None:
         self._shape, self._aside, self._usual = shape, aside, usual
-        self._from = first_step + LEAST, seconds + SOON
+        self._from = first_step + LEAST, seconds
         self._seen: deque[tuple[int, float]] = deque()  # step, and seconds of training without previews
         self._previews = 0.0  # seconds of training
         self._told: Forecast | None = None
@@ -213,7 +214,8 @@ class Forecaster:
         if not self._seen or progress.step > self._seen[-1][0]:  # a preview counts with the step after it
             self._seen.append((progress.step, progress.seconds - self._previews))
         (step, began), (newest, now), (steps, seconds) = self._seen[0], self._seen[-1], self._from
-        if newest < max(steps, step + 1) or progress.seconds < seconds:
+        wait = min(SOON, SOONER * progress.total_seconds) if progress.total_seconds else SOON
+        if newest < max(steps, step + 1) or progress.seconds < seconds + wait:
             return None
         took = (now - began) / (newest - step) / (1 - self._aside)
         while now - self._seen[1][1] >= BEHIND:

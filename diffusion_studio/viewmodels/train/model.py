@@ -17,6 +17,7 @@ from diffusion_studio.engine.runs.config import RunConfig, afresh
 from diffusion_studio.engine.runs.creation import NewRun
 from diffusion_studio.engine.runs.run import Run, RunError, is_run
 from diffusion_studio.engine.training.codes import multiple_of
+from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.presets import PRESETS, preset_of
 from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.editor import Edited, Editor
@@ -154,7 +155,8 @@ class TrainViewModel(TrainingModel):
 
     def _begin(self) -> None:
         place = NewRun(self.runs_dir, Path(self.config.data.source).name)
-        self._show_new(place.path, self.config)
+        tried = None if self.state.trial is None else self.state.trial.forecast
+        self._show_new(place.path, self.config, tried)
         self.training.begin(place, self.config)
 
     def resume_run(self, path: Path) -> None:
@@ -177,11 +179,11 @@ class TrainViewModel(TrainingModel):
             self._show_record(run)  # before the training writes more
             self.training.go_on(run.path, config)
 
-    def _show_new(self, path: Path, config: RunConfig) -> None:
+    def _show_new(self, path: Path, config: RunConfig, tried: Forecast | None = None) -> None:
         """A training that has told nothing yet."""
         self.outlook.look(None)
         self._update(
-            forecast=None,
+            forecast=None, tried=tried,
             phase="preparing", run=path, run_steps=config.diffusion.steps, step=0, fraction=0.0,
             detail=tr("Building the network …"), notice=None, saved_step=0, marks=(),
             device="",

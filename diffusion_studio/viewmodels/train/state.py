@@ -18,7 +18,7 @@ from diffusion_studio.engine.jobs.words import duration
 from diffusion_studio.engine.loop.task import Limits
 from diffusion_studio.engine.runs.config import RunConfig
 from diffusion_studio.engine.runs.run import Run
-from diffusion_studio.engine.training.forecast import Forecast
+from diffusion_studio.engine.training.forecast import Forecast, forecast
 from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.notice import Notice
 from diffusion_studio.viewmodels.train.overview import Overview
@@ -68,6 +68,7 @@ class TrainState:
     trial: Trial | None = None  # what was found out about the training that would begin
     instead: str = ""  # in place of that: that it is being found out, or why it cannot be
     forecast: Forecast | None = None  # of the one that goes on
+    tried: Forecast | None = None  # of the same before it began
     notice: Notice | None = None
     offered: tuple[str, int] = ("", 0)  # (path, value) of a parameter, after running out of memory
     can_undo: bool = False
@@ -82,7 +83,16 @@ class TrainState:
         """What to expect of the training that goes on, or of the one that would begin."""
         if not self.busy:
             return None if self.trial is None else self.trial.forecast
-        return self.forecast
+        return self.forecast or self._tried
+
+    @property
+    def _tried(self) -> Forecast | None:
+        """What was tried before, of the length that was chosen since."""
+        if (tried := self.tried) is None:
+            return None
+        limits = Limits(self.config.training.steps, self.config.training.seconds)
+        shape = tried.resolution, tried.channels
+        return forecast(tried.step_seconds, shape, limits, usual=tried.usual)
 
     @property
     def outlook(self) -> str:
@@ -90,7 +100,10 @@ class TrainState:
         if not self.busy:
             return self.instead if self.trial is None else self.trial.sentence
         if self.forecast is None and self.phase in ("preparing", "running"):
-            return FIRST_STEPS
+            if self._tried is None:
+                return FIRST_STEPS
+            before = self._tried.sentence
+            return tr("{forecast} That was tried before the start; it is measured now.", forecast=before)
         return "" if self.expected is None else self.expected.sentence
 
     @property

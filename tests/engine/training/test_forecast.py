@@ -84,6 +84,7 @@ def test_that_it_is_told_once_it_is_known_and_when_it_has_changed() -> None:
     forecaster = Forecaster((8, 1), 0.0, 0, 0.0)
     assert forecaster.after(progress(1, 7.0)) is None  # the first step, which takes long
     assert forecaster.after(progress(2, 7.5)) is None  # too few steps
+    assert forecaster.after(progress(6, 9.5)) is None  # too short a time
     first = forecaster.after(progress(11, 12.0))
     assert first is not None and first.step_seconds == 0.5 and first.last_step == 11 + 96
     assert forecaster.after(progress(12, 12.5)) is None
@@ -92,11 +93,25 @@ def test_that_it_is_told_once_it_is_known_and_when_it_has_changed() -> None:
     assert forecaster.after(progress(14, 15.6, 17.0)) is not None  # another length, which is too short
 
 
+def test_that_it_is_told_after_ten_seconds_or_a_sixth_of_the_time() -> None:
+    def told(total_seconds: float) -> float:
+        forecaster = Forecaster((8, 1), 0.0, 0, 0.0)
+        return next(s / 4 for s in range(1, 100) if forecaster.after(progress(s, s / 4, total_seconds)))
+
+    assert [told(seconds) for seconds in (0.0, 6000.0, 60.0, 30.0, 1.0)] == [
+        10,
+        10,
+        10,
+        5,
+        0.75,
+    ]  # three steps at least
+
+
 def test_that_a_fast_moment_at_the_beginning_is_not_told() -> None:
     forecaster = Forecaster((8, 1), 0.0, 100, 30.0)
     assert forecaster.after(progress(101, 30.1)) is None
     assert forecaster.after(progress(109, 30.9)) is None
-    found = forecaster.after(progress(113, 36.1))
+    found = forecaster.after(progress(121, 40.1))
     assert found is not None and found.step_seconds == pytest.approx(0.5)
 
 
@@ -112,11 +127,11 @@ def test_that_the_speed_is_that_of_the_last_half_minute() -> None:
 
 def test_that_time_for_previews_is_no_time_for_steps() -> None:
     forecaster = Forecaster((8, 1), 0.2, 0, 0.0)
-    forecaster.after(progress(2, 1.0, 45.0))
+    forecaster.after(progress(2, 1.0, 36.0))
     forecaster.set_aside(3.0)  # the share of the whole time is what counts
-    found = forecaster.after(progress(6, 6.0, 45.0))
+    found = forecaster.after(progress(6, 6.0, 36.0))
     assert found is not None and found.step_seconds == 0.5 / 0.8
-    assert found.last_step == 6 + round(39 / (0.5 / 0.8))
+    assert found.last_step == 6 + round(30 / (0.5 / 0.8))
 
 
 def test_that_a_training_tells_its_forecast(
@@ -134,7 +149,7 @@ def test_that_a_preview_counts_with_the_step_after_it() -> None:
     """What is asked of a training is heeded before its next step, whose time is the first to have it."""
     forecaster = Forecaster((8, 1), 0.0, 0, 0.0)
     forecaster.after(progress(1, 1.0))
-    first = forecaster.after(progress(11, 6.0))
+    first = forecaster.after(progress(11, 6.0, 30.0))
     assert first is not None and first.step_seconds == 0.5
     forecaster.set_aside(100.0)
     shorter = forecaster.after(progress(11, 6.0, 7.0))

@@ -28,6 +28,7 @@ from diffusion_studio.engine.training import run_data
 from diffusion_studio.engine.training.events import Preview, PreviewMeasured, TimestepErrors
 from diffusion_studio.engine.training.forecast import Forecast
 from diffusion_studio.engine.training.presets import PRESETS
+from diffusion_studio.engine.training.trial import Trial
 from diffusion_studio.viewmodels.train import outlook
 from diffusion_studio.viewmodels.train import training as module
 from diffusion_studio.viewmodels.train.comparison import comparison_with
@@ -837,6 +838,23 @@ def test_that_it_is_said_that_a_training_is_tried_and_why_nothing_is_known(
     wait(model, "running")
     model._on_told(found := Forecast(5, 2.0, 1.0, 60, 60.0, 8, 1))
     assert model.state.outlook == found.sentence
+
+
+def test_that_what_was_tried_stands_until_it_is_measured(make, wait, at_once, qtbot, tmp_path, monkeypatch):
+    trial = Trial(Forecast(0, 0.0, 2.0, 30, 60.0, 8, 1), weights=9, memory=10**6, free=10**9)
+    monkeypatch.setattr(outlook, "tried", lambda *_: trial)
+    model = make(tiny_config(write_pictures(tmp_path / "zoo"), **FOREVER | {"seconds": 60.0}))
+    model.outlook.watch(True)
+    model.load_data()
+    qtbot.waitUntil(lambda: model.state.trial is trial)
+    model.start()
+    wait(model, "running")
+    assert model.state.outlook.startswith(trial.forecast.sentence + " That was tried before the start")
+    assert model.state.expected == trial.forecast
+    model.edit("training.seconds", 90.0)
+    assert model.state.expected.last_step == 45 and "45 steps" in model.state.outlook
+    model._on_told(found := Forecast(5, 2.0, 1.0, 60, 60.0, 8, 1))
+    assert model.state.outlook == found.sentence and model.state.expected is found
 
 
 def test_that_no_smaller_pictures_are_offered_where_they_do_not_help(make):

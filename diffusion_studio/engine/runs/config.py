@@ -158,7 +158,7 @@ class TrainingSpec(Choice):
         "auto", title=tr("optimizer"), advanced=True, words={"muon": "Muon", "adamw": "AdamW"},
         help=tr("Muon turns the gradient of each matrix into a rotation, so that every direction is learned "
              "equally fast: about half the steps of AdamW. What is no matrix is moved by AdamW. "
-             "auto takes Muon for images larger than 16 px, whose steps take long enough."),
+             "auto takes Muon."),
         formula=r"\theta \leftarrow \theta - \eta\, U V^\top, \quad m = U S V^\top",
         source="Jordan et al. 2024",
     )  # fmt: skip

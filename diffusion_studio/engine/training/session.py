@@ -57,7 +57,7 @@ Shape = tuple[int, int, int]
 RAW, OPTIMIZER = "trainer/raw.safetensors", "trainer/optimizer.safetensors"
 DENSITY = "trainer/density.safetensors"  # what a density that learns remembers
 NARROW = 32  # channels up to which AdamW may take longer steps
-SMALL = 16  # pixels up to which a step takes so little time that large batches and a plain optimizer suit
+SMALL = 16  # pixels up to which a step takes so little time that large batches suit
 LARGE = 64  # pixels up to which batches are not made smaller
 FIXED = ("data", "model", "diffusion", "seed", "objective.predict", "objective.variance",
          "training.optimizer")  # fmt: skip
@@ -269,8 +269,7 @@ def resolve(
 def _chosen(config: RunConfig, side: int, device: torch.device) -> RunConfig:
     """What may change in the life of a run, with every automatic value filled in; its network is known."""
     training = config.training
-    usual = "adamw" if side <= SMALL else "muon"
-    optimizer = usual if training.optimizer == "auto" else training.optimizer
+    optimizer = "muon" if training.optimizer == "auto" else training.optimizer
     training = training.model_copy(
         update={
             "precision": choose_precision(training.precision, device),

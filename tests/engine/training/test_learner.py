@@ -268,7 +268,7 @@ def test_that_narrow_networks_learn_at_a_higher_rate_by_adamw(
     assert found.training.learning_rate == expected
 
 
-@pytest.mark.parametrize(("resolution", "expected"), [(16, ("adamw", 128)), (20, ("muon", 32))])
+@pytest.mark.parametrize(("resolution", "expected"), [(16, ("muon", 128)), (20, ("muon", 32))])
 def test_that_optimizer_and_batch_are_chosen_by_the_size_of_the_images(
     pictures: Path,
     tmp_path: Path,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from functools import cache
 
 from diffusion_studio.core.words import tr
 
-# M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD in bytes; M_ARENA_MAX
-_KEPT = ((-1, 1 << 29), (-2, 1 << 26), (-3, 1 << 25), (-8, 1))
+# M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD in bytes
+_KEPT = ((-1, 1 << 29), (-2, 1 << 26), (-3, 1 << 25))
+_ARENA_MAX = -8  # M_ARENA_MAX: how many heaps there are at most
 TOO_MUCH = tr("There is not enough memory for this. Ask for fewer images, or close other programs.")
 
 
@@ -25,8 +27,10 @@ def keep_freed_memory() -> bool:
     """Tells the C library to keep memory that a network gives back, for it asks for the same again at once.
 
     glibc returns it to the system after every call and fetches it page by page in the next: a fifth of the
-    time of a small U-Net. It also keeps a heap for each thread, each with holes of its own; one is enough.
-    Other libraries are left as they are.
+    time of a small U-Net. It also keeps up to eight heaps for each processor, each with holes of its own.
+    With one for all, threads that compute parts of a batch wait for each other at every tensor; two for each
+    processor, and two more, are enough for those that compute and those beside. Other libraries are left as
+    they are.
 
     Returns:
         Whether it was done.
@@ -34,4 +38,5 @@ def keep_freed_memory() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     tune = getattr(ctypes.CDLL(None), "mallopt", None)
-    return tune is not None and all(tune(option, value) == 1 for option, value in _KEPT)
+    heaps = 2 * len(os.sched_getaffinity(0)) + 2
+    return tune is not None and all(tune(*option) == 1 for option in (*_KEPT, (_ARENA_MAX, heaps)))

@@ -92,7 +92,8 @@ class TrainState:
             return None
         limits = Limits(self.config.training.steps, self.config.training.seconds)
         shape = tried.resolution, tried.channels
-        return forecast(tried.step_seconds, shape, limits, usual=tried.usual)
+        found = forecast(tried.step_seconds, shape, limits, usual=tried.usual)
+        return found if self.step < found.shapes_step else replace(found, step=self.step)
 
     @property
     def outlook(self) -> str:

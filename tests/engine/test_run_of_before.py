@@ -73,13 +73,20 @@ def test_that_its_bound_is_the_same(run, tmp_path):
 
 
 def test_that_it_goes_on_to_the_same_weights(run):
-    """Bit for bit on the kind of machine that wrote it; another one adds up in another order."""
+    """Bit for bit on the kind of machine that wrote it; another one adds up in another order.
+
+    Weights that a normalisation takes out again have no gradient but rounding, whose sign AdamW follows with
+    whole steps: so the distance to where it went is taken of all weights, beside the way that it went.
+    """
     assert main(["train", "digits", "--run", str(run), "--resume", "--steps", "12"]) == 0
     checkpoint = run / "checkpoints" / "step-00000012"
     now, before = read_tensors(checkpoint, RAW), read_tensors(BEFORE, "resumed_raw.safetensors")
-    assert now.keys() == before.keys()
-    for name, tensor in before.items():
-        torch.testing.assert_close(now[name], tensor, rtol=1e-3, atol=1e-4)
+    began = read_tensors(BEFORE / "run" / "checkpoints" / "step-00000006", RAW)
+    assert now.keys() == before.keys() == began.keys()
+    ended, known, start = (
+        torch.cat([each[name].double().flatten() for name in sorted(each)]) for each in (now, before, began)
+    )
+    assert float((ended - known).norm() / (known - start).norm()) < 0.05
     expected = json.loads((BEFORE / "resumed.json").read_text("utf-8"))
     if is_same_machine(expected["machine"]):
         found = {

@@ -22,11 +22,14 @@ def stopping_on_signals(control: Control, patient: bool = False, quiet: bool = F
         quiet: nothing is said of it.
     """
 
+    heard: list[int] = []  # a second signal may come while the first one stops: it may not wait for it
+
     def stop(number: int, frame: FrameType | None) -> None:
-        if control.stopped:
+        if heard or control.stopped:
             if patient:
                 return
             raise KeyboardInterrupt
+        heard.append(number)
         control.stop()
         if not quiet:
             errors.print("Stopping and saving …")

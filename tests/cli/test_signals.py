@@ -54,3 +54,18 @@ def test_that_ctrl_c_before_anything_has_begun_ends_without_a_word(when, tmp_pat
         env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_that_a_second_signal_while_the_first_one_stops_waits_for_nothing(monkeypatch):
+    """The lock of an event is held while it is set, and a signal comes between any two instructions."""
+    control = Control()
+    stops: list[int] = []
+
+    def stop() -> None:
+        stops.append(1)
+        signal.raise_signal(signal.SIGTERM)  # in the midst of it
+
+    monkeypatch.setattr(control, "stop", stop)
+    with stopping_on_signals(control, patient=True, quiet=True):
+        signal.raise_signal(signal.SIGTERM)
+    assert stops == [1]

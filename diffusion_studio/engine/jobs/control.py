@@ -14,7 +14,7 @@ class Control:
         self._go.set()
         self._stop = threading.Event()
         self._wishes: dict[type, object] = {}  # what should be different from the next step on
-        self._change = threading.Lock()  # a pause that comes with a stop may not outlast it
+        self._change = threading.RLock()  # a pause may not outlast a stop; signals come between
 
     @property
     def stopped(self) -> bool:

@@ -101,9 +101,9 @@ class TrainState:
         if not self.busy:
             return self.instead if self.trial is None else self.trial.sentence
         if self.forecast is None and self.phase in ("preparing", "running"):
-            if self._tried is None:
+            before = "" if self._tried is None else self._tried.sentence
+            if not before:
                 return FIRST_STEPS
-            before = self._tried.sentence
             return tr("{forecast} That was tried before the start; it is measured now.", forecast=before)
         return "" if self.expected is None else self.expected.sentence
 

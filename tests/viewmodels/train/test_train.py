@@ -855,6 +855,8 @@ def test_that_what_was_tried_stands_until_it_is_measured(make, wait, at_once, qt
     assert model.state.expected.last_step == 45 and "45 steps" in model.state.outlook
     assert "First shapes" in replace(model.state, step=44).outlook
     assert "First shapes" not in replace(model.state, step=45).outlook
+    endless = with_value(model.state.config, "training.seconds", 0.0)
+    assert replace(model.state, step=45, config=endless).outlook == FIRST_STEPS
     model._on_told(found := Forecast(5, 2.0, 1.0, 60, 60.0, 8, 1))
     assert model.state.outlook == found.sentence and model.state.expected is found
 

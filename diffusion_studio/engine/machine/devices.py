@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from functools import cache
 from typing import cast
 
 import torch
@@ -9,10 +11,12 @@ import torch
 from diffusion_studio.core.refused import Refused
 from diffusion_studio.core.words import plural, tr
 from diffusion_studio.engine.machine.memory import keep_freed_memory
-from diffusion_studio.models.side_by_side import PROCESSORS
-from diffusion_studio.models.unet import Precision
+from diffusion_studio.models.side_by_side import PROCESSORS, with_helpers
+from diffusion_studio.models.unet import Precision, autocast
 
 BF16_FROM = 28  # pixels: samples of smaller images take so little time on a processor that they stay exact
+_TRIED = (16, 32, 14, 14)  # images that a convolution is tried with
+_TURNS = 6  # of each precision
 
 
 def choose_device(choice: str = "auto") -> torch.device:
@@ -60,13 +64,39 @@ def is_fast(device: torch.device) -> bool:
 
 
 def choose_precision(choice: str, device: torch.device) -> Precision:
-    """fp32 or bf16 of a training. The rule depends on the machine only, so that it can be repeated."""
+    """fp32 or bf16 of a training, by the machine alone, so that it can be repeated (docs/adr/0002)."""
     if choice in ("fp32", "bf16"):
         return cast(Precision, choice)
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    has_bf16 = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if has_bf16 else "fp32"
+    return "bf16" if device.type == "cpu" and bf16_is_faster() else "fp32"
+
+
+@cache
+def bf16_is_faster() -> bool:
+    """Whether this processor, if it has bf16, computes a convolution and its gradients faster in it. Some take
+    0.6 of the time, others 1.6 times as long; tried once, on the calling thread alone, for some 30 ms.
+    """
+    if not torch.cpu._is_avx512_bf16_supported():
+        return False
+    generator = torch.Generator().manual_seed(0)
+    shapes = _TRIED, (_TRIED[1], _TRIED[1], 3, 3)
+    x, weight = (torch.randn(shape, generator=generator).requires_grad_() for shape in shapes)
+    took: dict[Precision, list[float]] = {"fp32": [], "bf16": []}
+    with with_helpers(1), torch.enable_grad():
+        for _ in range(_TURNS):  # in turns, so that what is beside slows both
+            for precision, seconds in took.items():
+                seconds.append(_seconds_of_convolution(x, weight, precision))
+    return min(took["bf16"]) < min(took["fp32"])
+
+
+def _seconds_of_convolution(x: torch.Tensor, weight: torch.Tensor, precision: Precision) -> float:
+    """There and back."""
+    began = time.perf_counter()
+    with autocast(x.device, precision):
+        found = torch.nn.functional.conv2d(x, weight, padding=1)
+    torch.autograd.grad(found.sum(), (x, weight))
+    return time.perf_counter() - began
 
 
 def sampling_precision(device: torch.device, resolution: int) -> Precision:

@@ -200,7 +200,7 @@ class TrainingSpec(Choice):
     )  # fmt: skip
     precision: Literal["auto", "fp32", "bf16"] = knob(
         "auto", title=tr("precision"), advanced=True,
-        help=tr("bf16 is faster where the processor has it; auto takes it there."),
+        help=tr("bf16 is faster on many processors that have it; auto takes it where it is."),
     )  # fmt: skip
     checkpoint_every: int = knob(
         1000, title=tr("checkpoint after"), ge=1, le=10_000_000, advanced=True,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from diffusion_studio.core.describe import Choice, Knob, get_value, knobs, members, with_value
 from diffusion_studio.core.process.schedules import LinearSchedule, Schedule
@@ -14,6 +16,7 @@ from diffusion_studio.core.process.spacing import Spacing
 from diffusion_studio.core.samplers import Sampler
 from diffusion_studio.data.imageset import ImageSet
 from diffusion_studio.engine.chains.sample_spec import SampleSpec
+from diffusion_studio.engine.machine import devices
 from diffusion_studio.engine.machine.devices import (
     available_devices,
     choose_device,
@@ -23,7 +26,7 @@ from diffusion_studio.engine.machine.devices import (
 )
 from diffusion_studio.engine.runs.config import DiffusionSpec, RunConfig
 from diffusion_studio.engine.training.session import resolve
-from diffusion_studio.models.unet import UNet, UNetSpec, build_unet, padded
+from diffusion_studio.models.unet import Precision, UNet, UNetSpec, build_unet, padded
 from support.tiny import CPU, tiny_config
 
 CONFIGS: list[Choice] = [RunConfig(), SampleSpec()]
@@ -182,11 +185,55 @@ def test_that_only_devices_that_are_there_are_chosen() -> None:
     assert device_name(CPU).startswith("CPU · ")
 
 
-def test_that_precision_follows_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for has in (True, False):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has: has)
-        assert choose_precision("auto", CPU) == ("bf16" if has else "fp32")
-        assert sampling_precision(CPU, 28) == ("bf16" if has else "fp32")
-        assert sampling_precision(CPU, 8) == "fp32"
+@pytest.fixture
+def tried_anew() -> Iterator[None]:
+    """What is known of this processor is found out in the test, and again after it."""
+    devices.bf16_is_faster.cache_clear()
+    yield
+    devices.bf16_is_faster.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("has", "disturbed", "in_bf16", "expected"),
+    [
+        (True, 1.0, 0.6, "bf16"),
+        (True, 1.0, 1.6, "fp32"),
+        (True, 9.0, 0.6, "bf16"),  # another program has the processor in all turns but one
+        (True, 9.0, 1.6, "fp32"),
+        (False, 1.0, 0.6, "fp32"),
+    ],
+)
+def test_that_precision_is_that_which_the_processor_is_faster_in(
+    has: bool, disturbed: float, in_bf16: float, expected: str, tried_anew: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    turns: list[str] = []
+
+    def seconds(x: Tensor, weight: Tensor, precision: Precision) -> float:
+        turns.append(precision)
+        took = 1.0 if precision == "fp32" else in_bf16
+        return took if len(turns) in (5, 6) else took * disturbed
+
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
+    monkeypatch.setattr(devices, "_seconds_of_convolution", seconds)
+    assert [choose_precision("auto", CPU) for _ in range(3)] == [expected] * 3
+    assert sampling_precision(CPU, 28) == expected
+    assert sampling_precision(CPU, 8) == "fp32"
+    assert turns == (["fp32", "bf16"] * (len(turns) // 2) if has else [])
+    assert len(turns) <= 12  # tried once
     assert choose_precision("bf16", CPU) == "bf16"
     assert choose_precision("fp32", CPU) == "fp32"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_that_a_convolution_is_tried_there_and_back(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, weight = torch.ones(2, 3, 4, 4, requires_grad=True), torch.ones(3, 3, 3, 3, requires_grad=True)
+    given = []
+    gradient = torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, "grad", lambda *of: given.append((of[0].dtype, gradient(*of))))
+    assert devices._seconds_of_convolution(x, weight, precision) > 0
+    [(dtype, (of_x, of_weight))] = given
+    assert dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)
+    assert of_x[0, 0, 0, 0] == 12 and of_weight.shape == weight.shape

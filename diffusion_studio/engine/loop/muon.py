@@ -32,7 +32,7 @@ def all_orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
     ones twelve times as large, it is formed anew.
     """
     flat = [x.T if x.shape[0] > x.shape[1] else x for x in matrices]  # no more rows than columns
-    flat = [x / (x.norm() + 1e-7) for x in flat]
+    flat = list(torch._foreach_div(flat, torch._foreach_add(torch._foreach_norm(flat), 1e-7)))
     places: dict[int, list[int]] = defaultdict(list)
     for place, x in enumerate(flat):
         places[len(x)].append(place)
@@ -80,26 +80,44 @@ class Muon(torch.optim.Optimizer):
         """Moves each weight; rate and decay are those of its group."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
-            moves = all_orthogonal([self._ahead(weight) for weight in weights])
-            for weight, move in zip(weights, moves, strict=True):
-                rows, columns = move.shape
-                rate = group["lr"] * max(1.0, rows / columns) ** 0.5
-                moved = move.reshape(weight.shape) * rate
-                if group["weight_decay"]:
-                    moved = moved.add_(weight, alpha=group["lr"] * group["weight_decay"])
-                weight.sub_(moved * self._sound(weight))
+            if weights:
+                self._move(
+                    weights, 1 - self.found_inf.to(weights[0].device), group["lr"], group["weight_decay"]
+                )
 
-    def _ahead(self, weight: Tensor) -> Tensor:
-        """The momentum after this step, looking one ahead, as a matrix; only sound gradients enter it."""
-        sound = self._sound(weight)
-        assert weight.grad is not None
-        gradient = torch.where(sound > 0, weight.grad, 0.0)
+    def _move(self, weights: list[Tensor], sound: Tensor, rate: float, weight_decay: float) -> None:
+        """One step, along all momenta at once.
+
+        Args:
+            sound: 1 where the gradient is finite, else 0; on the device of the weights.
+        """
+        near = sound.device.type == "cpu"  # where reading a number costs nothing
+        if near and not sound:
+            return
+        moves = all_orthogonal(self._ahead(weights, None if near else sound))
+        rates = [rate * max(1.0, len(move) / move.shape[1]) ** 0.5 for move in moves]
+        shaped = [move.reshape(weight.shape) for move, weight in zip(moves, weights, strict=True)]
+        moved = torch._foreach_mul(shaped, rates)
+        if weight_decay:
+            torch._foreach_add_(moved, weights, alpha=rate * weight_decay)
+        if not near:
+            moved = torch._foreach_mul(moved, [sound] * len(weights))
+        torch._foreach_sub_(weights, moved)
+
+    def _ahead(self, weights: list[Tensor], sound: Tensor | None) -> list[Tensor]:
+        """The momenta after this step, looking one ahead, as matrices; only sound gradients enter them."""
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        new: float | list[Tensor] = 1 - MOMENTUM
+        if sound is not None:
+            gradients = [torch.where(sound > 0, gradient, 0.0) for gradient in gradients]
+            new = [sound * (1 - MOMENTUM)] * len(weights)
+        momenta = [self._momentum(weight) for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, new)
+        return [ahead.flatten(1) for ahead in torch._foreach_lerp(gradients, momenta, MOMENTUM)]
+
+    def _momentum(self, weight: Tensor) -> Tensor:
         known = self.state[weight]
         if "momentum" not in known:
             known["momentum"] = torch.zeros_like(weight)
-        momentum: Tensor = known["momentum"].lerp_(gradient, sound * (1 - MOMENTUM))
-        return gradient.lerp(momentum, MOMENTUM).flatten(1)
-
-    def _sound(self, weight: Tensor) -> Tensor:
-        """1 where the gradient is finite, else 0; on the device of the weight."""
-        return 1 - self.found_inf.to(weight.device)
+        momentum: Tensor = known["momentum"]
+        return momentum

@@ -74,8 +74,8 @@ def choose_precision(choice: str, device: torch.device) -> Precision:
 
 @cache
 def bf16_is_faster() -> bool:
-    """Whether this processor, if it has bf16, computes a convolution and its gradients faster in it. Some take
-    0.6 of the time, others 1.6 times as long; tried once, on the calling thread alone, for some 30 ms.
+    """Whether this processor, if it has bf16, computes a convolution and its gradients faster in it. Some
+    take 0.6 of the time, others 1.6 times as long; tried once, on the calling thread alone, for some 30 ms.
     """
     if not torch.cpu._is_avx512_bf16_supported():
         return False

@@ -6,10 +6,12 @@ overhead  seconds per step of the trainer (batches, metrics, EMA, gradient clipp
           (forward, backward, optimizer) of the same network with ready-made tensors; taken in turns, a step
           or two each. Both compute whole batches: what is chosen by measurement is the business of `company`.
           Previews and checkpoints are off, then on.
-window    images per second with the window open, the Train page visible and plotting ÷ without a window, and
-          how late a timer of 10 ms comes meanwhile; then, in the same training, with the window to be seen ÷
-          hidden, in turns of two seconds: processes differ by more than a window costs. What its thread takes
-          of a processor is measured with the timer, which takes some of it.
+window    steps per second with the window open, the Train page visible and plotting ÷ without a window: two
+          processes, of which one is stopped while the other one trains, in turns of two seconds, for one that
+          follows another differs from it by more than a window costs. Both split batches as one without a
+          window chooses to. Then how late a timer of 10 ms comes, what the window's thread takes of a
+          processor meanwhile (the timer takes some of it), and, in the same training, steps with the window
+          to be seen ÷ hidden, in such turns.
 company   steps of a training by itself and beside four programs that keep a processor busy each: in parts, as
           by default; with helper threads on whole batches; and with one thread. A fair share beside four is a
           third of what there is alone.
@@ -28,10 +30,11 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import copy
 import json
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -61,7 +64,9 @@ if TYPE_CHECKING:
 OVERHEAD, SHARE, LAG, FORECAST = 1.03, 0.95, 0.016, 0.15
 SETTLED, TURN = 1.0, 2.0  # seconds after the window was shown or hidden, and counted then
 ROUNDS, TURNS = 12, 10  # of the overhead, and turns in each of them
-WARM_UP, MEASURED, WATCHED, PAIRS = 3.0, 10.0, 4.0, 4  # seconds, seconds, seconds, turns of each
+WATCHED, PAIRS = 4.0, 4  # seconds, and how often each is measured
+WARM_UP = 3.0  # seconds
+BEGUN = 60  # steps after which a training is measured
 TRAININGS = 3  # of the same pictures, whose forecasts are compared with what came
 RGB: dict[str, object] = {"model.width": 32, "training.batch_size": 32}
 
@@ -171,32 +176,99 @@ def measure_overhead(folder: Path) -> None:
 # --- window -------------------------------------------------------------------------------------------------
 
 
-def images_per_second(steps: Callable[[], int], batch: int, wait: Callable[[float], None]) -> float:
-    """The rate after a warm-up, from the trainer's own count of steps."""
-    wait(WARM_UP)
-    first, start = steps(), time.perf_counter()
-    wait(MEASURED)
-    return (steps() - first) * batch / (time.perf_counter() - start)
+@contextmanager
+def counted(count: Callable[[], None]) -> Iterator[None]:
+    """Counts the steps of this process's trainings: what is told of them comes in lumps."""
+    from diffusion_studio.engine.training.trainer import ImageTask
+
+    original = ImageTask.step
+
+    def step(task: ImageTask, number: int, share: float) -> Tensor:
+        count()
+        return original(task, number, share)
+
+    with patch.object(ImageTask, "step", step):
+        yield
 
 
-def headless() -> dict[str, object]:
-    """Trains without a window, as the command line does."""
+def headless(parts: str, place: str) -> None:
+    """Trains without a window, as the command line does, until it is killed."""
     from diffusion_studio.engine.jobs.control import Control
     from diffusion_studio.engine.training.trainer import train
 
-    with tempfile.TemporaryDirectory() as place:
-        session = session_for(Path(place) / "run", "digits", {})
-        stream = train(session, Control())
+    session = session_for(Path(place) / "run", "digits", {"training.parts": int(parts)})
+    with counted(shared_count(place)):
+        for _ in train(session, Control()):
+            pass
 
-        def wait(seconds: float) -> None:
-            end = time.perf_counter() + seconds
-            while time.perf_counter() < end:
-                next(stream)
 
-        rate = images_per_second(lambda: session.counters.step, session.config.training.batch_size, wait)
-        assert isinstance(stream, Generator)
-        stream.close()
-    return {"rate": rate}
+def windowed(parts: str, place: str) -> None:
+    """Trains in the window, the Train page visible, until it is killed."""
+    from benchmarks.window import live, started
+
+    def run(app: App) -> None:
+        train_in_window(app, int(parts))
+        live(3600)
+
+    with counted(shared_count(place)):
+        started(run)
+
+
+def shared_count(place: str) -> Callable[[], None]:
+    """Counts in a file that another process looks into."""
+    import numpy as np
+
+    count = np.memmap(Path(place) / "steps", np.int64, "r+", shape=1)
+
+    def add() -> None:
+        count[0] += 1
+
+    return add
+
+
+@contextmanager
+def another(kind: str, parts: int, folder: Path) -> Iterator[Callable[[float], float]]:
+    """A training in a process that is stopped but when it is asked to go on for some seconds; its steps per
+    second are the answer.
+    """
+    import numpy as np
+
+    place = folder / kind
+    place.mkdir()
+    count = np.memmap(place / "steps", np.int64, "w+", shape=1)
+    command = [sys.executable, "-m", "benchmarks.training", kind, str(parts), str(place)]
+    process = subprocess.Popen(command)
+    try:
+        while count[0] < BEGUN:
+            if process.poll() is not None:
+                raise SystemExit(f"{kind}: no training")
+            time.sleep(0.1)
+        process.send_signal(signal.SIGSTOP)
+
+        def go_on(seconds: float) -> float:
+            process.send_signal(signal.SIGCONT)
+            time.sleep(SETTLED)
+            first, began = int(count[0]), time.perf_counter()
+            time.sleep(seconds)
+            rate = (int(count[0]) - first) / (time.perf_counter() - began)
+            process.send_signal(signal.SIGSTOP)
+            return rate
+
+        yield go_on
+    finally:
+        process.kill()
+        process.wait()
+
+
+def window_by_headless(folder: Path) -> tuple[list[float], list[float]]:
+    """Steps per second without a window and with one, in turns."""
+    parts = session_for(folder / "chosen", "digits", {}).config.training.parts
+    rates: dict[str, list[float]] = {"headless": [], "windowed": []}
+    with another("headless", parts, folder) as alone, another("windowed", parts, folder) as beside:
+        for turn in range(2 * TURNS):
+            kind = "headless" if turn % 4 in (0, 3) else "windowed"
+            rates[kind].append({"headless": alone, "windowed": beside}[kind](TURN))
+    return rates["headless"], rates["windowed"]
 
 
 def lateness(
@@ -223,25 +295,28 @@ def lateness(
     return late
 
 
-def windowed() -> dict[str, object]:
-    """Trains in the window, the Train page visible; also how late a timer of 10 ms comes."""
-    from benchmarks.window import built, live, started, wait
-    from diffusion_studio.engine.runs.run import Run
+def train_in_window(app: App, parts: int = 0) -> None:
+    """Shows the Train page and begins a training of the digits without an end."""
+    from benchmarks.window import built, wait
+
+    app.show()
+    studio = built(app)
+    wait(lambda: not studio.sampling.state.chains.busy and studio.training.state.data is not None)
+    studio.show_page("train")
+    studio.training.edit("training.seconds", 0.0)
+    studio.training.edit("training.parts", parts)
+    studio.training.start()
+    wait(lambda: studio.training.state.step >= BEGUN)
+
+
+def watched() -> dict[str, object]:
+    """How late a timer of 10 ms comes while the window trains, and what the window costs the training."""
+    from benchmarks.window import live, started
 
     found: dict[str, object] = {}
 
     def run(app: App) -> None:
-        app.show()
-        studio = built(app)
-        wait(lambda: not studio.sampling.state.chains.busy and studio.training.state.data is not None)
-        studio.show_page("train")
-        studio.training.edit("training.seconds", 0.0)
-        studio.training.start()
-        wait(lambda: studio.training.state.step > 0)
-        path = studio.training.state.run
-        assert path is not None
-        batch = Run.open(path).config.training.batch_size  # as it was chosen
-        found["rate"] = images_per_second(lambda: studio.training.state.step, batch, live)
+        train_in_window(app)
         began, own = time.perf_counter(), time.thread_time()
         late = lateness(live)
         found["own"] = (time.thread_time() - own) / (time.perf_counter() - began)
@@ -254,16 +329,13 @@ def windowed() -> dict[str, object]:
 
 def seen_by_hidden(app: App, live: Callable[[float], None]) -> float:
     """Steps while the window is seen ÷ while it is hidden."""
-    from diffusion_studio.engine.training.trainer import ImageTask
+    steps = [0]
 
-    steps, original = [0], ImageTask.step
-
-    def counted(task: ImageTask, number: int, share: float) -> Tensor:
+    def add() -> None:
         steps[0] += 1
-        return original(task, number, share)
 
     found: dict[bool, list[float]] = {True: [], False: []}
-    with patch.object(ImageTask, "step", counted):  # what is told of them comes in lumps
+    with counted(add):
         for turn in range(2 * TURNS):
             seen = turn % 4 in (0, 3)
             app.shell.setVisible(seen)
@@ -275,19 +347,22 @@ def seen_by_hidden(app: App, live: Callable[[float], None]) -> float:
     return paired_ratio(found[True], found[False])
 
 
-def measure_window() -> None:
+def measure_window(folder: Path) -> None:
     rows, ratios, lags, seen = [], [], [], []
-    for _ in range(PAIRS):
-        alone, beside = in_process("headless"), in_process("windowed")
-        ratios.append(beside["rate"] / alone["rate"])
-        lags.append(beside["p99"])
-        seen.append(beside["seen"])
+    for number in range(PAIRS):
+        place = folder / f"window-{number}"
+        place.mkdir()
+        alone, beside = window_by_headless(place)
+        found = in_process("watched")
+        ratios.append(paired_ratio(beside, alone))
+        lags.append(found["p99"])
+        seen.append(found["seen"])
         rows.append((
-            f"{alone['rate']:.0f}", f"{beside['rate']:.0f}", f"{ratios[-1]:.3f}",
-            *(f"{1000 * beside[k]:.1f}" for k in ("p50", "p99", "worst")), f"{seen[-1]:.3f}",
-            f"{100 * beside['own']:.1f} %",
+            f"{median(alone):.1f}", f"{median(beside):.1f}", f"{ratios[-1]:.3f}",
+            *(f"{1000 * found[k]:.1f}" for k in ("p50", "p99", "worst")), f"{seen[-1]:.3f}",
+            f"{100 * found['own']:.1f} %",
         ))  # fmt: skip
-    headers = ("images/s without window", "with window", "ratio", "timer late, ms: median", "p99", "worst")
+    headers = ("steps/s without window", "with window", "ratio", "timer late, ms: median", "p99", "worst")
     table((*headers, "seen ÷ hidden", "of a processor"), rows)
     ratio, lag = median(ratios), median(lags)
     print(f"seen ÷ hidden {median(seen):.3f}, budget ≥ {SHARE}: {against(median(seen), SHARE, least=True)}")
@@ -407,7 +482,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         os.environ["DIFFUSION_STUDIO_HOME"] = str(Path(place) / "home")
         if wanted[0] in ("headless", "windowed"):
-            print(json.dumps({"headless": headless, "windowed": windowed}[wanted[0]]()))
+            {"headless": headless, "windowed": windowed}[wanted[0]](*wanted[1:])
+            return
+        if wanted[0] == "watched":
+            print(json.dumps(watched()))
             return
         if wanted[0] == "steps":
             print(steps_here(*wanted[1:]))
@@ -420,7 +498,7 @@ def main() -> None:
         if "overhead" in wanted:
             measure_overhead(Path(place))
         if "window" in wanted:
-            measure_window()
+            measure_window(Path(place))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class AutoDensity(TimeDensity):
         "log-normal around the level that hides images of this size, where v is learned of pixels by its "
         "plain loss; by importance for L_vlb; uniform everywhere else."
     )
-    formula: ClassVar[str] = r"P_{mean} = \ln\tfrac{n}{8} - 0.6"
+    formula: ClassVar[str] = r"P_{mean} = \ln\tfrac{n}{8} - 0.9"
     source: ClassVar[str] = "Hoogeboom et al. 2023; iDDPM §3.3"
 
     def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
@@ -138,7 +138,7 @@ class LogNormalDensity(TimeDensity):
         """For images so many pixels wide. Twice the side averages noise over four times the pixels, so the
         same shapes are hidden by twice the level.
         """
-        return cls(mean=round(math.log(side / 8) - 0.6, 3), std=1.0, floor=0.1)
+        return cls(mean=round(math.log(side / 8) - 0.9, 3), std=1.0, floor=0.1)
 
     def probabilities(self, tables: Tables, mean_square: Tensor | None = None) -> Tensor:
         """Each t has what lies between the middles to its neighbours, in ln ς."""

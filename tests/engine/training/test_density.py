@@ -16,7 +16,7 @@ from diffusion_studio.engine.runs.run import Run
 from support.tiny import begin, finish, resume, tiny_config, with_training
 
 
-@pytest.mark.parametrize(("side", "mean"), [(8, -0.6), (16, -0.6 + math.log(2)), (28, -0.6 + math.log(3.5))])
+@pytest.mark.parametrize(("side", "mean"), [(8, -0.9), (16, -0.9 + math.log(2)), (28, -0.9 + math.log(3.5))])
 def test_that_usual_times_are_drawn_around_the_level_that_hides_images_of_their_side(side, mean):
     density = RunConfig().density_for(side)
     tables = RunConfig().diffusion.tables()

@@ -64,8 +64,9 @@ def handed_on(
     if at_once(len(parts), device) == 1:
         yield from map(work, parts)
         return
-    alike = _like_here(work, helpers or helpers_for(parts))
-    waiting = deque((_threads().submit(alike, part), part) for part in parts[1:])
+    helped = helpers or helpers_for(parts)
+    alike = _like_here(work, helped)
+    waiting = deque((_threads().submit(_for_good, helped, alike, part), part) for part in parts[1:])
     early: dict[Future[T], T] = {}  # answers of this thread whose turn has not come
     try:
         yield alike(parts[0])
@@ -113,10 +114,24 @@ def _like_here(work: Callable[[slice], T], helpers: int) -> Callable[[slice], T]
     return alike
 
 
+def _for_good(helpers: int, work: Callable[[slice], T], part: slice) -> T:
+    """`work` on a thread that does nothing else, which keeps its helpers for the next part."""
+    if torch.get_num_threads() != helpers:
+        torch.set_num_threads(helpers)
+    return work(part)
+
+
 @contextmanager
 def with_helpers(count: int) -> Iterator[None]:
-    """The calling thread has so many threads for each operation, itself among them."""
+    """The calling thread has so many threads for each operation, itself among them.
+
+    Nothing is said where it has them already: with every number that it is told, the library forgets how it
+    had prepared convolutions, which costs a small network a twentieth of a step (docs/adr/0007).
+    """
     before = torch.get_num_threads()
+    if count == before:
+        yield
+        return
     torch.set_num_threads(count)
     try:
         yield

@@ -14,6 +14,7 @@ from diffusion_studio.engine.jobs.control import Control
 from diffusion_studio.engine.jobs.events import Event, Finished
 from diffusion_studio.engine.jobs.failures import words_for
 from diffusion_studio.engine.machine.helper_threads import work_as_is_fastest
+from diffusion_studio.engine.machine.memory import kept
 
 Post = Callable[[Event], None]
 Stream = Callable[[Control, Post], Iterator[Event]]
@@ -31,6 +32,7 @@ class _Thread(QThread):
 
     def run(self) -> None:
         work_as_is_fastest()
+        kept.give_back()
         try:
             for event in self._stream(self._control, self._mailbox.append):
                 if isinstance(event, Finished):

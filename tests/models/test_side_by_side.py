@@ -179,3 +179,20 @@ def test_that_a_thread_has_its_helpers_back_afterwards():
         assert torch.get_num_threads() == 1
         raise ValueError
     assert torch.get_num_threads() == before
+
+
+def test_that_no_thread_is_told_again_how_many_helpers_it_has(monkeypatch):
+    """With every number it is told the library forgets what it had prepared."""
+    told, say = [], torch.set_num_threads
+
+    def said(count):
+        told.append(count)
+        say(count)
+
+    monkeypatch.setattr(torch, "set_num_threads", said)
+    with with_helpers(1):
+        told.clear()
+        for _ in range(20):
+            with with_helpers(1):
+                assert side_by_side(lambda rows: torch.get_num_threads(), slices(6, 3), CPU) == [1, 1, 1]
+        assert len(told) <= 2  # each of the two threads that are parts' own learns it once

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import time
+from collections.abc import Callable
 from functools import cache
 
 from diffusion_studio.core.words import tr
@@ -12,6 +14,7 @@ from diffusion_studio.core.words import tr
 # M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD in bytes
 _KEPT = ((-1, 1 << 29), (-2, 1 << 26), (-3, 1 << 25))
 _ARENA_MAX = -8  # M_ARENA_MAX: how many heaps there are at most
+PATIENCE = 10.0  # seconds between two times at which what is kept is given back
 TOO_MUCH = tr("There is not enough memory for this. Ask for fewer images, or close other programs.")
 
 
@@ -40,3 +43,31 @@ def keep_freed_memory() -> bool:
     tune = getattr(ctypes.CDLL(None), "mallopt", None)
     heaps = 2 * len(os.sched_getaffinity(0)) + 2
     return tune is not None and all(tune(*option) == 1 for option in (*_KEPT, (_ARENA_MAX, heaps)))
+
+
+class Kept:
+    """What the C library keeps for the next call.
+
+    Work of many kinds, one after another, leaves more and more holes in each heap; so whole pages in them are
+    given back now and then. The next call fetches them again, which takes some hundredths of a second.
+
+    Args:
+        clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._given = clock()
+
+    def give_back(self) -> bool:
+        """Gives free pages back to the system, if that was not done lately; whether it was tried now."""
+        now = self._clock()
+        if now - self._given < PATIENCE or not keep_freed_memory():
+            return False
+        self._given = now
+        ctypes.CDLL(None).malloc_trim(0)
+        return True
+
+
+kept = Kept()
+"""Of this process."""

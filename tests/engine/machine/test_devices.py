@@ -1,12 +1,14 @@
 """What is done for the processor that computes."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from diffusion_studio.engine.machine.devices import choose_device, named_devices
-from diffusion_studio.engine.machine.memory import keep_freed_memory
+from diffusion_studio.engine.machine.memory import PATIENCE, Kept, keep_freed_memory
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone returns memory so eagerly")
@@ -26,6 +28,27 @@ def test_that_memory_which_is_asked_for_again_is_not_fetched_page_by_page():
         use()
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
     assert faults < 50 * 2048 / 20  # 2,048 pages of 4 kB each time, if they were given back
+
+
+def test_that_free_memory_is_given_back_now_and_then():
+    if not keep_freed_memory():
+        pytest.skip("another C library")
+    now = [0.0]
+    kept = Kept(lambda: now[0])
+    pieces = [bytearray(1 << 20) for _ in range(200)]  # of 1 MB, which come from a heap
+    apart = pieces[1::2]  # so the heap does not end with what is free
+    del pieces
+    full = resident()
+    assert not kept.give_back()
+    now[0] = PATIENCE
+    assert kept.give_back() and not kept.give_back()
+    assert full - resident() > 80 << 20
+    assert len(apart) == 100
+
+
+def resident() -> int:
+    """Bytes of this process in the machine's memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_that_a_device_that_is_not_there_is_refused_with_what_is():

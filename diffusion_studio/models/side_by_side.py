@@ -116,27 +116,29 @@ def _like_here(work: Callable[[slice], T], helpers: int) -> Callable[[slice], T]
 
 def _for_good(helpers: int, work: Callable[[slice], T], part: slice) -> T:
     """`work` on a thread that does nothing else, which keeps its helpers for the next part."""
-    if torch.get_num_threads() != helpers:
-        torch.set_num_threads(helpers)
+    use_helpers(helpers)
     return work(part)
 
 
-@contextmanager
-def with_helpers(count: int) -> Iterator[None]:
-    """The calling thread has so many threads for each operation, itself among them.
+def use_helpers(count: int) -> None:
+    """The calling thread has so many threads for each operation from now on, itself among them.
 
     Nothing is said where it has them already: with every number that it is told, the library forgets how it
     had prepared convolutions, which costs a small network a twentieth of a step (docs/adr/0007).
     """
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
+@contextmanager
+def with_helpers(count: int) -> Iterator[None]:
+    """As `use_helpers`, for as long as this lasts."""
     before = torch.get_num_threads()
-    if count == before:
-        yield
-        return
-    torch.set_num_threads(count)
+    use_helpers(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        use_helpers(before)
 
 
 @cache

@@ -7,15 +7,13 @@ A helper of one more thread also makes the helpers of all the others fall asleep
 
 from __future__ import annotations
 
-import torch
-
 from diffusion_studio.models.company import company
-from diffusion_studio.models.side_by_side import PROCESSORS
+from diffusion_studio.models.side_by_side import PROCESSORS, use_helpers
 
 
 def work_alone() -> None:
     """The calling thread computes without helpers from now on."""
-    torch.set_num_threads(1)
+    use_helpers(1)
 
 
 def work_with_all() -> None:
@@ -23,11 +21,9 @@ def work_with_all() -> None:
 
     A thread that never said which it wants begins like the one that said so last.
     """
-    torch.set_num_threads(PROCESSORS)
+    use_helpers(PROCESSORS)
 
 
 def work_as_is_fastest() -> None:
     """The calling thread may use every helper from now on, unless other programs would make them wait."""
-    work_with_all()
-    if company().is_here():
-        work_alone()
+    use_helpers(1 if company().is_here() else PROCESSORS)

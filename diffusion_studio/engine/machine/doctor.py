@@ -112,11 +112,12 @@ def _package(name: str, advice: str) -> Finding:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from diffusion_studio.engine.machine.devices import device_name
+    from diffusion_studio.engine.machine.devices import bf16_is_faster, device_name
 
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    bfloat16 = any(value for name, value in capabilities.items() if "bf16" in name)
-    yield Finding(tr("Processor"), f"{device_name(torch.device('cpu'))}, bfloat16 {_yes(bfloat16)}")
+    bfloat16 = _yes(any(value for name, value in capabilities.items() if "bf16" in name))
+    chosen = tr("trainings compute in {precision}", precision="bf16" if bf16_is_faster() else "fp32")
+    yield Finding(tr("Processor"), f"{device_name(torch.device('cpu'))}, bfloat16 {bfloat16}; {chosen}")
     for index in range(torch.cuda.device_count()):
         yield Finding(f"cuda:{index}", _cuda(index))
     if torch.backends.mps.is_available():

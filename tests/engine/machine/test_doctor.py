@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
-from diffusion_studio.engine.machine import doctor, qt_libraries
-from diffusion_studio.engine.machine.devices import device_name
+from diffusion_studio.engine.machine import devices, doctor, qt_libraries
+from diffusion_studio.engine.machine.devices import choose_precision, device_name
 from diffusion_studio.engine.machine.doctor import Finding, diagnose, report
 from support.processors import processors
 
@@ -25,6 +25,14 @@ def test_that_a_working_machine_is_described(findings):
     )
     assert findings["torch"].ok
     assert findings["Processor"].value.startswith(device_name(torch.device("cpu")))
+
+
+@pytest.mark.parametrize(("faster", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_that_the_precision_of_trainings_is_told(faster, precision, monkeypatch):
+    monkeypatch.setattr(devices, "bf16_is_faster", lambda: faster)
+    found = {finding.name: finding.value for finding in diagnose()}
+    assert found["Processor"].endswith(f"; trainings compute in {precision}")
+    assert choose_precision("auto", torch.device("cpu")) == precision
 
 
 @pytest.mark.parametrize(("beside", "said"), [(True, "in parts"), (False, "none")])

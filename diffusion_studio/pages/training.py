@@ -13,7 +13,7 @@ from diffusion_studio.engine.labbook.entries import called
 from diffusion_studio.widgets.actions.action_set import Act
 
 MOVING = ("step", "fraction", "detail", "forecast")  # of the state of a page, whenever a training is heard
-REPAINTS = 4.0  # a second, of what only moves on; painting takes time from the training
+REPAINTS = 5.0  # a second, of what only moves on; painting takes time from the training
 
 
 class Trains(Protocol):

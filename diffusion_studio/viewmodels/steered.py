@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from diffusion_studio.viewmodels.job import Slot
 
-TICK = 100  # ms between two looks at what it told, which is no more than ten times a second
+TICK = 100  # ms between two looks at what it told, which is no more than four times a second
 LONG = 60_000  # ms: the last step of a large network takes a while to save
 
 

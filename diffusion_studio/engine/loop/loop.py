@@ -29,10 +29,10 @@ from diffusion_studio.engine.loop.rest import Others
 from diffusion_studio.engine.loop.task import Counters, Divisible, Limits, Task, Watchful
 from diffusion_studio.engine.machine.memory import is_out_of_memory
 
-TELL_EVERY = 0.1  # seconds between Progress events
+TELL_EVERY = 0.25  # seconds between Progress events: a window shows no more
 CHECK_EVERY = 1.0  # seconds between looks at the place in which the training is kept
 LOOK_AGAIN = 0.2  # seconds between two of them at the end
-RATES = 21  # of the last tellings, whose median is the speed
+RATES = 9  # of the last tellings, whose median is the speed
 SKIPS_BEFORE_PAUSE = 5  # steps in a row whose loss is not a number
 
 Telling = Generator[events.Event, None, None]

@@ -86,7 +86,7 @@ class Task(Restorable, Protocol):
         """
 
     def tell(self, progress: Progress, last: bool) -> Iterable[Event]:
-        """What there is to tell beside the losses; called at most ten times a second, and before each save.
+        """What there is to tell beside the losses; called at most four times a second, and before each save.
 
         A wish that was asked of the control is taken here, before the next step.
 

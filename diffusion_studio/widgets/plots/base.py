@@ -23,7 +23,7 @@ from diffusion_studio.widgets.plots.math import Floats
 LEAST = 92  # pixels of height for curves and their axis
 _REST = 12  # a plot that takes long to draw and to paint rests so many times as long
 _LONGEST = 2000  # ms of rest
-_CALM_HZ, _CALM_REST = 4.0, 100  # of a plot beside a training
+_CALM_HZ, _CALM_REST = 4.0, 150  # of a plot beside a training
 _APART = 0.001  # s: two plots that are due in one turn of the event loop follow closer than that
 _SMOOTH_UP_TO = 4000  # points; longer curves are drawn without antialiasing
 _DOT = 7  # pixels, of a value that stands alone: Qt draws no line that has no length
@@ -86,7 +86,7 @@ class BasePlot(ExportingWidget):
         return False  # its least height says what its legend takes
 
     def spare_the_training(self) -> None:
-        """Draw what a training tells: a slow processor gives a hundredth of its time to it at most."""
+        """Draw what a training tells: a slow processor gives little of its time to it."""
         self.max_hz, self.rest = _CALM_HZ, _CALM_REST
 
     # for subclasses

@@ -1,4 +1,4 @@
-"""What a training tells ten times a second takes little of the window's time, and so of the training's."""
+"""What a training tells while it goes on takes little of the window's time, and so of the training's."""
 
 from __future__ import annotations
 

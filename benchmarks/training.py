@@ -479,6 +479,7 @@ def forecasts_of(run: Path, source: str, side: int) -> tuple[tuple[int, int, int
 
 def main() -> None:
     wanted = sys.argv[1:] or ["overhead", "window"]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started beside it ends as well
     with tempfile.TemporaryDirectory() as place:
         os.environ["DIFFUSION_STUDIO_HOME"] = str(Path(place) / "home")
         if wanted[0] in ("headless", "windowed"):

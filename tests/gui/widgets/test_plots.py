@@ -177,10 +177,10 @@ class TestEveryPlot:
         assert plot._timer.isActive() and plot._timer.interval() == round(1000 / plot.max_hz)
         assert len(draws) == 1
 
-    def test_that_beside_a_training_it_rests_a_hundred_times_as_long_as_it_took(self, qtbot, make):
+    def test_that_beside_a_training_it_rests_150_times_as_long_as_it_took(self, qtbot, make):
         plot = shown(qtbot, make())
         plot.spare_the_training()
-        for drawn, painted, rest in ((1.0, 1.0, 250), (2.0, 3.0, 500), (90.0, 90.0, 2000)):
+        for drawn, painted, rest in ((0.5, 1.0, 250), (2.0, 3.0, 750), (90.0, 90.0, 2000)):
             plot._clock, plot._cost, plot.canvas.cost = Clock(), drawn, painted
             plot._timer.stop()
             plot._changed()

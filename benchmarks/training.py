@@ -7,11 +7,11 @@ overhead  seconds per step of the trainer (batches, metrics, EMA, gradient clipp
           or two each. Both compute whole batches: what is chosen by measurement is the business of `company`.
           Previews and checkpoints are off, then on.
 window    steps per second with the window open, the Train page visible and plotting ÷ without a window: two
-          processes, of which one is stopped while the other one trains, in turns of two seconds, for one that
-          follows another differs from it by more than a window costs. Both split batches as one without a
-          window chooses to. Then how late a timer of 10 ms comes, what the window's thread takes of a
+          processes, of which one is stopped while the other one trains, in turns of half a second, for one
+          that follows another differs from it by more than a window costs. Both split batches as one without
+          a window chooses to. Then how late a timer of 10 ms comes, what the window's thread takes of a
           processor meanwhile (the timer takes some of it), and, in the same training, steps with the window
-          to be seen ÷ hidden, in such turns.
+          to be seen ÷ hidden, in turns of two seconds.
 company   steps of a training by itself and beside four programs that keep a processor busy each: in parts, as
           by default; with helper threads on whole batches; and with one thread. A fair share beside four is a
           third of what there is alone.
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
 
 OVERHEAD, SHARE, LAG, FORECAST = 1.03, 0.95, 0.016, 0.15
 SETTLED, TURN = 1.0, 2.0  # seconds after the window was shown or hidden, and counted then
+WOKEN, SHORT, SHORTS = 0.15, 0.6, 40  # seconds after a process goes on, and counted then; turns of each
+KEPT = 1 << 20  # steps of which it is known when they were done
 ROUNDS, TURNS = 12, 10  # of the overhead, and turns in each of them
 WATCHED, PAIRS = 4.0, 4  # seconds, and how often each is measured
 WARM_UP = 3.0  # seconds
@@ -197,7 +199,7 @@ def headless(parts: str, place: str) -> None:
     from diffusion_studio.engine.training.trainer import train
 
     session = session_for(Path(place) / "run", "digits", {"training.parts": int(parts)})
-    with counted(shared_count(place)):
+    with counted(shared_times(place)):
         for _ in train(session, Control()):
             pass
 
@@ -210,36 +212,37 @@ def windowed(parts: str, place: str) -> None:
         train_in_window(app, int(parts))
         live(3600)
 
-    with counted(shared_count(place)):
+    with counted(shared_times(place)):
         started(run)
 
 
-def shared_count(place: str) -> Callable[[], None]:
-    """Counts in a file that another process looks into."""
+def shared_times(place: str) -> Callable[[], None]:
+    """Notes when each step begins in a file that another process looks into; their number comes first."""
     import numpy as np
 
-    count = np.memmap(Path(place) / "steps", np.int64, "r+", shape=1)
+    times = np.memmap(Path(place) / "steps", np.float64, "r+", shape=KEPT)
 
-    def add() -> None:
-        count[0] += 1
+    def note() -> None:
+        number = int(times[0]) + 1
+        times[number] = time.perf_counter()
+        times[0] = number
 
-    return add
+    return note
 
 
 @contextmanager
-def another(kind: str, parts: int, folder: Path) -> Iterator[Callable[[float], float]]:
+def another(kind: str, parts: int, place: Path) -> Iterator[Callable[[float], float]]:
     """A training in a process that is stopped but when it is asked to go on for some seconds; its steps per
     second are the answer.
     """
     import numpy as np
 
-    place = folder / kind
-    place.mkdir()
-    count = np.memmap(place / "steps", np.int64, "w+", shape=1)
+    place.mkdir(parents=True)
+    times = np.memmap(place / "steps", np.float64, "w+", shape=KEPT)
     command = [sys.executable, "-m", "benchmarks.training", kind, str(parts), str(place)]
     process = subprocess.Popen(command)
     try:
-        while count[0] < BEGUN:
+        while times[0] < BEGUN:
             if process.poll() is not None:
                 raise SystemExit(f"{kind}: no training")
             time.sleep(0.1)
@@ -247,12 +250,12 @@ def another(kind: str, parts: int, folder: Path) -> Iterator[Callable[[float], f
 
         def go_on(seconds: float) -> float:
             process.send_signal(signal.SIGCONT)
-            time.sleep(SETTLED)
-            first, began = int(count[0]), time.perf_counter()
+            time.sleep(WOKEN)
+            first = int(times[0])
             time.sleep(seconds)
-            rate = (int(count[0]) - first) / (time.perf_counter() - began)
+            last = int(times[0])
             process.send_signal(signal.SIGSTOP)
-            return rate
+            return float((last - first) / (times[last] - times[first]))
 
         yield go_on
     finally:
@@ -264,10 +267,13 @@ def window_by_headless(folder: Path) -> tuple[list[float], list[float]]:
     """Steps per second without a window and with one, in turns."""
     parts = session_for(folder / "chosen", "digits", {}).config.training.parts
     rates: dict[str, list[float]] = {"headless": [], "windowed": []}
-    with another("headless", parts, folder) as alone, another("windowed", parts, folder) as beside:
-        for turn in range(2 * TURNS):
+    with (
+        another("headless", parts, folder / "headless") as alone,
+        another("windowed", parts, folder / "windowed") as beside,
+    ):
+        for turn in range(2 * SHORTS):
             kind = "headless" if turn % 4 in (0, 3) else "windowed"
-            rates[kind].append({"headless": alone, "windowed": beside}[kind](TURN))
+            rates[kind].append({"headless": alone, "windowed": beside}[kind](SHORT))
     return rates["headless"], rates["windowed"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
 from functools import cache
 from typing import cast
@@ -75,7 +77,8 @@ def choose_precision(choice: str, device: torch.device) -> Precision:
 @cache
 def bf16_is_faster() -> bool:
     """Whether this processor, if it has bf16, computes a convolution and its gradients faster in it. Some
-    take 0.6 of the time, others 1.6 times as long; tried once, on the calling thread alone, for some 30 ms.
+    take 0.6 of the time, others 1.6 times as long; tried once, on the calling thread alone, for some 30 ms,
+    in which waiting does not count: another thread of this process may be busy in Python, as a window is.
     """
     if not torch.cpu._is_avx512_bf16_supported():
         return False
@@ -85,18 +88,29 @@ def bf16_is_faster() -> bool:
     took: dict[Precision, list[float]] = {"fp32": [], "bf16": []}
     with with_helpers(1), torch.enable_grad():
         for _ in range(_TURNS):  # in turns, so that what is beside slows both
-            for precision, seconds in took.items():
-                seconds.append(_seconds_of_convolution(x, weight, precision))
+            for precision, costs in took.items():
+                costs.append(_cost_of_convolution(x, weight, precision))
     return min(took["bf16"]) < min(took["fp32"])
 
 
-def _seconds_of_convolution(x: torch.Tensor, weight: torch.Tensor, precision: Precision) -> float:
-    """There and back."""
-    began = time.perf_counter()
+def _cost_of_convolution(x: torch.Tensor, weight: torch.Tensor, precision: Precision) -> float:
+    """There and back; what `_computed` counts."""
+    began = _computed()
     with autocast(x.device, precision):
         found = torch.nn.functional.conv2d(x, weight, padding=1)
     torch.autograd.grad(found.sum(), (x, weight))
-    return time.perf_counter() - began
+    return _computed() - began
+
+
+def _computed() -> float:
+    """What the calling thread has computed so far, its waiting left out: seconds; on Windows, which counts
+    those in steps of 16 ms, cycles of the processor.
+    """
+    if sys.platform != "win32":
+        return time.thread_time()
+    cycles = ctypes.c_ulonglong()
+    ctypes.windll.kernel32.QueryThreadCycleTime(ctypes.c_void_p(-2), ctypes.byref(cycles))  # of this thread
+    return float(cycles.value)
 
 
 def sampling_precision(device: torch.device, resolution: int) -> Precision:

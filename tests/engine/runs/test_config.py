@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import sys
+import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -215,7 +219,7 @@ def test_that_precision_is_that_which_the_processor_is_faster_in(
         return took if len(turns) in (5, 6) else took * disturbed
 
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
-    monkeypatch.setattr(devices, "_seconds_of_convolution", seconds)
+    monkeypatch.setattr(devices, "_cost_of_convolution", seconds)
     assert [choose_precision("auto", CPU) for _ in range(3)] == [expected] * 3
     assert sampling_precision(CPU, 28) == expected
     assert sampling_precision(CPU, 8) == "fp32"
@@ -233,7 +237,34 @@ def test_that_a_convolution_is_tried_there_and_back(
     given = []
     gradient = torch.autograd.grad
     monkeypatch.setattr(torch.autograd, "grad", lambda *of: given.append((of[0].dtype, gradient(*of))))
-    assert devices._seconds_of_convolution(x, weight, precision) > 0
+    assert devices._cost_of_convolution(x, weight, precision) > 0
     [(dtype, (of_x, of_weight))] = given
     assert dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)
     assert of_x[0, 0, 0, 0] == 12 and of_weight.shape == weight.shape
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="cycles are no seconds")
+def test_that_the_waiting_of_a_thread_is_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    convolution = torch.nn.functional.conv2d
+
+    def late(*given: Tensor, padding: int) -> Tensor:
+        threading.Event().wait(0.5)  # as for the turn of a thread that is busy in Python
+        return convolution(*given, padding=padding)
+
+    x, weight = torch.ones(1, 1, 4, 4, requires_grad=True), torch.ones(1, 1, 3, 3, requires_grad=True)
+    devices._cost_of_convolution(x, weight, "fp32")  # what is loaded then is computed too
+    monkeypatch.setattr(torch.nn.functional, "conv2d", late)
+    assert devices._cost_of_convolution(x, weight, "fp32") < 0.4
+
+
+def test_that_windows_counts_the_cycles_of_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernel:
+        @staticmethod
+        def QueryThreadCycleTime(thread: ctypes.c_void_p, cycles: object) -> int:
+            assert thread.value == ctypes.c_void_p(-2).value  # the one that asks
+            cycles._obj.value = 3_000_000_000_000  # type: ignore[attr-defined]
+            return 1
+
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=Kernel), raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert devices._computed() == 3e12
